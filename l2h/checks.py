@@ -1,0 +1,109 @@
+"""Guards at the door: each raises with what was expected and what came, and returns nothing.
+
+They work on numbers, NumPy arrays and torch tensors alike, and import nothing of this package.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+
+def same_length(**arrays: Any) -> None:
+    """Refuse arrays whose first axes differ: an (n, 1) against an (n,) would broadcast silently.
+
+    Raises:
+        ValueError: if an argument is not one-dimensional or the lengths differ.
+
+    >>> same_length(r=[0.5, 1.0], y=[1, -1, 1])
+    Traceback (most recent call last):
+    ValueError: expected arrays of one length, got r: 2, y: 3
+    """
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError("expected arrays of one length, got " + ", ".join(f"{k}: {v}" for k, v in lengths.items()))
+
+
+def vectors(**arrays: Any) -> None:
+    """Refuse anything but one-dimensional arrays of one length.
+
+    Raises:
+        ValueError: if an argument is not of shape (n,) or the lengths differ.
+    """
+    for name, array in arrays.items():
+        if len(array.shape) != 1:
+            raise ValueError(f"expected {name} of shape (n,), got shape {tuple(array.shape)}")
+    same_length(**arrays)
+
+
+def signs(**arrays: Any) -> None:
+    """Refuse labels other than -1 and +1.
+
+    Raises:
+        ValueError: naming the first offending value.
+    """
+    for name, array in arrays.items():
+        wrong = (array != 1) & (array != -1)
+        if wrong.any():
+            raise ValueError(f"expected {name} in {{-1, +1}}, got {array[wrong][0].item()}")
+
+
+def finite(**arrays: Any) -> None:
+    """Refuse NaN and infinities.
+
+    Raises:
+        ValueError: naming how many entries are not finite.
+    """
+    for name, array in arrays.items():
+        # inf - inf and nan - nan are nan, in NumPy and torch alike
+        wrong = ~(array * 0 == 0)
+        if wrong.any():
+            raise ValueError(f"expected finite {name}, got {int(wrong.sum())} entries that are not")
+
+
+def at_least(bound: float, **values: Any) -> None:
+    """Refuse numbers below a bound (and NaN).
+
+    Raises:
+        ValueError: with the bound and the value.
+    """
+    for name, value in values.items():
+        if not value >= bound or value == float("inf"):
+            raise ValueError(f"expected a finite {name} >= {bound:g}, got {value}")
+
+
+def positive(**values: Any) -> None:
+    """Refuse numbers that are not finite and > 0.
+
+    Raises:
+        ValueError: with the value.
+    """
+    for name, value in values.items():
+        if not value > 0 or value == float("inf"):
+            raise ValueError(f"expected a finite {name} > 0, got {value}")
+
+
+def probabilities(upper: float = 1.0, **arrays: Any) -> None:
+    """Refuse numbers or arrays with an entry outside [0, upper] (and NaN).
+
+    Raises:
+        ValueError: with the range that was expected.
+    """
+    for name, array in arrays.items():
+        inside = (array >= 0) & (array <= upper)
+        if not (inside if isinstance(inside, bool) else inside.all()):
+            raise ValueError(f"expected {name} in [0, {upper:g}], got {array}")
+
+
+def one_of(options: Collection[Any] | Iterable[Any], **values: Any) -> None:
+    """Refuse a value that is not among the options.
+
+    Raises:
+        ValueError: with all options.
+
+    >>> one_of(("quick", "paper"), profile="slow")
+    Traceback (most recent call last):
+    ValueError: expected profile to be one of 'quick', 'paper', got 'slow'
+    """
+    known = list(options)
+    for name, value in values.items():
+        if value not in known:
+            raise ValueError(f"expected {name} to be one of {', '.join(map(repr, known))}, got {value!r}")

@@ -49,7 +49,7 @@ def asks(r: Any) -> Any:
 
 
 def server_label(e: Any) -> Any:
-    """The label that server scores stand for: +1 if e >= 0, else -1 (convention C2); the largest score for many classes.
+    """The label of server scores: +1 if e >= 0, else -1 (convention C2); the largest score for many classes.
 
     Args:
         e: server scores, (n,) for two classes with labels -1/+1 or (n, K) for K classes, NumPy or torch.

@@ -1,0 +1,361 @@
+"""Training: one readable loop, and the clients, rejectors and servers that it fits.
+
+The loss is an argument, and of the client only its labels m(x) are known here. A result depends on the data,
+the settings, the seed, the initial weights and the number of threads, and on no global state.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from l2h import checks
+from l2h.data import Part, pixels
+from l2h.models import LeNet, linear
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Args:
+        epochs: passes over the data, >= 1.
+        batch_size: examples per step, >= 1.
+        lr: learning rate on the mean loss of a batch, > 0; the highest one of a one-cycle schedule.
+        optimizer: "adam" or "sgd".
+        momentum: of SGD, in [0, 1]; Adam keeps its own.
+        weight_decay: L2 penalty's factor, >= 0.
+        schedule: "one_cycle" (up, then down to zero) or "constant".
+        flip: mirror each image with probability 1/2.
+
+    Raises:
+        ValueError: if a value is outside its range.
+
+    >>> TrainConfig(epochs=0, batch_size=16, lr=0.1)
+    Traceback (most recent call last):
+    ValueError: expected a finite epochs >= 1, got 0
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: str = "one_cycle"
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        checks.at_least(1, epochs=self.epochs, batch_size=self.batch_size)
+        checks.positive(lr=self.lr)
+        checks.one_of(("adam", "sgd"), optimizer=self.optimizer)
+        checks.probabilities(momentum=self.momentum)
+        checks.at_least(0, weight_decay=self.weight_decay)
+        checks.one_of(("one_cycle", "constant"), schedule=self.schedule)
+
+
+# The notebook sums over a batch of 16 with rate 1e-4, which is the mean with rate 16e-4.
+RELEASED = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
+FAST = TrainConfig(epochs=20, batch_size=128, lr=3e-3, flip=True)
+
+
+class History(NamedTuple):
+    """What a training leaves behind besides the weights."""
+
+    losses: tuple[float, ...]  # mean over the examples of each epoch
+    steps: int
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw initial weights from a seed, and leave torch's global generator as it was.
+
+    >>> with seeded(0): a = linear()
+    >>> with seeded(0): b = linear()
+    >>> bool((a[1].weight == b[1].weight).all())
+    True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def inputs(x: Tensor) -> Tensor:
+    """What a network reads: bytes become pixels, floats stay as they are.
+
+    >>> inputs(torch.tensor([0, 255], dtype=torch.uint8))
+    tensor([-1.,  1.])
+    """
+    return pixels(x) if x.dtype == torch.uint8 else x
+
+
+def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    weights = [w for w in network.parameters() if w.requires_grad]
+    if config.optimizer == "adam":
+        return torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    return torch.optim.SGD(
+        weights, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
+    )
+
+
+def _schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
+    if config.schedule == "one_cycle":
+        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps + 1, cycle_momentum=False)
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+
+def fit(
+    network: nn.Module,
+    x: Tensor,
+    targets: Sequence[Tensor],
+    loss: Callable[..., Tensor],
+    *,
+    config: TrainConfig,
+    seed: int,
+) -> History:
+    """Train a network in place: the one loop of this package.
+
+    Args:
+        network: from float inputs to outputs of any kind.
+        x: (n, ...) uint8 images or float inputs.
+        targets: tensors of n entries each, cut into the same batches as x.
+        loss: loss(outputs, *targets) of a batch, one value per example.
+        config: how to train.
+        seed: of the order of the examples and of the flips.
+
+    Returns:
+        The mean loss of each epoch and the number of steps; the network is left in evaluation mode.
+
+    Raises:
+        ValueError: if lengths differ or the loss is not one value per example.
+        FloatingPointError: if the loss is no longer finite.
+
+    >>> x, y = torch.randn(64, 2), torch.ones(64)
+    >>> fit(nn.Linear(2, 1), x, (y,), lambda e, y: (e[:, 0] - y) ** 2, config=FAST, seed=0).steps
+    20
+    """
+    checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
+    generator = torch.Generator().manual_seed(seed)
+    steps = config.epochs * ceil(len(x) / config.batch_size)
+    optimizer = _optimizer(network, config)
+    schedule = _schedule(optimizer, config, steps)
+    losses = []
+    network.train()
+    for epoch in range(config.epochs):
+        total = torch.zeros((), device=x.device)
+        for batch in torch.randperm(len(x), generator=generator).to(x.device).split(config.batch_size):
+            images = _flipped(x[batch], generator) if config.flip else x[batch]
+            values = loss(network(inputs(images)), *(target[batch] for target in targets))
+            if values.shape != batch.shape:
+                raise ValueError(f"expected a loss of shape {tuple(batch.shape)}, got {tuple(values.shape)}")
+            optimizer.zero_grad()
+            values.mean().backward()
+            optimizer.step()
+            schedule.step()
+            total += values.detach().sum()
+        losses.append(total.item() / len(x))
+        if not torch.isfinite(total):
+            raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the mean loss is {losses[-1]}; lower lr")
+    network.eval()
+    return History(tuple(losses), steps)
+
+
+def _flipped(x: Tensor, generator: torch.Generator) -> Tensor:
+    mirror = torch.rand(len(x), generator=generator).to(x.device) < 0.5  # (batch,)
+    return torch.where(mirror[:, None, None, None], x.flip(-1), x)
+
+
+def classification_loss(scores: Tensor, y: Tensor) -> Tensor:
+    r"""The logistic loss of scores, or cross-entropy for many classes.
+
+    .. math:: \log(1 + e^{-y e}) \quad\text{or}\quad -\log \mathrm{softmax}(e)_y
+
+    Args:
+        scores: (n,) with labels in {-1, +1}, or (n, K) with labels 0..K-1.
+        y: (n,) labels.
+
+    Returns:
+        (n,) losses.
+
+    >>> classification_loss(torch.zeros(1), torch.ones(1))
+    tensor([0.6931])
+    """
+    if scores.ndim == 1:
+        return functional.softplus(-y * scores)
+    return functional.cross_entropy(scores, y, reduction="none")
+
+
+def released_client_loss(scores: Tensor, y: Tensor) -> Tensor:
+    r"""The released client's loss: binary cross-entropy fed with -1/+1 where it expects 0/1.
+
+    .. math:: \log(1 + e^{s}) - y s
+
+    For y = -1 this is unbounded below as s falls, which biases the client towards -1; it is kept
+    because the released client was trained so.
+
+    Args:
+        scores: (n,) scores s.
+        y: (n,) labels in {-1, +1}.
+
+    Returns:
+        (n,) losses.
+
+    >>> released_client_loss(torch.tensor([-10.0]), torch.tensor([-1.0])).item() < -9
+    True
+    """
+    return functional.binary_cross_entropy_with_logits(scores, y.to(scores.dtype), reduction="none")
+
+
+CLIENTS: dict[str, tuple[Callable[[int], nn.Module], Callable[..., Tensor], TrainConfig]] = {
+    "as_released": (
+        linear,
+        released_client_loss,
+        TrainConfig(epochs=1, batch_size=16, lr=1e-3, optimizer="sgd", schedule="constant"),
+    ),
+    "well_trained": (linear, classification_loss, TrainConfig(epochs=60, batch_size=200, lr=1e-3, weight_decay=0.1)),
+    "lenet": (LeNet, classification_loss, TrainConfig(epochs=20, batch_size=64, lr=3e-3, flip=True)),
+}
+
+
+def fit_client(part: Part, *, form: str, seed: int) -> nn.Module:
+    """Train a client, to be frozen ever after.
+
+    Args:
+        part: the images and labels that it may see.
+        form: "as_released" (one linear layer, one epoch of the released loss), "well_trained" (the same
+            layer with correct targets to convergence) or "lenet".
+        seed: of initial weights and order.
+
+    Returns:
+        A network from float pixels to scores (n,), or (n, K) for K > 2 classes.
+
+    Raises:
+        ValueError: if the form is unknown, or the released loss meets more than two classes.
+    """
+    checks.one_of(CLIENTS, form=form)
+    build, loss, config = CLIENTS[form]
+    pair = bool((part.y < 0).any())
+    if form == "as_released" and not pair:
+        raise ValueError("expected labels -1/+1 for the as_released client, got classes 0..K-1")
+    with seeded(seed):
+        client = build(1 if pair else int(part.y.max()) + 1)
+    fit(client, part.x, (part.y,), loss, config=config, seed=seed)
+    return client
+
+
+class _Together(nn.Module):
+    """Rejector and server as one network, so that one loop trains both."""
+
+    def __init__(self, rejector: nn.Module, server: nn.Module) -> None:
+        super().__init__()
+        self.rejector, self.server = rejector, server
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.rejector(x), self.server(x)
+
+
+def fit_jointly(
+    x: Tensor,
+    y: Tensor,
+    m: Tensor,
+    *,
+    rejector: nn.Module,
+    server: nn.Module,
+    loss: Callable[..., Tensor],
+    config: TrainConfig,
+    seed: int,
+    alpha: Any,
+) -> History:
+    """Train rejector and server together on one loss: learning to help.
+
+    Args:
+        x: (n, 3, 32, 32) uint8 images or float pixels.
+        y: (n,) true labels.
+        m: (n,) labels of the frozen client.
+        rejector: network to (n,) scores r, trained in place.
+        server: network to scores e, trained in place.
+        loss: loss(r, e, m, y, alpha) of a batch, one value per example.
+        config: how to train.
+        seed: of the order of the examples.
+        alpha: calibration parameter, a number or (n,) values.
+
+    Returns:
+        The history of the joint training.
+
+    Raises:
+        ValueError: if lengths differ.
+    """
+    alphas = alpha if isinstance(alpha, Tensor) and alpha.ndim else torch.full((len(x),), float(alpha), device=x.device)
+    return fit(
+        _Together(rejector, server),
+        x,
+        (m, y, alphas),
+        lambda outputs, m, y, alpha: loss(*outputs, m, y, alpha),
+        config=config,
+        seed=seed,
+    )
+
+
+def fit_separately(
+    x: Tensor,
+    y: Tensor,
+    m: Tensor,
+    *,
+    rejector: nn.Module,
+    server: nn.Module,
+    config: TrainConfig,
+    seed: int,
+) -> History:
+    """Train the server to be right and the rejector to tell where the client is right, each on its own.
+
+    Args:
+        x: (n, 3, 32, 32) uint8 images or float pixels.
+        y: (n,) true labels.
+        m: (n,) labels of the frozen client.
+        rejector: network to (n,) scores r, trained in place on the logistic loss of the target +1 where m = y, else -1.
+        server: network to scores e, trained in place on the logistic loss, or cross-entropy for many classes.
+        config: how to train.
+        seed: of the order of the examples.
+
+    Returns:
+        The history of the sum of both losses: the two networks share no weights.
+
+    Raises:
+        ValueError: if lengths differ.
+    """
+    checks.vectors(y=y, m=m)
+    right = 2 * (m == y) - 1  # (n,)
+    return fit(
+        _Together(rejector, server),
+        x,
+        (right, y),
+        lambda outputs, right, y: classification_loss(outputs[0], right) + classification_loss(outputs[1], y),
+        config=config,
+        seed=seed,
+    )
+
+
+@torch.no_grad()
+def scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> Tensor:
+    """A network's scores of all images, in evaluation mode and without gradients.
+
+    Args:
+        network: from float pixels to scores.
+        x: (n, 3, 32, 32) uint8 images or float inputs.
+        batch_size: images at a time, which bounds the memory.
+
+    Returns:
+        (n,) or (n, K) float32 scores.
+
+    >>> scores(linear(), torch.zeros(7, 3, 32, 32, dtype=torch.uint8)).shape
+    torch.Size([7])
+    """
+    checks.at_least(1, batch_size=batch_size)
+    network.eval()
+    return torch.cat([network(inputs(batch)) for batch in x.split(batch_size)])

@@ -133,14 +133,16 @@ def fit(
         The mean loss of each epoch and the number of steps; the network is left in evaluation mode.
 
     Raises:
-        ValueError: if lengths differ or the loss is not one value per example.
+        ValueError: if lengths differ, the loss is not one value per example, or flips meet anything but images.
         FloatingPointError: if the loss is no longer finite.
 
     >>> x, y = torch.randn(64, 2), torch.ones(64)
-    >>> fit(nn.Linear(2, 1), x, (y,), lambda e, y: (e[:, 0] - y) ** 2, config=FAST, seed=0).steps
-    20
+    >>> fit(nn.Linear(2, 1), x, (y,), lambda e, y: (e[:, 0] - y) ** 2, config=RELEASED, seed=0).steps
+    120
     """
     checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
+    if config.flip and x.ndim != 4:
+        raise ValueError(f"expected images (n, channels, height, width) to flip, got shape {tuple(x.shape)}")
     generator = torch.Generator().manual_seed(seed)
     steps = config.epochs * ceil(len(x) / config.batch_size)
     optimizer = _optimizer(network, config)

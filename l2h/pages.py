@@ -1,0 +1,187 @@
+"""The two generated pages of the book: what was executed where (status), and every public name of l2h (api).
+
+Nothing here imports what it describes: the chapters' metadata and the modules' syntax trees are enough.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+Definition = ast.FunctionDef | ast.ClassDef
+SECTIONS = {"Args": "param ", "Returns": "returns", "Yields": "yields", "Raises": "raises "}
+
+
+def provenance(metadata: dict[str, Any]) -> str:
+    """One sentence that says how a chapter was executed, from its notebook's metadata.
+
+    Args:
+        metadata: of the notebook; `l2h` is written by the executor, `papermill` by papermill.
+
+    Returns:
+        The sentence, in Markdown.
+
+    >>> provenance({"l2h": {"profile": "quick", "seconds": 12.34, "machine": "2 cores"}})
+    'Executed at the `quick` profile in 12.3 s on 2 cores.'
+    """
+    facts = metadata.get("l2h", {})
+    where = f" on {facts['machine']}" if "machine" in facts else ""
+    data = f" Data: {described(facts['data'])}." if facts.get("data") else ""
+    return f"Executed at the `{facts.get('profile', 'unknown')}` profile in {duration(metadata)}{where}.{data}"
+
+
+def duration(metadata: dict[str, Any]) -> str:
+    """The time a chapter took: the executor's record, else papermill's.
+
+    >>> duration({"papermill": {"duration": 3.21}})
+    '3.2 s'
+    """
+    seconds = metadata.get("l2h", {}).get("seconds", metadata.get("papermill", {}).get("duration"))
+    return "an unrecorded time" if seconds is None else f"{seconds:.1f} s"
+
+
+def described(value: Any) -> str:
+    """A recorded value as text: mappings as `key value`, lists with commas, a data set by its name.
+
+    >>> described({"torch": "2.15", "numpy": "2.3"})
+    'torch 2.15, numpy 2.3'
+    >>> described([{"name": "digits", "sha256": "0123456789abcdef"}])
+    'digits (SHA-256 0123456789ab…)'
+    """
+    if isinstance(value, dict) and "sha256" in value:
+        return f"{value.get('name', 'data')} (SHA-256 {value['sha256'][:12]}…)"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {described(part)}" for key, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(described, value))
+    return str(value)
+
+
+def status(chapters: dict[str, dict[str, Any]]) -> str:
+    """The tables of the status page.
+
+    Args:
+        chapters: each chapter's name and its notebook's metadata.
+
+    Returns:
+        Markdown: one row per chapter, then machine, versions and key of each.
+    """
+    rows = ["| chapter | profile | time | executed | data |", "|---|---|---|---|---|"]
+    for name, metadata in chapters.items():
+        facts = metadata.get("l2h", {})
+        started = str(metadata.get("papermill", {}).get("start_time", ""))[:10]
+        rows.append(
+            f"| {{doc}}`{name}` | {facts.get('profile', '–')} | {duration(metadata)} | {started or '–'} "
+            f"| {described(facts.get('data') or '–')} |"
+        )
+    details = [
+        f"{{doc}}`{name}`\n: machine: {described(facts.get('machine', 'not recorded'))}\n"
+        f": versions: {described(facts.get('versions', 'not recorded'))}\n: key: `{facts.get('key', 'not recorded')}`\n"
+        for name, facts in ((name, metadata.get("l2h", {})) for name, metadata in chapters.items())
+    ]
+    return "\n".join([*rows, "", "## Machines and versions", "", *details])
+
+
+def api(package: Path) -> str:
+    """The api page: every public function and class, modules before those that import them.
+
+    Args:
+        package: the folder of the package.
+
+    Returns:
+        Markdown with one section per module.
+    """
+    trees = {path.stem: ast.parse(path.read_text("utf8")) for path in sorted(package.glob("[a-z]*.py"))}
+    order = TopologicalSorter({name: sorted(imported(tree) & set(trees)) for name, tree in trees.items()})
+    return "\n".join(module(package.name, name, trees[name]) for name in order.static_order())
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """The modules of l2h that a module imports.
+
+    >>> sorted(imported(ast.parse("from l2h import checks; from l2h.problem import Costs; import torch")))
+    ['checks', 'problem']
+    """
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    whole = {alias.name for node in froms if node.module == "l2h" for alias in node.names}
+    return whole | {node.module[4:] for node in froms if node.module and node.module.startswith("l2h.")}
+
+
+def module(package: str, name: str, tree: ast.Module) -> str:
+    """One module's section: its docstring and its public names."""
+    parts = [f"## {package}.{name}\n", markdown(ast.get_docstring(tree) or "")]
+    for node in tree.body:
+        if isinstance(node, Definition) and not node.name.startswith("_"):
+            parts.append(entry(node, f"{package}.{name}"))
+    return "\n".join(parts)
+
+
+def entry(node: Definition, place: str) -> str:
+    """One function or class, as a directive of Sphinx's Python domain."""
+    if isinstance(node, ast.FunctionDef):
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        head, inner = f"{{py:function}} {node.name}({ast.unparse(node.args)}){returns}", ""
+    else:
+        head, inner = f"{{py:class}} {node.name}({', '.join(fields(node))})", ""
+        for child in node.body:
+            if isinstance(child, ast.FunctionDef) and not child.name.startswith("_"):
+                inner += entry(child, place).replace("{py:function}", "{py:method}")
+    fence = "::::" if inner else ":::"
+    return f"{fence}{head}\n:module: {place}\n\n{markdown(ast.get_docstring(node) or '')}\n{inner}{fence}\n"
+
+
+def fields(node: ast.ClassDef) -> Iterator[str]:
+    """The arguments of a class: the annotated fields of a record, or those of `__init__`."""
+    for child in node.body:
+        if isinstance(child, ast.AnnAssign):
+            yield ast.unparse(child).replace(" = ", "=")
+        elif isinstance(child, ast.FunctionDef) and child.name == "__init__":
+            yield ast.unparse(child.args).removeprefix("self").removeprefix(", ")
+
+
+def markdown(docstring: str) -> str:
+    """A docstring in MyST Markdown: sections as fields, equations and examples as blocks.
+
+    >>> print(markdown("Double it.\\n\\nArgs:\\n    x: a number\\n        or two.\\n\\n>>> double(2)\\n4"))
+    Double it.
+    <BLANKLINE>
+    :param x: a number or two.
+    <BLANKLINE>
+    ```pycon
+    >>> double(2)
+    4
+    ```
+    """
+    blocks = re.split(r"\n\s*\n(?! {4}\S)", cleandoc(docstring))
+    return "\n\n".join(map(block, blocks))
+
+
+def block(text: str) -> str:
+    """One paragraph, section, equation or example of a docstring in Markdown."""
+    first, _, rest = text.partition("\n")
+    if first.startswith(">>>"):
+        return f"```pycon\n{text}\n```"
+    if first.startswith(".. math::"):
+        return "```{math}\n" + cleandoc(first.removeprefix(".. math::") + "\n" + rest).strip() + "\n```"
+    if first.rstrip(":") in SECTIONS and rest:
+        return "\n".join(field(SECTIONS[first.rstrip(":")], item) for item in re.split(r"\n(?=\S)", cleandoc(rest)))
+    return escaped(text)
+
+
+def field(kind: str, item: str) -> str:
+    """One line of an Args, Returns or Raises section as a MyST field."""
+    name, _, text = item.partition(":") if kind.endswith(" ") else ("", "", item)
+    return f":{kind}{name.strip()}: {escaped(text).strip()}"
+
+
+def escaped(text: str) -> str:
+    """Prose on one line, with the characters that Markdown would take for markup escaped outside code.
+
+    >>> escaped("a * b,\\n`x * y`")
+    'a \\\\* b, `x * y`'
+    """
+    pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    return "".join(p if p.startswith("`") else re.sub(r"([*<$\[\]])", r"\\\1", p) for p in pieces)

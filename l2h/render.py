@@ -1,0 +1,157 @@
+"""Render the book: `python -m l2h.render [FOLDER]` builds the executed chapters of FOLDER into `_build/html`.
+
+The executed notebooks and the plain pages are staged in one folder, Jupyter Book builds it with execution off and with
+warnings as errors, and only a good build takes the place of the last one. Without FOLDER: the committed records in `book`.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from l2h import pages
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "_build"
+DIGEST = ".inputs.sha256"  # lies in the built book and says from what it was built
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command: renders, and prints the path of index.html; an error is one line on stderr and exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m l2h.render", description="Render the book.")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "book", help="folder of executed .ipynb")
+    parser.add_argument("--html", type=Path, default=BUILD / "html", help="where the pages go")
+    options = parser.parse_args(arguments)
+    try:
+        sys.stdout.write(f"{render(options.folder, options.html)}\n")
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def render(notebooks: Path, html: Path = BUILD / "html") -> Path:
+    """Build the book, unless it was built from the same inputs; the last good book is kept if the build fails.
+
+    Args:
+        notebooks: folder of executed chapters, one .ipynb per chapter of `_toc.yml`.
+        html: folder of the pages, replaced as a whole.
+
+    Returns:
+        The path of index.html.
+
+    Raises:
+        FileNotFoundError: if a chapter is missing.
+        ValueError: if a chapter was not executed to its end.
+        RuntimeError: with the builder's messages, if the build fails.
+    """
+    html.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".render-", dir=html.parent) as folder:
+        staged = Path(folder) / "staged"
+        stage(notebooks, staged)
+        inputs = digest(staged)
+        built = html / DIGEST
+        if not built.exists() or built.read_text("utf8") != inputs:
+            fresh = build(staged, Path(folder))
+            (fresh / DIGEST).write_text(inputs, "utf8")
+            swap(fresh, html)
+    return html / "index.html"
+
+
+def toc(root: Path = ROOT) -> list[str]:
+    """The pages of the book in order, without folder and suffix: `01_problem` is a chapter, `index` a plain page."""
+    entries = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
+    listed = [chapter["file"] for part in entries["parts"] for chapter in part["chapters"]]
+    return [Path(entry).name for entry in [entries["root"], *listed]]
+
+
+def stage(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
+    """Put everything that the book is built from into one folder, with one format of each chapter.
+
+    Args:
+        notebooks: folder of executed chapters.
+        staged: the folder to make.
+        root: of the repository.
+    """
+    chapters = {name: chapter(notebooks / f"{name}.ipynb") for name in toc(root) if name[0].isdigit()}
+    shutil.copytree(root / "book", staged, ignore=shutil.ignore_patterns("*.md", "*.ipynb", ".*"))
+    for name in ("_config.yml", "references.bib"):
+        shutil.copy(root / name, staged)
+    (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")
+    for name, notebook in chapters.items():
+        (staged / f"{name}.ipynb").write_text(json.dumps(signed(notebook)), "utf8")
+    metadata = {name: notebook["metadata"] for name, notebook in chapters.items()}
+    generated = {"status": lambda: pages.status(metadata), "api": lambda: pages.api(root / "l2h")}
+    for name in toc(root):
+        if name not in chapters:
+            text = (root / "book" / f"{name}.md").read_text("utf8")
+            (staged / f"{name}.md").write_text(text + ("\n" + generated[name]() if name in generated else ""), "utf8")
+
+
+def chapter(path: Path) -> dict[str, Any]:
+    """Read an executed chapter.
+
+    Raises:
+        FileNotFoundError: if there is none, naming the commands that make it.
+        ValueError: if its execution failed, or a code cell was never executed.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"expected an executed chapter {path}, found none; `make book` or `make record` makes it")
+    notebook: dict[str, Any] = json.loads(path.read_text("utf8"))
+    if notebook["metadata"].get("papermill", {}).get("exception"):
+        raise ValueError(f"expected a chapter executed to its end, got {path}, whose execution failed")
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and cell["source"] and cell["execution_count"] is None:
+            raise ValueError(f"expected an executed chapter, got {path} with a code cell that was never executed")
+    return notebook
+
+
+def signed(notebook: dict[str, Any]) -> dict[str, Any]:
+    """The notebook with a last line that says how it was executed."""
+    line = f":::{{div}} provenance\n{pages.provenance(notebook['metadata'])} See {{doc}}`status`.\n:::"
+    cell = {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": line}
+    return notebook | {"cells": [*notebook["cells"], cell]}
+
+
+def digest(staged: Path) -> str:
+    """The SHA-256 of everything in a staged folder, and of this module."""
+    files = sorted(path for path in staged.rglob("*") if path.is_file())
+    parts = [hashlib.sha256(path.read_bytes()).hexdigest() + str(path.relative_to(staged)) for path in files]
+    return hashlib.sha256("\n".join([*parts, Path(__file__).read_text("utf8")]).encode()).hexdigest()
+
+
+def build(staged: Path, output: Path) -> Path:
+    """Run Jupyter Book on a staged folder.
+
+    Returns:
+        The folder of the built pages.
+
+    Raises:
+        RuntimeError: with the builder's warnings and errors.
+    """
+    builder = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]  # it has no __main__
+    command = [*builder, "build", str(staged), "--path-output", str(output)]
+    done = subprocess.run([*command, "-W", "--keep-going", "-q"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the book was not built; the last good one is kept\n{done.stdout}{done.stderr}")
+    return output / "_build" / "html"
+
+
+def swap(fresh: Path, html: Path) -> None:
+    """Put a new folder in the place of an old one, which is moved away first and then removed."""
+    old = fresh.with_name("old")
+    if html.exists():
+        os.replace(html, old)
+    os.replace(fresh, html)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

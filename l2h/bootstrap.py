@@ -1,0 +1,194 @@
+"""Intervals of means over seeds and examples, from arrays of one value per seed and example.
+
+An interval covers both kinds of chance: another seed could have been drawn, and another set of test examples.
+Both are resampled, the same examples for every seed (the crossed or "pigeonhole" bootstrap).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from l2h import checks
+
+WEIGHTS_AT_ONCE = 4_000_000  # 32 MB of resampling weights in memory, whatever the number of draws
+ROUNDING = 1e-12  # a smaller spread of shares is rounding, not chance
+
+
+class Interval(NamedTuple):
+    """An estimate between its limits; numbers, or (k,) arrays for a band."""
+
+    estimate: Any
+    low: Any
+    high: Any
+
+
+def paired_bootstrap(differences: Any, *, draws: int = 2000, level: float = 0.95, seed: int = 0) -> Interval:
+    r"""Mean of paired differences with a percentile interval, seeds and examples both resampled.
+
+    .. math:: T^* = \frac{1}{Sn} \sum_{s,i} a_s w_i d_{si}, \quad
+              T^* + (\kappa - 1) \frac{1}{S} \sum_s (a_s - 1) \bar d_s, \quad
+              \kappa = \sqrt{\tfrac{S}{S-1}} \, \frac{t_{S-1}}{z}
+
+    with multinomial weights a of the S seeds and w of the n examples. The percentiles are those of the second
+    expression: resampling few seeds alone gives too short an interval, and kappa stretches that part of the
+    deviation to Student's. A single seed is taken as it is (kappa = 1): the interval then speaks of that
+    trained system only. Two seeds give a very wide interval, as they should.
+
+    Args:
+        differences: (S, n) one row per seed, one column per example.
+        draws: number of resamples.
+        level: of confidence, in (0, 1).
+        seed: of the resampling.
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if the shape is not (S, n) with S, n >= 1, an entry is not finite, or an option is out of range.
+
+    >>> paired_bootstrap([[0.5, 0.5], [0.5, 0.5]])
+    Interval(estimate=0.5, low=0.5, high=0.5)
+
+    Source: Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2).
+    """
+    values = np.asarray(differences, dtype=float)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"expected differences of shape (seeds, examples), got shape {values.shape}")
+    return intervals(values[None], draws=draws, level=level, seed=seed)[0]
+
+
+def intervals(
+    values: np.ndarray,
+    among: np.ndarray | None = None,
+    *,
+    simultaneous: bool = False,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[Interval]:
+    """Intervals of k means over seeds and examples at once, as `paired_bootstrap` gives one.
+
+    With `among` a mean goes over the marked examples only, all seeds together: sum of values / number of
+    examples. Resamples that mark none are left out; a mean over no example is NaN, and so are its limits.
+
+    With `simultaneous` all k intervals hold together at the level: estimate +- q s_k with s_k the bootstrap's
+    standard deviation and q the quantile of the largest |deviation| / s_k over the k means (max-t). A mean
+    that is the same in every resample has itself for its limits and does not enter q.
+
+    Args:
+        values: (k, S, n) one row per seed, one column per example.
+        among: (k, S, n) 1 where an example belongs to the portion, 0 elsewhere; None for all.
+        simultaneous: whether all intervals hold together; for means over all examples.
+        draws: number of resamples.
+        level: of confidence, in (0, 1).
+        seed: of the resampling.
+
+    Returns:
+        k intervals.
+
+    Raises:
+        ValueError: if the shape is not (k, S, n) with k, S, n >= 1, an entry is not finite, an option is out of
+            range, or both `among` and `simultaneous` are given.
+
+    >>> values = np.array([[[1.0, 0.0, 1.0, 0.0]]])
+    >>> intervals(values, among=values)
+    [Interval(estimate=1.0, low=1.0, high=1.0)]
+    """
+    if values.ndim != 3 or values.size == 0:
+        raise ValueError(f"expected values of shape (means, seeds, examples), got shape {values.shape}")
+    if simultaneous and among is not None:
+        raise ValueError("expected means over all examples for simultaneous intervals, got a portion in among")
+    checks.finite(values=values)
+    checks.at_least(1, draws=draws)
+    _check_level(level)
+    estimates, drawn = _resampled(values, among, draws=draws, level=level, seed=seed)
+    limits = _together(estimates, drawn, level) if simultaneous else [_percentiles(one, level) for one in drawn]
+    return [Interval(float(t), float(low), float(high)) for t, (low, high) in zip(estimates, limits, strict=True)]
+
+
+def bands(values: Any, *, level: float = 0.95) -> Interval:
+    """Mean over seeds at each of k places, with a band: Student's t interval of the mean, pointwise.
+
+    Student's interval of two seeds is 13 times wider than what they span and says nothing; with fewer than
+    three seeds the band runs from the smallest to the largest value and is a range, not a confidence interval.
+
+    Args:
+        values: (S, k) one row per seed.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        (k,) means, lower and upper limits; not cut at 0 or 1.
+
+    Raises:
+        ValueError: if the shape is not (S, k) with S >= 1, or the level is out of range.
+
+    >>> bands([[0.5, 0.75], [0.75, 0.75]])
+    Interval(estimate=array([0.625, 0.75 ]), low=array([0.5 , 0.75]), high=array([0.75, 0.75]))
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2 or len(values) == 0:
+        raise ValueError(f"expected values of shape (seeds, places), got shape {values.shape}")
+    _check_level(level)
+    mean, seeds = values.mean(axis=0), len(values)
+    if seeds < 3:
+        return Interval(mean, values.min(axis=0), values.max(axis=0))
+    half = stdtrit(seeds - 1, (1 + level) / 2) * values.std(axis=0, ddof=1) / np.sqrt(seeds)
+    return Interval(mean, mean - half, mean + half)
+
+
+def _check_level(level: float) -> None:
+    checks.positive(level=level, **{"1 - level": 1 - level})
+
+
+def _kappa(seeds: int, level: float) -> float:
+    if seeds == 1:
+        return 1.0
+    tail = (1 + level) / 2
+    return float(np.sqrt(seeds / (seeds - 1)) * stdtrit(seeds - 1, tail) / ndtri(tail))
+
+
+def _resampled(
+    values: np.ndarray, among: np.ndarray | None, *, draws: int, level: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k means (k,) and their resamples (k, draws), stretched by kappa along the seeds."""
+    k, seeds, n = values.shape
+    generator = np.random.default_rng(seed)
+    parts = values[None] if among is None else np.stack([values * among, among])  # numerators, denominators
+    a = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)  # (draws, S)
+    weighted = _weighted_sums(parts.reshape(-1, n), draws, generator).reshape(draws, -1, k, seeds)
+    both = _ratios(np.einsum("ds,dpks->pkd", a, weighted), seeds * n)
+    alone = _ratios(np.einsum("ds,pks->pkd", a, parts.sum(axis=-1)), seeds * n)
+    estimates = _ratios(parts.sum(axis=(-1, -2)), seeds * n)
+    return estimates, both + (_kappa(seeds, level) - 1) * (alone - estimates[:, None])
+
+
+def _weighted_sums(rows: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
+    """Sums of (rows, n) values with multinomial weights of the n examples, one line per draw: (draws, rows)."""
+    n, done = rows.shape[1], []
+    for start in range(0, draws, max(1, WEIGHTS_AT_ONCE // n)):
+        size = min(draws - start, max(1, WEIGHTS_AT_ONCE // n))
+        chosen = generator.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        weights = np.bincount(chosen.ravel(), minlength=size * n).reshape(size, n)
+        done.append(weights.astype(float) @ rows.T)
+    return np.concatenate(done)
+
+
+def _ratios(sums: np.ndarray, size: int) -> np.ndarray:
+    if len(sums) == 1:
+        return sums[0] / size
+    with np.errstate(invalid="ignore"):  # an empty portion: 0 / 0 is NaN
+        return sums[0] / sums[1]
+
+
+def _percentiles(drawn: np.ndarray, level: float) -> np.ndarray:
+    defined = drawn[~np.isnan(drawn)]
+    return np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]) if len(defined) else np.full(2, np.nan)
+
+
+def _together(estimates: np.ndarray, drawn: np.ndarray, level: float) -> np.ndarray:
+    spread = drawn.std(axis=1)
+    varies = spread > ROUNDING
+    deviations = np.abs(drawn - estimates[:, None])[varies] / spread[varies, None]
+    half = spread * (np.quantile(deviations.max(axis=0), level) if varies.any() else 0)
+    return np.stack([estimates - half, estimates + half], axis=1)

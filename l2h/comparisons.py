@@ -1,0 +1,139 @@
+"""What several seeds of one or two systems, evaluated on the same examples, say together.
+
+Two systems are compared example by example and seed by seed, so that what they share cancels. Scores and
+thresholds stay those of the full sample when examples are resampled.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from l2h import checks
+from l2h.bootstrap import Interval, intervals, paired_bootstrap
+from l2h.curves import correctness_at
+from l2h.evaluate import Cell, FourCells, kept, right_answers
+from l2h.problem import Predictions
+
+
+def mean_interval(several: Sequence[Predictions], by_example: Callable[[Predictions], Any], **options: Any) -> Interval:
+    """Mean over examples and seeds of a value per example, with its interval.
+
+    Args:
+        several: one system's predictions, one per seed, on the same examples.
+        by_example: gives (n,) values, such as `evaluate.correctness` or `curves.area_by_example`.
+        options: draws, level and seed of `paired_bootstrap`.
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if there is no seed, or the seeds were evaluated on different examples.
+    """
+    return paired_bootstrap(_by_seed(several, by_example), **options)
+
+
+def mean_difference(
+    first: Sequence[Predictions],
+    second: Sequence[Predictions],
+    by_example: Callable[[Predictions], Any],
+    **options: Any,
+) -> Interval:
+    """Difference first - second of two systems in the mean of a value per example, with its interval.
+
+    Args:
+        first: predictions of one system, one per seed.
+        second: predictions of the other, paired: the same seeds and examples.
+        by_example: gives (n,) values, such as `area_by_example` or `partial(loss_by_example, costs=costs)`.
+        options: draws, level and seed of `paired_bootstrap`.
+
+    Returns:
+        Difference, lower and upper limit.
+
+    Raises:
+        ValueError: if there is no seed, or seeds or examples do not pair.
+    """
+    return paired_bootstrap(_paired(first, second, by_example), **options)
+
+
+def difference_at(
+    first: Sequence[Predictions],
+    second: Sequence[Predictions],
+    coverages: Any,
+    *,
+    simultaneous: bool = False,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[Interval]:
+    """Difference of two systems in accuracy, first - second, at each of k coverages.
+
+    One interval at a time (percentiles) supports a statement on a coverage named beforehand. Whoever looks
+    along a grid and says at which coverages the first one wins has k chances to be fooled; with
+    `simultaneous` all k intervals hold together at the level (max-t, see `bootstrap.intervals`). Where the
+    systems agree on every example of every seed, the interval is the point 0.
+
+    Args:
+        first: predictions of one system, one per seed.
+        second: predictions of the other, paired: the same seeds and examples.
+        coverages: (k,) shares kept, in [0, 1].
+        simultaneous: whether all intervals hold together.
+        draws: number of resamples.
+        level: of confidence, in (0, 1).
+        seed: of the resampling.
+
+    Returns:
+        k intervals.
+
+    Raises:
+        ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
+    """
+    differences = _paired(first, second, lambda p: correctness_at(p, coverages))  # (S, k, n)
+    return intervals(differences.swapaxes(0, 1), draws=draws, level=level, seed=seed, simultaneous=simultaneous)
+
+
+def four_cells_intervals(
+    several: Sequence[Predictions], *, draws: int = 2000, level: float = 0.95, seed: int = 0
+) -> FourCells:
+    """The four-cell table of several seeds together, an interval in every place.
+
+    Accuracies are pooled: right answers over examples in the portion, all seeds together, so that a seed
+    which keeps nothing has no say. Resamples in which a portion is empty are left out; a portion that
+    is empty in every seed has NaN for its accuracies. n is the mean count of a seed.
+
+    Args:
+        several: one system's predictions, one per seed, on the same examples.
+        draws: number of resamples.
+        level: of confidence, in (0, 1).
+        seed: of the resampling.
+
+    Returns:
+        `FourCells` whose numbers are intervals.
+
+    Raises:
+        ValueError: if there is no seed, the seeds were evaluated on different examples, or an option is out of range.
+    """
+    m, e = _by_seed(several, right_answers).astype(float).swapaxes(0, 1)  # (S, n) each
+    keep = _by_seed(several, kept)
+    cells = []
+    for part in (keep, 1 - keep):
+        values = np.stack([part, m, e, m - e])  # (4, S, n)
+        among = np.stack([np.ones_like(part), part, part, part])
+        share, *accuracies = intervals(values, among, draws=draws, level=level, seed=seed)
+        cells.append(Cell(Interval(*(part.shape[1] * limit for limit in share)), *accuracies))
+    return FourCells(*cells)
+
+
+def _by_seed(several: Sequence[Predictions], by_example: Callable[[Predictions], Any]) -> np.ndarray:
+    if len(several) == 0:
+        raise ValueError("expected the predictions of at least one seed, got none")
+    for index, predictions in enumerate(several):
+        if not np.array_equal(predictions.y, several[0].y):
+            raise ValueError(f"expected all seeds on the same examples, got other labels y at index {index}")
+    return np.stack([by_example(predictions) for predictions in several])
+
+
+def _paired(first: Sequence[Predictions], second: Sequence[Predictions], by_example: Callable) -> np.ndarray:
+    checks.same_length(first=first, second=second)
+    both = _by_seed([*first, *second], by_example)
+    return both[: len(first)] - both[len(first) :]

@@ -95,8 +95,9 @@ def api(package: Path) -> str:
         Markdown with one section per module.
     """
     trees = {path.stem: ast.parse(path.read_text("utf8")) for path in sorted(package.glob("[a-z]*.py"))}
-    order = TopologicalSorter({name: sorted(imported(tree) & set(trees)) for name, tree in trees.items()})
-    return "\n".join(module(package.name, name, trees[name]) for name in order.static_order())
+    importers = {name: [other for other in trees if name in imported(trees[other])] for name in trees}
+    order = list(TopologicalSorter(importers).static_order())
+    return "\n".join(module(package.name, name, trees[name]) for name in reversed(order))
 
 
 def imported(tree: ast.Module) -> set[str]:

@@ -5,41 +5,12 @@ from typing import Any
 import numpy as np
 
 from l2h import checks
-from l2h.bayes import ask_threshold
+from l2h.bayes import ask_threshold, rejector_rule, server_error
+from l2h.conditional import floor_of_server, slope_at_zero
 from l2h.problem import Costs
 
+ROUNDINGS = 8
 TINY = float(np.finfo(float).tiny)  # a cost below it counts as 0: dividing by it would overflow
-
-
-def floor_of_server(mu: Any, *, beta: float, squash: bool = False) -> np.ndarray:
-    r"""The server's part of the surrogate, minimised over e: s(mu), or over |e| <= 1 where squashed.
-
-    .. math:: s(\mu) = \min_e \mu e^{\beta e/2} + (1 - \mu) e^{-\beta e/2} = 2\sqrt{\mu(1-\mu)}
-
-    Args:
-        mu: min(eta, 1 - eta), any shape, in [0, 1/2].
-        beta: calibration parameter > 0.
-        squash: whether e is confined to [-1, 1]; then the minimum is larger for mu < 1/(1 + e^beta).
-
-    Returns:
-        s(mu), of the same shape, in [0, 1].
-
-    Raises:
-        ValueError: if mu leaves [0, 1/2] or beta is not positive.
-
-    >>> floor_of_server(np.array([0.0, 0.5]), beta=2.0)
-    array([0., 1.])
-
-    Source: the inner minimum of arXiv 2409.16253, surrogate loss.
-    """
-    mu = np.asarray(mu, dtype=float)
-    checks.probabilities(upper=0.5, mu=mu)
-    checks.positive(beta=beta)
-    inside = 2 * np.sqrt(mu * (1 - mu))
-    if not squash:
-        return inside
-    at_edge = mu * np.exp(beta / 2) + (1 - mu) * np.exp(-beta / 2)
-    return np.where(mu < 1 / (1 + np.exp(beta)), at_edge, inside)[()]
 
 
 def _ratio(u: np.ndarray, *, costs: Costs, beta: float, squash: bool) -> np.ndarray:
@@ -178,3 +149,62 @@ def alpha_released(p: Any, *, costs: Costs, beta: float) -> np.ndarray:
         raise ValueError(f"expected p > 0 in [ce, ce + c1] = [{low:g}, {high:g}], got {p[outside][0]:g}")
     root = np.sqrt(np.maximum((p - low) * (high - p), 0))
     return beta * (costs.ce + 2 * root) / (2 * p)
+
+
+def asks_at_minimum(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+    """Whether the surrogate's minimiser asks: where F'(0) >= 0 (a minimum at r = 0 asks, convention C1).
+
+    Args:
+        eta: P(Y=1|x), any shape, in [0, 1].
+        p: P(M≠Y|x), of the same shape or a number, in [0, 1].
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, likewise.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        Booleans of the same shape.
+
+    Raises:
+        ValueError: if an argument leaves its range.
+
+    >>> bool(asks_at_minimum(0.85, 0.85, costs=Costs(c1=1.0, ce=0.18), alpha=1.0, beta=2.0))
+    False
+
+    Source: derived in the chapter on the surrogate.
+    """
+    return slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash) >= 0
+
+
+def is_calibrated(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+    r"""Whether minimising the surrogate at x leads to a Bayes decision, strictly.
+
+    .. math:: \mathrm{sign} F'(0) = \mathrm{sign}(p - c_1\mu - c_e) \quad \text{wherever } p \neq c_1\mu + c_e
+
+    A slope of 0 is not enough where asking is better: minimising sequences may then reach r = 0 from above, and keep.
+
+    Args:
+        eta: P(Y=1|x), any shape, in [0, 1].
+        p: P(M≠Y|x), of the same shape or a number, in [0, 1].
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, likewise.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        Booleans of the same shape; numbers within a few roundings of 0 count as 0.
+
+    Raises:
+        ValueError: if an argument leaves its range.
+
+    >>> bool(is_calibrated(0.5, 0.7, costs=Costs(c1=1.0, ce=0.15), alpha=2.0, beta=2.0))
+    True
+
+    Source: derived in the chapter on the surrogate.
+    """
+    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    loss = -rejector_rule(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
+    scale = ROUNDINGS * np.finfo(float).eps
+    tie = np.abs(loss) <= scale * (1 + costs.c1 + costs.ce)
+    flat = np.abs(slope) <= scale * (alpha + beta * costs.c1 + costs.ce)
+    return tie | (~flat & ((slope > 0) == (loss > 0)))

@@ -137,6 +137,16 @@ def bands(values: Any, *, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def as_text(interval: Interval, *, digits: int = 3) -> str:
+    """An interval as a table shows it.
+
+    >>> as_text(Interval(0.71234, 0.7, 0.725))
+    '0.712 [0.700, 0.725]'
+    """
+    estimate, low, high = (f"{value:.{digits}f}" for value in interval)
+    return f"{estimate} [{low}, {high}]"
+
+
 def _check_level(level: float) -> None:
     checks.positive(level=level, **{"1 - level": 1 - level})
 

@@ -6,12 +6,22 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
 
 from l2h.runs import ExperimentConfig, Result, needs, run, run_key
 from l2h.store import Store
 
 logger = logging.getLogger(__name__)
+
+
+def over_seeds(config: ExperimentConfig, seeds: int) -> list[ExperimentConfig]:
+    """The same run with seeds 0, 1, ..., seeds - 1.
+
+    >>> [one.seed for one in over_seeds(ExperimentConfig(method="random"), 3)]
+    [0, 1, 2]
+    """
+    return [replace(config, seed=seed) for seed in range(seeds)]
 
 
 def closure(configs: Iterable[ExperimentConfig]) -> list[ExperimentConfig]:

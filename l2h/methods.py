@@ -139,7 +139,7 @@ def plain_server(parts: Parts, *, costs: Costs, seed: int, options: Options) -> 
     Returns:
         A system that always asks.
     """
-    return _classifier(models.LeNet(), parts, seed, options)
+    return _classifier(models.LeNet, parts, seed, options)
 
 
 def device_classifier(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
@@ -154,7 +154,7 @@ def device_classifier(parts: Parts, *, costs: Costs, seed: int, options: Options
     Returns:
         A system whose e is the device's own classifier.
     """
-    return _classifier(models.rejector(squash=False), parts, seed, options)
+    return _classifier(lambda: models.rejector(squash=False), parts, seed, options)
 
 
 def _classifier(network_of: Callable[[], nn.Module], parts: Parts, seed: int, options: Options) -> System:

@@ -1,0 +1,118 @@
+"""Every method sees the client only through labels and scores, and decides as its definition says."""
+
+import pytest
+import torch
+
+from l2h import calibration, methods
+from l2h.data import load
+from l2h.problem import Costs, asks, server_label
+from l2h.train import TrainConfig
+
+COSTS = Costs(c1=1.0, ce=0.1)
+OPTIONS = methods.Options(recipe=TrainConfig(epochs=2, batch_size=32, lr=1e-3))
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Digits with a client that errs on a third of the examples, and a server that errs on a tenth."""
+    dataset, generator = load(source="digits"), torch.Generator().manual_seed(0)
+
+    def examples(part):
+        x, y = part
+        wrong = torch.rand(len(y), generator=generator) < 1 / 3
+        score = torch.where(wrong, -y, y) * (0.1 + torch.rand(len(y), generator=generator) * torch.where(wrong, 1, 3))
+        server = torch.where(torch.rand(len(y), generator=generator) < 0.1, -y, y).float()
+        return methods.Examples(x, y, 2 * (score >= 0).long() - 1, score, server)
+
+    return methods.Parts(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_every_method_answers_every_example(parts, name):
+    system = methods.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS)
+    r, e = system.r(parts.validation), system.e(parts.validation)
+    assert r.shape == e.shape == parts.validation.y.shape
+    assert torch.isfinite(r).all() and torch.isfinite(e).all()
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_what_a_decision_needs_is_what_it_reads(parts, name):
+    system = methods.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS)
+    known, other = parts.validation, parts.validation._replace(score=-5 * parts.validation.score)
+    assert (system.r(known) - system.r(other)).abs().max().item() > 0 if system.needs_score else True
+    assert torch.equal(system.r(known), system.r(other)) or system.needs_score
+    blind = known._replace(server=-parts.validation.server)
+    assert torch.equal(system.r(known), system.r(blind)) != system.needs_server
+
+
+@pytest.mark.parametrize("name", ["learning_to_help", "plain_server", "device_classifier", "random"])
+def test_the_seed_decides(parts, name):
+    first, again, other = (
+        methods.METHODS[name](parts, costs=COSTS, seed=seed, options=OPTIONS) for seed in (0, 0, 1)
+    )
+    answers = [torch.cat([s.r(parts.validation), s.e(parts.validation)]) for s in (first, again, other)]
+    assert torch.equal(answers[0], answers[1]) and not torch.equal(answers[0], answers[2])
+
+
+def test_the_oracle_asks_exactly_where_asking_is_cheaper(parts):
+    examples = parts.validation
+    r = methods.oracle(parts, costs=COSTS, seed=0, options=OPTIONS).r(examples)
+    asking = COSTS.c1 * (server_label(examples.server) != examples.y) + COSTS.ce
+    assert torch.equal(asks(r), asking <= (examples.m != examples.y) * 1.0)
+
+
+def test_confidence_orders_by_the_size_of_the_score(parts):
+    examples = parts.validation
+    r = methods.confidence(parts, costs=COSTS, seed=0, options=OPTIONS).r(examples)
+    assert torch.equal(r.argsort(), examples.score.double().abs().argsort())
+
+
+def test_confidence_asks_less_when_asking_costs_more(parts):
+    rates = [
+        asks(methods.confidence(parts, costs=Costs(1.0, ce), seed=0, options=OPTIONS).r(parts.validation)).sum()
+        for ce in (0.0, 0.2, 0.4)
+    ]
+    assert rates[0] > rates[1] > rates[2]
+
+
+def test_always_is_always(parts):
+    keep, ask = (
+        asks(methods.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS).r(parts.validation))
+        for name in ("always_keep", "always_ask")
+    )
+    assert not keep.any() and ask.all()
+
+
+def test_ready_made_rejectors_need_a_server(parts):
+    alone = parts.validation._replace(server=None)
+    for name in ("random", "oracle", "always_keep", "always_ask"):
+        with pytest.raises(ValueError, match=r"examples\.server, got None"):
+            methods.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS).e(alone)
+    with pytest.raises(ValueError, match=r"examples\.server, got None"):
+        methods.confidence(parts._replace(calibration=alone), costs=COSTS, seed=0, options=OPTIONS)
+
+
+def test_alpha_rules(parts):
+    error = int((parts.calibration.m != parts.calibration.y).sum()) / len(parts.calibration.y)
+    expected = {
+        "released": calibration.alpha_released(0.18, costs=COSTS, beta=2.0),
+        "client_error": calibration.alpha_from_p(error, costs=COSTS, beta=2.0),
+        "deterministic": calibration.alpha_deterministic(costs=COSTS, beta=2.0),
+    }
+    found = {rule: methods.alpha_of(rule, parts, COSTS, 2.0) for rule in methods.ALPHA_RULES}
+    assert found == pytest.approx({rule: float(alpha) for rule, alpha in expected.items()})
+    assert len(set(found.values())) == 3
+
+
+def test_the_released_constant_ends_where_its_square_root_does(parts):
+    with pytest.raises(ValueError, match=r"0\.18"):
+        methods.alpha_of("released", parts, Costs(1.0, 0.19), 2.0)
+
+
+def test_bad_options_are_refused(parts):
+    with pytest.raises(ValueError, match="one of 'released'"):
+        methods.Options(alpha="guess")
+    with pytest.raises(ValueError, match="one of 'released'"):
+        methods.alpha_of("guess", parts, COSTS, 2.0)
+    with pytest.raises(ValueError, match="beta > 0"):
+        methods.Options(beta=0)

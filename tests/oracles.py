@@ -3,7 +3,9 @@
 Sections follow the modules; each function says which equation it implements.
 """
 
+import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -112,3 +114,86 @@ def crossed_bootstrap(values, among, kappa, draws, seed):
         rows, columns = generator.integers(seeds, size=seeds), generator.integers(n, size=n)
         drawn.append(ratio(rows, columns) + (kappa - 1) * (ratio(rows, range(n)) - whole))
     return whole, np.array(drawn)
+
+
+# --- complexities and Theorem 1 -------------------------------------------------------------------------------------
+
+
+def threshold_functions(x, two_sided):
+    """Every labelling of the points by sign(x - t), and by sign(t - x) if two-sided."""
+    cuts = [-np.inf, *sorted(set(x))]
+    upward = [[1 if value > cut else -1 for value in x] for cut in cuts]
+    return upward + [[-label for label in labels] for labels in upward] if two_sided else upward
+
+
+def interval_functions(x):
+    """Every labelling of the points that is +1 on a closed interval and -1 outside, or -1 everywhere."""
+    inside = [[1 if low <= value <= high else -1 for value in x] for low in x for high in x if low <= high]
+    return [[-1] * len(x), *inside]
+
+
+def stump_functions(x):
+    """Two-sided thresholds on each column of x."""
+    return [labels for feature in np.transpose(x) for labels in threshold_functions(list(feature), True)]
+
+
+def rademacher(functions):
+    """The definition: the mean over all sign vectors of the best correlation with a function."""
+    n = len(functions[0])
+    best = [max(np.dot(signs, f) for f in functions) for signs in itertools.product((-1, 1), repeat=n)]
+    return sum(best) / 2**n / n
+
+
+def stated_penalty(rad_r, rad_e, c1, ce, n, delta):
+    """Theorem 1 as quoted in the summary."""
+    return (ce + c1 + 1) * rad_r + c1 * rad_e + 3 * math.sqrt((c1 + ce) ** 2 * math.log(2 / delta) / (2 * n))
+
+
+def corrected_penalty(rad_r, rad_e, c1, ce, n, delta):
+    """Theorem 1 with twice the complexity of the loss class and McDiarmid's 3 b / n differences."""
+    # L = const + r (B/2 - c1/4 - ce/2) - c1/4 ye + c1/4 y er, and er = |e + r| - 1
+    slope = max(abs(b / 2 - c1 / 4 - ce / 2) for b in (0, 1))
+    complexity = slope * rad_r + c1 / 4 * rad_e + c1 / 4 * (rad_e + rad_r)
+    return 2 * complexity + 3 * max(1, c1 + ce) * math.sqrt(math.log(1 / delta) / (2 * n))
+
+
+def loss_class(functions_r, functions_e, errors, y, c1, ce):
+    """The losses of every pair (r, e) on a sample, by the case distinction."""
+    return [
+        [errors[i] if r[i] > 0 else ce + c1 * (e[i] != y[i]) for i in range(len(y))]
+        for r in functions_r
+        for e in functions_e
+    ]
+
+
+def binomial_tail(n, p, largest):
+    """P(Bin(n, p) <= largest) as an exact fraction."""
+    p = Fraction(p)
+    return sum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(largest + 1))
+
+
+def failure_on_one_atom(n, p, c1, ce, penalty):
+    """P(keeping or asking exceeds its empirical risk by more than the penalty), count by count."""
+    law = [math.comb(n, k) * 0.5**n for k in range(n + 1)]
+    errors = [math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
+    keep = sum(weight for k, weight in enumerate(errors) if p - k / n > penalty)
+    ask = sum(weight for k, weight in enumerate(law) if c1 / 2 - c1 * min(k, n - k) / n > penalty)
+    return keep + ask - keep * ask
+
+
+def line_gap(x, errors, y, p, c1, ce, two_sided, grid):
+    """Largest risk minus empirical risk over thresholds of r and e on a grid, literally; x uniform on [0, 1]."""
+    signs = (1, -1) if two_sided else (1,)
+    gaps = []
+    for s, sign_r in itertools.product(grid, signs):
+        mass = s if sign_r > 0 else 1 - s  # of the asked part
+        risk = p * (1 - mass) + mass * (c1 / 2 + ce)
+        keeps = [sign_r * (value - s) > 0 for value in x]
+        for t, sign_e in itertools.product(grid, signs):
+            labels = [sign_e if value > t else -sign_e for value in x]
+            losses = [
+                float(error) if keep else ce + c1 * (label != truth)
+                for keep, error, label, truth in zip(keeps, errors, labels, y, strict=True)
+            ]
+            gaps.append(risk - sum(losses) / len(x))
+    return max(gaps)

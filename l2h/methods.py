@@ -39,14 +39,21 @@ class Parts(NamedTuple):
 class Options:
     """What a method may be told; each method reads what concerns it."""
 
-    alpha: str = "deterministic"  # rule for alpha: "released", "client_error" or "deterministic"
+    alpha: str | float = "deterministic"  # a rule of ALPHA_RULES, or a number > 0
     beta: float = 2.0
     squash: bool = True  # r and e squashed into (-1, 1), as released
+    hidden: int = 120  # hidden units of the rejector
+    network: str = "lenet"  # the server's, a name in SERVER_NETWORKS
     recipe: train.TrainConfig = train.FAST
 
     def __post_init__(self) -> None:
-        checks.one_of(ALPHA_RULES, alpha=self.alpha)
+        if isinstance(self.alpha, str):
+            checks.one_of(ALPHA_RULES, alpha=self.alpha)
+        else:
+            checks.positive(alpha=self.alpha)
         checks.positive(beta=self.beta)
+        checks.at_least(1, hidden=self.hidden)
+        checks.one_of(SERVER_NETWORKS, network=self.network)
 
 
 class System(NamedTuple):
@@ -59,12 +66,13 @@ class System(NamedTuple):
     history: tuple[float, ...] = ()  # mean training loss of each epoch
 
 
-def alpha_of(rule: str, parts: Parts, costs: Costs, beta: float) -> float:
+def alpha_of(rule: str | float, parts: Parts, costs: Costs, beta: float) -> float:
     """The number alpha that a rule gives for a client seen through its calibration part.
 
     Args:
         rule: "released" (the released formula at its constant p = 0.18), "client_error" (the clamped formula at
-            the client's error rate on the calibration part) or "deterministic" (the single calibrated alpha).
+            the client's error rate on the calibration part), "deterministic" (the single calibrated alpha), or
+            a number, which is its own rule.
         parts: of the training data.
         costs: c1 and ce.
         beta: > 0.
@@ -75,6 +83,8 @@ def alpha_of(rule: str, parts: Parts, costs: Costs, beta: float) -> float:
     Raises:
         ValueError: for an unknown rule, or where the released formula has no real value (ce > 0.18).
     """
+    if not isinstance(rule, str):
+        return float(rule)
     checks.one_of(ALPHA_RULES, rule=rule)
     return ALPHA_RULES[rule](parts, costs, beta)
 
@@ -88,6 +98,12 @@ ALPHA_RULES: dict[str, Callable[[Parts, Costs, float], float]] = {
     "released": lambda _, costs, beta: float(calibration.alpha_released(RELEASED_P, costs=costs, beta=beta)),
     "client_error": _client_error,
     "deterministic": lambda _, costs, beta: float(calibration.alpha_deterministic(costs=costs, beta=beta)),
+}
+
+SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "linear": models.linear,
+    "one_hidden_layer": lambda *, squash: models.rejector(squash=squash),
+    "lenet": models.LeNet,
 }
 
 
@@ -117,7 +133,8 @@ def learning_to_help(parts: Parts, *, costs: Costs, seed: int, options: Options)
     """
     alpha = alpha_of(options.alpha, parts, costs, options.beta)
     with train.seeded(seed):
-        r, e = models.rejector(squash=options.squash), models.LeNet(squash=options.squash)
+        r = models.rejector(options.hidden, squash=options.squash)
+        e = SERVER_NETWORKS[options.network](squash=options.squash)
 
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
         return losses.surrogate(r, e, m, y, costs=costs, alpha=alpha, beta=options.beta)
@@ -139,7 +156,7 @@ def plain_server(parts: Parts, *, costs: Costs, seed: int, options: Options) -> 
     Returns:
         A system that always asks.
     """
-    return _classifier(models.LeNet, parts, seed, options)
+    return _classifier(lambda: SERVER_NETWORKS[options.network](squash=False), parts, seed, options)
 
 
 def device_classifier(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
@@ -154,7 +171,7 @@ def device_classifier(parts: Parts, *, costs: Costs, seed: int, options: Options
     Returns:
         A system whose e is the device's own classifier.
     """
-    return _classifier(lambda: models.rejector(squash=False), parts, seed, options)
+    return _classifier(lambda: models.rejector(options.hidden, squash=False), parts, seed, options)
 
 
 def _classifier(network_of: Callable[[], nn.Module], parts: Parts, seed: int, options: Options) -> System:

@@ -35,11 +35,12 @@ class Scores(nn.Module):
         return scores.squeeze(1) if scores.shape[1] == 1 else scores
 
 
-def linear(outputs: int = 1) -> nn.Module:
+def linear(outputs: int = 1, *, squash: bool = False) -> nn.Module:
     """One linear layer on the pixels: the legacy device's client.
 
     Args:
         outputs: 1 for two classes with labels -1/+1, K for K classes.
+        squash: scores in (-1, 1).
 
     Returns:
         A network from (n, 3, 32, 32) to (n,) or (n, K).
@@ -53,7 +54,7 @@ def linear(outputs: int = 1) -> nn.Module:
     Source: the released notebook's client.
     """
     checks.at_least(1, outputs=outputs)
-    return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, outputs), Scores(squash=False))
+    return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, outputs), Scores(squash=squash))
 
 
 def rejector(hidden: int = 120, *, squash: bool = True) -> nn.Module:

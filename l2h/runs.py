@@ -35,9 +35,11 @@ class ExperimentConfig:
         client: form of the client, a name in `train.CLIENTS`.
         seed: of client, server, rejector and batches.
         c1, ce: the costs.
-        alpha: rule for alpha, a name in `methods.ALPHA_RULES`.
+        alpha: rule for alpha, a name in `methods.ALPHA_RULES`, or a number > 0.
         beta: calibration parameter > 0.
         squash: r and e in (-1, 1), as released.
+        hidden: hidden units of the rejector.
+        network: of the server, a name in `methods.SERVER_NETWORKS`.
         recipe: "fast" or "released".
         server: whose answers a ready-made rejector gets, a name in `SERVERS`.
         source: "cifar10" or "digits".
@@ -56,9 +58,11 @@ class ExperimentConfig:
     seed: int = 0
     c1: float = 1.0
     ce: float = 0.0
-    alpha: str = "deterministic"
+    alpha: str | float = "deterministic"
     beta: float = 2.0
     squash: bool = True
+    hidden: int = 120
+    network: str = "lenet"
     recipe: str = "fast"
     server: str = "plain_server"
     source: str = "cifar10"
@@ -68,17 +72,21 @@ class ExperimentConfig:
     def __post_init__(self) -> None:
         checks.one_of(("client", *methods.METHODS), method=self.method)
         checks.one_of(train.CLIENTS, client=self.client)
-        checks.one_of(methods.ALPHA_RULES, alpha=self.alpha)
         checks.one_of(RECIPES, recipe=self.recipe)
         checks.one_of(SERVERS, server=self.server)
         checks.one_of(("cifar10", "digits"), source=self.source)
-        checks.positive(beta=self.beta)
-        _ = self.costs
+        _ = self.costs, self.options
 
     @property
     def costs(self) -> Costs:
         """The costs c1 and ce."""
         return Costs(c1=self.c1, ce=self.ce)
+
+    @property
+    def options(self) -> methods.Options:
+        """What the method is told."""
+        told = {name: getattr(self, name) for name in ("alpha", "beta", "squash", "hidden", "network")}
+        return methods.Options(**told, recipe=RECIPES[self.recipe])
 
 
 class Result(NamedTuple):
@@ -103,7 +111,9 @@ def needs(config: ExperimentConfig) -> tuple[ExperimentConfig, ...]:
     """
     same_data = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes")}
     client = ExperimentConfig(method="client", client=config.client, **same_data)
-    alone = ExperimentConfig(method=config.server, recipe=config.recipe, **same_data)
+    alone = ExperimentConfig(
+        method=config.server, recipe=config.recipe, hidden=config.hidden, network=config.network, **same_data
+    )
     if config.method == "client" or config.method in ALONE:
         return ()
     if config.method not in READY_MADE:
@@ -170,8 +180,7 @@ def _system_scores(
 ) -> tuple[dict[str, dict[str, np.ndarray]], tuple[float, ...]]:
     known = {part: _examples(part, dataset, earlier) for part in PARTS[1:]}
     parts = methods.Parts(known["helper"], known["calibration"], known["validation"])
-    options = methods.Options(alpha=config.alpha, beta=config.beta, squash=config.squash, recipe=RECIPES[config.recipe])
-    system = methods.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=options)
+    system = methods.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
     if config.method in ALONE:
         return {part: {"e": system.e(known[part]).numpy()} for part in SERVED}, system.history
     return {part: _answers(system, known[part]) for part in SERVED}, system.history

@@ -47,9 +47,7 @@ def test_what_a_decision_needs_is_what_it_reads(parts, name):
 
 @pytest.mark.parametrize("name", ["learning_to_help", "plain_server", "device_classifier", "random"])
 def test_the_seed_decides(parts, name):
-    first, again, other = (
-        methods.METHODS[name](parts, costs=COSTS, seed=seed, options=OPTIONS) for seed in (0, 0, 1)
-    )
+    first, again, other = (methods.METHODS[name](parts, costs=COSTS, seed=seed, options=OPTIONS) for seed in (0, 0, 1))
     answers = [torch.cat([s.r(parts.validation), s.e(parts.validation)]) for s in (first, again, other)]
     assert torch.equal(answers[0], answers[1]) and not torch.equal(answers[0], answers[2])
 
@@ -104,6 +102,18 @@ def test_alpha_rules(parts):
     assert len(set(found.values())) == 3
 
 
+def test_a_number_is_its_own_rule(parts):
+    assert methods.alpha_of(1.5, parts, COSTS, 2.0) == 1.5
+
+
+@pytest.mark.parametrize("network", methods.SERVER_NETWORKS)
+def test_any_network_can_serve(parts, network):
+    options = methods.Options(network=network, hidden=3, recipe=OPTIONS.recipe)
+    for method in (methods.learning_to_help, methods.plain_server):
+        e = method(parts, costs=COSTS, seed=0, options=options).e(parts.validation)
+        assert e.shape == parts.validation.y.shape
+
+
 def test_the_released_constant_ends_where_its_square_root_does(parts):
     with pytest.raises(ValueError, match=r"0\.18"):
         methods.alpha_of("released", parts, Costs(1.0, 0.19), 2.0)
@@ -114,5 +124,11 @@ def test_bad_options_are_refused(parts):
         methods.Options(alpha="guess")
     with pytest.raises(ValueError, match="one of 'released'"):
         methods.alpha_of("guess", parts, COSTS, 2.0)
+    with pytest.raises(ValueError, match="alpha > 0"):
+        methods.Options(alpha=0.0)
+    with pytest.raises(ValueError, match="hidden >= 1"):
+        methods.Options(hidden=0)
+    with pytest.raises(ValueError, match="one of 'linear'"):
+        methods.Options(network="guess")
     with pytest.raises(ValueError, match="beta > 0"):
         methods.Options(beta=0)

@@ -50,7 +50,16 @@ def test_a_kept_result_is_read_and_not_made_again(store, monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"ce": 0.2}, {"seed": 1}, {"alpha": "client_error"}, {"squash": False}, {"client": "lenet"}, {"classes": ("3", "5")}],
+    [
+        {"ce": 0.2},
+        {"seed": 1},
+        {"alpha": "client_error"},
+        {"squash": False},
+        {"hidden": 7},
+        {"alpha": 1.5},
+        {"client": "lenet"},
+        {"classes": ("3", "5")},
+    ],
 )
 def test_whatever_may_change_a_result_changes_its_key(change):
     assert runs.run_key(DIGITS) != runs.run_key(replace(DIGITS, **change))
@@ -126,6 +135,9 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
         ({"method": "magic"}, "method"),
         ({"client": "magic"}, "client"),
         ({"alpha": "magic"}, "alpha"),
+        ({"alpha": -1.0}, "alpha"),
+        ({"hidden": 0}, "hidden"),
+        ({"network": "magic"}, "network"),
         ({"recipe": "magic"}, "recipe"),
         ({"server": "magic"}, "server"),
         ({"source": "magic"}, "source"),

@@ -1,0 +1,172 @@
+"""What each chapter computes at each profile, and the strict front door for its parameters.
+
+A chapter's parameters cell holds literals; None stands for the profile's value. To add a value to a chapter,
+add a field to its study; if readers may change it, add its check to `CHECKS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from math import isfinite
+from typing import Any
+
+from IPython.display import Markdown, display
+
+from l2h import checks, data
+
+PROFILES = ("quick", "paper", "full")
+BANNER = (
+    "> **Computed on digits, not on CIFAR-10.** CIFAR-10 was not at hand, or digits were asked for: every number and "
+    "figure on this page comes from scikit-learn's bundled 8×8 digits, and says nothing about the paper's images."
+)
+LITERALS = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What every chapter knows.
+
+    Args:
+        profile: "quick", "paper" (what the record holds) or "full".
+    """
+
+    profile: str
+
+
+@dataclass(frozen=True)
+class Study01(Study):
+    """Chapter 01, the problem.
+
+    Args:
+        seeds: how many seeds, from 0 on.
+        data: "cifar10" or "digits".
+    """
+
+    seeds: int
+    data: str | None = None
+
+
+@dataclass(frozen=True)
+class Study05(Study):
+    """Chapter 05, the CIFAR-10 experiment.
+
+    Args:
+        seeds: how many seeds, from 0 on.
+        ce_grid: costs of asking for the first alpha rule.
+        data: "cifar10" or "digits".
+    """
+
+    seeds: int
+    ce_grid: tuple[float, ...]
+    data: str | None = None
+
+
+STUDIES: dict[str, tuple[Study, ...]] = {
+    "01_problem": (Study01("quick", seeds=1), Study01("paper", seeds=5), Study01("full", seeds=20)),
+    "05_cifar10": (
+        Study05("quick", seeds=2, ce_grid=(0.0, 0.1)),
+        Study05("paper", seeds=5, ce_grid=(0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)),
+        Study05("full", seeds=20, ce_grid=(0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)),
+    ),
+}
+
+
+def open_chapter(name: str, namespace: dict[str, Any]) -> Any:
+    """Check a chapter's parameters and return its study, which holds a value for each.
+
+    Args:
+        name: of the chapter, as in its file's name.
+        namespace: the notebook's globals().
+
+    Returns:
+        The profile's study of this chapter with the explicit values in place; `data` names the source at hand.
+
+    Raises:
+        ValueError: for a chapter, a name or a value that does not exist, with those that do.
+        TypeError: for a value of a wrong type.
+
+    >>> open_chapter("05_cifar10", {"profile": "quick", "seeds": 3, "ce_grid": None, "data": "cifar10"})
+    Study05(profile='quick', seeds=3, ce_grid=(0.0, 0.1), data='cifar10')
+    """
+    checks.one_of(STUDIES, chapter=name)
+    known = parameters(name)
+    if "__study__" not in namespace:  # opened again in one session, a notebook has variables of its own
+        _refuse_unknown(name, namespace, known)
+    given = {one: namespace[one] for one in known if namespace.get(one) is not None}
+    study = at_profile(name, CHECKS["profile"](given.pop("profile", "paper")))
+    study = replace(study, **{one: CHECKS[one](value) for one, value in given.items()})
+    if "data" in known and study.data is None:
+        study = replace(study, data="digits" if data.find() is None else "cifar10")
+    if "data" in known and study.data == "digits":
+        display(Markdown(BANNER))
+    namespace["__study__"] = study
+    return study
+
+
+def at_profile(name: str, profile: str) -> Any:
+    """The study of a chapter at a profile, with nothing changed.
+
+    Args:
+        name: of the chapter, a key of `STUDIES`.
+        profile: one of `PROFILES`.
+
+    Returns:
+        A `Study`.
+
+    >>> at_profile("05_cifar10", "paper").seeds
+    5
+    """
+    return STUDIES[name][PROFILES.index(profile)]
+
+
+def parameters(name: str) -> tuple[str, ...]:
+    """The names that a reader may set in a chapter.
+
+    Args:
+        name: of the chapter, a key of `STUDIES`.
+
+    Returns:
+        The fields of its study that have a check.
+
+    >>> parameters("05_cifar10")
+    ('profile', 'seeds', 'ce_grid', 'data')
+    """
+    return tuple(field.name for field in fields(STUDIES[name][0]) if field.name in CHECKS)
+
+
+def _refuse_unknown(name: str, namespace: dict[str, Any], known: tuple[str, ...]) -> None:
+    unknown = [
+        one
+        for one, value in namespace.items()
+        if isinstance(value, LITERALS) and not one.startswith("_") and one not in (*known, "In", "Out")
+    ]
+    if unknown:
+        raise ValueError(f"expected parameters of {name} among {', '.join(known)}, got {', '.join(unknown)}")
+
+
+def _profile(value: Any) -> str:
+    checks.one_of(PROFILES, profile=value)
+    return str(value)
+
+
+def _seeds(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"expected seeds to be a count, a whole number >= 1, got {value!r}")
+    checks.at_least(1, seeds=value)
+    return value
+
+
+def _ce_grid(value: Any) -> tuple[float, ...]:
+    numbers = value if isinstance(value, list | tuple) else ()
+    if not numbers or not all(isinstance(ce, int | float) and not isinstance(ce, bool) for ce in numbers):
+        raise TypeError(f"expected ce_grid to be a list of numbers >= 0, as in [0, 0.1], got {value!r}")
+    if not all(ce >= 0 and isfinite(ce) for ce in numbers):
+        raise ValueError(f"expected finite numbers >= 0 in ce_grid, got {value!r}")
+    return tuple(float(ce) for ce in numbers)
+
+
+def _data(value: Any) -> str:
+    checks.one_of(data.CLASSES, data=value)
+    return str(value)
+
+
+CHECKS: dict[str, Callable[[Any], Any]] = {"profile": _profile, "seeds": _seeds, "ce_grid": _ce_grid, "data": _data}

@@ -1,0 +1,278 @@
+"""Execute chapters: `python -m l2h.execute quick|paper|full|record|reference [CHAPTER ...]`.
+
+Papermill executes, two chapters at a time with one thread each, into `_build/notebooks/<profile>`; what is fresh is not
+executed again. `record` executes at `paper` and replaces the committed records in `book`; `reference` executes at
+`quick` on CIFAR-10 and on digits and replaces `tests/reference`.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+from l2h import checks, data, records
+from l2h.chapters import PROFILES
+from l2h.records import Folders
+
+AT_ONCE = 2
+GUESS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
+HEARTBEAT = 30.0  # seconds between signs of life of a long chapter
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+class Job(NamedTuple):
+    """One chapter to execute: its source, what is injected, what it depends on, where it goes."""
+
+    name: str
+    notebook: NotebookNode
+    parameters: dict[str, Any]
+    output: Path
+    key: str
+    profile: str
+    data: dict[str, Any] | None
+    expected: float  # seconds
+
+
+class Clock(NamedTuple):
+    """Progress: when it all started, the expected seconds of unfinished chapters, and when those under way started."""
+
+    started: float
+    unfinished: dict[str, float]
+    running: dict[str, float]
+
+
+class ChapterError(RuntimeError):
+    """A chapter failed; the message names it and its cell, and holds the traceback."""
+
+
+def main(arguments: list[str] | None = None, folders: Folders | None = None) -> int:
+    """The command: a line per chapter on stdout; an error on stderr, with exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m l2h.execute", description="Execute chapters of the book.")
+    parser.add_argument("mode", choices=(*PROFILES, "record", "reference"))
+    parser.add_argument("chapters", nargs="*", help="names such as 05_cifar10; all, if none is given")
+    options = parser.parse_args(arguments)
+    folders = folders or Folders()
+    try:
+        known = records.chapters(folders.book)
+        for name in options.chapters:
+            checks.one_of(known, chapter=name)
+        names = options.chapters or known
+        if options.mode == "record":
+            record(names, folders)
+        elif options.mode == "reference":
+            reference(names, folders)
+        else:
+            execute(options.mode, names, folders)
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def execute(profile: str, names: Sequence[str], folders: Folders, *, source: str | None = None) -> Path:
+    """Execute the chapters that are not fresh, and put the present text around the outputs of those that are.
+
+    Args:
+        profile: one of `PROFILES`.
+        names: of chapters.
+        folders: where they lie and where they go.
+        source: "cifar10" or "digits"; None for what is at hand.
+
+    Returns:
+        The folder of the executed notebooks.
+
+    Raises:
+        ChapterError: if a chapter fails; what else is under way is stopped.
+    """
+    at_hand = "digits" if _cifar10() is None else "cifar10"
+    source = source or at_hand
+    output = folders.notebooks / (profile if source == at_hand else f"{profile}-{source}")
+    jobs = [_job(name, profile, source, output, folders) for name in names]
+    stale = [job for job in jobs if not _reused(job, folders)]
+    for job in jobs:
+        if job not in stale:
+            _say(f"{job.name}: fresh, not executed again")
+    asyncio.run(_execute_all(stale))
+    return output
+
+
+def record(names: Sequence[str], folders: Folders) -> None:
+    """Execute at `paper` and replace the committed records.
+
+    Args:
+        names: of chapters.
+        folders: where they lie and where they go.
+
+    Raises:
+        FileNotFoundError: without CIFAR-10, which the records are about.
+        ChapterError: if a chapter fails; no record is replaced.
+    """
+    if _cifar10() is None:
+        raise FileNotFoundError("expected CIFAR-10 for the records, found none; set L2H_DATA to its folder")
+    output = execute("paper", names, folders)
+    for name in names:
+        _publish(output / f"{name}.ipynb", folders.book / f"{name}.ipynb")
+
+
+def reference(names: Sequence[str], folders: Folders) -> None:
+    """Execute at `quick` on CIFAR-10, if it is at hand, and on digits, and replace what the tests compare with.
+
+    Args:
+        names: of chapters.
+        folders: where they lie and where they go.
+
+    Raises:
+        ChapterError: if a chapter fails.
+    """
+    for source in ("digits",) if _cifar10() is None else ("cifar10", "digits"):
+        output = execute("quick", names, folders, source=source)
+        for name in names:
+            _publish(output / f"{name}.ipynb", folders.references / source / f"{name}.ipynb", images=False)
+
+
+def _publish(executed: Path, path: Path, *, images: bool = True) -> None:
+    notebook = nbformat.read(executed, as_version=4)
+    records.write_notebook(path, records.publishable(notebook, images=images))
+    _say(f"wrote {path}")
+
+
+@lru_cache(maxsize=1)
+def _cifar10() -> Path | None:
+    """Found once for all chapters: none of them waits for a network that does not answer."""
+    return data.find()
+
+
+@lru_cache(maxsize=2)
+def _facts(source: str) -> dict[str, Any]:
+    """Of the default task: its digest changes with the images as with the way they are split."""
+    return data.load(source=source, folder=_cifar10() if source == "cifar10" else None).facts()
+
+
+def _job(name: str, profile: str, source: str, output: Path, folders: Folders) -> Job:
+    notebook = records.read_source(name, folders.book)
+    facts = _facts(source) if records.needs_data(name) else None
+    parameters = {"profile": profile} if profile != "paper" else {}  # a record shows its source as it stands
+    if facts and source == "digits":
+        parameters["data"] = source
+    key = records.chapter_key(name, notebook, profile=profile, data=facts)
+    path = output / f"{name}.ipynb"
+    return Job(name, notebook, parameters, path, key, profile, facts, _expected(path, profile, folders))
+
+
+def _expected(path: Path, profile: str, folders: Folders) -> float:
+    places = [path, folders.book / path.name, *folders.references.glob(f"*/{path.name}")]
+    known = [notebook.metadata.get("l2h", {}) for notebook in map(records.read_notebook, places) if notebook]
+    return next((float(facts["seconds"]) for facts in known if facts.get("profile") == profile), GUESS)
+
+
+def _reused(job: Job, folders: Folders) -> bool:
+    """Whether an execution with this key was kept; the present prose is put around its outputs."""
+    for path in (*folders.notebooks.glob(f"*/{job.output.name}"), folders.book / job.output.name):
+        done = records.read_notebook(path)
+        if done is not None and done.metadata.get("l2h", {}).get("key") == job.key:
+            records.write_notebook(job.output, records.executed(job.notebook, done))
+            return True
+    return False
+
+
+async def _execute_all(jobs: Sequence[Job]) -> None:
+    clock = Clock(time.monotonic(), {job.name: job.expected for job in jobs}, {})
+    gate = asyncio.Semaphore(AT_ONCE)
+    environment = _environment(len(jobs))
+    try:
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(_beat(clock))
+            longest_first = sorted(jobs, key=lambda job: -job.expected)
+            await asyncio.gather(*(group.create_task(_execute(job, gate, clock, environment)) for job in longest_first))
+            heart.cancel()
+    except* ChapterError as failed:
+        raise failed.exceptions[0] from None
+
+
+def _environment(chapters: int) -> dict[str, str]:
+    """Of the kernels: one thread each; sweeps inside a chapter share the cores that are left."""
+    workers = max(1, (os.cpu_count() or 1) // max(1, min(AT_ONCE, chapters)))
+    found = {"L2H_DATA": str(_cifar10())} if _cifar10() else {}
+    own_kernel = {"JUPYTER_PREFER_ENV_PATH": "1"}  # not a kernel of this name in the user's home
+    return {"L2H_WORKERS": str(workers), **os.environ, **ONE_THREAD, **found, **own_kernel}
+
+
+async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment: dict[str, str]) -> None:
+    async with gate:
+        clock.running[job.name] = time.monotonic()
+        _say(f"{job.name}: started at {job.profile}; {_progress(clock)}")
+        partial = job.output.with_suffix(".failed.ipynb")  # what it is called unless it comes to its end
+        errors = await _papermill(job, partial, environment)
+        done = records.read_notebook(partial)
+        if errors or done is None:
+            raise ChapterError(_failure(job, done, partial, errors))
+        seconds = time.monotonic() - clock.running.pop(job.name)
+        del clock.unfinished[job.name]
+        done.metadata["l2h"] = records.facts(job.key, profile=job.profile, data=job.data, seconds=seconds)
+        records.write_notebook(job.output, records.executed(job.notebook, done))
+        partial.unlink()
+        _say(f"{job.name}: done in {_minutes(seconds)}; {_progress(clock)}")
+
+
+async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> str:
+    """What papermill said if it failed, else nothing; it is stopped if we are."""
+    records.write_notebook(partial, job.notebook)
+    command = [sys.executable, "-m", "papermill", str(partial), str(partial), "--no-progress-bar"]
+    command += ["--start-timeout", "300"]  # two kernels that import torch on a busy laptop take their time
+    command += ["-y", yaml.safe_dump(job.parameters)] if job.parameters else []
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=environment)
+    try:
+        _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    return (errors.decode(errors="replace") or "no message") if process.returncode else ""
+
+
+def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) -> str:
+    """Which cell failed and how, from the notebook as far as it came; else the end of what papermill said."""
+    for number, cell in enumerate(records.code_cells(done) if done else (), 1):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
+                where = f"{job.name} failed in code cell {number} at {job.profile}; the notebook so far: {partial}"
+                return f"{where}\n\n{cell.source}\n\n{traceback}"
+    return f"{job.name} failed outside its cells at {job.profile}\n\n{errors[-4000:]}"
+
+
+async def _beat(clock: Clock) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT)
+        _say(f"{', '.join(clock.running)}: under way; {_progress(clock)}")
+
+
+def _progress(clock: Clock) -> str:
+    now = time.monotonic()
+    left = [max(0.0, expected - (now - clock.running.get(name, now))) for name, expected in clock.unfinished.items()]
+    remaining = max(sum(left) / AT_ONCE, *left, 0.0)
+    return f"{_minutes(now - clock.started)} elapsed, about {_minutes(remaining)} to go"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

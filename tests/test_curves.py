@@ -1,0 +1,152 @@
+"""Accuracy and loss against coverage: ties, ends, areas and thresholds against their plain definitions."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import oracles
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import columns, costs, many, predictions, tied
+
+from l2h import evaluate
+from l2h.curves import (
+    accuracy_at,
+    accuracy_coverage_curve,
+    area_by_example,
+    area_under_curve,
+    correctness_at,
+    loss_curve,
+    shifted,
+    threshold_for_coverage,
+    threshold_for_loss,
+)
+from l2h.problem import Costs, Predictions
+
+shares = st.floats(0, 1)
+
+
+@given(p=predictions(), share=shares)
+def test_accuracy_at_a_coverage_is_the_expectation_over_lots_among_ties(p, share):
+    expected = oracles.accuracy_at(*columns(p), share)
+    assert accuracy_at(p, [share])[0] == pytest.approx(expected, abs=1e-9)
+    assert correctness_at(p, [share]).mean() == pytest.approx(expected, abs=1e-9)
+
+
+@given(p=predictions(score=tied))
+def test_the_curve_has_one_point_for_each_threshold(p):
+    curve = accuracy_coverage_curve(p)
+    assert len(curve.coverage) == len(set(p.r)) + 1
+    for coverage, accuracy, threshold in zip(*curve, strict=True):
+        assert coverage == pytest.approx(sum(r > threshold for r in p.r) / len(p.r), abs=1e-9)
+        assert accuracy == pytest.approx(1 - oracles.loss_above(*columns(p), threshold, c1=1, ce=0), abs=1e-9)
+
+
+@given(p=predictions(), **costs)
+def test_the_loss_curve_is_the_loss_at_each_threshold(p, c1, ce):
+    curve = loss_curve(p, costs=Costs(c1=c1, ce=ce))
+    for loss, threshold in zip(curve.loss, curve.threshold, strict=True):
+        assert loss == pytest.approx(oracles.loss_above(*columns(p), threshold, c1, ce), abs=1e-9)
+        assert evaluate.system_loss(shifted(p, threshold), costs=Costs(c1=c1, ce=ce)) == pytest.approx(loss, abs=1e-9)
+
+
+@given(p=predictions())
+def test_the_curve_runs_from_the_server_to_the_client(p):
+    curve, (m_right, e_right) = accuracy_coverage_curve(p), evaluate.right_answers(p)
+    assert (curve.coverage[0], curve.coverage[-1]) == (0, 1)
+    assert (curve.accuracy[0], curve.accuracy[-1]) == pytest.approx((e_right.mean(), m_right.mean()))
+    assert (np.diff(curve.coverage) > 0).all()
+    assert (np.diff(curve.threshold) < 0).all()
+
+
+@given(p=predictions())
+def test_three_ways_to_one_area(p):
+    area = area_under_curve(accuracy_coverage_curve(p))
+    assert area == pytest.approx(oracles.area(*columns(p)), abs=1e-9)
+    assert area_by_example(p).mean() == pytest.approx(area, abs=1e-9)
+    assert 1 - area_under_curve(loss_curve(p, costs=Costs(c1=1, ce=0))) == pytest.approx(area, abs=1e-9)
+
+
+@given(p=predictions(score=tied), seed=st.integers(0, 5))
+def test_neither_the_order_of_examples_nor_the_scale_of_scores_matters(p, seed):
+    order = np.random.default_rng(seed).permutation(len(p.y))
+    moved = Predictions(p.m[order], np.exp(p.r[order]), p.e[order], p.y[order])
+    grid = np.linspace(0, 1, 7)
+    np.testing.assert_allclose(accuracy_at(moved, grid), accuracy_at(p, grid), atol=1e-12)
+    np.testing.assert_allclose(correctness_at(moved, grid), correctness_at(p, grid)[:, order], atol=1e-12)
+
+
+def test_the_area_under_the_generalized_risk_is_known_for_a_perfect_and_a_useless_score():
+    m, y, e = np.array([1, 1, 1, -1]), np.ones(4), np.ones(4)
+    nothing = Costs(c1=0, ce=0)
+    perfect = loss_curve(Predictions(m, np.array([4.0, 3.0, 2.0, 1.0]), e, y), costs=nothing)
+    assert area_under_curve(perfect) == pytest.approx(0.25**2 / 2)  # rises only over the last quarter
+    useless = loss_curve(Predictions(m, np.zeros(4), e, y), costs=nothing)
+    assert area_under_curve(useless) == pytest.approx(0.25 / 2)
+
+
+def test_one_score_for_all_is_a_straight_line():
+    p = replace(many(100), r=np.zeros(100))
+    m_right, e_right = (right.mean() for right in evaluate.right_answers(p))
+    np.testing.assert_allclose(accuracy_at(p, [0, 0.3, 1]), [e_right, 0.7 * e_right + 0.3 * m_right, m_right])
+
+
+@pytest.mark.parametrize("function", [accuracy_at, correctness_at])
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
+def test_a_coverage_outside_0_and_1_is_refused(function, wrong):
+    with pytest.raises(ValueError, match=r"expected coverages in \[0, 1\]"):
+        function(many(10), [0.5, wrong])
+
+
+@given(p=predictions(), wanted=shares)
+def test_the_threshold_for_a_coverage_keeps_enough_and_no_group_too_many(p, wanted):
+    threshold = threshold_for_coverage(p, wanted)
+    kept = sorted(r for r in p.r if r > threshold)
+    assert len(kept) / len(p.r) >= wanted - 1e-9
+    fewer = [r for r in kept if r > kept[0]] if kept else []
+    assert not kept or len(fewer) / len(p.r) < wanted
+    assert evaluate.coverage(shifted(p, threshold)) == pytest.approx(len(kept) / len(p.r))
+
+
+def test_a_share_that_rounding_made_a_little_larger_is_met_by_the_same_count():
+    p = many(10)
+    assert 1 - 0.7 > 0.3
+    assert evaluate.coverage(shifted(p, threshold_for_coverage(p, 1 - 0.7))) == 0.3
+
+
+def test_a_share_outside_0_and_1_is_refused():
+    with pytest.raises(ValueError, match=r"expected wanted in \[0, 1\], got 1.5"):
+        threshold_for_coverage(many(10), 1.5)
+
+
+@given(p=predictions(), **costs)
+def test_no_threshold_loses_less_than_the_chosen_one(p, c1, ce):
+    threshold = threshold_for_loss(p, costs=Costs(c1=c1, ce=ce))
+    chosen = oracles.loss_above(*columns(p), threshold, c1, ce)
+    for other in [*p.r, min(p.r) - 1]:
+        assert chosen <= oracles.loss_above(*columns(p), other, c1, ce) + 1e-9
+
+
+def test_of_equal_losses_the_one_that_asks_least_is_chosen():
+    p = Predictions(m=np.ones(3), r=np.array([1.0, 2.0, 3.0]), e=np.ones(3), y=np.ones(3))
+    assert evaluate.coverage(shifted(p, threshold_for_loss(p, costs=Costs(c1=1, ce=0)))) == 1
+
+
+def test_thresholds_survive_a_device_that_computes_in_single_precision():
+    p = many(5000)
+    on_device = p.r.astype(np.float32)
+    exact = replace(p, r=on_device.astype(float))
+    for wanted in np.linspace(0, 1, 21):
+        threshold = np.float32(threshold_for_coverage(exact, wanted))
+        assert (on_device - threshold > 0).mean() == pytest.approx(wanted, abs=1 / 5000 + 1e-9)
+
+
+@pytest.mark.parametrize("levels", [None, 100])
+def test_a_million_predictions_take_less_than_a_second(levels):
+    p = many(1_000_000, levels=levels)
+    start = time.process_time()  # of this process alone: the machine may be busy
+    area = area_under_curve(accuracy_coverage_curve(p))
+    loss = area_under_curve(loss_curve(p, costs=Costs(c1=1, ce=0)))
+    assert time.process_time() - start < 1
+    assert area + loss == pytest.approx(1, abs=1e-9)

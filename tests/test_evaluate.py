@@ -1,0 +1,72 @@
+"""One system at its own threshold: loss, shares and the four-cell table against their plain definitions."""
+
+import math
+
+import numpy as np
+import oracles
+import pytest
+from hypothesis import given
+from samples import columns, costs, many, predictions
+
+from l2h import evaluate
+from l2h.evaluate import Cell, by_class, four_cells
+from l2h.problem import Costs, Predictions
+
+
+@given(p=predictions(), **costs)
+def test_the_system_loss_is_the_mean_of_the_case_distinction(p, c1, ce):
+    expected = oracles.loss_above(*columns(p), threshold=0, c1=c1, ce=ce)
+    assert evaluate.system_loss(p, costs=Costs(c1=c1, ce=ce)) == pytest.approx(expected, abs=1e-9)
+    assert evaluate.loss_by_example(p, costs=Costs(c1=c1, ce=ce)).shape == p.y.shape
+
+
+@given(p=predictions())
+def test_accuracy_is_one_less_the_loss_where_both_mistakes_cost_one_and_questions_nothing(p):
+    assert evaluate.accuracy(p) == pytest.approx(1 - oracles.loss_above(*columns(p), threshold=0, c1=1, ce=0), abs=1e-9)
+    assert evaluate.correctness(p).mean() == evaluate.accuracy(p)
+
+
+@given(p=predictions())
+def test_what_is_kept_and_what_is_sent_are_everything(p):
+    assert evaluate.coverage(p) == pytest.approx(sum(r > 0 for r in p.r) / len(p.r))
+    assert evaluate.coverage(p) + evaluate.offload_rate(p) == pytest.approx(1)
+    assert evaluate.kept(p).tolist() == [float(r > 0) for r in p.r]
+
+
+@given(p=predictions())
+def test_the_four_cells_are_counts_by_hand(p):
+    for cell, expected in zip(four_cells(p), oracles.four_cells(*columns(p)), strict=True):
+        assert cell == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+@given(p=predictions())
+def test_the_four_cells_of_the_classes_add_up_to_those_of_all(p):
+    parts = [four_cells(part) for part in by_class(p).values()]
+    for name in ("kept", "asked"):
+        whole, cells = getattr(four_cells(p), name), [getattr(part, name) for part in parts]
+        assert sum(cell.n for cell in cells) == whole.n
+        right = sum(cell.n * cell.m for cell in cells if cell.n)
+        assert whole.n == 0 or right / whole.n == pytest.approx(whole.m)
+
+
+def test_an_empty_portion_has_no_accuracy():
+    p = Predictions(m=np.array([1, -1]), r=np.array([0.0, -1.0]), e=np.array([1.0, 1.0]), y=np.array([1, 1]))
+    assert four_cells(p).asked == Cell(2, 0.5, 1.0, -0.5)
+    assert four_cells(p).kept.n == 0
+    assert all(math.isnan(value) for value in four_cells(p).kept[1:])
+
+
+def test_only_the_classes_that_occur_are_listed():
+    p = many(10, y=np.ones(10, dtype=int))
+    assert list(by_class(p)) == [1]
+    for name in "mrey":
+        np.testing.assert_array_equal(getattr(by_class(p)[1], name), getattr(p, name))
+    assert list(by_class(many(100))) == [-1, 1]
+
+
+def test_many_classes_keep_the_rows_of_their_scores():
+    e = np.eye(3)[[0, 1, 2, 0]]
+    p = Predictions(m=np.array([0, 0, 0, 0]), r=np.array([1.0, -1.0, -1.0, 1.0]), e=e, y=np.array([0, 1, 1, 2]))
+    assert by_class(p)[1].e.tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert four_cells(by_class(p)[1]).asked == Cell(2, 0.0, 0.5, -0.5)
+    assert evaluate.right_answers(p)[1].tolist() == [True, True, False, False]

@@ -77,12 +77,18 @@ def status(chapters: dict[str, dict[str, Any]]) -> str:
             f"| {{doc}}`{name}` | {facts.get('profile', '–')} | {duration(metadata)} | {started or '–'} "
             f"| {described(facts.get('data') or '–')} |"
         )
-    details = [
-        f"{{doc}}`{name}`\n: machine: {described(facts.get('machine', 'not recorded'))}\n"
-        f": versions: {described(facts.get('versions', 'not recorded'))}\n: key: `{facts.get('key', 'not recorded')}`\n"
-        for name, facts in ((name, metadata.get("l2h", {})) for name, metadata in chapters.items())
-    ]
-    return "\n".join([*rows, "", "## Machines and versions", "", *details])
+    return "\n".join([*rows, "", "## Machines and versions", "", *machines(chapters)])
+
+
+def machines(chapters: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """One paragraph per machine and set of versions, with the chapters that ran there and their keys."""
+    ran: dict[str, list[str]] = {}
+    for name, metadata in chapters.items():
+        facts = metadata.get("l2h", {})
+        where = f"{described(facts.get('machine', 'not recorded'))}; {described(facts.get('versions', 'not recorded'))}"
+        ran.setdefault(where, []).append(f"- {{doc}}`{name}`, key `{str(facts.get('key', 'not recorded'))[:16]}`")
+    for where, names in ran.items():
+        yield "\n".join([f"Machine and versions: {where}.\n", *names, ""])
 
 
 def api(package: Path) -> str:
@@ -169,7 +175,7 @@ def block(text: str) -> str:
         return "```{math}\n" + cleandoc(first.removeprefix(".. math::") + "\n" + rest).strip() + "\n```"
     if first.rstrip(":") in SECTIONS and rest:
         return "\n".join(field(SECTIONS[first.rstrip(":")], item) for item in re.split(r"\n(?=\S)", cleandoc(rest)))
-    return escaped(text)
+    return "\n".join(escaped(item) for item in re.split(r"\n(?=- )", text))
 
 
 def field(kind: str, item: str) -> str:
@@ -185,4 +191,4 @@ def escaped(text: str) -> str:
     'a \\\\* b, `x * y`'
     """
     pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    return "".join(p if p.startswith("`") else re.sub(r"([*<$\[\]])", r"\\\1", p) for p in pieces)
+    return "".join(p if p.startswith("`") else re.sub(r"([*_<$\[\]])", r"\\\1", p) for p in pieces)

@@ -142,7 +142,11 @@ def build(staged: Path, output: Path) -> Path:
     done = subprocess.run([*command, "-W", "--keep-going", "-q"], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the book was not built; the last good one is kept\n{done.stdout}{done.stderr}")
-    return output / "_build" / "html"
+    html = output / "_build" / "html"
+    for bundle in (html / "_static" / "mathjax").glob("*.js"):
+        if bundle.name != "tex-chtml.js":  # the one that the pages load; the others triple the size of the book
+            bundle.unlink()
+    return html
 
 
 def swap(fresh: Path, html: Path) -> None:

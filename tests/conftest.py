@@ -1,10 +1,42 @@
 """What all tests share."""
 
+import os
+import shutil
+
 import matplotlib
+import pytest
 from hypothesis import settings
+
+from l2h import render
 
 matplotlib.use("Agg")
 
 # The same examples in every run; a busy machine is no failure.
 settings.register_profile("book", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("book")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+# Without a browser its tests do not exist, and the summary says so; L2H_BROWSER=required makes that a failure.
+collect_ignore = [] if CHROMIUM or os.environ.get("L2H_BROWSER") == "required" else ["test_browser.py"]
+
+
+def pytest_terminal_summary(terminalreporter):
+    if collect_ignore:
+        terminalreporter.section("browser")
+        terminalreporter.write_line("The browser part did not run: no Chromium is installed. The pages were checked as files.")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The installed browser."""
+    assert CHROMIUM, f"L2H_BROWSER=required, but none of {', '.join(BROWSERS)} is on the PATH"
+    return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def built_book(tmp_path_factory):
+    """The folder of the rendered pages: of the chapters executed last at `quick`, else of the committed records."""
+    quick = render.BUILD / "notebooks" / "quick"
+    complete = all((quick / f"{name}.ipynb").exists() for name in render.toc() if name[0].isdigit())
+    return render.render(quick if complete else render.ROOT / "book", tmp_path_factory.mktemp("book") / "html").parent

@@ -191,9 +191,7 @@ class WorstCase(NamedTuple):
     mass: np.ndarray
 
 
-def worst_excess(
-    alpha: float, *, mean: float, costs: Costs, beta: float, client: str, grid: int = 4001
-) -> WorstCase:
+def worst_excess(alpha: float, *, mean: float, costs: Costs, beta: float, client: str, grid: int = 4001) -> WorstCase:
     """The worst excess risk of a constant alpha over all distributions with a given mean error of the client.
 
     The excess is an expectation of `worst_regret`, so its supremum under E p(X) = mean is the concave hull of that

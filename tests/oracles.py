@@ -8,6 +8,9 @@ import math
 from fractions import Fraction
 
 import numpy as np
+from mpmath import mp
+from scipy.integrate import quad
+from scipy.stats import norm
 
 # --- losses ---------------------------------------------------------------------------------------------------------
 
@@ -100,19 +103,22 @@ def four_cells(m, r, e, y):
     return rows
 
 
-def crossed_bootstrap(values, among, kappa, draws, seed):
-    """Resamples of one ratio: rows and columns drawn with replacement, the deviation by rows alone stretched."""
+def crossed_bootstrap(values, among, draws, seed):
+    """Resamples of one ratio: rows and columns drawn with replacement, Student's deviation for that of rows alone."""
     generator, (seeds, n) = np.random.default_rng(seed), np.shape(values)
 
     def ratio(rows, columns):
         chosen = [(s, i) for s in rows for i in columns]
-        marked = sum(among[s][i] for s, i in chosen)
-        return sum(values[s][i] * among[s][i] for s, i in chosen) / marked if marked else math.nan
+        return sum(values[s][i] * among[s][i] for s, i in chosen) / sum(among[s][i] for s, i in chosen)
 
-    whole, drawn = ratio(range(seeds), range(n)), []
+    whole, size = ratio(range(seeds), range(n)), np.sum(among) / seeds
+    residuals = [sum(among[s][i] * (values[s][i] - whole) for i in range(n)) / size for s in range(seeds)]
+    standard_error = math.sqrt(sum(residual**2 for residual in residuals) / (seeds - 1) / seeds)
+    drawn = []
     for _ in range(draws):
         rows, columns = generator.integers(seeds, size=seeds), generator.integers(n, size=n)
-        drawn.append(ratio(rows, columns) + (kappa - 1) * (ratio(rows, range(n)) - whole))
+        student = generator.standard_t(seeds - 1) * standard_error
+        drawn.append(ratio(rows, columns) - (ratio(rows, range(n)) - whole) + student)
     return whole, np.array(drawn)
 
 
@@ -197,3 +203,215 @@ def line_gap(x, errors, y, p, c1, ce, two_sided, grid):
             ]
             gaps.append(risk - sum(losses) / len(x))
     return max(gaps)
+
+
+# --- bayes, testbeds --------------------------------------------------------------------------------------------------
+
+
+def action_costs(eta, p, c1, ce):
+    """Conditional 0-1 risk of each action, from the joint law of (Y, [M≠Y]) given x, outcome by outcome."""
+    costs = {"keep": 0, ("ask", 1): 0, ("ask", -1): 0}
+    for y, wrong in itertools.product((1, -1), (True, False)):
+        mass = (eta if y > 0 else 1 - eta) * (p if wrong else 1 - p)
+        costs["keep"] += mass * (1 if wrong else 0)
+        for label in (1, -1):
+            costs["ask", label] += mass * (ce + (c1 if label != y else 0))
+    return costs
+
+
+def best_system(masses, etas, answers, c1, ce):
+    """The least risk over all 4^k pairs of a rejector and a server on k points, with its number of attempts."""
+    risks = []
+    for system in itertools.product(itertools.product((True, False), (1, -1)), repeat=len(masses)):
+        risk = 0
+        for mass, eta, m, (ask, label) in zip(masses, etas, answers, system, strict=True):
+            for y, weight in ((1, eta), (-1, 1 - eta)):
+                risk += mass * weight * ((ce + c1 * (label != y)) if ask else (m != y))
+        risks.append(risk)
+    return min(risks)
+
+
+def ask_threshold(c1, ce):
+    """The zero of D(p) = p - c1 min(p, 1 - p) - ce on (0, 1], by bisection at 50 digits, from the right."""
+    low, high = mp.mpf(0), mp.mpf(1)
+    for _ in range(150):
+        middle = (low + high) / 2
+        low, high = (low, middle) if middle - c1 * min(middle, 1 - middle) - ce > 0 else (middle, high)
+    return high
+
+
+def gaussians_bayes_risk(t, c1, ce):
+    """T1: E min(p, c1 mu + ce), quadrature at 30 digits between every possible kink."""
+    with mp.workdps(30):
+        c1, ce, t = mp.mpf(c1), mp.mpf(ce), mp.mpf(t)
+
+        def integrand(x):
+            eta = 1 / (1 + mp.exp(-2 * x))
+            p = eta if x <= t else 1 - eta
+            return (mp.npdf(x, 1) + mp.npdf(x, -1)) / 2 * min(p, c1 * min(eta, 1 - eta) + ce)
+
+        level = ask_threshold(c1, ce)
+        turns = [mp.log(level / (1 - level)) / 2] if 0 < level < 1 else []
+        inner = sorted({mp.mpf(0), t, *turns, *(-turn for turn in turns)})
+        edges = [mp.mpf(-14), *(x for x in inner if abs(x) < 14), mp.mpf(14)]
+        return float(mp.fsum(mp.quad(lambda x: integrand(x), [a, b]) for a, b in itertools.pairwise(edges)))
+
+
+def gaussians_closed_form(t, c1, ce):
+    """T1 by normal distribution functions, for c1 + 2 ce >= 1."""
+    gain, level = 0.0, (c1 + ce) / (1 + c1)
+    boundary = math.log(level / (1 - level)) / 2 if level < 1 else math.inf
+    if boundary < t:
+        gain = (1 - ce) * (norm.cdf(t - 1) - norm.cdf(boundary - 1))
+        gain -= (c1 + ce) * (norm.cdf(t + 1) - norm.cdf(boundary + 1))
+    return (norm.cdf(t - 1) + norm.sf(t + 1)) / 2 - gain / 2
+
+
+def xor_bayes_risk(c1, ce):
+    """T2: closed form over the second coordinate, quadrature over the first; 0 < p_t < 1."""
+    level = float(ask_threshold(c1, ce))
+
+    def mass(label, u, low, high):
+        """Mass of (u, |v| in [low, high], Y = label)."""
+        if label > 0:
+            return (norm.pdf(u - 2) + norm.pdf(u + 2)) / 2 * (norm.cdf(high) - norm.cdf(low))
+        return norm.pdf(u) / 2 * (norm.cdf(high - 2) - norm.cdf(low - 2) + norm.cdf(high + 2) - norm.cdf(low + 2))
+
+    def risk(u):
+        odds = (1 - level) / level if u <= 0.5 else level / (1 - level)
+        turn = math.acosh(max(1.0, math.cosh(2 * u) * odds)) / 2
+        if u <= 0.5:  # the client says -1: it keeps far out, and asks for |v| < turn
+            kept, low, high = mass(1, u, turn, np.inf), 0.0, turn
+        else:  # it says +1: it asks for |v| > turn
+            kept, low, high = mass(-1, u, 0, turn), turn, np.inf
+        middle = min(max(abs(u), low), high)  # eta > 1/2 where |v| < |u|
+        wrong = mass(-1, u, low, middle) + mass(1, u, middle, high)
+        asked = mass(1, u, low, high) + mass(-1, u, low, high)
+        return kept + ce * asked + c1 * wrong
+
+    appear = [math.acosh(odds) / 2 for odds in ((1 - level) / level, level / (1 - level)) if odds > 1]
+    edges = sorted({-10.0, 0.0, 0.5, 10.0, -2.0, 2.0, *appear, *(-u for u in appear)})
+    return sum(quad(risk, a, b, epsabs=1e-13, epsrel=1e-12, limit=200)[0] for a, b in itertools.pairwise(edges))
+
+
+def logistic_bayes_risk(c1, ce):
+    """T3: the midpoint rule on 4 million cells, error about h^2 at each kink."""
+    h = 2 / 4_000_000
+    x = -1 + h * (np.arange(4_000_000) + 0.5)
+    eta = 1 / (1 + np.exp(-4 * x))
+    p = 0.05 + 0.55 / (1 + np.exp(-12 * (x - 0.2)))
+    return float(np.minimum(p, c1 * np.minimum(eta, 1 - eta) + ce).sum() * h / 2)
+
+
+def specialist_servers(c1, ce):
+    """T5: for each server sign(t - x) and sign(x - t), t in {0, 1/20, ..., 1}: (its error, the best risk with it)."""
+    found = {}
+    for k, sign in itertools.product(range(21), (1, -1)):
+        t = Fraction(k, 20)
+        edges = sorted({Fraction(0), Fraction(9, 20), Fraction(3, 4), Fraction(1), t})
+        error = risk = Fraction(0)
+        for a, b in itertools.pairwise(edges):
+            middle = (a + b) / 2
+            likelier = 1 if middle <= Fraction(9, 20) or middle > Fraction(3, 4) else -1
+            answer = 1 if middle <= Fraction(9, 20) else -1
+            server = sign if middle < t else -sign
+            p, q = (Fraction(1, 20) if label == likelier else Fraction(19, 20) for label in (answer, server))
+            error += (b - a) * q
+            risk += (b - a) * min(p, c1 * q + ce)
+        found[t, sign] = (error, risk)
+    return found
+
+
+# --- conditional, calibration, regret, transfer -----------------------------------------------------------------------
+
+
+def conditional_surrogate(r, e, eta, p, c1, ce, alpha, beta):
+    """W(r, e): the expectation of L_S over the joint law of (Y, [M≠Y]) given x, outcome by outcome, at 50 digits."""
+    with mp.workdps(50):
+        r, e, eta, p, c1, ce, alpha, beta = map(mp.mpf, (r, e, eta, p, c1, ce, alpha, beta))
+        total = mp.mpf(0)
+        for y, wrong in itertools.product((1, -1), (True, False)):
+            mass = (eta if y > 0 else 1 - eta) * (p if wrong else 1 - p)
+            loss = c1 * mp.exp(beta / 2 * (-e * y - r)) + ce * mp.exp(-r) + (mp.exp(alpha * r) if wrong else 0)
+            total += mass * loss
+        return total
+
+
+def reduced_surrogate(r, eta, p, c1, ce, alpha, beta, squash=False):
+    """F(r) = W(r, e) at the best e, put in from its formula (or its clip to [-1, 1])."""
+    with mp.workdps(50):
+        eta, beta = mp.mpf(eta), mp.mpf(beta)
+        e = mp.mpf(400) / beta * (1 if eta > 0.5 else -1) if eta in (0, 1) else mp.log(eta / (1 - eta)) / beta
+        return conditional_surrogate(r, min(max(e, -1), 1) if squash else e, eta, p, c1, ce, alpha, beta)
+
+
+def slope(r, mu, p, c1, ce, alpha, beta):
+    """F'(r) of F(r) = c1 s e^{-beta r/2} + ce e^{-r} + p e^{alpha r}, at 50 digits."""
+    with mp.workdps(50):
+        r, mu, p, c1, ce, alpha, beta = map(mp.mpf, (r, mu, p, c1, ce, alpha, beta))
+        pull = beta * c1 * mp.sqrt(mu * (1 - mu)) * mp.exp(-beta * r / 2) + ce * mp.exp(-r)
+        return alpha * p * mp.exp(alpha * r) - pull
+
+
+def best_r(mu, p, c1, ce, alpha, beta):
+    """The zero of F', by bisection at 50 digits."""
+    with mp.workdps(50):
+        low, high = mp.mpf(-20000), mp.mpf(20000)
+        for _ in range(120):
+            middle = (low + high) / 2
+            low, high = (middle, high) if slope(middle, mu, p, c1, ce, alpha, beta) < 0 else (low, middle)
+        return float(low)
+
+
+def g(u, c1, ce, beta):
+    """The function behind both calibrated alphas, at 50 digits."""
+    with mp.workdps(50):
+        u, c1, ce, beta = map(mp.mpf, (u, c1, ce, beta))
+        return (beta * c1 * mp.sqrt(u * (1 - u)) + ce) / (c1 * u + ce)
+
+
+def alpha_from_p(p, c1, ce, beta):
+    """Calibration (B), branch by branch."""
+    with mp.workdps(50):
+        p, c1, ce, beta = map(mp.mpf, (p, c1, ce, beta))
+        if p <= ce:
+            return mp.mpf(1)
+        if p >= ce + c1 / 2:
+            return (beta * c1 + 2 * ce) / (c1 + 2 * ce)
+        return (ce + beta * mp.sqrt((p - ce) * (c1 - p + ce))) / p
+
+
+def alpha_deterministic(c1, ce, beta):
+    """The alpha with F'(0) = 0 where D(p) changes its sign."""
+    with mp.workdps(50):
+        p = ask_threshold(mp.mpf(c1), mp.mpf(ce))
+        return (mp.mpf(beta) * c1 * mp.sqrt(p * (1 - p)) + ce) / p
+
+
+def alpha_released(p, c1, ce, beta):
+    """The released code's expression, with its radicand multiplied out."""
+    with mp.workdps(50):
+        p, c1, ce, beta = map(mp.mpf, (p, c1, ce, beta))
+        return beta * (ce + mp.sqrt(4 * c1 * (p - ce) - 4 * p**2 + 8 * ce * p - 4 * ce**2)) / (2 * p)
+
+
+def effective_threshold(alpha, c1, ce, beta):
+    """Where alpha p - beta c1 sqrt(p (1 - p)) - ce becomes positive, by bisection at 50 digits."""
+    with mp.workdps(50):
+        low, high = mp.mpf(0), mp.mpf(1)
+        for _ in range(150):
+            middle = (low + high) / 2
+            asks = alpha * middle - beta * c1 * mp.sqrt(middle * (1 - middle)) - ce > 0
+            low, high = (low, middle) if asks else (middle, high)
+        return float(high)
+
+
+def transfer_factors(c1, ce, beta):
+    """(2 c1 + 1/kA of theorem A, 8/min(k4, 1/(2 c1^3)) of theorem B), as stated; ce > 0, c1 > 0."""
+    a = min(1, (beta * c1 + 2 * ce) / (c1 + 2 * ce))
+    k_a = min(1, a**2, 4 * a**2 / beta**2) / (2 * (1 + c1 + ce))
+    u = np.linspace(0, 0.5, 200_001)
+    top = ((beta * c1 * np.sqrt(u * (1 - u)) + ce) / (c1 * u + ce)).max()
+    k = min(min(1, beta) / (ce + c1 / 2), beta / c1, (beta * c1 / 2 + ce) / (2 * ce + c1), beta / (2 * c1))
+    k_4 = k**2 / (2 * max(1, beta**2 / 4, top**2) * (1 + c1 + ce))
+    return 2 * c1 + 1 / k_a, 8 / min(k_4, 1 / (2 * c1**3))

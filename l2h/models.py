@@ -4,12 +4,17 @@ Every network reads float pixels (n, 3, 32, 32) in [-1, 1] and returns scores (n
 Initial weights come from torch's global generator: build networks inside `train.seeded`.
 """
 
+from itertools import product
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from l2h import checks
 
 CHANNELS, SIDE = 3, 32
+KERNEL = 5  # side of LeNet's convolutions
 PIXELS = CHANNELS * SIDE * SIDE
 
 
@@ -81,7 +86,113 @@ def rejector(hidden: int = 120, *, squash: bool = True) -> nn.Module:
     )
 
 
-class LeNet(nn.Sequential):
+class _Windows(torch.autograd.Function):
+    """Overlapping windows of maps (channels, height, width, n), one per tile of the convolution's output.
+
+    Autograd's own way back from `unfold` visits every entry alone; blocks of one tile are added at once here.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, tile: tuple[int, int]) -> Tensor:
+        ctx.shape, ctx.tile = maps.shape, tile
+        (high, wide), margin = tile, KERNEL - 1
+        windows = maps.unfold(1, high + margin, high).unfold(2, wide + margin, wide)
+        return windows.permute(0, 4, 5, 1, 2, 3).contiguous()  # (channels, window, window, rows, columns, n)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,), (high, wide) = gradients, ctx.tile
+        channels, height, width, n = ctx.shape
+        _, window_high, window_wide, rows, columns, _ = gradient.shape
+        blocks = gradient.view(channels, window_high // high, high, window_wide // wide, wide, rows, columns, n)
+        total = gradient.new_zeros(channels, height // high, high, width // wide, wide, n)
+        for i, j in product(range(window_high // high), range(window_wide // wide)):
+            total[:, i : i + rows, :, j : j + columns].add_(blocks[:, i, :, j].permute(0, 3, 1, 4, 2, 5))
+        return total.view(ctx.shape), None
+
+
+class _Larger(torch.autograd.Function):
+    """The larger of two halves (2, ...); the first at a tie, as nn.MaxPool2d has it."""
+
+    @staticmethod
+    def forward(ctx: Any, halves: Tensor) -> Tensor:
+        first, second = halves
+        # comparing into floats is faster than multiplying by booleans
+        ctx.save_for_backward(torch.gt(second, first, out=torch.empty_like(first)))
+        return torch.maximum(first, second)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,), (chosen,) = gradients, ctx.saved_tensors
+        halves = gradient.new_empty(2, *gradient.shape)
+        torch.mul(gradient, chosen, out=halves[1])
+        torch.sub(gradient, halves[1], out=halves[0])
+        return halves
+
+
+class ConvPool(nn.Module):
+    r"""A 5x5 convolution, 2x2 pooling and rectification, as one matrix product over tiles of the output.
+
+    It is nn.Conv2d, nn.MaxPool2d(2) and nn.ReLU to the last digits, in value and gradient, and about twice as fast
+    on a CPU for the few channels of LeNet. Each tile of the output depends linearly on one window of the input:
+    a sparse matrix, built from the kernel, maps windows to tiles. The images come last, so that every loop is long.
+
+    Args:
+        channels: of the input.
+        outputs: channels of the output.
+        tile: height and width of a tile, each 2 or 4.
+
+    Raises:
+        ValueError: if a tile has another size, or does not divide the height or width of maps and their convolution.
+
+    >>> ConvPool(3, 6, tile=(4, 2))(torch.zeros(3, 32, 32, 5)).shape
+    torch.Size([6, 14, 14, 5])
+    """
+
+    places: Tensor
+
+    def __init__(self, channels: int, outputs: int, *, tile: tuple[int, int]) -> None:
+        super().__init__()
+        checks.one_of((2, 4), high=tile[0], wide=tile[1])
+        self.convolution = nn.Conv2d(channels, outputs, KERNEL)
+        self.tile = tile
+        self.register_buffer("places", self._places(), persistent=False)
+
+    def _places(self) -> Tensor:
+        """Where each entry of the matrix stands in the kernel, counted from 1; 0 where it is zero.
+
+        Rows are (x mod 2, y mod 2, channel, y div 2, x div 2) of a tile, columns (channel, y, x) of a window.
+        """
+        (high, wide), kernel = self.tile, self.convolution.weight
+        numbered = torch.arange(1, kernel.numel() + 1).view(kernel.shape)
+        padded = functional.pad(numbered, (wide - 1, wide - 1, high - 1, high - 1))
+        # a window into the padded kernel that starts later sees the kernel further left
+        shifted = padded.unfold(2, high + KERNEL - 1, 1).unfold(3, wide + KERNEL - 1, 1).flip(2, 3)
+        parities = shifted.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (outputs, channels, y, 2, x, 2, window)
+        return parities.permute(5, 3, 0, 2, 4, 1, 6, 7).reshape(high * wide * len(kernel), -1)
+
+    def matrix(self) -> Tensor:
+        """The sparse matrix from windows to tiles, as a function of the kernel."""
+        kernel = functional.pad(self.convolution.weight.flatten(), (1, 0))
+        return kernel.index_select(0, self.places.flatten()).view(self.places.shape)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Turn maps (channels, height, width, n) into maps of half the remaining height and width."""
+        for side, step in zip(maps.shape[1:3], self.tile, strict=True):
+            if side % step or (side - KERNEL + 1) % step:
+                raise ValueError(f"expected maps whose sides fit tiles {self.tile}, got {tuple(maps.shape[1:3])}")
+        windows = _Windows.apply(maps, self.tile)
+        *_, rows, columns, n = windows.shape
+        tiles = self.matrix() @ windows.view(-1, rows * columns * n)
+        pooled = _Larger.apply(_Larger.apply(tiles.view(2, -1)).view(2, -1))
+        pooled = pooled.view(-1, self.tile[0] // 2, self.tile[1] // 2, rows, columns, n).permute(0, 3, 1, 4, 2, 5)
+        pooled = pooled.reshape(len(pooled), rows * self.tile[0] // 2, columns * self.tile[1] // 2, n)
+        bias = self.convolution.bias
+        assert bias is not None
+        return functional.relu(pooled + bias.view(-1, 1, 1, 1))
+
+
+class LeNet(nn.Module):
     """Two 5x5 convolutions with pooling, then 400-120-84-K: the released server, and the larger client.
 
     Args:
@@ -98,10 +209,15 @@ class LeNet(nn.Sequential):
     """
 
     def __init__(self, outputs: int = 1, *, squash: bool = False) -> None:
+        super().__init__()
         checks.at_least(1, outputs=outputs)
-        super().__init__(
-            *(nn.Conv2d(CHANNELS, 6, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
+        self.features = nn.Sequential(ConvPool(CHANNELS, 6, tile=(4, 2)), ConvPool(6, 16, tile=(2, 2)))
+        self.classifier = nn.Sequential(
+            *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
             *(nn.Linear(84, outputs), Scores(squash=squash)),
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score images (n, 3, 32, 32)."""
+        maps = self.features(x.permute(1, 2, 3, 0).contiguous())  # (16, 5, 5, n)
+        return self.classifier(maps.flatten(0, 2).t())

@@ -2,8 +2,21 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
 
-from l2h.models import LeNet, Scores, linear, rejector
+from l2h.models import ConvPool, LeNet, Scores, linear, rejector
+
+
+def plain(block):
+    """The same layer from torch's own modules, on the same weights, with the images first."""
+    return nn.Sequential(block.convolution, nn.MaxPool2d(2), nn.ReLU())
+
+
+def gradients(output, tensors):
+    weights = torch.linspace(-1, 2, output.numel()).view(output.shape)
+    return torch.autograd.grad((weights * output).sum(), tensors)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
@@ -52,3 +65,57 @@ def test_a_network_without_output_is_refused(build):
 def test_a_rejector_without_hidden_units_is_refused():
     with pytest.raises(ValueError, match="expected a finite hidden >= 1, got 0"):
         rejector(hidden=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(1, 9),
+    channels=st.integers(1, 4),
+    outputs=st.integers(1, 5),
+    tile=st.sampled_from([(2, 2), (2, 4), (4, 2), (4, 4)]),
+    steps=st.tuples(st.integers(2, 4), st.integers(2, 4)),
+    levels=st.sampled_from([1, 3, 1000]),  # few levels make ties between neighbours
+    seed=st.integers(0, 2**31),
+)
+def test_tiles_compute_the_convolution_in_value_and_gradient(n, channels, outputs, tile, steps, levels, seed):
+    generator = torch.Generator().manual_seed(seed)
+    block = ConvPool(channels, outputs, tile=tile)
+    shape = (n, channels, *(4 * step for step in steps))
+    x = (torch.randint(0, levels, shape, generator=generator) / levels).requires_grad_()
+    wanted, got = plain(block)(x), block(x.permute(1, 2, 3, 0)).permute(3, 0, 1, 2)
+    assert torch.allclose(got, wanted, atol=1e-5)
+    tensors = [x, *block.parameters()]
+    if levels == 1000:  # rounding decides between equal neighbours, and so where their gradient goes
+        for mine, theirs in zip(gradients(got, tensors), gradients(wanted, tensors), strict=True):
+            assert torch.allclose(mine, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_lenet_is_the_released_network_in_value_and_gradient():
+    network, x = LeNet(outputs=3), torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    released = nn.Sequential(*(plain(block) for block in network.features), nn.Flatten(), network.classifier)
+    assert torch.allclose(network(x), released(x), atol=1e-5)
+    tensors = list(network.parameters())
+    for mine, theirs in zip(gradients(network(x), tensors), gradients(released(x), tensors), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+def test_of_equal_neighbours_the_first_gets_the_gradient():
+    block = ConvPool(1, 1, tile=(2, 2))
+    nn.init.zeros_(block.convolution.weight)
+    nn.init.ones_(block.convolution.bias)
+    x = torch.ones(1, 8, 8, 1) + torch.arange(64.0).view(1, 8, 8, 1)
+    (mine,) = gradients(block(x), [block.convolution.weight])
+    (theirs,) = gradients(plain(block)(x.permute(3, 0, 1, 2)).permute(1, 2, 3, 0), [block.convolution.weight])
+    assert torch.allclose(mine, theirs)
+
+
+@pytest.mark.parametrize("tile", [(1, 2), (2, 3), (8, 4)])
+def test_a_tile_of_another_size_is_refused(tile):
+    with pytest.raises(ValueError, match="to be one of 2, 4"):
+        ConvPool(1, 1, tile=tile)
+
+
+@pytest.mark.parametrize("side", [9, 10])
+def test_maps_that_do_not_fit_the_tiles_are_refused(side):
+    with pytest.raises(ValueError, match="expected maps whose sides fit tiles"):
+        ConvPool(1, 1, tile=(4, 4))(torch.zeros(1, side, 8, 2))

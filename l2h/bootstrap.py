@@ -7,7 +7,7 @@ Both are resampled, the same examples for every seed (the crossed or "pigeonhole
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from l2h import checks
 
@@ -26,14 +26,14 @@ class Interval(NamedTuple):
 def paired_bootstrap(differences: Any, *, draws: int = 2000, level: float = 0.95, seed: int = 0) -> Interval:
     r"""Mean of paired differences with a percentile interval, seeds and examples both resampled.
 
-    .. math:: T^* = \frac{1}{Sn} \sum_{s,i} a_s w_i d_{si}, \quad
-              T^* + (\kappa - 1) \frac{1}{S} \sum_s (a_s - 1) \bar d_s, \quad
-              \kappa = \sqrt{\tfrac{S}{S-1}} \, \frac{t_{S-1}}{z}
+    .. math:: T^* = \frac{1}{Sn} \sum_{s,i} a_s w_i d_{si} - \frac{1}{S} \sum_s (a_s - 1) \bar d_s
+              + \tau \frac{\hat\sigma}{\sqrt S}
 
-    with multinomial weights a of the S seeds and w of the n examples. The percentiles are those of the second
-    expression: resampling few seeds alone gives too short an interval, and kappa stretches that part of the
-    deviation to Student's. A single seed is taken as it is (kappa = 1): the interval then speaks of that
-    trained system only. Two seeds give a very wide interval, as they should.
+    with multinomial weights a of the S seeds and w of the n examples. Resampling a handful of seeds alone gives
+    too short an interval; so the second term takes out what comes from the seeds alone, and the third puts
+    Student's distribution in its place: sigma is the standard deviation of the seeds' means, tau is drawn from t
+    with S - 1 degrees of freedom. Where only seeds vary, this is Student's interval; two seeds give a very wide
+    one, as they should. A single seed is taken as it is: the interval then speaks of that trained system only.
 
     Args:
         differences: (S, n) one row per seed, one column per example.
@@ -72,9 +72,9 @@ def intervals(
     With `among` a mean goes over the marked examples only, all seeds together: sum of values / number of
     examples. Resamples that mark none are left out; a mean over no example is NaN, and so are its limits.
 
-    With `simultaneous` all k intervals hold together at the level: estimate +- q s_k with s_k the bootstrap's
-    standard deviation and q the quantile of the largest |deviation| / s_k over the k means (max-t). A mean
-    that is the same in every resample has itself for its limits and does not enter q.
+    With `simultaneous` all k intervals hold together at the level: each symmetric single interval is stretched by
+    one common factor, the quantile of the largest deviation in units of the half widths (max-t). A mean that is
+    the same in every resample has itself for its limits and does not enter.
 
     Args:
         values: (k, S, n) one row per seed, one column per example.
@@ -102,7 +102,7 @@ def intervals(
     checks.finite(values=values)
     checks.at_least(1, draws=draws)
     _check_level(level)
-    estimates, drawn = _resampled(values, among, draws=draws, level=level, seed=seed)
+    estimates, drawn = _resampled(values, among, draws=draws, seed=seed)
     limits = _together(estimates, drawn, level) if simultaneous else [_percentiles(one, level) for one in drawn]
     return [Interval(float(t), float(low), float(high)) for t, (low, high) in zip(estimates, limits, strict=True)]
 
@@ -151,17 +151,8 @@ def _check_level(level: float) -> None:
     checks.positive(level=level, **{"1 - level": 1 - level})
 
 
-def _kappa(seeds: int, level: float) -> float:
-    if seeds == 1:
-        return 1.0
-    tail = (1 + level) / 2
-    return float(np.sqrt(seeds / (seeds - 1)) * stdtrit(seeds - 1, tail) / ndtri(tail))
-
-
-def _resampled(
-    values: np.ndarray, among: np.ndarray | None, *, draws: int, level: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The k means (k,) and their resamples (k, draws), stretched by kappa along the seeds."""
+def _resampled(values: np.ndarray, among: np.ndarray | None, *, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k means (k,) and their resamples (k, draws)."""
     k, seeds, n = values.shape
     generator = np.random.default_rng(seed)
     parts = values[None] if among is None else np.stack([values * among, among])  # numerators, denominators
@@ -170,7 +161,21 @@ def _resampled(
     both = _ratios(np.einsum("ds,dpks->pkd", a, weighted), seeds * n)
     alone = _ratios(np.einsum("ds,pks->pkd", a, parts.sum(axis=-1)), seeds * n)
     estimates = _ratios(parts.sum(axis=(-1, -2)), seeds * n)
-    return estimates, both + (_kappa(seeds, level) - 1) * (alone - estimates[:, None])
+    return estimates, both - alone + estimates[:, None] + _student(parts.sum(axis=-1), estimates, n, draws, generator)
+
+
+def _student(
+    sums: np.ndarray, estimates: np.ndarray, n: int, draws: int, generator: np.random.Generator
+) -> np.ndarray | float:
+    """Deviations of k means by the choice of S seeds (k, draws): Student's, and correlated as the seeds' means are."""
+    seeds = sums.shape[-1]
+    if seeds == 1:
+        return 0.0
+    sizes = sums[1] if len(sums) == 2 else np.full(sums[0].shape, n)
+    with np.errstate(invalid="ignore"):  # an empty portion
+        residuals = (sums[0] - estimates[:, None] * sizes) / sizes.mean(axis=-1, keepdims=True)  # (k, S) sum to 0
+    tau = generator.normal(size=(seeds, draws)) / np.sqrt(generator.chisquare(seeds - 1, size=draws) / (seeds - 1))
+    return residuals @ tau / np.sqrt(seeds * (seeds - 1))
 
 
 def _weighted_sums(rows: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
@@ -197,8 +202,8 @@ def _percentiles(drawn: np.ndarray, level: float) -> np.ndarray:
 
 
 def _together(estimates: np.ndarray, drawn: np.ndarray, level: float) -> np.ndarray:
-    spread = drawn.std(axis=1)
-    varies = spread > ROUNDING
-    deviations = np.abs(drawn - estimates[:, None])[varies] / spread[varies, None]
-    half = spread * (np.quantile(deviations.max(axis=0), level) if varies.any() else 0)
-    return np.stack([estimates - half, estimates + half], axis=1)
+    deviations = np.abs(drawn - estimates[:, None])
+    half = np.quantile(deviations, level, axis=1)
+    varies = half > ROUNDING
+    stretch = np.quantile((deviations[varies] / half[varies, None]).max(axis=0), level) if varies.any() else 0
+    return np.stack([estimates - stretch * half, estimates + stretch * half], axis=1)

@@ -63,7 +63,8 @@ def _guard(eta: Any, p: Any, alpha: Any, beta: float) -> tuple[np.ndarray, np.nd
 
 def _term(weight: Any, exponent: Any) -> np.ndarray:
     """The product weight e^exponent, which is 0 where the weight is 0, whatever the exponent."""
-    power = np.where(weight > 0, np.log(np.where(weight > 0, weight, 1)) + np.where(weight > 0, exponent, 0), -np.inf)
+    some = weight > 0
+    power = np.where(some, np.log(np.where(some, weight, 1)) + np.where(some, exponent, 0), -np.inf)
     if not (power <= LARGEST_POWER).all():
         raise ValueError(f"expected r and e with every term of the risk below e^{LARGEST_POWER}, got e^{power.max():g}")
     return np.exp(power)
@@ -77,7 +78,7 @@ def conditional_risk(r: Any, e: Any, *, eta: Any, p: Any, costs: Costs, alpha: A
 
     Args:
         r: rejector scores, any shape; infinite where the minimum is.
-        e: server scores, likewise.
+        e: server scores, likewise; where both are infinite the limit in e is taken first.
         eta: P(Y=1|x), of the same shape or a number, in [0, 1].
         p: P(M≠Y|x), likewise.
         costs: c1 and ce.
@@ -97,8 +98,8 @@ def conditional_risk(r: Any, e: Any, *, eta: Any, p: Any, costs: Costs, alpha: A
     """
     eta, p, alpha = _guard(eta, p, alpha, beta)
     r, e = np.asarray(r, dtype=float), np.asarray(e, dtype=float)
-    with np.errstate(invalid="ignore"):  # inf - inf belongs to terms of weight 0
-        positive, negative = -beta / 2 * (e + r), beta / 2 * (e - r)
+    ahead = np.where(np.isinf(e), 0, r)  # where both are infinite, e goes there first: the infimum
+    positive, negative = -beta / 2 * (e + ahead), beta / 2 * (e - ahead)
     served = _term(costs.c1 * eta, positive) + _term(costs.c1 * (1 - eta), negative)
     return served + _term(np.asarray(costs.ce), -r) + _term(p, alpha * r)
 

@@ -24,7 +24,8 @@ def bound_from_mu(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
               k = \frac{\min(1, a^2, 4a^2/\beta^2)}{2(1 + c_1 + c_e)}, \quad
               a = \min\Big(1, \frac{\beta c_1 + 2c_e}{c_1 + 2c_e}\Big)
 
-    For beta = 2 the factor is 2(1 + 2 c1 + ce). With alpha recalibrated for squash it holds for beta >= 2 ln 2.
+    For beta = 2 the factor is 2(1 + 2 c1 + ce). With alpha recalibrated for squash it holds for beta >= 1, and
+    fails for small beta (at 0.1 by a factor of 1.2 for c1 = ce = 1).
 
     Args:
         excess: R_S - R_S^*, any shape, >= 0.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from inspect import cleandoc
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 Definition = ast.FunctionDef | ast.ClassDef
@@ -150,17 +151,12 @@ def fields(node: ast.ClassDef) -> Iterator[str]:
 
 
 def markdown(docstring: str) -> str:
-    """A docstring in MyST Markdown: sections as fields, equations and examples as blocks.
+    r"""A docstring in MyST Markdown: sections as fields, equations and examples as blocks.
 
-    >>> print(markdown("Double it.\\n\\nArgs:\\n    x: a number\\n        or two.\\n\\n>>> double(2)\\n4"))
+    >>> print(markdown("Double it.\n\nArgs:\n    x: a number\n        or two.\n"))
     Double it.
     <BLANKLINE>
     :param x: a number or two.
-    <BLANKLINE>
-    ```pycon
-    >>> double(2)
-    4
-    ```
     """
     blocks = re.split(r"\n\s*\n(?! {4}\S)", cleandoc(docstring))
     return "\n\n".join(map(block, blocks))
@@ -174,7 +170,7 @@ def block(text: str) -> str:
     if first.startswith(".. math::"):
         return "```{math}\n" + cleandoc(first.removeprefix(".. math::") + "\n" + rest).strip() + "\n```"
     if first.rstrip(":") in SECTIONS and rest:
-        return "\n".join(field(SECTIONS[first.rstrip(":")], item) for item in re.split(r"\n(?=\S)", cleandoc(rest)))
+        return "\n".join(field(SECTIONS[first.rstrip(":")], item) for item in re.split(r"\n(?=\S)", dedent(rest)))
     return "\n".join(escaped(item) for item in re.split(r"\n(?=- )", text))
 
 
@@ -185,10 +181,10 @@ def field(kind: str, item: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Prose on one line, with the characters that Markdown would take for markup escaped outside code.
+    r"""Prose on one line, with the characters that Markdown would take for markup escaped outside code.
 
-    >>> escaped("a * b,\\n`x * y`")
-    'a \\\\* b, `x * y`'
+    >>> print(escaped("a * b,\n`x * y`"))
+    a \* b, `x * y`
     """
     pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
     return "".join(p if p.startswith("`") else re.sub(r"([*_<$\[\]])", r"\\\1", p) for p in pieces)

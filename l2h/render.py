@@ -1,13 +1,12 @@
 """Render the book: `python -m l2h.render [FOLDER]` builds the executed chapters of FOLDER into `_build/html`.
 
 The executed notebooks and the plain pages are staged in one folder, Jupyter Book builds it with execution off and with
-warnings as errors, and only a good build takes the place of the last one. Without FOLDER: the committed records in `book`.
+warnings as errors, and only a good build takes the place of the last one. Without FOLDER: the records in `book`.
 """
 
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -67,10 +66,16 @@ def render(notebooks: Path, html: Path = BUILD / "html") -> Path:
 
 
 def toc(root: Path = ROOT) -> list[str]:
-    """The pages of the book in order, without folder and suffix: `01_problem` is a chapter, `index` a plain page."""
+    """The pages of the book in order, without folder and suffix."""
     entries = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
     listed = [chapter["file"] for part in entries["parts"] for chapter in part["chapters"]]
     return [Path(entry).name for entry in [entries["root"], *listed]]
+
+
+def chapters(root: Path = ROOT) -> list[str]:
+    """The pages that are executed: those whose source names a kernel in its header."""
+    headers = {name: (root / "book" / f"{name}.md").read_text("utf8").split("---\n", 2) for name in toc(root)}
+    return [name for name, header in headers.items() if header[0] == "" and "kernelspec:" in header[1]]
 
 
 def stage(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
@@ -81,17 +86,17 @@ def stage(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
         staged: the folder to make.
         root: of the repository.
     """
-    chapters = {name: chapter(notebooks / f"{name}.ipynb") for name in toc(root) if name[0].isdigit()}
+    executed = {name: chapter(notebooks / f"{name}.ipynb") for name in chapters(root)}
     shutil.copytree(root / "book", staged, ignore=shutil.ignore_patterns("*.md", "*.ipynb", ".*"))
     for name in ("_config.yml", "references.bib"):
         shutil.copy(root / name, staged)
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")
-    for name, notebook in chapters.items():
+    for name, notebook in executed.items():
         (staged / f"{name}.ipynb").write_text(json.dumps(signed(notebook)), "utf8")
-    metadata = {name: notebook["metadata"] for name, notebook in chapters.items()}
+    metadata = {name: notebook["metadata"] for name, notebook in executed.items()}
     generated = {"status": lambda: pages.status(metadata), "api": lambda: pages.api(root / "l2h")}
     for name in toc(root):
-        if name not in chapters:
+        if name not in executed:
             text = (root / "book" / f"{name}.md").read_text("utf8")
             (staged / f"{name}.md").write_text(text + ("\n" + generated[name]() if name in generated else ""), "utf8")
 
@@ -104,7 +109,7 @@ def chapter(path: Path) -> dict[str, Any]:
         ValueError: if its execution failed, or a code cell was never executed.
     """
     if not path.exists():
-        raise FileNotFoundError(f"expected an executed chapter {path}, found none; `make book` or `make record` makes it")
+        raise FileNotFoundError(f"expected an executed chapter {path}, found none; `make book` makes the quick ones")
     notebook: dict[str, Any] = json.loads(path.read_text("utf8"))
     if notebook["metadata"].get("papermill", {}).get("exception"):
         raise ValueError(f"expected a chapter executed to its end, got {path}, whose execution failed")
@@ -153,8 +158,8 @@ def swap(fresh: Path, html: Path) -> None:
     """Put a new folder in the place of an old one, which is moved away first and then removed."""
     old = fresh.with_name("old")
     if html.exists():
-        os.replace(html, old)
-    os.replace(fresh, html)
+        html.replace(old)
+    fresh.replace(html)
 
 
 if __name__ == "__main__":

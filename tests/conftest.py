@@ -24,7 +24,7 @@ collect_ignore = [] if CHROMIUM or os.environ.get("L2H_BROWSER") == "required" e
 def pytest_terminal_summary(terminalreporter):
     if collect_ignore:
         terminalreporter.section("browser")
-        terminalreporter.write_line("The browser part did not run: no Chromium is installed. The pages were checked as files.")
+        terminalreporter.write_line("The browser part did not run: no Chromium is installed.")
 
 
 @pytest.fixture(scope="session")
@@ -38,5 +38,5 @@ def chromium():
 def built_book(tmp_path_factory):
     """The folder of the rendered pages: of the chapters executed last at `quick`, else of the committed records."""
     quick = render.BUILD / "notebooks" / "quick"
-    complete = all((quick / f"{name}.ipynb").exists() for name in render.toc() if name[0].isdigit())
+    complete = all((quick / f"{name}.ipynb").exists() for name in render.chapters())
     return render.render(quick if complete else render.ROOT / "book", tmp_path_factory.mktemp("book") / "html").parent

@@ -7,6 +7,7 @@ warnings as errors, and only a good build takes the place of the last one. Witho
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -144,9 +145,11 @@ def build(staged: Path, output: Path) -> Path:
     """
     builder = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]  # it has no __main__
     command = [*builder, "build", str(staged), "--path-output", str(output)]
-    done = subprocess.run([*command, "-W", "--keep-going", "-q"], capture_output=True, text=True, check=False)
+    command += ["-W", "--keep-going", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"NO_COLOR": "1"})
     if done.returncode:
-        raise RuntimeError(f"the book was not built; the last good one is kept\n{done.stdout}{done.stderr}")
+        said = (done.stdout + done.stderr).replace(str(staged), "book")
+        raise RuntimeError(f"the book was not built; the last good one is kept\n{said}")
     html = output / "_build" / "html"
     for bundle in (html / "_static" / "mathjax").glob("*.js"):
         if bundle.name != "tex-chtml.js":  # the one that the pages load; the others triple the size of the book
@@ -155,11 +158,16 @@ def build(staged: Path, output: Path) -> Path:
 
 
 def swap(fresh: Path, html: Path) -> None:
-    """Put a new folder in the place of an old one, which is moved away first and then removed."""
+    """Put a new folder in the place of an old one, which comes back if that fails."""
     old = fresh.with_name("old")
     if html.exists():
         html.replace(old)
-    fresh.replace(html)
+    try:
+        fresh.replace(html)
+    except BaseException:
+        if old.exists():
+            old.replace(html)
+        raise
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """The rendered book, read as files: what any reader and any screen reader meets, without a browser."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -123,6 +126,13 @@ def test_each_chapter_says_how_it_was_executed(pages):
         assert pages["status.html"].find("a", href=f"{name}.html")
 
 
+def test_no_page_tells_where_it_was_built(built_book):
+    texts = [path for path in built_book.rglob("*") if path.suffix in (".html", ".js", ".ipynb", ".md")]
+    assert len(texts) > 20
+    places = (str(render.ROOT), str(built_book.parent), ".render-")
+    assert [path.name for path in texts if any(place in path.read_text("utf8") for place in places)] == []
+
+
 def test_mathematics_comes_with_the_book(pages, built_book):
     typeset = {name: page for name, page in pages.items() if page.find(class_="math")}
     assert len(typeset) > 2
@@ -150,6 +160,18 @@ def test_bibliography_lists_every_work_with_its_address(pages):
 def test_reference_names_every_module(pages):
     listed = {heading.text.rstrip("#") for heading in pages["api.html"].find_all("h2")}
     assert listed == {f"l2h.{path.stem}" for path in (render.ROOT / "l2h").glob("[a-z]*.py")}
+
+
+def test_without_a_browser_the_tests_say_so_and_fail_where_it_is_required():
+    def run(*tests, **environment):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+        variables = os.environ | {"PATH": os.devnull, "L2H_BROWSER": ""} | environment
+        return subprocess.run(command, cwd=render.ROOT, env=variables, capture_output=True, text=True)
+
+    told = run("tests/test_readme.py::test_changelog_keeps_its_form")
+    assert told.returncode == 0 and "The browser part did not run" in told.stdout
+    refused = run("tests/test_browser.py::test_a_fault_is_noticed", L2H_BROWSER="required")
+    assert refused.returncode == 1 and "but none of chromium" in refused.stdout
 
 
 def test_names_of_code_in_the_plain_pages_exist():

@@ -121,6 +121,16 @@ def test_a_book_is_built_once_kept_on_failure_and_replaced_when_good(root, tmp_p
     assert sorted(path.name for path in html.parent.iterdir()) == ["html"]  # nothing is left lying about
 
 
+def test_the_old_book_comes_back_if_the_new_one_cannot_be_put_in_its_place(tmp_path):
+    html = tmp_path / "html"
+    html.mkdir()
+    (html / "index.html").write_text("old")
+    (tmp_path / "work").mkdir()
+    with pytest.raises(FileNotFoundError):
+        render.swap(tmp_path / "work" / "missing", html)
+    assert (html / "index.html").read_text() == "old"
+
+
 def test_the_command_prints_the_path(root, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(render, "render", lambda folder, html: html / "index.html")
     assert render.main([str(root), "--html", str(tmp_path)]) == 0

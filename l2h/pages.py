@@ -102,7 +102,8 @@ def api(package: Path) -> str:
         Markdown with one section per module.
     """
     trees = {path.stem: ast.parse(path.read_text("utf8")) for path in sorted(package.glob("[a-z]*.py"))}
-    importers = {name: [other for other in trees if name in imported(trees[other])] for name in trees}
+    imports = {name: imported(tree) for name, tree in trees.items()}
+    importers = {name: [other for other in trees if name in imports[other]] for name in trees}
     order = list(TopologicalSorter(importers).static_order())
     return "\n".join(module(package.name, name, trees[name]) for name in reversed(order))
 

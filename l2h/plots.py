@@ -139,7 +139,9 @@ def draw_four_cells(ax: Axes, cells: FourCells, *, reference: FourCells | None =
     ax.legend(loc="lower center", ncols=3, framealpha=1)
 
 
-def draw_differences(ax: Axes, coverages: Any, intervals: Sequence[Interval], *, what: str = ACCURACY) -> None:
+def draw_differences(
+    ax: Axes, coverages: Any, intervals: Sequence[Interval], *, what: str = "accuracy (share right)"
+) -> None:
     """Paired differences with their intervals at each coverage, and the line of no difference.
 
     Args:

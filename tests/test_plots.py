@@ -141,7 +141,7 @@ def test_differences_stand_on_a_line_of_no_difference(ax):
     assert bars == [[(x, one.low), (x, one.high)] for x, one in zip(GRID, given, strict=True)]
     assert labels(ax) == (
         "coverage (share of images kept on the device)",
-        "difference in accuracy (share of images right)",
+        "difference in accuracy (share right)",
     )
 
 

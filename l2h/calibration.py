@@ -147,7 +147,7 @@ def alpha_released(p: Any, *, costs: Costs, beta: float) -> np.ndarray:
     outside = (p < low) | (p > high) | (p == 0)
     if outside.any():
         raise ValueError(f"expected p > 0 in [ce, ce + c1] = [{low:g}, {high:g}], got {p[outside][0]:g}")
-    root = np.sqrt(np.maximum((p - low) * (high - p), 0))
+    root = np.sqrt((p - low) * (high - p))
     return beta * (costs.ce + 2 * root) / (2 * p)
 
 

@@ -82,10 +82,12 @@ def largest_alpha(*, costs: Costs, beta: float) -> float:
 def bound_from_p(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
     r"""The largest excess risk under alpha(p), for any client; the fourth root is real for a free client.
 
-    .. math:: R - R^* \leq \Big(\frac{8}{\min(k_4, 1/(2c_1^3))} (R_S - R_S^*)\Big)^{1/4}, \quad
+    .. math:: R - R^* \leq \Big(\frac{8}{k_4} (R_S - R_S^*)\Big)^{1/4}, \quad
               k_4 = \frac{k'^2}{2K(1 + c_1 + c_e)}, \quad K = \max\Big(1, \frac{\beta^2}{4}, (\sup g)^2\Big), \\
               k' = \min\Big(\frac{\min(1, \beta)}{c_e + c_1/2}, \frac{\beta}{2c_1},
               \frac{\beta c_1/2 + c_e}{2c_e + c_1}\Big)
+
+    Because of beta/(2 c1) no k_4 exceeds 1/(2 c1^3), which a wrong label would need.
 
     Args:
         excess: R_S - R_S^*, any shape, >= 0.
@@ -110,7 +112,7 @@ def bound_from_p(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
     slopes = [min(1.0, beta) / (ce + c1 / 2), (beta * c1 / 2 + ce) / (2 * ce + c1)]
     steep = min([*slopes, beta / (2 * c1)]) if c1 > 0 else min(slopes)
     k4 = steep**2 / _curvature(alpha, costs, beta)
-    return (8 * max(1 / k4, 2 * c1**3) * excess) ** 0.25
+    return (8 / k4 * excess) ** 0.25
 
 
 def bound_deterministic(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
@@ -118,9 +120,9 @@ def bound_deterministic(excess: Any, *, costs: Costs, beta: float) -> np.ndarray
 
     .. math:: R - R^* \leq \sqrt{(2c_1 + 1/k_C)(R_S - R_S^*)}, \quad
               k_C = \frac{k^2}{2\max(1, \beta^2/4, \alpha^2)(1 + c_1 + c_e)}, \quad
-              k = \min\Big(1, \frac{\alpha}{1 + c_1}, \frac{\beta c_1 + 2c_e - \alpha}{c_1 + 2c_e - 1}\Big)
+              k = \min\Big(1, \frac{\alpha}{1 + c_1}\Big)
 
-    The third term of k counts where c1 + 2 ce > 1 only.
+    Here |F'(0)| >= k |p - c1 mu - ce|: both sides vanish at p_t only, and F'(0) has slope >= alpha for p >= 1/2.
 
     Args:
         excess: R_S - R_S^*, any shape, >= 0.
@@ -145,8 +147,6 @@ def bound_deterministic(excess: Any, *, costs: Costs, beta: float) -> np.ndarray
         raise ValueError(f"expected ce < 1, and ce > 0 or c1 >= 1, got {costs}")
     alpha = alpha_deterministic(costs=costs, beta=beta)
     k = min(1.0, alpha / (1 + c1))
-    if c1 + 2 * ce > 1:
-        k = min(k, (beta * c1 + 2 * ce - alpha) / (c1 + 2 * ce - 1))
     return np.sqrt((2 * c1 + _curvature(alpha, costs, beta) / k**2) * excess)
 
 

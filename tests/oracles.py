@@ -407,11 +407,61 @@ def effective_threshold(alpha, c1, ce, beta):
 
 
 def transfer_factors(c1, ce, beta):
-    """(2 c1 + 1/kA of theorem A, 8/min(k4, 1/(2 c1^3)) of theorem B), as stated; ce > 0, c1 > 0."""
+    """(2 c1 + 1/kA of theorem A, 8/min(k4, 1/(2 c1^3)) of theorem B, 2 c1 + 1/kC of theorem C), 0 < c1, 0 < ce < 1.
+
+    With every minimum as first proved; two of them turn out never to count.
+    """
     a = min(1, (beta * c1 + 2 * ce) / (c1 + 2 * ce))
     k_a = min(1, a**2, 4 * a**2 / beta**2) / (2 * (1 + c1 + ce))
     u = np.linspace(0, 0.5, 200_001)
     top = ((beta * c1 * np.sqrt(u * (1 - u)) + ce) / (c1 * u + ce)).max()
     k = min(min(1, beta) / (ce + c1 / 2), beta / c1, (beta * c1 / 2 + ce) / (2 * ce + c1), beta / (2 * c1))
     k_4 = k**2 / (2 * max(1, beta**2 / 4, top**2) * (1 + c1 + ce))
-    return 2 * c1 + 1 / k_a, 8 / min(k_4, 1 / (2 * c1**3))
+    alpha = float(alpha_deterministic(c1, ce, beta))
+    k = min(1, alpha / (1 + c1))
+    if c1 + 2 * ce > 1 + 1e-6:
+        k = min(k, (beta * c1 + 2 * ce - alpha) / (c1 + 2 * ce - 1))
+    k_c = k**2 / (2 * max(1, beta**2 / 4, alpha**2) * (1 + c1 + ce))
+    return 2 * c1 + 1 / k_a, 8 / min(k_4, 1 / (2 * c1**3)), 2 * c1 + 1 / k_c
+
+
+# --- certify ----------------------------------------------------------------------------------------------------------
+
+
+def single_pair_penalty(c1, ce, n, delta):
+    """Theorem 1 as quoted for one pair (r, e), whose complexities are 0, at 50 digits."""
+    with mp.workdps(50):
+        return 3 * (mp.mpf(c1) + ce) * mp.sqrt(mp.log(2 / mp.mpf(delta)) / (2 * n))
+
+
+def stage_objective(e, s, etas, p, c1, ce):
+    """The joint multi-class objective given x: cross-entropy of e, and of the two stages with their weights."""
+
+    def log_softmax(scores):
+        total = mp.log(sum(mp.exp(score) for score in scores))
+        return [score - total for score in scores]
+
+    with mp.workdps(50):
+        label = max(range(len(e)), key=lambda k: e[k])
+        keep, ask = log_softmax([mp.mpf(score) for score in s])
+        server = -sum(eta * value for eta, value in zip(etas, log_softmax([mp.mpf(v) for v in e]), strict=True))
+        weight = 1 - ce - c1 * (1 - etas[label])
+        return server - (1 - p) * keep - weight * ask
+
+
+def stage_minimum(etas, p, c1, ce, label):
+    """Its infimum over servers with this label among two, by a search over both score differences."""
+
+    def over_stages(gap):
+        e = (gap, 0) if label == 0 else (0, gap)
+        ask_weight = 1 - ce - c1 * (1 - etas[label])
+        return stage_objective(e, (mp.log(1 - p), mp.log(ask_weight)), etas, p, c1, ce)
+
+    return min(over_stages(mp.mpf(k) / 1000 + mp.mpf(10) ** -12) for k in range(2000))
+
+
+def logistic_client(x, ce):
+    """T3 at x: the gain of asking p - mu - ce and the alpha above which the surrogate asks, beta = 2, c1 = 1."""
+    eta = 1 / (1 + math.exp(-4 * x))
+    mu, p = min(eta, 1 - eta), 0.05 + 0.55 / (1 + math.exp(-12 * (x - 0.2)))
+    return p - mu - ce, (2 * math.sqrt(mu * (1 - mu)) + ce) / p

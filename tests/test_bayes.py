@@ -64,6 +64,14 @@ def test_the_threshold_is_the_zero_of_the_gain(c1, ce):
         assert ask_threshold(Costs(c1, ce)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
+@given(c1=cost, ce=cost)
+def test_asking_gains_more_the_more_often_a_deterministic_client_errs_if_c1_is_at_most_one(c1, ce):
+    """So {p > tau} is the best set to ask on at its own coverage, for every tau; beyond c1 = 1 it need not be."""
+    p = np.linspace(0, 1, 101)
+    steps = np.diff(-rejector_rule(server_error(p), p, costs=Costs(c1, ce)))
+    assert (steps >= -1e-12).all() == (c1 <= 1 + 1e-9)
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_when_an_action_is_ever_strictly_optimal(client):
     grid = [Fraction(k, 20) for k in range(21)]

@@ -81,6 +81,7 @@ def test_edges_return_what_the_docstrings_say():
     assert alpha_deterministic(costs=Costs(1.0, 1.0), beta=2.0) == 1
     assert alpha_deterministic(costs=Costs(1.0, 0.0), beta=3.0) == 3
     assert alpha_released(1.0, costs=Costs(1.0, 0.0), beta=2.0) == 0
+    assert alpha_from_p(5e-324, costs=Costs(1.0, 0.0), beta=2.0, squash=True) == 1  # too small to divide by
 
 
 @given(
@@ -154,6 +155,7 @@ def test_calibration_is_agreement_of_signs(eta, p, costs, alpha, beta):
 def test_a_slope_of_zero_is_not_calibrated_where_asking_is_better():
     here = {"costs": Costs(1.0, 0.0), "alpha": 2.0, "beta": 2.0}
     assert slope_at_zero(0.5, 0.5, **here) == 0
+    assert asks_at_minimum(0.5, 0.5, **here)
     assert is_calibrated(0.5, 0.5, **here)  # a tie of the Bayes rule: anything goes
     flat = {"costs": Costs(1.0, 0.0), "alpha": 1.0, "beta": 1.0}  # alpha p = beta c1 / 2 at mu = p = 1/2
     assert not is_calibrated(0.2, 0.4, **flat)  # slope 0.4 - 0.5 * 0.8 = 0, while asking gains 0.2

@@ -51,13 +51,29 @@ def test_the_floor_is_the_least_over_e_and_over_the_box(mu, beta):
 
 
 @settings(max_examples=60)
-@given(eta=inner, p=st.floats(1e-6, 1), costs=costs, alpha=alphas, beta=betas)
+@given(eta=inner, p=st.floats(1e-6, 1), costs=costs, alpha=st.floats(0.01, 100), beta=st.floats(0.01, 100))
 def test_the_minimiser_is_the_zero_of_the_derivative(eta, p, costs, alpha, beta):
     assume(costs.c1 + costs.ce > 0)
     best = minimiser(eta, p, costs=costs, alpha=alpha, beta=beta)
     expected = oracles.best_r(server_error(eta), p, costs.c1, costs.ce, alpha, beta)
     assert best.r == pytest.approx(expected, rel=1e-9, abs=1e-9)
     assert best.e == pytest.approx(np.log(eta / (1 - eta)) / beta, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("beta", [1e-3, 0.1, 2.0, 10.0, 1e3, 1e4])
+@pytest.mark.parametrize("costs", [Costs(1.0, 1e-200), Costs(1e-6, 0.1), Costs(1e6, 1e-6), Costs(1.0, 1e6)])
+def test_newton_arrives_however_unequal_the_terms_are(beta, costs):
+    generator, n = np.random.default_rng(0), 20_000
+    mu, p = (
+        generator.uniform(0, 0.5, n) ** generator.integers(1, 40, n),
+        generator.random(n) ** generator.integers(1, 40, n),
+    )
+    alpha = 10 ** generator.uniform(-3, 3, n)
+    r = minimiser(mu, p, costs=costs, alpha=alpha, beta=beta).r
+    pull = np.log(beta * costs.c1) + np.log(mu * (1 - mu)) / 2 - beta / 2 * r
+    push = np.log(alpha) + np.log(p) + alpha * r
+    balance = push - np.logaddexp(pull, np.log(costs.ce) - r)
+    np.testing.assert_allclose(balance / (alpha + min(1, beta / 2)) / (1 + np.abs(r)), 0, atol=1e-9)
 
 
 @given(eta=probability, p=probability, costs=costs, alpha=alphas, beta=betas, squash=st.booleans())

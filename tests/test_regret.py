@@ -213,6 +213,11 @@ def test_the_worst_regret_against_brute_force_over_mu(p, alpha, costs, beta, cli
     assert brute - 1e-9 <= worst <= brute + costs.c1 * top / 4000 + 1e-9
 
 
+def test_the_worst_regret_where_only_one_mu_is_admissible():
+    worst = worst_regret(np.array([0.0, 1.0]), alpha=0.1, costs=Costs(1.0, 0.5), beta=2.0, client="independent")
+    assert worst.tolist() == [0, 0.5]  # it keeps, though asking would cost 1/2 only
+
+
 @given(points=st.lists(st.tuples(st.integers(0, 8), st.integers(-5, 5)), min_size=1, max_size=30))
 def test_the_hull_lies_on_or_above_all_points_and_is_concave(points):
     x, y = np.array(points, dtype=float).T

@@ -171,12 +171,13 @@ def test_under_squash_it_fails_for_small_beta():
 # --- the constants
 
 
-@given(c1=st.floats(0.01, 3), ce=st.floats(0.01, 1.5), beta=betas)
+@given(c1=st.floats(0.01, 3), ce=st.floats(0.01, 0.99), beta=betas)
 def test_the_factors_are_the_stated_ones(c1, ce, beta):
-    factor_a, factor_b = oracles.transfer_factors(c1, ce, beta)
+    factor_a, factor_b, factor_c = oracles.transfer_factors(c1, ce, beta)
     costs = Costs(c1, ce)
     assert bound_from_mu(0.3, costs=costs, beta=beta) == pytest.approx((factor_a * 0.3) ** 0.5, rel=1e-9)
     assert bound_from_p(0.3, costs=costs, beta=beta) == pytest.approx((factor_b * 0.3) ** 0.25, rel=1e-6)
+    assert bound_deterministic(0.3, costs=costs, beta=beta) == pytest.approx((factor_c * 0.3) ** 0.5, rel=1e-9)
     assert bound_from_mu(0.3, costs=costs, beta=2.0) == pytest.approx((2 * (1 + 2 * c1 + ce) * 0.3) ** 0.5)
 
 
@@ -193,12 +194,10 @@ def test_the_largest_alpha_is_the_largest_of_a_grid(costs, beta):
 
 @given(p=st.floats(0, 1), c1=st.floats(0.01, 3), ce=st.floats(0.01, 0.99), beta=betas)
 def test_the_slope_of_the_single_alpha_is_bounded_by_the_gain(p, c1, ce, beta):
-    """|F'(0)| >= k |D| of theorem C."""
+    """|F'(0)| >= k |D| of theorem C, k = min(1, alpha/(1 + c1))."""
     costs = Costs(c1, ce)
     alpha = alpha_deterministic(costs=costs, beta=beta)
     k = min(1, alpha / (1 + c1))
-    if c1 + 2 * ce > 1 + 1e-6:
-        k = min(k, (beta * c1 + 2 * ce - alpha) / (c1 + 2 * ce - 1))
     slope = slope_at_zero(p, p, costs=costs, alpha=alpha, beta=beta)
     assert abs(slope) >= k * abs(p - c1 * min(p, 1 - p) - ce) - 1e-9
 

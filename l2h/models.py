@@ -161,7 +161,7 @@ class ConvPool(nn.Module):
     def _places(self) -> Tensor:
         """Where each entry of the matrix stands in the kernel, counted from 1; 0 where it is zero.
 
-        Rows are (x mod 2, y mod 2, channel, y div 2, x div 2) of a tile, columns (channel, y, x) of a window.
+        Rows are (channel, y, x) of a window, columns (x mod 2, y mod 2, channel, y div 2, x div 2) of a tile.
         """
         (high, wide), kernel = self.tile, self.convolution.weight
         numbered = torch.arange(1, kernel.numel() + 1).view(kernel.shape)
@@ -169,7 +169,7 @@ class ConvPool(nn.Module):
         # a window into the padded kernel that starts later sees the kernel further left
         shifted = padded.unfold(2, high + KERNEL - 1, 1).unfold(3, wide + KERNEL - 1, 1).flip(2, 3)
         parities = shifted.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (outputs, channels, y, 2, x, 2, window)
-        return parities.permute(5, 3, 0, 2, 4, 1, 6, 7).reshape(high * wide * len(kernel), -1)
+        return parities.permute(1, 6, 7, 5, 3, 0, 2, 4).reshape(-1, high * wide * len(kernel))
 
     def matrix(self) -> Tensor:
         """The sparse matrix from windows to tiles, as a function of the kernel."""
@@ -183,7 +183,7 @@ class ConvPool(nn.Module):
                 raise ValueError(f"expected maps whose sides fit tiles {self.tile}, got {tuple(maps.shape[1:3])}")
         windows = _Windows.apply(maps, self.tile)
         *_, rows, columns, n = windows.shape
-        tiles = self.matrix() @ windows.view(-1, rows * columns * n)
+        tiles = self.matrix().t() @ windows.view(-1, rows * columns * n)
         pooled = _Larger.apply(_Larger.apply(tiles.view(2, -1)).view(2, -1))
         pooled = pooled.view(-1, self.tile[0] // 2, self.tile[1] // 2, rows, columns, n).permute(0, 3, 1, 4, 2, 5)
         pooled = pooled.reshape(len(pooled), rows * self.tile[0] // 2, columns * self.tile[1] // 2, n)

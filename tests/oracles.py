@@ -457,7 +457,7 @@ def stage_minimum(etas, p, c1, ce, label):
         ask_weight = 1 - ce - c1 * (1 - etas[label])
         return stage_objective(e, (mp.log(1 - p), mp.log(ask_weight)), etas, p, c1, ce)
 
-    return min(over_stages(mp.mpf(k) / 1000 + mp.mpf(10) ** -12) for k in range(2000))
+    return min(over_stages(mp.mpf(k) / 100 + mp.mpf(10) ** -12) for k in range(800))
 
 
 def logistic_client(x, ce):

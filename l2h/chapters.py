@@ -38,10 +38,16 @@ class Study01(Study):
 
     Args:
         seeds: how many seeds, from 0 on.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
+        hidden: hidden units of the rejectors that are compared.
+        ce_grid: costs of asking that are compared.
         data: "cifar10" or "digits".
     """
 
     seeds: int
+    sizes: tuple[int, ...]
+    hidden: tuple[int, ...] = (2, 20, 120)
+    ce_grid: tuple[float, ...] = (0.3, 0.1, 0.01)
     data: str | None = None
 
 
@@ -51,21 +57,36 @@ class Study05(Study):
 
     Args:
         seeds: how many seeds, from 0 on.
-        ce_grid: costs of asking for the first alpha rule.
+        ce_grid: costs of asking for the released alpha rule, at most its constant 0.18.
+        ce_compare: costs of asking at which the other alpha rules and the rivals are compared.
+        clients: forms of the client.
+        released_recipe: whether to train with the released notebook's recipe too.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
     """
 
     seeds: int
     ce_grid: tuple[float, ...]
+    ce_compare: tuple[float, ...] = (0.0, 0.15)
+    clients: tuple[str, ...] = ("as_released", "well_trained")
+    released_recipe: bool = True
+    sizes: tuple[int, ...] = ()
     data: str | None = None
 
 
+FEWER = (1000, 2000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
+RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
+
 STUDIES: dict[str, tuple[Study, ...]] = {
-    "01_problem": (Study01("quick", seeds=1), Study01("paper", seeds=5), Study01("full", seeds=20)),
+    "01_problem": (
+        Study01("quick", seeds=1, sizes=FEWER),
+        Study01("paper", seeds=3, sizes=()),
+        Study01("full", seeds=10, sizes=()),
+    ),
     "05_cifar10": (
-        Study05("quick", seeds=2, ce_grid=(0.0, 0.1)),
-        Study05("paper", seeds=5, ce_grid=(0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)),
-        Study05("full", seeds=20, ce_grid=(0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)),
+        Study05("quick", seeds=2, ce_grid=(0.0, 0.1), ce_compare=(0.1,), released_recipe=False, sizes=FEWER),
+        Study05("paper", seeds=5, ce_grid=RELEASED_COSTS),
+        Study05("full", seeds=20, ce_grid=RELEASED_COSTS, clients=("as_released", "well_trained", "lenet")),
     ),
 }
 
@@ -85,7 +106,7 @@ def open_chapter(name: str, namespace: dict[str, Any]) -> Any:
         TypeError: for a value of a wrong type.
 
     >>> open_chapter("05_cifar10", {"profile": "quick", "seeds": 3, "ce_grid": None, "data": "cifar10"})
-    Study05(profile='quick', seeds=3, ce_grid=(0.0, 0.1), data='cifar10')
+    Study05(profile='quick', seeds=3, ce_grid=(0.0, 0.1), ce_compare=(0.1,), ..., data='cifar10')
     """
     checks.one_of(STUDIES, chapter=name)
     known = parameters(name)
@@ -97,6 +118,7 @@ def open_chapter(name: str, namespace: dict[str, Any]) -> Any:
     if "data" in known and study.data is None:
         study = replace(study, data="digits" if data.find() is None else "cifar10")
     if "data" in known and study.data == "digits":
+        study = replace(study, sizes=())  # the sizes of CIFAR-10's parts; digits are few, and all are used
         display(Markdown(BANNER))
     namespace["__study__"] = study
     return study

@@ -8,51 +8,21 @@ executed again. `record` executes at `paper` and replaces the committed records 
 import argparse
 import asyncio
 import os
-import re
 import sys
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import nbformat
-import yaml
-from nbformat import NotebookNode
 
 from l2h import checks, data, records
 from l2h.chapters import PROFILES
+from l2h.jobs import AT_ONCE, Job, execute_all, say
 from l2h.records import Folders
 
-AT_ONCE = 2
 GUESS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
-HEARTBEAT = 30.0  # seconds between signs of life of a long chapter
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-
-
-class Job(NamedTuple):
-    """One chapter to execute: its source, what is injected, what it depends on, where it goes."""
-
-    name: str
-    notebook: NotebookNode
-    parameters: dict[str, Any]
-    output: Path
-    key: str
-    profile: str
-    data: dict[str, Any] | None
-    expected: float  # seconds
-
-
-class Clock(NamedTuple):
-    """Progress: when it all started, the expected seconds of unfinished chapters, and when those under way started."""
-
-    started: float
-    unfinished: dict[str, float]
-    running: dict[str, float]
-
-
-class ChapterError(RuntimeError):
-    """A chapter failed; the message names it and its cell, and holds the traceback."""
 
 
 def main(arguments: list[str] | None = None, folders: Folders | None = None) -> int:
@@ -101,8 +71,8 @@ def execute(profile: str, names: Sequence[str], folders: Folders, *, source: str
     stale = [job for job in jobs if not _reused(job, folders)]
     for job in jobs:
         if job not in stale:
-            _say(f"{job.name}: fresh, not executed again")
-    asyncio.run(_execute_all(stale))
+            say(f"{job.name}: fresh, not executed again")
+    asyncio.run(execute_all(stale, _environment(len(stale))))
     return output
 
 
@@ -143,7 +113,7 @@ def reference(names: Sequence[str], folders: Folders) -> None:
 def _publish(executed: Path, path: Path, *, images: bool = True) -> None:
     notebook = nbformat.read(executed, as_version=4)
     records.write_notebook(path, records.publishable(notebook, images=images))
-    _say(f"wrote {path}")
+    say(f"wrote {path}")
 
 
 @lru_cache(maxsize=1)
@@ -185,93 +155,12 @@ def _reused(job: Job, folders: Folders) -> bool:
     return False
 
 
-async def _execute_all(jobs: Sequence[Job]) -> None:
-    clock = Clock(time.monotonic(), {job.name: job.expected for job in jobs}, {})
-    gate = asyncio.Semaphore(AT_ONCE)
-    environment = _environment(len(jobs))
-    try:
-        async with asyncio.TaskGroup() as group:
-            heart = group.create_task(_beat(clock))
-            longest_first = sorted(jobs, key=lambda job: -job.expected)
-            await asyncio.gather(*(group.create_task(_execute(job, gate, clock, environment)) for job in longest_first))
-            heart.cancel()
-    except* ChapterError as failed:
-        raise failed.exceptions[0] from None
-
-
 def _environment(chapters: int) -> dict[str, str]:
     """Of the kernels: one thread each; sweeps inside a chapter share the cores that are left."""
     workers = max(1, (os.cpu_count() or 1) // max(1, min(AT_ONCE, chapters)))
     found = {"L2H_DATA": str(_cifar10())} if _cifar10() else {}
     own_kernel = {"JUPYTER_PREFER_ENV_PATH": "1"}  # not a kernel of this name in the user's home
     return {"L2H_WORKERS": str(workers), **os.environ, **ONE_THREAD, **found, **own_kernel}
-
-
-async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment: dict[str, str]) -> None:
-    async with gate:
-        clock.running[job.name] = time.monotonic()
-        _say(f"{job.name}: started at {job.profile}; {_progress(clock)}")
-        partial = job.output.with_suffix(".failed.ipynb")  # what it is called unless it comes to its end
-        errors = await _papermill(job, partial, environment)
-        done = records.read_notebook(partial)
-        if errors or done is None:
-            raise ChapterError(_failure(job, done, partial, errors))
-        seconds = time.monotonic() - clock.running.pop(job.name)
-        del clock.unfinished[job.name]
-        done.metadata["l2h"] = records.facts(job.key, profile=job.profile, data=job.data, seconds=seconds)
-        records.write_notebook(job.output, records.executed(job.notebook, done))
-        partial.unlink()
-        _say(f"{job.name}: done in {_minutes(seconds)}; {_progress(clock)}")
-
-
-async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> str:
-    """What papermill said if it failed, else nothing; it is stopped if we are."""
-    records.write_notebook(partial, job.notebook)
-    command = [sys.executable, "-m", "papermill", str(partial), str(partial), "--no-progress-bar"]
-    command += ["--start-timeout", "300"]  # two kernels that import torch on a busy laptop take their time
-    command += ["-y", yaml.safe_dump(job.parameters)] if job.parameters else []
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=environment)
-    try:
-        _, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-    return (errors.decode(errors="replace") or "no message") if process.returncode else ""
-
-
-def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) -> str:
-    """Which cell failed and how, from the notebook as far as it came; else the end of what papermill said."""
-    for number, cell in enumerate(records.code_cells(done) if done else (), 1):
-        for output in cell.outputs:
-            if output.output_type == "error":
-                traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
-                where = f"{job.name} failed in code cell {number} at {job.profile}; the notebook so far: {partial}"
-                return f"{where}\n\n{cell.source}\n\n{traceback}"
-    return f"{job.name} failed outside its cells at {job.profile}\n\n{errors[-4000:]}"
-
-
-async def _beat(clock: Clock) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT)
-        _say(f"{', '.join(clock.running)}: under way; {_progress(clock)}")
-
-
-def _progress(clock: Clock) -> str:
-    now = time.monotonic()
-    left = [max(0.0, expected - (now - clock.running.get(name, now))) for name, expected in clock.unfinished.items()]
-    remaining = max(sum(left) / AT_ONCE, *left, 0.0)
-    return f"{_minutes(now - clock.started)} elapsed, about {_minutes(remaining)} to go"
-
-
-def _minutes(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

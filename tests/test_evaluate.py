@@ -70,3 +70,11 @@ def test_many_classes_keep_the_rows_of_their_scores():
     assert by_class(p)[1].e.tolist() == [[0, 1, 0], [0, 0, 1]]
     assert four_cells(by_class(p)[1]).asked == Cell(2, 0.0, 0.5, -0.5)
     assert evaluate.right_answers(p)[1].tolist() == [True, True, False, False]
+
+
+def test_what_questions_buy():
+    p = Predictions(
+        m=np.array([1, -1, -1, 1]), r=np.array([1.0, 1.0, -1.0, -1.0]), e=np.array([1.0, 1, 1, -1]), y=np.ones(4)
+    )
+    assert evaluate.gain_over_client(p) == 0.0  # one question mends a mistake, the other makes one
+    assert evaluate.gain_of_asking_always(p) == 0.25

@@ -56,7 +56,7 @@ def test_a_failed_run_is_named_and_the_others_are_kept(tmp_path, monkeypatch):
 
 def test_a_failed_run_in_process_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("L2H_WORKERS", "1")
-    with pytest.raises(ValueError, match="0.18"):
+    with pytest.raises(ValueError, match=r"0\.18"):
         sweep([replace(BASE, method="learning_to_help", alpha="released", ce=0.3)], store=Store(tmp_path))
 
 

@@ -47,12 +47,12 @@ def transfer_large_costs() -> dict[str, Certificate]:
     r"""Theorem 4C where c1 + 2ce > 1, so that p_t > 1/2: the slope is a fixed part of the gain.
 
     .. math:: |F'(0)| \geq k |p - c_1 \min(p, 1 - p) - c_e|, \quad
-        k = \min\Big(1, \frac{\alpha}{1 + c_1}, \frac{\beta c_1 + 2 c_e - \alpha}{c_1 + 2 c_e - 1}\Big)
+        k = \min\Big(1, \frac{\alpha}{1 + c_1}\Big) \leq \frac{\beta c_1 + 2 c_e - \alpha}{c_1 + 2 c_e - 1}
 
     for a deterministic client with its single alpha: sqrt(p(1 - p)) lies above its chords and falls beyond 1/2.
 
     Returns:
-        Certificates "transfer-high-..." for the chords and for each region of p.
+        Certificates "transfer-high-..." for the chords, for the factor at p = 1/2 and for each region of p.
 
     >>> {certificate.verdict for certificate in transfer_large_costs().values()}
     {'proved'}
@@ -69,6 +69,11 @@ def transfer_large_costs() -> dict[str, Certificate]:
             "4C: sqrt(p(1-p)) lies above its chords on [0, 1/2] and [1/2, p_t], and falls from p_t on; p_t >= 1/2",
             And(Implies(p <= HALF, low), Implies(between, high), Implies(beyond, root_p <= root_t)),
             given=[*ROOTS, p >= 0, p <= 1, p_t >= HALF, p_t <= 1],
+        ),
+        "transfer-high-kink": prove(
+            "4C: alpha/(1 + c1) <= (beta c1 + 2ce - alpha)/(c1 + 2ce - 1), the quotient of slope and gain at p = 1/2",
+            (beta * c1 + 2 * ce - alpha) * (1 + c1) >= alpha * (c1 + 2 * ce - 1),
+            given=[*costs, *at_t, is_root(root_t, p_t * (1 - p_t)), SINGLE],
         ),
         "transfer-high-1": prove(
             "4C: F'(0) <= k (gain) <= 0 for p <= 1/2 where c1 + 2ce > 1",

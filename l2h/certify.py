@@ -58,4 +58,7 @@ def certificates() -> dict[str, Certificate]:
     >>> sorted({certificate.verdict for certificate in certificates().values()})
     ['proved', 'refuted']
     """
-    return {name: found for group in ALGEBRAIC + ANALYTIC for name, found in group().items()}
+    named = [item for group in ALGEBRAIC + ANALYTIC for item in group().items()]
+    found = dict(named)
+    assert len(found) == len(named), "two certificates have one name"
+    return found

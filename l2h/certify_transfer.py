@@ -12,6 +12,7 @@ HALF = z3.RealVal("1/2")
 SLOPE = alpha * p - beta * c1 * root_p - ce  # of a deterministic client, mu (1 - mu) = p (1 - p)
 GAIN_BELOW, GAIN_ABOVE = p - c1 * p - ce, p - c1 * (1 - p) - ce  # p <= 1/2, p >= 1/2
 ROOTS = [is_root(root_p, p * (1 - p)), is_root(root_t, p_t * (1 - p_t))]
+LARGE, HIGH_T = [*COSTS, beta > 0, c1 + 2 * ce > 1, ce < 1], [p_t > HALF, p_t < 1, p_t * (1 + c1) == c1 + ce]
 FACTOR = [k >= 0, k <= 1, k * (1 + c1) <= alpha]
 
 
@@ -59,11 +60,9 @@ def transfer_large_costs() -> dict[str, Certificate]:
     """
     low, high = root_p >= p, (p_t - HALF) * root_p >= HALF * (p_t - p) + root_t * (p - HALF)
     to_zero = (alpha / 2 - beta * c1 / 2 - ce) * (p_t - p)  # the line from F'(0) at 1/2 to 0 at p_t, times p_t - 1/2
-    costs = [*COSTS, beta > 0, c1 + 2 * ce > 1, ce < 1]
     kink = k * (c1 + 2 * ce - 1) <= beta * c1 + 2 * ce - alpha  # |slope| >= k |gain| at p = 1/2
-    at_t = [p_t > HALF, p_t < 1, p_t * (1 + c1) == c1 + ce]
     between, beyond = And(p >= HALF, p < p_t), p >= p_t
-    beyond_t = [*costs, beyond, p <= 1, *at_t, root_t >= 0, SINGLE, root_p >= 0, root_p <= root_t]
+    beyond_t = [*LARGE, beyond, p <= 1, *HIGH_T, root_t >= 0, SINGLE, root_p >= 0, root_p <= root_t]
     return {
         "transfer-high-chords": prove(
             "4C: sqrt(p(1-p)) lies above its chords on [0, 1/2] and [1/2, p_t], and falls from p_t on; p_t >= 1/2",
@@ -73,22 +72,22 @@ def transfer_large_costs() -> dict[str, Certificate]:
         "transfer-high-kink": prove(
             "4C: alpha/(1 + c1) <= (beta c1 + 2ce - alpha)/(c1 + 2ce - 1), the quotient of slope and gain at p = 1/2",
             (beta * c1 + 2 * ce - alpha) * (1 + c1) >= alpha * (c1 + 2 * ce - 1),
-            given=[*costs, *at_t, is_root(root_t, p_t * (1 - p_t)), SINGLE],
+            given=[*LARGE, *HIGH_T, is_root(root_t, p_t * (1 - p_t)), SINGLE],
         ),
         "transfer-high-1": prove(
             "4C: F'(0) <= k (gain) <= 0 for p <= 1/2 where c1 + 2ce > 1",
             And(k * GAIN_BELOW >= SLOPE, GAIN_BELOW <= 0),
-            given=[*costs, p >= 0, p <= HALF, low, k >= 0, k <= 1, kink],
+            given=[*LARGE, p >= 0, p <= HALF, low, k >= 0, k <= 1, kink],
         ),
         "transfer-high-line": prove(
             "4C: F'(0) is at most the line through its values at 1/2 and p_t, on [1/2, p_t]",
             to_zero >= SLOPE * (p_t - HALF),
-            given=[*costs, between, p_t < 1, root_t >= 0, SINGLE, high],
+            given=[*LARGE, between, p_t < 1, root_t >= 0, SINGLE, high],
         ),
         "transfer-high-2": prove(
             "4C: F'(0) <= k (gain) <= 0 on [1/2, p_t] where c1 + 2ce > 1",
             And(chord <= k * GAIN_ABOVE, GAIN_ABOVE <= 0),
-            given=[*costs, between, *at_t, chord * (p_t - HALF) <= to_zero, kink, k >= 0],
+            given=[*LARGE, between, *HIGH_T, chord * (p_t - HALF) <= to_zero, kink, k >= 0],
         ),
         "transfer-high-3": prove(
             "4C: F'(0) >= k (gain) >= 0 for p >= p_t where c1 + 2ce > 1",

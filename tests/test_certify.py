@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from l2h.certify import ALGEBRAIC, ANALYTIC, certificates
+from l2h.certify import certificates
 from l2h.prover import PROVED, REFUTED
 
 REFUTATIONS = {
@@ -28,8 +28,7 @@ def test_every_statement_is_decided_as_expected(found):
     assert all(certificate.statement and certificate.reason for certificate in found.values())
 
 
-def test_names_and_statements_are_unique(found):
-    assert len(found) == sum(len(group()) for group in ALGEBRAIC + ANALYTIC)
+def test_no_statement_is_counted_twice(found):
     assert len({certificate.statement for certificate in found.values()}) == len(found)
 
 

@@ -26,7 +26,7 @@ def imports(source: str) -> set[str]:
         source: Python code.
 
     Returns:
-        Dotted names, the package itself among them if anything of it is imported.
+        Dotted names as they are written; `modules_in_use` adds the packages that they lie in.
 
     Raises:
         SyntaxError: if it is not Python.
@@ -40,8 +40,7 @@ def imports(source: str) -> set[str]:
             named.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             named.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
-    parents = {name.rsplit(".", depth)[0] for name in named for depth in range(name.count(".") + 1)}
-    return {name for name in named | parents if _file(name) is not None}
+    return {name for name in named if _file(name) is not None}
 
 
 def modules_in_use(roots: Iterable[str]) -> tuple[str, ...]:
@@ -65,6 +64,7 @@ def modules_in_use(roots: Iterable[str]) -> tuple[str, ...]:
         if name not in found:
             found.add(name)
             waiting.extend(imports(_source(name)))
+            waiting.extend(name.rpartition(".")[:1] if "." in name else ())
     return tuple(sorted(found))
 
 

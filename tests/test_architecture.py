@@ -39,7 +39,7 @@ ONLY = {
     "estimate": VOCABULARY | {"train", "models"},
     **dict.fromkeys((*EVALUATION, "claims", "plots"), VOCABULARY | {"losses"} | EVALUATION),
 }
-SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # the prover states it in its own terms
+SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples
 DEVICES = {"runs", "experiments", "helper"}
 

@@ -1,0 +1,232 @@
+"""Keys that change exactly when a result might, and a store that never shows half of one."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from l2h import store
+from l2h.store import Store, code_fingerprint, key, modules_in_use, source_fingerprint
+
+KEY = key(seed=1)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of three modules, of which `a` imports `b` inside a function, and `c` stands alone."""
+    folder = tmp_path / "l2h"
+    folder.mkdir()
+    monkeypatch.setattr(store, "PACKAGE", folder)
+    sources = {
+        "__init__": '"""The package."""',
+        "a": "import numpy\n\ndef f():\n    from l2h import b\n    return b.g()\n",
+        "b": '"""Doc."""\n\ndef g():\n    """One."""\n    return 1  # why\n',
+        "c": "import l2h.b as b\n",
+    }
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source)
+    return folder
+
+
+def fingerprint(*roots):
+    return code_fingerprint(modules_in_use(roots))
+
+
+def test_modules_in_use_are_found_through_imports_of_imports(package):
+    assert modules_in_use(["l2h.a"]) == ("l2h", "l2h.a", "l2h.b")
+    assert modules_in_use(["l2h.c"]) == ("l2h", "l2h.b", "l2h.c")
+    assert modules_in_use([]) == ()
+
+
+def test_a_package_inside_the_package_is_followed(package):
+    (package / "serve").mkdir()
+    (package / "serve" / "__init__.py").write_text("")
+    (package / "serve" / "wire.py").write_text("import l2h.c\n")
+    assert modules_in_use(["l2h.serve.wire"]) == ("l2h", "l2h.b", "l2h.c", "l2h.serve", "l2h.serve.wire")
+
+
+@pytest.mark.parametrize("name", ["l2h.nowhere", "numpy", "l2h.a.f", ""])
+def test_other_modules_are_refused(package, name):
+    with pytest.raises(ValueError, match="expected a module of l2h, got"):
+        modules_in_use([name])
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "def g():\n    return 1\n",
+        '"""Other words."""\n\n\ndef g():\n    """Two."""\n\n    return (1)\n',
+        "# a comment\ndef g(): return 1\n",
+    ],
+)
+def test_words_and_layout_make_nothing_stale(package, edited):
+    before = fingerprint("l2h.a")
+    (package / "b.py").write_text(edited)
+    assert fingerprint("l2h.a") == before
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "def g():\n    return 2\n",
+        "def g():\n    return 1.0\n",
+        "def g():\n    return True\n",
+        "def g():\n    return None\n",
+        "def g():\n    return '1'\n",
+        "def g(x=1):\n    return 1\n",
+        "def h():\n    return 1\n",
+        "def g():\n    return 1\n\nx = 'not a docstring'\n",
+    ],
+)
+def test_code_does(package, edited):
+    before, alone = fingerprint("l2h.a"), fingerprint("l2h")
+    (package / "b.py").write_text(edited)
+    assert fingerprint("l2h.a") != before
+    assert fingerprint("l2h") == alone
+
+
+def test_a_module_more_changes_the_fingerprint(package):
+    before = fingerprint("l2h.a")
+    (package / "b.py").write_text("import l2h.d\n\ndef g():\n    return 1\n")
+    (package / "d.py").write_text("")
+    assert fingerprint("l2h.a") != before
+
+
+def test_an_expression_that_is_no_docstring_counts():
+    assert source_fingerprint("x = 1\n'text'") != source_fingerprint("x = 1")
+    assert source_fingerprint("f''") != source_fingerprint("")
+
+
+def test_the_fingerprint_is_the_same_on_every_python_version():
+    """Written out by hand: no field that is empty, since Python 3.12 gave functions an empty `type_params`."""
+    name = ("arguments", {})
+    tree = ("Module", {"body": [("FunctionDef", {"name": "f", "args": name, "body": [("Pass", {})]})]})
+    assert source_fingerprint("def f(): pass") == hashlib.sha256(repr(tree).encode()).hexdigest()
+
+
+@given(st.dictionaries(st.text(min_size=1), JSON, max_size=4))
+def test_the_order_of_facts_does_not_matter(facts):
+    assert key(**facts) == key(**dict(reversed(facts.items())))
+
+
+@given(JSON, JSON)
+def test_different_facts_have_different_keys(one, other):
+    assert (key(fact=one) == key(fact=other)) == (json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True))
+
+
+@pytest.mark.parametrize("fact", [float("nan"), float("inf"), {1, 2}, object()])
+def test_facts_that_are_not_json_are_refused(fact):
+    with pytest.raises((TypeError, ValueError), match="JSON"):
+        key(fact=fact)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=3))
+def test_what_is_put_is_got(tmp_path_factory, result):
+    kept = Store(tmp_path_factory.mktemp("runs"))
+    kept.put(KEY, result)
+    assert kept.get(KEY) == result
+    assert kept.get(key(seed=2)) is None
+
+
+def test_floats_come_back_bitwise(tmp_path):
+    numbers = [random.Random(seed).uniform(-1, 1) * 10.0**seed for seed in range(-300, 300, 7)]
+    Store(tmp_path).put(KEY, {"numbers": numbers})
+    assert Store(tmp_path).get(KEY) == {"numbers": numbers}
+
+
+@pytest.mark.parametrize("result", [{"x": float("nan")}, {"x": [float("-inf")]}, {"x": {1}}])
+def test_results_that_are_not_json_are_refused_and_leave_nothing(tmp_path, result):
+    with pytest.raises((TypeError, ValueError), match="JSON"):
+        Store(tmp_path).put(KEY, result)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_objects_are_kept(tmp_path):
+    with pytest.raises(TypeError, match="expected a result as a dict, got list"):
+        Store(tmp_path).put(KEY, [1])
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "abc", "Z" * 64, ""])
+def test_a_key_that_is_none_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="expected a key of 64 hexadecimal digits"):
+        Store(tmp_path).get(name)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"loss": 0.1', b'{"loss": NaN}', b"[1]", b"\xff\xfe"])
+def test_a_corrupt_file_is_named(tmp_path, content):
+    path = tmp_path / f"{KEY}.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"corrupt.*delete it") as refused:
+        Store(tmp_path).get(KEY)
+    assert str(path) in str(refused.value)
+
+
+def test_a_result_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        Store(tmp_path).put(KEY, {"x": 1})
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_is_named_by_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("L2H_RUNS", str(tmp_path / "elsewhere"))
+    Store().put(KEY, {"x": 1})
+    assert (tmp_path / "elsewhere" / f"{KEY}.json").exists()
+    monkeypatch.delenv("L2H_RUNS")
+    assert Store().folder == store.PACKAGE.parent / "_build" / "runs"
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from l2h.store import Store
+store, number = Store(Path(sys.argv[1])), 0
+print("ready", flush=True)
+while True:
+    number += 1
+    store.put(sys.argv[2], {"numbers": [number] * 200_000})
+"""
+
+
+def test_a_writer_that_is_killed_leaves_a_whole_result(tmp_path):
+    for moment in range(20):
+        command = [sys.executable, "-c", WRITER, str(tmp_path), KEY]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            writer.stdout.readline()
+            time.sleep(0.11 * random.Random(moment).random())
+            writer.kill()
+        result = Store(tmp_path).get(KEY)
+        assert result is None or (len(set(result["numbers"])) == 1 and len(result["numbers"]) == 200_000)
+    assert result is not None, "no writer came so far: the test would show nothing"
+
+
+def _put_often(folder, writer):
+    for _ in range(50):
+        Store(folder).put(KEY, {"writer": [writer] * 1000})
+
+
+def test_concurrent_writers_do_not_mix(tmp_path):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_put_often, tmp_path, writer) for writer in range(4)]
+        while not all(future.done() for future in futures):
+            result = Store(tmp_path).get(KEY)
+            assert result is None or len(set(result["writer"])) == 1
+        assert [future.result() for future in futures] == [None] * 4
+    assert [path.name for path in tmp_path.iterdir()] == [f"{KEY}.json"]

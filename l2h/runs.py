@@ -158,8 +158,9 @@ def run_key(config: ExperimentConfig) -> str:
 
 def _computed(config: ExperimentConfig, earlier: Sequence[Result]) -> Result:
     dataset, start = load(config), time.perf_counter()
+    history: tuple[float, ...] = ()
     if config.method == "client":
-        scores, history = _client_scores(config, dataset), ()
+        scores = _client_scores(config, dataset)
     else:
         scores, history = _system_scores(config, dataset, earlier)
     return Result(config, dataset.facts(), scores, history, time.perf_counter() - start)
@@ -205,7 +206,7 @@ def _as_json(result: Result) -> dict[str, Any]:
 
 
 def _from_json(kept: dict[str, Any]) -> Result:
-    config = {name: tuple(value) if isinstance(value, list) else value for name, value in kept["config"].items()}
+    config: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept["config"].items()}
     scores = {
         part: {k: np.array(v, dtype=np.int64 if k in "my" else np.float64) for k, v in named.items()}
         for part, named in kept["scores"].items()

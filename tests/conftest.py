@@ -7,7 +7,7 @@ import matplotlib
 import pytest
 from hypothesis import settings
 
-from l2h import render
+from l2h import data, execute, records, render
 
 matplotlib.use("Agg")
 
@@ -35,8 +35,15 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def built_book(tmp_path_factory):
-    """The folder of the rendered pages: of the chapters executed last at `quick`, else of the committed records."""
-    quick = render.BUILD / "notebooks" / "quick"
-    complete = all((quick / f"{name}.ipynb").exists() for name in render.chapters())
-    return render.render(quick if complete else render.ROOT / "book", tmp_path_factory.mktemp("book") / "html").parent
+def quick():
+    """The folders of all chapters executed at `quick`, for the data at hand and for digits."""
+    sources = ("digits",) if data.find() is None else ("cifar10", "digits")
+    folders = records.Folders()
+    return {source: execute.execute("quick", records.chapters(), folders, source=source) for source in sources}
+
+
+@pytest.fixture(scope="session")
+def built_book(quick, tmp_path_factory):
+    """The folder of the rendered pages, of the chapters executed at `quick` on the data at hand."""
+    executed = quick.get("cifar10", quick["digits"])
+    return render.render(executed, tmp_path_factory.mktemp("book") / "html").parent

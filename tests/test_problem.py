@@ -20,7 +20,7 @@ def test_the_label_of_many_classes_is_the_largest_score():
 
 @pytest.mark.parametrize("costs", [{"c1": -1.0}, {"ce": -0.1}, {"ce": float("nan")}, {"c1": float("inf")}])
 def test_bad_costs_are_refused(costs):
-    with pytest.raises(ValueError, match="finite c[1e] >= 0"):
+    with pytest.raises(ValueError, match=r"finite c[1e] >= 0"):
         Costs(**costs)
 
 

@@ -94,8 +94,8 @@ async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> st
     finally:
         if process.returncode is None:
             process.terminate()
-            await process.wait()
-    return (errors.decode(errors="replace") or "no message") if process.returncode else ""
+            await process.communicate()
+    return f"papermill: exit code {process.returncode}\n{errors.decode(errors='replace')}" if process.returncode else ""
 
 
 def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) -> str:

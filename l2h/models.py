@@ -111,23 +111,24 @@ class _Windows(torch.autograd.Function):
         return total.view(ctx.shape), None
 
 
-class _Larger(torch.autograd.Function):
-    """The larger of two halves (2, ...); the first at a tie, as nn.MaxPool2d has it."""
+class _Largest(torch.autograd.Function):
+    """The largest of four quarters (4, ...); the first one at a tie, as nn.MaxPool2d has it."""
 
     @staticmethod
-    def forward(ctx: Any, halves: Tensor) -> Tensor:
-        first, second = halves
-        # comparing into floats is faster than multiplying by booleans
-        ctx.save_for_backward(torch.gt(second, first, out=torch.empty_like(first)))
-        return torch.maximum(first, second)
+    def forward(ctx: Any, quarters: Tensor) -> Tensor:
+        largest = quarters.amax(0)
+        ctx.save_for_backward(quarters, largest)
+        return largest
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (gradient,), (chosen,) = gradients, ctx.saved_tensors
-        halves = gradient.new_empty(2, *gradient.shape)
-        torch.mul(gradient, chosen, out=halves[1])
-        torch.sub(gradient, halves[1], out=halves[0])
-        return halves
+        (rest,), (quarters, largest) = gradients, ctx.saved_tensors
+        gradient = torch.empty_like(quarters)
+        for quarter, place in zip(quarters[:3], gradient, strict=False):
+            torch.eq(quarter, largest, out=place).mul_(rest)  # comparing into floats is faster than masking
+            rest = rest - place
+        gradient[3] = rest
+        return gradient
 
 
 class ConvPool(nn.Module):
@@ -161,7 +162,7 @@ class ConvPool(nn.Module):
     def _places(self) -> Tensor:
         """Where each entry of the matrix stands in the kernel, counted from 1; 0 where it is zero.
 
-        Rows are (channel, y, x) of a window, columns (x mod 2, y mod 2, channel, y div 2, x div 2) of a tile.
+        Rows are (channel, y, x) of a window, columns (y mod 2, x mod 2, channel, y div 2, x div 2) of a tile.
         """
         (high, wide), kernel = self.tile, self.convolution.weight
         numbered = torch.arange(1, kernel.numel() + 1).view(kernel.shape)
@@ -169,7 +170,7 @@ class ConvPool(nn.Module):
         # a window into the padded kernel that starts later sees the kernel further left
         shifted = padded.unfold(2, high + KERNEL - 1, 1).unfold(3, wide + KERNEL - 1, 1).flip(2, 3)
         parities = shifted.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (outputs, channels, y, 2, x, 2, window)
-        return parities.permute(1, 6, 7, 5, 3, 0, 2, 4).reshape(-1, high * wide * len(kernel))
+        return parities.permute(1, 6, 7, 3, 5, 0, 2, 4).reshape(-1, high * wide * len(kernel))
 
     def matrix(self) -> Tensor:
         """The sparse matrix from windows to tiles, as a function of the kernel."""
@@ -184,7 +185,7 @@ class ConvPool(nn.Module):
         windows = _Windows.apply(maps, self.tile)
         *_, rows, columns, n = windows.shape
         tiles = self.matrix().t() @ windows.view(-1, rows * columns * n)
-        pooled = _Larger.apply(_Larger.apply(tiles.view(2, -1)).view(2, -1))
+        pooled = _Largest.apply(tiles.view(4, -1))
         pooled = pooled.view(-1, self.tile[0] // 2, self.tile[1] // 2, rows, columns, n).permute(0, 3, 1, 4, 2, 5)
         pooled = pooled.reshape(len(pooled), rows * self.tile[0] // 2, columns * self.tile[1] // 2, n)
         bias = self.convolution.bias

@@ -46,6 +46,8 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     except (OSError, ValueError, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130  # as a shell reports a command that Ctrl-C ended
     return 0
 
 

@@ -99,14 +99,14 @@ async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> st
 
 
 def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) -> str:
-    """Which cell failed and how, from the notebook as far as it came; else the end of what papermill said."""
-    for number, cell in enumerate(records.code_cells(done) if done else (), 1):
-        for output in cell.outputs:
-            if output.output_type == "error":
-                traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
-                where = f"{job.name} failed in code cell {number} at {job.profile}; the notebook so far: {partial}"
-                return f"{where}\n\n{cell.source}\n\n{traceback}"
-    return f"{job.name} failed outside its cells at {job.profile}\n\n{errors[-4000:]}"
+    """Which cell was the last to begin, and how it failed: its traceback, or what papermill said if the kernel died."""
+    begun = [cell for cell in (records.code_cells(done) if done else ()) if cell.execution_count]
+    if not begun:
+        return f"{job.name} failed before its first cell at {job.profile}\n\n{errors[-4000:]}"
+    raised = [output.traceback for output in begun[-1].outputs if output.output_type == "error"]
+    traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(raised[0])) if raised else errors[-4000:]
+    where = f"{job.name} failed in code cell {len(begun)} at {job.profile}; the notebook so far: {partial}"
+    return f"{where}\n\n{begun[-1].source}\n\n{traceback}"
 
 
 async def _beat(clock: Clock) -> None:

@@ -1,0 +1,126 @@
+"""The front door: what a reader may set, what is refused and with which words."""
+
+import json
+import math
+from dataclasses import FrozenInstanceError, asdict, fields
+from types import SimpleNamespace
+
+import pytest
+
+from l2h import chapters, data
+from l2h.chapters import BANNER, CHECKS, PROFILES, STUDIES, at_profile, open_chapter, parameters
+
+NONE = {"profile": "quick", "seeds": None, "ce_grid": None, "data": "cifar10"}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What the chapter displayed."""
+    found = []
+    monkeypatch.setattr(chapters, "display", lambda page: found.append(page.data))
+    return found
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_chapter_has_a_study_per_profile_that_json_can_hold(name):
+    assert [study.profile for study in STUDIES[name]] == list(PROFILES)
+    assert len({type(study) for study in STUDIES[name]}) == 1
+    for profile in PROFILES:
+        json.dumps(asdict(at_profile(name, profile)), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_value_of_every_profile_passes_its_own_check(name):
+    for study in STUDIES[name]:
+        for parameter in set(parameters(name)) - {"data"}:
+            value = getattr(study, parameter)
+            assert CHECKS[parameter](value) == value
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_none_is_the_value_of_the_profile(name, shown):
+    source = {"data": "cifar10"} if "data" in parameters(name) else {}
+    study = open_chapter(name, dict.fromkeys(parameters(name)) | {"profile": "paper"} | source)
+    assert asdict(study) == asdict(at_profile(name, "paper")) | source
+    assert shown == []
+
+
+def test_an_explicit_value_wins():
+    study = open_chapter("05_cifar10", NONE | {"seeds": 7, "ce_grid": [0, 0.25]})
+    assert (study.profile, study.seeds, study.ce_grid) == ("quick", 7, (0.0, 0.25))
+
+
+def test_a_study_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        open_chapter("05_cifar10", dict(NONE)).seeds = 3
+
+
+@pytest.mark.parametrize("value", [0.1, 1, "two", None, True, [1], (1,), {"a": 1}, {1}, b"x", 1j])
+def test_a_name_that_does_not_exist_is_refused_with_those_that_do(value):
+    with pytest.raises(ValueError, match=r"expected parameters of 05_cifar10 among profile, .*seeds.*, got sedes$"):
+        open_chapter("05_cifar10", NONE | {"sedes": value})
+
+
+def test_what_a_notebook_holds_besides_is_no_parameter():
+    own = {"In": [""], "Out": {}, "_": 1, "__name__": "__main__", "_dh": [], "json": json, "open_chapter": open_chapter}
+    assert open_chapter("05_cifar10", NONE | own | {"get_ipython": print, "exit": SimpleNamespace()}).seeds == 2
+
+
+def test_a_notebook_may_be_opened_again_with_its_variables_around():
+    notebook = dict(NONE)
+    first = open_chapter("05_cifar10", notebook)
+    notebook.update(accuracy=0.9, seeds=3)
+    assert (first.seeds, open_chapter("05_cifar10", notebook).seeds) == (2, 3)
+
+
+def test_a_fixed_value_of_the_profile_is_no_parameter():
+    fixed = {field.name for field in fields(STUDIES["05_cifar10"][0])} - set(parameters("05_cifar10"))
+    assert fixed
+    for name in fixed:
+        with pytest.raises(ValueError, match=f"got {name}$"):
+            open_chapter("05_cifar10", NONE | {name: 1})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "error", "message"),
+    [
+        ("seeds", True, TypeError, "expected seeds to be a count, a whole number >= 1, got True"),
+        ("seeds", 2.0, TypeError, "got 2.0"),
+        ("seeds", "2", TypeError, "got '2'"),
+        ("seeds", [1, 2], TypeError, "got [1, 2]"),
+        ("seeds", 0, ValueError, "expected a finite seeds >= 1, got 0"),
+        ("ce_grid", 0.1, TypeError, "expected ce_grid to be a list of numbers >= 0, as in [0, 0.1], got 0.1"),
+        ("ce_grid", [], TypeError, "got []"),
+        ("ce_grid", ["0.1"], TypeError, "got ['0.1']"),
+        ("ce_grid", [True], TypeError, "got [True]"),
+        ("ce_grid", "0.1", TypeError, "got '0.1'"),
+        ("ce_grid", [0.1, -0.1], ValueError, "expected finite numbers >= 0 in ce_grid, got [0.1, -0.1]"),
+        ("ce_grid", [math.nan], ValueError, "got [nan]"),
+        ("ce_grid", [math.inf], ValueError, "got [inf]"),
+        ("data", "mnist", ValueError, "expected data to be one of 'cifar10', 'digits', got 'mnist'"),
+        ("data", 10, ValueError, "got 10"),
+        ("profile", "slow", ValueError, "expected profile to be one of 'quick', 'paper', 'full', got 'slow'"),
+        ("profile", ["quick"], ValueError, "got ['quick']"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_words(parameter, value, error, message):
+    with pytest.raises(error) as refused:
+        open_chapter("05_cifar10", NONE | {parameter: value})
+    assert message in str(refused.value)
+
+
+def test_an_unknown_chapter_is_refused():
+    with pytest.raises(ValueError, match="expected chapter to be one of '01_problem', "):
+        open_chapter("99_nowhere", {})
+
+
+@pytest.mark.parametrize(("found", "source"), [(None, "digits"), ("/data", "cifar10")])
+def test_the_data_at_hand_are_taken_unless_named(monkeypatch, shown, found, source):
+    monkeypatch.setattr(data, "find", lambda: found)
+    assert open_chapter("05_cifar10", NONE | {"data": None}).data == source
+    assert shown == [BANNER] * (source == "digits")
+
+
+def test_digits_that_were_asked_for_are_announced_and_all_used(shown):
+    study = open_chapter("05_cifar10", NONE | {"data": "digits"})
+    assert (study.data, study.sizes, shown) == ("digits", (), [BANNER])

@@ -1,0 +1,248 @@
+"""The executor on a book of small chapters: what runs, what does not run again, and how a failure is told."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from l2h import data, execute, jobs, records
+from l2h.execute import main
+from l2h.records import Folders, code_cells, read_notebook, read_source, same_text
+
+HEADER = """---
+jupytext:
+  formats: ipynb,md:myst
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# A chapter
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+profile = "paper"
+```
+
+```{code-cell} ipython3
+"""
+QUIET = HEADER + """import os
+
+print(profile, os.environ["OMP_NUM_THREADS"], os.environ["L2H_WORKERS"])
+```
+
+Prose.
+"""
+SLEEPY = HEADER + "import time\n\ntime.sleep(60)\n```\n"
+FAILING = HEADER + "ce = 0.1\n```\n\n```{code-cell} ipython3\nprint(ce)\n1 / 0\n```\n"
+DYING = HEADER + "import os\n\nos._exit(3)\n```\n"
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """An empty book, on a machine without CIFAR-10 whose data nobody needs."""
+    monkeypatch.setattr(execute, "_cifar10", lambda: None)
+    monkeypatch.delenv("L2H_WORKERS", raising=False)
+    (tmp_path / "book").mkdir()
+    return Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
+
+
+def write(folders, **sources):
+    for name, source in sources.items():
+        (folders.book / f"{name}.md").write_text(source)
+
+
+def run(capsys, folders, *arguments):
+    """Exit code and what was said."""
+    code = main(list(arguments), folders)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_chapters_are_executed_once_and_their_prose_is_kept_up(folders, capsys):
+    write(folders, c1=QUIET, c2=QUIET)
+    code, said, _ = run(capsys, folders, "quick")
+    assert code == 0
+    assert said.count("started at quick") == said.count(": done in 0:") == 2
+    assert said.splitlines()[-1].endswith("about 0:00 to go")
+    path = folders.notebooks / "quick" / "c1.ipynb"
+    done = read_notebook(path)
+    workers = max(1, os.cpu_count() // 2)
+    assert code_cells(done)[-1].outputs[0].text == f"quick 1 {workers}\n"
+    assert (done.metadata.l2h.profile, done.metadata.l2h.data) == ("quick", None)
+    assert done.metadata.papermill.exception is None
+    assert sorted(one.name for one in path.parent.iterdir()) == ["c1.ipynb", "c2.ipynb"]
+
+    write(folders, c1=QUIET.replace("Prose.", "Other prose."))
+    code, said, _ = run(capsys, folders, "quick")
+    assert (code, said) == (0, "c1: fresh, not executed again\nc2: fresh, not executed again\n")
+    edited = read_notebook(path)
+    assert edited.cells[-1].source == "Other prose."
+    assert code_cells(edited)[-1].outputs == code_cells(done)[-1].outputs
+
+    write(folders, c1=QUIET.replace("print(", "print(1, "))
+    code, said, _ = run(capsys, folders, "quick", "c1")
+    assert code == 0 and "c1: started" in said and "c2" not in said
+    assert code_cells(read_notebook(path))[-1].outputs[0].text.startswith("1 quick")
+
+
+def test_a_failure_names_chapter_cell_and_traceback_and_stops_the_rest(folders, capsys):
+    write(folders, bad=FAILING, slow=SLEEPY, waiting=QUIET)
+    folders.notebooks.joinpath("quick").mkdir(parents=True)
+    good = folders.notebooks / "quick" / "bad.ipynb"
+    records.write_notebook(good, read_source("bad", folders.book))
+    before, started = good.read_text(), time.monotonic()
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1 and time.monotonic() - started < 40
+    assert "bad failed in code cell 3 at quick" in said
+    assert "print(ce)\n1 / 0" in said and "ZeroDivisionError: division by zero" in said and "\x1b[" not in said
+    assert good.read_text() == before
+    partial = read_notebook(folders.notebooks / "quick" / "bad.partial.ipynb")
+    assert str(folders.notebooks / "quick" / "bad.partial.ipynb") in said
+    assert code_cells(partial)[-1].outputs[0].text == "0.1\n"
+    assert not (folders.notebooks / "quick" / "slow.ipynb").exists()
+
+
+def test_a_kernel_that_dies_is_a_failure(folders, capsys):
+    write(folders, gone=DYING)
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1
+    assert "gone failed in code cell 2 at quick" in said and "os._exit(3)" in said and "Kernel died" in said
+
+
+def test_a_kernel_that_does_not_exist_is_a_failure(folders, capsys):
+    write(folders, foreign=QUIET.replace("name: python3", "name: nowhere"))
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1
+    assert "foreign failed before its first cell at quick" in said and "No such kernel named nowhere" in said
+
+
+def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path):
+    note = f"import os, pathlib, time\n\npathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
+    write(folders, slow=SLEEPY.replace("import time", note))
+    program = (
+        "import sys; from pathlib import Path; from l2h import execute; from l2h.records import Folders\n"
+        "execute._cifar10 = lambda: None; base = Path(sys.argv[1])\n"
+        "assert execute.main(['quick'], Folders(base / 'book', base / 'notebooks', base / 'references')) == 130"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stderr=subprocess.DEVNULL) as runner:
+        kernel = _written(tmp_path / "pid", 30)
+        runner.send_signal(2)
+        assert runner.wait(30) == 0, "main returned"
+    deadline = time.monotonic() + 15
+    while _alive(kernel) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(kernel)
+
+
+def _written(path, seconds):
+    deadline = time.monotonic() + seconds
+    while not (path.exists() and path.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return int(path.read_text())
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_records_and_references_are_made_of_executions(folders, capsys, monkeypatch):
+    write(folders, c1=QUIET)
+    monkeypatch.setattr(execute, "_cifar10", lambda: records.ROOT)
+    assert run(capsys, folders, "record")[0] == 0
+    record = read_notebook(folders.book / "c1.ipynb")
+    assert same_text(record, read_source("c1", folders.book))
+    assert code_cells(record)[-1].outputs[0].text.startswith("paper 1 ")
+    assert record.metadata.l2h.profile == "paper"
+
+    (folders.notebooks / "paper" / "c1.ipynb").unlink()
+    code, said, _ = run(capsys, folders, "paper")
+    assert (code, said) == (0, "c1: fresh, not executed again\n"), "a fresh record is as good as an execution"
+
+    code, said, _ = run(capsys, folders, "reference")
+    assert code == 0 and said.count("started") == 1, "a chapter without data is the same on both sources"
+    texts = [(folders.references / source / "c1.ipynb").read_text() for source in ("cifar10", "digits")]
+    assert texts[0] == texts[1] and "injected-parameters" not in texts[0]
+
+
+def test_records_need_cifar10(folders, capsys):
+    write(folders, c1=QUIET)
+    code, _, said = run(capsys, folders, "record")
+    assert code == 1 and "expected CIFAR-10 for the records, found none" in said
+
+
+def test_an_unknown_chapter_is_refused(folders, capsys):
+    write(folders, c1=QUIET)
+    code, _, said = run(capsys, folders, "quick", "c9")
+    assert (code, said) == (1, "expected chapter to be one of 'c1', got 'c9'\n")
+
+
+def test_an_unknown_mode_is_refused(folders):
+    with pytest.raises(SystemExit):
+        main(["slow"], folders)
+
+
+@pytest.mark.parametrize(("source", "injected"), [("cifar10", {}), ("digits", {"data": "digits"})])
+def test_a_chapter_on_images_gets_its_source_and_depends_on_it(monkeypatch, source, injected):
+    facts = {"source": source, "sha256": "0" * 64}
+    monkeypatch.setattr(execute, "_facts", lambda _: facts)
+    job = execute._job("05_cifar10", "quick", source, records.ROOT / "nowhere", Folders())
+    assert job.parameters == {"profile": "quick"} | injected
+    assert job.data == facts
+    assert job.expected > 0
+
+
+def test_nothing_is_injected_into_a_record(monkeypatch):
+    monkeypatch.setattr(execute, "_facts", lambda source: {"source": source, "sha256": "0" * 64})
+    assert execute._job("05_cifar10", "paper", "cifar10", records.ROOT / "nowhere", Folders()).parameters == {}
+
+
+def test_kernels_get_the_data_that_were_found_one_thread_and_their_share_of_the_cores(monkeypatch):
+    monkeypatch.delenv("L2H_WORKERS", raising=False)
+    monkeypatch.setattr(execute, "_cifar10", lambda: records.ROOT / "images")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    environment = execute._environment(5)
+    assert environment["L2H_DATA"] == str(records.ROOT / "images")
+    assert (environment["OMP_NUM_THREADS"], environment["L2H_WORKERS"]) == ("1", "4")
+    assert execute._environment(1)["L2H_WORKERS"] == "8"
+    monkeypatch.setenv("L2H_WORKERS", "3")
+    assert execute._environment(1)["L2H_WORKERS"] == "3"
+
+
+def test_data_are_looked_for_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(data, "find", lambda: calls.append(1))
+    execute._cifar10.cache_clear()
+    assert execute._cifar10() is execute._cifar10() is None
+    execute._cifar10.cache_clear()
+    assert calls == [1]
+
+
+def test_progress_is_told_in_minutes(monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 190.0)
+    clock = jobs.Clock(100.0, {"a": 300.0, "b": 60.0, "c": 60.0}, {"a": 150.0, "b": 100.0})
+    assert jobs._progress(clock) == "1:30 elapsed, about 4:20 to go"
+
+
+def test_the_expected_time_comes_from_the_last_execution(folders):
+    write(folders, c1=QUIET)
+    path = folders.references / "digits" / "c1.ipynb"
+    source = read_source("c1", folders.book)
+    source.metadata["l2h"] = {"profile": "quick", "seconds": 12.5}
+    records.write_notebook(path, source)
+    nowhere = folders.notebooks / "quick" / "c1.ipynb"
+    assert execute._expected(nowhere, "quick", folders) == 12.5
+    assert execute._expected(nowhere, "paper", folders) == execute.GUESS
+    assert json.loads(path.read_text())["metadata"]["l2h"]["seconds"] == 12.5

@@ -206,7 +206,9 @@ def _as_json(result: Result) -> dict[str, Any]:
 
 
 def _from_json(kept: dict[str, Any]) -> Result:
-    config: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept["config"].items()}
+    config: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in kept["config"].items()
+    }
     scores = {
         part: {k: np.array(v, dtype=np.int64 if k in "my" else np.float64) for k, v in named.items()}
         for part, named in kept["scores"].items()

@@ -43,6 +43,6 @@ clean:
 $(VENV)/.ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; name it with PYTHON=...')"
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m uv --version || $(PY) -m pip install --quiet $(shell grep '^uv==' requirements.txt)
+	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --quiet $(shell grep '^uv==' requirements.txt)
 	$(LOCK) | $(INSTALL) -r - -e .
 	touch $@

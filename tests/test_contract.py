@@ -63,3 +63,10 @@ def test_papermill_refuses_a_wrong_parameter_with_those_that_exist(tmp_path, par
     done = subprocess.run([*command, str(notebook), str(tmp_path / "out.ipynb")], capture_output=True, text=True)
     assert done.returncode != 0
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_source_is_paired_with_its_record_and_survives_conversion(name):
+    source = records.read_source(name)
+    assert source.metadata.jupytext.formats == "ipynb,md:myst"
+    assert records.same_text(source, source)

@@ -3,6 +3,7 @@
 import copy
 import os
 
+import nbformat
 import pytest
 from comparison import IGNORED, NUMBER, Numbers, differences, tolerance_of
 
@@ -94,3 +95,11 @@ def test_a_record_holds_no_path_of_the_machine_that_made_it(name):
     text = (FOLDERS.book / f"{name}.ipynb").read_text(encoding="utf-8")
     assert str(records.ROOT) not in text and os.path.expanduser("~") + "/" not in text  # noqa: PTH111
     assert len(text) < 2 * 2**20
+
+
+def test_what_was_printed_in_pieces_is_compared_as_a_whole():
+    def cell(*pieces):
+        return nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream", text=piece) for piece in pieces])
+
+    assert differences([cell("a 0.5\n", "b\n")], [cell("a 0.5\nb\n")]) == []
+    assert len(differences([cell("a 0.5\n", "b\n")], [cell("a 0.4\nb\n")])) == 1

@@ -42,7 +42,8 @@ clean:
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; name it with PYTHON=...')"
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(VENV): some minutes, and some gigabytes, the first time"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --quiet $(shell grep '^uv==' requirements.txt)
-	$(LOCK) | $(INSTALL) -r - -e .
-	touch $@
+	@$(LOCK) | $(INSTALL) -r - -e .
+	@touch $@

@@ -69,6 +69,8 @@ def execute(profile: str, names: Sequence[str], folders: Folders, *, source: str
     at_hand = "digits" if _cifar10() is None else "cifar10"
     source = source or at_hand
     output = folders.notebooks / (profile if source == at_hand else f"{profile}-{source}")
+    if at_hand == "digits" and any(map(records.needs_data, names)):
+        say("CIFAR-10 is not at hand: digits take its place. Set L2H_DATA to its folder, or try again when online.")
     jobs = [_job(name, profile, source, output, folders) for name in names]
     stale = [job for job in jobs if not _reused(job, folders)]
     for job in jobs:

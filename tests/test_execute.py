@@ -230,6 +230,14 @@ def test_data_are_looked_for_once(monkeypatch):
     assert calls == [1]
 
 
+def test_digits_are_announced_where_they_matter(folders, capsys, monkeypatch):
+    write(folders, c1=QUIET)
+    monkeypatch.setattr(execute, "_reused", lambda *_: True)
+    assert run(capsys, folders, "quick")[1] == "c1: fresh, not executed again\n"
+    monkeypatch.setattr(records, "needs_data", lambda _: True)
+    assert run(capsys, folders, "quick")[1].startswith("CIFAR-10 is not at hand: digits take its place.")
+
+
 def test_progress_is_told_in_minutes(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 190.0)
     clock = jobs.Clock(100.0, {"a": 300.0, "b": 60.0, "c": 60.0}, {"a": 150.0, "b": 100.0})

@@ -1,0 +1,64 @@
+"""The shortest recipe that does what the released notebook prints: 90 % correct with 47.4 % sent.
+
+Epochs, batch, rate and alpha were chosen on the calibration and validation parts, never on the test set.
+"""
+
+import time
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from l2h import data, losses, models, train
+from l2h.problem import Costs, Predictions, asks, system_output
+
+RECIPE = train.TrainConfig(epochs=6, batch_size=96, lr=6e-3, flip=True)
+COSTS = Costs(c1=1.0, ce=0.0)
+ALPHA, BETA = 2.5, 2.0
+SENT = 0.45  # share of the validation images that the threshold sends; the notebook's 0.474 less a margin
+
+
+class Outcome(NamedTuple):
+    """What one training with this recipe took, and what came out of it."""
+
+    seconds: float
+    threshold: float
+    r: nn.Module
+    e: nn.Module
+
+
+def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
+    """The surrogate L_S at the recipe's costs."""
+    return losses.surrogate(r, e, m, y, costs=COSTS, alpha=alpha, beta=BETA)
+
+
+def labels(client: nn.Module, x: Tensor) -> Tensor:
+    """The frozen client's labels m(x)."""
+    return 2 * (train.scores(client, x) >= 0).long() - 1
+
+
+def learning_part(dataset: data.Dataset) -> data.Part:
+    """What r and e learn from: the client's and the helper's parts, 8,000 images (this client saw all 10,000)."""
+    return data.Part(*(torch.cat(pair) for pair in zip(dataset.client, dataset.helper, strict=True)))
+
+
+def learn(part: data.Part, m: Tensor, validation: Tensor, *, seed: int) -> Outcome:
+    """From bytes to a rejector with its threshold and a server, timed."""
+    started = time.perf_counter()
+    with train.seeded(seed):
+        r, e = models.rejector(), models.LeNet(squash=True)
+    train.fit_jointly(part.x, part.y, m, rejector=r, server=e, loss=loss, config=RECIPE, seed=seed, alpha=ALPHA)
+    threshold = train.scores(r, validation).quantile(SENT).item()
+    return Outcome(time.perf_counter() - started, threshold, r, e)
+
+
+def predictions(outcome: Outcome, part: data.Part, m: Tensor) -> Predictions:
+    """What the system says about images; a rejector's score is counted from its threshold."""
+    r, e = train.scores(outcome.r, part.x) - outcome.threshold, train.scores(outcome.e, part.x)
+    return Predictions(m=m.numpy(), r=r.numpy(), e=e.numpy(), y=part.y.numpy())
+
+
+def accuracy_and_sent(outcome: Outcome, part: data.Part, m: Tensor) -> tuple[float, float]:
+    """Share of correct answers, and share of the images that are sent."""
+    said = predictions(outcome, part, m)
+    return float((system_output(said) == said.y).mean()), float(asks(said.r).mean())

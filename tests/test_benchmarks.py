@@ -1,0 +1,93 @@
+"""The benchmarks compare like with like: the baseline is the same mathematics, and what is executed is counted."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks import recipe, released, step_efficiency, time_to_quality
+from benchmarks.figures import Figure, line
+from l2h import data, losses, models, train
+from l2h.problem import Costs
+
+PER_IMAGE = {  # multiplications of one pass forward
+    "rejector's hidden layer": 3072 * 120,
+    "first convolution": 28 * 28 * 6 * 75,
+    "others": 120 + 10 * 10 * 16 * 150 + 400 * 120 + 120 * 84 + 84,
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load(source="digits")
+
+
+@pytest.fixture(scope="module")
+def client(digits):
+    return train.fit_client(digits.client, form="well_trained", seed=0)
+
+
+def test_a_line_names_the_figure_its_baseline_and_the_machine():
+    printed = json.loads(line(Figure("speed", 2.0, "ratio", "seconds of the other", 1.0, 2.0)))
+    assert set(printed) == {"name", "value", "unit", "ratio_to", "own_value", "baseline_value", "machine"}
+    assert "threads, torch" in printed["machine"]
+
+
+def test_the_baselines_networks_are_ours():
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for ours, plain in ((models.rejector(), released.rejector()), (models.LeNet(squash=True), released.server())):
+        plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
+        assert torch.allclose(ours(x), plain(x), atol=1e-5)
+
+
+def test_the_baselines_loss_is_the_surrogate_with_the_released_alpha():
+    generator = torch.Generator().manual_seed(0)
+    r, e = torch.rand(2, 50, generator=generator) * 2 - 1
+    m, y = 2 * torch.randint(0, 2, (2, 50), generator=generator) - 1
+    ours = losses.surrogate(r, e, m, y, costs=Costs(c1=1.0, ce=0.0), alpha=4.2687, beta=2.0)
+    assert torch.allclose(released.released_loss(r, e, m, y), ours.sum(), rtol=1e-4)
+
+
+def test_a_step_counts_its_products_forward_and_backward_once():
+    r, e = released.rejector(), released.server()
+    batch = step_efficiency._batch()
+    counted = step_efficiency._operations(lambda: step_efficiency._train(r, e, batch))
+    # a first layer needs no gradient of its input
+    products = 2 * (PER_IMAGE["rejector's hidden layer"] + PER_IMAGE["first convolution"]) + 3 * PER_IMAGE["others"]
+    assert counted == 2 * products * len(batch[1])
+
+
+def test_structural_zeros_are_counted_apart():
+    batch = step_efficiency._batch()
+    ours = step_efficiency._operations(lambda: step_efficiency._train(*step_efficiency._networks(), batch))
+    plain = step_efficiency._operations(lambda: step_efficiency._train(released.rejector(), released.server(), batch))
+    # tiles of 4 x 2 and 2 x 2 multiply windows of 8 x 6 and 6 x 6 where the kernel has 5 x 5
+    zeros = 2 * PER_IMAGE["first convolution"] * (48 / 25 - 1) + 3 * 10 * 10 * 16 * 150 * (36 / 25 - 1)
+    assert ours - plain == pytest.approx(2 * zeros * len(batch[1]))
+
+
+def test_the_recipe_sends_its_share_of_the_validation_images(digits, client, monkeypatch):
+    # so few images need smaller steps: else every score saturates, and no threshold parts equal scores
+    monkeypatch.setattr(recipe, "RECIPE", replace(recipe.RECIPE, lr=1e-4))
+    part = recipe.learning_part(digits)
+    assert len(part.y) == len(digits.client.y) + len(digits.helper.y)
+    outcome = recipe.learn(part, recipe.labels(client, part.x), digits.validation.x, seed=0)
+    m = recipe.labels(client, digits.validation.x)
+    accuracy, sent = recipe.accuracy_and_sent(outcome, digits.validation, m)
+    assert sent == pytest.approx(recipe.SENT, abs=1 / len(m))
+    assert 0 <= accuracy <= 1
+    assert outcome.seconds > 0
+
+
+def test_a_recipe_that_misses_the_quality_is_refused(digits, client):
+    with train.seeded(0):
+        outcome = recipe.Outcome(1.0, 0.0, models.rejector(), models.LeNet())
+    with pytest.raises(RuntimeError, match=r"expected accuracy >= 0.9 with <= 0.474 sent, got"):
+        time_to_quality._check_quality([outcome], digits, client)
+
+
+def test_without_cifar10_there_is_nothing_to_compare_with(monkeypatch):
+    monkeypatch.setattr(data, "find", lambda: None)
+    with pytest.raises(RuntimeError, match="expected CIFAR-10 for time_to_quality"):
+        time_to_quality.figures()

@@ -73,6 +73,8 @@ async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment:
         done = records.read_notebook(partial)
         if errors or done is None:
             raise ChapterError(_failure(job, done, partial, errors))
+        if job.key != records.chapter_key(job.name, job.notebook, profile=job.profile, data=job.data):
+            raise ChapterError(f"{job.name}: the code that it uses changed while it was executed; execute it again")
         seconds = time.monotonic() - clock.running.pop(job.name)
         del clock.unfinished[job.name]
         done.metadata["l2h"] = records.facts(job.key, profile=job.profile, data=job.data, seconds=seconds)

@@ -118,6 +118,15 @@ def test_a_kernel_that_dies_is_a_failure(folders, capsys):
     assert "gone failed in code cell 2 at quick" in said and "os._exit(3)" in said and "Kernel died" in said
 
 
+def test_code_that_changes_meanwhile_spoils_an_execution(folders, capsys, monkeypatch):
+    write(folders, c1=QUIET)
+    keys = iter("ab")
+    monkeypatch.setattr(records, "chapter_key", lambda *_, **__: next(keys))
+    code, _, said = run(capsys, folders, "quick")
+    assert (code, said) == (1, "c1: the code that it uses changed while it was executed; execute it again\n")
+    assert not (folders.notebooks / "quick" / "c1.ipynb").exists()
+
+
 def test_a_kernel_that_does_not_exist_is_a_failure(folders, capsys):
     write(folders, foreign=QUIET.replace("name: python3", "name: nowhere"))
     code, _, said = run(capsys, folders, "quick")

@@ -85,6 +85,9 @@ def test_a_record_is_complete_fresh_and_converts_back(name):
     assert records.same_text(record, source), f"the record of {name} does not convert back to its source"
     assert records.is_fresh(name, record, source), f"the record of {name} is stale; run `make record`"
     assert record.metadata.l2h.profile == "paper"
+    if records.needs_data(name):
+        at_hand = data.load(source="cifar10").sha256 if "cifar10" in SOURCES else record.metadata.l2h.data.sha256
+        assert (record.metadata.l2h.data.source, record.metadata.l2h.data.sha256) == ("cifar10", at_hand)
     cells = records.code_cells(record)
     assert all(cell.execution_count for cell in cells)
     assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)

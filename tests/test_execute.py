@@ -138,7 +138,8 @@ def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path):
     note = f"import os, pathlib, time\n\npathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
     write(folders, slow=SLEEPY.replace("import time", note))
     program = (
-        "import sys; from pathlib import Path; from l2h import execute; from l2h.records import Folders\n"
+        "import signal, sys; from pathlib import Path; from l2h import execute; from l2h.records import Folders\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell starts it ignoring interrupts
         "execute._cifar10 = lambda: None; base = Path(sys.argv[1])\n"
         "assert execute.main(['quick'], Folders(base / 'book', base / 'notebooks', base / 'references')) == 130"
     )

@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
         return 1
     except KeyboardInterrupt:
         return 130  # as a shell reports a command that Ctrl-C ended
+    except asyncio.CancelledError:
+        return 143  # and one that was terminated
     return 0
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import re
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import yaml
 from nbformat import NotebookNode
@@ -52,6 +53,9 @@ async def execute_all(jobs: Sequence[Job], environment: dict[str, str]) -> None:
     Raises:
         ChapterError: if a chapter fails; what else is under way is stopped.
     """
+    # Else a runner that is terminated would leave its kernels to compute on, unseen.
+    own = cast(asyncio.Task[None], asyncio.current_task())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
     clock = Clock(time.monotonic(), {job.name: job.expected for job in jobs}, {})
     gate = asyncio.Semaphore(AT_ONCE)
     try:
@@ -121,7 +125,9 @@ def _progress(clock: Clock) -> str:
     now = time.monotonic()
     left = [max(0.0, expected - (now - clock.running.get(name, now))) for name, expected in clock.unfinished.items()]
     remaining = max(sum(left) / AT_ONCE, *left, 0.0)
-    return f"{_minutes(now - clock.started)} elapsed, about {_minutes(remaining)} to go"
+    overdue = clock.running and not remaining
+    to_go = "longer than expected" if overdue else f"about {_minutes(remaining)} to go"
+    return f"{_minutes(now - clock.started)} elapsed, {to_go}"
 
 
 def _minutes(seconds: float) -> str:

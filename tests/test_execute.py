@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -134,19 +135,20 @@ def test_a_kernel_that_does_not_exist_is_a_failure(folders, capsys):
     assert "foreign failed before its first cell at quick" in said and "No such kernel named nowhere" in said
 
 
-def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path, sent, code):
     note = f"import os, pathlib, time\n\npathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
     write(folders, slow=SLEEPY.replace("import time", note))
     program = (
         "import signal, sys; from pathlib import Path; from l2h import execute; from l2h.records import Folders\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell starts it ignoring interrupts
         "execute._cifar10 = lambda: None; base = Path(sys.argv[1])\n"
-        "assert execute.main(['quick'], Folders(base / 'book', base / 'notebooks', base / 'references')) == 130"
+        "sys.exit(execute.main(['quick'], Folders(base / 'book', base / 'notebooks', base / 'references')))"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stderr=subprocess.DEVNULL) as runner:
         kernel = _written(tmp_path / "pid", 30)
-        runner.send_signal(2)
-        assert runner.wait(30) == 0, "main returned"
+        runner.send_signal(sent)
+        assert runner.wait(30) == code
     deadline = time.monotonic() + 15
     while _alive(kernel) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -252,6 +254,8 @@ def test_progress_is_told_in_minutes(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 190.0)
     clock = jobs.Clock(100.0, {"a": 300.0, "b": 60.0, "c": 60.0}, {"a": 150.0, "b": 100.0})
     assert jobs._progress(clock) == "1:30 elapsed, about 4:20 to go"
+    clock = jobs.Clock(100.0, {"a": 50.0}, {"a": 120.0})
+    assert jobs._progress(clock) == "1:30 elapsed, longer than expected"
 
 
 def test_the_expected_time_comes_from_the_last_execution(folders):

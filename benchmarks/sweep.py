@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from l2h.chapters import RELEASED_COSTS
 from l2h.experiments import over_seeds, sweep
 from l2h.runs import ExperimentConfig
 from l2h.store import Store
+from l2h.studies import RELEASED_COSTS
 
 BASE = ExperimentConfig("learning_to_help", alpha="released")
 CONFIGS = [one for ce in RELEASED_COSTS for one in over_seeds(replace(BASE, ce=ce), 5)]

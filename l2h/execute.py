@@ -17,9 +17,9 @@ from typing import Any
 import nbformat
 
 from l2h import checks, data, records
-from l2h.chapters import PROFILES
 from l2h.jobs import AT_ONCE, Job, execute_all, say
 from l2h.records import Folders
+from l2h.studies import PROFILES
 
 GUESS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")

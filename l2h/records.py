@@ -18,7 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from l2h import store
-from l2h.chapters import STUDIES, at_profile
+from l2h.studies import STUDIES, at_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 INJECTED = "injected-parameters"
@@ -99,7 +99,7 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
         roots = set.union(set(), *map(store.imports, cells))
     except SyntaxError as error:
         raise ValueError(f"expected plain Python in the code cells of {name}, got {error.text!r}") from error
-    roots.discard("l2h.chapters")  # it holds every chapter's study; this one's is a fact of its own
+    roots.discard("l2h.chapters")  # it reads every chapter's study; this one's is a fact of its own
     return store.key(
         code=code,
         study=asdict(at_profile(name, profile)) if name in STUDIES else {"profile": profile},

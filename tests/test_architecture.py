@@ -25,7 +25,7 @@ STOREYS = {
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "claims", "plots",
     ],
-    "use": ["chapters", "records", "jobs", "execute", "pages", "render", "helper", "cli"],
+    "use": ["studies", "chapters", "records", "jobs", "execute", "pages", "render", "helper", "cli"],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]
 VOCABULARY = set(STOREYS["vocabulary"])

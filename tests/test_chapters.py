@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from l2h import chapters, data
-from l2h.chapters import BANNER, CHECKS, PROFILES, STUDIES, at_profile, open_chapter, parameters
+from l2h.chapters import BANNER, CHECKS, open_chapter, parameters
+from l2h.studies import PROFILES, STUDIES, at_profile
 
 NONE = {"profile": "quick", "seeds": None, "ce_grid": None, "data": "cifar10"}
 

@@ -9,7 +9,8 @@ import nbformat
 import pytest
 
 from l2h import records
-from l2h.chapters import STUDIES, parameters
+from l2h.chapters import parameters
+from l2h.studies import STUDIES
 
 CHAPTERS = records.chapters()
 

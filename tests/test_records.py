@@ -6,9 +6,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from l2h import chapters, records
-from l2h.chapters import STUDIES
+from l2h import records, studies
 from l2h.records import chapter_key, code_cells, executed, facts, is_fresh, publishable, read_source, same_text
+from l2h.studies import STUDIES
 
 SOURCE = """---
 jupytext:
@@ -125,7 +125,7 @@ def test_the_study_of_a_chapter_counts_and_that_of_others_does_not(monkeypatch):
 
     before = key_at_quick()
     for name, stale in (("05_cifar10", False), ("01_problem", True)):
-        monkeypatch.setattr(chapters, "STUDIES", STUDIES | {name: STUDIES[name][::-1]})
+        monkeypatch.setattr(studies, "STUDIES", STUDIES | {name: STUDIES[name][::-1]})
         assert (key_at_quick() != before) is stale
 
 

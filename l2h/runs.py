@@ -19,6 +19,7 @@ from l2h.problem import Costs, Predictions
 from l2h.store import Store, code_fingerprint, key, modules_in_use
 
 RECIPES = {"fast": train.FAST, "released": train.RELEASED}
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 PARTS = ("client", "helper", "calibration", "validation", "test")
 SERVED = ("calibration", "validation", "test")  # parts that were not trained on: a run keeps its answers to them
 ALONE = ("plain_server", "device_classifier")  # trained without a client: a run keeps their answers e only
@@ -45,6 +46,8 @@ class ExperimentConfig:
         source: "cifar10" or "digits".
         classes: names of the classes; empty for the data's default pair.
         sizes: images of the client, helper, calibration and validation parts; empty for all.
+        precision: "float32", or "float64", which takes longer and whose results agree between processors: the
+            roundings that differ are too small to grow into another answer.
 
     Raises:
         ValueError: if a name is unknown or a number out of range.
@@ -68,6 +71,7 @@ class ExperimentConfig:
     source: str = "cifar10"
     classes: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         checks.one_of(("client", *methods.METHODS), method=self.method)
@@ -75,6 +79,7 @@ class ExperimentConfig:
         checks.one_of(RECIPES, recipe=self.recipe)
         checks.one_of(SERVERS, server=self.server)
         checks.one_of(("cifar10", "digits"), source=self.source)
+        checks.one_of(PRECISIONS, precision=self.precision)
         _ = self.costs, self.options
 
     @property
@@ -109,7 +114,7 @@ def needs(config: ExperimentConfig) -> tuple[ExperimentConfig, ...]:
     >>> [earlier.method for earlier in needs(ExperimentConfig(method="random"))]
     ['client', 'plain_server']
     """
-    same_data = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes")}
+    same_data = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes", "precision")}
     client = ExperimentConfig(method="client", client=config.client, **same_data)
     alone = ExperimentConfig(
         method=config.server, recipe=config.recipe, hidden=config.hidden, network=config.network, **same_data
@@ -137,7 +142,7 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
     kept = store.get(run_key(config))
     if kept is None:
         earlier = [run(one, store=store) for one in needs(config)]
-        with _one_thread():
+        with _one_thread(), _floats(PRECISIONS[config.precision]):
             kept = _as_json(_computed(config, earlier))
         store.put(run_key(config), kept)
     return _from_json(kept)
@@ -229,6 +234,17 @@ def load(config: ExperimentConfig) -> data.Dataset:
 @lru_cache(maxsize=1)
 def _code() -> str:
     return code_fingerprint(modules_in_use(["l2h.runs"]))
+
+
+@contextmanager
+def _floats(dtype: torch.dtype) -> Iterator[None]:
+    """Networks, pixels and scores of one type, wherever they are made."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @contextmanager

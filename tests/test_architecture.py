@@ -23,7 +23,8 @@ STOREYS = {
     ],
     "learning": ["sources", "data", "models", "train", "estimate", "methods"],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "claims", "plots",
+        "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
+        "plots",
     ],
     "use": ["studies", "chapters", "records", "jobs", "execute", "pages", "render", "helper", "cli"],
 }  # fmt: skip
@@ -37,7 +38,9 @@ ONLY = {
     "models": VOCABULARY,
     "train": VOCABULARY | {"data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
-    **dict.fromkeys((*EVALUATION, "claims", "plots"), VOCABULARY | {"losses"} | EVALUATION),
+    "verdicts": VOCABULARY,
+    "claims": VOCABULARY | {"verdicts"},
+    **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

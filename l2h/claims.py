@@ -184,7 +184,10 @@ def _told(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
 
 
 def _claims(path: Path) -> list[Claim]:
-    entries = yaml.safe_load(path.read_text("utf8"))
+    try:
+        entries = yaml.safe_load(path.read_text("utf8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name}: expected YAML, got {error}") from None
     if not isinstance(entries, list):
         raise ValueError(f"{path.name}: expected a list of claims, got {type(entries).__name__}")
     return [_claim(path, number, entry) for number, entry in enumerate(entries, 1)]

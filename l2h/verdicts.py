@@ -3,7 +3,7 @@
 A rule is fixed before the claim's first run. The word is computed from the evidence alone, never stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import inf, isfinite
 from typing import Any, Protocol
@@ -104,6 +104,28 @@ class Evidence:
         low, high = {PROVED: (1, 1), "refuted": (0, 0)}.get(certificate.verdict, (0, 1))
         found = certificate.counterexample
         return cls((low + high) / 2, low, high, counterexample=found and {k: str(v) for k, v in found.items()})
+
+    @classmethod
+    def measured(cls, interval: Callable[..., Any], *several: Any, data: str | None = None) -> "Evidence":
+        """An interval over seeds and examples, with both counted; absent where there is no run or no such example.
+
+        Args:
+            interval: gives (estimate, low, high) from the predictions, such as `comparisons.mean_interval`.
+            several: of each system its predictions, one per seed.
+            data: SHA-256 of the data set.
+
+        Returns:
+            The evidence.
+
+        >>> Evidence.measured(lambda runs: (0.5, 0.4, 0.6), []).text()
+        'none: not run at this profile'
+        """
+        if not all(map(len, several)):
+            return cls.absent("not run at this profile")
+        estimate, low, high = (float(limit) for limit in interval(*several))
+        if not all(map(isfinite, (estimate, low, high))):
+            return cls.absent("there is no such example")
+        return cls(estimate, low, high, n=len(several[0][0].y), seeds=len(several[0]), data=data)
 
     @classmethod
     def absent(cls, reason: str) -> "Evidence":

@@ -26,7 +26,10 @@ STOREYS = {
         "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
         "plots",
     ],
-    "use": ["studies", "chapters", "records", "jobs", "execute", "pages", "render", "helper", "cli"],
+    "use": [
+        "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
+        "helper", "cli",
+    ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]
 VOCABULARY = set(STOREYS["vocabulary"])

@@ -149,6 +149,9 @@ def test_a_file_is_a_list_and_an_id_occurs_once(folder):
     (folder / "91_toy.yml").write_text("gains: 1\n")
     with pytest.raises(ValueError, match=r"91_toy.yml: expected a list of claims, got dict"):
         claims.read(folder)
+    (folder / "91_toy.yml").write_text("- id: a: b\n")
+    with pytest.raises(ValueError, match=r"91_toy.yml: expected YAML, got mapping values are not allowed"):
+        claims.read(folder)
     written(folder, ENTRY)
     (folder / "92_other.yml").write_text(yaml.safe_dump([ENTRY]))
     with pytest.raises(ValueError, match=r"92_other.yml: expected an id of its own, got gains of 91_toy"):

@@ -23,9 +23,13 @@ STOREYS = {
     ],
     "learning": ["sources", "data", "models", "train", "estimate", "methods"],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "claims", "plots",
+        "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
+        "plots",
     ],
-    "use": ["studies", "chapters", "records", "jobs", "execute", "pages", "render", "helper", "cli"],
+    "use": [
+        "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
+        "helper", "cli",
+    ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]
 VOCABULARY = set(STOREYS["vocabulary"])
@@ -37,7 +41,9 @@ ONLY = {
     "models": VOCABULARY,
     "train": VOCABULARY | {"data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
-    **dict.fromkeys((*EVALUATION, "claims", "plots"), VOCABULARY | {"losses"} | EVALUATION),
+    "verdicts": VOCABULARY,
+    "claims": VOCABULARY | {"verdicts"},
+    **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

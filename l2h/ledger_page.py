@@ -63,33 +63,30 @@ def page(found: Iterable[Entry], titles: Mapping[str, str]) -> str:
         What follows the page's introduction.
     """
     found = list(found)
-    by_chapter: dict[str, list[Entry]] = {name: [] for name in titles}
-    for one in found:
-        by_chapter.setdefault(one.claim.chapter, []).append(one)
     parts = ["## Counted by verdict\n", counts(found), ""]
-    for chapter, several in by_chapter.items():
-        if several:
-            exists = chapter in titles
-            parts += [f"## {titles.get(chapter, 'Without a chapter')}\n"]
-            parts += [f"The chapter: {{doc}}`{chapter}`.\n"] if exists else []
-            parts += [_table(several, titles.get(chapter, "claims without a chapter"), exists), ""]
+    for chapter, title in titles.items():
+        if several := [one for one in found if one.claim.chapter == chapter]:
+            parts += [f"## {title}\n", f"The chapter: {{doc}}`{chapter}`.\n", _table(several, title), ""]
+    if homeless := [one for one in found if one.claim.chapter not in titles]:
+        parts += ["## Claims without a chapter\n", _table(homeless, "No chapter yet"), ""]
     return "\n".join(parts)
 
 
-def _table(several: list[Entry], title: str, exists: bool) -> str:
+def _table(several: list[Entry], title: str) -> str:
     heads = "".join(f'<th scope="col" role="columnheader">{head}</th>' for head in ("claim", "verdict", "evidence"))
-    rows = "".join(_row(one, exists) for one in several)
+    rows = "".join(_row(one) for one in several)
     caption = f"<caption>{escape(title)}: claims, verdicts and evidence</caption>"
     head = f'<thead role="rowgroup"><tr role="row">{heads}</tr></thead>'
     return f'<table class="table ledger" role="table">{caption}{head}<tbody role="rowgroup">{rows}</tbody></table>'
 
 
-def _row(one: Entry, exists: bool) -> str:
+def _row(one: Entry) -> str:
     claim = one.claim
     said = f'{escape(claim.statement)}<span class="ledger-note">{escape(claim.kind)}; {escape(claim.source)}</span>'
-    shown = one.evidence and exists
-    link = f' <a href="{claim.chapter}.html#claim-{claim.id}">The cell.</a>' if shown else ""
-    evidence = f'{escape(_evidence(one))}{link}<span class="ledger-note">{escape(_rule(one))}</span>'
+    link = f' <a href="{claim.chapter}.html#claim-{claim.id}">The cell.</a>' if one.evidence else ""
+    evidence = (
+        f'{escape(_evidence(one)).replace(";;", "<br>")}{link}<span class="ledger-note">{escape(_rule(one))}</span>'
+    )
     return (
         f'<tr role="row" id="claim-{claim.id}"><th scope="row" role="rowheader">{said}</th>'
         f'<td role="cell">{escape(_verdict(one))}</td><td role="cell">{evidence}</td></tr>'
@@ -108,7 +105,7 @@ def _verdict(one: Entry) -> str:
 def _evidence(one: Entry) -> str:
     if one.claim.rule.form == "absent":
         return f"None: {one.claim.rule.reason}."
-    return f"{claims.in_words(one.claim.rule, one.evidence)}." if one.evidence else "None yet."
+    return f"{claims.in_words(one.claim.rule, one.evidence, ';;')}." if one.evidence else "None yet."
 
 
 def _rule(one: Entry) -> str:

@@ -80,7 +80,7 @@ def test_the_evidence_stays_in_the_notebook(folder, shown):
 def test_one_absence_stands_for_all_cases(folder, shown):
     table = assess(Study(), {"both": Evidence.absent("no labels"), "never": Evidence.absent("no device")}, folder)
     assert set(table.verdict) == {"not testable here"}
-    assert table.evidence["both"] == "a not testable here: none: no labels;\nb not testable here: none: no labels"
+    assert table.evidence["both"] == "a no evidence: no labels;\nb no evidence: no labels"
 
 
 def test_on_digits_an_empirical_verdict_says_so_and_a_theorem_does_not(folder, shown):

@@ -138,7 +138,7 @@ def score_features(score: Tensor, temperature: float) -> Tensor:
         logs = torch.log_softmax(score.double() / temperature, dim=1)  # (n, K)
         first, second = logs.topk(2, dim=1).values.unbind(1)
         features = torch.cat([logs, (first - second)[:, None], entropy(logs.exp())[:, None]], dim=1)
-    return features.clamp(-LARGEST_FEATURE, LARGEST_FEATURE).float()
+    return train.floats(features.clamp(-LARGEST_FEATURE, LARGEST_FEATURE))
 
 
 def entropy(probabilities: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -36,11 +37,15 @@ def _one_more(
     targets = (class_numbers(helper.m, helper), class_numbers(helper.y, helper))
     history = train.fit(network, helper.x, targets, loss, config=options.recipe, seed=seed)
 
-    def e(examples: Examples) -> Tensor:
-        scores = train.scores(network, examples.x)
-        return scores[:, 1] - scores[:, 0] if outputs(examples) == 1 else scores[:, :-1]
+    @lru_cache(maxsize=1)  # r and e of the same images come from the same scores; a tensor is its own key
+    def scores(x: Tensor) -> Tensor:
+        return train.scores(network, x)
 
-    return System(lambda examples: rule(train.scores(network, examples.x)), e, True, False, history.losses)
+    def e(examples: Examples) -> Tensor:
+        g = scores(examples.x)
+        return g[:, 1] - g[:, 0] if outputs(examples) == 1 else g[:, :-1]
+
+    return System(lambda examples: rule(scores(examples.x)), e, True, False, history.losses)
 
 
 def mozannar_sontag(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from l2h import calibration, checks, estimate, losses, train
@@ -57,7 +56,7 @@ def _estimated(parts: Parts, costs: Costs, beta: float, options: Options) -> Ten
     p_of = estimate.errors(options.estimate, x=held_out.x, score=held_out.score, m=held_out.m, y=held_out.y)
     p = p_of(helper.x, helper.score).numpy()
     alpha = calibration.alpha_from_p(p, costs=costs, beta=beta, squash=options.squash)
-    return torch.as_tensor(alpha, dtype=torch.float32)
+    return train.floats(alpha)
 
 
 ALPHA_RULES: dict[str, Callable[[Parts, Costs, float, Options], float | Tensor]] = {

@@ -75,7 +75,7 @@ def two_stage(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Sys
     Source: Mao, Mohri, Mohri and Zhong, Two-stage learning to defer with multiple experts, NeurIPS 2023.
     """
     helper, on = parts.helper, _device(parts, options, seed)
-    targets = ((helper.m != helper.y).float(), asking_costs(_server_wrong(helper).float(), costs=costs))
+    targets = (train.floats(helper.m != helper.y), asking_costs(train.floats(_server_wrong(helper)), costs=costs))
     history = fit_device(on, helper, targets, deferral, options=options, seed=seed)
     return System(on.scores, given_server, False, on.needs_score, history)
 
@@ -138,7 +138,7 @@ def distilled(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Sys
     helper, on = parts.helper, _device(parts, options, seed)
     if helper.teacher is None:
         raise ValueError("expected the decisions of a method to imitate in examples.teacher, got None")
-    asked = helper.teacher.float()
+    asked = train.floats(helper.teacher)
     targets = (torch.relu(-asked), torch.relu(asked))
     history = fit_device(on, helper, targets, deferral, options=options, seed=seed)
     return System(on.scores, given_server, False, on.needs_score, history)

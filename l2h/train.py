@@ -97,6 +97,15 @@ def inputs(x: Tensor) -> Tensor:
     return pixels(x) if x.dtype == torch.uint8 else x
 
 
+def floats(values: Any) -> Tensor:
+    """Booleans or numbers in the type that networks compute in, torch's default.
+
+    >>> floats(torch.tensor([True, False]))
+    tensor([1., 0.])
+    """
+    return torch.as_tensor(values, dtype=torch.get_default_dtype())
+
+
 def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     weights = [w for w in network.parameters() if w.requires_grad]
     if config.optimizer == "adam":

@@ -115,6 +115,22 @@ class Testbed:
 
         return self.expect(value, (lambda x: self.eta(x) - 0.5, r))
 
+    def ask_rate(self, r: Function) -> float:
+        r"""The share of inputs on which a rejector asks.
+
+        .. math:: P(r(X) \leq 0)
+
+        Args:
+            r: x -> scores.
+
+        Returns:
+            The share, to about 7 digits (exact but for rounding on finite testbeds).
+
+        >>> TESTBEDS["atoms"].ask_rate(lambda x: x - 1.0)
+        0.55
+        """
+        return self.expect(lambda x: 1.0 * asks(r(x)), (r,))
+
     def client_risk(self) -> float | Fraction:
         """The risk of the client alone, P(M≠Y): a fraction on finite testbeds, else to about 12 digits.
 

@@ -50,6 +50,7 @@ ONLY = {
     "verdicts": VOCABULARY,
     "claims": VOCABULARY | {"verdicts"},
     **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),
+    "plots_bayes": {"plots", "bootstrap"},  # figures know results, not how they came about
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

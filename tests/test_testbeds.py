@@ -108,6 +108,18 @@ def test_eta_is_the_ratio_of_the_class_densities(name):
 
 
 @pytest.mark.parametrize("name", TESTBEDS)
+def test_the_share_of_questions_is_that_of_a_sample(name):
+    testbed, costs, n = TESTBEDS[name], Costs(1.0, 0.15), 200_000
+
+    def best(x):
+        return rejector_rule(server_error(testbed.eta(x)), testbed.p(x), costs=costs)
+
+    asked = best(testbed.sample(n, np.random.default_rng(5)).x) <= 0
+    assert abs(asked.mean() - testbed.ask_rate(best)) < 4 * 0.5 / np.sqrt(n)
+    assert testbed.ask_rate(lambda x: -np.ones(len(x))) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", TESTBEDS)
 def test_the_best_rejector_is_better_than_keeping_and_asking(name):
     testbed, costs = TESTBEDS[name], Costs(1.0, 0.15)
     keep = testbed.risk(lambda x: np.ones(len(x)), costs=costs)

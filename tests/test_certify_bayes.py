@@ -74,6 +74,6 @@ def test_questions_become_fewer_on_a_sample(c1, ce, mu, p, steps):
 
 def test_above_a_cost_of_one_the_threshold_may_fall_but_no_p_exceeds_it():
     at = monotone_rules()["threshold-grows-any-ce"].counterexample
-    for c1, p_t in ((at["c1"], at["p_t"]), (at["dearer_c1"], at["dearer_p_t"])):
+    for c1, p_t in ((at["c1"], at["p_t"]), (at["more_c1"], at["more_p_t"])):
         assert (c1 + at["ce"]) / (1 + c1) == p_t > 1
-    assert at["p_t"] > at["dearer_p_t"]
+    assert at["p_t"] > at["more_p_t"]

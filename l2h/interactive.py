@@ -249,14 +249,14 @@ def _drawing(costs: Costs, eta: float, p: float) -> str:
 
 
 def _hatches() -> str:
-    """Stripes that fall for -1 and rise for +1, so that the regions differ without colour."""
+    """Level stripes for -1 and upright ones for +1, so that the regions differ without colour."""
     return (
         "<defs>"
         + "".join(
             f'<pattern id="l2h-hatch-{name}" width="9" height="9" patternUnits="userSpaceOnUse" '
             f'patternTransform="rotate({angle})"><rect width="9" height="9" fill="{colour}" fill-opacity="0.22"/>'
             f'<line x1="0" y1="0" x2="0" y2="9" stroke="{colour}" stroke-width="2.5" stroke-opacity="0.55"/></pattern>'
-            for name, angle, colour in (("minus", -45, "#009E73"), ("plus", 45, "#E69F00"))
+            for name, angle, colour in (("minus", 90, "#009E73"), ("plus", 0, "#E69F00"))
         )
         + "</defs>"
     )

@@ -13,8 +13,8 @@ from l2h.plots import COLOURS, COST, look
 RISK = "risk (mistakes of the client)"
 REGIONS: dict[str, dict[str, Any]] = {
     "keep": {"facecolor": "#0072B24D", "label": "keep"},
-    "minus": {"facecolor": "#009E7340", "hatch": "\\\\\\", "label": "ask: $-1$"},
-    "plus": {"facecolor": "#E69F0040", "hatch": "///", "label": "ask: $+1$"},
+    "minus": {"facecolor": "#009E7340", "hatch": "---", "label": "ask: $-1$"},
+    "plus": {"facecolor": "#E69F0040", "hatch": "|||", "label": "ask: $+1$"},
 }
 
 

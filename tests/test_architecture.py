@@ -19,7 +19,7 @@ STOREYS = {
         "losses", "losses_defer", "bayes", "quadrature", "testbeds",
         "regions", "finite",
         "conditional", "calibration", "regret", "transfer",
-        "walks", "families", "rademacher", "bounds", "failures",
+        "walks", "families", "rademacher", "bounds", "gaps", "failures",
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",
     ],

@@ -96,19 +96,19 @@ def stage(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
     for name, notebook in executed.items():
         (staged / f"{name}.ipynb").write_text(json.dumps(ledger_page.anchored(signed(notebook))), "utf8")
     found = ledger.entries(claims.read(root / "book" / "claims"), executed)
+    plain = {name: (root / "book" / f"{name}.md").read_text("utf8") for name in toc(root) if name not in executed}
+    texts = [*plain.values(), *map(json.dumps, executed.values())]
     generated = {
         "status": lambda: pages.status({name: notebook["metadata"] for name, notebook in executed.items()}),
         "api": lambda: pages.api(root / "l2h"),
+        "tests": lambda: pages.cited_tests(root / "tests", texts),
         "claims": lambda: ledger_page.page(found, {name: title(notebook) for name, notebook in executed.items()}),
     }
-    for name in toc(root):
-        if name not in executed:
-            text = (root / "book" / f"{name}.md").read_text("utf8") + (
-                "\n" + generated[name]() if name in generated else ""
-            )
-            if HERE in text:
-                text = text.replace(HERE, ledger_page.landing(found, picture(executed, staged)))
-            (staged / f"{name}.md").write_text(text, "utf8")
+    for name, text in plain.items():
+        if HERE in text:
+            text = text.replace(HERE, ledger_page.landing(found, picture(executed, staged)))
+        more = "\n" + generated[name]() if name in generated else ""
+        (staged / f"{name}.md").write_text(text + more, "utf8")
 
 
 def picture(executed: dict[str, dict[str, Any]], staged: Path) -> ledger_page.Figure | None:

@@ -44,6 +44,23 @@ class Study01(Study):
 
 
 @dataclass(frozen=True)
+class Study02(Study):
+    """Chapter 02, the Bayes rules.
+
+    Args:
+        draws: examples simulated from each testbed.
+        ce_grid: costs of asking at which risks are computed.
+        spaces: random finite spaces on which every rule is priced.
+        points: points of each such space.
+    """
+
+    draws: int
+    ce_grid: tuple[float, ...]
+    spaces: int
+    points: int
+
+
+@dataclass(frozen=True)
 class Study05(Study):
     """Chapter 05, the CIFAR-10 experiment.
 
@@ -71,11 +88,19 @@ class Study05(Study):
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
 
+FEW_COSTS = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
+MANY_COSTS = tuple(k / 40 for k in range(31))
+
 STUDIES: dict[str, tuple[Study, ...]] = {
     "01_problem": (
         Study01("quick", seeds=1, sizes=FEWER, precision="float64"),
         Study01("paper", seeds=3, sizes=()),
         Study01("full", seeds=10, sizes=()),
+    ),
+    "02_bayes": (
+        Study02("quick", draws=100_000, ce_grid=FEW_COSTS, spaces=30, points=4),
+        Study02("paper", draws=2_000_000, ce_grid=MANY_COSTS, spaces=400, points=5),
+        Study02("full", draws=20_000_000, ce_grid=MANY_COSTS, spaces=2000, points=6),
     ),
     "05_cifar10": (
         Study05(

@@ -115,6 +115,38 @@ class Testbed:
 
         return self.expect(value, (lambda x: self.eta(x) - 0.5, r))
 
+    def best_rejector(self, costs: Costs) -> Function:
+        r"""The Bayes rejector of this testbed.
+
+        .. math:: r^*(x) = c_1\mu(x) + c_e - p(x)
+
+        Args:
+            costs: c1 and ce.
+
+        Returns:
+            x -> scores.
+
+        >>> TESTBEDS["atoms"].best_rejector(Costs(c1=1.0, ce=0.0))(np.array([1, 3])).round(2).tolist()
+        [0.0, -0.7]
+        """
+        return lambda x: rejector_rule(server_error(self.eta(x)), self.p(x), costs=costs)
+
+    def ask_rate(self, r: Function) -> float:
+        r"""The share of inputs on which a rejector asks.
+
+        .. math:: P(r(X) \leq 0)
+
+        Args:
+            r: x -> scores.
+
+        Returns:
+            The share, to about 7 digits (exact but for rounding on finite testbeds).
+
+        >>> TESTBEDS["atoms"].ask_rate(lambda x: x - 1.0)
+        0.55
+        """
+        return self.expect(lambda x: 1.0 * asks(r(x)), (r,))
+
     def client_risk(self) -> float | Fraction:
         """The risk of the client alone, P(M≠Y): a fraction on finite testbeds, else to about 12 digits.
 
@@ -140,7 +172,7 @@ class Testbed:
         Fraction(9, 40)
         """
         if not self.pieces:
-            return self.risk(lambda x: rejector_rule(server_error(self.eta(x)), self.p(x), costs=costs), costs=costs)
+            return self.risk(self.best_rejector(costs), costs=costs)
         c1, ce = Fraction(str(costs.c1)), Fraction(str(costs.ce))
         return sum((k.mass * min(k.p, c1 * min(k.eta, 1 - k.eta) + ce) for k in self.pieces), Fraction(0))
 

@@ -16,8 +16,10 @@ TREES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PATH
 STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
-        "losses", "losses_defer", "bayes", "quadrature", "testbeds", "conditional", "calibration", "regret", "transfer",
-        "walks", "families", "rademacher", "bounds", "failures",
+        "losses", "losses_defer", "bayes", "quadrature", "testbeds",
+        "regions", "finite",
+        "conditional", "calibration", "regret", "transfer",
+        "walks", "families", "rademacher", "bounds", "gaps", "failures",
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",
     ],
@@ -28,6 +30,7 @@ STOREYS = {
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
         "plots",
+        "plots_bayes", "interactive",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
@@ -47,6 +50,7 @@ ONLY = {
     "verdicts": VOCABULARY,
     "claims": VOCABULARY | {"verdicts"},
     **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),
+    "plots_bayes": {"plots", "bootstrap"},  # figures know results, not how they came about
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

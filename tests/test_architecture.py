@@ -16,7 +16,7 @@ TREES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PATH
 STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
-        "losses", "bayes", "quadrature", "testbeds", "conditional", "calibration", "regret", "transfer",
+        "losses", "bayes", "quadrature", "testbeds", "conditional", "calibration", "regret", "transfer", "descent",
         "walks", "families", "rademacher", "bounds", "failures",
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",
@@ -24,7 +24,7 @@ STOREYS = {
     "learning": ["sources", "data", "models", "train", "estimate", "methods"],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
-        "plots",
+        "plots", "plots_surrogate",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",

@@ -56,6 +56,7 @@ class Testbed:
         draw: (n, generator) -> n draws of x.
         expect: (value, switches) -> E value(X), where value bends or jumps only where a switch changes its sign.
         pieces: where X has finitely many kinds of points; then risks are exact fractions.
+        density: x -> the density of X, where it has one that varies.
 
     >>> TESTBEDS["gaussians"].bayes_risk(Costs(c1=1.0, ce=0.15))
     0.1917165...
@@ -71,6 +72,7 @@ class Testbed:
     draw: Callable[[int, np.random.Generator], np.ndarray]
     expect: Callable[[Function, tuple[Function, ...]], float]
     pieces: tuple[Piece, ...] = ()
+    density: Function | None = None
 
     def sample(self, n: int, generator: np.random.Generator) -> Sample:
         """Draw n independent examples.
@@ -214,6 +216,7 @@ def gaussians(t: float = 1.0) -> Testbed:
         m=lambda x: np.where(x > t, 1, -1),
         draw=lambda n, generator: generator.standard_normal(n) + generator.choice([-1, 1], n),
         expect=partial(line, density=density, edges=np.union1d(np.linspace(-10, 10, 41), [t])),
+        density=density,
     )
 
 
@@ -244,6 +247,7 @@ def xor() -> Testbed:
         m=lambda x: np.where(x[:, 0] > 0.5, 1, -1),
         draw=draw,
         expect=partial(plane, density=density, edges=np.union1d(np.linspace(-10, 10, 21), [0.5])),
+        density=density,
     )
 
 
@@ -263,6 +267,9 @@ def logistic() -> Testbed:
     def p(x: np.ndarray) -> np.ndarray:
         return 0.05 + 0.55 * expit(12 * (x - 0.2))
 
+    def density(x: np.ndarray) -> np.ndarray:
+        return np.full(x.shape, 0.5)
+
     return Testbed(
         "logistic",
         "free",
@@ -270,7 +277,8 @@ def logistic() -> Testbed:
         p=p,
         answer=lambda x, y, generator: np.where(generator.random(len(x)) < p(x), -y, y),
         draw=lambda n, generator: generator.uniform(-1, 1, n),
-        expect=partial(line, density=lambda x: np.full(x.shape, 0.5), edges=np.linspace(-1, 1, 65)),
+        expect=partial(line, density=density, edges=np.linspace(-1, 1, 65)),
+        density=density,
     )
 
 

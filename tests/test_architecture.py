@@ -16,10 +16,9 @@ TREES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PATH
 STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
-        "losses", "losses_defer", "bayes", "quadrature", "testbeds",
-        "regions", "finite",
-        "conditional", "calibration", "regret", "transfer",
-        "walks", "families", "rademacher", "bounds", "gaps", "failures",
+        "losses", "losses_defer", "bayes", "quadrature", "testbeds", "regions", "finite", "conditional",
+        "calibration", "regret", "transfer", "descent", "walks", "families", "rademacher", "bounds", "gaps",
+        "failures",
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",
     ],
@@ -29,8 +28,7 @@ STOREYS = {
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
-        "plots",
-        "plots_bayes", "interactive",
+        "plots", "plots_surrogate", "plots_bayes", "interactive",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",

@@ -17,14 +17,15 @@ STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
         "losses", "bayes", "quadrature", "testbeds", "conditional", "calibration", "regret", "transfer",
-        "walks", "families", "rademacher", "bounds", "failures",
+        "walks", "families", "rademacher", "bounds", "failures", "shift_bounds",
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",
     ],
-    "learning": ["sources", "data", "models", "train", "estimate", "methods"],
+    "learning": ["sources", "data", "shifts", "streams", "models", "train", "estimate", "methods"],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
+        "store", "evaluate", "bootstrap", "curves", "comparisons", "runs", "experiments", "verdicts", "claims",
         "plots",
+        "shifted_runs", "drift", "detectors", "remedies", "online", "plots_drift",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",

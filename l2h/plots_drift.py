@@ -124,7 +124,8 @@ def draw_alarms(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kinds: Sequenc
         offset = 0.6 * ((place + 0.5) / len(delays) - 0.5)
         spots = [(row + offset, delay) for row, several in enumerate(per_kind) for delay in several]
         appearance = {"color": COLOURS[place], "marker": look(name, list(delays))["marker"]}
-        ax.plot(*zip(*spots, strict=True), linestyle="none", label=name, alpha=0.7, **appearance)
+        rows, heights = [spot[0] for spot in spots], [spot[1] for spot in spots]
+        ax.plot(rows, heights, linestyle="none", label=name, alpha=0.7, **appearance)
     ax.set_xticks(range(len(kinds)), kinds, rotation=25, ha="right")
     ax.set(xlabel="kind of change", ylabel="delay of the alarm (inputs)")
     ax.legend()

@@ -7,8 +7,9 @@ same configuration and therefore to the same last bit, and answer the test image
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from multiprocessing import get_context
@@ -20,7 +21,7 @@ import torch
 from l2h import data, estimate, methods, shifts, train
 from l2h.data import Part
 from l2h.problem import Predictions
-from l2h.runs import ALONE, PARTS, ExperimentConfig, load, needs
+from l2h.runs import ALONE, PARTS, PRECISIONS, ExperimentConfig, load, needs
 from l2h.store import Store, code_fingerprint, key, modules_in_use
 
 HELD_OUT = ("calibration", "validation")  # as they are, to set what a stream starts with
@@ -56,12 +57,8 @@ def run_shifted(config: ExperimentConfig, *, store: Store | None = None) -> Shif
     kept = store.get(shifted_key(config))
     if kept is None:
         earlier = [run_shifted(one, store=store) for one in needs(config)]
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # a result does not depend on who else computes
-        try:
+        with _like_a_run(config):
             kept = _as_json(_computed(config, earlier))
-        finally:
-            torch.set_num_threads(threads)
         store.put(shifted_key(config), kept)
     return _from_json(config, kept)
 
@@ -169,6 +166,19 @@ def _digest(source: str) -> str:
 @lru_cache(maxsize=1)
 def _code() -> str:
     return code_fingerprint(modules_in_use(["l2h.shifted_runs"]))
+
+
+@contextmanager
+def _like_a_run(config: ExperimentConfig) -> Iterator[None]:
+    """On one thread, so that a result does not depend on who else computes, and in the precision that is asked for."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    torch.set_num_threads(1)
+    torch.set_default_dtype(PRECISIONS[config.precision])
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
 
 
 def _as_json(result: ShiftedResult) -> dict[str, Any]:

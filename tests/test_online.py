@@ -62,7 +62,7 @@ def test_what_is_played_is_what_the_oracle_plays(game):
 @settings(max_examples=60)
 def test_the_theorem_holds_exactly_over_all_paths_of_the_coins(game, switches):
     (r, keep, ask, thresholds), settings_ = plainly(game)
-    stream, _, costs, advice = game
+    _, _, costs, advice = game
     batches = -(-len(r) // advice.batch)
     switches = min(switches, batches - 1)
     price = shift_bounds.price_of_experts(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)

@@ -19,7 +19,7 @@ def store(tmp_path_factory):
     return Store(tmp_path_factory.mktemp("runs"))
 
 
-@pytest.mark.parametrize("config", [HELP, CONFIDENCE, replace(HELP, client="as_released", seed=1)])
+@pytest.mark.parametrize("config", [HELP, CONFIDENCE, replace(HELP, client="as_released", seed=1, precision="float64")])
 def test_on_images_as_they_are_it_says_what_the_run_says(store, config):
     shifted, plain = run_shifted(config, store=store), run(config, store=store)
     for here, there in (("clean", "test"), ("validation", "validation"), ("calibration", "calibration")):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from l2h import data, estimate, methods, shifts, train
+from l2h import checks, data, estimate, methods, shifts, train
 from l2h.data import Part
 from l2h.problem import Predictions
 from l2h.runs import ALONE, PARTS, PRECISIONS, ExperimentConfig, load, needs
@@ -40,47 +40,79 @@ class ShiftedResult(NamedTuple):
 
     def tables(self) -> dict[str, Predictions]:
         """The predictions on test images under every condition."""
-        return {condition: self.predictions(condition) for condition in shifts.conditions()}
+        return {where: self.predictions(where) for where in self.scores if where not in HELD_OUT}
 
 
-def run_shifted(config: ExperimentConfig, *, store: Store | None = None) -> ShiftedResult:
+@dataclass(frozen=True)
+class Viewing:
+    """What the test images look like that a system is shown.
+
+    Args:
+        conditions: names in `shifts.conditions()`.
+        images: how many test images, the first ones; 0 for all. The class never seen is not cut.
+
+    Raises:
+        ValueError: if a condition does not exist, or the number is negative.
+    """
+
+    conditions: tuple[str, ...] = shifts.conditions()
+    images: int = 0
+
+    def __post_init__(self) -> None:
+        for condition in self.conditions:
+            checks.one_of(shifts.conditions(), condition=condition)
+        checks.at_least(0, images=self.images)
+
+
+EVERYTHING = Viewing()
+
+
+def run_shifted(
+    config: ExperimentConfig, viewing: Viewing = EVERYTHING, *, store: Store | None = None
+) -> ShiftedResult:
     """Train a system and let it answer under every condition, or read that from the store.
 
     Args:
         config: what to run, as in `runs.run`; two classes.
+        viewing: the conditions.
         store: where results are kept; by default the run store of this checkout.
 
     Returns:
         The result; on the clean test images it equals the result of `runs.run`.
     """
     store = store or Store()
-    kept = store.get(shifted_key(config))
+    kept = store.get(shifted_key(config, viewing))
     if kept is None:
-        earlier = [run_shifted(one, store=store) for one in needs(config)]
+        earlier = [run_shifted(one, viewing, store=store) for one in needs(config)]
         with _like_a_run(config):
-            kept = _as_json(_computed(config, earlier))
-        store.put(shifted_key(config), kept)
+            kept = _as_json(_computed(config, viewing, earlier))
+        store.put(shifted_key(config, viewing), kept)
     return _from_json(config, kept)
 
 
-def shifted_key(config: ExperimentConfig) -> str:
+def shifted_key(config: ExperimentConfig, viewing: Viewing = EVERYTHING) -> str:
     """The one rule of staleness: configuration, data with the class never seen, torch version and the code in use.
 
     Args:
         config: what to run.
+        viewing: the conditions.
 
     Returns:
         The name under which the store keeps the result.
     """
     hashes = [load(config).sha256, _digest(config.source)]
-    return key(kind="shifted", config=asdict(config), data=hashes, torch=torch.__version__, code=_code())
+    facts = {"config": asdict(config), "viewing": asdict(viewing)}
+    return key(kind="shifted", **facts, data=hashes, torch=torch.__version__, code=_code())
 
 
-def run_all(configs: Iterable[ExperimentConfig], *, store: Store | None = None) -> list[ShiftedResult]:
+def run_all(
+    configs: Iterable[ExperimentConfig], viewing: Viewing = EVERYTHING, *, store: Store | None = None
+) -> list[ShiftedResult]:
     """Make many shifted runs, the seeds in parallel, each run once; the results do not depend on the workers.
 
     Args:
         configs: what to run.
+        viewing: the conditions.
         store: as in `run_shifted`.
 
     Returns:
@@ -89,29 +121,30 @@ def run_all(configs: Iterable[ExperimentConfig], *, store: Store | None = None) 
     configs, store = list(configs), store or Store()
     by_seed: dict[int, list[ExperimentConfig]] = {}
     for config in configs:
-        if store.get(shifted_key(config)) is None:
+        if store.get(shifted_key(config, viewing)) is None:
             by_seed.setdefault(config.seed, []).append(config)
     workers = min(int(os.environ.get("L2H_WORKERS", os.cpu_count() or 1)), len(by_seed))
     if workers > 1:
         # spawn: a fork of a process whose torch has started its threads can hang
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for done in [pool.submit(_make, chain, store) for chain in by_seed.values()]:
+            for done in [pool.submit(_make, chain, viewing, store) for chain in by_seed.values()]:
                 done.result()
-    return [run_shifted(config, store=store) for config in configs]
+    return [run_shifted(config, viewing, store=store) for config in configs]
 
 
-def _make(chain: Sequence[ExperimentConfig], store: Store) -> None:
+def _make(chain: Sequence[ExperimentConfig], viewing: Viewing, store: Store) -> None:
     for config in chain:
-        run_shifted(config, store=store)
+        run_shifted(config, viewing, store=store)
 
 
-def _computed(config: ExperimentConfig, earlier: Sequence[ShiftedResult]) -> ShiftedResult:
+def _computed(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[ShiftedResult]) -> ShiftedResult:
     dataset, start = load(config), time.perf_counter()
     seen = {part: getattr(dataset, part) for part in PARTS if part != "test"}
-    seen |= {name: _shifted(config, name) for name in shifts.conditions()}
+    at_hand = (config.source, config.classes, config.sizes, viewing.images)
+    seen |= {name: _shifted(*at_hand, name) for name in viewing.conditions}
     if config.method == "client":
         return ShiftedResult(config, _client_scores(config, dataset, seen), time.perf_counter() - start)
-    served = (*HELD_OUT, *shifts.conditions())
+    served = (*HELD_OUT, *viewing.conditions)
     known = {name: _examples(name, part, earlier) for name, part in seen.items()}
     parts = methods.Parts(known["helper"], known["calibration"], known["validation"])
     system = methods.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
@@ -149,13 +182,10 @@ def _server_alone(system: methods.System, examples: methods.Examples) -> dict[st
 
 
 @lru_cache(maxsize=32)  # all conditions of one data set: several systems look at the same images
-def _shifted_images(source: str, classes: tuple[str, ...], sizes: tuple[int, ...], condition: str) -> Part:
-    config = ExperimentConfig("client", source=source, classes=classes, sizes=sizes)
-    return shifts.under(load(config).test, condition, source=source)
-
-
-def _shifted(config: ExperimentConfig, condition: str) -> Part:
-    return _shifted_images(config.source, config.classes, config.sizes, condition)
+def _shifted(source: str, classes: tuple[str, ...], sizes: tuple[int, ...], images: int, condition: str) -> Part:
+    x, y = load(ExperimentConfig("client", source=source, classes=classes, sizes=sizes)).test
+    few = Part(x[:images], y[:images]) if images else Part(x, y)
+    return shifts.under(few, condition, source=source)
 
 
 @lru_cache(maxsize=2)

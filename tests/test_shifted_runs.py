@@ -7,7 +7,7 @@ import pytest
 
 from l2h import runs, shifted_runs, shifts
 from l2h.runs import ExperimentConfig, run
-from l2h.shifted_runs import run_all, run_shifted
+from l2h.shifted_runs import Viewing, run_all, run_shifted
 from l2h.store import Store
 
 HELP = ExperimentConfig("learning_to_help", client="well_trained", source="digits", ce=0.1)
@@ -46,7 +46,9 @@ def test_a_kept_result_is_read_and_not_made_again(store, monkeypatch):
 
 def test_whatever_may_change_a_result_changes_its_key(monkeypatch):
     before = shifted_runs.shifted_key(HELP)
-    assert before not in (runs.run_key(HELP), shifted_runs.shifted_key(replace(HELP, seed=1)))
+    others = [shifted_runs.shifted_key(replace(HELP, seed=1)), shifted_runs.shifted_key(HELP, Viewing(images=9))]
+    others += [shifted_runs.shifted_key(HELP, Viewing(("clean", "fog 3"))), runs.run_key(HELP)]
+    assert len({before, *others}) == 5
     monkeypatch.setattr(shifted_runs, "_digest", lambda source: "other images")
     assert shifted_runs.shifted_key(HELP) != before
     monkeypatch.undo()
@@ -63,3 +65,17 @@ def test_workers_change_nothing(store, tmp_path, monkeypatch):
         assert first.config == second.config
         for condition in ("clean", "noise 3", "unseen"):
             assert np.array_equal(first.scores[condition]["score"], second.scores[condition]["score"])
+
+
+def test_fewer_conditions_and_images_say_the_same_of_those(store):
+    few = run_shifted(HELP, Viewing(("clean", "fog 3", "unseen"), images=20), store=store)
+    tables, everything = few.tables(), run_shifted(HELP, store=store)
+    assert list(tables) == ["clean", "fog 3", "unseen"] and len(tables["clean"].y) == 20
+    np.testing.assert_allclose(tables["clean"].r, everything.predictions("clean").r[:20], rtol=1e-5)
+    assert len(tables["unseen"].y) == len(everything.predictions("unseen").y)
+
+
+@pytest.mark.parametrize(("wrong", "message"), [({"conditions": ("rain",)}, "condition"), ({"images": -1}, "images")])
+def test_a_wrong_viewing_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Viewing(**wrong)

@@ -18,17 +18,17 @@ STOREYS = {
     "theory": [
         "losses", "losses_defer", "bayes", "quadrature", "testbeds", "regions", "finite", "conditional",
         "calibration", "regret", "transfer", "descent", "walks", "families", "rademacher", "bounds", "gaps",
-        "failures",
-        "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
-        "certify_theorem", "certify_transfer", "certify",
+        "failures", "shift_bounds", "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points",
+        "certify_boxes", "certify_theorem", "certify_transfer", "certify",
     ],
     "learning": [
-        "sources", "data", "models", "train", "estimate", "systems",
-        "methods_help", "methods_confidence", "methods_staged", "methods_defer", "methods_simple", "methods",
+        "sources", "data", "shifts", "streams", "models", "train", "estimate", "systems", "methods_help",
+        "methods_confidence", "methods_staged", "methods_defer", "methods_simple", "methods",
     ],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
-        "plots", "plots_surrogate", "plots_bayes", "interactive",
+        "store", "evaluate", "bootstrap", "curves", "comparisons", "runs", "experiments", "verdicts", "claims", "plots",
+        "shifted_runs", "drift", "detectors", "remedies", "online",
+        "plots_bayes", "plots_surrogate", "plots_drift", "interactive",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",

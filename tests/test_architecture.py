@@ -17,13 +17,14 @@ STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
         "losses", "losses_defer", "bayes", "quadrature", "testbeds", "conditional", "calibration", "regret", "transfer",
+        "losses_stage", "multiclass", "specialists",
         "walks", "families", "rademacher", "bounds", "failures",
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",
     ],
     "learning": [
-        "sources", "data", "models", "train", "estimate", "systems",
-        "methods_help", "methods_confidence", "methods_staged", "methods_defer", "methods_simple", "methods",
+        "sources", "data", "models", "models_large", "train", "estimate", "systems",
+        "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer", "methods_simple", "methods",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
@@ -42,6 +43,7 @@ ONLY = {
     "data": VOCABULARY | {"sources"},
     "sources": VOCABULARY,
     "models": VOCABULARY,
+    "models_large": VOCABULARY | {"models"},
     "train": VOCABULARY | {"data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
     "verdicts": VOCABULARY,

@@ -24,7 +24,8 @@ STOREYS = {
     ],
     "learning": [
         "sources", "data", "models", "models_large", "train", "estimate", "systems",
-        "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer", "methods_simple", "methods",
+        "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer", "methods_simple",
+        "methods",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",

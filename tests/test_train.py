@@ -260,6 +260,7 @@ def test_bytes_and_their_pixels_train_alike(images):
         ({"optimizer": "adagrad"}, "optimizer to be one of 'adam', 'sgd'"),
         ({"momentum": 1.5}, r"momentum in \[0, 1\]"),
         ({"weight_decay": -1.0}, "weight_decay >= 0"),
+        ({"shift": -1}, "shift >= 0"),
         ({"schedule": "cosine"}, "schedule to be one of 'one_cycle', 'constant'"),
     ],
 )

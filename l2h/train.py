@@ -34,6 +34,7 @@ class TrainConfig:
         weight_decay: L2 penalty's factor, >= 0.
         schedule: "one_cycle" (straight up to lr, then straight down to zero) or "constant".
         flip: mirror each image with probability 1/2.
+        shift: move each image by up to so many pixels in each direction, its edge repeated, >= 0.
 
     Raises:
         ValueError: if a value is outside its range.
@@ -51,13 +52,14 @@ class TrainConfig:
     weight_decay: float = 0.0
     schedule: str = "one_cycle"
     flip: bool = False
+    shift: int = 0
 
     def __post_init__(self) -> None:
         checks.at_least(1, epochs=self.epochs, batch_size=self.batch_size)
         checks.positive(lr=self.lr)
         checks.one_of(("adam", "sgd"), optimizer=self.optimizer)
         checks.probabilities(momentum=self.momentum)
-        checks.at_least(0, weight_decay=self.weight_decay)
+        checks.at_least(0, weight_decay=self.weight_decay, shift=self.shift)
         checks.one_of(("one_cycle", "constant"), schedule=self.schedule)
 
 
@@ -155,8 +157,8 @@ def fit(
     120
     """
     checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
-    if config.flip and x.ndim != 4:
-        raise ValueError(f"expected images (n, channels, height, width) to flip, got shape {tuple(x.shape)}")
+    if (config.flip or config.shift) and x.ndim != 4:
+        raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
     generator = torch.Generator().manual_seed(seed)
     steps = config.epochs * ceil(len(x) / config.batch_size)
     optimizer = _optimizer(network, config)
@@ -169,6 +171,8 @@ def fit(
             images = x.index_select(0, batch)
             if config.flip:
                 images = _flipped(images, generator)
+            if config.shift:
+                images = _shifted(images, config.shift, generator)
             values = loss(network(inputs(images)), *(target[batch] for target in targets))
             if values.shape != batch.shape:
                 raise ValueError(f"expected a loss of shape {tuple(batch.shape)}, got {tuple(values.shape)}")
@@ -187,6 +191,15 @@ def fit(
 def _flipped(x: Tensor, generator: torch.Generator) -> Tensor:
     mirror = torch.rand(len(x), generator=generator).to(x.device) < 0.5  # (batch,)
     return torch.where(mirror[:, None, None, None], x.flip(-1), x)
+
+
+def _shifted(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
+    n, _, height, width = x.shape
+    moves = torch.randint(-furthest, furthest + 1, (2, n, 1), generator=generator).to(x.device)
+    rows = (torch.arange(height, device=x.device) + moves[0]).clamp(0, height - 1)  # (n, height)
+    columns = (torch.arange(width, device=x.device) + moves[1]).clamp(0, width - 1)
+    each = torch.arange(n, device=x.device)[:, None, None]
+    return x.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
 
 def batch_mean(values: Tensor) -> Tensor:

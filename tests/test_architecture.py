@@ -17,18 +17,20 @@ STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
         "losses", "losses_defer", "bayes", "quadrature", "testbeds", "regions", "finite", "conditional",
-        "calibration", "regret", "transfer", "descent", "walks", "families", "rademacher", "bounds", "gaps",
-        "failures", "shift_bounds", "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points",
-        "certify_boxes", "certify_theorem", "certify_transfer", "certify",
+        "calibration", "regret", "transfer", "losses_stage", "multiclass", "specialists", "descent", "walks",
+        "families", "rademacher", "bounds", "gaps", "failures", "shift_bounds", "prover", "certify_bayes",
+        "certify_alpha", "certify_losses", "certify_points", "certify_boxes", "certify_theorem", "certify_transfer",
+        "certify",
     ],
     "learning": [
-        "sources", "data", "shifts", "streams", "models", "train", "estimate", "systems", "methods_help",
-        "methods_confidence", "methods_staged", "methods_defer", "methods_simple", "methods",
+        "sources", "data", "shifts", "streams", "models", "models_large", "train", "estimate", "systems",
+        "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer", "methods_simple",
+        "methods",
     ],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "runs", "experiments", "verdicts", "claims", "plots",
-        "shifted_runs", "drift", "detectors", "remedies", "online",
-        "plots_bayes", "plots_surrogate", "plots_drift", "interactive",
+        "store", "evaluate", "bootstrap", "curves", "comparisons", "runs", "experiments", "verdicts", "claims",
+        "plots", "shifted_runs", "drift", "detectors", "remedies", "online", "plots_bayes", "plots_surrogate",
+        "plots_drift", "interactive",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
@@ -43,6 +45,7 @@ ONLY = {
     "data": VOCABULARY | {"sources"},
     "sources": VOCABULARY,
     "models": VOCABULARY,
+    "models_large": VOCABULARY | {"models"},
     "train": VOCABULARY | {"data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
     "verdicts": VOCABULARY,

@@ -21,19 +21,30 @@ STOREYS = {
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",
     ],
-    "learning": ["sources", "data", "models", "train", "estimate", "methods"],
+    "learning": ["sources", "humans", "data", "models", "train", "estimate", "methods"],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "claims", "plots",
+        "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "pricing", "budgets",
+        "drift", "runs", "experiments", "claims", "plots",
     ],
     "use": ["studies", "chapters", "records", "jobs", "execute", "pages", "render", "helper", "cli"],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]
 VOCABULARY = set(STOREYS["vocabulary"])
-EVALUATION = {"evaluate", "bootstrap", "curves", "comparisons"}  # right of Predictions: knows nothing of training
+EVALUATION = {
+    "evaluate",
+    "bootstrap",
+    "curves",
+    "comparisons",
+    "significance",
+    "promises",
+}  # right of Predictions: knows nothing of training
 ONLY = {
     "store": {"checks"},
     "data": VOCABULARY | {"sources"},
     "sources": VOCABULARY,
+    "humans": VOCABULARY | {"sources"},
+    "pricing": VOCABULARY,
+    "budgets": VOCABULARY | {"models"},
     "models": VOCABULARY,
     "train": VOCABULARY | {"data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},

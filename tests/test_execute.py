@@ -35,13 +35,16 @@ profile = "paper"
 
 ```{code-cell} ipython3
 """
-QUIET = HEADER + """import os
+QUIET = (
+    HEADER
+    + """import os
 
 print(profile, os.environ["OMP_NUM_THREADS"], os.environ["L2H_WORKERS"])
 ```
 
 Prose.
 """
+)
 SLEEPY = HEADER + "import time\n\ntime.sleep(60)\n```\n"
 FAILING = HEADER + "ce = 0.1\n```\n\n```{code-cell} ipython3\nprint(ce)\n1 / 0\n```\n"
 DYING = HEADER + "import os\n\nos._exit(3)\n```\n"

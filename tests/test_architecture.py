@@ -23,8 +23,9 @@ STOREYS = {
     ],
     "learning": ["sources", "humans", "data", "models", "train", "estimate", "methods"],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "pricing", "budgets",
-        "drift", "runs", "experiments", "claims", "plots",
+        "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking", "pricing",
+        "budgets", "drift", "runs", "experiments", "claims", "plots",
+        "plots_comparison", "plots_costs",
     ],
     "use": ["studies", "chapters", "records", "jobs", "execute", "pages", "render", "helper", "cli"],
 }  # fmt: skip
@@ -49,6 +50,7 @@ ONLY = {
     "train": VOCABULARY | {"data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
     **dict.fromkeys((*EVALUATION, "claims", "plots"), VOCABULARY | {"losses"} | EVALUATION),
+    **dict.fromkeys(("plots_comparison", "plots_costs"), VOCABULARY | EVALUATION | {"plots"}),
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

@@ -17,7 +17,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from l2h import store
+from l2h import claims, store
 from l2h.studies import STUDIES, at_profile
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +79,7 @@ def needs_data(name: str) -> bool:
 
 
 def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[str, Any] | None) -> str:
-    """The one rule of staleness, for a chapter: its code, its study, its data, torch and the modules in use.
+    """The one rule of staleness, for a chapter: its code, study, data and rules, torch and the modules in use.
 
     Args:
         name: of the chapter.
@@ -104,6 +104,7 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
         code=code,
         study=asdict(at_profile(name, profile)) if name in STUDIES else {"profile": profile},
         data=data and {"source": data["source"], "sha256": data["sha256"]},
+        rules=claims.rules(name),
         torch=version("torch").split("+")[0],  # the CPU and the CUDA build of a release compute the same
         modules=store.code_fingerprint(store.modules_in_use(roots)),
     )

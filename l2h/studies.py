@@ -3,7 +3,7 @@
 To add a value to a chapter, add a field to its study.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 PROFILES = ("quick", "paper", "full")
@@ -15,9 +15,11 @@ class Study:
 
     Args:
         profile: "quick", "paper" (what the record holds) or "full".
+        chapter: its name, a key of STUDIES; `at_profile` fills it in.
     """
 
     profile: str
+    chapter: str = field(default="", kw_only=True, repr=False)
 
 
 @dataclass(frozen=True)
@@ -98,4 +100,4 @@ def at_profile(name: str, profile: str) -> Any:
     >>> at_profile("05_cifar10", "paper").seeds
     5
     """
-    return STUDIES[name][PROFILES.index(profile)]
+    return replace(STUDIES[name][PROFILES.index(profile)], chapter=name)

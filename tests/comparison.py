@@ -5,6 +5,7 @@ Text must agree once its numbers are taken out; numbers must agree within the ce
 """
 
 import copy
+import json
 import math
 import re
 
@@ -48,8 +49,11 @@ class Reader:
     def __init__(self, tolerance):
         self.tolerance = tolerance
 
-    def sanitize(self, text):
-        return Numbers(text, self.tolerance) if isinstance(text, str) else text
+    def sanitize(self, output):
+        """Text and JSON, such as a chapter's evidence, with numbers that are compared as numbers."""
+        if isinstance(output, dict | list):
+            output = json.dumps(output, sort_keys=True)
+        return Numbers(output, self.tolerance) if isinstance(output, str) else output
 
     def format_output_compare(self, key, reference, executed):
         self.comparison_traceback.append(f"{key}:\n{reference}\nbut executed now:\n{executed}")

@@ -23,22 +23,17 @@ STOREYS = {
     ],
     "learning": ["sources", "humans", "data", "models", "train", "estimate", "methods"],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking", "pricing",
-        "budgets", "drift", "runs", "experiments", "claims", "plots",
+        "store", "evaluate", "bootstrap", "curves", "comparisons",
+        "significance", "promises", "stacking", "pricing", "budgets",
+        "drift", "runs", "experiments", "verdicts", "claims", "plots",
         "plots_comparison", "plots_costs",
     ],
     "use": ["studies", "chapters", "records", "jobs", "execute", "pages", "render", "helper", "cli"],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]
 VOCABULARY = set(STOREYS["vocabulary"])
-EVALUATION = {
-    "evaluate",
-    "bootstrap",
-    "curves",
-    "comparisons",
-    "significance",
-    "promises",
-}  # right of Predictions: knows nothing of training
+# Right of Predictions: knows nothing of training.
+EVALUATION = {"evaluate", "bootstrap", "curves", "comparisons", "significance", "promises"}
 ONLY = {
     "store": {"checks"},
     "data": VOCABULARY | {"sources"},
@@ -49,8 +44,10 @@ ONLY = {
     "models": VOCABULARY,
     "train": VOCABULARY | {"data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
-    **dict.fromkeys((*EVALUATION, "claims", "plots"), VOCABULARY | {"losses"} | EVALUATION),
     **dict.fromkeys(("plots_comparison", "plots_costs"), VOCABULARY | EVALUATION | {"plots"}),
+    "verdicts": VOCABULARY,
+    "claims": VOCABULARY | {"verdicts"},
+    **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

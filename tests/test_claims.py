@@ -1,35 +1,170 @@
-"""Each verdict of each rule, on synthetic evidence."""
+"""The ledger's form, and what a chapter may assess and leaves behind."""
+
+import re
+from dataclasses import dataclass, field
 
 import pytest
+import yaml
 
-from l2h.bootstrap import Interval
-from l2h.claims import VERDICTS, judge
+from l2h import claims, records
+from l2h.claims import Evidence, assess
+
+RULE = {"estimand": "gain", "method": "bootstrap", "holds": {"above": 0}}
+ENTRY = {
+    "id": "gains", "statement": "It gains.", "source": "this project", "kind": "empirical", "rule": RULE,
+    "verdict": "open",
+}  # fmt: skip
+TWO = {"estimand": "gain", "method": "bootstrap", "conditions": {"a": {"above": 0}, "b": {"below": 1}}}
+NEVER = {"absent": "needs a device"}
+
+
+@dataclass(frozen=True)
+class Study:
+    profile: str = "quick"
+    data: str | None = None
+    chapter: str = field(default="91_toy", kw_only=True)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    entries = [ENTRY, {**ENTRY, "id": "both", "rule": TWO}, {**ENTRY, "id": "never", "rule": NEVER}]
+    entries += [{**ENTRY, "id": "proved", "kind": "theorem", "rule": {**RULE, "holds": "proved"}, "label": "thm-91"}]
+    (tmp_path / "91_toy.yml").write_text(yaml.safe_dump(entries))
+    (tmp_path / "92_other.yml").write_text(yaml.safe_dump([{**ENTRY, "id": "elsewhere"}]))
+    return tmp_path
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The outputs that a cell would keep."""
+    outputs = []
+    monkeypatch.setattr(claims, "display", lambda data, raw: outputs.append(data))
+    return outputs
+
+
+def written(folder, *entries):
+    for path in folder.glob("*.yml"):
+        path.unlink()
+    (folder / "91_toy.yml").write_text(yaml.safe_dump(list(entries)))
+    return claims.read(folder)
+
+
+def test_the_table_tells_rule_evidence_and_verdict(folder, shown):
+    both = {"a": Evidence(0.2, 0.1, 0.3), "b": Evidence(2, 1.5, 2.5)}
+    table = assess(Study(), {"gains": Evidence(0.2, 0.1, 0.3, n=10, seeds=2), "both": both}, folder)
+    assert list(table.columns) == ["rule", "evidence", "verdict"]
+    assert table.loc["gains"].tolist() == ["> 0", "0.2 [0.1, 0.3], n = 10, 2 seeds", "reproduced"]
+    assert table.loc["both"].tolist() == [
+        "a > 0; b < 1",
+        "a holds: 0.2 [0.1, 0.3]; b does not hold: 2 [1.5, 2.5]",
+        "holds only under a condition",
+    ]
+
+
+def test_the_evidence_stays_in_the_notebook(folder, shown):
+    certain = Evidence.exact(1)
+    assess(Study(data="cifar10"), {"gains": Evidence(0.2, 0.1, 0.3, data="ab"), "proved": certain}, folder)
+    (output,) = shown
+    assert output[claims.MIME] == {
+        "chapter": "91_toy",
+        "profile": "quick",
+        "source": "cifar10",
+        "claims": {
+            "gains": {"holds": {"estimate": 0.2, "low": 0.1, "high": 0.3, "data": "ab"}},
+            "proved": {"holds": {"estimate": 1.0, "low": 1.0, "high": 1.0}},
+        },
+    }
+    assert output["text/html"].startswith("<!--")  # what a page shows of it: nothing
+
+
+def test_one_absence_stands_for_all_cases(folder, shown):
+    table = assess(Study(), {"both": Evidence.absent("no labels"), "never": Evidence.absent("no device")}, folder)
+    assert set(table.verdict) == {"not testable here"}
+    assert table.evidence["both"] == "a not testable here: none: no labels; b not testable here: none: no labels"
+
+
+def test_on_digits_an_empirical_verdict_says_so_and_a_theorem_does_not(folder, shown):
+    table = assess(Study(data="digits"), {"gains": Evidence.exact(1), "proved": Evidence.exact(1)}, folder)
+    assert table.about["gains"] == "digits, not the paper's images"
+    assert table.about["proved"] == ""
+    assert "about" not in assess(Study(data="cifar10"), {"gains": Evidence.exact(1)}, folder)
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "bounds", "verdict"),
+    ("given", "message"),
     [
-        (0.01, 0.05, {"above": 0}, "reproduced"),
-        (-0.05, -0.01, {"above": 0}, "not reproduced"),
-        (-0.01, 0.05, {"above": 0}, "inconclusive"),
-        (0.0, 0.05, {"above": 0}, "inconclusive"),
-        (0.0, 0.0, {"above": 0}, "not reproduced"),
-        (0.1, 0.2, {"below": 0.3}, "reproduced"),
-        (0.4, 0.5, {"below": 0.3}, "not reproduced"),
-        (0.2, 0.5, {"below": 0.3}, "inconclusive"),
-        (-0.01, 0.01, {"above": -0.02, "below": 0.02}, "reproduced"),
-        (0.03, 0.04, {"above": -0.02, "below": 0.02}, "not reproduced"),
-        (-0.04, -0.03, {"above": -0.02, "below": 0.02}, "not reproduced"),
-        (-0.03, 0.03, {"above": -0.02, "below": 0.02}, "inconclusive"),
+        ({"nothing": Evidence.exact(1)}, "expected claims of 91_toy among gains, both, never, proved, got nothing"),
+        ({"elsewhere": Evidence.exact(1)}, "got elsewhere"),
+        ({"both": Evidence.exact(1)}, "both: expected evidence by case, a, b, got one number"),
+        ({"both": {"a": Evidence.exact(1)}}, "both: expected evidence for a, b, got it for a"),
+        ({"gains": {"z": Evidence.exact(1)}}, "gains: expected evidence for holds, got it for z"),
+        ({"never": {"a": Evidence.exact(1)}}, "never: expected evidence for no evidence: its rule says"),
     ],
 )
-def test_the_interval_decides(low, high, bounds, verdict):
-    assert judge(Interval((low + high) / 2, low, high), **bounds) == verdict
-    assert verdict in VERDICTS
+def test_what_is_no_claim_of_the_chapter_is_refused(folder, shown, given, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        assess(Study(), given, folder)
+    assert shown == []
 
 
-def test_no_bound_and_no_interval_are_refused():
-    with pytest.raises(ValueError, match="a bound"):
-        judge(Interval(0.0, -1.0, 1.0))
-    with pytest.raises(ValueError, match="high"):
-        judge(Interval(float("nan"), float("nan"), float("nan")), above=0)
+def test_a_chapter_without_claims_has_none(folder):
+    with pytest.raises(ValueError, match="expected claims of 99_none among none, got gains"):
+        assess(Study(chapter="99_none"), {"gains": Evidence.exact(1)}, folder)
+
+
+def test_rules_change_with_what_decides_and_with_nothing_else(folder):
+    before = written(folder, ENTRY) and claims.rules("91_toy", folder)
+    other = written(folder, {**ENTRY, "statement": "Other words.", "source": "x", "verdict": "false"})
+    assert other["gains"].verdict == "false" and claims.rules("91_toy", folder) == before
+    written(folder, {**ENTRY, "rule": {**RULE, "holds": {"above": 0.1}}})
+    assert claims.rules("91_toy", folder) != before
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"kind": "rumour"}, "91_toy.yml, gains: expected kind to be one of 'definition', 'theorem'"),
+        ({"verdict": "true"}, "expected verdict to be one of 'open', 'reproduced'"),
+        ({"statement": ""}, "expected words for id, statement"),
+        ({"chapter": "05"}, "91_toy.yml, claim 1: expected id, kind, rule, source, statement, verdict"),
+        ({"rule": "above 0"}, "expected a rule with estimand, method and one of holds, conditions, theorem, absent"),
+        ({"rule": {**RULE, "absent": "x"}}, "expected a rule with estimand"),
+        ({"rule": {**RULE, "margin": 1}}, "expected a rule with estimand"),
+        ({"rule": {"holds": {"above": 0}}}, "expected words for id, statement, source, estimand and method"),
+        ({"rule": {**RULE, "holds": {"over": 0}}}, "expected bounds such as"),
+        ({"rule": {**RULE, "holds": {}}}, "expected bounds such as"),
+        ({"rule": {**RULE, "holds": {"above": "1e-9"}}}, "expected bounds such as"),
+        ({"rule": {"estimand": "x", "method": "y", "theorem": {"corrected": "proved"}}}, "expected cases by name"),
+        ({"rule": {"estimand": "x", "method": "y", "conditions": "proved"}}, "expected cases by name"),
+    ],
+)
+def test_an_entry_of_a_wrong_form_is_refused(folder, changed, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        written(folder, {**ENTRY, **changed})
+
+
+def test_a_file_is_a_list_and_an_id_occurs_once(folder):
+    with pytest.raises(ValueError, match=r"claim 1: expected id, .* got 'gains'"):
+        written(folder, "gains")
+    (folder / "91_toy.yml").write_text("gains: 1\n")
+    with pytest.raises(ValueError, match=r"91_toy.yml: expected a list of claims, got dict"):
+        claims.read(folder)
+    written(folder, ENTRY)
+    (folder / "92_other.yml").write_text(yaml.safe_dump([ENTRY]))
+    with pytest.raises(ValueError, match=r"92_other.yml: expected an id of its own, got gains of 91_toy"):
+        claims.read(folder)
+
+
+def test_the_committed_ledger_reads_and_its_chapters_are_named_as_chapters():
+    ledger = claims.read()
+    assert len(ledger) > 30
+    assert all(re.fullmatch(r"\d\d_[a-z0-9]+|errata", claim.chapter) for claim in ledger.values())
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in ledger)
+
+
+@pytest.mark.parametrize("chapter", sorted({claim.chapter for claim in claims.read().values() if claim.label}))
+def test_a_label_stands_in_its_chapter(chapter):
+    if chapter in records.chapters():
+        text = (records.ROOT / "book" / f"{chapter}.md").read_text("utf8")
+        labels = [claim.label for claim in claims.of_chapter(chapter).values() if claim.label]
+        assert [label for label in labels if f":label: {label}\n" not in text and f"({label})=" not in text] == []

@@ -46,6 +46,18 @@ def signs(**arrays: Any) -> None:
             raise ValueError(f"expected {name} in {{-1, +1}}, got {array[wrong][0].item()}")
 
 
+def numbers(classes: int, **arrays: Any) -> None:
+    """Refuse labels other than 0, 1, ..., classes - 1.
+
+    Raises:
+        ValueError: naming the first offending value.
+    """
+    for name, array in arrays.items():
+        wrong = (array < 0) | (array >= classes) | (array != array.round())
+        if wrong.any():
+            raise ValueError(f"expected {name} in 0..{classes - 1}, got {array[wrong][0].item()}")
+
+
 def finite(**arrays: Any) -> None:
     """Refuse NaN and infinities.
 

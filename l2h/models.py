@@ -62,27 +62,28 @@ def linear(outputs: int = 1, *, squash: bool = False) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, outputs), Scores(squash=squash))
 
 
-def rejector(hidden: int = 120, *, squash: bool = True) -> nn.Module:
+def rejector(hidden: int = 120, *, outputs: int = 1, squash: bool = True) -> nn.Module:
     """One hidden layer of rectified units: small enough for the device that runs it.
 
     Args:
         hidden: number of hidden units.
+        outputs: 1 for a rejector; as a classifier it may have more.
         squash: scores in (-1, 1), as released; without it the rejector is unbounded, as in the theory.
 
     Returns:
-        A network from (n, 3, 32, 32) to (n,).
+        A network from (n, 3, 32, 32) to (n,), or (n, outputs) for more than one.
 
     Raises:
-        ValueError: if there is no hidden unit.
+        ValueError: if there is no hidden unit or no output.
 
     >>> rejector()(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5])
 
     Source: the released notebook's rejector, 3072-120-1.
     """
-    checks.at_least(1, hidden=hidden)
+    checks.at_least(1, hidden=hidden, outputs=outputs)
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, 1), Scores(squash=squash)
+        nn.Flatten(), nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, outputs), Scores(squash=squash)
     )
 
 

@@ -4,26 +4,40 @@ A run reads the frozen client, and where it needs one the server trained beforeh
 client and one plain server per seed serve every method.
 """
 
+import inspect
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from textwrap import dedent
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from l2h import checks, data, estimate, methods, train
-from l2h.problem import Costs, Predictions
-from l2h.store import Store, code_fingerprint, key, modules_in_use
+from l2h.problem import Costs, Predictions, server_label
+from l2h.store import Store, code_fingerprint, key, modules_in_use, source_fingerprint
 
 RECIPES = {"fast": train.FAST, "released": train.RELEASED}
 PARTS = ("client", "helper", "calibration", "validation", "test")
 SERVED = ("calibration", "validation", "test")  # parts that were not trained on: a run keeps its answers to them
-ALONE = ("plain_server", "device_classifier")  # trained without a client: a run keeps their answers e only
-SERVERS = (*ALONE, "learning_to_help")
-READY_MADE = ("confidence", "random", "oracle", "always_ask", "always_keep")  # methods that use a given server
+READY_MADE = methods.UNTRAINED
+# What a method is told that trains a server for others to use; other fields are set to their default for its run.
+TOLD = {
+    "plain_server": ("network",),
+    "device_classifier": ("rejector", "hidden"),
+    **dict.fromkeys(methods.TEACHERS, ("client", "c1", "ce", "network")),
+}
+SERVERS = (*methods.ALONE, *methods.JOINT)
+# Methods that are trained on a server's answers to the helper part, and whose servers give some that can be trusted.
+TRAINED_ON = {
+    "two_stage": ("plain_server",),
+    "two_sigmoid": ("plain_server",),
+    "distilled": methods.TEACHERS,
+}
+OPTIONS = ("alpha", "beta", "squash", "hidden", "network", "rejector", "confidence", "estimate", "budget")
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,11 @@ class ExperimentConfig:
         hidden: hidden units of the rejector.
         network: of the server, a name in `methods.SERVER_NETWORKS`.
         recipe: "fast" or "released".
-        server: whose answers a ready-made rejector gets, a name in `SERVERS`.
+        server: whose answers a method in `methods.GIVEN` gets, a name in `SERVERS`; of "distilled" the teacher.
+        rejector: the device's own network, a name in `methods.REJECTORS`.
+        confidence: what confidence is measured by, a name in `methods.CONFIDENCES`.
+        estimate: of P(M != Y | x) for alpha "estimated", a name in `estimate.ESTIMATORS`.
+        budget: share of questions of "budgeted" and "random".
         source: "cifar10" or "digits".
         classes: names of the classes; empty for the data's default pair.
         sizes: images of the client, helper, calibration and validation parts; empty for all.
@@ -65,6 +83,10 @@ class ExperimentConfig:
     network: str = "lenet"
     recipe: str = "fast"
     server: str = "plain_server"
+    rejector: str = "hidden"
+    confidence: str = "temperature"
+    estimate: str = "isotonic"
+    budget: float = 0.5
     source: str = "cifar10"
     classes: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
@@ -73,7 +95,7 @@ class ExperimentConfig:
         checks.one_of(("client", *methods.METHODS), method=self.method)
         checks.one_of(train.CLIENTS, client=self.client)
         checks.one_of(RECIPES, recipe=self.recipe)
-        checks.one_of(SERVERS, server=self.server)
+        checks.one_of(TRAINED_ON.get(self.method, SERVERS), **{f"server of {self.method}": self.server})
         checks.one_of(("cifar10", "digits"), source=self.source)
         _ = self.costs, self.options
 
@@ -85,7 +107,7 @@ class ExperimentConfig:
     @property
     def options(self) -> methods.Options:
         """What the method is told."""
-        told = {name: getattr(self, name) for name in ("alpha", "beta", "squash", "hidden", "network")}
+        told = {name: getattr(self, name) for name in OPTIONS}
         return methods.Options(**told, recipe=RECIPES[self.recipe])
 
 
@@ -109,16 +131,14 @@ def needs(config: ExperimentConfig) -> tuple[ExperimentConfig, ...]:
     >>> [earlier.method for earlier in needs(ExperimentConfig(method="random"))]
     ['client', 'plain_server']
     """
-    same_data = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes")}
-    client = ExperimentConfig(method="client", client=config.client, **same_data)
-    alone = ExperimentConfig(
-        method=config.server, recipe=config.recipe, hidden=config.hidden, network=config.network, **same_data
-    )
-    if config.method == "client" or config.method in ALONE:
+    same = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes")}
+    if config.method == "client" or config.method in methods.ALONE:
         return ()
-    if config.method not in READY_MADE:
+    client = ExperimentConfig(method="client", client=config.client, **same)
+    if config.method not in methods.GIVEN:
         return (client,)
-    return (client, alone if config.server in ALONE else replace(config, method=config.server, server=SERVERS[0]))
+    told = {name: getattr(config, name) for name in TOLD.get(config.server, ("client", "c1", "ce", *OPTIONS))}
+    return (client, ExperimentConfig(method=config.server, recipe=config.recipe, **told, **same))
 
 
 def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
@@ -152,8 +172,8 @@ def run_key(config: ExperimentConfig) -> str:
     Returns:
         The name under which the store keeps the result; it changes whenever the result might.
     """
-    dataset = load(config)
-    return key(config=asdict(config), data=dataset.sha256, torch=torch.__version__, code=_code())
+    facts = {"data": load(config).sha256, "torch": torch.__version__, "code": _code(methods.METHODS.get(config.method))}
+    return key(config=asdict(config), earlier=[run_key(one) for one in needs(config)], **facts)
 
 
 def _computed(config: ExperimentConfig, earlier: Sequence[Result]) -> Result:
@@ -182,17 +202,21 @@ def _system_scores(
     known = {part: _examples(part, dataset, earlier) for part in PARTS[1:]}
     parts = methods.Parts(known["helper"], known["calibration"], known["validation"])
     system = methods.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
-    if config.method in ALONE:
-        return {part: {"e": system.e(known[part]).numpy()} for part in SERVED}, system.history
-    return {part: _answers(system, known[part]) for part in SERVED}, system.history
+    if config.method in methods.ALONE:
+        scores = {part: {"e": system.e(known[part]).numpy()} for part in SERVED}
+        held_out = {} if system.held_out is None else {"helper": {"e": system.held_out.numpy()}}
+        return held_out | scores, system.history
+    answered = ("helper", *SERVED) if config.method in methods.TEACHERS else SERVED
+    return {part: _answers(system, known[part]) for part in answered}, system.history
 
 
 def _examples(part: str, dataset: data.Dataset, earlier: Sequence[Result]) -> methods.Examples:
     x, y = getattr(dataset, part)
-    score = torch.from_numpy(earlier[0].scores[part]["score"]) if earlier else torch.zeros(len(y))
-    server = earlier[1].scores.get(part) if len(earlier) > 1 else None
-    e = torch.from_numpy(server["e"]) if server else None
-    return methods.Examples(x, y, 2 * (score >= 0).long() - 1, score, e)
+    alone = torch.zeros(len(y)) if len(dataset.classes) == 2 else torch.zeros(len(y), len(dataset.classes))
+    score = torch.from_numpy(earlier[0].scores[part]["score"]) if earlier else alone
+    given = earlier[1].scores.get(part, {}) if len(earlier) > 1 else {}
+    server, teacher = (torch.from_numpy(given[name]) if name in given else None for name in ("e", "r"))
+    return methods.Examples(x, y, server_label(score), score, server, teacher)
 
 
 def _answers(system: methods.System, examples: methods.Examples) -> dict[str, np.ndarray]:
@@ -226,9 +250,13 @@ def load(config: ExperimentConfig) -> data.Dataset:
     return _dataset(config.source, config.classes, config.sizes)
 
 
-@lru_cache(maxsize=1)
-def _code() -> str:
-    return code_fingerprint(modules_in_use(["l2h.runs"]))
+@lru_cache(maxsize=64)
+def _code(method: Callable[..., Any] | None) -> str:
+    """The code of a run: this module, the method in use, and what these import; other methods do not matter."""
+    module = method.__module__ if method else __name__
+    if method and not module.startswith("l2h."):  # a reader's own method
+        return key(own=source_fingerprint(dedent(inspect.getsource(method))), code=_code(None))
+    return code_fingerprint(modules_in_use({__name__, module}, aside=["l2h.methods"]))
 
 
 @contextmanager

@@ -43,11 +43,12 @@ def imports(source: str) -> set[str]:
     return {name for name in named if _file(name) is not None}
 
 
-def modules_in_use(roots: Iterable[str]) -> tuple[str, ...]:
+def modules_in_use(roots: Iterable[str], *, aside: Iterable[str] = ()) -> tuple[str, ...]:
     """The modules that are imported by some modules, by what those import, and so on; the roots included.
 
     Args:
         roots: dotted names of modules of this package.
+        aside: dotted names that are left out, with whatever is reached through them alone.
 
     Returns:
         Dotted names, sorted.
@@ -58,10 +59,10 @@ def modules_in_use(roots: Iterable[str]) -> tuple[str, ...]:
     >>> modules_in_use(["l2h.problem"])
     ('l2h', 'l2h.checks', 'l2h.problem')
     """
-    waiting, found = list(roots), set[str]()
+    waiting, left_out, found = list(roots), set(aside), set[str]()
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found | left_out:
             found.add(name)
             waiting.extend(imports(_source(name)))
             waiting.extend(name.rpartition(".")[:1] if "." in name else ())

@@ -179,6 +179,15 @@ def _flipped(x: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(mirror[:, None, None, None], x.flip(-1), x)
 
 
+def batch_mean(values: Tensor) -> Tensor:
+    """The mean over a batch, for losses that hold a batch as a whole to something.
+
+    >>> batch_mean(torch.tensor([0.0, 1.0]))
+    tensor(0.5000)
+    """
+    return values.mean()
+
+
 def classification_loss(scores: Tensor, y: Tensor) -> Tensor:
     r"""The logistic loss of scores, or cross-entropy for many classes.
 
@@ -268,6 +277,17 @@ class _Together(nn.Module):
         return self.rejector(x), self.server(x)
 
 
+class _Beside(nn.Module):
+    """A server that reads x, with the weights of a rejector that reads something else."""
+
+    def __init__(self, rejector: nn.Module, server: nn.Module) -> None:
+        super().__init__()
+        self.rejector, self.server = rejector, server
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.server(x)
+
+
 def fit_jointly(
     x: Tensor,
     y: Tensor,
@@ -278,7 +298,8 @@ def fit_jointly(
     loss: Callable[..., Tensor],
     config: TrainConfig,
     seed: int,
-    alpha: Any,
+    alpha: Any = 1.0,
+    seen: Tensor | None = None,
 ) -> History:
     """Train rejector and server together on one loss: learning to help.
 
@@ -291,7 +312,8 @@ def fit_jointly(
         loss: loss(r, e, m, y, alpha) of a batch, one value per example.
         config: how to train.
         seed: of the order of the examples.
-        alpha: calibration parameter, a number or (n,) values.
+        alpha: calibration parameter, a number or (n,) values, for losses that have one.
+        seen: (n, ...) what the rejector reads where it is not x, such as the client's scores.
 
     Returns:
         The history of the joint training.
@@ -300,6 +322,15 @@ def fit_jointly(
         ValueError: if lengths differ.
     """
     alphas = alpha if isinstance(alpha, Tensor) and alpha.ndim else torch.full((len(x),), float(alpha), device=x.device)
+    if seen is not None:
+        return fit(
+            _Beside(rejector, server),
+            x,
+            (seen, m, y, alphas),
+            lambda e, seen, m, y, alpha: loss(rejector(seen), e, m, y, alpha),
+            config=config,
+            seed=seed,
+        )
     return fit(
         _Together(rejector, server),
         x,

@@ -16,12 +16,15 @@ TREES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PATH
 STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
-        "losses", "bayes", "quadrature", "testbeds", "conditional", "calibration", "regret", "transfer",
+        "losses", "losses_defer", "bayes", "quadrature", "testbeds", "conditional", "calibration", "regret", "transfer",
         "walks", "families", "rademacher", "bounds", "failures",
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",
     ],
-    "learning": ["sources", "humans", "data", "models", "train", "estimate", "methods"],
+    "learning": [
+        "sources", "humans", "data", "models", "train", "estimate", "systems",
+        "methods_help", "methods_confidence", "methods_staged", "methods_defer", "methods_simple", "methods",
+    ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons",
         "significance", "promises", "stacking", "pricing", "budgets",

@@ -22,17 +22,52 @@ def parts():
         wrong = torch.rand(len(y), generator=generator) < 1 / 3
         score = torch.where(wrong, -y, y) * (0.1 + torch.rand(len(y), generator=generator) * torch.where(wrong, 1, 3))
         server = torch.where(torch.rand(len(y), generator=generator) < 0.1, -y, y).float()
-        return methods.Examples(x, y, 2 * (score >= 0).long() - 1, score, server)
+        teacher = torch.rand(len(y), generator=generator) - 0.5
+        return methods.Examples(x, y, 2 * (score >= 0).long() - 1, score, server, teacher)
 
     return methods.Parts(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
 
 
+@pytest.fixture(scope="module")
+def many():
+    """Three digits with a client that errs on a third of the examples, and a server that errs on a tenth."""
+    dataset, generator = load(("1", "3", "8"), source="digits"), torch.Generator().manual_seed(0)
+
+    def scores(y, errors):
+        wrong = torch.rand(len(y), generator=generator) < errors
+        favoured = torch.where(wrong, (y + 1) % 3, y)
+        return torch.rand(len(y), 3, generator=generator) + 2 * torch.nn.functional.one_hot(favoured, 3)
+
+    def examples(part):
+        x, y = part
+        score, server = scores(y, 1 / 3), scores(y, 1 / 10)
+        return methods.Examples(x, y, score.argmax(1), score, server, torch.rand(len(y), generator=generator) - 0.5)
+
+    return methods.Parts(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+
+
+def answers(name, parts, options=OPTIONS, costs=COSTS, seed=0):
+    system = methods.METHODS[name](parts, costs=costs, seed=seed, options=options)
+    return system.r(parts.validation), system.e(parts.validation)
+
+
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_every_method_answers_every_example(parts, name):
-    system = methods.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS)
-    r, e = system.r(parts.validation), system.e(parts.validation)
+    r, e = answers(name, parts)
     assert r.shape == e.shape == parts.validation.y.shape
     assert torch.isfinite(r).all() and torch.isfinite(e).all()
+
+
+@pytest.mark.parametrize("name", [name for name in methods.METHODS if name != "learning_to_help"])
+def test_every_method_answers_for_many_classes(many, name):
+    r, e = answers(name, many)
+    assert r.shape == many.validation.y.shape and e.shape == (len(r), 3)
+    assert torch.isfinite(r).all() and torch.isfinite(e).all()
+
+
+def test_the_surrogate_is_one_of_two_classes(many):
+    with pytest.raises(ValueError, match="two classes with labels -1/\\+1 for the surrogate L_S, got 3 classes"):
+        answers("learning_to_help", many)
 
 
 @pytest.mark.parametrize("name", methods.METHODS)
@@ -42,7 +77,20 @@ def test_what_a_decision_needs_is_what_it_reads(parts, name):
     assert (system.r(known) - system.r(other)).abs().max().item() > 0 if system.needs_score else True
     assert torch.equal(system.r(known), system.r(other)) or system.needs_score
     blind = known._replace(server=-parts.validation.server)
-    assert torch.equal(system.r(known), system.r(blind)) != system.needs_server
+    assert torch.equal(system.r(known), system.r(blind)) != (system.needs_server and name in methods.GIVEN)
+
+
+def test_who_decides_with_the_server():
+    assert set(methods.TEACHERS) < set(methods.JOINT) and set(methods.UNTRAINED) < set(methods.GIVEN)
+
+
+@pytest.mark.parametrize("name", ["learning_to_help", "two_stage", "two_sigmoid", "separate", "distilled", "budgeted"])
+@pytest.mark.parametrize("rejector", methods.REJECTORS)
+def test_any_rejector_can_run_on_the_device(parts, name, rejector):
+    options = methods.Options(rejector=rejector, hidden=3, recipe=OPTIONS.recipe)
+    system = methods.METHODS[name](parts, costs=COSTS, seed=0, options=options)
+    assert system.r(parts.validation).shape == parts.validation.y.shape
+    assert system.needs_score == (rejector == "scores")
 
 
 @pytest.mark.parametrize("name", ["learning_to_help", "plain_server", "device_classifier", "random"])
@@ -97,7 +145,8 @@ def test_alpha_rules(parts):
         "client_error": calibration.alpha_from_p(error, costs=COSTS, beta=2.0),
         "deterministic": calibration.alpha_deterministic(costs=COSTS, beta=2.0),
     }
-    found = {rule: methods.alpha_of(rule, parts, COSTS, 2.0) for rule in methods.ALPHA_RULES}
+    assert (*expected, "estimated") == tuple(methods.ALPHA_RULES) == methods.ALPHAS
+    found = {rule: methods.alpha_of(rule, parts, COSTS, 2.0) for rule in expected}
     assert found == pytest.approx({rule: float(alpha) for rule, alpha in expected.items()})
     assert len(set(found.values())) == 3
 

@@ -67,7 +67,7 @@ def test_whatever_may_change_a_result_changes_its_key(change):
 
 def test_changed_code_or_torch_makes_a_result_stale(monkeypatch):
     before = runs.run_key(DIGITS)
-    monkeypatch.setattr(runs, "_code", lambda: "other")
+    monkeypatch.setattr(runs, "_code", lambda method: "other")
     assert runs.run_key(DIGITS) != before
     monkeypatch.undo()
     monkeypatch.setattr(torch, "__version__", "0")

@@ -1,0 +1,259 @@
+"""Losses of the rivals that learn to defer, one value per example, in costs of our own.
+
+Keeping costs 1[m != y]; asking costs ce, and c1 more where the server is wrong. Rejectors alone read these two
+costs of each example. Servers with one score more than classes choose among K answers and "keep", the last.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid, one_hot, softplus
+
+from l2h import checks
+from l2h.problem import Costs
+
+
+def asking_costs(wrong: Any, *, costs: Costs) -> Any:
+    r"""What a question costs where the server is wrong, and where it is right.
+
+    .. math:: c_e + c_1 1[label(e) \neq y]
+
+    Args:
+        wrong: where the server is wrong, or with which probability; any shape, NumPy or torch.
+        costs: c1 and ce.
+
+    Returns:
+        Costs of the same shape.
+
+    >>> asking_costs(torch.tensor([False, True]), costs=Costs(c1=1.0, ce=0.25))
+    tensor([0.2500, 1.2500])
+    """
+    return costs.ce + costs.c1 * wrong
+
+
+def deferral(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
+    r"""A logistic loss that charges each decision what it costs.
+
+    .. math:: L = k \log(1 + e^{r}) + a \log(1 + e^{-r})
+
+    Here k is the cost of keeping and a that of asking: a large r is charged k, a small one a. Given x the
+    minimiser is r = log(E[a|x] / E[k|x]), which keeps exactly where keeping costs less on average.
+
+    Args:
+        r: (n,) rejector scores.
+        kept: (n,) costs of keeping, >= 0.
+        asked: (n,) costs of asking, >= 0.
+
+    Returns:
+        (n,) losses.
+
+    Raises:
+        ValueError: if shapes differ.
+
+    >>> deferral(torch.zeros(1), torch.ones(1), torch.ones(1))
+    tensor([1.3863])
+
+    Source: the cost-sensitive form of two-stage deferral, Mao, Mohri, Mohri and Zhong, NeurIPS 2023.
+    """
+    checks.vectors(r=r, kept=kept, asked=asked)
+    return kept * softplus(r) + asked * softplus(-r)
+
+
+def triage(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
+    r"""The logistic loss of the label "asking was cheaper", whatever the difference was.
+
+    .. math:: L = 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r})
+
+    The minimiser asks where asking is cheaper more often than not, which is not where it is cheaper on average.
+
+    Args:
+        r: (n,) rejector scores.
+        kept: (n,) costs of keeping.
+        asked: (n,) costs of asking.
+
+    Returns:
+        (n,) losses.
+
+    Raises:
+        ValueError: if shapes differ.
+
+    Source: Okati, De and Gomez-Rodriguez, Differentiable learning under triage, NeurIPS 2021.
+    """
+    return deferral(r, (kept > asked).to(r.dtype), (kept <= asked).to(r.dtype))
+
+
+def soft_deferral(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
+    r"""The cost of a rejector that keeps with probability sigmoid(r).
+
+    .. math:: L = \sigma(r) k + \sigma(-r) a
+
+    Args:
+        r: (n,) rejector scores.
+        kept: (n,) costs of keeping.
+        asked: (n,) costs of asking.
+
+    Returns:
+        (n,) losses; linear in the probability, hence not convex in r.
+
+    Raises:
+        ValueError: if shapes differ.
+
+    Source: Geifman and El-Yaniv, SelectiveNet, ICML 2019, with costs for the selective risk.
+    """
+    checks.vectors(r=r, kept=kept, asked=asked)
+    return torch.sigmoid(r) * kept + torch.sigmoid(-r) * asked
+
+
+def _check_one_more(scores: Tensor, m: Tensor, y: Tensor) -> None:
+    checks.vectors(m=m, y=y)
+    checks.same_length(scores=scores, y=y)
+    if scores.ndim != 2 or scores.shape[1] < 3:
+        raise ValueError(f"expected scores (n, K + 1) of K >= 2 classes and of keeping, got {tuple(scores.shape)}")
+
+
+def mozannar_sontag(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
+    r"""Cross-entropy over K answers and "keep", weighted by what each choice saves.
+
+    .. math:: L = -(C - c_e) \log s_y - (C - c_e - c_1) \sum_{k \neq y} \log s_k - (C - 1[m \neq y]) \log s_{keep},
+              \quad C = \max(1, c_1 + c_e)
+
+    with s the softmax of the scores. The minimiser has s_k proportional to C - ce - c1 + c1 P(Y=k|x) and s_keep
+    to C - P(M != Y|x), so that the largest score is the Bayes decision. With c1 = 1, ce = 0 it is the form in
+    print; that form does not know costs.
+
+    Args:
+        scores: (n, K + 1), the last one for keeping.
+        m: (n,) the client's labels, 0..K-1.
+        y: (n,) true labels, 0..K-1.
+        costs: c1 and ce.
+
+    Returns:
+        (n,) losses.
+
+    Raises:
+        ValueError: if shapes differ or there are fewer than two classes.
+
+    >>> mozannar_sontag(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]), costs=Costs(c1=1.0, ce=0.0))
+    tensor([2.1972])
+
+    Source: Mozannar and Sontag, Consistent estimators for learning to defer to an expert, ICML 2020.
+    """
+    _check_one_more(scores, m, y)
+    largest = max(1.0, costs.c1 + costs.ce)
+    right = one_hot(y, scores.shape[1] - 1).to(scores.dtype)  # (n, K)
+    answers = largest - costs.ce - costs.c1 * (1 - right)
+    keep = largest - (m != y).to(scores.dtype)
+    return -(torch.cat([answers, keep[:, None]], dim=1) * torch.log_softmax(scores, dim=1)).sum(1)
+
+
+def one_vs_all(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
+    r"""K + 1 logistic losses: one for each class, and one for "the client is right".
+
+    .. math:: L = \phi(g_y) + \sum_{k \neq y} \phi(-g_k) + 1[m = y] \phi(g_{keep}) + 1[m \neq y] \phi(-g_{keep}),
+              \quad \phi(t) = \log(1 + e^{-t})
+
+    The sigmoids of the scores estimate P(Y=k|x) and P(M=Y|x); costs enter with the decision alone
+    (`one_vs_all_rule`), so that one training serves every (c1, ce).
+
+    Args:
+        scores: (n, K + 1), the last one for keeping.
+        m: (n,) the client's labels, 0..K-1.
+        y: (n,) true labels, 0..K-1.
+
+    Returns:
+        (n,) losses.
+
+    Raises:
+        ValueError: if shapes differ or there are fewer than two classes.
+
+    >>> one_vs_all(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]))
+    tensor([2.0794])
+
+    Source: Verma and Nalisnick, Calibrated learning to defer with one-vs-all classifiers, ICML 2022.
+    """
+    _check_one_more(scores, m, y)
+    right = torch.cat([one_hot(y, scores.shape[1] - 1), (m == y)[:, None].long()], dim=1)  # (n, K + 1)
+    return -logsigmoid(torch.where(right == 1, scores, -scores)).sum(1)
+
+
+def realizable(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
+    r"""Log-loss of the set of choices that cost at most t, summed over all t.
+
+    .. math:: L = \int_0^\infty -\log \sum_{a: cost(a) \leq t} s_a \, dt \quad\text{(empty and full sets aside)}
+
+    The choices are K answers, which cost ce + c1 1[k != y], and keeping, which costs 1[m != y]. At c1 = 1, ce = 0
+    this is -log(s_y + 1[m = y] s_keep), the form in print. It is zero where some scores decide without cost,
+    but elsewhere its minimiser need not be the Bayes decision: of a deterministic client that is right it fixes
+    only the sum s_m + s_keep, not how the two share it.
+
+    Args:
+        scores: (n, K + 1), the last one for keeping.
+        m: (n,) the client's labels, 0..K-1.
+        y: (n,) true labels, 0..K-1.
+        costs: c1 and ce.
+
+    Returns:
+        (n,) losses.
+
+    Raises:
+        ValueError: if shapes differ or there are fewer than two classes.
+
+    >>> realizable(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]), costs=Costs(c1=1.0, ce=0.0))
+    tensor([0.4055])
+
+    Source: Mozannar et al., Who should predict?, AISTATS 2023; the extension to costs is ours.
+    """
+    _check_one_more(scores, m, y)
+    right, wrong, kept_wrong = costs.ce, costs.ce + costs.c1, 1.0
+    every = torch.logsumexp(scores, dim=1)
+    answer = scores.gather(1, y[:, None])[:, 0]
+    keep, answers = scores[:, -1], torch.logsumexp(scores[:, :-1], dim=1)
+    both = torch.logaddexp(answer, keep)
+    # each: the length of the interval of t in which a set is the one that costs at most t
+    client_right = right * (every - keep) + costs.c1 * (every - both)
+    client_wrong = (
+        max(0.0, min(kept_wrong, wrong) - right) * (every - answer)
+        + max(0.0, right - kept_wrong) * (every - keep)
+        + max(0.0, wrong - max(kept_wrong, right)) * (every - both)
+        + max(0.0, kept_wrong - wrong) * (every - answers)
+    )
+    return torch.where(m == y, client_right, client_wrong)
+
+
+def largest_score_rule(scores: Tensor) -> Tensor:
+    r"""The decision of the largest of K + 1 scores, as a rejector's score.
+
+    .. math:: r = s_{keep} - \max_k s_k
+
+    Args:
+        scores: (n, K + 1), the last one for keeping.
+
+    Returns:
+        (n,) scores in (-1, 1), > 0 where keeping has the largest; at the minimum of `mozannar_sontag` they are
+        proportional to what asking costs more than keeping.
+
+    >>> largest_score_rule(torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]])).sign()
+    tensor([1., 0.])
+    """
+    shares = torch.softmax(scores, dim=1)
+    return shares[:, -1] - shares[:, :-1].amax(1)
+
+
+def one_vs_all_rule(scores: Tensor, *, costs: Costs) -> Tensor:
+    r"""The decision of K + 1 separate probabilities at given costs, as a rejector's score.
+
+    .. math:: r = c_e + c_1 (1 - \max_k \sigma(g_k)) - (1 - \sigma(g_{keep}))
+
+    Args:
+        scores: (n, K + 1), the last one for keeping.
+        costs: c1 and ce.
+
+    Returns:
+        (n,) estimates of what asking costs more than keeping.
+
+    >>> one_vs_all_rule(torch.zeros(1, 3), costs=Costs(c1=1.0, ce=0.25))
+    tensor([0.2500])
+    """
+    shares = torch.sigmoid(scores)
+    return asking_costs(1 - shares[:, :-1].amax(1), costs=costs) - (1 - shares[:, -1])

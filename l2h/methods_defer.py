@@ -1,0 +1,196 @@
+"""Rivals that train a server of their own: learning to defer, triage, and selection under a budget."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from l2h import losses_defer, train
+from l2h.losses_defer import asking_costs, soft_deferral, triage
+from l2h.problem import Costs
+from l2h.systems import (
+    SERVER_NETWORKS,
+    Examples,
+    Options,
+    Parts,
+    System,
+    class_numbers,
+    classes,
+    device,
+    fit_both,
+    of_server,
+    outputs,
+)
+
+PENALTY = 32.0  # of a share of questions above the budget, squared; SelectiveNet's lambda
+
+
+def _one_more(
+    parts: Parts, seed: int, options: Options, loss: Callable[..., Tensor], rule: Callable[[Tensor], Tensor]
+) -> System:
+    """A server with K + 1 scores, the last for keeping, trained on loss(scores, m, y)."""
+    helper = parts.helper
+    with train.seeded(seed):
+        network = SERVER_NETWORKS[options.network](classes(helper) + 1, squash=False)
+    targets = (class_numbers(helper.m, helper), class_numbers(helper.y, helper))
+    history = train.fit(network, helper.x, targets, loss, config=options.recipe, seed=seed)
+
+    def e(examples: Examples) -> Tensor:
+        scores = train.scores(network, examples.x)
+        return scores[:, 1] - scores[:, 0] if outputs(examples) == 1 else scores[:, :-1]
+
+    return System(lambda examples: rule(train.scores(network, examples.x)), e, True, False, history.losses)
+
+
+def mozannar_sontag(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    """Learning to defer with one softmax over K answers and "keep", weighted by costs.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: network and recipe.
+
+    Returns:
+        A system whose decision needs the server; "distilled" imitates it on the device.
+
+    Source: Mozannar and Sontag, ICML 2020; `losses_defer.mozannar_sontag`.
+    """
+
+    def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
+        return losses_defer.mozannar_sontag(scores, m, y, costs=costs)
+
+    return _one_more(parts, seed, options, loss, losses_defer.largest_score_rule)
+
+
+def one_vs_all(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    """Learning to defer with K + 1 separate probabilities; costs enter with the decision alone.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce, for the decision only.
+        seed: of initial weights and batches.
+        options: network and recipe.
+
+    Returns:
+        A system whose decision needs the server; "distilled" imitates it on the device.
+
+    Source: Verma and Nalisnick, ICML 2022; `losses_defer.one_vs_all`.
+    """
+    return _one_more(
+        parts,
+        seed,
+        options,
+        losses_defer.one_vs_all,
+        lambda scores: losses_defer.one_vs_all_rule(scores, costs=costs),
+    )
+
+
+def realizable(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    """Learning to defer on the realizable surrogate, extended to costs; not consistent for a deterministic client.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: network and recipe.
+
+    Returns:
+        A system whose decision needs the server; "distilled" imitates it on the device.
+
+    Source: Mozannar et al., AISTATS 2023; `losses_defer.realizable`.
+    """
+
+    def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
+        return losses_defer.realizable(scores, m, y, costs=costs)
+
+    return _one_more(parts, seed, options, loss, losses_defer.largest_score_rule)
+
+
+def differentiable_triage(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    r"""A server trained on what triage sends it, and a rejector trained on the label "sent".
+
+    .. math:: sent = 1\big[1[m \neq y] > c_e + c_1 (1 - P_e(y|x))\big], \quad
+              L = sent\,\ell(e, y) + sent \log(1 + e^{r}) + (1 - sent) \log(1 + e^{-r})
+
+    Triage looks at y, so the server only learns from the client's mistakes, those aside that it gets wrong
+    itself. Not the Bayes rules in general: P(Y|x, sent) is not P(Y|x), and the label ignores what is at stake.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: rejector, hidden, network and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Source: Okati, De and Gomez-Rodriguez, NeurIPS 2021, with costs in place of their budget.
+    """
+
+    def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
+        answer_loss = train.classification_loss(e, y)
+        kept = (m != y).to(r.dtype)
+        asked = asking_costs(1 - torch.exp(-answer_loss.detach()), costs=costs)
+        return triage(r, kept, asked) + (kept > asked) * answer_loss
+
+    return _both(parts, seed, options, loss)
+
+
+def budgeted(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    r"""A soft selection under a budget b for the share of questions, in the manner of SelectiveNet.
+
+    .. math:: L = \sigma(r) 1[m \neq y] + \sigma(-r) \big(c_e + c_1 \ell(e, y)\big)
+              + \lambda \max\big(0, \overline{\sigma(-r)} - b\big)^2
+
+    with the log-loss in bits, an upper bound of the error, and the bar a mean over the batch. Afterwards r
+    is shifted so that the share b of the validation part is asked.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: budget, rejector, hidden, network and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Source: Geifman and El-Yaniv, SelectiveNet, ICML 2019.
+    """
+
+    def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
+        asked = asking_costs(train.classification_loss(e, y) / math.log(2), costs=costs)
+        excess = torch.relu(train.batch_mean(torch.sigmoid(-r)) - options.budget)
+        return soft_deferral(r, (m != y).to(r.dtype), asked) + PENALTY * excess**2
+
+    system = _both(parts, seed, options, loss)
+    shift = ask_share(system.r(parts.validation), options.budget)
+    return system._replace(r=lambda examples: system.r(examples) - shift)
+
+
+def ask_share(r: Tensor, share: float) -> float:
+    """The threshold t at which "ask where r <= t" asks a share of some examples.
+
+    Args:
+        r: (n,) scores.
+        share: of questions, in [0, 1].
+
+    Returns:
+        The score of the last example that is asked, or a value below all if none is.
+
+    >>> ask_share(torch.tensor([0.5, 0.125, 0.375, 0.25]), 0.5)
+    0.25
+    """
+    asked = round(share * len(r))
+    ordered = r.double().sort().values
+    return float(ordered[asked - 1]) if asked else float(ordered[0]) - 1
+
+
+def _both(parts: Parts, seed: int, options: Options, loss: Callable[..., Tensor]) -> System:
+    helper = parts.helper
+    with train.seeded(seed):
+        on = device(parts, options)
+        server = SERVER_NETWORKS[options.network](outputs(helper), squash=False)
+    history = fit_both(on, server, helper, loss, options=options, seed=seed)
+    return System(on.scores, of_server(server), False, on.needs_score, history)

@@ -1,0 +1,235 @@
+"""What every method is given and gives: examples, parts, options, a system, and the networks to choose from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from l2h import checks, estimate, models, train
+
+# Names only: what they mean stands with the methods that read them, and tests keep both in step.
+ALPHAS = ("released", "client_error", "deterministic", "estimated")
+CONFIDENCES = ("temperature", "softmax", "margin", "entropy")
+
+
+class Examples(NamedTuple):
+    """What is known about n examples of two classes (labels -1/+1) or of K (labels 0..K-1)."""
+
+    x: Tensor  # (n, 3, 32, 32) uint8 images
+    y: Tensor  # (n,) true labels
+    m: Tensor  # (n,) the frozen client's labels
+    score: Tensor  # the frozen client's scores: (n,), positive for label +1, or (n, K)
+    server: Tensor | None = None  # scores of a server trained beforehand, (n,) or (n, K)
+    teacher: Tensor | None = None  # (n,) scores r of that server's own decision, for a rejector that imitates it
+
+
+class Parts(NamedTuple):
+    """The disjoint parts of the training data that a method may look at."""
+
+    helper: Examples  # r and e are trained here
+    calibration: Examples  # P(M != Y | x) and temperatures are estimated here
+    validation: Examples  # thresholds and every other choice are made here
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a method may be told; each method reads what concerns it.
+
+    Args:
+        alpha: of learning to help, a rule in ALPHAS or a number > 0.
+        beta: of learning to help, > 0.
+        squash: learning to help with r and e in (-1, 1), as released.
+        hidden: hidden units of the rejector "hidden".
+        network: of the server, a name in SERVER_NETWORKS.
+        recipe: of every training.
+        rejector: the device's own network, a name in REJECTORS.
+        confidence: what confidence is measured by, a name in CONFIDENCES.
+        estimate: of P(M != Y | x) for alpha "estimated", a name in estimate.ESTIMATORS.
+        budget: share of the questions, in [0, 1], for methods that are given one.
+
+    Raises:
+        ValueError: if a name is unknown or a number out of range.
+    """
+
+    alpha: str | float = "deterministic"
+    beta: float = 2.0
+    squash: bool = True
+    hidden: int = 120
+    network: str = "lenet"
+    recipe: train.TrainConfig = train.FAST
+    rejector: str = "hidden"
+    confidence: str = "temperature"
+    estimate: str = "isotonic"
+    budget: float = 0.5
+
+    def __post_init__(self) -> None:
+        if isinstance(self.alpha, str):
+            checks.one_of(ALPHAS, alpha=self.alpha)
+        else:
+            checks.positive(alpha=self.alpha)
+        checks.positive(beta=self.beta)
+        checks.at_least(1, hidden=self.hidden)
+        checks.one_of(SERVER_NETWORKS, network=self.network)
+        checks.one_of(REJECTORS, rejector=self.rejector)
+        checks.one_of(CONFIDENCES, confidence=self.confidence)
+        checks.one_of(estimate.ESTIMATORS, estimate=self.estimate)
+        checks.probabilities(budget=self.budget)
+
+
+class System(NamedTuple):
+    """A rejector and a server, and what deciding needs."""
+
+    r: Callable[[Examples], Tensor]  # scores (n,): keep where r > 0
+    e: Callable[[Examples], Tensor]  # scores (n,), +1 where e >= 0, or (n, K)
+    needs_server: bool  # does the decision itself need the server?
+    needs_score: bool  # does the decision need the client's scores?
+    history: tuple[float, ...] = ()  # mean training loss of each epoch
+    held_out: Tensor | None = None  # scores e of the helper part, by servers that did not see the example
+
+
+# Each takes the number of outputs, and whether scores are squashed into (-1, 1).
+SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "linear": models.linear,
+    "one_hidden_layer": lambda outputs=1, *, squash: models.rejector(outputs=outputs, squash=squash),
+    "lenet": models.LeNet,
+}
+
+# What a device can run: on the image, or on the client's scores alone, which cost next to nothing.
+REJECTORS = ("hidden", "linear", "lenet", "scores")
+
+
+class Device(NamedTuple):
+    """A network of the device's own, and what it reads."""
+
+    network: nn.Module
+    view: Callable[[Examples], Tensor]
+    needs_score: bool
+
+    def scores(self, examples: Examples) -> Tensor:
+        """The network's scores of examples, (n,) or (n, outputs)."""
+        return train.scores(self.network, self.view(examples))
+
+
+def classes(examples: Examples) -> int:
+    """How many classes there are: 2 for labels -1/+1 with scores (n,), else the K of scores (n, K)."""
+    return 2 if examples.score.ndim == 1 else examples.score.shape[1]
+
+
+def outputs(examples: Examples) -> int:
+    """How many scores a classifier has for these labels: 1 for -1/+1, else K."""
+    return 1 if examples.score.ndim == 1 else classes(examples)
+
+
+def class_numbers(labels: Tensor, examples: Examples) -> Tensor:
+    """Labels as 0..K-1: -1/+1 become 0/1, others are so already."""
+    return (labels + 1) // 2 if examples.score.ndim == 1 else labels
+
+
+def given_server(examples: Examples) -> Tensor:
+    """The scores of the server trained beforehand.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if examples.server is None:
+        raise ValueError("expected the scores of a server trained beforehand in examples.server, got None")
+    return examples.server
+
+
+def device(parts: Parts, options: Options, *, outputs: int = 1, squash: bool = False) -> Device:
+    """Build the device's own network; initial weights come from torch's global generator.
+
+    Args:
+        parts: of the training data; the temperature of the client's scores is taken from its calibration part.
+        options: rejector and hidden.
+        outputs: of the network.
+        squash: scores in (-1, 1).
+
+    Returns:
+        The network, untrained, with what it reads.
+    """
+    if options.rejector == "scores":
+        held_out = parts.calibration
+        temperature = estimate.temperature(held_out.score, held_out.y)
+
+        def view(examples: Examples) -> Tensor:
+            return estimate.score_features(examples.score, temperature)
+
+        layer = nn.Linear(view(held_out).shape[1], outputs)
+        return Device(nn.Sequential(layer, models.Scores(squash=squash)), view, needs_score=True)
+    if options.rejector == "hidden":
+        network = models.rejector(options.hidden, outputs=outputs, squash=squash)
+    else:
+        network = SERVER_NETWORKS[options.rejector](outputs, squash=squash)
+    return Device(network, lambda examples: examples.x, needs_score=False)
+
+
+def fit_device(
+    on: Device,
+    examples: Examples,
+    targets: tuple[Tensor, ...],
+    loss: Callable[..., Tensor],
+    *,
+    options: Options,
+    seed: int,
+) -> tuple[float, ...]:
+    """Train the device's network alone.
+
+    Args:
+        on: the network, trained in place, with what it reads.
+        examples: to train on.
+        targets: tensors of n entries each.
+        loss: loss(scores, *targets) of a batch, one value per example.
+        options: the recipe; scores are not mirrored, whatever it says of images.
+        seed: of the batches.
+
+    Returns:
+        The mean loss of each epoch.
+    """
+    x = on.view(examples)
+    config = replace(options.recipe, flip=options.recipe.flip and not on.needs_score)
+    return train.fit(on.network, x, targets, loss, config=config, seed=seed).losses
+
+
+def fit_both(
+    on: Device,
+    server: nn.Module,
+    examples: Examples,
+    loss: Callable[..., Tensor],
+    *,
+    options: Options,
+    seed: int,
+    alpha: float | Tensor = 1.0,
+) -> tuple[float, ...]:
+    """Train the device's network and a server together on one loss.
+
+    Args:
+        on: the rejector, trained in place, with what it reads.
+        server: trained in place, on the images.
+        examples: to train on.
+        loss: loss(r, e, m, y, alpha) of a batch, one value per example.
+        options: the recipe.
+        seed: of the batches.
+        alpha: a number or (n,) values, passed on to the loss.
+
+    Returns:
+        The mean loss of each epoch.
+    """
+    x, y, m, *_ = examples
+    history = train.fit_jointly(
+        *(x, y, m),
+        rejector=on.network,
+        server=server,
+        loss=loss,
+        config=options.recipe,
+        seed=seed,
+        alpha=alpha,
+        seen=on.view(examples) if on.needs_score else None,
+    )
+    return history.losses
+
+
+def of_server(server: nn.Module) -> Callable[[Examples], Tensor]:
+    """The scores e of a server that reads the images."""
+    return lambda examples: train.scores(server, examples.x)

@@ -1,11 +1,13 @@
 # book     execute every chapter at the quick profile and render the book; again, only what changed
 # html     render the committed record; executes nothing
 # test     everything that can be checked
+# verify   compute every verdict of the ledger anew, at PROFILE=quick, paper or full, and compare with the committed ones
 # record   execute stale chapters at the paper profile and replace the committed record
 # PYTHON names the Python that makes the environment; TORCH=cpu takes the build of torch without CUDA.
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= default
+PROFILE ?= quick
 PY := $(VENV)/bin/python
 export PYTHONUNBUFFERED := 1
 
@@ -13,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 LOCK = $(if $(filter cpu,$(TORCH)),grep -Ev '^(cuda|nvidia|triton)',cat) requirements.txt
 INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if $(filter cpu,$(TORCH)),--torch-backend cpu)
 
-.PHONY: book html test record reference bench lock clean
+.PHONY: book html test verify record reference bench lock clean
 
 book: $(VENV)/.ready
 	$(PY) -m l2h.execute quick
@@ -24,6 +26,9 @@ html: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(PY) -m pytest -q
+
+verify: $(VENV)/.ready
+	$(PY) -m l2h.verify $(PROFILE)
 
 record: $(VENV)/.ready
 	$(PY) -m l2h.execute record

@@ -155,13 +155,14 @@ def by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str,
 
 def row(claim: Claim, evidence: Mapping[str, Evidence], source: str | None) -> dict[str, str]:
     """A claim's line in a table: its rule and evidence in words, and its verdict."""
-    told = {"rule": claim.rule.text(), "evidence": in_words(claim.rule, evidence)}
+    lines = ";\n"  # one case to a line, where white space is kept
+    told = {"rule": claim.rule.text(lines), "evidence": in_words(claim.rule, evidence, lines)}
     about = "digits, not the paper's images" if about_digits(claim, source) else ""
     return {**told, "verdict": verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
 
 
-def in_words(rule: Rule, evidence: Mapping[str, Evidence]) -> str:
-    """The evidence of a claim on one line; of several cases each with its own outcome."""
+def in_words(rule: Rule, evidence: Mapping[str, Evidence], between: str = "; ") -> str:
+    """The evidence of a claim; of several cases each with its own outcome, and what stands between them."""
     if list(evidence) == [ALONE]:
         return _told(evidence[ALONE], rule.cases[ALONE])
     words = {"reproduced": "holds", "not reproduced": "does not hold", "inconclusive": "unclear"}
@@ -169,7 +170,7 @@ def in_words(rule: Rule, evidence: Mapping[str, Evidence]) -> str:
     for case, one in evidence.items():
         found = outcome(one, rule.cases[case])
         parts.append(f"{case} {words.get(found, found)}: {_told(one, rule.cases[case])}")
-    return "; ".join(parts)
+    return between.join(parts)
 
 
 def about_digits(claim: Claim, source: str | None) -> bool:
@@ -184,7 +185,10 @@ def _told(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
 
 
 def _claims(path: Path) -> list[Claim]:
-    entries = yaml.safe_load(path.read_text("utf8"))
+    try:
+        entries = yaml.safe_load(path.read_text("utf8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name}: expected YAML, got {error}") from None
     if not isinstance(entries, list):
         raise ValueError(f"{path.name}: expected a list of claims, got {type(entries).__name__}")
     return [_claim(path, number, entry) for number, entry in enumerate(entries, 1)]

@@ -145,6 +145,48 @@ def paired(
     return both[: len(first)] - both[len(first) :]
 
 
+def cell_interval(several: Sequence[Predictions], *, portion: str, place: str, **options: Any) -> Interval:
+    """One place of the four-cell table.
+
+    Args:
+        several: one system's predictions, one per seed, on the same examples.
+        portion: "kept" or "asked".
+        place: "n", "m", "e" or "differ".
+        options: draws, level and seed of `four_cells_intervals`.
+
+    Returns:
+        The interval; NaN if the portion is empty in every seed.
+
+    Raises:
+        ValueError: if the portion or the place is unknown, or as `four_cells_intervals`.
+    """
+    checks.one_of(FourCells._fields, portion=portion)
+    checks.one_of(Cell._fields, place=place)
+    found: Interval = getattr(getattr(four_cells_intervals(several, **options), portion), place)
+    return found
+
+
+def client_apart(several: Sequence[Predictions], **options: Any) -> Interval:
+    """How much better the client is on what is kept than on what is asked, with a conservative interval.
+
+    The two accuracies' own limits are subtracted crosswise, which is wider than an interval of the difference.
+
+    Args:
+        several: one system's predictions, one per seed, on the same examples.
+        options: draws, level and seed of `four_cells_intervals`.
+
+    Returns:
+        The difference, kept minus asked; NaN if a portion is empty in every seed.
+
+    Raises:
+        ValueError: as `four_cells_intervals`.
+    """
+    kept_part, asked_part = (cell.m for cell in four_cells_intervals(several, **options))
+    return Interval(
+        kept_part.estimate - asked_part.estimate, kept_part.low - asked_part.high, kept_part.high - asked_part.low
+    )
+
+
 def _by_seed(several: Sequence[Predictions], by_example: Callable[[Predictions], Any]) -> np.ndarray:
     if len(several) == 0:
         raise ValueError("expected the predictions of at least one seed, got none")

@@ -144,7 +144,7 @@ def pixels(x: Tensor) -> Tensor:
         x: uint8, any shape, on any device.
 
     Returns:
-        float32 of the same shape, on the same device.
+        Floats of the same shape, on the same device, of torch's default type (float32, unless it was set).
 
     Raises:
         TypeError: if x is not uint8, as when it was scaled before.
@@ -156,7 +156,7 @@ def pixels(x: Tensor) -> Tensor:
     """
     if x.dtype != torch.uint8:
         raise TypeError(f"expected pixels of type uint8, got {x.dtype}")
-    return x.to(torch.float32).div_(255).sub_(0.5).div_(0.5)
+    return x.to(torch.get_default_dtype()).div_(255).sub_(0.5).div_(0.5)
 
 
 def _names(classes: Sequence[str] | None, source: str) -> tuple[str, ...]:

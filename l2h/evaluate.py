@@ -48,6 +48,11 @@ def kept(predictions: Predictions) -> np.ndarray:
     return (~asks(predictions.r)).astype(float)
 
 
+def sent(predictions: Predictions) -> np.ndarray:
+    """1.0 where the device asks and 0.0 where it answers itself, (n,)."""
+    return asks(predictions.r).astype(float)
+
+
 def system_loss(predictions: Predictions, *, costs: Costs) -> float:
     """Mean generalized 0-1 loss, in mistakes of the client.
 

@@ -106,13 +106,18 @@ async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> st
 
 def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) -> str:
     """Which cell was the last to begin, and how it failed: its traceback, or what papermill said if the kernel died."""
-    begun = [cell for cell in (records.code_cells(done) if done else ()) if cell.execution_count]
+    # papermill notes what it starts; the execution count comes from the kernel, which may die before it says it
+    begun = [cell for cell in (records.code_cells(done) if done else ()) if _begun(cell)]
     if not begun:
         return f"{job.name} failed before its first cell at {job.profile}\n\n{errors[-4000:]}"
     raised = [output.traceback for output in begun[-1].outputs if output.output_type == "error"]
     traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(raised[0])) if raised else errors[-4000:]
     where = f"{job.name} failed in code cell {len(begun)} at {job.profile}; the notebook so far: {partial}"
     return f"{where}\n\n{begun[-1].source}\n\n{traceback}"
+
+
+def _begun(cell: NotebookNode) -> bool:
+    return cell.metadata.get("papermill", {}).get("start_time") is not None
 
 
 async def _beat(clock: Clock) -> None:

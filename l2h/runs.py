@@ -21,6 +21,7 @@ from l2h.problem import Costs, Predictions, server_label
 from l2h.store import Store, code_fingerprint, key, modules_in_use, source_fingerprint
 
 RECIPES = {"fast": train.FAST, "released": train.RELEASED}
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 PARTS = ("client", "helper", "calibration", "validation", "test")
 SERVED = ("calibration", "validation", "test")  # parts that were not trained on: a run keeps its answers to them
 READY_MADE = methods.UNTRAINED
@@ -63,6 +64,8 @@ class ExperimentConfig:
         source: "cifar10" or "digits".
         classes: names of the classes; empty for the data's default pair.
         sizes: images of the client, helper, calibration and validation parts; empty for all.
+        precision: "float32", or "float64", which takes longer and whose results agree between processors: the
+            roundings that differ are too small to grow into another answer.
 
     Raises:
         ValueError: if a name is unknown or a number out of range.
@@ -90,6 +93,7 @@ class ExperimentConfig:
     source: str = "cifar10"
     classes: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         checks.one_of(("client", *methods.METHODS), method=self.method)
@@ -97,6 +101,7 @@ class ExperimentConfig:
         checks.one_of(RECIPES, recipe=self.recipe)
         checks.one_of(TRAINED_ON.get(self.method, SERVERS), **{f"server of {self.method}": self.server})
         checks.one_of(("cifar10", "digits"), source=self.source)
+        checks.one_of(PRECISIONS, precision=self.precision)
         _ = self.costs, self.options
 
     @property
@@ -131,7 +136,7 @@ def needs(config: ExperimentConfig) -> tuple[ExperimentConfig, ...]:
     >>> [earlier.method for earlier in needs(ExperimentConfig(method="random"))]
     ['client', 'plain_server']
     """
-    same = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes")}
+    same = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes", "precision")}
     if config.method == "client" or config.method in methods.ALONE:
         return ()
     client = ExperimentConfig(method="client", client=config.client, **same)
@@ -157,7 +162,7 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
     kept = store.get(run_key(config))
     if kept is None:
         earlier = [run(one, store=store) for one in needs(config)]
-        with _one_thread():
+        with _one_thread(), _floats(PRECISIONS[config.precision]):
             kept = _as_json(_computed(config, earlier))
         store.put(run_key(config), kept)
     return _from_json(kept)
@@ -257,6 +262,17 @@ def _code(method: Callable[..., Any] | None) -> str:
     if method and not module.startswith("l2h."):  # a reader's own method
         return key(own=source_fingerprint(dedent(inspect.getsource(method))), code=_code(None))
     return code_fingerprint(modules_in_use({__name__, module}, aside=["l2h.methods"]))
+
+
+@contextmanager
+def _floats(dtype: torch.dtype) -> Iterator[None]:
+    """Networks, pixels and scores of one type, wherever they are made."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @contextmanager

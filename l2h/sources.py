@@ -46,7 +46,7 @@ class Images(NamedTuple):
 
 
 def read(source: str | None = None, folder: str | Path | None = None) -> tuple[str, Images]:
-    """All images of a source, read once per process.
+    """All images of a source; whoever needs only some of them keeps those and lets go of the rest.
 
     Args:
         source: "cifar10", "digits", or None: CIFAR-10 where it can be had, else digits, which the log announces.
@@ -211,16 +211,22 @@ def _announce(reason: str) -> None:
     logging.getLogger(__name__).warning("CIFAR-10 is not at hand (%s): digits take its place. %s", reason, REMEDY)
 
 
-@lru_cache(maxsize=1)
 def _cifar10(folder: Path) -> Images:
     from torchvision.datasets import CIFAR10
 
     try:
-        train, test = CIFAR10(folder), CIFAR10(folder, train=False)
+        # One file at a time: all at once would need twice the memory of the images while they are joined.
+        files = [type("OneFile", (CIFAR10,), {"train_list": [file]}) for file in CIFAR10.train_list]
+        x, y = np.empty((0, 3, 32, 32), dtype=np.uint8), list[int]()
+        for file in files:
+            part = file(folder)
+            x = x if len(x) else np.empty((len(files) * len(part), 3, 32, 32), dtype=np.uint8)
+            x[len(y) : len(y) + len(part)] = part.data.transpose(0, 3, 1, 2)
+            y += part.targets
+        test = CIFAR10(folder, train=False)
     except RuntimeError as error:  # torchvision found a wrong MD5, and does not say where
         raise ValueError(f"not CIFAR-10: {_wrong(folder)}. Replace or delete that folder. {REMEDY}") from error
-    x, x_test = (part.data.transpose(0, 3, 1, 2) for part in (train, test))  # a view: as it lies in memory
-    return Images(x, np.array(train.targets), x_test, np.array(test.targets))
+    return Images(x, np.array(y), test.data.transpose(0, 3, 1, 2), np.array(test.targets))
 
 
 def _wrong(folder: Path) -> str:

@@ -1,7 +1,8 @@
 """Training: one readable loop, and the clients, rejectors and servers that it fits.
 
 The loss is an argument, and of the client only its labels m(x) are known here. A result depends on the data,
-the settings, the seed, the initial weights and the number of threads, and on no global state.
+the settings, the seed, the initial weights, the number of threads and torch's default type of floats, and on no
+other global state.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -390,7 +391,7 @@ def scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> Tensor:
         batch_size: images at a time, which bounds the memory.
 
     Returns:
-        (n,) or (n, K) float32 scores.
+        (n,) or (n, K) scores.
 
     >>> scores(linear(), torch.zeros(7, 3, 32, 32, dtype=torch.uint8)).shape
     torch.Size([7])

@@ -3,7 +3,7 @@
 A rule is fixed before the claim's first run. The word is computed from the evidence alone, never stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import inf, isfinite
 from typing import Any, Protocol
@@ -106,6 +106,28 @@ class Evidence:
         return cls((low + high) / 2, low, high, counterexample=found and {k: str(v) for k, v in found.items()})
 
     @classmethod
+    def measured(cls, interval: Callable[..., Any], *several: Any, data: str | None = None) -> "Evidence":
+        """An interval over seeds and examples, with both counted; absent where there is no run or no such example.
+
+        Args:
+            interval: gives (estimate, low, high) from the predictions, such as `comparisons.mean_interval`.
+            several: of each system its predictions, one per seed.
+            data: SHA-256 of the data set.
+
+        Returns:
+            The evidence.
+
+        >>> Evidence.measured(lambda runs: (0.5, 0.4, 0.6), []).text()
+        'none: not run at this profile'
+        """
+        if not all(map(len, several)):
+            return cls.absent("not run at this profile")
+        estimate, low, high = (float(limit) for limit in interval(*several))
+        if not all(map(isfinite, (estimate, low, high))):
+            return cls.absent("there is no such example")
+        return cls(estimate, low, high, n=len(several[0][0].y), seeds=len(several[0]), data=data)
+
+    @classmethod
     def absent(cls, reason: str) -> "Evidence":
         """No evidence, and why.
 
@@ -122,13 +144,13 @@ class Evidence:
         """One line for readers."""
         if self.reason is not None:
             return f"none: {self.reason}"
+        number = "refuted" if self.counterexample and self.low == self.high == 0 else f"{self.estimate:.6g}"
+        spread = ""
+        if self.low < self.high:
+            number, spread = f"{self.estimate:.4g}", f" [{self.low:.4g}, {self.high:.4g}]"
         broken = f" at {', '.join(f'{k} = {v}' for k, v in self.counterexample.items())}" if self.counterexample else ""
-        spread = f" [{self.low:.4g}, {self.high:.4g}]" if self.low < self.high else ""
         counts = (f", n = {self.n}" if self.n else "") + (f", {self.seeds} seeds" if self.seeds else "")
-        return f"{self._number(bool(broken))}{spread}{counts}{broken}"
-
-    def _number(self, broken: bool) -> str:
-        return "refuted" if broken and self.low == self.high == 0 else f"{self.estimate:.6g}"
+        return f"{number}{spread}{counts}{broken}"
 
 
 def judge(interval: Limits, *, above: float | None = None, below: float | None = None) -> str:
@@ -182,14 +204,16 @@ class Rule:
     method: str
     reason: str | None = None
 
-    def text(self) -> str:
-        """The bounds in words.
+    def text(self, between: str = "; ") -> str:
+        """The bounds in words, and what stands between the cases.
 
         >>> Rule("theorem", {"stated": {"below": 0.05}, "corrected": {"proved": True}}, "", "").text()
         'stated < 0.05; corrected: proved'
         """
         told = [(name, _bounds(bounds)) for name, bounds in self.cases.items()]
-        return "; ".join(f"{'' if name == ALONE else name}{words}".removeprefix(": ").strip() for name, words in told)
+        return between.join(
+            f"{'' if name == ALONE else name}{words}".removeprefix(": ").strip() for name, words in told
+        )
 
 
 def _bounds(bounds: Mapping[str, Any]) -> str:

@@ -31,7 +31,10 @@ STOREYS = {
         "drift", "runs", "experiments", "verdicts", "claims", "plots",
         "plots_comparison", "plots_costs",
     ],
-    "use": ["studies", "chapters", "records", "jobs", "execute", "pages", "render", "helper", "cli"],
+    "use": [
+        "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
+        "helper", "cli",
+    ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]
 VOCABULARY = set(STOREYS["vocabulary"])

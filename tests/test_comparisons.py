@@ -8,7 +8,14 @@ import pytest
 from samples import columns, many, several
 
 from l2h import evaluate
-from l2h.comparisons import difference_at, four_cells_intervals, mean_difference, mean_interval
+from l2h.comparisons import (
+    cell_interval,
+    client_apart,
+    difference_at,
+    four_cells_intervals,
+    mean_difference,
+    mean_interval,
+)
 from l2h.curves import accuracy_at, accuracy_coverage_curve, area_by_example, area_under_curve
 from l2h.problem import Costs, Predictions
 
@@ -75,6 +82,24 @@ def test_the_cells_of_several_seeds_are_pooled(better):
     assert asked.m.estimate == pytest.approx(right / sum(table.asked.n for table in tables))
     assert asked.differ.estimate == pytest.approx(asked.m.estimate - asked.e.estimate)
     assert asked.differ.high < 0
+
+
+def test_one_place_of_the_table_is_read_by_name(better):
+    kept, asked = four_cells_intervals(better)
+    assert cell_interval(better, portion="kept", place="m") == kept.m
+    assert cell_interval(better, portion="asked", place="differ") == asked.differ
+    with pytest.raises(ValueError, match="expected portion to be one of 'kept', 'asked', got 'sent'"):
+        cell_interval(better, portion="sent", place="m")
+    with pytest.raises(ValueError, match="expected place to be one of 'n', 'm', 'e', 'differ', got 'accuracy'"):
+        cell_interval(better, portion="kept", place="accuracy")
+
+
+def test_the_client_apart_is_the_crosswise_difference(better):
+    kept, asked = (cell.m for cell in four_cells_intervals(better))
+    apart = client_apart(better)
+    assert apart.estimate == kept.estimate - asked.estimate
+    assert apart.high - apart.low == pytest.approx(kept.high - kept.low + asked.high - asked.low)
+    assert apart.low <= apart.estimate <= apart.high
 
 
 def test_a_portion_that_every_seed_leaves_empty_has_no_accuracy(better):

@@ -31,6 +31,7 @@ def test_what_is_kept_and_what_is_sent_are_everything(p):
     assert evaluate.coverage(p) == pytest.approx(sum(r > 0 for r in p.r) / len(p.r))
     assert evaluate.coverage(p) + evaluate.offload_rate(p) == pytest.approx(1)
     assert evaluate.kept(p).tolist() == [float(r > 0) for r in p.r]
+    assert (evaluate.kept(p) + evaluate.sent(p) == 1).all()
 
 
 @given(p=predictions())

@@ -142,6 +142,15 @@ def test_evidence_is_numbers_or_a_reason(numbers, message):
         Evidence(*numbers)
 
 
+def test_a_measured_interval_counts_seeds_and_examples():
+    runs = [SimpleNamespace(y=np.ones(7))] * 3
+    assert Evidence.measured(lambda one, other: (0.5, 0.4, 0.6), runs, runs, data="ab") == Evidence(
+        0.5, 0.4, 0.6, n=7, seeds=3, data="ab"
+    )
+    assert Evidence.measured(lambda one, other: 1 / 0, runs, []).reason == "not run at this profile"
+    assert Evidence.measured(lambda one: (math.nan, 0, 1), runs).reason == "there is no such example"
+
+
 def test_evidence_survives_storage():
     rich = Evidence(
         np.float32(0.5), np.float64(0.25), 1, n=np.int64(7), seeds=3, data="ab", counterexample={"p": np.float64(0.5)}

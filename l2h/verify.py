@@ -1,0 +1,108 @@
+"""Check the ledger: `python -m l2h.verify quick|paper|full` executes what is stale and compares every verdict.
+
+Verdicts are computed from the evidence in the executed chapters with the committed rules. A verdict that contradicts
+the committed one, or is missing, makes the exit code 1. `python -m l2h.verify update` writes the verdicts of the
+committed records into the ledger.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from l2h import claims, execute, ledger, records, store
+from l2h.jobs import say
+from l2h.ledger import Entry
+from l2h.records import ROOT, Folders
+from l2h.studies import PROFILES
+
+REPORT = ROOT / "_build" / "claims.json"
+
+
+def main(
+    arguments: list[str] | None = None,
+    folders: Folders | None = None,
+    book: Path = claims.FOLDER,
+    report: Path = REPORT,
+) -> int:
+    """The command: the table on stdout, what is wrong on stderr, with exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m l2h.verify", description="Check the ledger of claims.")
+    parser.add_argument("mode", choices=(*PROFILES, "update"), nargs="?", default="quick")
+    mode, folders = parser.parse_args(arguments).mode, folders or Folders()
+    try:
+        known = claims.read(book)
+        names = [name for name in records.chapters(folders.book) if name in {one.chapter for one in known.values()}]
+        if mode == "update":
+            found = ledger.entries(known, executed(folders.book, names))
+            say("\n".join(ledger.commit(found, book)) or "every verdict stands")
+            return 0
+        found = ledger.entries(known, executed(execute.execute(mode, names, folders), names))
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    faults = {one.claim.id: ledger.trouble(one, exists=one.claim.chapter in names) for one in found}
+    store.write_atomically(report, json.dumps([as_json(one, faults[one.claim.id]) for one in found], indent=1) + "\n")
+    say(table(found))
+    wrong = [f"{name}: {fault}" for name, fault in faults.items() if fault]
+    sys.stderr.write("".join(f"{line}\n" for line in wrong))
+    return 1 if wrong else 0
+
+
+def executed(folder: Path, names: list[str]) -> dict[str, Mapping[str, Any]]:
+    """The executed chapters of a folder, by name; a chapter that was never executed is left out."""
+    notebooks = {name: records.read_notebook(folder / f"{name}.ipynb") for name in names}
+    return {name: notebook for name, notebook in notebooks.items() if notebook is not None}
+
+
+def as_json(entry: Entry, fault: str | None) -> dict[str, Any]:
+    """One claim as the report holds it."""
+    claim = entry.claim
+    return {
+        "id": claim.id,
+        "statement": claim.statement,
+        "source": claim.source,
+        "kind": claim.kind,
+        "chapter": claim.chapter,
+        "rule": {"cases": claim.rule.cases, "estimand": claim.rule.estimand, "method": claim.rule.method},
+        "verdict": entry.found,
+        "committed": claim.verdict,
+        "evidence": {case: one.as_json() for case, one in entry.evidence.items()},
+        "profile": entry.profile,
+        "data": entry.source,
+        "fault": fault,
+    }
+
+
+def table(found: list[Entry]) -> str:
+    """The table for a terminal: id, verdict, committed verdict and evidence, then how many of each verdict.
+
+    >>> print(table([]))
+    claim  verdict  committed  evidence
+    <BLANKLINE>
+    0 claims
+    """
+    head = ("claim", "verdict", "committed", "evidence")
+    rows = [head, *((one.claim.id, told(one), one.claim.verdict, evidence(one)) for one in found)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(head) - 1)] + [0]
+    lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    counts = Counter(one.claim.verdict for one in found)
+    return "\n".join([*lines, "", f"{len(found)} claims", *(f"{count:5} {word}" for word, count in counts.items())])
+
+
+def told(entry: Entry) -> str:
+    """The verdict that follows from the evidence, in words."""
+    return f"{entry.found or '–'}{' (digits)' if entry.about_digits else ''}"
+
+
+def evidence(entry: Entry) -> str:
+    """The evidence of an entry on one line, with its profile."""
+    if entry.claim.rule.form == "absent":
+        return entry.claim.rule.reason or ""
+    return f"{entry.profile}: {claims.in_words(entry.claim.rule, entry.evidence)}" if entry.evidence else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

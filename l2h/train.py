@@ -17,6 +17,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from l2h import checks
+from l2h.augment import flipped, moved
 from l2h.data import Part, pixels
 from l2h.models import LeNet, linear
 
@@ -170,9 +171,9 @@ def fit(
         for batch in torch.randperm(len(x), generator=generator).to(x.device).split(config.batch_size):
             images = x.index_select(0, batch)
             if config.flip:
-                images = _flipped(images, generator)
+                images = flipped(images, generator)
             if config.shift:
-                images = _shifted(images, config.shift, generator)
+                images = moved(images, config.shift, generator)
             values = loss(network(inputs(images)), *(target[batch] for target in targets))
             if values.shape != batch.shape:
                 raise ValueError(f"expected a loss of shape {tuple(batch.shape)}, got {tuple(values.shape)}")
@@ -186,20 +187,6 @@ def fit(
             raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the mean loss is {losses[-1]}; lower lr")
     network.eval()
     return History(tuple(losses), steps)
-
-
-def _flipped(x: Tensor, generator: torch.Generator) -> Tensor:
-    mirror = torch.rand(len(x), generator=generator).to(x.device) < 0.5  # (batch,)
-    return torch.where(mirror[:, None, None, None], x.flip(-1), x)
-
-
-def _shifted(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
-    n, _, height, width = x.shape
-    moves = torch.randint(-furthest, furthest + 1, (2, n, 1), generator=generator).to(x.device)
-    rows = (torch.arange(height, device=x.device) + moves[0]).clamp(0, height - 1)  # (n, height)
-    columns = (torch.arange(width, device=x.device) + moves[1]).clamp(0, width - 1)
-    each = torch.arange(n, device=x.device)[:, None, None]
-    return x.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
 
 def batch_mean(values: Tensor) -> Tensor:

@@ -1,0 +1,43 @@
+"""Images as training changes them, so that a network never sees quite the same one twice."""
+
+import torch
+from torch import Tensor
+
+
+def flipped(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image mirrored with probability 1/2.
+
+    Args:
+        x: (n, channels, height, width) images, on any device.
+        generator: of the coins, on the CPU.
+
+    Returns:
+        Images of the same shape and type.
+
+    >>> flipped(torch.arange(3).expand(1, 1, 1, 3), torch.Generator().manual_seed(0)).flatten().tolist()
+    [2, 1, 0]
+    """
+    mirror = torch.rand(len(x), generator=generator).to(x.device) < 0.5  # (n,)
+    return torch.where(mirror[:, None, None, None], x.flip(-1), x)
+
+
+def moved(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
+    """Each image moved by up to some pixels in each direction, its edge repeated where nothing was.
+
+    Args:
+        x: (n, channels, height, width) images, on any device.
+        furthest: pixels, >= 0.
+        generator: of the moves, on the CPU.
+
+    Returns:
+        Images of the same shape and type.
+
+    >>> moved(torch.arange(3).expand(1, 1, 1, 3), 0, torch.Generator()).flatten().tolist()
+    [0, 1, 2]
+    """
+    n, _, height, width = x.shape
+    moves = torch.randint(-furthest, furthest + 1, (2, n, 1), generator=generator).to(x.device)
+    rows = (torch.arange(height, device=x.device) + moves[0]).clamp(0, height - 1)  # (n, height)
+    columns = (torch.arange(width, device=x.device) + moves[1]).clamp(0, width - 1)
+    each = torch.arange(n, device=x.device)[:, None, None]
+    return x.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)

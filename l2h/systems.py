@@ -156,8 +156,8 @@ def device(parts: Parts, options: Options, *, outputs: int = 1, squash: bool = F
         def view(examples: Examples) -> Tensor:
             return estimate.score_features(examples.score, temperature)
 
-        layer = nn.Linear(view(held_out).shape[1], outputs)
-        return Device(nn.Sequential(layer, models.Scores(squash=squash)), view, needs_score=True)
+        network: nn.Module = models.OnScores(view(held_out).shape[1], outputs, squash=squash)
+        return Device(network, view, needs_score=True)
     if options.rejector == "hidden":
         network = models.rejector(options.hidden, outputs=outputs, squash=squash)
     else:

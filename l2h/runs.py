@@ -88,7 +88,7 @@ class ExperimentConfig:
     server: str = "plain_server"
     rejector: str = "hidden"
     confidence: str = "temperature"
-    estimate: str = "isotonic"
+    estimate: str = "logistic"
     budget: float = 0.5
     source: str = "cifar10"
     classes: tuple[str, ...] = ()

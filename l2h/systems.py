@@ -60,7 +60,7 @@ class Options:
     recipe: train.TrainConfig = train.FAST
     rejector: str = "hidden"
     confidence: str = "temperature"
-    estimate: str = "isotonic"
+    estimate: str = "logistic"
     budget: float = 0.5
 
     def __post_init__(self) -> None:

@@ -510,3 +510,17 @@ def logistic_client(x, ce):
     eta = 1 / (1 + math.exp(-4 * x))
     mu, p = min(eta, 1 - eta), 0.05 + 0.55 / (1 + math.exp(-12 * (x - 0.2)))
     return p - mu - ce, (2 * math.sqrt(mu * (1 - mu)) + ce) / p
+
+
+# --- how well probabilities fit ---------------------------------------------------------------------------------------
+
+
+def calibration_error(p, happened, bins):
+    """Equal probabilities go together into the bin where the middle of their ranks falls."""
+    order = sorted(p)
+    cells = {}
+    for p_i, h_i in zip(p, happened, strict=True):
+        first = order.index(p_i)
+        middle = first + order.count(p_i) / 2
+        cells.setdefault(min(int(middle * bins / len(p)), bins - 1), []).append((p_i, h_i))
+    return sum(abs(sum(a for a, _ in cell) - sum(b for _, b in cell)) for cell in cells.values()) / len(p)

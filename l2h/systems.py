@@ -181,14 +181,14 @@ def fit_device(
         examples: to train on.
         targets: tensors of n entries each.
         loss: loss(scores, *targets) of a batch, one value per example.
-        options: the recipe; scores are not mirrored, whatever it says of images.
+        options: the recipe; scores are neither mirrored nor moved, whatever it says of images.
         seed: of the batches.
 
     Returns:
         The mean loss of each epoch.
     """
     x = on.view(examples)
-    config = replace(options.recipe, flip=options.recipe.flip and not on.needs_score)
+    config = replace(options.recipe, flip=False, shift=0) if on.needs_score else options.recipe
     return train.fit(on.network, x, targets, loss, config=config, seed=seed).losses
 
 

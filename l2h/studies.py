@@ -146,6 +146,7 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             clients=("as_released", "well_trained", "lenet"),
         ),
     ),
+    "errata": (Study("quick"), Study("paper"), Study("full")),  # the same at every profile
 }
 
 

@@ -283,15 +283,17 @@ def test_the_envelope_lies_within_the_proved_bound(choice, client, bound, costs)
 
 
 @settings(max_examples=30)
-@given(costs=st.builds(Costs, c1=st.floats(0.2, 2), ce=st.floats(0.05, 0.8)), beta=betas, seed=seeds)
-def test_no_scores_lie_below_the_envelope(costs, beta, seed):
+@given(
+    costs=st.builds(Costs, c1=st.floats(0.2, 2), ce=st.floats(0.05, 0.8)), beta=betas, seed=seeds, squash=st.booleans()
+)
+def test_no_scores_lie_below_the_envelope(costs, beta, seed, squash):
     """Points of the grid itself, with random scores: never less excess than the envelope says."""
-    rule = rule_of("mu", costs, beta)
-    envelope = lower_envelope(rule, costs=costs, beta=beta, client="free", grid=21)
+    rule = rule_of("mu", costs, beta, squash)
+    envelope = lower_envelope(rule, costs=costs, beta=beta, client="free", grid=21, squash=squash)
     generator = np.random.default_rng(seed)
     eta, p = generator.integers(0, 21, N) / 40, generator.integers(0, 21, N) / 20
-    r, e = generator.uniform(-1, 1, (2, N)) * generator.choice([1e-9, 0.1, 3], (2, N))
-    loss, excess = played(r, e, eta, p, rule, costs, beta)
+    r, e = generator.uniform(-1, 1, (2, N)) * generator.choice([1e-9, 0.1, 1 if squash else 3], (2, N))
+    loss, excess = played(r, e, eta, p, rule, costs, beta, squash)
     assert (excess >= np.interp(loss, envelope.regret, envelope.excess) - 1e-9).all()
 
 

@@ -11,7 +11,6 @@ from l2h import losses_defer, train
 from l2h.losses_defer import asking_costs, soft_deferral, triage
 from l2h.problem import Costs
 from l2h.systems import (
-    SERVER_NETWORKS,
     Examples,
     Options,
     Parts,
@@ -22,6 +21,7 @@ from l2h.systems import (
     fit_both,
     of_server,
     outputs,
+    server_network,
 )
 
 PENALTY = 32.0  # of a share of questions above the budget, squared; SelectiveNet's lambda
@@ -33,7 +33,7 @@ def _one_more(
     """A server with K + 1 scores, the last for keeping, trained on loss(scores, m, y)."""
     helper = parts.helper
     with train.seeded(seed):
-        network = SERVER_NETWORKS[options.network](classes(helper) + 1, squash=False)
+        network = server_network(parts, options, outputs=classes(helper) + 1)
     targets = (class_numbers(helper.m, helper), class_numbers(helper.y, helper))
     history = train.fit(network, helper.x, targets, loss, config=options.recipe, seed=seed)
 
@@ -196,6 +196,6 @@ def _both(parts: Parts, seed: int, options: Options, loss: Callable[..., Tensor]
     helper = parts.helper
     with train.seeded(seed):
         on = device(parts, options)
-        server = SERVER_NETWORKS[options.network](outputs(helper), squash=False)
+        server = server_network(parts, options, outputs=outputs(helper))
     history = fit_both(on, server, helper, loss, options=options, seed=seed)
     return System(on.scores, of_server(server), False, on.needs_score, history)

@@ -67,6 +67,10 @@ WARM_UP = 0.25  # share of the steps in which a one-cycle schedule rises
 # The notebook sums over a batch of 16 with rate 1e-4, which is the mean with rate 16e-4.
 RELEASED = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
 FAST = TrainConfig(epochs=10, batch_size=128, lr=3e-3, flip=True)
+# For residual networks: their batches are normalised, which allows for large steps.
+MODERATE = TrainConfig(epochs=10, batch_size=128, lr=0.1, optimizer="sgd", weight_decay=5e-4, flip=True, shift=3)
+ONE_MORE = TrainConfig(epochs=1, batch_size=128, lr=0.01, optimizer="sgd", weight_decay=5e-4, flip=True, shift=3)
+LARGE = TrainConfig(epochs=60, batch_size=128, lr=0.1, optimizer="sgd", weight_decay=5e-4, flip=True, shift=4)
 
 
 class History(NamedTuple):
@@ -259,6 +263,12 @@ CLIENTS: dict[str, tuple[Callable[[int], nn.Module], Callable[..., Tensor], Trai
         TrainConfig(epochs=1, batch_size=16, lr=1e-3, optimizer="sgd", schedule="constant"),
     ),
     "well_trained": (linear, classification_loss, TrainConfig(epochs=60, batch_size=200, lr=1e-3, weight_decay=0.1)),
+    # as the follow-up trains its client, on fewer images
+    "follow_up": (
+        LeNet,
+        classification_loss,
+        TrainConfig(epochs=10, batch_size=16, lr=1e-3, optimizer="sgd", schedule="constant"),
+    ),
     "lenet": (LeNet, classification_loss, TrainConfig(epochs=20, batch_size=64, lr=3e-3, flip=True)),
 }
 

@@ -7,7 +7,7 @@ Both are resampled, the same examples for every seed (the crossed or "pigeonhole
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from l2h import checks
 
@@ -134,6 +134,35 @@ def bands(values: Any, *, level: float = 0.95) -> Interval:
     if seeds < 3:
         return Interval(mean, values.min(axis=0), values.max(axis=0))
     half = stdtrit(seeds - 1, (1 + level) / 2) * values.std(axis=0, ddof=1) / np.sqrt(seeds)
+    return Interval(mean, mean - half, mean + half)
+
+
+def normal(values: Any, *, level: float = 0.95) -> Interval:
+    r"""Mean of one large sample of independent values, with the interval of the central limit theorem.
+
+    .. math:: \bar v \pm z \frac{s}{\sqrt n}
+
+    For a million draws of a simulation, where resampling would be slow and add nothing.
+
+    Args:
+        values: (n,) independent and bounded, n >= 2.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if there are fewer than two values, one is not finite, or level is out of range.
+
+    >>> normal([0.0, 1.0] * 50).low
+    np.float64(0.401...)
+    """
+    values = np.asarray(values, dtype=float)
+    checks.vectors(values=values)
+    checks.finite(values=values)
+    checks.at_least(2, n=len(values))
+    _check_level(level)
+    mean, half = values.mean(), ndtri((1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
 
 

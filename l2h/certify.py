@@ -22,6 +22,7 @@ ALGEBRAIC = (
     certify_bayes.optimal_ranges,
     certify_bayes.deterministic_client,
     certify_bayes.conventions,
+    certify_bayes.monotone_rules,
     certify_losses.upper_bound,
     certify_losses.convexity,
     certify_losses.margin_loss,

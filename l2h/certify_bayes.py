@@ -181,3 +181,57 @@ def conventions() -> dict[str, Certificate]:
             given=domain,
         ),
     }
+
+
+def monotone_rules() -> dict[str, Certificate]:
+    r"""Dearer questions are asked less often, and a client that errs more is asked about more often.
+
+    .. math:: p' \leq p, \; c_1 \leq c_1', \; c_e \leq c_e': \quad
+        p' \geq c_1'\mu + c_e' \implies p \geq c_1\mu + c_e
+
+    For a deterministic client p cannot grow while mu stands still, so that its threshold is what moves; it grows with
+    both costs as long as ce <= 1, that is, as long as there is anything to ask.
+
+    Returns:
+        Certificates "larger-c1-asks-less", "larger-ce-asks-less" and "larger-p-asks-more" (all clients);
+        "threshold-grows" (deterministic) and "threshold-grows-any-ce" (refuted: above ce = 1 the formula falls
+        towards 1, which no p exceeds).
+
+    >>> [certificate.verdict for certificate in monotone_rules().values()]
+    ['proved', 'proved', 'proved', 'proved', 'refuted']
+
+    Source: arXiv 2409.16253, the remark on larger costs and larger P(M≠Y|x).
+    """
+    more_c1, more_ce, more_p, p_t, more_p_t = z3.Reals("more_c1 more_ce more_p p_t more_p_t")
+    at = [*COSTS, *BEST_SERVER, p >= 0, p <= 1]
+    asks = p >= ASKING
+
+    def is_threshold(t: z3.ArithRef, c1: z3.ArithRef, ce: z3.ArithRef) -> z3.BoolRef:
+        return z3.If(c1 + 2 * ce >= 1, t * (1 + c1) == c1 + ce, t * (1 - c1) == ce)
+
+    order = [*COSTS, c1 <= more_c1, ce <= more_ce, is_threshold(p_t, c1, ce), is_threshold(more_p_t, more_c1, more_ce)]
+    grows = p_t <= more_p_t
+    return {
+        "larger-c1-asks-less": prove(
+            "Where it is best to ask at a larger c1, it is at a smaller one, all else equal",
+            Implies(p >= more_c1 * mu + ce, asks),
+            given=[*at, more_c1 >= c1],
+        ),
+        "larger-ce-asks-less": prove(
+            "Where it is best to ask at a larger ce, it is at a smaller one, all else equal",
+            Implies(p >= c1 * mu + more_ce, asks),
+            given=[*at, more_ce >= ce],
+        ),
+        "larger-p-asks-more": prove(
+            "Where it is best to ask at p, it is at any larger p, all else equal",
+            Implies(asks, more_p >= ASKING),
+            given=[*at, more_p >= p, more_p <= 1],
+        ),
+        "threshold-grows": prove("p_t does not fall with c1 or ce, for ce <= 1", grows, given=[*order, more_ce <= 1]),
+        "threshold-grows-any-ce": prove(
+            "p_t does not fall with c1 or ce",
+            grows,
+            given=order,
+            example={"c1": 0, "more_c1": 1, "ce": 2, "more_ce": 2, "p_t": 2, "more_p_t": "3/2"},
+        ),
+    }

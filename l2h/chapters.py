@@ -84,11 +84,14 @@ def _profile(value: Any) -> str:
     return str(value)
 
 
-def _seeds(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"expected seeds to be a count, a whole number >= 1, got {value!r}")
-    checks.at_least(1, seeds=value)
-    return value
+def _count(name: str) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"expected {name} to be a count, a whole number >= 1, got {value!r}")
+        checks.at_least(1, **{name: value})
+        return value
+
+    return check
 
 
 def _ce_grid(value: Any) -> tuple[float, ...]:
@@ -105,4 +108,10 @@ def _data(value: Any) -> str:
     return str(value)
 
 
-CHECKS: dict[str, Callable[[Any], Any]] = {"profile": _profile, "seeds": _seeds, "ce_grid": _ce_grid, "data": _data}
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "profile": _profile,
+    "seeds": _count("seeds"),
+    "draws": _count("draws"),
+    "ce_grid": _ce_grid,
+    "data": _data,
+}

@@ -15,7 +15,20 @@ import yaml
 from IPython.display import display
 
 from l2h import checks
-from l2h.verdicts import ALONE, FORMS, PROVED, VERDICTS, Evidence, Rule, judge, outcome, verdict
+from l2h.verdicts import (
+    ALONE,
+    FAILS,
+    FORMS,
+    HOLDS,
+    PROVED,
+    UNCLEAR,
+    VERDICTS,
+    Evidence,
+    Rule,
+    judge,
+    outcome,
+    verdict,
+)
 
 __all__ = ["ALONE", "VERDICTS", "Claim", "Evidence", "Rule", "assess", "judge", "outcome", "verdict"]
 
@@ -126,7 +139,7 @@ def assess(
     # A page shows the comment, that is nothing: the table that is returned is for readers.
     display({MIME: record, "text/html": "<!-- the evidence, for make verify -->"}, raw=True)
     pd.set_option("display.max_colwidth", None)
-    return pd.DataFrame({name: row(known[name], cases, source) for name, cases in found.items()}).T.rename_axis("claim")
+    return pd.DataFrame({name: row(known[name], cases, source) for name, cases in found.items()}).T
 
 
 def by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str, Evidence]:
@@ -155,21 +168,20 @@ def by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str,
 
 def row(claim: Claim, evidence: Mapping[str, Evidence], source: str | None) -> dict[str, str]:
     """A claim's line in a table: its rule and evidence in words, and its verdict."""
-    told = {"rule": claim.rule.text(), "evidence": in_words(claim.rule, evidence)}
+    lines = ";\n"  # one case to a line, where white space is kept
+    told = {"rule": claim.rule.text(lines), "evidence": in_words(claim.rule, evidence, lines)}
     about = "digits, not the paper's images" if about_digits(claim, source) else ""
     return {**told, "verdict": verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
 
 
-def in_words(rule: Rule, evidence: Mapping[str, Evidence]) -> str:
-    """The evidence of a claim on one line; of several cases each with its own outcome."""
+def in_words(rule: Rule, evidence: Mapping[str, Evidence], between: str = "; ") -> str:
+    """The evidence of a claim; of several cases each with its own outcome, and what stands between them."""
     if list(evidence) == [ALONE]:
-        return _told(evidence[ALONE], rule.cases[ALONE])
-    words = {"reproduced": "holds", "not reproduced": "does not hold", "inconclusive": "unclear"}
-    parts = []
-    for case, one in evidence.items():
-        found = outcome(one, rule.cases[case])
-        parts.append(f"{case} {words.get(found, found)}: {_told(one, rule.cases[case])}")
-    return "; ".join(parts)
+        return "none: " * (evidence[ALONE].reason is not None) + _told(evidence[ALONE], rule.cases[ALONE])
+    words = {HOLDS: "holds", FAILS: "does not hold", UNCLEAR: "unclear"}
+    found = {case: words.get(outcome(one, rule.cases[case]), "no evidence") for case, one in evidence.items()}
+    parts = [f"{case} {found[case]}: {_told(one, rule.cases[case])}" for case, one in evidence.items()]
+    return between.join(parts)
 
 
 def about_digits(claim: Claim, source: str | None) -> bool:
@@ -180,7 +192,7 @@ def about_digits(claim: Claim, source: str | None) -> bool:
 def _told(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
     if PROVED in bounds and evidence.low == 1:
         return PROVED
-    return evidence.text()
+    return evidence.reason or evidence.text()
 
 
 def _claims(path: Path) -> list[Claim]:

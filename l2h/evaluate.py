@@ -137,3 +137,26 @@ def _cell(m_right: np.ndarray, e_right: np.ndarray) -> Cell:
         return Cell(0, float("nan"), float("nan"), float("nan"))
     m, e = float(m_right.mean()), float(e_right.mean())
     return Cell(len(m_right), m, e, m - e)
+
+
+def in_windows(values: Any, width: int) -> np.ndarray:
+    """Means of a value per example over consecutive stretches of a stream; what is left over at its end is left out.
+
+    Args:
+        values: (T,) in the order of time.
+        width: examples per stretch, from 1 to T.
+
+    Returns:
+        (T // width,) means.
+
+    Raises:
+        ValueError: if the width is below 1 or above T.
+
+    >>> in_windows([0.0, 1.0, 1.0, 1.0, 0.0], 2)
+    array([0.5, 1. ])
+    """
+    values = np.asarray(values, dtype=float)
+    if not 1 <= width <= len(values):
+        raise ValueError(f"expected a width from 1 to {len(values)}, got {width}")
+    whole = len(values) // width
+    return values[: whole * width].reshape(whole, width).mean(axis=1)

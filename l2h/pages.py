@@ -1,11 +1,11 @@
-"""The two generated pages of the book: what was executed where (status), and every public name of l2h (api).
+"""The generated pages: what was executed where (status), every public name of l2h (api), tests that proofs cite.
 
-Nothing here imports what it describes: the chapters' metadata and the modules' syntax trees are enough.
+Nothing here imports what it describes: the chapters' metadata and the syntax trees of modules and tests are enough.
 """
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from inspect import cleandoc
 from pathlib import Path
@@ -13,6 +13,7 @@ from textwrap import dedent
 from typing import Any
 
 Definition = ast.FunctionDef | ast.ClassDef
+CITED = re.compile(r"<(test-[a-z0-9-]+)>")  # {ref}`words <test-...>` cites the test of that name
 SECTIONS = {"Args": "param ", "Returns": "returns", "Yields": "yields", "Raises": "raises "}
 
 
@@ -90,6 +91,36 @@ def machines(chapters: dict[str, dict[str, Any]]) -> Iterator[str]:
         ran.setdefault(where, []).append(f"- {{doc}}`{name}`, key `{str(facts.get('key', 'not recorded'))[:16]}`")
     for where, names in ran.items():
         yield "\n".join([f"Machine and versions: {where}.\n", *names, ""])
+
+
+def cited_tests(folder: Path, texts: Iterable[str]) -> str:
+    """The tests page: the source of every test that a page cites, under the label by which it is cited.
+
+    Args:
+        folder: of the tests.
+        texts: of all pages; each cites a test as {ref}`words <test-its-name-with-dashes>`.
+
+    Returns:
+        Markdown with one section per cited test, in the order of the files.
+
+    Raises:
+        ValueError: if a page cites a test that does not exist, or one whose name two files share.
+    """
+    cited = {label for text in texts for label in CITED.findall(text)}
+    found: dict[str, list[str]] = {label: [] for label in cited}
+    for path in sorted(folder.glob("test_*.py")):
+        text = path.read_text("utf8")
+        for node in ast.parse(text).body:
+            label = getattr(node, "name", "").replace("_", "-")
+            if label in cited and isinstance(node, ast.FunctionDef):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                code = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+                title = node.name.removeprefix("test_").replace("_", " ").capitalize()
+                found[label].append(f"({label})=\n## {title}\n\n`tests/{path.name}`\n\n```python\n{code}\n```\n")
+    wrong = {label: len(sections) for label, sections in sorted(found.items()) if len(sections) != 1}
+    if wrong:
+        raise ValueError(f"expected one test for each that a page cites, got {described(wrong)}")
+    return "\n".join(section for sections in found.values() for section in sections)
 
 
 def api(package: Path) -> str:

@@ -7,12 +7,39 @@ import numpy as np
 
 from l2h import checks
 from l2h.bayes import CLIENTS, ask_threshold, rejector_rule, server_error
-from l2h.calibration import asks_at_minimum
+from l2h.calibration import alpha_deterministic, alpha_from_mu, alpha_from_p, alpha_released, asks_at_minimum
 from l2h.conditional import slope_at_zero
 from l2h.problem import Costs
 from l2h.testbeds import Testbed
 
 Rule = Callable[[np.ndarray, np.ndarray], Any]  # (mu, p) -> alpha
+RELEASED_P = 0.18  # what the released notebook has for P(M≠Y|x), whatever x
+
+
+def rules(*, costs: Costs, beta: float, squash: bool = False) -> dict[str, Rule]:
+    """The choices of alpha that are compared, as functions of mu and p.
+
+    Args:
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1]; the released constant does not know of it.
+
+    Returns:
+        "from mu", "from p", "single" (of a deterministic client) and "released at 0.18"; a rule that has no value at
+        these costs raises when it is called.
+
+    >>> rule = rules(costs=Costs(c1=1.0, ce=0.18), beta=2.0)["released at 0.18"]
+    >>> rule(np.zeros(2), np.ones(2))
+    1.0
+
+    Source: derived in the chapter on the surrogate; the constant is that of the released notebook.
+    """
+    return {
+        "from mu": lambda mu, p: alpha_from_mu(mu, costs=costs, beta=beta, squash=squash),
+        "from p": lambda mu, p: alpha_from_p(p, costs=costs, beta=beta, squash=squash),
+        "single": lambda mu, p: alpha_deterministic(costs=costs, beta=beta, squash=squash),
+        "released at 0.18": lambda mu, p: float(alpha_released(RELEASED_P, costs=costs, beta=beta)),
+    }
 
 
 def regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:

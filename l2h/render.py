@@ -17,10 +17,11 @@ from typing import Any
 
 import yaml
 
-from l2h import pages
+from l2h import claims, ledger, ledger_page, pages
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
+HERE = "% l2h: the ledger in short"  # a comment in a plain page; what the landing page shows takes its place
 DIGEST = ".inputs.sha256"  # lies in the built book and says from what it was built
 
 
@@ -88,18 +89,40 @@ def stage(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
         root: of the repository.
     """
     executed = {name: chapter(notebooks / f"{name}.ipynb") for name in chapters(root)}
-    shutil.copytree(root / "book", staged, ignore=shutil.ignore_patterns("*.md", "*.ipynb", ".*"))
+    shutil.copytree(root / "book", staged, ignore=shutil.ignore_patterns("*.md", "*.ipynb", "*.yml", ".*"))
     for name in ("_config.yml", "references.bib"):
         shutil.copy(root / name, staged)
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")
     for name, notebook in executed.items():
-        (staged / f"{name}.ipynb").write_text(json.dumps(signed(notebook)), "utf8")
-    metadata = {name: notebook["metadata"] for name, notebook in executed.items()}
-    generated = {"status": lambda: pages.status(metadata), "api": lambda: pages.api(root / "l2h")}
-    for name in toc(root):
-        if name not in executed:
-            text = (root / "book" / f"{name}.md").read_text("utf8")
-            (staged / f"{name}.md").write_text(text + ("\n" + generated[name]() if name in generated else ""), "utf8")
+        (staged / f"{name}.ipynb").write_text(json.dumps(ledger_page.anchored(signed(notebook))), "utf8")
+    found = ledger.entries(claims.read(root / "book" / "claims"), executed)
+    plain = {name: (root / "book" / f"{name}.md").read_text("utf8") for name in toc(root) if name not in executed}
+    texts = [*plain.values(), *map(json.dumps, executed.values())]
+    generated = {
+        "status": lambda: pages.status({name: notebook["metadata"] for name, notebook in executed.items()}),
+        "api": lambda: pages.api(root / "l2h"),
+        "tests": lambda: pages.cited_tests(root / "tests", texts),
+        "claims": lambda: ledger_page.page(found, {name: title(notebook) for name, notebook in executed.items()}),
+    }
+    for name, text in plain.items():
+        if HERE in text:
+            text = text.replace(HERE, ledger_page.landing(found, picture(executed, staged)))
+        more = "\n" + generated[name]() if name in generated else ""
+        (staged / f"{name}.md").write_text(text + more, "utf8")
+
+
+def picture(executed: dict[str, dict[str, Any]], staged: Path) -> ledger_page.Figure | None:
+    """The landing page's figure, written into the staged folder."""
+    figure = ledger_page.landing_figure(executed)
+    if figure:
+        (staged / ledger_page.PICTURE).write_bytes(figure.png)
+    return figure
+
+
+def title(notebook: dict[str, Any]) -> str:
+    """The first heading of a chapter."""
+    text = "".join(notebook["cells"][0]["source"])
+    return text.partition("\n")[0].removeprefix("# ").strip()
 
 
 def chapter(path: Path) -> dict[str, Any]:

@@ -217,7 +217,7 @@ def _cifar10(folder: Path) -> Images:
     try:
         # One file at a time: all at once would need twice the memory of the images while they are joined.
         files = [type("OneFile", (CIFAR10,), {"train_list": [file]}) for file in CIFAR10.train_list]
-        x, y = np.empty((0, 3, 32, 32), dtype=np.uint8), []
+        x, y = np.empty((0, 3, 32, 32), dtype=np.uint8), list[int]()
         for file in files:
             part = file(folder)
             x = x if len(x) else np.empty((len(files) * len(part), 3, 32, 32), dtype=np.uint8)

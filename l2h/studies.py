@@ -44,6 +44,42 @@ class Study01(Study):
 
 
 @dataclass(frozen=True)
+class Study02(Study):
+    """Chapter 02, the Bayes rules.
+
+    Args:
+        draws: examples simulated from each testbed.
+        ce_grid: costs of asking at which risks are computed.
+        spaces: random finite spaces on which every rule is priced.
+        points: points of each such space.
+    """
+
+    draws: int
+    ce_grid: tuple[float, ...]
+    spaces: int
+    points: int
+
+
+@dataclass(frozen=True)
+class Study04(Study):
+    """Chapter 04, the surrogate.
+
+    Args:
+        seeds: how many samples of each size, from seed 0 on.
+        ce_grid: costs of asking in the table of the released constant, at most 0.18.
+        examples: sample sizes of the descent, rising.
+        grid: values of mu and of p in the computed envelope.
+        heat: values of alpha and of beta in the heat maps.
+    """
+
+    seeds: int
+    ce_grid: tuple[float, ...] = (0.0, 0.01, 0.15, 0.16, 0.18)  # the released notebook's
+    examples: tuple[int, ...] = (100, 1000, 10_000)
+    grid: int = 101
+    heat: tuple[int, int] = (16, 12)
+
+
+@dataclass(frozen=True)
 class Study05(Study):
     """Chapter 05, the CIFAR-10 experiment.
 
@@ -70,12 +106,26 @@ class Study05(Study):
 
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
+HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
+
+FEW_COSTS = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
+MANY_COSTS = tuple(k / 40 for k in range(31))
 
 STUDIES: dict[str, tuple[Study, ...]] = {
     "01_problem": (
         Study01("quick", seeds=1, sizes=FEWER, precision="float64"),
         Study01("paper", seeds=3, sizes=()),
         Study01("full", seeds=10, sizes=()),
+    ),
+    "02_bayes": (
+        Study02("quick", draws=100_000, ce_grid=FEW_COSTS, spaces=30, points=4),
+        Study02("paper", draws=2_000_000, ce_grid=MANY_COSTS, spaces=400, points=5),
+        Study02("full", draws=20_000_000, ce_grid=MANY_COSTS, spaces=2000, points=6),
+    ),
+    "04_surrogate": (
+        Study04("quick", seeds=3),
+        Study04("paper", seeds=10, examples=HALF_DECADES, grid=201, heat=(48, 36)),
+        Study04("full", seeds=40, examples=HALF_DECADES, grid=401, heat=(96, 72)),
     ),
     "05_cifar10": (
         Study05(

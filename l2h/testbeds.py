@@ -56,6 +56,7 @@ class Testbed:
         draw: (n, generator) -> n draws of x.
         expect: (value, switches) -> E value(X), where value bends or jumps only where a switch changes its sign.
         pieces: where X has finitely many kinds of points; then risks are exact fractions.
+        density: x -> the density of X, where it has one that varies.
 
     >>> TESTBEDS["gaussians"].bayes_risk(Costs(c1=1.0, ce=0.15))
     0.1917165...
@@ -71,6 +72,7 @@ class Testbed:
     draw: Callable[[int, np.random.Generator], np.ndarray]
     expect: Callable[[Function, tuple[Function, ...]], float]
     pieces: tuple[Piece, ...] = ()
+    density: Function | None = None
 
     def sample(self, n: int, generator: np.random.Generator) -> Sample:
         """Draw n independent examples.
@@ -115,6 +117,38 @@ class Testbed:
 
         return self.expect(value, (lambda x: self.eta(x) - 0.5, r))
 
+    def best_rejector(self, costs: Costs) -> Function:
+        r"""The Bayes rejector of this testbed.
+
+        .. math:: r^*(x) = c_1\mu(x) + c_e - p(x)
+
+        Args:
+            costs: c1 and ce.
+
+        Returns:
+            x -> scores.
+
+        >>> TESTBEDS["atoms"].best_rejector(Costs(c1=1.0, ce=0.0))(np.array([1, 3])).round(2).tolist()
+        [0.0, -0.7]
+        """
+        return lambda x: rejector_rule(server_error(self.eta(x)), self.p(x), costs=costs)
+
+    def ask_rate(self, r: Function) -> float:
+        r"""The share of inputs on which a rejector asks.
+
+        .. math:: P(r(X) \leq 0)
+
+        Args:
+            r: x -> scores.
+
+        Returns:
+            The share, to about 7 digits (exact but for rounding on finite testbeds).
+
+        >>> TESTBEDS["atoms"].ask_rate(lambda x: x - 1.0)
+        0.55
+        """
+        return self.expect(lambda x: 1.0 * asks(r(x)), (r,))
+
     def client_risk(self) -> float | Fraction:
         """The risk of the client alone, P(M≠Y): a fraction on finite testbeds, else to about 12 digits.
 
@@ -140,7 +174,7 @@ class Testbed:
         Fraction(9, 40)
         """
         if not self.pieces:
-            return self.risk(lambda x: rejector_rule(server_error(self.eta(x)), self.p(x), costs=costs), costs=costs)
+            return self.risk(self.best_rejector(costs), costs=costs)
         c1, ce = Fraction(str(costs.c1)), Fraction(str(costs.ce))
         return sum((k.mass * min(k.p, c1 * min(k.eta, 1 - k.eta) + ce) for k in self.pieces), Fraction(0))
 
@@ -182,6 +216,7 @@ def gaussians(t: float = 1.0) -> Testbed:
         m=lambda x: np.where(x > t, 1, -1),
         draw=lambda n, generator: generator.standard_normal(n) + generator.choice([-1, 1], n),
         expect=partial(line, density=density, edges=np.union1d(np.linspace(-10, 10, 41), [t])),
+        density=density,
     )
 
 
@@ -212,6 +247,7 @@ def xor() -> Testbed:
         m=lambda x: np.where(x[:, 0] > 0.5, 1, -1),
         draw=draw,
         expect=partial(plane, density=density, edges=np.union1d(np.linspace(-10, 10, 21), [0.5])),
+        density=density,
     )
 
 
@@ -231,6 +267,9 @@ def logistic() -> Testbed:
     def p(x: np.ndarray) -> np.ndarray:
         return 0.05 + 0.55 * expit(12 * (x - 0.2))
 
+    def density(x: np.ndarray) -> np.ndarray:
+        return np.full(x.shape, 0.5)
+
     return Testbed(
         "logistic",
         "free",
@@ -238,7 +277,8 @@ def logistic() -> Testbed:
         p=p,
         answer=lambda x, y, generator: np.where(generator.random(len(x)) < p(x), -y, y),
         draw=lambda n, generator: generator.uniform(-1, 1, n),
-        expect=partial(line, density=lambda x: np.full(x.shape, 0.5), edges=np.linspace(-1, 1, 65)),
+        expect=partial(line, density=density, edges=np.linspace(-1, 1, 65)),
+        density=density,
     )
 
 

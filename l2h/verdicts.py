@@ -144,13 +144,13 @@ class Evidence:
         """One line for readers."""
         if self.reason is not None:
             return f"none: {self.reason}"
+        number = "refuted" if self.counterexample and self.low == self.high == 0 else f"{self.estimate:.6g}"
+        spread = ""
+        if self.low < self.high:
+            number, spread = f"{self.estimate:.4g}", f" [{self.low:.4g}, {self.high:.4g}]"
         broken = f" at {', '.join(f'{k} = {v}' for k, v in self.counterexample.items())}" if self.counterexample else ""
-        spread = f" [{self.low:.4g}, {self.high:.4g}]" if self.low < self.high else ""
         counts = (f", n = {self.n}" if self.n else "") + (f", {self.seeds} seeds" if self.seeds else "")
-        return f"{self._number(bool(broken))}{spread}{counts}{broken}"
-
-    def _number(self, broken: bool) -> str:
-        return "refuted" if broken and self.low == self.high == 0 else f"{self.estimate:.6g}"
+        return f"{number}{spread}{counts}{broken}"
 
 
 def judge(interval: Limits, *, above: float | None = None, below: float | None = None) -> str:
@@ -204,14 +204,16 @@ class Rule:
     method: str
     reason: str | None = None
 
-    def text(self) -> str:
-        """The bounds in words.
+    def text(self, between: str = "; ") -> str:
+        """The bounds in words, and what stands between the cases.
 
         >>> Rule("theorem", {"stated": {"below": 0.05}, "corrected": {"proved": True}}, "", "").text()
         'stated < 0.05; corrected: proved'
         """
         told = [(name, _bounds(bounds)) for name, bounds in self.cases.items()]
-        return "; ".join(f"{'' if name == ALONE else name}{words}".removeprefix(": ").strip() for name, words in told)
+        return between.join(
+            f"{'' if name == ALONE else name}{words}".removeprefix(": ").strip() for name, words in told
+        )
 
 
 def _bounds(bounds: Mapping[str, Any]) -> str:

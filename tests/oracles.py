@@ -205,6 +205,51 @@ def line_gap(x, errors, y, p, c1, ce, two_sided, grid):
     return max(gaps)
 
 
+def stump_gap(x, errors, y, p, c1, ce):
+    """sup (R - R_hat) over stumps r and e on any feature: every cut at and beside every value, every labelling."""
+    n = len(y)
+    servers = [labels for labels in stump_functions(x)]
+    best = -np.inf
+    for feature in np.transpose(x):
+        for cut in [0.0, 1.0, *feature, *(feature - 1e-12)]:
+            for asked, share in (
+                ([value <= cut for value in feature], cut),
+                ([value > cut for value in feature], 1 - cut),
+            ):
+                risk = p + share * (c1 / 2 + ce - p)
+                for server in servers:
+                    paid = [
+                        ce + (c1 if label != y_i else 0) if ask else float(wrong)
+                        for ask, label, y_i, wrong in zip(asked, server, y, errors, strict=True)
+                    ]
+                    best = max(best, risk - sum(paid) / n)
+    return best
+
+
+def ball_gap(angle, errors, y, p, c1, ce, directions, rho):
+    """The largest expected minus mean margin loss over pairs of unit vectors at so many equal angles, one by one."""
+
+    def ramp(t):
+        return min(max(1 + t, 0), 1)
+
+    def loss(r, e, wrong, label):
+        return wrong * ramp(r / rho) + ce * ramp(-r / rho) + c1 * ramp(-(e * label + r) / (2 * rho))
+
+    best, turns = -np.inf, [2 * math.pi * k / directions for k in range(directions)]
+    circle = [2 * math.pi * (k + 0.5) / 3000 for k in range(3000)]
+    for apart in range(directions):
+        risk = 0.0
+        for a in circle:
+            r, e = math.cos(a), math.cos(a - turns[apart])
+            risk += (loss(r, e, p, 1) + loss(r, e, p, -1)) / 2 / len(circle)
+        for of_r in turns:
+            total = 0.0
+            for a, wrong, y_i in zip(angle, errors, y, strict=True):
+                total += loss(math.cos(a - of_r), math.cos(a - of_r - turns[apart]), wrong, y_i)
+            best = max(best, risk - total / len(y))
+    return best
+
+
 # --- bayes, testbeds --------------------------------------------------------------------------------------------------
 
 

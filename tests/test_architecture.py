@@ -16,20 +16,21 @@ TREES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PATH
 STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
-        "losses", "losses_defer", "bayes", "quadrature", "testbeds", "conditional", "calibration", "regret", "transfer",
-        "losses_stage", "multiclass", "specialists",
-        "walks", "families", "rademacher", "bounds", "failures",
-        "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
-        "certify_theorem", "certify_transfer", "certify",
+        "losses", "losses_defer", "bayes", "quadrature", "testbeds", "regions", "finite", "conditional",
+        "calibration", "regret", "transfer", "losses_stage", "multiclass", "specialists", "descent", "walks",
+        "families", "rademacher", "bounds", "gaps", "failures", "shift_bounds", "prover", "certify_bayes",
+        "certify_alpha", "certify_losses", "certify_points", "certify_boxes", "certify_theorem", "certify_transfer",
+        "certify",
     ],
     "learning": [
-        "sources", "data", "models", "models_large", "train", "estimate", "systems",
+        "sources", "data", "shifts", "streams", "models", "models_large", "train", "estimate", "systems",
         "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer", "methods_simple",
         "methods",
     ],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
-        "plots",
+        "store", "evaluate", "bootstrap", "curves", "comparisons", "runs", "experiments", "verdicts", "claims",
+        "plots", "shifted_runs", "drift", "detectors", "remedies", "online", "plots_bayes", "plots_surrogate",
+        "plots_drift", "interactive",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
@@ -50,6 +51,7 @@ ONLY = {
     "verdicts": VOCABULARY,
     "claims": VOCABULARY | {"verdicts"},
     **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),
+    "plots_bayes": {"plots", "bootstrap"},  # figures know results, not how they came about
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 from bs4 import BeautifulSoup
 
-from l2h import render
+from l2h import claims, render
 
 LOADED = {"object": "data"} | dict.fromkeys(("script", "img", "iframe", "source", "video", "audio"), "src")
 IMAGE = re.compile(r"\.(png|svg|jpe?g|gif|webp)$", re.IGNORECASE)
@@ -124,6 +124,29 @@ def test_each_chapter_says_how_it_was_executed(pages):
     for name in render.chapters():
         assert "Executed at the" in pages[f"{name}.html"].find(class_="provenance").text
         assert pages["status.html"].find("a", href=f"{name}.html")
+
+
+def test_the_ledger_lists_every_claim_and_links_to_its_cell(pages):
+    page = pages["claims.html"]
+    rows = {row["id"].removeprefix("claim-"): row for row in page.select("table.ledger tbody tr")}
+    assert set(rows) == set(claims.read())
+    for name, claim in claims.read().items():
+        header, verdict, evidence = rows[name].find_all(["th", "td"])
+        assert header["scope"] == "row" and claim.statement in header.text
+        assert verdict.text.startswith(claim.verdict)
+        assert evidence.text.strip()
+        links = [link["href"] for link in evidence.find_all("a")]
+        assert links in ([], [f"{claim.chapter}.html#claim-{name}"])
+    assert {head.get("scope") for head in page.select("table.ledger th, table.ledger-counts th")} == {"row", "col"}
+
+
+def test_the_landing_page_counts_as_the_ledger_does_and_shows_one_figure(pages):
+    first, second = (pages[name].select_one("table.ledger-counts") for name in ("index.html", "claims.html"))
+    assert first.text == second.text
+    total = [int(cell.text) for cell in first.select("tr")[-1].find_all("td")]
+    assert sum(total) == len(claims.read())
+    image = pages["index.html"].find("img", src=re.compile("landing"))
+    assert len(image["alt"]) > 40 and image.find_parent("figure").find("a", href=re.compile(r"^\d\d_.*\.html"))
 
 
 def test_no_page_tells_where_it_was_built(built_book):

@@ -145,3 +145,26 @@ def test_bands_refuse_other_shapes_and_levels():
         bands([1, 2, 3])
     with pytest.raises(ValueError, match="1 - level > 0, got"):
         bands([[1, 2, 3]], level=95)
+
+
+def test_the_normal_interval_is_its_formula_and_keeps_its_level():
+    values = np.random.default_rng(0).exponential(size=(2000, 300))
+    mean, low, high = bootstrap.normal(values[0], level=0.9)
+    half = 1.6448536269514722 * np.sqrt(((values[0] - values[0].mean()) ** 2).sum() / 299 / 300)
+    np.testing.assert_allclose([mean, low, high], values[0].mean() + half * np.array([0, -1, 1]))
+    covered = [low <= 1 <= high for _, low, high in map(bootstrap.normal, values)]
+    assert 0.93 < np.mean(covered) < 0.965
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        ([0.5], {}, "n >= 2"),
+        ([[0.5, 1.0]], {}, "of shape"),
+        ([0.5, float("nan")], {}, "finite"),
+        ([0.5, 1.0], {"level": 1.0}, "level"),
+    ],
+)
+def test_the_normal_interval_refuses(values, options, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap.normal(values, **options)

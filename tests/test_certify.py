@@ -8,7 +8,8 @@ from l2h.certify import certificates
 from l2h.prover import PROVED, REFUTED
 
 REFUTATIONS = {
-    *("always-asking-free", "gain-grows-any-c1", "literal-tie", "stage-weight-any-costs", "released-weight"),
+    *("always-asking-free", "gain-grows-any-c1", "threshold-grows-any-ce", "literal-tie"),
+    *("stage-weight-any-costs", "released-weight"),
     *("released-beta-1", "released-beta-4", "released-upper-range", "released-small-c1", "released-constant"),
     *("constant-0.18", "released-formula-beta-1", "released-formula-domain", "squash-keeps"),
     *("upper-bound-negative-alpha", "upper-bound-negative-beta", "convex-in-the-logit"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2h.bayes import CLIENTS
-from l2h.certify_bayes import admissible, conventions, deterministic_client, optimal_ranges
+from l2h.certify_bayes import admissible, conventions, deterministic_client, monotone_rules, optimal_ranges
 from l2h.prover import PROVED, prove
 
 unit, cost = st.fractions(0, 1), st.fractions(0, 2)
@@ -61,3 +61,19 @@ def test_counterexamples_by_hand():
     at = conventions()["literal-tie"].counterexample
     wrong = sum(chance for chance, y in ((at["eta"], 1), (1 - at["eta"], -1)) if at["e"] * y <= 0)
     assert wrong == 1 > max(at["eta"], 1 - at["eta"])
+
+
+@given(c1=cost, ce=st.fractions(0, 1), mu=st.fractions(0, "1/2"), p=unit, steps=st.tuples(unit, unit, unit))
+def test_questions_become_fewer_on_a_sample(c1, ce, mu, p, steps):
+    dearer = c1 + steps[0], ce + steps[1]
+    if p * steps[2] >= dearer[0] * mu + dearer[1]:
+        assert p >= c1 * mu + ce
+    if dearer[1] <= 1:
+        assert oracles.ask_threshold(float(c1), float(ce)) <= oracles.ask_threshold(*map(float, dearer)) + 1e-9
+
+
+def test_above_a_cost_of_one_the_threshold_may_fall_but_no_p_exceeds_it():
+    at = monotone_rules()["threshold-grows-any-ce"].counterexample
+    for c1, p_t in ((at["c1"], at["p_t"]), (at["more_c1"], at["more_p_t"])):
+        assert (c1 + at["ce"]) / (1 + c1) == p_t > 1
+    assert at["p_t"] > at["more_p_t"]

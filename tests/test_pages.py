@@ -109,3 +109,23 @@ def test_docstrings_keep_lists_and_lose_accidental_markup():
 def test_imports_are_read_in_both_forms():
     tree = ast.parse("import l2h\nfrom l2h import a, b\nfrom l2h.c import d\nfrom numpy import e")
     assert pages.imported(tree) == {"a", "b", "c"}
+
+
+def cited_tests(tmp_path, *files):
+    for number, text in enumerate(files):
+        (tmp_path / f"test_{number}.py").write_text(text)
+    return pages.cited_tests(tmp_path, ["See {ref}`this <test-two-is-two>` and [that](test-no-citation)."])
+
+
+def test_a_cited_test_stands_on_its_page_under_its_label(tmp_path):
+    source = "@given(x=1)\ndef test_two_is_two(x):\n    assert x\n"
+    text = cited_tests(tmp_path, f"{source}\n\ndef test_other():\n    pass\n")
+    assert text.startswith("(test-two-is-two)=\n## Two is two\n\n`tests/test_0.py`\n")
+    assert f"```python\n{source}```" in text
+    assert "other" not in text
+
+
+@pytest.mark.parametrize("files", [[], ["def test_other(): ...\n"], ["def test_two_is_two(): ...\n"] * 2])
+def test_a_citation_of_no_test_or_of_two_is_refused(tmp_path, files):
+    with pytest.raises(ValueError, match=r"one test for each that a page cites, got test-two-is-two [02]"):
+        cited_tests(tmp_path, *files)

@@ -10,7 +10,7 @@ from l2h.bayes import CLIENTS, ask_threshold, rejector_rule, server_error
 from l2h.calibration import alpha_deterministic, alpha_from_mu, alpha_from_p, alpha_released, asks_at_minimum
 from l2h.conditional import slope_at_zero
 from l2h.problem import Costs
-from l2h.regret import concave_hull, effective_threshold, expected_regret, regret, worst_excess, worst_regret
+from l2h.regret import concave_hull, effective_threshold, expected_regret, regret, rules, worst_excess, worst_regret
 from l2h.testbeds import TESTBEDS, gaussians
 
 probability = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1))
@@ -30,6 +30,51 @@ CONSTANT = [
 
 def constant(alpha):
     return lambda mu, p: alpha
+
+
+@given(mu=st.floats(0, 0.5), p=probability, c1=st.floats(0.2, 2), ce=st.floats(0.01, 0.17), beta=betas)
+def test_the_rules_are_the_four_formulas(mu, p, c1, ce, beta):
+    setting = {"costs": Costs(c1, ce), "beta": beta}
+    found = [rule(mu, p) for rule in rules(**setting).values()]
+    assert found == [
+        alpha_from_mu(mu, **setting),
+        alpha_from_p(p, **setting),
+        alpha_deterministic(**setting),
+        alpha_released(0.18, **setting),
+    ]
+    boxed = [rule(mu, p) for rule in rules(**setting, squash=True).values()]
+    assert boxed[:3] == [
+        alpha_from_mu(mu, **setting, squash=True),
+        alpha_from_p(p, **setting, squash=True),
+        alpha_deterministic(**setting, squash=True),
+    ]
+    assert boxed[3] == found[3]
+
+
+def test_the_constant_of_the_rules_has_its_domain():
+    constant = rules(costs=Costs(1.0, 0.19), beta=2.0)["released at 0.18"]
+    with pytest.raises(ValueError, match=r"p > 0 in \[ce, ce \+ c1\] = \[0.19, 1.19\]"):
+        constant(0.1, 0.1)
+
+
+@given(c1=st.floats(0, 1), ce=st.floats(0, 1), tau=st.floats(0, 1), seed=st.integers(0, 10_000))
+def test_thresholds_on_p_are_optimal_at_their_own_coverage(c1, ce, tau, seed):
+    """Deterministic client, c1 <= 1: no rejector that asks as often, randomised or not, has less risk."""
+    generator = np.random.default_rng(seed)
+    p, mass = generator.random(8), generator.dirichlet(np.ones(8))
+    gain = p - c1 * np.minimum(p, 1 - p) - ce
+    ask, other = 1.0 * (p > tau), generator.random(8)
+    rate, found = mass @ ask, mass @ other  # scale the other rejector to the same rate
+    other = other * rate / found if found > rate else 1 - (1 - other) * (1 - rate) / (1 - found)
+    assert mass @ other == pytest.approx(mass @ ask)
+    assert mass @ (gain * ask) >= mass @ (gain * other) - 1e-12
+
+
+def test_for_larger_c1_they_are_not():
+    """c1 = 2, ce = 0: asking at p = 0.1 gains -0.1, at p = 0.4 it gains -0.4."""
+    p = np.array([0.1, 0.4])
+    gain = p - 2 * np.minimum(p, 1 - p)
+    assert gain[p > 0.2].sum() < gain[p < 0.2].sum()
 
 
 @pytest.mark.parametrize("row", CONSTANT)

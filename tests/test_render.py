@@ -52,7 +52,7 @@ def staged(root, tmp_path):
 
 def test_contents_and_chapters_of_the_real_book():
     assert render.toc()[:2] == ["index", "notation"]
-    assert set(render.chapters()) == {name for name in render.toc() if name[0].isdigit()}
+    assert set(render.chapters()) == {name for name in render.toc() if name[0].isdigit() or name == "errata"}
 
 
 def test_one_format_of_each_chapter_is_staged(root, tmp_path):
@@ -70,6 +70,23 @@ def test_a_staged_chapter_ends_with_its_provenance(root, tmp_path):
     executed(root, notebook(cell("1"), l2h={"profile": "quick", "seconds": 2.0}))
     last = json.loads((staged(root, tmp_path) / "01_problem.ipynb").read_text())["cells"][-1]
     assert "Executed at the `quick` profile in 2.0 s" in last["source"]
+
+
+def test_the_ledger_is_put_where_a_plain_page_asks_for_it(root, tmp_path):
+    (root / "book" / "claims").mkdir()
+    rule = "rule: {estimand: gain, method: t, holds: {above: 0}}"
+    ledger = f"- {{id: gains, statement: It gains., source: x, kind: empirical, verdict: open, {rule}}}\n"
+    (root / "book" / "claims" / "01_problem.yml").write_text(ledger)
+    (root / "book" / "index.md").write_text(f"# Index\n\n{render.HERE}\n\nThe end.\n")
+    text = (staged(root, tmp_path) / "index.md").read_text()
+    assert '<th scope="row">open</th><td>1</td>' in text and text.endswith("\n\nThe end.\n")
+    assert render.HERE not in text
+    names = {path.name for path in (tmp_path / "staged").rglob("*.yml")}
+    assert names == {"_config.yml", "_toc.yml"}  # the ledger's files are no pages
+
+
+def test_the_title_of_a_chapter_is_its_first_heading():
+    assert render.title({"cells": [{"source": ["# The problem\n", "\n", "Text."]}]}) == "The problem"
 
 
 def test_a_missing_chapter_is_refused(root, tmp_path):

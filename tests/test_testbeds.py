@@ -71,10 +71,9 @@ def test_exact_risks_agree_with_the_quadrature(c1, ce):
     for name in ("atoms", "specialist"):
         testbed = TESTBEDS[name]
 
-        def best(x, testbed=testbed):
-            return rejector_rule(server_error(testbed.eta(x)), testbed.p(x), costs=costs)
-
-        assert testbed.risk(best, costs=costs) == pytest.approx(float(testbed.bayes_risk(costs)), abs=1e-12)
+        assert testbed.risk(testbed.best_rejector(costs), costs=costs) == pytest.approx(
+            float(testbed.bayes_risk(costs)), abs=1e-12
+        )
         assert testbed.expect(testbed.p, ()) == pytest.approx(float(testbed.client_risk()), abs=1e-12)
 
 
@@ -105,6 +104,16 @@ def test_eta_is_the_ratio_of_the_class_densities(name):
     density = {y: sum(np.exp(-((x - c) ** 2).sum(1) / 2) for c in np.array(centres[y])) for y in centres}
     eta = TESTBEDS[name].eta(x[:, 0] if name == "gaussians" else x)
     np.testing.assert_allclose(eta, density[1] / (density[1] + density[-1]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", TESTBEDS)
+def test_the_share_of_questions_is_that_of_a_sample(name):
+    testbed, costs, n = TESTBEDS[name], Costs(1.0, 0.15), 200_000
+
+    best = testbed.best_rejector(costs)
+    asked = best(testbed.sample(n, np.random.default_rng(5)).x) <= 0
+    assert abs(asked.mean() - testbed.ask_rate(best)) < 4 * 0.5 / np.sqrt(n)
+    assert testbed.ask_rate(lambda x: -np.ones(len(x))) == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", TESTBEDS)

@@ -1,0 +1,88 @@
+"""Drift detectors from `river`, on a signal that needs no labels, and what they find in a stream."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from river import drift as river
+
+from l2h import checks
+
+# Set on Gaussian noise, before any stream of images was seen: at their defaults Page-Hinkley and KSWIN raise several
+# alarms in 10,000 steps of it, with a slack of 0.1 deviations and a level of 1e-5 less than one.
+DETECTORS: dict[str, Callable[[int], Any]] = {
+    "ADWIN": lambda seed: river.ADWIN(delta=0.002),
+    "Page-Hinkley": lambda seed: river.PageHinkley(delta=0.1, threshold=50.0),
+    "KSWIN": lambda seed: river.KSWIN(alpha=1e-5, window_size=200, stat_size=60, seed=seed),
+}
+
+
+def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: int = 0) -> np.ndarray:
+    """The steps at which a detector raises an alarm; it starts afresh after each.
+
+    Args:
+        signal: (T,) what is monitored, in the order of time, such as r.
+        reference: (n,) held-out values of it, whose mean and deviation make the signal's unit.
+        detector: a name in `DETECTORS`.
+        seed: of KSWIN's samples.
+
+    Returns:
+        (k,) rising steps; the alarm of step t is raised after its input was seen.
+
+    Raises:
+        ValueError: if the detector does not exist, values are not finite, or the reference does not vary.
+
+    >>> signal = np.append(np.zeros(300), np.ones(300))
+    >>> bool(alarms(signal, np.array([-1.0, 1.0]), detector="ADWIN")[0] >= 300)
+    True
+
+    Source: Bifet and Gavalda, SDM 2007 (ADWIN); Page, Biometrika 41, 1954; Raab, Heusinger and Schleif,
+    Neurocomputing 416, 2020 (KSWIN); the implementations of `river`.
+    """
+    checks.one_of(DETECTORS, detector=detector)
+    checks.vectors(signal=signal)
+    checks.vectors(reference=reference)
+    checks.finite(signal=signal, reference=reference)
+    deviation = float(reference.std())
+    checks.positive(deviation=deviation)
+    unit = (signal - reference.sum() / len(reference)) / deviation
+    found, one = [], DETECTORS[detector](seed)
+    for step, value in enumerate(unit.tolist()):
+        one.update(value)
+        if one.drift_detected:
+            found.append(step)
+            one = DETECTORS[detector](seed + len(found))
+    return np.array(found, dtype=int)
+
+
+class Found(NamedTuple):
+    """What alarms say about one stream."""
+
+    false_alarms: int  # before the change
+    quiet_steps: int  # steps before the change, in which every alarm is false
+    delay: float  # steps from the change to the first alarm; NaN where there is none within the patience
+
+
+def score_alarms(at: np.ndarray, *, change: int, length: int, patience: int) -> Found:
+    """Compare alarms with what happened.
+
+    Args:
+        at: (k,) rising steps of alarms.
+        change: the first changed step, from 0 to length; length if nothing changes.
+        length: T steps.
+        patience: steps after the change within which an alarm counts as finding it.
+
+    Returns:
+        False alarms and delay.
+
+    Raises:
+        ValueError: if the change lies outside the stream, or the patience is below 1.
+
+    >>> score_alarms(np.array([10, 130]), change=100, length=200, patience=50)
+    Found(false_alarms=1, quiet_steps=100, delay=30.0)
+    """
+    checks.at_least(0, change=change)
+    checks.at_least(change, length=length)
+    checks.at_least(1, patience=patience)
+    after = at[(at >= change) & (at < change + patience)]
+    return Found(int((at < change).sum()), change, float(after[0] - change) if len(after) else float("nan"))

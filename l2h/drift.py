@@ -1,0 +1,237 @@
+"""What a system does on a stream whose distribution changes, and which of its promises break.
+
+A stream is `Predictions` in the order of time, put together from tables: what one system said about every image
+under every condition.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import expit
+from scipy.stats import ks_2samp
+
+from l2h import bounds, checks, shift_bounds, walks
+from l2h.curves import shifted
+from l2h.evaluate import in_windows, loss_by_example, system_loss
+from l2h.problem import Costs, Predictions, asks, server_label
+from l2h.streams import Course
+
+RIDGE = 1e-3  # keeps the error curve finite where no error was seen yet
+
+
+def along(tables: Mapping[str, Predictions], course: Course) -> Predictions:
+    """A system's predictions along a course.
+
+    Args:
+        tables: condition -> predictions on all of its images.
+        course: T steps.
+
+    Returns:
+        The predictions on T examples, in the order of time.
+
+    Raises:
+        KeyError: if a condition of the course has no table.
+
+    >>> table = Predictions(m=np.array([1, -1]), r=np.array([0.5, -0.5]), e=np.array([1.0, 1.0]), y=np.array([1, 1]))
+    >>> along({"clean": table}, Course(np.array(["clean"] * 3), np.array([1, 0, 1]), 3)).r
+    array([-0.5,  0.5, -0.5])
+    """
+    length = len(course.place)
+    kinds = {"m": int, "r": float, "e": float, "y": int}
+    columns: dict[str, Any] = {name: np.zeros(length, dtype=kind) for name, kind in kinds.items()}
+    for condition in np.unique(course.condition):
+        here = course.condition == condition
+        for name, column in columns.items():
+            column[here] = getattr(tables[str(condition)], name)[course.place[here]]
+    return Predictions(**columns)
+
+
+def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
+    """Thresholds on r, fixed by held-out scores: "always keep", quantiles, "always ask".
+
+    Args:
+        r: (n,) scores of held-out examples.
+        number: of thresholds, >= 3.
+
+    Returns:
+        (number,) rising thresholds t; r > t keeps. The first lies below and the last above every score in reach.
+
+    Raises:
+        ValueError: if number < 3 or a score is not finite.
+
+    >>> threshold_grid(np.array([0.0, 0.5, 1.0]), 5)
+    array([-2. ,  0. ,  0.5,  1. ,  3. ])
+    """
+    checks.vectors(r=r)
+    checks.finite(r=r)
+    checks.at_least(3, number=number)
+    inner = np.quantile(r, np.linspace(0, 1, number - 2))
+    reach = 1 + np.ptp(r)
+    return np.concatenate([[inner[0] - reach], inner, [inner[-1] + reach]])
+
+
+def risks(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
+    """System loss at each of N thresholds, (N,).
+
+    >>> p = Predictions(m=np.array([1, 1]), r=np.array([0.5, 0.1]), e=np.array([1.0, 1.0]), y=np.array([1, -1]))
+    >>> risks(p, np.array([-1.0, 0.2, 1.0]), costs=Costs(c1=1.0, ce=0.25))
+    array([0.5  , 0.625, 0.75 ])
+    """
+    return np.array([system_loss(shifted(predictions, t), costs=costs) for t in thresholds])
+
+
+class ErrorCurve(NamedTuple):
+    """The client's error probability as a logistic function of r: p(r) = 1 / (1 + exp(-(intercept + slope r)))."""
+
+    intercept: float
+    slope: float
+
+    def at(self, r: Any) -> np.ndarray:
+        """p(r), of the shape of r."""
+        return expit(self.intercept + self.slope * np.asarray(r, dtype=float))
+
+
+def error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None = None) -> ErrorCurve:
+    r"""The error probability as a logistic function of a score, by maximum likelihood with a slight ridge.
+
+    .. math:: \min_{a, b} \sum_i w_i \log(1 + e^{-z_i (a + b r_i)}) + \frac{\rho}{2} (a^2 + b^2), \quad z_i = \pm 1
+
+    Args:
+        r: (n,) scores.
+        wrong: (n,) whether the client was wrong, or any other event.
+        weight: (n,) weights >= 0, such as inverse probabilities of having been asked; by default 1.
+
+    Returns:
+        The curve.
+
+    Raises:
+        ValueError: if shapes differ, there is no example, a score is not finite or a weight is negative.
+
+    >>> curve = error_curve(np.array([-1.0, -1.0, 1.0, 1.0] * 50), np.array([1, 1, 1, 0] * 50))
+    >>> bool(curve.at(-1.0) > 0.98), round(float(curve.at(1.0)), 2)
+    (True, 0.5)
+
+    Source: Platt scaling (Platt 1999), here of errors on r.
+    """
+    weight = np.ones(len(r)) if weight is None else weight
+    checks.vectors(r=r, wrong=wrong, weight=weight)
+    checks.finite(r=r, weight=weight)
+    checks.at_least(0, weight=weight.min(initial=0.0))
+    if len(r) == 0:
+        raise ValueError("expected at least one example, got none")
+    design = np.stack([np.ones(len(r)), r])  # (2, n)
+    coefficients, objective = np.zeros(2), np.inf
+    for _ in range(50):  # Newton's method, damped
+        p = expit(coefficients @ design)
+        gradient = design @ (weight * (p - wrong)) + RIDGE * coefficients
+        curvature = (design * (weight * p * (1 - p))) @ design.T + RIDGE * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        coefficients, before = _downhill(coefficients, step, design, wrong, weight), objective
+        objective = _objective(coefficients, design, wrong, weight)
+        if before - objective < 1e-10 * (1 + abs(objective)):
+            break
+    return ErrorCurve(float(coefficients[0]), float(coefficients[1]))
+
+
+def _objective(coefficients: np.ndarray, design: np.ndarray, wrong: np.ndarray, weight: np.ndarray) -> float:
+    z = coefficients @ design
+    return float(weight @ (np.logaddexp(0, z) - wrong * z) + RIDGE / 2 * coefficients @ coefficients)
+
+
+def _downhill(
+    start: np.ndarray, step: np.ndarray, design: np.ndarray, wrong: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """The full Newton step, or half of it, or a quarter, ...: the first that does not climb."""
+    here = _objective(start, design, wrong, weight)
+    for halvings in range(30):
+        there = start - step / 2**halvings
+        if _objective(there, design, wrong, weight) <= here:
+            return there
+    return start
+
+
+class Watch(NamedTuple):
+    """What an observer with all labels would see in consecutive windows of a stream, (k,) each."""
+
+    step: np.ndarray  # the middle of the window
+    offload: np.ndarray  # share sent
+    loss: np.ndarray  # system loss
+    stated_error: np.ndarray  # the client's error probability, as held-out data stated it
+    actual_error: np.ndarray  # the client's error rate
+    distance: np.ndarray  # Kolmogorov-Smirnov distance of the window's r from held-out r
+    p_value: np.ndarray  # of the two-sample test that both come from one distribution
+
+
+def watch(stream: Predictions, reference: Predictions, *, width: int, costs: Costs) -> Watch:
+    """What a fixed system does over time, and which assumptions still hold.
+
+    Args:
+        stream: predictions on T examples in the order of time.
+        reference: predictions on held-out examples from before: its error curve is what the system states.
+        width: examples per window, from 1 to T.
+        costs: c1 and ce.
+
+    Returns:
+        One number of each kind per window.
+
+    Raises:
+        ValueError: if the width is out of range.
+    """
+    stated = error_curve(reference.r, reference.m != reference.y).at(stream.r)
+    loss = in_windows(loss_by_example(stream, costs=costs), width)
+    windows = stream.r[: len(loss) * width].reshape(len(loss), width)
+    tests = [ks_2samp(window, reference.r, method="asymp") for window in windows]
+    return Watch(
+        step=(np.arange(len(loss)) + 0.5) * width,
+        offload=in_windows(asks(stream.r), width),
+        loss=loss,
+        stated_error=in_windows(stated, width),
+        actual_error=in_windows(stream.m != stream.y, width),
+        distance=np.array([float(test.statistic) for test in tests]),
+        p_value=np.array([float(test.pvalue) for test in tests]),
+    )
+
+
+def guarantee(sample: Predictions, *, costs: Costs, delta: float) -> float:
+    """What the corrected Theorem 1 adds to the loss on a sample, for all thresholds on r and the server as it is.
+
+    Args:
+        sample: predictions on n examples that nothing was trained on.
+        costs: c1 and ce.
+        delta: probability of failure.
+
+    Returns:
+        The penalty; a single server has complexity 0, thresholds have that of the n scores, ties and all.
+    """
+    rad_r = walks.exact_thresholds(sample.r).value
+    return float(bounds.corrected(rad_r, 0.0, costs=costs, n=len(sample.y), delta=delta).total)
+
+
+class Separation(NamedTuple):
+    """How far a changed distribution is from the first one, for thresholds on r and the server as it is."""
+
+    labelled: float  # discrepancy of the losses
+    label_free: float  # the same with the server's labels in place of the true ones
+    joint_error: float  # the server's error rates under both distributions, together
+
+
+def separation(before: Predictions, after: Predictions, thresholds: np.ndarray, *, costs: Costs) -> Separation:
+    """The discrepancies between two distributions, each given by all of its examples.
+
+    Args:
+        before: predictions on all examples of P.
+        after: predictions on all examples of Q.
+        thresholds: (N,) on r.
+        costs: c1 and ce.
+
+    Returns:
+        What the two bounds of `shift_bounds.transferred` need.
+    """
+    pair = (before, after)
+    labelled = shift_bounds.discrepancy(*(risks(p, thresholds, costs=costs) for p in pair))
+    unlabelled = (Predictions(p.m, p.r, p.e, server_label(p.e)) for p in pair)
+    label_free = shift_bounds.discrepancy(*(risks(p, thresholds, costs=costs) for p in unlabelled))
+    errors = (system_loss(replace(p, r=-np.ones(len(p.r))), costs=Costs(1.0, 0.0)) for p in pair)  # asks always
+    return Separation(labelled, label_free, sum(errors))

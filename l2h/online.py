@@ -1,0 +1,205 @@
+r"""Prediction with expert advice over thresholds, with the feedback that there is: labels of what was asked.
+
+Each expert is a threshold on r. The device asks with the probability that the experts' weight gives to asking, and
+with probability gamma in any case. Where it asked, the label tells the loss of every expert; divided by the
+probability of asking, that is an unbiased estimate whatever happens elsewhere.
+"""
+
+import numpy as np
+
+from l2h import checks
+from l2h.problem import Costs, Predictions, asks, server_label
+from l2h.remedies import Choice, Outcome, Policy, Seen
+from l2h.shift_bounds import Advice, price_of_experts
+
+
+def excess_losses(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
+    r"""What each threshold loses on each example beyond the better of its two actions.
+
+    .. math:: g_{t,k} = \ell_{t,k} - \min(\text{keep}_t, \text{ask}_t) \in [0, \max(1 - c_e, c_1 + c_e)]
+
+    Args:
+        predictions: on T examples.
+        thresholds: (N,) rising; r <= threshold asks.
+        costs: c1 and ce.
+
+    Returns:
+        (T, N) excesses.
+
+    >>> p = Predictions(m=np.array([1]), r=np.array([0.5]), e=np.array([1.0]), y=np.array([-1]))
+    >>> excess_losses(p, np.array([0.0, 1.0]), costs=Costs(c1=1.0, ce=0.25))
+    array([[0.  , 0.25]])
+    """
+    keep, ask = actions(predictions, costs=costs)
+    asking = asks(predictions.r[:, None] - thresholds)  # (T, N)
+    best = np.minimum(keep, ask)[:, None]
+    return np.where(asking, ask[:, None], keep[:, None]) - best
+
+
+def actions(predictions: Predictions, *, costs: Costs) -> tuple[np.ndarray, np.ndarray]:
+    """What keeping and what asking would cost on each example, (T,) each."""
+    keep = (predictions.m != predictions.y).astype(float)
+    return keep, costs.ce + costs.c1 * (server_label(predictions.e) != predictions.y)
+
+
+def experts(thresholds: np.ndarray, *, costs: Costs, advice: Advice) -> Policy:
+    r"""Exponential weights over thresholds on estimated losses, with a share spread evenly after every batch.
+
+    .. math:: w_k \leftarrow (1 - \sigma) \frac{w_k e^{-\eta \sum_t \hat{g}_{t,k}}}{\sum_j w_j e^{-\eta \sum_t
+        \hat{g}_{t,j}}} + \frac{\sigma}{N}, \quad \hat{g}_{t,k} = \frac{1[\text{asked}]}{q_t} g_{t,k}, \quad
+        q_t = \gamma + (1 - \gamma) \sum_{k: r_t \leq \theta_k} w_k
+
+    Args:
+        thresholds: (N,) rising thresholds on r.
+        costs: c1 and ce.
+        advice: settings; the batch and the delay are those with which it is played.
+
+    Returns:
+        A policy for `remedies.play`.
+
+    Raises:
+        ValueError: if a setting is out of range.
+
+    Source: fixed share (Herbster and Warmuth 1998) on importance-weighted losses (Auer et al. 2002), where labels have
+    to be asked for (Cesa-Bianchi, Lugosi and Stoltz 2005).
+    """
+    checks.positive(eta=advice.eta, gamma=advice.gamma)
+    checks.probabilities(gamma=advice.gamma, sigma=advice.sigma)
+
+    def choose(seen: Seen, r: np.ndarray) -> Choice:
+        batches = max(0, len(seen.r) // advice.batch - advice.delay)
+        weights = _weights(_estimated(seen, thresholds, costs, advice, batches), advice)[-1]
+        return Choice(advice.gamma + (1 - advice.gamma) * (asks(r[:, None] - thresholds) @ weights))
+
+    return choose
+
+
+def _estimated(seen: Seen, thresholds: np.ndarray, costs: Costs, advice: Advice, batches: int) -> np.ndarray:
+    """Estimated losses per batch, (J, N)."""
+    total = np.zeros((batches, len(thresholds)))
+    if seen.asked is not None:
+        estimates = excess_losses(seen.asked, thresholds, costs=costs) / seen.chance[:, None]
+        np.add.at(total, seen.step // advice.batch, estimates)
+    return total
+
+
+def _weights(estimated: np.ndarray, advice: Advice) -> np.ndarray:
+    """The weights before each batch and after the last, (J + 1, N)."""
+    batches, number = estimated.shape
+    weights = np.full((batches + 1, number), 1 / number)
+    for j, losses in enumerate(estimated):
+        moved = weights[j] * np.exp(-advice.eta * (losses - losses.min()))
+        weights[j + 1] = (1 - advice.sigma) * moved / moved.sum() + advice.sigma / number
+    return weights
+
+
+def expected_loss(stream: Predictions, outcome: Outcome, *, costs: Costs) -> np.ndarray:
+    """The loss of each input before the coin of asking is tossed, (T,), of a policy that leaves the server as it is."""
+    keep, ask = actions(stream, costs=costs)
+    return outcome.chance * ask + (1 - outcome.chance) * keep
+
+
+def best_sequence(
+    stream: Predictions, thresholds: np.ndarray, *, costs: Costs, batch: int, switches: int
+) -> np.ndarray:
+    """The losses of the best thresholds in hindsight that change at most S times, between batches: (T,).
+
+    Args:
+        stream: predictions on T examples in the order of time.
+        thresholds: (N,) on r.
+        costs: c1 and ce.
+        batch: inputs per batch, between which it may change.
+        switches: S >= 0.
+
+    Returns:
+        The loss of each input.
+
+    Raises:
+        ValueError: if the batch is below 1 or S negative.
+    """
+    checks.at_least(1, batch=batch)
+    checks.at_least(0, switches=switches)
+    keep, ask = actions(stream, costs=costs)
+    losses = np.where(asks(stream.r[:, None] - thresholds), ask[:, None], keep[:, None])  # (T, N)
+    starts = np.arange(0, len(losses), batch)
+    chosen = _cheapest_path(np.add.reduceat(losses, starts), switches)
+    return losses[np.arange(len(losses)), chosen[np.arange(len(losses)) // batch]]
+
+
+def _cheapest_path(losses: np.ndarray, switches: int) -> np.ndarray:
+    """Which of N columns to be in at each of J rows, with at most S changes: dynamic programming, (J,)."""
+    rows, columns = losses.shape
+    cost = np.full((switches + 1, columns), np.inf)
+    cost[0] = losses[0]
+    came = np.zeros((rows, switches + 1, columns), dtype=int)  # the column before; -1 - k marks a change from k
+    for j in range(1, rows):
+        cheapest = cost.argmin(axis=1)
+        stay, move = cost.copy(), np.full_like(cost, np.inf)
+        move[1:] = cost[np.arange(switches), cheapest[:-1]][:, None]
+        came[j] = np.where(move < stay, -1 - np.append(0, cheapest[:-1])[:, None], np.arange(columns))
+        cost = np.minimum(stay, move) + losses[j]
+    used, column = np.unravel_index(cost.argmin(), cost.shape)
+    path = np.zeros(rows, dtype=int)
+    for j in range(rows - 1, -1, -1):
+        path[j] = column
+        before = came[j, used, column] if j else column
+        used, column = (used - 1, -1 - before) if before < 0 else (used, before)
+    return path
+
+
+def realised_bound(
+    stream: Predictions,
+    outcome: Outcome,
+    thresholds: np.ndarray,
+    *,
+    costs: Costs,
+    advice: Advice,
+    switches: int,
+) -> np.ndarray:
+    r"""The bound on the expected regret with what happened in place of the worst case, summed up to each step.
+
+    .. math:: \frac{C}{\eta} + \sum_t \Big[\frac{\eta}{2} \sum_k \frac{v_{t,k} g_{t,k}^2}{q_t}
+        + \Delta_t \Big(\sigma d + \eta \sum_{s = t - D}^{t - 1} \sum_k v_{s,k} g_{s,k}\Big)
+        + \gamma (\text{ask}_t - \text{keep}_t)_+\Big]
+
+    with v the weights that all labels up to the step would give, and Delta = |keep - ask|. Its mean over the coins
+    bounds the expected regret; it needs every label, so that it can be stated in hindsight only.
+
+    Args:
+        stream: predictions on T examples in the order of time.
+        outcome: of `experts` on it.
+        thresholds: the experts.
+        costs: c1 and ce.
+        advice: settings with which it was played.
+        switches: S of the comparison.
+
+    Returns:
+        (T,) the bound up to and including each step.
+    """
+    keep, ask = actions(stream, costs=costs)
+    excess = excess_losses(stream, thresholds, costs=costs)  # (T, N)
+    shadow = _shadow(excess * (outcome.asked / outcome.chance)[:, None], advice)  # (T, N)
+    spread = (shadow * excess**2).sum(axis=1) / outcome.chance
+    lost = np.concatenate([[0.0], np.cumsum((shadow * excess).sum(axis=1))])
+    steps = np.arange(len(keep))
+    late = lost[steps] - lost[np.maximum(0, steps - advice.steps_late)]
+    per_step = advice.eta / 2 * spread
+    per_step += np.abs(keep - ask) * (advice.sigma * advice.delay + advice.eta * late)
+    per_step += advice.gamma * np.maximum(0, ask - keep)
+    batches = -(-len(keep) // advice.batch)
+    price = price_of_experts(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
+    return price / advice.eta + np.cumsum(per_step)
+
+
+def _shadow(estimates: np.ndarray, advice: Advice) -> np.ndarray:
+    """The weights before each step if every label came at once, (T, N)."""
+    length = len(estimates)
+    starts = np.arange(0, length, advice.batch)
+    before = _weights(np.add.reduceat(estimates, starts), advice)
+    shadow = np.empty_like(estimates)
+    for j, start in enumerate(starts):
+        now = slice(start, min(length, start + advice.batch))
+        so_far = np.cumsum(estimates[now], axis=0) - estimates[now]
+        weight = before[j] * np.exp(-advice.eta * (so_far - so_far.min(axis=1, keepdims=True)))
+        shadow[now] = weight / weight.sum(axis=1, keepdims=True)
+    return shadow

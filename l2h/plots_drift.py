@@ -1,0 +1,131 @@
+"""Figures of chapter 09: streams over time, what remedies save, regret and bounds; nothing is computed here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from l2h.bootstrap import Interval
+from l2h.plots import COLOURS, look
+
+STEP = "input (place in the stream)"
+LOSS = "system loss (mistakes of the client)"
+
+
+def draw_over_time(
+    ax: Axes, series: Mapping[str, Sequence[Any]], *, what: str, change: float, order: Sequence[str] = ()
+) -> None:
+    """Quantities along a stream, one line with a band each, and where the distribution changes.
+
+    Args:
+        ax: where to draw.
+        series: name -> (step, mean, low, high), (k,) each.
+        what: name and unit of the quantity.
+        change: step of the change.
+        order: names that fix the looks across figures; by default the names of the series.
+    """
+    for name, (step, mean, low, high) in series.items():
+        appearance = look(name, order or list(series))
+        ax.fill_between(step, low, high, color=appearance["color"], alpha=0.15, linewidth=0)
+        ax.plot(step, mean, label=name, markevery=0.15, **appearance)
+    ax.axvline(change, color="black", linewidth=1, linestyle=":")
+    ax.set(xlabel=STEP, ylabel=what)
+
+
+def draw_savings(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, what: str) -> None:
+    """One row per remedy, one point with its interval per case, and the line of no difference.
+
+    Args:
+        ax: where to draw.
+        savings: case -> remedy -> interval of what the remedy saves.
+        what: name and unit of what is saved.
+    """
+    cases = list(savings)
+    remedies = list(next(iter(savings.values())))
+    for place, case in enumerate(cases):
+        appearance = look(case, cases)
+        rows = [row + 0.7 * ((place + 0.5) / len(cases) - 0.5) for row in range(len(remedies))]
+        estimate, low, high = zip(*(savings[case][remedy] for remedy in remedies), strict=True)
+        ax.hlines(rows, low, high, color=appearance["color"], linewidth=1.5)
+        ax.plot(estimate, rows, linestyle="none", color=appearance["color"], marker=appearance["marker"], label=case)
+    ax.axvline(0, color="black", linewidth=1)
+    ax.set_yticks(range(len(remedies)), remedies)
+    ax.set_ylim(len(remedies) - 0.5, -0.5)
+    ax.set(xlabel=what, ylabel="remedy")
+
+
+def draw_regret(ax: Axes, regret: Sequence[Any], bounds: Mapping[str, Sequence[Any]]) -> None:
+    """Regret summed up along the stream, with its band, below its bounds.
+
+    Args:
+        ax: where to draw.
+        regret: (step, mean, low, high), (k,) each.
+        bounds: name -> (step, mean, low, high), (k,) each.
+    """
+    order = ["measured regret", *bounds]
+    for name, (step, mean, low, high) in {order[0]: regret, **bounds}.items():
+        appearance = look(name, order)
+        ax.fill_between(step, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(step, mean, label=name, markevery=0.15, **appearance)
+    ax.axhline(0, color="black", linewidth=1)
+    ax.set(xlabel=STEP, ylabel="regret so far (mistakes of the client)")
+    ax.legend()
+
+
+def draw_bounds(ax: Axes, severity: Sequence[float], lines: Mapping[str, Interval], *, order: Sequence[str]) -> None:
+    """A measured loss and its bounds against the severity of a shift, with bands over seeds.
+
+    Args:
+        ax: where to draw.
+        severity: (k,) degrees.
+        lines: name -> (k,) means with their bands.
+        order: names that fix the looks across figures.
+    """
+    for name, (mean, low, high) in lines.items():
+        appearance = look(name, order)
+        ax.fill_between(severity, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(severity, mean, label=name, **appearance)
+    ax.set(xlabel="severity (degrees)", ylabel=LOSS)
+    ax.set_xticks(list(severity))
+
+
+def draw_devices(
+    ax: Axes, positive: Any, values: Mapping[str, Any], *, what: str, line: Sequence[float] | None = None
+) -> None:
+    """One point per device and system against the device's share of label +1.
+
+    Args:
+        ax: where to draw.
+        positive: (d,) shares of label +1.
+        values: name -> (d,) one value per device.
+        what: name and unit of the value.
+        line: values at shares 0 and 1, joined by a straight line.
+    """
+    if line is not None:
+        ax.plot([0, 1], line, color="black", linestyle=":", label="line between the classes")
+    for name, value in values.items():
+        appearance = look(name, list(values))
+        ax.plot(
+            positive, value, linestyle="none", color=appearance["color"], marker=appearance["marker"],
+            alpha=0.6, label=name,
+        )  # fmt: skip
+    ax.set(xlabel="share of label +1 on the device", ylabel=what, xlim=(-0.03, 1.03))
+
+
+def draw_alarms(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kinds: Sequence[str]) -> None:
+    """The delay of each detector after each kind of change, one point per stream; what was never found is left out.
+
+    Args:
+        ax: where to draw.
+        delays: detector -> one sequence of delays per kind.
+        kinds: names of the changes.
+    """
+    for place, (name, per_kind) in enumerate(delays.items()):
+        offset = 0.6 * ((place + 0.5) / len(delays) - 0.5)
+        spots = [(row + offset, delay) for row, several in enumerate(per_kind) for delay in several]
+        appearance = {"color": COLOURS[place], "marker": look(name, list(delays))["marker"]}
+        rows, heights = [spot[0] for spot in spots], [spot[1] for spot in spots]
+        ax.plot(rows, heights, linestyle="none", label=name, alpha=0.7, **appearance)
+    ax.set_xticks(range(len(kinds)), kinds, rotation=25, ha="right")
+    ax.set(xlabel="kind of change", ylabel="delay of the alarm (inputs)")
+    ax.legend()

@@ -1,0 +1,250 @@
+"""Remedies for a changing stream, each played under the feedback that a deployed system really gets.
+
+Inputs come in batches. When a batch comes, a policy sees the scores r of all inputs so far, and the server's answers
+and true labels of those inputs that were asked, of batches that lie long enough back. Of an input that was kept it
+never learns anything but r and m. Whoever wants to know more has to ask, and pays for it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+
+from l2h import checks
+from l2h.curves import threshold_for_loss
+from l2h.drift import error_curve
+from l2h.losses import generalized_zero_one
+from l2h.problem import Costs, Predictions, asks, server_label
+
+FEWEST = 30  # labels before a policy trusts what they say
+
+
+class Seen(NamedTuple):
+    """What a policy may look at when a batch comes."""
+
+    r: np.ndarray  # (t,) scores of all inputs so far
+    step: np.ndarray  # (k,) rising: which of these were asked, and their labels have come
+    chance: np.ndarray  # (k,) the probability with which each was asked
+    asked: Predictions | None  # their k predictions and true labels; None while k = 0
+
+
+class Choice(NamedTuple):
+    """What a policy decides for a batch."""
+
+    chance: np.ndarray  # (b,) probability to ask about each input
+    server: float = 0.0  # the server answers +1 where e >= this
+
+
+Policy = Callable[[Seen, np.ndarray], Choice]  # sees the past and the batch's r
+
+
+class Outcome(NamedTuple):
+    """What a policy did, and what that cost."""
+
+    loss: np.ndarray  # (T,) generalized 0-1 loss of each input, questions of all kinds paid for
+    asked: np.ndarray  # (T,) whether the server was asked
+    chance: np.ndarray  # (T,) the probability of that
+    server: np.ndarray  # (T,) from which e on the server answers +1
+
+
+def play(stream: Predictions, policy: Policy, *, costs: Costs, batch: int, delay: int, seed: int) -> Outcome:
+    """Let a policy decide along a stream.
+
+    Args:
+        stream: predictions on T examples in the order of time; e and y are shown to the policy only where it asked.
+        policy: what decides.
+        costs: c1 and ce.
+        batch: inputs that are decided together, >= 1.
+        delay: labels of a batch are known this many batches after the next one comes, >= 0.
+        seed: of the questions that are left to chance.
+
+    Returns:
+        What happened.
+
+    Raises:
+        ValueError: if the batch is below 1, the delay negative, or a chance is no probability.
+    """
+    checks.at_least(1, batch=batch)
+    checks.at_least(0, delay=delay)
+    length = len(stream.r)
+    coin = np.random.default_rng(seed).random(length)
+    asked, chance, server = np.zeros(length, dtype=bool), np.zeros(length), np.zeros(length)
+    for start in range(0, length, batch):
+        now = slice(start, start + batch)
+        known = np.flatnonzero(asked[: max(0, start - delay * batch)])
+        choice = policy(_seen(stream, start, known, chance), stream.r[now])
+        checks.probabilities(chance=choice.chance)
+        chance[now], server[now] = choice
+        asked[now] = coin[now] < chance[now]
+    decided = np.where(asked, -1.0, 1.0)
+    loss = generalized_zero_one(decided, stream.e - server, stream.m, stream.y, costs=costs)
+    return Outcome(loss, asked, chance, server)
+
+
+def _seen(stream: Predictions, start: int, known: np.ndarray, chance: np.ndarray) -> Seen:
+    asked = Predictions(stream.m[known], stream.r[known], stream.e[known], stream.y[known]) if len(known) else None
+    return Seen(stream.r[:start], known, chance[known], asked)
+
+
+def at_threshold(r: np.ndarray, threshold: float, explore: float = 0.0) -> np.ndarray:
+    """The probability to ask: 1 where r <= threshold, and `explore` elsewhere.
+
+    >>> at_threshold(np.array([-0.2, 0.3]), 0.0, explore=0.1)
+    array([1. , 0.1])
+    """
+    return np.where(asks(r - threshold), 1.0, explore)
+
+
+def fixed(threshold: float = 0.0) -> Policy:
+    """The threshold stays as it was."""
+    return lambda seen, r: Choice(at_threshold(r, threshold))
+
+
+def budget(rate: float, *, start: np.ndarray, memory: int) -> Policy:
+    """The threshold follows the scores so that a given share is sent: no labels, and no idea what they would say.
+
+    Args:
+        rate: share to send, in [0, 1].
+        start: (n,) held-out scores, which stand for the past at the start.
+        memory: how many of the latest scores count, >= 1.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ValueError: if the rate is outside [0, 1] or the memory below 1.
+    """
+    checks.probabilities(rate=rate)
+    checks.at_least(1, memory=memory)
+
+    def choose(seen: Seen, r: np.ndarray) -> Choice:
+        latest = np.concatenate([start, seen.r])[-memory:]
+        return Choice(at_threshold(r, float(np.quantile(latest, rate))))
+
+    return choose
+
+
+def reestimated(*, costs: Costs, explore: float, memory: int) -> Policy:
+    """p(x) is estimated anew from delayed labels, as a falling function of r, and the Bayes rule applied to it.
+
+    Until enough labels have come, and where all say the same, the system decides as it did.
+
+    Args:
+        costs: c1 and ce.
+        explore: probability in (0, 1] to ask about an input that would be kept; their labels count 1 / explore times.
+        memory: labels of how many of the latest inputs count, >= 1.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+    _check_labels(explore, memory)
+
+    def choose(seen: Seen, r: np.ndarray) -> Choice:
+        recent = _recent(seen, memory)
+        if recent is None:
+            return Choice(at_threshold(r, 0.0, explore))
+        asked, weight = recent
+        falling = IsotonicRegression(increasing=False, out_of_bounds="clip", y_min=0, y_max=1)
+        p = falling.fit(asked.r, asked.m != asked.y, sample_weight=weight).predict(r)
+        return Choice(_bayes(p, asked, weight, costs, explore))
+
+    return choose
+
+
+def recalibrated(*, costs: Costs, explore: float, memory: int) -> Policy:
+    """As `reestimated`, but p is a logistic function of r: two numbers are fitted, and little data goes further.
+
+    Args:
+        costs: c1 and ce.
+        explore: probability in (0, 1] to ask about an input that would be kept.
+        memory: labels of how many of the latest inputs count, >= 1.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+    _check_labels(explore, memory)
+
+    def choose(seen: Seen, r: np.ndarray) -> Choice:
+        recent = _recent(seen, memory)
+        if recent is None:
+            return Choice(at_threshold(r, 0.0, explore))
+        asked, weight = recent
+        p = error_curve(asked.r, asked.m != asked.y, weight=weight).at(r)
+        return Choice(_bayes(p, asked, weight, costs, explore))
+
+    return choose
+
+
+def on_alarm(alarms: np.ndarray, *, costs: Costs, burst: int, batch: int, server: bool = False) -> Policy:
+    """Nothing happens until an alarm; then everything is asked for a while, and r, or r and e, set anew from that.
+
+    Args:
+        alarms: (k,) rising steps, as `detectors.alarms` gives them; of step t once its input was seen.
+        costs: c1 and ce.
+        burst: how many inputs are asked after an alarm, >= 1.
+        batch: with which it is played: asking starts with the first batch after the alarm.
+        server: whether the server's threshold on e is set anew, too.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ValueError: if the burst or the batch is below 1.
+    """
+    checks.at_least(1, burst=burst, batch=batch)
+    begins = (alarms // batch + 1) * batch  # (k,)
+
+    def choose(seen: Seen, r: np.ndarray) -> Choice:
+        past = begins[begins <= len(seen.r)]
+        if len(past) and len(seen.r) < past[-1] + burst:
+            return Choice(np.ones(len(r)))
+        for begin in past[::-1]:  # the latest whose labels have come
+            if (seen.step >= begin).sum() >= burst:
+                return _set_anew(seen, int(begin), r, costs, burst, server)
+        return Choice(at_threshold(r, 0.0))
+
+    return choose
+
+
+def _set_anew(seen: Seen, begin: int, r: np.ndarray, costs: Costs, burst: int, server: bool) -> Choice:
+    assert seen.asked is not None
+    fresh = np.flatnonzero(seen.step >= begin)[:burst]
+    asked = Predictions(*(getattr(seen.asked, name)[fresh] for name in ("m", "r", "e", "y")))
+    cut = _server_threshold(asked) if server else 0.0
+    moved = Predictions(asked.m, asked.r, asked.e - cut, asked.y)
+    return Choice(at_threshold(r, threshold_for_loss(moved, costs=costs)), cut)
+
+
+def _server_threshold(asked: Predictions) -> float:
+    """Where the fitted probability of label +1 passes one half; 0 where e says nothing about y, or the reverse."""
+    curve = error_curve(asked.e, asked.y == 1)
+    inside = -curve.intercept / curve.slope if curve.slope > 1e-6 else 0.0
+    return float(np.clip(inside, asked.e.min(), asked.e.max()))
+
+
+def _recent(seen: Seen, memory: int) -> tuple[Predictions, np.ndarray] | None:
+    """The labels of the latest inputs with their weights, or None where they are too few."""
+    fresh = np.flatnonzero(seen.step >= len(seen.r) - memory)
+    if seen.asked is None or len(fresh) < FEWEST:
+        return None
+    asked = Predictions(*(getattr(seen.asked, name)[fresh] for name in ("m", "r", "e", "y")))
+    return asked, 1 / seen.chance[fresh]
+
+
+def _bayes(p: np.ndarray, asked: Predictions, weight: np.ndarray, costs: Costs, explore: float) -> np.ndarray:
+    """Ask where p exceeds the server's price, at its weighted error rate."""
+    server_error = float(weight @ (server_label(asked.e) != asked.y) / weight.sum())
+    return np.where(p >= costs.ce + costs.c1 * server_error, 1.0, explore)
+
+
+def _check_labels(explore: float, memory: int) -> None:
+    checks.positive(explore=explore)
+    checks.probabilities(explore=explore)
+    checks.at_least(1, memory=memory)

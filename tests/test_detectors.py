@@ -1,0 +1,64 @@
+"""Detectors: quiet where nothing changes, loud where something does, and scored as said."""
+
+import numpy as np
+import pytest
+
+from l2h import detectors
+
+REFERENCE = np.random.default_rng(99).normal(3, 2, 500)
+
+
+def signal(shift, *, seed=0, length=2000):
+    values = np.random.default_rng(seed).normal(3, 2, length)
+    values[length // 2 :] += 2 * shift
+    return values
+
+
+@pytest.mark.parametrize("name", detectors.DETECTORS)
+def test_a_change_of_one_deviation_is_found_and_nothing_else(name):
+    at = detectors.alarms(signal(1.0), REFERENCE, detector=name)
+    found = detectors.score_alarms(at, change=1000, length=2000, patience=500)
+    assert found.false_alarms == 0 and 0 <= found.delay < 200
+    assert len(detectors.alarms(signal(0.0), REFERENCE, detector=name)) == 0
+
+
+@pytest.mark.parametrize("name", detectors.DETECTORS)
+def test_alarms_do_not_depend_on_the_unit_and_repeat(name):
+    one = detectors.alarms(signal(1.0), REFERENCE, detector=name)
+    other = detectors.alarms(signal(1.0) * 8 - 1, REFERENCE * 8 - 1, detector=name)
+    assert one.tolist() == other.tolist() == detectors.alarms(signal(1.0), REFERENCE, detector=name).tolist()
+
+
+def test_a_detector_starts_afresh_after_an_alarm():
+    twice = np.concatenate([signal(1.0), signal(-1.0, seed=1)[1000:]])
+    at = detectors.alarms(twice, REFERENCE, detector="ADWIN")
+    assert len(at) >= 2 and at[0] < 2000 < at[-1]
+
+
+def test_alarms_are_scored():
+    score = detectors.score_alarms
+    assert score(np.array([], dtype=int), change=10, length=10, patience=1) == (
+        0,
+        10,
+        pytest.approx(np.nan, nan_ok=True),
+    )
+    assert score(np.array([3, 9, 12, 15]), change=10, length=20, patience=5) == (2, 10, 2.0)
+    assert np.isnan(score(np.array([19]), change=10, length=20, patience=5).delay)
+    assert score(np.array([10]), change=10, length=20, patience=5).delay == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: detectors.alarms(np.zeros(3), REFERENCE, detector="dog"), "detector"),
+        (lambda: detectors.alarms(np.zeros((3, 1)), REFERENCE, detector="ADWIN"), "signal"),
+        (lambda: detectors.alarms(np.array([np.nan]), REFERENCE, detector="ADWIN"), "finite"),
+        (lambda: detectors.alarms(np.zeros(3), np.ones(4), detector="ADWIN"), "deviation"),
+        (lambda: detectors.score_alarms(np.array([]), change=-1, length=2, patience=1), "change"),
+        (lambda: detectors.score_alarms(np.array([]), change=3, length=2, patience=1), "length"),
+        (lambda: detectors.score_alarms(np.array([]), change=1, length=2, patience=0), "patience"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,123 @@
+"""Streams of predictions: what lands in them, what an observer sees, and what separates two distributions."""
+
+import numpy as np
+import oracles
+import oracles_drift
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import many
+
+from l2h import drift, evaluate, rademacher
+from l2h.families import thresholds
+from l2h.problem import Costs, Predictions
+from l2h.streams import Course
+
+COSTS = Costs(1.0, 0.2)
+
+
+def test_a_stream_is_put_together_from_its_tables():
+    tables = {"clean": many(20, seed=0), "noise 1": many(30, seed=1)}
+    condition, place = np.array(["clean", "noise 1", "clean", "noise 1"]), np.array([3, 29, 3, 0])
+    stream = drift.along(tables, Course(condition, place, 1))
+    for name in "mrey":
+        expected = [getattr(tables[c], name)[i] for c, i in zip(condition, place, strict=True)]
+        assert getattr(stream, name).tolist() == expected
+
+
+def test_the_grid_reaches_from_always_keep_to_always_ask():
+    p = many(500)
+    grid = drift.threshold_grid(p.r, 11)
+    losses = drift.risks(p, grid, costs=COSTS)
+    assert len(grid) == 11 and (np.diff(grid) > 0).all()
+    assert losses[0] == pytest.approx((p.m != p.y).mean())
+    assert losses[-1] == pytest.approx(0.2 + (np.where(p.e >= 0, 1, -1) != p.y).mean())
+
+
+@given(st.integers(0, 1000), st.integers(1, 6))
+def test_risks_are_the_losses_at_each_threshold(seed, n):
+    p = many(n, seed=seed, levels=3)
+    grid = np.array([-1.0, 0.0, 0.5])
+    expected = [oracles.generalized_zero_one(p.r - t, p.e, p.m, p.y, 1.0, 0.2).mean() for t in grid]
+    np.testing.assert_allclose(drift.risks(p, grid, costs=COSTS), expected)
+
+
+@given(st.integers(0, 1000), st.integers(1, 40))
+def test_the_error_curve_is_where_the_gradient_vanishes(seed, n):
+    generator = np.random.default_rng(seed)
+    r, wrong, weight = generator.normal(size=n), generator.random(n) < 0.4, generator.uniform(0, 5, n)
+    curve = drift.error_curve(r, wrong, weight=weight)
+    residual = weight * (1 / (1 + np.exp(-(curve.intercept + curve.slope * r))) - wrong)
+    gradient = [residual.sum() + drift.RIDGE * curve.intercept, residual @ r + drift.RIDGE * curve.slope]
+    np.testing.assert_allclose(gradient, 0, atol=1e-3)
+
+
+def test_the_error_curve_finds_the_law_and_survives_one_outcome():
+    generator = np.random.default_rng(0)
+    r = generator.normal(size=50_000)
+    curve = drift.error_curve(r, generator.random(len(r)) < 1 / (1 + np.exp(1 + 2 * r)))
+    assert curve.intercept == pytest.approx(-1, abs=0.05) and curve.slope == pytest.approx(-2, abs=0.06)
+    assert drift.error_curve(r[:50], np.zeros(50)).at(0.0) < 0.01
+
+
+def test_what_is_watched_is_what_happened():
+    stream, reference = many(1000, seed=1), many(400, seed=2)
+    seen = drift.watch(stream, reference, width=250, costs=COSTS)
+    for k in range(4):
+        part = slice(250 * k, 250 * (k + 1))
+        window = Predictions(stream.m[part], stream.r[part], stream.e[part], stream.y[part])
+        assert seen.offload[k] == pytest.approx(evaluate.offload_rate(window))
+        assert seen.loss[k] == pytest.approx(evaluate.system_loss(window, costs=COSTS))
+        assert seen.actual_error[k] == pytest.approx((window.m != window.y).mean())
+        assert seen.distance[k] == pytest.approx(oracles_drift.largest_gap(window.r, reference.r))
+        assert abs(seen.stated_error[k] - seen.actual_error[k]) < 0.1 and seen.p_value[k] > 1e-4
+    assert seen.step.tolist() == [125, 375, 625, 875]
+
+
+def test_what_changed_is_seen():
+    before, after = many(1000, seed=1), many(1000, seed=2, client=0.3)
+    seen = drift.watch(after, before, width=500, costs=COSTS)
+    assert (seen.p_value < 1e-4).all()
+    assert (seen.actual_error > 0.6).all() and (seen.stated_error < seen.actual_error).all()
+
+
+def test_the_guarantee_is_the_corrected_theorem_for_thresholds():
+    p = many(300, levels=20)
+    complexity = rademacher.monte_carlo(thresholds(p.r), draws=4000, delta=0.01, seed=0).value
+    expected = 1.2 * complexity + 3 * 1.2 * np.sqrt(np.log(20) / 600)
+    assert drift.guarantee(p, costs=COSTS, delta=0.05) == pytest.approx(expected, abs=0.005)
+
+
+def test_separation_is_zero_without_a_shift_and_covers_one():
+    before, after = many(500, seed=1), many(500, seed=2, client=0.4)
+    grid = drift.threshold_grid(before.r, 9)
+    same = drift.separation(before, before, grid, costs=COSTS)
+    assert same.labelled == same.label_free == 0
+    assert same.joint_error == pytest.approx(2 * (1 - evaluate.right_answers(before)[1].mean()))
+    apart = drift.separation(before, after, grid, costs=COSTS)
+    gap = drift.risks(after, grid, costs=COSTS) - drift.risks(before, grid, costs=COSTS)
+    assert apart.labelled == pytest.approx(gap.max()) and apart.labelled > 0.1
+    assert apart.labelled <= apart.label_free + apart.joint_error + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: drift.threshold_grid(np.ones(3), 2), "number"),
+        (lambda: drift.threshold_grid(np.array([np.nan]), 3), "finite"),
+        (lambda: drift.error_curve(np.ones(2), np.ones(3)), "one length"),
+        (lambda: drift.error_curve(np.ones(0), np.ones(0)), "at least one"),
+        (lambda: drift.error_curve(np.ones(1), np.ones(1), weight=-np.ones(1)), "weight"),
+        (lambda: drift.error_curve(np.array([np.inf]), np.ones(1)), "finite"),
+        (lambda: drift.watch(many(5), many(5), width=6, costs=COSTS), "width"),
+        (lambda: evaluate.in_windows([1.0], 0), "width"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_missing_table_is_missed():
+    with pytest.raises(KeyError, match="fog"):
+        drift.along({}, Course(np.array(["fog 1"]), np.array([0]), 1))

@@ -1,0 +1,119 @@
+"""Expert advice over thresholds: the algorithm against one written step by step, and the theorem, exactly."""
+
+import numpy as np
+import oracles_drift as oracles
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from l2h import online, shift_bounds
+from l2h.problem import Costs, Predictions
+from l2h.remedies import play
+from l2h.shift_bounds import Advice
+
+
+@st.composite
+def games(draw, longest=6):
+    """A short stream, thresholds, costs and settings."""
+    length = draw(st.integers(2, longest))
+    seed = draw(st.integers(0, 10_000))
+    generator = np.random.default_rng(seed)
+    stream = Predictions(
+        m=generator.choice([-1, 1], length), r=generator.integers(-2, 3, length) / 2,
+        e=generator.normal(size=length), y=generator.choice([-1, 1], length),
+    )  # fmt: skip
+    thresholds = np.array([-2.0, -0.5, 0.25, 2.0])[: draw(st.integers(2, 4))]
+    costs = Costs(draw(st.floats(0, 1.5)), draw(st.floats(0, 1)))
+    advice = Advice(
+        eta=draw(st.floats(0.05, 3)), gamma=draw(st.floats(0.05, 1)), sigma=draw(st.floats(0.01, 0.4)),
+        batch=draw(st.integers(1, 3)), delay=draw(st.integers(0, 2)),
+    )  # fmt: skip
+    return stream, thresholds, costs, advice
+
+
+def plainly(game):
+    stream, thresholds, costs, advice = game
+    keep, ask = oracles.keep_and_ask(stream.m, stream.e, stream.y, costs.c1, costs.ce)
+    return (stream.r.tolist(), keep, ask, thresholds.tolist()), tuple(advice)
+
+
+@given(games())
+@settings(max_examples=60)
+def test_what_is_played_is_what_the_oracle_plays(game):
+    stream, thresholds, costs, advice = game
+    outcome = play(
+        stream, online.experts(thresholds, costs=costs, advice=advice), costs=costs, batch=advice.batch,
+        delay=advice.delay, seed=1,
+    )  # fmt: skip
+    given_, settings_ = plainly(game)
+    paths = {coins: rest for _, coins, *rest in oracles.expert_paths(*given_, *settings_)}
+    chances, shadows = paths[tuple(outcome.asked.tolist())]
+    np.testing.assert_allclose(outcome.chance, chances, rtol=1e-9)
+    batches = -(-len(stream.r) // advice.batch)
+    switches = min(1, batches - 1)
+    ours = online.realised_bound(stream, outcome, thresholds, costs=costs, advice=advice, switches=switches)
+    price = shift_bounds.price_of_experts(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
+    theirs = oracles.realised(*given_, chances, shadows, price, *settings_)
+    assert ours[-1] == pytest.approx(theirs, rel=1e-9)
+    assert (np.diff(ours) >= -1e-12).all()
+
+
+@given(games(longest=5), st.integers(0, 2))
+@settings(max_examples=60)
+def test_the_theorem_holds_exactly_over_all_paths_of_the_coins(game, switches):
+    (r, keep, ask, thresholds), settings_ = plainly(game)
+    _, _, costs, advice = game
+    batches = -(-len(r) // advice.batch)
+    switches = min(switches, batches - 1)
+    price = shift_bounds.price_of_experts(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
+    loss = bound = total = 0.0
+    for probability, _, chances, shadows in oracles.expert_paths(r, keep, ask, thresholds, *settings_):
+        total += probability
+        loss += probability * sum(q * a + (1 - q) * k for q, k, a in zip(chances, keep, ask, strict=True))
+        bound += probability * oracles.realised(r, keep, ask, thresholds, chances, shadows, price, *settings_)
+    assert total == pytest.approx(1)
+    regret = loss - oracles.best_sequence(r, keep, ask, thresholds, advice.batch, switches)
+    worst = shift_bounds.regret(advice, costs=costs, experts=len(thresholds), steps=len(r), switches=switches)
+    assert regret <= bound + 1e-9
+    assert bound <= worst + 1e-9
+
+
+@given(games(longest=8), st.integers(0, 2))
+@settings(max_examples=60)
+def test_the_best_sequence_is_the_best_of_all(game, switches):
+    stream, thresholds, costs, advice = game
+    given_, _ = plainly(game)
+    ours = online.best_sequence(stream, thresholds, costs=costs, batch=advice.batch, switches=switches)
+    assert ours.sum() == pytest.approx(oracles.best_sequence(*given_, advice.batch, switches))
+
+
+def test_the_experts_find_the_better_side_and_come_back_after_a_switch():
+    length, generator = 4000, np.random.default_rng(0)
+    y = generator.choice([-1, 1], length)
+    m = np.where(np.arange(length) < 2000, y, -y)  # the client is right, then always wrong
+    stream = Predictions(m, generator.normal(size=length), 1.0 * y, y)
+    advice = Advice(0.2, 0.05, 0.01, 25, 1)
+    costs = Costs(1.0, 0.25)
+    policy = online.experts(np.array([-9.0, 0.0, 9.0]), costs=costs, advice=advice)
+    outcome = play(stream, policy, costs=costs, batch=25, delay=1, seed=0)
+    assert outcome.asked[1500:2000].mean() < 0.1 and outcome.asked[2500:].mean() > 0.95
+    regret = online.expected_loss(stream, outcome, costs=costs) - online.best_sequence(
+        stream, np.array([-9.0, 0.0, 9.0]), costs=costs, batch=25, switches=1
+    )
+    assert 0 < regret.sum() < 0.1 * length
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"eta": 0.0}, "eta"), ({"gamma": 0.0}, "gamma"), ({"gamma": 1.5}, "gamma"), ({"sigma": -0.1}, "sigma")],
+)
+def test_bad_settings_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        online.experts(np.zeros(2), costs=Costs(), advice=Advice(0.1, 0.1, 0.1, 1, 0)._replace(**change))
+
+
+@pytest.mark.parametrize(("batch", "switches", "message"), [(0, 0, "batch"), (1, -1, "switches")])
+def test_a_bad_comparison_is_refused(batch, switches, message):
+    p = Predictions(*np.ones((4, 3)))
+    with pytest.raises(ValueError, match=message):
+        online.best_sequence(p, np.zeros(2), costs=Costs(), batch=batch, switches=switches)

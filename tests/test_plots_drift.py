@@ -1,0 +1,99 @@
+"""Figures of chapter 09: what lands in the artists is what was given, and every axis is named."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from l2h import plots, plots_drift
+from l2h.bootstrap import Interval
+
+STEPS = np.array([10.0, 20.0, 30.0])
+
+
+@pytest.fixture
+def ax():
+    """Axes in the book's style, drawn once at the end, so that a warning while drawing fails."""
+    with plots.style():
+        figure, axes = plt.subplots()
+        yield axes
+        figure.canvas.draw()
+    plt.close(figure)
+
+
+def line(height):
+    return STEPS, STEPS * 0 + height, STEPS * 0 + height - 0.1, STEPS * 0 + height + 0.1
+
+
+def corners(band):
+    return {tuple(corner) for corner in band.get_paths()[0].vertices}
+
+
+def labels(ax):
+    return ax.get_xlabel(), ax.get_ylabel()
+
+
+def legend(ax):
+    return ax.get_legend_handles_labels()[1]
+
+
+def test_series_lie_over_time_with_their_bands_and_the_change(ax):
+    plots_drift.draw_over_time(ax, {"fixed": line(0.3), "budget": line(0.2)}, what="loss (mistakes)", change=15)
+    first, second, change = ax.lines
+    np.testing.assert_array_equal(first.get_xydata(), np.column_stack(line(0.3)[:2]))
+    assert {*zip(STEPS, STEPS * 0 + 0.1, strict=True)} <= corners(ax.collections[1])
+    assert change.get_xdata() == [15, 15] and legend(ax) == ["fixed", "budget"]
+    assert first.get_color() != second.get_color() and first.get_linestyle() != second.get_linestyle()
+    assert labels(ax) == (plots_drift.STEP, "loss (mistakes)")
+
+
+def test_an_order_fixes_the_looks(ax):
+    plots_drift.draw_over_time(ax, {"budget": line(0.2)}, what="loss", change=0, order=["fixed", "budget"])
+    assert ax.lines[0].get_color() == plots.COLOURS[1]
+
+
+def test_savings_stand_in_rows_with_their_intervals(ax):
+    savings = {
+        "noise": {"budget": Interval(0.1, 0.05, 0.2), "experts": Interval(-0.1, -0.2, 0.0)},
+        "fog": {"budget": Interval(0.3, 0.1, 0.4), "experts": Interval(0.0, -0.1, 0.1)},
+    }
+    plots_drift.draw_savings(ax, savings, what="loss saved (mistakes)")
+    assert ax.lines[0].get_xdata().tolist() == [0.1, -0.1] and ax.lines[1].get_xdata().tolist() == [0.3, 0.0]
+    spans = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
+    assert spans == [[0.05, 0.2], [-0.2, 0.0]]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["budget", "experts"]
+    assert legend(ax) == ["noise", "fog"] and labels(ax) == ("loss saved (mistakes)", "remedy")
+    assert abs(ax.lines[0].get_ydata()[0]) < 0.5
+
+
+def test_regret_lies_beside_its_bounds(ax):
+    plots_drift.draw_regret(ax, line(1.0), {"worst case": line(9.0), "as it went": line(3.0)})
+    heights = [one.get_ydata()[0] for one in ax.lines[:3]]
+    assert heights == [1.0, 9.0, 3.0] and legend(ax) == ["measured regret", "worst case", "as it went"]
+    assert "regret" in ax.get_ylabel()
+
+
+def test_bounds_lie_over_the_severity(ax):
+    lines = {"loss": Interval(*line(0.3)[1:]), "bound": Interval(*line(0.6)[1:])}
+    plots_drift.draw_bounds(ax, [1, 2, 3], lines, order=["loss", "bound"])
+    assert [one.get_ydata()[0] for one in ax.lines] == [0.3, 0.6] and legend(ax) == ["loss", "bound"]
+    assert ax.get_xticks().tolist() == [1, 2, 3] and "severity" in ax.get_xlabel()
+
+
+def test_devices_are_points_beside_their_line(ax):
+    shares = np.array([0.2, 0.9])
+    plots_drift.draw_devices(ax, shares, {"fixed": [0.1, 0.3]}, what="loss", line=(0.0, 1.0))
+    straight, points = ax.lines
+    assert list(straight.get_ydata()) == [0.0, 1.0]
+    np.testing.assert_array_equal(points.get_xydata(), [[0.2, 0.1], [0.9, 0.3]])
+    assert ax.get_ylabel() == "loss" and "share" in ax.get_xlabel()
+
+
+def test_alarms_are_one_point_per_stream(ax):
+    plots_drift.draw_alarms(ax, {"ADWIN": [[5.0, 7.0], []], "KSWIN": [[3.0], [4.0]]}, kinds=["noise", "fog"])
+    assert [sorted(one.get_ydata().tolist()) for one in ax.lines] == [[5.0, 7.0], [3.0, 4.0]]
+    assert legend(ax) == ["ADWIN", "KSWIN"] and "delay" in ax.get_ylabel()
+
+
+def test_a_detector_that_found_nothing_is_still_named(ax):
+    plots_drift.draw_alarms(ax, {"ADWIN": [[], []]}, kinds=["noise", "fog"])
+    assert legend(ax) == ["ADWIN"]

@@ -1,0 +1,154 @@
+"""Remedies: what a policy may see, what it decides from that, and what it is charged."""
+
+import numpy as np
+import pytest
+from samples import many
+
+from l2h import evaluate, remedies
+from l2h.curves import shifted
+from l2h.problem import Costs, Predictions
+from l2h.remedies import Choice, at_threshold, play
+
+COSTS = Costs(1.0, 0.2)
+LENGTH, BATCH = 2000, 50
+PLAY = {"costs": COSTS, "batch": BATCH, "delay": 1, "seed": 0}
+
+
+def turning(seed=0, after=0.2):
+    """A client that gets worse in the middle, while its scores move up: r looks more confident than ever."""
+    first, second = many(LENGTH, seed=seed), many(LENGTH, seed=seed + 1, client=after)
+    join = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in "mey"}
+    return Predictions(r=np.concatenate([first.r, second.r + 2]), **join)
+
+
+def mean(values, after=LENGTH):
+    return float(values[after:].mean())
+
+
+def test_a_fixed_threshold_is_the_system_itself():
+    stream = many(333)
+    for threshold in (0.0, 0.4):
+        outcome = play(stream, remedies.fixed(threshold), **PLAY)
+        same = shifted(stream, threshold)
+        assert (outcome.loss == evaluate.loss_by_example(same, costs=COSTS)).all()
+        assert (outcome.asked == (evaluate.kept(same) == 0)).all()
+
+
+def test_a_policy_sees_scores_at_once_and_labels_late_and_only_of_what_was_asked():
+    stream, seen = many(200), []
+
+    def nosy(past, r):
+        seen.append(past)
+        return Choice(np.full(len(r), 0.5))
+
+    outcome = play(stream, nosy, costs=COSTS, batch=50, delay=1, seed=3)
+    for j, past in enumerate(seen):
+        assert (past.r == stream.r[: 50 * j]).all()
+        expected = np.flatnonzero(outcome.asked[: max(0, 50 * (j - 1))])
+        assert past.step.tolist() == expected.tolist() and (past.chance == 0.5).all()
+        assert past.asked is None if j < 2 else (past.asked.y == stream.y[expected]).all()
+
+
+def test_questions_by_chance_come_as_often_as_said_and_are_paid():
+    stream = many(4000)
+    outcome = play(stream, lambda _, r: Choice(at_threshold(r, -99.0, 0.1)), **PLAY)
+    assert abs(outcome.asked.mean() - 0.1) < 0.02
+    server_wrong = np.where(stream.e >= 0, 1, -1) != stream.y
+    assert (outcome.loss[outcome.asked] == 0.2 + server_wrong[outcome.asked]).all()
+    assert (outcome.loss[~outcome.asked] == (stream.m != stream.y)[~outcome.asked]).all()
+
+
+def test_a_moved_server_answers_from_there_on():
+    stream = many(100)
+    outcome = play(stream, lambda _, r: Choice(np.ones(len(r)), 0.3), **PLAY)
+    assert (outcome.loss == 0.2 + ((stream.e >= 0.3) != (stream.y == 1))).all()
+
+
+def test_the_budget_is_kept_where_scores_drift():
+    stream = turning()
+    start = stream.r[:500]
+    free = play(stream, remedies.fixed(), **PLAY)
+    kept = play(stream, remedies.budget(0.4, start=start, memory=500), **PLAY)
+    assert mean(free.asked) < 0.15
+    assert abs(mean(kept.asked, LENGTH + 500) - 0.4) < 0.06
+
+
+@pytest.mark.parametrize("remedy", [remedies.reestimated, remedies.recalibrated])
+def test_labels_tell_that_asking_pays(remedy):
+    stream = turning()
+    fixed = play(stream, remedies.fixed(), **PLAY)
+    outcome = play(stream, remedy(costs=COSTS, explore=0.1, memory=1000), **PLAY)
+    assert mean(outcome.loss, LENGTH + 1000) < mean(fixed.loss, LENGTH + 1000) - 0.2
+    assert mean(outcome.asked, LENGTH + 1000) > 0.8
+    assert set(np.unique(outcome.chance)) == {0.1, 1.0}
+
+
+@pytest.mark.parametrize("remedy", [remedies.reestimated, remedies.recalibrated])
+def test_few_labels_change_nothing(remedy):
+    stream = many(100)
+    outcome = play(stream, remedy(costs=COSTS, explore=0.05, memory=10), **PLAY)
+    assert (outcome.chance == at_threshold(stream.r, 0.0, 0.05)).all()
+
+
+def test_after_an_alarm_everything_is_asked_and_then_the_best_threshold_rules():
+    stream = turning()
+    policy = remedies.on_alarm(np.array([LENGTH + 20]), costs=COSTS, burst=200, batch=BATCH)
+    outcome = play(stream, policy, **PLAY)
+    fixed = play(stream, remedies.fixed(), **PLAY)
+    assert (outcome.loss[: LENGTH + 50] == fixed.loss[: LENGTH + 50]).all()
+    burst = slice(LENGTH + 50, LENGTH + 250)
+    assert outcome.asked[burst].all()
+    assert not outcome.asked[LENGTH + 250 : LENGTH + 300].all()  # the labels of the last batch are under way
+    assert mean(outcome.loss, LENGTH + 300) < mean(fixed.loss, LENGTH + 300) - 0.2
+
+
+def test_without_alarm_nothing_happens():
+    stream = many(500)
+    policy = remedies.on_alarm(np.array([], dtype=int), costs=COSTS, burst=100, batch=BATCH)
+    assert (play(stream, policy, **PLAY).loss == play(stream, remedies.fixed(), **PLAY).loss).all()
+
+
+def test_a_server_that_leans_to_one_side_is_set_upright():
+    generator = np.random.default_rng(0)
+    y = generator.choice([-1, 1], 2000)
+    stream = Predictions(-y, generator.normal(size=2000), y + 1.5 + 0.3 * generator.normal(size=2000), y)
+    for server, wrong in ((False, 0.4), (True, 0.05)):
+        policy = remedies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, server=server)
+        outcome = play(stream, policy, **PLAY)
+        late = slice(400, None)
+        assert bool(np.mean(outcome.loss[late][outcome.asked[late]]) - 0.2 < wrong) is server
+        assert outcome.server[-1] == (pytest.approx(1.5, abs=0.3) if server else 0.0)
+
+
+def test_a_server_that_says_nothing_stays_as_it_is():
+    y = np.tile([1, -1], 500)
+    stream = Predictions(-y, np.zeros(1000) - 1, np.ones(1000), y)
+    policy = remedies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, server=True)
+    assert np.isfinite(play(stream, policy, **PLAY).server).all()
+
+
+def test_the_same_seed_gives_the_same_play():
+    stream = many(300)
+    policy = remedies.recalibrated(costs=COSTS, explore=0.3, memory=100)
+    first, again = (play(stream, policy, **PLAY) for _ in range(2))
+    assert (first.asked == again.asked).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: play(many(5), remedies.fixed(), costs=COSTS, batch=0, delay=0, seed=0), "batch"),
+        (lambda: play(many(5), remedies.fixed(), costs=COSTS, batch=1, delay=-1, seed=0), "delay"),
+        (lambda: play(many(5), lambda _, r: Choice(r + 9), costs=COSTS, batch=1, delay=0, seed=0), "chance"),
+        (lambda: remedies.budget(1.5, start=np.zeros(1), memory=1), "rate"),
+        (lambda: remedies.budget(0.5, start=np.zeros(1), memory=0), "memory"),
+        (lambda: remedies.reestimated(costs=COSTS, explore=0.0, memory=1), "explore"),
+        (lambda: remedies.recalibrated(costs=COSTS, explore=1.5, memory=1), "explore"),
+        (lambda: remedies.recalibrated(costs=COSTS, explore=0.5, memory=0), "memory"),
+        (lambda: remedies.on_alarm(np.array([0]), costs=COSTS, burst=0, batch=1), "burst"),
+        (lambda: remedies.on_alarm(np.array([0]), costs=COSTS, burst=1, batch=0), "batch"),
+    ],
+)
+def test_bad_settings_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

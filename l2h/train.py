@@ -17,6 +17,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from l2h import checks
+from l2h.augment import augmented
 from l2h.data import Part, pixels
 from l2h.models import LeNet, linear
 
@@ -161,8 +162,6 @@ def fit(
     120
     """
     checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
-    if (config.flip or config.shift) and x.ndim != 4:
-        raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
     generator = torch.Generator().manual_seed(seed)
     steps = config.epochs * ceil(len(x) / config.batch_size)
     optimizer = _optimizer(network, config)
@@ -172,11 +171,7 @@ def fit(
     for epoch in range(config.epochs):
         total = torch.zeros((), device=x.device)
         for batch in torch.randperm(len(x), generator=generator).to(x.device).split(config.batch_size):
-            images = x.index_select(0, batch)
-            if config.flip:
-                images = _flipped(images, generator)
-            if config.shift:
-                images = _shifted(images, config.shift, generator)
+            images = augmented(x.index_select(0, batch), generator, flip=config.flip, shift=config.shift)
             values = loss(network(inputs(images)), *(target[batch] for target in targets))
             if values.shape != batch.shape:
                 raise ValueError(f"expected a loss of shape {tuple(batch.shape)}, got {tuple(values.shape)}")
@@ -190,20 +185,6 @@ def fit(
             raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the mean loss is {losses[-1]}; lower lr")
     network.eval()
     return History(tuple(losses), steps)
-
-
-def _flipped(x: Tensor, generator: torch.Generator) -> Tensor:
-    mirror = torch.rand(len(x), generator=generator).to(x.device) < 0.5  # (batch,)
-    return torch.where(mirror[:, None, None, None], x.flip(-1), x)
-
-
-def _shifted(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
-    n, _, height, width = x.shape
-    moves = torch.randint(-furthest, furthest + 1, (2, n, 1), generator=generator).to(x.device)
-    rows = (torch.arange(height, device=x.device) + moves[0]).clamp(0, height - 1)  # (n, height)
-    columns = (torch.arange(width, device=x.device) + moves[1]).clamp(0, width - 1)
-    each = torch.arange(n, device=x.device)[:, None, None]
-    return x.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
 
 def batch_mean(values: Tensor) -> Tensor:
@@ -263,13 +244,13 @@ CLIENTS: dict[str, tuple[Callable[[int], nn.Module], Callable[..., Tensor], Trai
         TrainConfig(epochs=1, batch_size=16, lr=1e-3, optimizer="sgd", schedule="constant"),
     ),
     "well_trained": (linear, classification_loss, TrainConfig(epochs=60, batch_size=200, lr=1e-3, weight_decay=0.1)),
+    "lenet": (LeNet, classification_loss, TrainConfig(epochs=20, batch_size=64, lr=3e-3, flip=True)),
     # as the follow-up trains its client, on fewer images
     "follow_up": (
         LeNet,
         classification_loss,
         TrainConfig(epochs=10, batch_size=16, lr=1e-3, optimizer="sgd", schedule="constant"),
     ),
-    "lenet": (LeNet, classification_loss, TrainConfig(epochs=20, batch_size=64, lr=3e-3, flip=True)),
 }
 
 
@@ -279,7 +260,7 @@ def fit_client(part: Part, *, form: str, seed: int) -> nn.Module:
     Args:
         part: the images and labels that it may see.
         form: "as_released" (one linear layer, one epoch of the released loss), "well_trained" (the same
-            layer with correct targets to convergence) or "lenet".
+            layer with correct targets to convergence), "lenet" or "follow_up" (LeNet as the follow-up trains it).
         seed: of initial weights and order.
 
     Returns:

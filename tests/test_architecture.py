@@ -23,7 +23,7 @@ STOREYS = {
         "certify",
     ],
     "learning": [
-        "sources", "data", "shifts", "streams", "models", "models_large", "train", "estimate", "systems",
+        "sources", "data", "shifts", "streams", "models", "models_large", "augment", "train", "estimate", "systems",
         "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer", "methods_simple",
         "methods",
     ],
@@ -46,7 +46,8 @@ ONLY = {
     "sources": VOCABULARY,
     "models": VOCABULARY,
     "models_large": VOCABULARY | {"models"},
-    "train": VOCABULARY | {"data", "models"},  # the loss is an argument
+    "augment": VOCABULARY,
+    "train": VOCABULARY | {"data", "models", "augment"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
     "verdicts": VOCABULARY,
     "claims": VOCABULARY | {"verdicts"},

@@ -20,6 +20,8 @@ from l2h.systems import (
     System,
     begin,
     device,
+    fit_device,
+    given_server,
     of_server,
     outputs,
     server_network,
@@ -102,6 +104,38 @@ def specialised(parts: Parts, *, costs: Costs, seed: int, options: Options) -> S
         return losses_stage.specialising(r, *in_columns(e, m, y), costs=costs, beta=options.beta)
 
     return _trained(parts, loss, costs=costs, seed=seed, options=replace(options, refresh=1))
+
+
+def stage_rejector(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    """Stage-switching brought to its end: the server is trained alone, and then the rejector for it.
+
+    The server's part of the loss knows nothing of the rejector, so a server trained beforehand is what the joint
+    training leads to; the rejector learns from the answers that it gave out of fold.
+
+    Args:
+        parts: of the training data, with a server's scores on the helper part.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: form, rejector, hidden and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Raises:
+        ValueError: if no server's scores are given.
+
+    Source: arXiv 2501.13810, stage-switching loss.
+    """
+    helper = parts.helper
+    with train.seeded(seed):
+        on = device(parts, options)
+    wrong = server_label(given_server(helper)) != helper.y
+
+    def loss(r: Tensor, client_wrong: Tensor, server_wrong: Tensor) -> Tensor:
+        return losses_stage.stage_rejector(r, client_wrong, server_wrong, costs=costs, form=options.form)
+
+    history = fit_device(on, helper, (helper.m != helper.y, wrong), loss, options=options, seed=seed)
+    return System(on.scores, given_server, False, on.needs_score, history)
 
 
 def _trained(parts: Parts, loss: Callable[..., Tensor], *, costs: Costs, seed: int, options: Options) -> System:

@@ -43,6 +43,7 @@ SERVERS = (*methods.ALONE, *methods.JOINT)
 TRAINED_ON = {
     "two_stage": ("plain_server",),
     "two_sigmoid": ("plain_server",),
+    "stage_rejector": ("plain_server",),
     "distilled": methods.TEACHERS,
 }
 OPTIONS = (

@@ -69,7 +69,7 @@ WARM_UP = 0.25  # share of the steps in which a one-cycle schedule rises
 RELEASED = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
 FAST = TrainConfig(epochs=10, batch_size=128, lr=3e-3, flip=True)
 # For residual networks: their batches are normalised, which allows for large steps.
-MODERATE = TrainConfig(epochs=10, batch_size=128, lr=0.1, optimizer="sgd", weight_decay=5e-4, flip=True, shift=3)
+MODERATE = TrainConfig(epochs=9, batch_size=128, lr=0.1, optimizer="sgd", weight_decay=5e-4, flip=True, shift=3)
 ONE_MORE = TrainConfig(epochs=1, batch_size=128, lr=0.01, optimizer="sgd", weight_decay=5e-4, flip=True, shift=3)
 LARGE = TrainConfig(epochs=60, batch_size=128, lr=0.1, optimizer="sgd", weight_decay=5e-4, flip=True, shift=4)
 

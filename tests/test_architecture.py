@@ -29,6 +29,7 @@ STOREYS = {
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "runs", "experiments", "verdicts", "claims",
+        "designs_multiclass",
         "plots", "shifted_runs", "drift", "detectors", "remedies", "online", "plots_bayes", "plots_surrogate",
         "plots_drift", "interactive",
     ],

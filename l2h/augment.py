@@ -1,39 +1,40 @@
-"""Random changes of training images that leave their labels as they are."""
+"""Images as training changes them, so that a network never sees quite the same one twice."""
 
 import torch
 from torch import Tensor
 
-from l2h import checks
 
-
-def augmented(x: Tensor, generator: torch.Generator, *, flip: bool = False, shift: int = 0) -> Tensor:
-    """Images as a training sees them: mirrored and moved at random, or as they are.
+def flipped(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image mirrored with probability 1/2.
 
     Args:
-        x: (n, channels, height, width) images; anything else may only stay as it is.
-        generator: of the choices.
-        flip: mirror each image with probability 1/2.
-        shift: move each image by up to so many pixels in each direction, its edge repeated, >= 0.
+        x: (n, channels, height, width) images, on any device.
+        generator: of the coins, on the CPU.
 
     Returns:
-        Images of the same shape.
+        Images of the same shape and type.
 
-    Raises:
-        ValueError: if something else than images is to be changed, or the shift is negative.
-
-    >>> augmented(torch.arange(3).view(1, 1, 1, 3), torch.Generator().manual_seed(0), flip=True)
-    tensor([[[[2, 1, 0]]]])
+    >>> flipped(torch.arange(3).expand(1, 1, 1, 3), torch.Generator().manual_seed(0)).flatten().tolist()
+    [2, 1, 0]
     """
-    checks.at_least(0, shift=shift)
-    if (flip or shift) and x.ndim != 4:
-        raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
-    if flip:
-        mirror = torch.rand(len(x), generator=generator, dtype=torch.float32).to(x.device) < 0.5  # (n,)
-        x = torch.where(mirror[:, None, None, None], x.flip(-1), x)
-    return _shifted(x, shift, generator) if shift else x
+    mirror = torch.rand(len(x), generator=generator).to(x.device) < 0.5  # (n,)
+    return torch.where(mirror[:, None, None, None], x.flip(-1), x)
 
 
-def _shifted(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
+def moved(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
+    """Each image moved by up to some pixels in each direction, its edge repeated where nothing was.
+
+    Args:
+        x: (n, channels, height, width) images, on any device.
+        furthest: pixels, >= 0.
+        generator: of the moves, on the CPU.
+
+    Returns:
+        Images of the same shape and type.
+
+    >>> moved(torch.arange(3).expand(1, 1, 1, 3), 0, torch.Generator()).flatten().tolist()
+    [0, 1, 2]
+    """
     n, _, height, width = x.shape
     moves = torch.randint(-furthest, furthest + 1, (2, n, 1), generator=generator).to(x.device)
     rows = (torch.arange(height, device=x.device) + moves[0]).clamp(0, height - 1)  # (n, height)

@@ -53,7 +53,7 @@ def mean_difference(
     Raises:
         ValueError: if there is no seed, or seeds or examples do not pair.
     """
-    return paired_bootstrap(_paired(first, second, by_example), **options)
+    return paired_bootstrap(paired(first, second, by_example), **options)
 
 
 def difference_at(
@@ -88,7 +88,7 @@ def difference_at(
     Raises:
         ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
     """
-    differences = _paired(first, second, lambda p: correctness_at(p, coverages))  # (S, k, n)
+    differences = paired(first, second, lambda p: correctness_at(p, coverages))  # (S, k, n)
     return intervals(differences.swapaxes(0, 1), draws=draws, level=level, seed=seed, simultaneous=simultaneous)
 
 
@@ -122,6 +122,27 @@ def four_cells_intervals(
         share, *accuracies = intervals(values, among, draws=draws, level=level, seed=seed)
         cells.append(Cell(Interval(*(part.shape[1] * limit for limit in share)), *accuracies))
     return FourCells(*cells)
+
+
+def paired(
+    first: Sequence[Predictions], second: Sequence[Predictions], by_example: Callable[[Predictions], Any]
+) -> np.ndarray:
+    """Differences first - second of a value per example, seed by seed and example by example.
+
+    Args:
+        first: predictions of one system, one per seed.
+        second: predictions of the other: the same seeds and examples.
+        by_example: gives (n,) values, or (k, n).
+
+    Returns:
+        (S, n) differences, or (S, k, n).
+
+    Raises:
+        ValueError: if there is no seed, or seeds or examples do not pair.
+    """
+    checks.same_length(first=first, second=second)
+    both = _by_seed([*first, *second], by_example)
+    return both[: len(first)] - both[len(first) :]
 
 
 def cell_interval(several: Sequence[Predictions], *, portion: str, place: str, **options: Any) -> Interval:
@@ -173,9 +194,3 @@ def _by_seed(several: Sequence[Predictions], by_example: Callable[[Predictions],
         if not np.array_equal(predictions.y, several[0].y):
             raise ValueError(f"expected all seeds on the same examples, got other labels y at index {index}")
     return np.stack([by_example(predictions) for predictions in several])
-
-
-def _paired(first: Sequence[Predictions], second: Sequence[Predictions], by_example: Callable) -> np.ndarray:
-    checks.same_length(first=first, second=second)
-    both = _by_seed([*first, *second], by_example)
-    return both[: len(first)] - both[len(first) :]

@@ -140,6 +140,41 @@ def area_by_example(predictions: Predictions) -> np.ndarray:
     return (1 - asked) * m_right + asked * e_right
 
 
+def error_auroc_by_example(predictions: Predictions) -> np.ndarray:
+    r"""How well r ranks the client's errors, by example; their mean is the area under the ROC curve.
+
+    .. math:: A = P(r(X) < r(X')) + \tfrac12 P(r(X) = r(X')), \quad M \neq Y, \; M' = Y'
+
+    for a wrong answer X and a right answer X' drawn apart. The value of an example is A plus its influence on A, which
+    is (V - A) / share of its kind, with V its chance to be ranked rightly against one of the other kind; so a mean
+    over resampled examples moves as the area does, to first order.
+
+    Args:
+        predictions: of n examples.
+
+    Returns:
+        (n,) values; all are 1/2, a ranking by chance, if the client is always right or always wrong.
+
+    >>> p = Predictions(m=np.array([1, 1, 1]), r=np.array([0.5, 0.1, 0.3]), e=np.ones(3), y=np.array([1, -1, -1]))
+    >>> error_auroc_by_example(p)
+    array([1., 1., 1.])
+
+    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988.
+    """
+    right = right_answers(predictions)[0]
+    wrong_scores, right_scores = np.sort(predictions.r[~right]), np.sort(predictions.r[right])
+    n = len(right)
+    if not 0 < right.sum() < n:
+        return np.full(n, 0.5)
+    value = np.where(
+        right,
+        _below(wrong_scores, predictions.r) / len(wrong_scores),
+        1 - _below(right_scores, predictions.r) / len(right_scores),
+    )
+    area = value[right].sum() / len(right_scores)
+    return area + (value - area) * n / np.where(right, len(right_scores), len(wrong_scores))
+
+
 def threshold_for_coverage(predictions: Predictions, wanted: float) -> float:
     """The largest threshold that keeps at least a wanted share; choose it on validation data.
 
@@ -187,6 +222,11 @@ def threshold_for_loss(predictions: Predictions, *, costs: Costs) -> float:
 def shifted(predictions: Predictions, threshold: float) -> Predictions:
     """The same predictions with r - threshold for r, so that the sign rule keeps where r > threshold."""
     return replace(predictions, r=predictions.r - threshold)
+
+
+def _below(ordered: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How many of the ordered scores lie below each score, equal ones counted by half."""
+    return (np.searchsorted(ordered, scores, side="left") + np.searchsorted(ordered, scores, side="right")) / 2
 
 
 class _Tally(NamedTuple):

@@ -19,15 +19,9 @@ import torch
 
 from l2h import checks, data, estimate, methods, train
 from l2h.problem import Costs, Predictions, server_label
+from l2h.recipes import RECIPES
 from l2h.store import Store, code_fingerprint, key, modules_in_use, source_fingerprint
 
-RECIPES = {
-    "fast": train.FAST,
-    "released": train.RELEASED,
-    "moderate": train.MODERATE,
-    "one_more": train.ONE_MORE,
-    "large": train.LARGE,
-}
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 PARTS = ("client", "helper", "calibration", "validation", "test")
 SERVED = ("calibration", "validation", "test")  # parts that were not trained on: a run keeps its answers to them

@@ -21,7 +21,7 @@ import torch
 from l2h import checks, data, estimate, methods, shifts, train
 from l2h.data import Part
 from l2h.problem import Predictions
-from l2h.runs import ALONE, PARTS, PRECISIONS, ExperimentConfig, load, needs
+from l2h.runs import PARTS, PRECISIONS, ExperimentConfig, load, needs
 from l2h.store import Store, code_fingerprint, key, modules_in_use
 
 HELD_OUT = ("calibration", "validation")  # as they are, to set what a stream starts with
@@ -148,7 +148,7 @@ def _computed(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[Shif
     known = {name: _examples(name, part, earlier) for name, part in seen.items()}
     parts = methods.Parts(known["helper"], known["calibration"], known["validation"])
     system = methods.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
-    answers = _server_alone if config.method in ALONE else _answers
+    answers = _server_alone if config.method in methods.ALONE else _answers
     scores = {name: answers(system, known[name]) for name in served}
     return ShiftedResult(config, scores, time.perf_counter() - start)
 

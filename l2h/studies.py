@@ -113,7 +113,7 @@ class Study07(Study):
         classes: how many classes the main comparison has.
         clients: forms of the client; every method meets the first one.
         network: of the server, a name in `systems.SERVER_NETWORKS`.
-        recipe: of the plain server, a name in `runs.RECIPES`.
+        recipe: of the plain server, a name in `recipes.RECIPES`.
         c1_grid: costs of the server's mistakes at which the forms of the loss are compared.
         numbers: numbers of classes that are compared, on as many images.
         few: images in the four training parts of that comparison.

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from l2h import checks
-from l2h.augment import augmented
+from l2h.augment import flipped, moved
 from l2h.data import Part, pixels
 from l2h.models import LeNet, linear
 
@@ -68,10 +68,6 @@ WARM_UP = 0.25  # share of the steps in which a one-cycle schedule rises
 # The notebook sums over a batch of 16 with rate 1e-4, which is the mean with rate 16e-4.
 RELEASED = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
 FAST = TrainConfig(epochs=10, batch_size=128, lr=3e-3, flip=True)
-# For residual networks: their batches are normalised, which allows for large steps.
-MODERATE = TrainConfig(epochs=9, batch_size=128, lr=0.1, optimizer="sgd", weight_decay=5e-4, flip=True, shift=3)
-ONE_MORE = TrainConfig(epochs=1, batch_size=128, lr=0.01, optimizer="sgd", weight_decay=5e-4, flip=True, shift=3)
-LARGE = TrainConfig(epochs=60, batch_size=128, lr=0.1, optimizer="sgd", weight_decay=5e-4, flip=True, shift=4)
 
 
 class History(NamedTuple):
@@ -162,6 +158,8 @@ def fit(
     120
     """
     checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
+    if (config.flip or config.shift) and x.ndim != 4:
+        raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
     generator = torch.Generator().manual_seed(seed)
     steps = config.epochs * ceil(len(x) / config.batch_size)
     optimizer = _optimizer(network, config)
@@ -171,7 +169,11 @@ def fit(
     for epoch in range(config.epochs):
         total = torch.zeros((), device=x.device)
         for batch in torch.randperm(len(x), generator=generator).to(x.device).split(config.batch_size):
-            images = augmented(x.index_select(0, batch), generator, flip=config.flip, shift=config.shift)
+            images = x.index_select(0, batch)
+            if config.flip:
+                images = flipped(images, generator)
+            if config.shift:
+                images = moved(images, config.shift, generator)
             values = loss(network(inputs(images)), *(target[batch] for target in targets))
             if values.shape != batch.shape:
                 raise ValueError(f"expected a loss of shape {tuple(batch.shape)}, got {tuple(values.shape)}")
@@ -245,12 +247,7 @@ CLIENTS: dict[str, tuple[Callable[[int], nn.Module], Callable[..., Tensor], Trai
     ),
     "well_trained": (linear, classification_loss, TrainConfig(epochs=60, batch_size=200, lr=1e-3, weight_decay=0.1)),
     "lenet": (LeNet, classification_loss, TrainConfig(epochs=20, batch_size=64, lr=3e-3, flip=True)),
-    # as the follow-up trains its client, on fewer images
-    "follow_up": (
-        LeNet,
-        classification_loss,
-        TrainConfig(epochs=10, batch_size=16, lr=1e-3, optimizer="sgd", schedule="constant"),
-    ),
+    "follow_up": (LeNet, classification_loss, TrainConfig(10, 16, 1e-3, optimizer="sgd", schedule="constant")),
 }
 
 

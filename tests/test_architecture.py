@@ -23,15 +23,15 @@ STOREYS = {
         "certify",
     ],
     "learning": [
-        "sources", "data", "shifts", "streams", "models", "models_large", "augment", "train", "estimate", "systems",
-        "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer", "methods_simple",
-        "methods",
+        "sources", "humans", "data", "shifts", "streams", "augment", "models", "models_large", "train", "recipes",
+        "estimate", "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer",
+        "methods_simple", "methods",
     ],
     "evidence": [
-        "store", "evaluate", "bootstrap", "curves", "comparisons", "runs", "experiments", "verdicts", "claims",
-        "designs_multiclass",
-        "plots", "shifted_runs", "drift", "detectors", "remedies", "online", "plots_bayes", "plots_surrogate",
-        "plots_drift", "interactive",
+        "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
+        "pricing", "budgets", "runs", "experiments", "designs_multiclass", "verdicts", "claims", "plots",
+        "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "online",
+        "plots_bayes", "plots_surrogate", "plots_drift", "interactive",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
@@ -40,16 +40,21 @@ STOREYS = {
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]
 VOCABULARY = set(STOREYS["vocabulary"])
-EVALUATION = {"evaluate", "bootstrap", "curves", "comparisons"}  # right of Predictions: knows nothing of training
+# Right of Predictions: knows nothing of training.
+EVALUATION = {"evaluate", "bootstrap", "curves", "comparisons", "significance", "promises"}
 ONLY = {
     "store": {"checks"},
     "data": VOCABULARY | {"sources"},
     "sources": VOCABULARY,
+    "humans": VOCABULARY | {"sources"},
+    "pricing": VOCABULARY,
+    "budgets": VOCABULARY | {"models"},
     "models": VOCABULARY,
     "models_large": VOCABULARY | {"models"},
-    "augment": VOCABULARY,
-    "train": VOCABULARY | {"data", "models", "augment"},  # the loss is an argument
+    "augment": set(),
+    "train": VOCABULARY | {"augment", "data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
+    **dict.fromkeys(("plots_comparison", "plots_costs"), VOCABULARY | EVALUATION | {"plots"}),
     "verdicts": VOCABULARY,
     "claims": VOCABULARY | {"verdicts"},
     **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),

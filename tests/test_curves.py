@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import oracles
+import oracles_evidence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import columns, costs, many, predictions, tied
+from sklearn.metrics import roc_auc_score
 
 from l2h import evaluate
 from l2h.curves import (
@@ -17,6 +19,7 @@ from l2h.curves import (
     area_by_example,
     area_under_curve,
     correctness_at,
+    error_auroc_by_example,
     loss_curve,
     shifted,
     threshold_for_coverage,
@@ -150,3 +153,23 @@ def test_a_million_predictions_take_less_than_a_second(levels):
     loss = area_under_curve(loss_curve(p, costs=Costs(c1=1, ce=0)))
     assert time.process_time() - start < 1
     assert area + loss == pytest.approx(1, abs=1e-9)
+
+
+@given(p=predictions())
+def test_the_ranking_of_errors_is_counted_pair_by_pair(p):
+    values = error_auroc_by_example(p)
+    assert values.shape == p.y.shape
+    assert values.mean() == pytest.approx(oracles_evidence.auroc(p.r, p.m == p.y), abs=1e-9)
+
+
+def test_the_ranking_of_errors_agrees_with_scikit_learn_and_its_spread_with_resampling():
+    p = many(400, levels=15)
+    wrong = p.m != p.y
+    values = error_auroc_by_example(p)
+    assert values.mean() == pytest.approx(roc_auc_score(wrong, -p.r))
+    generator = np.random.default_rng(0)
+    draws = [generator.integers(400, size=400) for _ in range(600)]
+    resampled = np.array([roc_auc_score(wrong[draw], -p.r[draw]) for draw in draws])
+    linear = np.array([values[draw].mean() for draw in draws])
+    assert np.std(linear) == pytest.approx(np.std(resampled), rel=0.05)
+    assert np.corrcoef(linear, resampled)[0, 1] > 0.99

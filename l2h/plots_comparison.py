@@ -1,0 +1,141 @@
+"""Figures of the comparison: gaps, ranks, losses beside their reference lines, budgets, and agreement with people."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from l2h.bootstrap import Interval
+from l2h.plots import ACCURACY, COLOURS, COST, RATE, look
+from l2h.significance import Standings, alike
+
+LEVELS: Mapping[str, dict[str, Any]] = {
+    "never ask": {"color": "black", "linestyle": "-"},
+    "always ask": {"color": "black", "linestyle": "--"},
+    "random, best rate": {"color": "grey", "linestyle": "-.", "linewidth": 3, "alpha": 0.5},
+    "oracle": {"color": "black", "linestyle": ":"},
+}
+FLOPS = "operations on the device per image"
+BYTES = "bytes sent per image"
+
+
+def draw_gaps(ax: Axes, gaps: Mapping[str, Interval], *, what: str) -> None:
+    """Paired differences to one method, one row per rival, largest at the top, and the line of no difference.
+
+    Args:
+        ax: where to draw.
+        gaps: rival -> interval of reference - rival.
+        what: name and unit of what differs.
+    """
+    ordered = sorted(gaps, key=lambda name: gaps[name].estimate)
+    ax.axvline(0, color="black", linewidth=1)
+    for place, name in enumerate(ordered):
+        gap = gaps[name]
+        sure = 0 if gap.low > 0 else 1 if gap.high < 0 else 6  # better, worse, not told apart
+        ax.hlines(place, gap.low, gap.high, color=COLOURS[sure], linewidth=2)
+        ax.plot(gap.estimate, place, marker="os"[sure == 1] if sure < 6 else "|", color=COLOURS[sure])
+    ax.set_yticks(range(len(ordered)), ordered)
+    ax.set(xlabel=what, ylim=(-0.7, len(ordered) - 0.3))
+    ax.grid(axis="y", visible=False)
+
+
+def draw_ranks(ax: Axes, table: Standings) -> None:
+    """Mean ranks on a line, best on the left; bars join methods that the critical difference does not tell apart.
+
+    Args:
+        ax: where to draw.
+        table: of `significance.standings`.
+    """
+    names, ranks = list(table.rank), list(table.rank.values())
+    groups = alike(table)
+    top = len(names) + 0.5 * len(groups)
+    for height, group in enumerate(groups):
+        span = [table.rank[group[0]] - 0.05, table.rank[group[-1]] + 0.05]
+        ax.plot(span, [top - 0.5 * height] * 2, color=COLOURS[1], linewidth=4, solid_capstyle="butt")
+    for place, (name, rank) in enumerate(zip(names, ranks, strict=True)):
+        ax.plot([rank, rank], [len(names) - place - 1, top + 0.6], color="grey", linewidth=0.8, zorder=0)
+        ax.plot(rank, len(names) - place - 1, marker="o", color=COLOURS[0])
+        ax.annotate(
+            f"{name} ({rank:.1f})", (rank, len(names) - place - 1), (6, 0), textcoords="offset points", va="center",
+            fontsize=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        )  # fmt: skip
+    ax.plot([1, 1 + table.difference], [top + 1.4] * 2, color="black", marker="|")
+    ax.annotate(f"critical difference {table.difference:.2f}", (1 + table.difference, top + 1.4), (6, 0),
+                textcoords="offset points", va="center", fontsize=9)  # fmt: skip
+    ax.set_yticks([])
+    ax.set(
+        xlabel="mean rank (1 is best)", xlim=(0.5, max(len(names), 1 + table.difference) + 2.5), ylim=(-0.8, top + 2.2)
+    )
+    ax.grid(axis="y", visible=False)
+
+
+def draw_losses(
+    ax: Axes,
+    ce: Any,
+    losses: Mapping[str, Sequence[Any]],
+    levels: Mapping[str, Any],
+    *,
+    order: Sequence[str] = (),
+) -> None:
+    """System loss against the cost of asking: methods with bands, beside what needs no rejector, and the oracle.
+
+    Args:
+        ax: where to draw.
+        ce: (k,) costs of asking.
+        losses: name -> (mean, low, high), (k,) each.
+        levels: a name of LEVELS -> (k,) losses.
+        order: names that fix the looks across figures; by default the names of the losses.
+    """
+    for name, level in levels.items():
+        ax.plot(ce, level, label=name, **LEVELS[name])
+    for name, (mean, low, high) in losses.items():
+        appearance = look(name, order or list(losses))
+        ax.fill_between(ce, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(ce, mean, label=name, **appearance)
+    ax.set(xlabel=COST, ylabel="system loss (mistakes of the client)")
+
+
+def draw_budget(
+    ax: Axes, points: Mapping[str, tuple[float, Interval]], *, what: str, order: Sequence[str] = (), log: bool = False
+) -> None:
+    """Accuracy against what is spent, one point with its interval per system.
+
+    Args:
+        ax: where to draw.
+        points: name -> (spent per image, accuracy).
+        what: name of what is spent: FLOPS or BYTES.
+        order: names that fix the looks across figures; by default the names of the points.
+        log: whether the axis of what is spent is logarithmic.
+    """
+    for name, (spent, accuracy) in points.items():
+        appearance = {**look(name, order or list(points)), "linestyle": "none"}
+        ax.vlines(spent, accuracy.low, accuracy.high, color=appearance["color"], linewidth=1.5)
+        ax.plot(spent, accuracy.estimate, label=name, markersize=8, **appearance)
+    if log:
+        ax.set_xscale("log")
+    ax.set(xlabel=what, ylabel=ACCURACY)
+
+
+def draw_rates_by_uncertainty(
+    ax: Axes, edges: Any, rates: Mapping[str, Sequence[Interval]], *, order: Sequence[str] = ()
+) -> None:
+    """Share of images sent, for groups of images on which people agree less and less.
+
+    Args:
+        ax: where to draw.
+        edges: (k + 1,) limits of the groups in bits of human entropy.
+        rates: name -> k intervals; groups stand side by side, whatever their width.
+        order: names that fix the looks across figures; by default the names of the rates.
+    """
+    places = np.arange(len(edges) - 1)
+    for name, several in rates.items():
+        appearance = look(name, order or list(rates))
+        estimate, low, high = np.array(several, dtype=float).T
+        ax.fill_between(places, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(places, estimate, label=name, **appearance)
+    names = [f"{low:.2f} to\n{high:.2f}" for low, high in pairwise(edges)]
+    ax.set_xticks(places, names)
+    ax.set(xlabel="entropy of the people's answers (bits)", ylabel=RATE, ylim=(0, 1))
+    ax.legend()

@@ -1,0 +1,134 @@
+"""From milliseconds, bytes, money and the value of a right answer to the costs (c1, ce)."""
+
+from dataclasses import dataclass, fields
+
+from l2h import checks
+from l2h.problem import Costs
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one question to the server takes.
+
+    Args:
+        milliseconds: that the user waits longer than for an answer of the device, >= 0.
+        bytes: that travel, both ways, >= 0.
+        joules: that the radio draws from the battery, >= 0.
+        fee: that the server charges, in money, >= 0.
+
+    Raises:
+        ValueError: if a number is negative or not finite.
+
+    >>> Question(milliseconds=80.0, bytes=3072)
+    Question(milliseconds=80.0, bytes=3072, joules=0.0, fee=0.0)
+    """
+
+    milliseconds: float = 0.0
+    bytes: float = 0.0
+    joules: float = 0.0
+    fee: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.at_least(0, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What things are worth, all in one currency.
+
+    Args:
+        device_mistake: what a wrong answer given by the device costs, > 0: the value of a right answer there.
+        server_mistake: what a wrong answer given by the server costs, >= 0; more than `device_mistake` where an
+            answer that was waited for has to be better, less where a person checks it.
+        millisecond: of waiting, >= 0.
+        byte: of traffic, >= 0.
+        joule: of battery, >= 0.
+
+    Raises:
+        ValueError: if a number leaves its range.
+
+    >>> Prices(device_mistake=0.0, server_mistake=1.0)
+    Traceback (most recent call last):
+    ValueError: expected a finite device_mistake > 0, got 0.0
+    """
+
+    device_mistake: float
+    server_mistake: float
+    millisecond: float = 0.0
+    byte: float = 0.0
+    joule: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.positive(device_mistake=self.device_mistake)
+        rest = [field.name for field in fields(self)[1:]]
+        checks.at_least(0, **{name: getattr(self, name) for name in rest})
+
+
+def costs_of(question: Question, prices: Prices) -> Costs:
+    r"""The costs of the generalized 0-1 loss, in units of one wrong answer of the device.
+
+    .. math:: c_1 = \frac{v_{\mathrm{server}}}{v_{\mathrm{device}}}, \qquad
+              c_e = \frac{t\,p_t + b\,p_b + w\,p_w + f}{v_{\mathrm{device}}}
+
+    for a question of t milliseconds, b bytes, w joules and a fee f. Money divided by money has no unit: another
+    currency gives the same costs.
+
+    Args:
+        question: what a question takes.
+        prices: what things are worth.
+
+    Returns:
+        (c1, ce).
+
+    >>> prices = Prices(device_mistake=8.0, server_mistake=8.0, millisecond=0.01)
+    >>> costs_of(Question(milliseconds=50.0, fee=0.25), prices)
+    Costs(c1=1.0, ce=0.09375)
+    """
+    paid = question.fee + question.milliseconds * prices.millisecond
+    paid += question.bytes * prices.byte + question.joules * prices.joule
+    return Costs(c1=prices.server_mistake / prices.device_mistake, ce=paid / prices.device_mistake)
+
+
+def break_even(costs: Costs, *, server_error: float) -> float:
+    r"""The probability of a wrong answer of the device above which a question pays.
+
+    .. math:: p > c_1 p_e + c_e
+
+    Args:
+        costs: c1 and ce.
+        server_error: how often the server is wrong, in [0, 1].
+
+    Returns:
+        The right-hand side; from 1 on no question ever pays.
+
+    Raises:
+        ValueError: if the error is outside [0, 1].
+
+    >>> break_even(Costs(c1=1.0, ce=0.25), server_error=0.125)
+    0.375
+    """
+    checks.probabilities(server_error=server_error)
+    return costs.c1 * server_error + costs.ce
+
+
+def most_for_a_question(prices: Prices, *, device_error: float, server_error: float) -> float:
+    r"""The money that one question may take in all before it no longer pays for an average image.
+
+    .. math:: (p - c_1 p_e)\, v_{\mathrm{device}} = p\, v_{\mathrm{device}} - p_e\, v_{\mathrm{server}}
+
+    Args:
+        prices: what things are worth.
+        device_error: how often the device is wrong on what would be sent, in [0, 1].
+        server_error: how often the server is wrong on it, in [0, 1].
+
+    Returns:
+        Money, 0 where asking would not pay even if it were free.
+
+    Raises:
+        ValueError: if an error is outside [0, 1].
+
+    >>> most_for_a_question(Prices(device_mistake=8.0, server_mistake=8.0), device_error=0.5, server_error=0.25)
+    2.0
+    """
+    checks.probabilities(device_error=device_error, server_error=server_error)
+    return max(0.0, device_error * prices.device_mistake - server_error * prices.server_mistake)

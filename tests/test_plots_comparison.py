@@ -1,0 +1,96 @@
+"""Figures of the comparison: what lands in the artists is what was given, and every axis is named."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from l2h import plots
+from l2h.bootstrap import Interval
+from l2h.plots_comparison import (
+    BYTES,
+    FLOPS,
+    LEVELS,
+    draw_budget,
+    draw_gaps,
+    draw_losses,
+    draw_ranks,
+    draw_rates_by_uncertainty,
+)
+from l2h.significance import Standings
+
+CE = np.array([0.0, 0.1, 0.3])
+
+
+@pytest.fixture
+def ax():
+    """Axes in the book's style; drawn once at the end, so that a warning while drawing fails."""
+    with plots.style():
+        figure, axes = plt.subplots()
+        yield axes
+        figure.canvas.draw()
+    plt.close(figure)
+
+
+def ticks(ax):
+    return [tick.get_text() for tick in ax.get_yticklabels()]
+
+
+def test_gaps_are_ordered_and_say_twice_which_way_they_go(ax):
+    gaps = {"better": Interval(0.3, 0.1, 0.5), "worse": Interval(-0.3, -0.4, -0.2), "open": Interval(0.0, -0.1, 0.1)}
+    draw_gaps(ax, gaps, what="area")
+    assert ticks(ax) == ["worse", "open", "better"]
+    bars = [bar.get_segments()[0][:, 0].tolist() for bar in ax.collections]
+    assert bars == [[-0.4, -0.2], [-0.1, 0.1], [0.1, 0.5]]
+    points = ax.lines[1:]
+    assert [point.get_xdata()[0] for point in points] == [-0.3, 0.0, 0.3]
+    assert len({point.get_color() for point in points}) == len({point.get_marker() for point in points}) == 3
+    assert list(ax.lines[0].get_xdata()) == [0, 0]
+    assert ax.get_xlabel() == "area"
+
+
+def test_ranks_are_written_out_and_bars_join_what_is_alike(ax):
+    table = Standings({"a": 1.2, "b": 1.9, "c": 3.4}, difference=1.0, p_value=0.01, blocks=9)
+    draw_ranks(ax, table)
+    thick = [line for line in ax.lines if line.get_linewidth() == 4]
+    assert len(thick) == 1
+    assert thick[0].get_xdata() == pytest.approx([1.15, 1.95])
+    assert [text.get_text() for text in ax.texts] == ["a (1.2)", "b (1.9)", "c (3.4)", "critical difference 1.00"]
+    assert list(ax.lines[-1].get_xdata()) == [1, 2.0]
+    assert ax.get_xlabel() == "mean rank (1 is best)"
+
+
+def test_losses_stand_beside_their_levels(ax):
+    levels = {name: CE + height for height, name in enumerate(LEVELS)}
+    draw_losses(ax, CE, {"ours": (CE, CE - 0.1, CE + 0.1)}, levels, order=["other", "ours"])
+    for line, (name, level) in zip(ax.lines, levels.items(), strict=False):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_xydata(), np.column_stack([CE, level]))
+    assert ax.lines[-1].get_color() == plots.COLOURS[1]
+    corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
+    assert {*zip(CE, CE - 0.1, strict=True), *zip(CE, CE + 0.1, strict=True)} <= corners
+    assert ax.get_ylabel() == "system loss (mistakes of the client)"
+    assert ax.get_xlabel() == plots.COST
+
+
+@pytest.mark.parametrize(("what", "log"), [(FLOPS, True), (BYTES, False)])
+def test_spending_is_a_point_with_its_interval(ax, what, log):
+    draw_budget(
+        ax, {"a": (10.0, Interval(0.8, 0.7, 0.9)), "b": (1000.0, Interval(0.9, 0.85, 0.95))}, what=what, log=log
+    )
+    assert [line.get_xydata()[0].tolist() for line in ax.lines] == [[10, 0.8], [1000, 0.9]]
+    assert [bar.get_segments()[0].tolist() for bar in ax.collections] == [
+        [[10, 0.7], [10, 0.9]], [[1000, 0.85], [1000, 0.95]],
+    ]  # fmt: skip
+    assert ax.get_xscale() == ("log" if log else "linear")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (what, plots.ACCURACY)
+
+
+def test_rates_by_uncertainty_are_one_line_per_system(ax):
+    several = [Interval(0.1, 0.0, 0.2), Interval(0.5, 0.4, 0.6)]
+    draw_rates_by_uncertainty(ax, [0.0, 0.1, 1.5], {"ours": several})
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0.1, 0.5])
+    assert to_hex(ax.lines[0].get_color()) == to_hex(plots.COLOURS[0])
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.00 to\n0.10", "0.10 to\n1.50"]
+    assert ax.get_xlabel() == "entropy of the people's answers (bits)"
+    assert ax.get_ylabel() == plots.RATE

@@ -72,6 +72,11 @@ def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
     return np.concatenate([[inner[0] - reach], inner, [inner[-1] + reach]])
 
 
+def losses_at(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
+    """The loss of each example at each of N thresholds, (N, n)."""
+    return np.stack([loss_by_example(shifted(predictions, t), costs=costs) for t in thresholds])
+
+
 def risks(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
     """System loss at each of N thresholds, (N,).
 
@@ -235,3 +240,35 @@ def separation(before: Predictions, after: Predictions, thresholds: np.ndarray, 
     label_free = shift_bounds.discrepancy(*(risks(p, thresholds, costs=costs) for p in unlabelled))
     errors = (system_loss(replace(p, r=-np.ones(len(p.r))), costs=Costs(1.0, 0.0)) for p in pair)  # asks always
     return Separation(labelled, label_free, sum(errors))
+
+
+def worst_gaps(
+    losses: np.ndarray, target: np.ndarray, *, weights: np.ndarray, size: int, draws: int, seed: int
+) -> np.ndarray:
+    r"""How far a target risk lies above the weighted empirical risk of a sample, at the worst of N thresholds.
+
+    .. math:: \max_k \Big(R_k - \frac{1}{n} \sum_{i \in S} w_i L_{k,i}\Big), \quad |S| = n
+
+    Args:
+        losses: (N, m) of all examples of the distribution that is sampled, `losses_at`.
+        target: (N,) risks R_k under the distribution that is asked about.
+        weights: (m,) w; 1 without importance weighting.
+        size: n examples per sample, drawn with replacement.
+        draws: samples.
+        seed: of the samples.
+
+    Returns:
+        (draws,) gaps: a bound fails on a sample where its penalty is smaller.
+
+    Raises:
+        ValueError: if shapes do not match, or a number is below 1.
+
+    >>> worst_gaps(np.ones((2, 5)), np.array([1.0, 1.5]), weights=np.ones(5), size=3, draws=2, seed=0)
+    array([0.5, 0.5])
+    """
+    if losses.shape != (len(target), len(weights)):
+        raise ValueError(f"expected losses of shape {(len(target), len(weights))}, got {losses.shape}")
+    checks.at_least(1, size=size, draws=draws)
+    chosen = np.random.default_rng(seed).integers(losses.shape[1], size=(draws, size))
+    empirical = np.stack([(losses * weights)[:, sample].sum(axis=1) / size for sample in chosen])  # (draws, N)
+    return (target - empirical).max(axis=1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
 from l2h import detectors
 
@@ -29,6 +30,15 @@ def test_alarms_do_not_depend_on_the_unit_and_repeat(name):
     assert one.tolist() == other.tolist() == detectors.alarms(signal(1.0), REFERENCE, detector=name).tolist()
 
 
+def test_a_reference_that_does_not_vary_leaves_the_unit():
+    steps = np.repeat([0.0, 1.0], 500)
+    same = [
+        detectors.alarms(steps, reference, detector="ADWIN").tolist()
+        for reference in (np.ones(4), np.array([1.0, -1.0]))
+    ]
+    assert same[0] == same[1] != []
+
+
 def test_a_detector_starts_afresh_after_an_alarm():
     twice = np.concatenate([signal(1.0), signal(-1.0, seed=1)[1000:]])
     at = detectors.alarms(twice, REFERENCE, detector="ADWIN")
@@ -53,12 +63,23 @@ def test_alarms_are_scored():
         (lambda: detectors.alarms(np.zeros(3), REFERENCE, detector="dog"), "detector"),
         (lambda: detectors.alarms(np.zeros((3, 1)), REFERENCE, detector="ADWIN"), "signal"),
         (lambda: detectors.alarms(np.array([np.nan]), REFERENCE, detector="ADWIN"), "finite"),
-        (lambda: detectors.alarms(np.zeros(3), np.ones(4), detector="ADWIN"), "deviation"),
+        (lambda: detectors.alarms(np.zeros(3), np.ones(0), detector="ADWIN"), "reference"),
         (lambda: detectors.score_alarms(np.array([]), change=-1, length=2, patience=1), "change"),
         (lambda: detectors.score_alarms(np.array([]), change=3, length=2, patience=1), "length"),
         (lambda: detectors.score_alarms(np.array([]), change=1, length=2, patience=0), "patience"),
+        (lambda: detectors.rate(-1, 10), "events"),
+        (lambda: detectors.rate(1, 0), "steps"),
+        (lambda: detectors.rate(1, 10, level=1.0), "1 - level"),
     ],
 )
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("events", [0, 1, 7])
+def test_the_limits_of_a_rate_are_those_at_which_the_count_is_just_rare(events):
+    estimate, low, high = detectors.rate(events, 5000)
+    assert estimate == 2 * events
+    assert poisson.cdf(events, high / 2) == pytest.approx(0.025)
+    assert events == low == 0 or poisson.sf(events - 1, low / 2) == pytest.approx(0.025)

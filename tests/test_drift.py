@@ -100,9 +100,22 @@ def test_separation_is_zero_without_a_shift_and_covers_one():
     assert apart.labelled <= apart.label_free + apart.joint_error + 1e-12
 
 
+def test_gaps_are_those_of_the_samples_drawn():
+    p, grid = many(200), np.array([-0.5, 0.5])
+    losses, weights = drift.losses_at(p, grid, costs=COSTS), np.linspace(0, 2, 200)
+    np.testing.assert_allclose(losses.mean(axis=1), drift.risks(p, grid, costs=COSTS))
+    target = np.array([0.4, 0.3])
+    gaps = drift.worst_gaps(losses, target, weights=weights, size=50, draws=3, seed=5)
+    samples = np.random.default_rng(5).integers(200, size=(3, 50))
+    expected = [max(target[k] - (weights[s] * losses[k][s]).sum() / 50 for k in (0, 1)) for s in samples]
+    np.testing.assert_allclose(gaps, expected)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: drift.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(4), size=1, draws=1, seed=0), "shape"),
+        (lambda: drift.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(3), size=0, draws=1, seed=0), "size"),
         (lambda: drift.threshold_grid(np.ones(3), 2), "number"),
         (lambda: drift.threshold_grid(np.array([np.nan]), 3), "finite"),
         (lambda: drift.error_curve(np.ones(2), np.ones(3)), "one length"),

@@ -24,7 +24,7 @@ def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: in
 
     Args:
         signal: (T,) what is monitored, in the order of time, such as r.
-        reference: (n,) held-out values of it: their mean is its zero, and their deviation its unit (1 if they are alike).
+        reference: (n,) held-out values of it: their mean is its zero, their deviation its unit (1 if all are alike).
         detector: a name in `DETECTORS`.
         seed: of KSWIN's samples.
 

@@ -9,6 +9,7 @@ from scipy.stats import chi2
 
 from l2h import checks
 from l2h.bootstrap import Interval
+from l2h.problem import Predictions, asks, server_label
 
 # Set on Gaussian noise, before any stream of images was seen: at their defaults Page-Hinkley and KSWIN raise several
 # alarms in 10,000 steps of it, with a slack of 0.1 deviations and a level of 1e-5 less than one.
@@ -16,6 +17,12 @@ DETECTORS: dict[str, Callable[[int], Any]] = {
     "ADWIN": lambda seed: river.ADWIN(delta=0.002),
     "Page-Hinkley": lambda seed: river.PageHinkley(delta=0.1, threshold=50.0),
     "KSWIN": lambda seed: river.KSWIN(alpha=1e-5, window_size=200, stat_size=60, seed=seed),
+}
+
+
+SIGNALS: dict[str, Callable[[Predictions], np.ndarray]] = {
+    "r": lambda p: p.r,
+    "disagreement": lambda p: (p.m != server_label(p.e)).astype(float),
 }
 
 
@@ -54,6 +61,29 @@ def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: in
             found.append(step)
             one = DETECTORS[detector](seed + len(found))
     return np.array(found, dtype=int)
+
+
+def listen(stream: Predictions, held_out: Predictions, *, signal: str, detector: str, seed: int = 0) -> np.ndarray:
+    """The steps at which a detector raises an alarm on a signal that costs no label.
+
+    Args:
+        stream: predictions on T examples in the order of time.
+        held_out: predictions on examples from before.
+        signal: "r", the score of every input, or "disagreement", whether client and server disagree, which is known of
+            the inputs that the sign rule sends.
+        detector: a name in `DETECTORS`.
+        seed: of KSWIN's samples.
+
+    Returns:
+        (k,) rising steps.
+
+    Raises:
+        ValueError: if the signal or the detector does not exist.
+    """
+    checks.one_of(SIGNALS, signal=signal)
+    of = SIGNALS[signal]
+    heard = np.arange(len(stream.r)) if signal == "r" else np.flatnonzero(asks(stream.r))
+    return heard[alarms(of(stream)[heard], of(held_out), detector=detector, seed=seed)]
 
 
 class Found(NamedTuple):

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import ks_2samp
 
-from l2h import bounds, checks, shift_bounds, walks
-from l2h.curves import shifted
+from l2h import bounds, checks, shift_bounds, streams, walks
+from l2h.curves import shifted, threshold_for_loss
 from l2h.evaluate import in_windows, loss_by_example, system_loss
 from l2h.problem import Costs, Predictions, asks, server_label
 from l2h.streams import Course
@@ -46,6 +46,54 @@ def along(tables: Mapping[str, Predictions], course: Course) -> Predictions:
         for name, column in columns.items():
             column[here] = getattr(tables[str(condition)], name)[course.place[here]]
     return Predictions(**columns)
+
+
+def tuned(said: Mapping[str, Predictions], *, costs: Costs) -> dict[str, Predictions]:
+    """The tables of a system whose scores are shifted by its threshold of least loss on validation images.
+
+    Args:
+        said: part or condition -> predictions; "validation" among them.
+        costs: c1 and ce.
+
+    Returns:
+        The same tables, in which the sign rule is the tuned threshold.
+
+    Raises:
+        KeyError: if there is no validation part.
+    """
+    threshold = threshold_for_loss(said["validation"], costs=costs)
+    return {where: shifted(predictions, threshold) for where, predictions in said.items()}
+
+
+def stream_of(
+    tables: Mapping[str, Predictions],
+    kind: str | None,
+    *,
+    length: int,
+    severity: int = 4,
+    gradual: bool = False,
+    seed: int = 0,
+) -> Predictions:
+    """A system's predictions along a stream of some kind.
+
+    Args:
+        tables: condition -> predictions on all of its images.
+        kind: as in `streams.plan`.
+        length: as in `streams.plan`.
+        severity: as in `streams.plan`.
+        gradual: as in `streams.plan`.
+        seed: of the images that are drawn.
+
+    Returns:
+        The predictions on that many examples, in the order of time.
+
+    Raises:
+        ValueError: as `streams.plan`.
+        KeyError: if a condition has no table.
+    """
+    planned = streams.plan(kind, length=length, severity=severity, gradual=gradual)
+    labels = {condition: table.y for condition, table in tables.items()}
+    return along(tables, streams.draw(planned, labels, seed=seed))
 
 
 def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:

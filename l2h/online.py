@@ -5,9 +5,12 @@ with probability gamma in any case. Where it asked, the label tells the loss of 
 probability of asking, that is an unbiased estimate whatever happens elsewhere.
 """
 
+from typing import Any
+
 import numpy as np
 
-from l2h import checks
+from l2h import checks, remedies
+from l2h.evaluate import offload_rate
 from l2h.problem import Costs, Predictions, asks, server_label
 from l2h.remedies import Choice, Outcome, Policy, Seen
 from l2h.shift_bounds import Advice, price_of_experts
@@ -97,6 +100,36 @@ def expected_loss(stream: Predictions, outcome: Outcome, *, costs: Costs) -> np.
     """The loss of each input before the coin of asking is tossed, (T,), of a policy that leaves the server as it is."""
     keep, ask = actions(stream, costs=costs)
     return outcome.chance * ask + (1 - outcome.chance) * keep
+
+
+def contenders(
+    held_out: Predictions, alarms: np.ndarray, *, change: int, costs: Costs, advice: Advice, thresholds: np.ndarray
+) -> dict[str, Policy]:
+    """All remedies with the settings of chapter 09, by name; none of them knows the change, but "change known".
+
+    Args:
+        held_out: predictions on examples from before.
+        alarms: (k,) rising steps of a detector's alarms.
+        change: the first changed step.
+        costs: c1 and ce.
+        advice: settings of the experts; its batch and delay are those with which all are played.
+        thresholds: (N,) the experts.
+
+    Returns:
+        Name -> policy.
+    """
+    labels: dict[str, Any] = {"costs": costs, "explore": 0.05, "memory": 1000}
+    burst: dict[str, Any] = {"costs": costs, "burst": 200, "batch": advice.batch}
+    return {
+        "fixed": remedies.fixed(),
+        "budget": remedies.budget(offload_rate(held_out), start=held_out.r, memory=500),
+        "re-estimated": remedies.reestimated(**labels),
+        "recalibrated": remedies.recalibrated(**labels),
+        "experts": experts(thresholds, costs=costs, advice=advice),
+        "alarm r": remedies.on_alarm(alarms, **burst),
+        "alarm r and e": remedies.on_alarm(alarms, server=True, **burst),
+        "change known": remedies.on_alarm(np.array([change - 1]), server=True, **burst),
+    }
 
 
 def best_sequence(

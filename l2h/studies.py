@@ -104,6 +104,37 @@ class Study05(Study):
     precision: str = "float32"
 
 
+@dataclass(frozen=True)
+class Study09(Study):
+    """Chapter 09, data that change.
+
+    Args:
+        seeds: how many seeds of systems and streams, from 0 on.
+        draws: samples on which the bounds are tried.
+        length: inputs in a stream that changes.
+        quiet: inputs in a stream that does not.
+        severities: degrees of the corruptions; 1 to 4 at least.
+        images: test images that a stream draws from; 0 for all.
+        devices: how many devices have label distributions of their own.
+        clients: forms of the client; the first is helped throughout, the others in one comparison.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
+        data: "cifar10" or "digits".
+        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+    """
+
+    seeds: int
+    draws: int
+    length: int = 8000
+    quiet: int = 10_000
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    images: int = 0
+    devices: int = 60
+    clients: tuple[str, ...] = ("as_released", "well_trained")
+    sizes: tuple[int, ...] = ()
+    data: str | None = None
+    precision: str = "float32"
+
+
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
 HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
@@ -145,6 +176,23 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             released_seeds=20,
             clients=("as_released", "well_trained", "lenet"),
         ),
+    ),
+    "09_drift": (
+        Study09(
+            "quick",
+            seeds=2,
+            draws=200,
+            length=2000,
+            quiet=2000,
+            severities=(1, 2, 3, 4),
+            images=300,
+            devices=20,
+            clients=("as_released",),
+            sizes=FEWER,
+            precision="float64",
+        ),
+        Study09("paper", seeds=5, draws=2000),
+        Study09("full", seeds=20, draws=10_000, length=20_000),
     ),
 }
 

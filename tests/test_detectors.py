@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from samples import many
 from scipy.stats import poisson
 
 from l2h import detectors
+from l2h.problem import Predictions, asks
 
 REFERENCE = np.random.default_rng(99).normal(3, 2, 500)
 
@@ -67,6 +69,7 @@ def test_alarms_are_scored():
         (lambda: detectors.score_alarms(np.array([]), change=-1, length=2, patience=1), "change"),
         (lambda: detectors.score_alarms(np.array([]), change=3, length=2, patience=1), "length"),
         (lambda: detectors.score_alarms(np.array([]), change=1, length=2, patience=0), "patience"),
+        (lambda: detectors.listen(many(9), many(9), signal="smell", detector="ADWIN"), "signal"),
         (lambda: detectors.rate(-1, 10), "events"),
         (lambda: detectors.rate(1, 0), "steps"),
         (lambda: detectors.rate(1, 10, level=1.0), "1 - level"),
@@ -83,3 +86,12 @@ def test_the_limits_of_a_rate_are_those_at_which_the_count_is_just_rare(events):
     assert estimate == 2 * events
     assert poisson.cdf(events, high / 2) == pytest.approx(0.025)
     assert events == low == 0 or poisson.sf(events - 1, low / 2) == pytest.approx(0.025)
+
+
+def test_disagreement_is_heard_of_what_is_sent_only():
+    held_out, first, second = many(500, seed=1), many(3000, seed=2), many(3000, seed=3, client=0.2)
+    join = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in "mey"}
+    stream = Predictions(r=np.concatenate([first.r, first.r]), **join)
+    at = detectors.listen(stream, held_out, signal="disagreement", detector="ADWIN")
+    assert len(at) and asks(stream.r[at]).all() and 3000 <= at[0] < 4000
+    assert len(detectors.listen(stream, held_out, signal="r", detector="ADWIN")) == 0

@@ -134,3 +134,18 @@ def test_bad_input_is_refused(call, message):
 def test_a_missing_table_is_missed():
     with pytest.raises(KeyError, match="fog"):
         drift.along({}, Course(np.array(["fog 1"]), np.array([0]), 1))
+
+
+def test_the_tuned_system_decides_at_its_best_threshold():
+    said = {"validation": many(300, seed=1), "clean": many(300, seed=2)}
+    tables = drift.tuned(said, costs=COSTS)
+    shift = said["clean"].r - tables["clean"].r
+    assert np.ptp(shift) < 1e-12 and np.ptp(said["validation"].r - tables["validation"].r) < 1e-12
+    best = drift.risks(said["validation"], np.unique(said["validation"].r), costs=COSTS).min()
+    assert evaluate.system_loss(tables["validation"], costs=COSTS) <= best + 1e-12
+
+
+def test_a_stream_of_a_kind_is_its_plan_filled():
+    tables = {"clean": many(50, seed=1), "fog 2": many(50, seed=2)}
+    stream = drift.stream_of(tables, "fog", length=40, severity=2, seed=3)
+    assert set(stream.r[:20]) <= set(tables["clean"].r) and set(stream.r[20:]) <= set(tables["fog 2"].r)

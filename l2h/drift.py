@@ -65,6 +65,35 @@ def tuned(said: Mapping[str, Predictions], *, costs: Costs) -> dict[str, Predict
     return {where: shifted(predictions, threshold) for where, predictions in said.items()}
 
 
+def retuned(predictions: Predictions, *, labels: int, costs: Costs, seed: int = 0) -> tuple[Predictions, Predictions]:
+    """A system before and after its threshold was set anew on a few labelled examples, judged on the others.
+
+    Args:
+        predictions: on n examples of one distribution.
+        labels: how many of them, drawn at random, are labelled; from 1 to n - 1.
+        costs: c1 and ce.
+        seed: of the draw.
+
+    Returns:
+        The predictions on the n - labels other examples: as they are, and with the threshold set anew.
+
+    Raises:
+        ValueError: if there are not that many examples.
+
+    >>> one = np.ones(4)
+    >>> as_it_was, anew = retuned(Predictions(-one, one, one, one), labels=2, costs=Costs(1.0, 0.25))
+    >>> len(as_it_was.y), float(as_it_was.r[0]), float(anew.r[0])
+    (2, 1.0, 0.0)
+    """
+    checks.at_least(1, labels=labels, others=len(predictions.y) - labels)
+    order = np.random.default_rng(seed).permutation(len(predictions.y))
+    few, others = (
+        Predictions(*(getattr(predictions, name)[np.sort(part)] for name in "mrey"))
+        for part in (order[:labels], order[labels:])
+    )
+    return others, shifted(others, threshold_for_loss(few, costs=costs))
+
+
 def stream_of(
     tables: Mapping[str, Predictions],
     kind: str | None,

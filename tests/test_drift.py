@@ -117,6 +117,8 @@ def test_gaps_are_those_of_the_samples_drawn():
         (lambda: drift.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(4), size=1, draws=1, seed=0), "shape"),
         (lambda: drift.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(3), size=0, draws=1, seed=0), "size"),
         (lambda: drift.threshold_grid(np.ones(3), 2), "number"),
+        (lambda: drift.retuned(many(5), labels=5, costs=COSTS), "others"),
+        (lambda: drift.retuned(many(5), labels=0, costs=COSTS), "labels"),
         (lambda: drift.threshold_grid(np.array([np.nan]), 3), "finite"),
         (lambda: drift.error_curve(np.ones(2), np.ones(3)), "one length"),
         (lambda: drift.error_curve(np.ones(0), np.ones(0)), "at least one"),
@@ -149,3 +151,16 @@ def test_a_stream_of_a_kind_is_its_plan_filled():
     tables = {"clean": many(50, seed=1), "fog 2": many(50, seed=2)}
     stream = drift.stream_of(tables, "fog", length=40, severity=2, seed=3)
     assert set(stream.r[:20]) <= set(tables["clean"].r) and set(stream.r[20:]) <= set(tables["fog 2"].r)
+
+
+def test_setting_the_threshold_anew_uses_the_labelled_and_is_judged_on_the_others():
+    p = many(400, client=0.3)
+    moved = Predictions(p.m, p.r + 5, p.e, p.y)  # it keeps everything
+    as_it_was, anew = drift.retuned(moved, labels=100, costs=COSTS, seed=1)
+    order = np.random.default_rng(1).permutation(400)
+    assert as_it_was.r.tolist() == moved.r[np.sort(order[100:])].tolist()
+    assert evaluate.system_loss(anew, costs=COSTS) < evaluate.system_loss(as_it_was, costs=COSTS) - 0.1
+    few = np.sort(order[:100])
+    best = drift.risks(Predictions(p.m[few], p.r[few] + 5, p.e[few], p.y[few]), np.unique(p.r[few] + 5), costs=COSTS)
+    chosen = as_it_was.r[0] - anew.r[0]
+    assert best.min() == pytest.approx(best[np.argmin(np.abs(np.unique(p.r[few] + 5) - chosen))])

@@ -135,3 +135,18 @@ def test_every_contender_plays_and_only_those_that_may_look_at_labels_do():
         ordered[name] = int(outcome.labelled.sum())
     assert all(ordered[name] == 0 for name in ("fixed", "budget", "alarm r", "alarm r and e"))
     assert ordered["change known"] == 200 and ordered["experts"] > 100 and ordered["recalibrated"] > 100
+
+
+def test_devices_lose_what_their_mix_of_classes_says():
+    generator = np.random.default_rng(0)
+    y = generator.choice([-1, 1], 2000)
+    m = np.where(generator.random(2000) < np.where(y == 1, 0.5, 1.0), y, -y)  # the client errs on one class only
+    whole = Predictions(m, np.ones(2000), 1.0 * y, y)
+    shares = np.array([0.0, 0.5, 1.0])
+    found = online.on_devices(
+        {"clean": whole, "validation": whole}, shares, length=4000, thresholds=np.array([0.0, 9.0]),
+        costs=Costs(1.0, 0.2), seed=0,
+    )  # fmt: skip
+    np.testing.assert_allclose(found["fixed"], 0.5 * shares, atol=0.03)
+    np.testing.assert_allclose(found["weighted"], [0.0, 0.2, 0.2], atol=0.03)  # it asks where that is cheaper
+    assert set(found) == {"fixed", "budget", "weighted"}

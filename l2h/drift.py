@@ -4,17 +4,18 @@ A stream is `Predictions` in the order of time, put together from tables: what o
 under every condition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import ks_2samp
+from scipy.stats import binomtest, ks_2samp
 
 from l2h import bounds, checks, shift_bounds, streams, walks
+from l2h.bootstrap import Interval
 from l2h.curves import shifted, threshold_for_loss
-from l2h.evaluate import in_windows, loss_by_example, system_loss
+from l2h.evaluate import by_class, in_windows, loss_by_example, system_loss
 from l2h.problem import Costs, Predictions, asks, server_label
 from l2h.streams import Course
 
@@ -319,6 +320,61 @@ def separation(before: Predictions, after: Predictions, thresholds: np.ndarray, 
     return Separation(labelled, label_free, sum(errors))
 
 
+def off_the_line(predictions: Predictions, *, costs: Costs) -> float:
+    r"""How far the expected loss under label shifts is from a straight line in the share of label +1, at most.
+
+    .. math:: \max_\pi \Big| \frac{1}{n} \sum_i \frac{q_\pi(y_i)}{p(y_i)} L_i - (1 - \pi) R_- - \pi R_+ \Big|
+
+    Args:
+        predictions: on examples of both labels.
+        costs: c1 and ce.
+
+    Returns:
+        The largest distance over 101 shares from 0 to 1.
+
+    Raises:
+        ValueError: if a label is missing.
+
+    >>> one = np.ones(3)
+    >>> off_the_line(Predictions(one, one, one, np.array([1, -1, -1])), costs=Costs()) < 1e-12
+    True
+    """
+    plus, loss = (predictions.y == 1).astype(int), loss_by_example(predictions, costs=costs)
+    share, each = plus.sum() / len(plus), [system_loss(part, costs=costs) for part in by_class(predictions).values()]
+    distances = []
+    for pi in np.linspace(0, 1, 101):
+        weights = shift_bounds.label_weights([1 - share, share], [1 - pi, pi])[plus]
+        distances.append(abs(weights @ loss / len(loss) - (1 - pi) * each[0] - pi * each[-1]))
+    return float(max(distances))
+
+
+class UnderShift(NamedTuple):
+    """One system under k distributions: what it loses, and what the bounds add to the promise for the first."""
+
+    loss: np.ndarray  # (k,) of the sign rule
+    labelled: np.ndarray  # (k,) the discrepancy
+    label_free: np.ndarray  # (k,) the discrepancy with the server's labels, and max(1, c1) times the joint error
+
+
+def under_shift(tables: Sequence[Predictions], thresholds: np.ndarray, *, costs: Costs) -> UnderShift:
+    """What a system loses under several distributions, and how far each is from the first.
+
+    Args:
+        tables: k predictions, each on all examples of a distribution; the first is the one of the promise.
+        thresholds: (N,) on r.
+        costs: c1 and ce.
+
+    Returns:
+        One number of each kind per distribution.
+    """
+    apart = [separation(tables[0], table, thresholds, costs=costs) for table in tables]
+    return UnderShift(
+        np.array([system_loss(table, costs=costs) for table in tables]),
+        np.array([one.labelled for one in apart]),
+        np.array([one.label_free + max(1, costs.c1) * one.joint_error for one in apart]),
+    )
+
+
 def worst_gaps(
     losses: np.ndarray, target: np.ndarray, *, weights: np.ndarray, size: int, draws: int, seed: int
 ) -> np.ndarray:
@@ -349,3 +405,36 @@ def worst_gaps(
     chosen = np.random.default_rng(seed).integers(losses.shape[1], size=(draws, size))
     empirical = np.stack([(losses * weights)[:, sample].sum(axis=1) / size for sample in chosen])  # (draws, N)
     return (target - empirical).max(axis=1)
+
+
+class Tried(NamedTuple):
+    """How a bound did on samples."""
+
+    fails: Interval  # share of the samples on which it fails at some threshold, with its exact 95 % limits
+    needed: float  # the penalty that would have failed on a share delta of them
+    penalty: float  # the one it has
+
+
+def tried(gaps: np.ndarray, *, penalty: float, delta: float) -> Tried:
+    """How often a penalty is too small for the gaps of samples.
+
+    Args:
+        gaps: (draws,) `worst_gaps`.
+        penalty: of the bound.
+        delta: probability of failure that the bound allows.
+
+    Returns:
+        The share of failures with the interval of Clopper and Pearson, and how tight the penalty is.
+
+    Raises:
+        ValueError: if there is no sample, or delta is no probability.
+
+    >>> round(tried(np.linspace(0, 1, 101), penalty=2.0, delta=0.05).needed, 3)
+    0.95
+    """
+    checks.at_least(1, draws=len(gaps))
+    checks.probabilities(delta=delta)
+    fails = int((gaps > penalty).sum())
+    limits = binomtest(fails, len(gaps)).proportion_ci(0.95, method="exact")
+    share = Interval(fails / len(gaps), float(limits.low), float(limits.high))
+    return Tried(share, float(np.quantile(gaps, 1 - delta)), float(penalty))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import many
+from scipy.stats import binom
 
 from l2h import drift, evaluate, rademacher
 from l2h.families import thresholds
@@ -117,6 +118,8 @@ def test_gaps_are_those_of_the_samples_drawn():
         (lambda: drift.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(4), size=1, draws=1, seed=0), "shape"),
         (lambda: drift.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(3), size=0, draws=1, seed=0), "size"),
         (lambda: drift.threshold_grid(np.ones(3), 2), "number"),
+        (lambda: drift.tried(np.ones(0), penalty=1.0, delta=0.1), "draws"),
+        (lambda: drift.tried(np.ones(1), penalty=1.0, delta=1.5), "delta"),
         (lambda: drift.retuned(many(5), labels=5, costs=COSTS), "others"),
         (lambda: drift.retuned(many(5), labels=0, costs=COSTS), "labels"),
         (lambda: drift.threshold_grid(np.array([np.nan]), 3), "finite"),
@@ -164,3 +167,29 @@ def test_setting_the_threshold_anew_uses_the_labelled_and_is_judged_on_the_other
     best = drift.risks(Predictions(p.m[few], p.r[few] + 5, p.e[few], p.y[few]), np.unique(p.r[few] + 5), costs=COSTS)
     chosen = as_it_was.r[0] - anew.r[0]
     assert best.min() == pytest.approx(best[np.argmin(np.abs(np.unique(p.r[few] + 5) - chosen))])
+
+
+def test_under_shift_no_bound_lies_below_the_loss():
+    tables = [many(400, seed=1), many(400, seed=2, client=0.5), many(400, seed=3, client=0.5, server=0.6)]
+    grid = np.append(drift.threshold_grid(tables[0].r, 9), 0.0)
+    for costs in (COSTS, Costs(1.6, 0.1)):
+        found = drift.under_shift(tables, np.sort(grid), costs=costs)
+        assert found.loss.tolist() == [evaluate.system_loss(p, costs=costs) for p in tables]
+        assert (found.loss <= found.loss[0] + found.labelled + 1e-12).all() and found.labelled[0] == 0
+        assert (found.loss <= found.loss[0] + found.label_free + 1e-12).all()
+
+
+@pytest.mark.parametrize("fails", [0, 3, 40])
+def test_a_bound_that_was_tried_has_exact_limits(fails):
+    gaps = np.append(np.ones(fails), np.zeros(40 - fails))
+    found = drift.tried(gaps, penalty=0.5, delta=0.1)
+    assert found.fails.estimate == fails / 40 and found.penalty == 0.5
+    assert fails == found.fails.low == 0 or binom.sf(fails - 1, 40, found.fails.low) == pytest.approx(0.025)
+    assert fails == 40 or binom.cdf(fails, 40, found.fails.high) == pytest.approx(0.025)
+    assert found.needed == (0.0 if fails <= 4 else 1.0)
+
+
+def test_the_loss_under_label_shifts_is_a_line_only_with_both_labels():
+    assert drift.off_the_line(many(300), costs=COSTS) < 1e-12
+    with pytest.raises(ValueError, match="p lacks"):
+        drift.off_the_line(many(5, y=np.ones(5, dtype=int)), costs=COSTS)

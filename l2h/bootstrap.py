@@ -166,6 +166,26 @@ def normal(values: Any, *, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
+    """Mean of one number per seed with Student's interval; fewer than three seeds give their range, as in `bands`.
+
+    Args:
+        values: (S,) one number per seed.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if there is no seed, or the level is out of range.
+
+    >>> mean_over_seeds([1.0, 2.0])
+    Interval(estimate=1.5, low=1.0, high=2.0)
+    """
+    values = np.asarray(values, dtype=float)
+    return Interval(*(float(limit[0]) for limit in bands(values[:, None], level=level)))
+
+
 def as_text(interval: Interval, *, digits: int = 3) -> str:
     """An interval as a table shows it.
 

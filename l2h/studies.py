@@ -119,6 +119,21 @@ class Study07(Study):
         few: images in the four training parts of that comparison.
         refreshes: steps between renewals of the device's copy of the server.
         pairs: pairs of classes of the testbed that asks for a specialist.
+
+
+@dataclass(frozen=True)
+class Study09(Study):
+    """Chapter 09, data that change.
+
+    Args:
+        seeds: how many seeds of systems and streams, from 0 on.
+        draws: samples on which the bounds are tried.
+        length: inputs in a stream that changes.
+        quiet: inputs in a stream that does not.
+        severities: degrees of the corruptions; 1 to 4 at least.
+        images: test images that a stream draws from; 0 for all.
+        devices: how many devices have label distributions of their own.
+        clients: forms of the client; the first is helped throughout, the others in one comparison.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
         precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
@@ -134,6 +149,13 @@ class Study07(Study):
     few: tuple[int, ...] = (2000, 6000, 1000, 1000)
     refreshes: tuple[int, ...] = (1, 10)
     pairs: tuple[int, ...] = (1, 2, 5)
+    draws: int
+    length: int = 8000
+    quiet: int = 10_000
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    images: int = 0
+    devices: int = 60
+    clients: tuple[str, ...] = ("as_released", "well_trained")
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
@@ -199,6 +221,22 @@ STUDIES: dict[str, tuple[Study, ...]] = {
         ),
         Study07("paper", seeds=3),
         Study07("full", seeds=5, network="residual_large", recipe="large"),
+    "09_drift": (
+        Study09(
+            "quick",
+            seeds=2,
+            draws=200,
+            length=2000,
+            quiet=2000,
+            severities=(1, 2, 3, 4),
+            images=300,
+            devices=20,
+            clients=("as_released",),
+            sizes=FEWER,
+            precision="float64",
+        ),
+        Study09("paper", seeds=5, draws=2000),
+        Study09("full", seeds=20, draws=10_000, length=20_000),
     ),
 }
 

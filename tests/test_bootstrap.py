@@ -168,3 +168,10 @@ def test_the_normal_interval_is_its_formula_and_keeps_its_level():
 def test_the_normal_interval_refuses(values, options, message):
     with pytest.raises(ValueError, match=message):
         bootstrap.normal(values, **options)
+
+
+def test_one_number_per_seed_has_students_interval():
+    estimate, low, high = bootstrap.mean_over_seeds([1.0, 2.0, 4.0])
+    assert (estimate, low, high) == tuple(float(limit[0]) for limit in bootstrap.bands([[1.0], [2.0], [4.0]]))
+    with pytest.raises(ValueError, match="shape"):
+        bootstrap.mean_over_seeds([])

@@ -19,7 +19,7 @@ STOREYS = {
         "losses", "losses_defer", "bayes", "quadrature", "testbeds",
         "regions", "finite",
         "conditional", "calibration", "regret", "transfer",
-        "walks", "families", "rademacher", "bounds", "gaps", "failures",
+        "walks", "families", "rademacher", "bounds", "gaps", "failures", "erm", "shattering",
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",
     ],
@@ -30,7 +30,7 @@ STOREYS = {
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "drift", "runs", "experiments", "verdicts", "claims",
         "plots",
-        "plots_bayes", "interactive",
+        "plots_bayes", "plots_bound", "interactive",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
@@ -51,6 +51,7 @@ ONLY = {
     "claims": VOCABULARY | {"verdicts"},
     **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),
     "plots_bayes": {"plots", "bootstrap"},  # figures know results, not how they came about
+    "plots_bound": {"plots", "bootstrap"},
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

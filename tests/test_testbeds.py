@@ -107,6 +107,28 @@ def test_eta_is_the_ratio_of_the_class_densities(name):
 
 
 @pytest.mark.parametrize("name", TESTBEDS)
+def test_the_risk_of_any_pair_is_what_a_sample_pays(name):
+    testbed, costs, n = TESTBEDS[name], Costs(0.8, 0.1), 200_000
+
+    def first(x):
+        return x if x.ndim == 1 else x[:, 0]
+
+    def r(x):
+        return first(x) - 0.3
+
+    def e(x):
+        return 0.1 - first(x)
+
+    x, y, m = testbed.sample(n, np.random.default_rng(6))
+    losses = generalized_zero_one(r(x), e(x), m, y, costs=costs)
+    assert abs(losses.mean() - testbed.risk(r, e, costs=costs)) < 4 * losses.std() / np.sqrt(n)
+    assert testbed.risk(r, costs=costs) <= testbed.risk(r, e, costs=costs) + 1e-12
+    assert testbed.risk(r, lambda x: server_rule(testbed.eta(x)), costs=costs) == pytest.approx(
+        testbed.risk(r, costs=costs), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", TESTBEDS)
 def test_the_share_of_questions_is_that_of_a_sample(name):
     testbed, costs, n = TESTBEDS[name], Costs(1.0, 0.15), 200_000
 

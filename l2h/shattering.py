@@ -98,11 +98,11 @@ def _ridge(x: np.ndarray, group: np.ndarray, generator: np.random.Generator) -> 
     """Three units that are 1 on a group of points, and 0 on all others."""
     base = x[group[0]]
     basis = np.linalg.qr((x[group[1:]] - base).T)[0]  # of the directions within the group
-    normal = generator.normal(size=x.shape[1])
+    free = np.asarray(generator.normal(size=x.shape[1]))
     for _ in range(2):  # twice, so that rounding is taken out as well
-        normal = normal - basis @ (basis.T @ normal)
-    size = float(np.linalg.norm(normal))
-    normal = normal / max(size, CLEAR)
+        free = free - basis @ (basis.T @ free)
+    size = float(np.linalg.norm(free))
+    normal = free / max(size, CLEAR)
     along = (x - base) @ normal
     others = np.delete(np.abs(along), group)
     nearest = float(others.min()) if len(others) else 1.0

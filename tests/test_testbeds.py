@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import oracles
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from l2h.bayes import admissible, rejector_rule, server_error, server_rule
@@ -44,6 +44,7 @@ def test_the_exact_risks_of_the_table():
 
 @settings(max_examples=25)
 @given(t=st.floats(-2, 2), c1=cost, ce=cost)
+@example(t=-1.0, c1=0.0, ce=0.5)
 def test_gaussians_for_any_costs(t, c1, ce):
     risk = gaussians(t).bayes_risk(Costs(c1, ce))
     assert risk == pytest.approx(oracles.gaussians_bayes_risk(t, c1, ce), abs=1e-10)

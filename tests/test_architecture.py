@@ -18,9 +18,9 @@ STOREYS = {
     "theory": [
         "losses", "losses_defer", "bayes", "quadrature", "testbeds", "regions", "finite", "conditional",
         "calibration", "regret", "transfer", "losses_stage", "multiclass", "specialists", "descent", "walks",
-        "families", "rademacher", "bounds", "gaps", "failures", "shift_bounds", "prover", "certify_bayes",
-        "certify_alpha", "certify_losses", "certify_points", "certify_boxes", "certify_theorem", "certify_transfer",
-        "certify",
+        "families", "rademacher", "bounds", "gaps", "failures", "erm", "shattering", "shift_bounds", "prover",
+        "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes", "certify_theorem",
+        "certify_transfer", "certify",
     ],
     "learning": [
         "sources", "humans", "data", "shifts", "streams", "augment", "models", "models_large", "train", "recipes",
@@ -31,7 +31,7 @@ STOREYS = {
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
         "pricing", "budgets", "runs", "experiments", "designs_multiclass", "verdicts", "claims", "plots",
         "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "online",
-        "plots_bayes", "plots_surrogate", "plots_drift", "interactive",
+        "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
@@ -59,6 +59,7 @@ ONLY = {
     "claims": VOCABULARY | {"verdicts"},
     **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),
     "plots_bayes": {"plots", "bootstrap"},  # figures know results, not how they came about
+    "plots_bound": {"plots", "bootstrap"},
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

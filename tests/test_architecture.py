@@ -32,7 +32,8 @@ STOREYS = {
         "plots_comparison", "plots_costs",
     ],
     "use": [
-        "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
+        "studies", "designs",
+        "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
         "helper", "cli",
     ],
 }  # fmt: skip

@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l2h import methods, models, train
+from l2h.bootstrap import Interval
 from l2h.budgets import Size, Spending, count, spending
 from l2h.curves import shifted, threshold_for_loss
 from l2h.experiments import closure, over_seeds, sweep
 from l2h.problem import Costs, Predictions, server_label
 from l2h.runs import ExperimentConfig, Result
 from l2h.stacking import Signals, stacked
+from l2h.verdicts import Evidence
 
 CE = 0.1  # of every training of chapter 06
 PAIRS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -264,6 +266,39 @@ def _client(results: Mapping[ExperimentConfig, Result], config: ExperimentConfig
 
 def _data(study: Any) -> dict[str, Any]:
     return {"source": study.data or "cifar10", "sizes": study.sizes, "precision": study.precision}
+
+
+def evidence_by_place(
+    found: Mapping[str, Interval | None], places: Mapping[str, Answers], *, data: Mapping[str, str]
+) -> dict[str, Evidence]:
+    """What a claim about every client and pair rests on; absent where a place or a system was not run.
+
+    Args:
+        found: place -> interval, None or a missing place where there is none.
+        places: place -> answers on the test part.
+        data: place -> SHA-256 of its data set.
+
+    Returns:
+        Evidence for the six places of the ledger.
+    """
+    evidence = {}
+    for place in at_every_place():
+        interval = found.get(place)
+        if interval is None:
+            evidence[place] = Evidence.absent("not run at this profile")
+        else:
+            runs = next(iter(places[place].systems.values()))
+            evidence[place] = Evidence.measured(lambda _, limits=interval: limits, runs, data=data[place])
+    return evidence
+
+
+def at_every_place() -> list[str]:
+    """The six places that claims of chapter 06 are about.
+
+    >>> at_every_place()[-1]
+    'lenet, hard pair'
+    """
+    return [f"{client}, {pair}" for pair in PAIRS["cifar10"] for client in train.CLIENTS]
 
 
 def swapped(decides: Sequence[Predictions], answers: Sequence[Predictions]) -> list[Predictions]:

@@ -22,14 +22,14 @@ BYTES = "bytes sent per image"
 
 
 def draw_gaps(ax: Axes, gaps: Mapping[str, Interval], *, what: str) -> None:
-    """Paired differences to one method, one row per rival, largest at the top, and the line of no difference.
+    """Paired differences to one method, one row per rival, the first one at the top, and the line of no difference.
 
     Args:
         ax: where to draw.
         gaps: rival -> interval of reference - rival.
         what: name and unit of what differs.
     """
-    ordered = sorted(gaps, key=lambda name: gaps[name].estimate)
+    ordered = list(gaps)[::-1]
     ax.axvline(0, color="black", linewidth=1)
     for place, name in enumerate(ordered):
         gap = gaps[name]

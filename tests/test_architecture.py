@@ -17,6 +17,7 @@ STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
         "losses", "losses_defer", "bayes", "quadrature", "testbeds", "conditional", "calibration", "regret", "transfer",
+        "specialist",
         "walks", "families", "rademacher", "bounds", "failures",
         "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
         "certify_theorem", "certify_transfer", "certify",

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from l2h import designs, evaluate, methods, store
+from l2h import claims, designs, evaluate, methods, store
+from l2h.bootstrap import Interval
 from l2h.budgets import IMAGE_BYTES, Size, count
 from l2h.curves import loss_curve
 from l2h.experiments import over_seeds
@@ -99,6 +100,22 @@ def test_the_device_alone_keeps_everything_and_pays_nothing(digits):
         assert evaluate.coverage(p) == 1
         wrong = (p.e >= 0) != (p.y > 0)
         assert evaluate.system_loss(p, costs=Costs(c1=9, ce=9)) == pytest.approx(wrong.mean())
+
+
+def test_evidence_is_given_for_every_place_or_said_to_be_absent(digits):
+    study, places, results = digits
+    test = {place: designs.answers(results, systems, study.seeds) for place, systems in places.items()}
+    first, second = places
+    data = dict.fromkeys(places, "abc")
+    found = designs.evidence_by_place({first: Interval(0.1, 0.0, 0.2), second: None}, test, data=data)
+    assert list(found) == ["as_released, easy pair", "well_trained, easy pair", "lenet, easy pair",
+                           "as_released, hard pair", "well_trained, hard pair", "lenet, hard pair"]  # fmt: skip
+    assert (found[first].estimate, found[first].low, found[first].high) == (0.1, 0.0, 0.2)
+    assert (found[first].seeds, found[first].data) == (study.seeds, "abc")
+    assert found[first].n == len(test[first].scores[0])
+    assert {one.reason for place, one in found.items() if place != first} == {"not run at this profile"}
+    rules = claims.of_chapter("06_comparison")["beats-confidence-for-every-client"].rule.cases
+    assert list(found) == list(rules)
 
 
 def test_a_swap_takes_the_server_and_nothing_else(digits):

@@ -36,8 +36,8 @@ def ticks(ax):
     return [tick.get_text() for tick in ax.get_yticklabels()]
 
 
-def test_gaps_are_ordered_and_say_twice_which_way_they_go(ax):
-    gaps = {"better": Interval(0.3, 0.1, 0.5), "worse": Interval(-0.3, -0.4, -0.2), "open": Interval(0.0, -0.1, 0.1)}
+def test_gaps_stand_in_their_order_and_say_twice_which_way_they_go(ax):
+    gaps = {"better": Interval(0.3, 0.1, 0.5), "open": Interval(0.0, -0.1, 0.1), "worse": Interval(-0.3, -0.4, -0.2)}
     draw_gaps(ax, gaps, what="area")
     assert ticks(ax) == ["worse", "open", "better"]
     bars = [bar.get_segments()[0][:, 0].tolist() for bar in ax.collections]

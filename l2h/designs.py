@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l2h import methods, models, train
-from l2h.bootstrap import Interval
+from l2h.bootstrap import Interval, bands
 from l2h.budgets import Size, Spending, count, spending
 from l2h.curves import shifted, threshold_for_loss
+from l2h.evaluate import reference_losses, system_loss
 from l2h.experiments import closure, over_seeds, sweep
 from l2h.problem import Costs, Predictions, server_label
 from l2h.runs import ExperimentConfig, Result
@@ -312,6 +313,36 @@ def swapped(decides: Sequence[Predictions], answers: Sequence[Predictions]) -> l
         One prediction per seed.
     """
     return [replace(one, e=other.e) for one, other in zip(decides, answers, strict=True)]
+
+
+def losses_at(priced: Sequence[Costs], chosen_on: Sequence[Predictions], given: Sequence[Predictions]) -> Interval:
+    """System loss of one training at several costs, each with its own threshold, with a band over seeds.
+
+    Args:
+        priced: k pairs of costs.
+        chosen_on: predictions on the validation part, one per seed.
+        given: of the same systems on the test part.
+
+    Returns:
+        (k,) means, lower and upper limits, as `bootstrap.bands`.
+    """
+    rows = [[system_loss(p, costs=c) for p in at_costs(chosen_on, given, costs=c)] for c in priced]
+    return bands(np.transpose(rows))
+
+
+def levels_at(priced: Sequence[Costs], given: Sequence[Predictions]) -> dict[str, np.ndarray]:
+    """The reference losses of a client and a server at several costs, averaged over seeds.
+
+    Args:
+        priced: k pairs of costs.
+        given: predictions with this client and server, one per seed.
+
+    Returns:
+        "never ask", "always ask", "random, best rate" and "oracle" -> (k,) losses.
+    """
+    found = np.array([[reference_losses(p, costs=c) for c in priced] for p in given])  # (S, k, 4)
+    names = ("never ask", "always ask", "random, best rate", "oracle")
+    return {name: bands(found[:, :, place]).estimate for place, name in enumerate(names)}
 
 
 def at_costs(chosen_on: Sequence[Predictions], given: Sequence[Predictions], *, costs: Costs) -> list[Predictions]:

@@ -28,7 +28,7 @@ STOREYS = {
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons",
-        "significance", "promises", "stacking", "pricing", "budgets",
+        "significance", "promises", "stacking", "agreement", "pricing", "budgets",
         "drift", "runs", "experiments", "verdicts", "claims", "plots",
         "plots_comparison", "plots_costs",
     ],

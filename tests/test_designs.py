@@ -12,6 +12,7 @@ from l2h.budgets import IMAGE_BYTES, Size, count
 from l2h.curves import loss_curve
 from l2h.experiments import over_seeds
 from l2h.models import LeNet, linear, rejector
+from l2h.plots_comparison import LEVELS
 from l2h.problem import Costs
 from l2h.runs import ExperimentConfig
 from l2h.studies import PROFILES, at_profile
@@ -141,6 +142,25 @@ def test_other_costs_take_the_best_threshold_of_the_validation_part(digits):
     for validation, found in zip(on, designs.at_costs(on, on, costs=costs), strict=True):
         assert evaluate.system_loss(found, costs=costs) == pytest.approx(loss_curve(validation, costs=costs).loss.min())
     assert len(designs.at_costs(on, of, costs=costs)) == study.seeds
+
+
+def test_losses_over_costs_stand_beside_their_levels(digits):
+    study, places, results = digits
+    systems, priced = next(iter(places.values())), [Costs(c1=1.0, ce=ce) for ce in (0.0, 0.1, 0.6)]
+    on, of = (designs.answers(results, systems, study.seeds, part=part).systems for part in ("validation", "test"))
+    for name in SMALL:
+        mean, low, high = designs.losses_at(priced, on[name], of[name])
+        expected = [
+            np.mean([evaluate.system_loss(p, costs=c) for p in designs.at_costs(on[name], of[name], costs=c)])
+            for c in priced
+        ]
+        assert mean == pytest.approx(expected) and (low <= mean).all() and (mean <= high).all()
+    levels = designs.levels_at(priced, of["confidence"])
+    assert list(levels) == list(LEVELS)
+    assert levels["never ask"] == pytest.approx([np.mean([p.m != p.y for p in of["confidence"]])] * 3)
+    served = np.mean([(p.e >= 0) != (p.y > 0) for p in of["confidence"]])
+    assert levels["always ask"] == pytest.approx([served, served + 0.1, served + 0.6])
+    assert (levels["oracle"] <= levels["random, best rate"]).all()
 
 
 @pytest.mark.parametrize(

@@ -79,3 +79,18 @@ def test_what_questions_buy():
     )
     assert evaluate.gain_over_client(p) == 0.0  # one question mends a mistake, the other makes one
     assert evaluate.gain_of_asking_always(p) == 0.25
+
+
+@given(p=predictions(), **costs)
+def test_the_reference_losses_are_those_of_fixed_and_all_knowing_decisions(p, c1, ce):
+    found = evaluate.reference_losses(p, costs=Costs(c1=c1, ce=ce))
+    wrong_m = [m != y for m, y in zip(p.m, p.y, strict=True)]
+    wrong_e = [oracles.label(e) != y for e, y in zip(p.e, p.y, strict=True)]
+    asked = [c1 * w + ce for w in wrong_e]
+    n = len(wrong_m)
+    assert found.never == pytest.approx(sum(wrong_m) / n)
+    assert found.always == pytest.approx(sum(asked) / n)
+    assert found.random == min(found.never, found.always)
+    assert found.oracle == pytest.approx(sum(min(float(w), a) for w, a in zip(wrong_m, asked, strict=True)) / n)
+    loss = evaluate.system_loss(p, costs=Costs(c1=c1, ce=ce))
+    assert found.oracle <= loss + 1e-9 and found.oracle <= found.random + 1e-9

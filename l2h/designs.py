@@ -4,7 +4,7 @@ A place is a client and a pair of classes; at every place the same systems meet,
 per seed for all of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -270,18 +270,23 @@ def _data(study: Any) -> dict[str, Any]:
 
 
 def evidence_by_place(
-    found: Mapping[str, Interval | None], places: Mapping[str, Answers], *, data: Mapping[str, str]
+    found: Mapping[str, Interval | None] | Callable[[dict[str, list[Predictions]]], Interval],
+    places: Mapping[str, Answers],
+    *,
+    data: Mapping[str, str],
 ) -> dict[str, Evidence]:
     """What a claim about every client and pair rests on; absent where a place or a system was not run.
 
     Args:
-        found: place -> interval, None or a missing place where there is none.
+        found: place -> interval, None or missing where there is none; or what gives the interval of some systems.
         places: place -> answers on the test part.
         data: place -> SHA-256 of its data set.
 
     Returns:
         Evidence for the six places of the ledger.
     """
+    if callable(found):
+        found = {place: found(said.systems) for place, said in places.items()}
     evidence = {}
     for place in at_every_place():
         interval = found.get(place)

@@ -33,7 +33,7 @@ STOREYS = {
         "plots_comparison", "plots_costs",
     ],
     "use": [
-        "studies", "designs",
+        "studies", "designs", "contest",
         "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
         "helper", "cli",
     ],

@@ -18,6 +18,7 @@ from l2h.runs import ExperimentConfig
 from l2h.studies import PROFILES, at_profile
 
 STUDIES = {"06_comparison": designs.comparison, "08_costs": designs.costs}
+L2H = "learning to help"
 SMALL = ("learning to help", "two-stage", "confidence", "device classifier")
 
 
@@ -115,6 +116,8 @@ def test_evidence_is_given_for_every_place_or_said_to_be_absent(digits):
     assert (found[first].seeds, found[first].data) == (study.seeds, "abc")
     assert found[first].n == len(test[first].scores[0])
     assert {one.reason for place, one in found.items() if place != first} == {"not run at this profile"}
+    asked = designs.evidence_by_place(lambda said: Interval(0.5, 0.4, 0.6) if L2H in said else None, test, data=data)
+    assert [one.estimate for one in asked.values()] == [0.5, 0.5, None, None, None, None]
     rules = claims.of_chapter("06_comparison")["beats-confidence-for-every-client"].rule.cases
     assert list(found) == list(rules)
 

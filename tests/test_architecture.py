@@ -29,12 +29,12 @@ STOREYS = {
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
-        "pricing", "budgets", "runs", "experiments", "verdicts", "claims", "plots", "plots_comparison",
+        "pricing", "budgets", "runs", "workers", "experiments", "verdicts", "claims", "plots", "plots_comparison",
         "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "online", "plots_bayes", "plots_surrogate",
         "plots_drift", "interactive",
     ],
     "use": [
-        "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
+        "studies", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify", "pages", "ledger_page", "render",
         "helper", "cli",
     ],
 }  # fmt: skip

@@ -24,8 +24,8 @@ STOREYS = {
     ],
     "learning": [
         "sources", "humans", "data", "shifts", "streams", "augment", "models", "models_large", "train", "estimate",
-        "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer", "methods_simple",
-        "methods",
+        "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer",
+        "methods_simple", "methods",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
@@ -34,8 +34,8 @@ STOREYS = {
         "plots_drift", "interactive",
     ],
     "use": [
-        "studies", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify", "pages", "ledger_page", "render",
-        "helper", "cli",
+        "studies", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify", "pages", "ledger_page",
+        "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]

@@ -29,13 +29,13 @@ STOREYS = {
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
-        "agreement", "pricing", "budgets", "runs", "experiments", "designs_multiclass", "verdicts", "claims",
-        "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "online",
-        "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
+        "agreement", "pricing", "budgets", "runs", "workers", "experiments", "designs_multiclass", "verdicts",
+        "claims", "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies",
+        "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
     ],
     "use": [
-        "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages",
-        "ledger_page", "render", "helper", "cli",
+        "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify",
+        "pages", "ledger_page", "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]

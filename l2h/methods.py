@@ -12,6 +12,7 @@ from l2h.methods_confidence import confidence, confidence_specialist
 from l2h.methods_defer import budgeted, differentiable_triage, mozannar_sontag, one_vs_all, realizable
 from l2h.methods_help import ALPHA_RULES, alpha_of, learning_to_help
 from l2h.methods_simple import always_ask, always_keep, bayes_rule, device_classifier, oracle, plain_server, random
+from l2h.methods_stage import specialised, stage_rejector, stage_switching
 from l2h.methods_staged import distilled, separate, two_sigmoid, two_stage
 from l2h.systems import ALPHAS, CONFIDENCES, REJECTORS, SERVER_NETWORKS, Examples, Options, Parts, System
 
@@ -45,10 +46,13 @@ def _by_name(*methods: Method) -> dict[str, Method]:
 # Trained without a client: one run serves every client.
 ALONE = _by_name(plain_server, device_classifier)
 # Train a server of their own for this client.
-JOINT = _by_name(learning_to_help, mozannar_sontag, one_vs_all, realizable, differentiable_triage, budgeted)
+JOINT = _by_name(
+    *(learning_to_help, stage_switching, specialised),
+    *(mozannar_sontag, one_vs_all, realizable, differentiable_triage, budgeted),
+)
 # Are given the scores of a server trained beforehand, in examples.server.
 GIVEN = _by_name(
-    *(confidence, confidence_specialist, separate, two_stage, two_sigmoid, distilled),
+    *(confidence, confidence_specialist, separate, two_stage, two_sigmoid, distilled, stage_rejector),
     *(random, oracle, always_ask, always_keep),
 )
 METHODS = ChainMap(GIVEN, JOINT, ALONE)

@@ -12,7 +12,6 @@ from l2h import losses_defer, train
 from l2h.losses_defer import asking_costs, soft_deferral, triage
 from l2h.problem import Costs, asks
 from l2h.systems import (
-    SERVER_NETWORKS,
     Device,
     Examples,
     Options,
@@ -24,6 +23,7 @@ from l2h.systems import (
     fit_both,
     of_server,
     outputs,
+    server_network,
 )
 
 PENALTY = 32.0  # SelectiveNet's lambda
@@ -35,7 +35,7 @@ def _one_more(
     """A server with K + 1 scores, the last for keeping, trained on loss(scores, m, y)."""
     helper = parts.helper
     with train.seeded(seed):
-        network = SERVER_NETWORKS[options.network](classes(helper) + 1, squash=False)
+        network = server_network(parts, options, outputs=classes(helper) + 1)
     targets = (class_numbers(helper.m, helper), class_numbers(helper.y, helper))
     history = train.fit(network, helper.x, targets, loss, config=options.recipe, seed=seed)
 
@@ -205,4 +205,4 @@ def ask_share(r: Tensor, share: float) -> float:
 
 def _pair(parts: Parts, seed: int, options: Options) -> tuple[Device, nn.Module]:
     with train.seeded(seed):
-        return device(parts, options), SERVER_NETWORKS[options.network](outputs(parts.helper), squash=False)
+        return device(parts, options), server_network(parts, options, outputs=outputs(parts.helper))

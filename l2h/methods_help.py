@@ -4,10 +4,22 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from l2h import calibration, checks, estimate, losses, train
+from l2h import calibration, checks, estimate, losses, losses_stage, multiclass, train
 from l2h.problem import Costs
-from l2h.systems import SERVER_NETWORKS, Options, Parts, System, classes, device, fit_both, of_server
+from l2h.systems import (
+    Options,
+    Parts,
+    System,
+    begin,
+    device,
+    fit_both,
+    given_server,
+    of_server,
+    outputs,
+    server_network,
+)
 
+FOR_MANY = ("posterior",)  # rules for alpha that are calibrated for any number of classes
 RELEASED_P = 0.18  # the released notebook's constant for P(M != Y), whatever x
 
 
@@ -19,7 +31,8 @@ def alpha_of(
     Args:
         rule: "released" (the released formula at its constant p = 0.18), "client_error" (the clamped formula at
             the client's error rate on the calibration part), "deterministic" (the single calibrated alpha),
-            "estimated" (the clamped formula at an estimate of P(M != Y | x), for each x), or a number, which is
+            "estimated" (the clamped formula at an estimate of P(M != Y | x), for each x), "posterior" (from the
+            probabilities that a server trained beforehand gives the classes, for each x), or a number, which is
             its own rule.
         parts: of the training data.
         costs: c1 and ce.
@@ -59,16 +72,27 @@ def _estimated(parts: Parts, costs: Costs, beta: float, options: Options) -> Ten
     return train.floats(alpha)
 
 
+def _posterior(parts: Parts, costs: Costs, beta: float, options: Options) -> Tensor:
+    helper, held_out = parts.helper, parts.calibration
+    temperature = estimate.temperature(given_server(held_out), held_out.y)
+    eta = estimate.probabilities(given_server(helper), temperature).numpy()
+    return train.floats(multiclass.alpha_from_posterior(eta, costs=costs, beta=beta))
+
+
 ALPHA_RULES: dict[str, Callable[[Parts, Costs, float, Options], float | Tensor]] = {
     "released": _released,
     "client_error": _client_error,
     "deterministic": _deterministic,
     "estimated": _estimated,
+    "posterior": _posterior,
 }
 
 
 def learning_to_help(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
-    """The paper's method: r and e trained jointly on the surrogate L_S.
+    """The paper's method: r and e trained jointly on the surrogate L_S, or on its form for K classes.
+
+    A server that starts from one trained on cross-entropy has scores near log P(Y=k|x), and the surrogate's
+    minimiser has them divided by beta: so they are, in the loss.
 
     Args:
         parts: of the training data.
@@ -80,19 +104,25 @@ def learning_to_help(parts: Parts, *, costs: Costs, seed: int, options: Options)
         A system that decides on the device.
 
     Raises:
-        ValueError: if there are more than two classes: the surrogate knows the labels -1 and +1 only.
+        ValueError: if there are more than two classes and the rule for alpha is one for two.
 
-    Source: arXiv 2409.16253, the surrogate loss and its CIFAR-10 experiment.
+    Source: arXiv 2409.16253, the surrogate loss and its CIFAR-10 experiment; for K classes the chapter on them.
     """
-    if (found := classes(parts.helper)) != 2 or parts.helper.score.ndim != 1:
-        raise ValueError(f"expected two classes with labels -1/+1 for the surrogate L_S, got {found} classes 0..K-1")
+    columns = outputs(parts.helper)
+    if columns > 1 and isinstance(options.alpha, str):
+        checks.one_of(FOR_MANY, **{f"alpha for {columns} classes": options.alpha})
     alpha = alpha_of(options.alpha, parts, costs, options.beta, options=options)
     with train.seeded(seed):
         rejector = device(parts, options, squash=options.squash)
-        e = SERVER_NETWORKS[options.network](squash=options.squash)
+        server = server_network(parts, options, outputs=columns, squash=options.squash)
+    scale = 1.0
+    if parts.weights is not None:
+        begin(rejector, parts, costs=costs, seed=seed)
+        scale = options.beta
 
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
-        return losses.surrogate(r, e, m, y, costs=costs, alpha=alpha, beta=options.beta)
+        form = losses.surrogate if columns == 1 else losses_stage.surrogate_classes
+        return form(r, e / scale, m, y, costs=costs, alpha=alpha, beta=options.beta)
 
-    history = fit_both(rejector, e, parts.helper, loss, options=options, seed=seed, alpha=alpha)
-    return System(rejector.scores, of_server(e), False, rejector.needs_score, history)
+    history = fit_both(rejector, server, parts.helper, loss, options=options, seed=seed, alpha=alpha)
+    return System(rejector.scores, of_server(server), False, rejector.needs_score, history)

@@ -19,6 +19,7 @@ from l2h.systems import (
     given_server,
     of_server,
     outputs,
+    weights_of,
 )
 
 FOLDS = 2  # of the helper part, for a server's scores of examples that it did not see
@@ -41,7 +42,8 @@ def plain_server(parts: Parts, *, costs: Costs, seed: int, options: Options) -> 
     """
     helper = parts.helper
     network, history = _fitted(helper.x, helper.y, outputs(helper), seed, options)
-    return _always_asking(of_server(network), history, held_out=_out_of_fold(helper, seed, options))
+    always = _always_asking(of_server(network), history, held_out=_out_of_fold(helper, seed, options))
+    return always._replace(weights=weights_of(network))
 
 
 def _fitted(x: Tensor, y: Tensor, outputs: int, seed: int, options: Options) -> tuple[nn.Module, tuple[float, ...]]:

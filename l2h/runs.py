@@ -6,9 +6,10 @@ client and one plain server per seed serve every method.
 
 import inspect
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from textwrap import dedent
 from typing import Any, NamedTuple
@@ -18,9 +19,9 @@ import torch
 
 from l2h import checks, data, estimate, methods, train
 from l2h.problem import Costs, Predictions, server_label
+from l2h.recipes import RECIPES
 from l2h.store import Store, code_fingerprint, key, modules_in_use, source_fingerprint
 
-RECIPES = {"fast": train.FAST, "released": train.RELEASED}
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 PARTS = ("client", "helper", "calibration", "validation", "test")
 SERVED = ("calibration", "validation", "test")  # parts that were not trained on: a run keeps its answers to them
@@ -36,9 +37,13 @@ SERVERS = (*methods.ALONE, *methods.JOINT)
 TRAINED_ON = {
     "two_stage": ("plain_server",),
     "two_sigmoid": ("plain_server",),
+    "stage_rejector": ("plain_server",),
     "distilled": methods.TEACHERS,
 }
-OPTIONS = ("alpha", "beta", "squash", "hidden", "network", "rejector", "confidence", "estimate", "budget")
+OPTIONS = (
+    *("alpha", "beta", "squash", "hidden", "network", "rejector", "confidence", "estimate", "budget"),
+    *("form", "refresh"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,16 @@ class ExperimentConfig:
         squash: r and e in (-1, 1), as released.
         hidden: hidden units of the rejector.
         network: of the server, a name in `methods.SERVER_NETWORKS`.
-        recipe: "fast" or "released".
+        recipe: of what the method itself trains, a name in RECIPES.
         server: whose answers a method in `methods.GIVEN` gets, a name in `SERVERS`; of "distilled" the teacher.
         rejector: the device's own network, a name in `methods.REJECTORS`.
         confidence: what confidence is measured by, a name in `methods.CONFIDENCES`.
         estimate: of P(M != Y | x) for alpha "estimated", a name in `estimate.ESTIMATORS`.
         budget: share of questions of "budgeted" and "random".
+        form: of the stage-switching loss, a name in `systems.FORMS`.
+        refresh: steps after which the device's copy of the server is renewed.
+        server_recipe: of the run that trains the given server; empty for the same recipe.
+        start: recipe of the plain server from whose weights a method in `methods.JOINT` starts; empty for new ones.
         source: "cifar10" or "digits".
         classes: names of the classes; empty for the data's default pair.
         sizes: images of the client, helper, calibration and validation parts; empty for all.
@@ -90,6 +99,10 @@ class ExperimentConfig:
     confidence: str = "temperature"
     estimate: str = "logistic"
     budget: float = 0.5
+    form: str = "shifted"
+    refresh: int = 1
+    server_recipe: str = ""
+    start: str = ""
     source: str = "cifar10"
     classes: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
@@ -99,6 +112,7 @@ class ExperimentConfig:
         checks.one_of(("client", *methods.METHODS), method=self.method)
         checks.one_of(train.CLIENTS, client=self.client)
         checks.one_of(RECIPES, recipe=self.recipe)
+        checks.one_of(("", *RECIPES), server_recipe=self.server_recipe, start=self.start)
         checks.one_of(TRAINED_ON.get(self.method, SERVERS), **{f"server of {self.method}": self.server})
         checks.one_of(("cifar10", "digits"), source=self.source)
         checks.one_of(PRECISIONS, precision=self.precision)
@@ -121,7 +135,8 @@ class Result(NamedTuple):
 
     config: ExperimentConfig
     data: dict[str, Any]  # name, split sizes and SHA-256
-    scores: dict[str, dict[str, np.ndarray]]  # part -> {"m", "r", "e", "y"}; {"score"} of a client, {"e"} of a server
+    scores: dict[str, dict[str, np.ndarray]]  # part -> {"m", "r", "e", "y"}; {"score"} of a client, {"e"} of a server,
+    # which has one more part, its "weights"
     history: tuple[float, ...]  # mean training loss of each epoch
     seconds: float
 
@@ -140,10 +155,13 @@ def needs(config: ExperimentConfig) -> tuple[ExperimentConfig, ...]:
     if config.method == "client" or config.method in methods.ALONE:
         return ()
     client = ExperimentConfig(method="client", client=config.client, **same)
-    if config.method not in methods.GIVEN:
-        return (client,)
+    if config.method in methods.JOINT:
+        plain = replace(client, method="plain_server", network=config.network, recipe=config.start or config.recipe)
+        return (client, replace(plain, client=ExperimentConfig.client)) if config.start else (client,)
     told = {name: getattr(config, name) for name in TOLD.get(config.server, ("client", "c1", "ce", *OPTIONS))}
-    return (client, ExperimentConfig(method=config.server, recipe=config.recipe, **told, **same))
+    start = config.start if config.server in methods.JOINT else ""
+    recipe = config.server_recipe or config.recipe
+    return (client, ExperimentConfig(method=config.server, recipe=recipe, start=start, **told, **same))
 
 
 def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
@@ -205,12 +223,15 @@ def _system_scores(
     config: ExperimentConfig, dataset: data.Dataset, earlier: Sequence[Result]
 ) -> tuple[dict[str, dict[str, np.ndarray]], tuple[float, ...]]:
     known = {part: _examples(part, dataset, earlier) for part in PARTS[1:]}
-    parts = methods.Parts(known["helper"], known["calibration"], known["validation"])
+    started = config.start and config.method in methods.JOINT
+    weights = torch.from_numpy(earlier[1].scores["weights"]["e"]) if started else None
+    parts = methods.Parts(known["helper"], known["calibration"], known["validation"], weights)
     system = methods.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
     if config.method in methods.ALONE:
         scores = {part: {"e": system.e(known[part]).numpy()} for part in SERVED}
-        held_out = {} if system.held_out is None else {"helper": {"e": system.held_out.numpy()}}
-        return held_out | scores, system.history
+        others = {"helper": system.held_out, "weights": system.weights}
+        kept = {part: {"e": values.numpy()} for part, values in others.items() if values is not None}
+        return kept | scores, system.history
     answered = ("helper", *SERVED) if config.method in methods.TEACHERS else SERVED
     return {part: _answers(system, known[part]) for part in answered}, system.history
 
@@ -230,7 +251,7 @@ def _answers(system: methods.System, examples: methods.Examples) -> dict[str, np
 
 
 def _as_json(result: Result) -> dict[str, Any]:
-    scores = {part: {k: v.tolist() for k, v in named.items()} for part, named in result.scores.items()}
+    scores = {part: {k: _packed(v, part) for k, v in named.items()} for part, named in result.scores.items()}
     return {**result._asdict(), "config": asdict(result.config), "scores": scores}
 
 
@@ -238,11 +259,19 @@ def _from_json(kept: dict[str, Any]) -> Result:
     config: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in kept["config"].items()
     }
-    scores = {
-        part: {k: np.array(v, dtype=np.int64 if k in "my" else np.float64) for k, v in named.items()}
-        for part, named in kept["scores"].items()
-    }
+    scores = {part: {k: _unpacked(v, k) for k, v in named.items()} for part, named in kept["scores"].items()}
     return Result(ExperimentConfig(**config), kept["data"], scores, tuple(kept["history"]), kept["seconds"])
+
+
+def _packed(values: np.ndarray, part: str) -> Any:
+    """Numbers as a list, or as bytes where they are many and nobody reads them."""
+    return b64encode(values.astype("<f4").tobytes()).decode() if part == "weights" else values.tolist()
+
+
+def _unpacked(kept: Any, name: str) -> np.ndarray:
+    if isinstance(kept, str):
+        return np.frombuffer(b64decode(kept), dtype="<f4").copy()
+    return np.array(kept, dtype=np.int64 if name in "my" else np.float64)
 
 
 @lru_cache(maxsize=4)

@@ -104,6 +104,41 @@ class Study05(Study):
     precision: str = "float32"
 
 
+@dataclass(frozen=True)
+class Study07(Study):
+    """Chapter 07, many classes.
+
+    Args:
+        seeds: how many seeds, from 0 on.
+        classes: how many classes the main comparison has.
+        clients: forms of the client; every method meets the first one.
+        network: of the server, a name in `systems.SERVER_NETWORKS`.
+        recipe: of the plain server, a name in `recipes.RECIPES`.
+        c1_grid: costs of the server's mistakes at which the forms of the loss are compared.
+        numbers: numbers of classes that are compared, on as many images.
+        few: images in the four training parts of that comparison.
+        refreshes: steps between renewals of the device's copy of the server.
+        pairs: pairs of classes of the testbed that asks for a specialist.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
+        data: "cifar10" or "digits".
+        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+    """
+
+    seeds: int
+    classes: int = 10
+    clients: tuple[str, ...] = ("follow_up", "lenet")
+    network: str = "residual_small"
+    recipe: str = "moderate"
+    c1_grid: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5)
+    numbers: tuple[int, ...] = (2, 3, 5, 10)
+    few: tuple[int, ...] = (2000, 6000, 1000, 1000)
+    refreshes: tuple[int, ...] = (1, 10)
+    pairs: tuple[int, ...] = (1, 2, 5)
+    sizes: tuple[int, ...] = ()
+    data: str | None = None
+    precision: str = "float32"
+
+
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
 HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
@@ -145,6 +180,24 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             released_seeds=20,
             clients=("as_released", "well_trained", "lenet"),
         ),
+    ),
+    "07_multiclass": (
+        Study07(
+            "quick",
+            seeds=2,
+            classes=3,
+            clients=("follow_up",),
+            network="one_hidden_layer",
+            recipe="fast",
+            c1_grid=(0.5, 1.0, 1.5),
+            numbers=(2, 3),
+            few=(200, 400, 200, 200),
+            refreshes=(1,),
+            sizes=(300, 900, 300, 300),
+            precision="float64",
+        ),
+        Study07("paper", seeds=3),
+        Study07("full", seeds=5, network="residual_large", recipe="large"),
     ),
 }
 

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from l2h import checks, estimate, models, train
+from l2h import checks, estimate, models, models_large, train
+from l2h.losses_defer import asking_costs, deferral
+from l2h.problem import Costs, server_label
 
 # Names only: what they mean stands with the methods that read them, and tests keep both in step.
-ALPHAS = ("released", "client_error", "deterministic", "estimated")
+ALPHAS = ("released", "client_error", "deterministic", "estimated", "posterior")
+FORMS = ("paper", "shifted", "released")
 CONFIDENCES = ("temperature", "softmax", "margin", "entropy")
 
 
@@ -30,6 +34,7 @@ class Parts(NamedTuple):
     helper: Examples  # r and e are trained here
     calibration: Examples  # P(M != Y | x) and temperatures are estimated here
     validation: Examples  # thresholds and every other choice are made here
+    weights: Tensor | None = None  # of a server trained beforehand, from which a method's own server starts
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Options:
         confidence: what confidence is measured by, a name in CONFIDENCES.
         estimate: of P(M != Y | x) for alpha "estimated", a name in estimate.ESTIMATORS.
         budget: share of the questions, in [0, 1], for methods that are given one.
+        form: of the stage-switching loss, a name in FORMS.
+        refresh: steps after which the device's copy of the server is renewed, >= 1; 1 is no delay.
 
     Raises:
         ValueError: if a name is unknown or a number out of range.
@@ -62,6 +69,8 @@ class Options:
     confidence: str = "temperature"
     estimate: str = "logistic"
     budget: float = 0.5
+    form: str = "shifted"
+    refresh: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.alpha, str):
@@ -75,6 +84,8 @@ class Options:
         checks.one_of(CONFIDENCES, confidence=self.confidence)
         checks.one_of(estimate.ESTIMATORS, estimate=self.estimate)
         checks.probabilities(budget=self.budget)
+        checks.one_of(FORMS, form=self.form)
+        checks.at_least(1, refresh=self.refresh)
 
 
 class System(NamedTuple):
@@ -86,6 +97,7 @@ class System(NamedTuple):
     needs_score: bool  # does the decision need the client's scores?
     history: tuple[float, ...] = ()  # mean training loss of each epoch
     held_out: Tensor | None = None  # scores e of the helper part, by servers that did not see the example
+    weights: Tensor | None = None  # of the server, for methods that start from it
 
 
 # Each takes the number of outputs, and whether scores are squashed into (-1, 1).
@@ -93,6 +105,8 @@ SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "linear": models.linear,
     "one_hidden_layer": lambda outputs=1, *, squash: models.rejector(outputs=outputs, squash=squash),
     "lenet": models.LeNet,
+    "residual_small": models_large.residual_small,
+    "residual_large": models_large.residual_large,
 }
 
 # What a device can run: on the image, or on the client's scores alone, which cost next to nothing.
@@ -135,6 +149,66 @@ def given_server(examples: Examples) -> Tensor:
     if examples.server is None:
         raise ValueError("expected the scores of a server trained beforehand in examples.server, got None")
     return examples.server
+
+
+def server_network(parts: Parts, options: Options, *, outputs: int, squash: bool = False) -> nn.Module:
+    """Build a server's network: with new weights, or with those of the server that the parts bring along.
+
+    Where it has more outputs than that server, the first ones start as the server's, the others anew.
+
+    Args:
+        parts: of the training data, with or without weights.
+        options: network.
+        outputs: of the network.
+        squash: scores in (-1, 1).
+
+    Returns:
+        The network; new weights come from torch's global generator.
+
+    Raises:
+        ValueError: if the weights do not fit the network.
+    """
+    network = SERVER_NETWORKS[options.network](outputs, squash=squash)
+    if parts.weights is not None:
+        known = SERVER_NETWORKS[options.network](
+            1 if parts.helper.score.ndim == 1 else classes(parts.helper), squash=False
+        )
+        set_weights(known, parts.weights)
+        for own, given in zip(_floats(network), _floats(known), strict=True):
+            rows = torch.cat([-given / 2, given / 2]) if len(given) == 1 < len(own) else given  # one column as two
+            own[: len(rows)] = rows
+    return network
+
+
+def weights_of(network: nn.Module) -> Tensor:
+    """All that training changed in a network, as one vector: its weights and its running means.
+
+    >>> weights_of(nn.Linear(3, 2)).shape
+    torch.Size([8])
+    """
+    return torch.cat([values.flatten() for values in _floats(network)])
+
+
+def set_weights(network: nn.Module, weights: Tensor) -> None:
+    """Give a network the weights that `weights_of` took from another one of its kind.
+
+    Args:
+        network: changed in place.
+        weights: (n,) of `weights_of`.
+
+    Raises:
+        ValueError: if there are more or fewer than the network has.
+    """
+    values = _floats(network)
+    sizes = [value.numel() for value in values]
+    if len(weights) != sum(sizes):
+        raise ValueError(f"expected {sum(sizes)} weights for this network, got {len(weights)}")
+    for value, part in zip(values, weights.split(sizes), strict=True):
+        value.copy_(part.view(value.shape))
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    return [values for values in network.state_dict().values() if values.is_floating_point()]
 
 
 def device(parts: Parts, options: Options, *, outputs: int = 1, squash: bool = False) -> Device:
@@ -190,6 +264,26 @@ def fit_device(
     x = on.view(examples)
     config = replace(options.recipe, flip=False, shift=0) if on.needs_score else options.recipe
     return train.fit(on.network, x, targets, loss, config=config, seed=seed).losses
+
+
+def begin(on: Device, parts: Parts, *, costs: Costs, seed: int) -> None:
+    r"""Train the device's network for the server that a joint training starts from, as the two-stage method would.
+
+    .. math:: L = 1[m \neq y] \log(1 + e^{r}) + (c_e + c_1 1[label(e) \neq y]) \log(1 + e^{-r})
+
+    Args:
+        on: the rejector, trained in place, with what it reads.
+        parts: of the training data, with that server's scores of the helper part, given out of fold.
+        costs: c1 and ce.
+        seed: of the batches.
+
+    Raises:
+        ValueError: if no server's scores are given.
+    """
+    helper = parts.helper
+    wrong = server_label(given_server(helper)) != helper.y
+    targets = (train.floats(helper.m != helper.y), asking_costs(train.floats(wrong), costs=costs))
+    fit_device(on, helper, targets, deferral, options=Options(recipe=train.FAST), seed=seed)
 
 
 def fit_both(

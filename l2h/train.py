@@ -247,6 +247,7 @@ CLIENTS: dict[str, tuple[Callable[[int], nn.Module], Callable[..., Tensor], Trai
     ),
     "well_trained": (linear, classification_loss, TrainConfig(epochs=60, batch_size=200, lr=1e-3, weight_decay=0.1)),
     "lenet": (LeNet, classification_loss, TrainConfig(epochs=20, batch_size=64, lr=3e-3, flip=True)),
+    "follow_up": (LeNet, classification_loss, TrainConfig(10, 16, 1e-3, optimizer="sgd", schedule="constant")),
 }
 
 
@@ -256,7 +257,7 @@ def fit_client(part: Part, *, form: str, seed: int) -> nn.Module:
     Args:
         part: the images and labels that it may see.
         form: "as_released" (one linear layer, one epoch of the released loss), "well_trained" (the same
-            layer with correct targets to convergence) or "lenet".
+            layer with correct targets to convergence), "lenet" or "follow_up" (LeNet as the follow-up trains it).
         seed: of initial weights and order.
 
     Returns:

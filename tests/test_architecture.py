@@ -23,15 +23,15 @@ STOREYS = {
         "certify",
     ],
     "learning": [
-        "sources", "humans", "data", "shifts", "streams", "augment", "models", "models_large", "train", "estimate",
-        "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer",
+        "sources", "humans", "data", "shifts", "streams", "augment", "models", "models_large", "train", "recipes",
+        "estimate", "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer",
         "methods_simple", "methods",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
-        "pricing", "budgets", "runs", "experiments", "verdicts", "claims", "plots", "plots_comparison",
-        "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "online", "plots_bayes", "plots_surrogate",
-        "plots_drift", "interactive",
+        "pricing", "budgets", "runs", "experiments", "designs_multiclass", "verdicts", "claims", "plots",
+        "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "online",
+        "plots_bayes", "plots_surrogate", "plots_drift", "interactive",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",

@@ -1,5 +1,7 @@
 """Every method sees the client only through labels and scores, and decides as its definition says."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -65,9 +67,12 @@ def test_every_method_answers_for_many_classes(many, name):
     assert torch.isfinite(r).all() and torch.isfinite(e).all()
 
 
-def test_the_surrogate_is_one_of_two_classes(many):
-    with pytest.raises(ValueError, match="two classes with labels -1/\\+1 for the surrogate L_S, got 3 classes"):
+def test_for_many_classes_alpha_is_a_number_or_comes_from_the_posterior(many):
+    with pytest.raises(ValueError, match="expected alpha for 3 classes to be one of 'posterior', got 'deterministic'"):
         answers("learning_to_help", many)
+    for alpha in (1.5, "posterior"):
+        r, e = answers("learning_to_help", many, replace(OPTIONS, alpha=alpha, squash=False))
+        assert r.shape == many.validation.y.shape and e.shape == (len(r), 3)
 
 
 @pytest.mark.parametrize("name", methods.METHODS)
@@ -145,7 +150,7 @@ def test_alpha_rules(parts):
         "client_error": calibration.alpha_from_p(error, costs=COSTS, beta=2.0),
         "deterministic": calibration.alpha_deterministic(costs=COSTS, beta=2.0),
     }
-    assert (*expected, "estimated") == tuple(methods.ALPHA_RULES) == methods.ALPHAS
+    assert (*expected, "estimated", "posterior") == tuple(methods.ALPHA_RULES) == methods.ALPHAS
     found = {rule: methods.alpha_of(rule, parts, COSTS, 2.0) for rule in expected}
     assert found == pytest.approx({rule: float(alpha) for rule, alpha in expected.items()})
     assert len(set(found.values())) == 3

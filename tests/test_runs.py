@@ -143,6 +143,10 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
         ({"hidden": 0}, "hidden"),
         ({"network": "magic"}, "network"),
         ({"recipe": "magic"}, "recipe"),
+        ({"server_recipe": "magic"}, "server_recipe"),
+        ({"start": "magic"}, "start"),
+        ({"form": "magic"}, "form"),
+        ({"refresh": 0}, "refresh"),
         ({"server": "magic"}, "server"),
         ({"source": "magic"}, "source"),
         ({"beta": 0.0}, "beta"),
@@ -152,6 +156,30 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
 def test_bad_configurations_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         replace(DIGITS, **change)
+
+
+def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store):
+    config = replace(DIGITS, method="specialised", recipe="one_more", start="fast")
+    client, plain = needs(config)
+    assert (client.method, plain.method, plain.recipe, plain.client) == (
+        "client",
+        "plain_server",
+        "fast",
+        "as_released",
+    )
+    result = run(config, store=store)
+    weights = run(plain, store=store).scores["weights"]["e"]
+    assert weights.dtype == np.float32 and len(result.history) == 1
+    apart = result.predictions().e - run(plain, store=store).scores["test"]["e"]
+    assert 0 < np.abs(apart).max() < 5
+
+
+def test_a_ready_made_rejector_gets_a_joint_server_by_its_own_recipes():
+    served = {"server": "specialised", "server_recipe": "one_more", "start": "fast"}
+    _, joint = needs(replace(DIGITS, method="confidence", **served))
+    assert (joint.method, joint.recipe, joint.start, joint.ce) == ("specialised", "one_more", "fast", DIGITS.ce)
+    _, plain = needs(replace(DIGITS, method="two_stage", server_recipe="moderate", start="fast"))
+    assert (plain.method, plain.recipe, plain.start) == ("plain_server", "moderate", "")
 
 
 def test_needs_end():
@@ -173,7 +201,7 @@ def config_of(name, **options):
 @pytest.mark.parametrize("name", TWO)
 def test_every_method_runs_on_two_classes_and_on_more(store, name, classes, precision):
     if name == "learning_to_help" and classes:
-        with pytest.raises(ValueError, match="two classes with labels -1/\\+1"):
+        with pytest.raises(ValueError, match="alpha for 3 classes to be one of 'posterior', got 'deterministic'"):
             run(config_of(name, classes=classes), store=store)
         return
     result = run(config_of(name, classes=classes, precision=precision), store=store)

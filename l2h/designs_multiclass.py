@@ -1,0 +1,265 @@
+"""The runs of the chapter on many classes, so that they can be made ahead, and what several of them say together.
+
+One plain server per seed serves every method: rejectors are trained for it on answers that it gave out of fold, and
+methods that train a server start from its weights and go on for one more pass over the data.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from l2h.bootstrap import Interval, bands, intervals, paired_bootstrap
+from l2h.curves import accuracy_coverage_curve, area_under_curve
+from l2h.data import PAIR
+from l2h.evaluate import kept, right_answers
+from l2h.experiments import closure, over_seeds
+from l2h.losses_stage import FORMS
+from l2h.problem import Costs, Predictions
+from l2h.runs import ExperimentConfig
+from l2h.sources import CLASSES
+
+PRINTED = Costs(c1=1.2, ce=0.2)  # of the follow-up's stored run
+TABLES = (Costs(c1=1.0, ce=0.25), Costs(c1=1.25, ce=0.0), Costs(c1=1.25, ce=0.25))  # of the follow-up's tables
+NEVER = 10**6  # steps: a copy of the server that is never renewed
+
+READY: dict[str, dict[str, Any]] = {
+    "confidence": {"method": "confidence"},
+    "random": {"method": "random"},
+    "oracle": {"method": "oracle"},
+    "always ask": {"method": "always_ask"},
+}
+FOR_A_SERVER: dict[str, dict[str, Any]] = {
+    "separate": {"method": "separate"},
+    "two-stage": {"method": "two_stage"},
+    "two-stage, reads the image": {"method": "two_stage", "rejector": "lenet"},
+    "two sigmoids": {"method": "two_sigmoid"},
+}
+JOINT: dict[str, dict[str, Any]] = {
+    "stage switching": {"method": "stage_switching"},
+    "specialised in stages": {"method": "specialised"},
+    "specialised, convex": {"method": "learning_to_help", "alpha": "posterior"},
+    "Mozannar-Sontag": {"method": "mozannar_sontag"},
+    "one-vs-all": {"method": "one_vs_all"},
+    "realizable": {"method": "realizable"},
+    "triage": {"method": "differentiable_triage"},
+    "budgeted": {"method": "budgeted"},
+}
+SPECIALISED = ("specialised in stages", "specialised, convex")
+NEEDS_SERVER = ("Mozannar-Sontag", "one-vs-all", "realizable", "oracle")  # no device can decide so before it sends
+
+
+def names_of(source: str, count: int) -> tuple[str, ...]:
+    """The first classes of a source, its usual pair first.
+
+    Args:
+        source: "cifar10" or "digits".
+        count: how many.
+
+    Returns:
+        Names.
+
+    >>> names_of("digits", 3)
+    ('1', '8', '0')
+    """
+    rest = [name for name in CLASSES[source] if name not in PAIR[source]]
+    return (*PAIR[source], *rest)[:count]
+
+
+def base(study: Any) -> ExperimentConfig:
+    """What all runs of the chapter share: data, costs, a rejector on the client's scores, the recipes.
+
+    >>> from l2h.studies import at_profile
+    >>> base(at_profile("07_multiclass", "paper")).network
+    'residual_small'
+    """
+    return ExperimentConfig(
+        method="confidence",
+        client=study.clients[0],
+        c1=PRINTED.c1,
+        ce=PRINTED.ce,
+        squash=False,
+        network=study.network,
+        rejector="scores",
+        server_recipe=study.recipe,
+        source=study.data or "cifar10",
+        classes=names_of(study.data or "cifar10", study.classes),
+        sizes=study.sizes,
+        precision=study.precision,
+    )
+
+
+def comparison(study: Any) -> dict[tuple[str, str], ExperimentConfig]:
+    """Every method at the printed costs, seed 0 of each.
+
+    Args:
+        study: of the chapter.
+
+    Returns:
+        (client, name) -> configuration; clients after the first one have the systems that train no server.
+
+    >>> from l2h.studies import at_profile
+    >>> sum(client == "follow_up" for client, _ in comparison(at_profile("07_multiclass", "paper")))
+    18
+    """
+    common = base(study)
+    trains: dict[str, Any] = {"recipe": "one_more", "server_recipe": "", "start": study.recipe}
+    joint = {name: replace(common, **trains, **told) for name, told in JOINT.items()}
+    alone = {name: replace(common, **told) for name, told in (READY | FOR_A_SERVER).items()}
+    given = {f"confidence, {name}": _given(common, joint[name], study) for name in ("stage switching", SPECIALISED[0])}
+    runs = {(study.clients[0], name): one for name, one in (alone | joint | given).items()}
+    for client in study.clients[1:]:
+        runs |= {(client, name): replace(one, client=client) for name, one in alone.items() if "image" not in name}
+    return runs
+
+
+def _given(common: ExperimentConfig, joint: ExperimentConfig, study: Any) -> ExperimentConfig:
+    return replace(common, server=joint.method, server_recipe=joint.recipe, start=study.recipe)
+
+
+def signs(study: Any) -> dict[tuple[str, float], ExperimentConfig]:
+    """The stage-switching forms at each c1, for one server: (form, c1) -> configuration, seed 0 of each."""
+    one = replace(base(study), method="stage_rejector")
+    return {(form, c1): replace(one, form=form, c1=c1) for form in FORMS for c1 in study.c1_grid}
+
+
+def tables(study: Any) -> dict[tuple[Costs, str], ExperimentConfig]:
+    """Confidence, two-stage and two forms of stage switching at the costs of the follow-up's tables."""
+    methods: dict[str, dict[str, Any]] = {
+        "confidence": {"method": "confidence"},
+        "two-stage": {"method": "two_stage"},
+        "stage, shifted": {"method": "stage_rejector", "form": "shifted"},
+        "stage, released": {"method": "stage_rejector", "form": "released"},
+    }
+    return {
+        (costs, name): replace(base(study), c1=costs.c1, ce=costs.ce, **told)
+        for costs in (PRINTED, *TABLES)
+        for name, told in methods.items()
+    }
+
+
+def _small(study: Any, count: int) -> ExperimentConfig:
+    """A linear client and a LeNet server on few images, as many whatever the number of classes."""
+    source = study.data or "cifar10"
+    small: dict[str, Any] = {"client": "well_trained", "network": "lenet", "server_recipe": "", "c1": 1.0, "ce": 0.1}
+    sizes = study.few if source == "cifar10" else ()  # digits are few, and all are used
+    return replace(base(study), classes=names_of(source, count), sizes=sizes, **small)
+
+
+def by_classes(study: Any) -> dict[tuple[int, str], ExperimentConfig]:
+    """Confidence, two-stage and oracle for several numbers of classes: (K, name) -> configuration, seed 0 of each."""
+    return {
+        (count, name): replace(_small(study, count), method=method)
+        for count in study.numbers
+        for name, method in (("confidence", "confidence"), ("two-stage", "two_stage"), ("oracle", "oracle"))
+    }
+
+
+def delayed(study: Any, steps: int) -> dict[int, ExperimentConfig]:
+    """Stage switching from new weights, with a copy of the server that is renewed every so many steps.
+
+    Args:
+        study: of the chapter.
+        steps: in an epoch.
+
+    Returns:
+        Steps between renewals -> configuration, seed 0 of each; 1 is no delay, NEVER no renewal.
+    """
+    one = replace(_small(study, max(study.numbers)), method="stage_switching", ce=0.2)
+    return {refresh: replace(one, refresh=refresh) for refresh in sorted({*study.refreshes, steps, NEVER})}
+
+
+def every_run(study: Any, steps: int) -> list[ExperimentConfig]:
+    """All runs of the chapter, with those that they need.
+
+    Args:
+        study: of the chapter.
+        steps: in an epoch of the delayed trainings.
+
+    Returns:
+        Configurations, every run after what it needs.
+    """
+    designs: Sequence[Mapping[Any, ExperimentConfig]] = (
+        *(comparison(study), signs(study), tables(study), by_classes(study)),
+        delayed(study, steps),
+    )
+    return closure(one for design in designs for config in design.values() for one in over_seeds(config, study.seeds))
+
+
+def slope_interval(by_place: Sequence[Sequence[Predictions]], places: Sequence[float]) -> Interval:
+    r"""The least-squares slope of the offload rate, with its interval over seeds and examples.
+
+    .. math:: \frac{\sum_j (c_j - \bar c)\, rate_j}{\sum_j (c_j - \bar c)^2}
+
+    Args:
+        by_place: at each of k places, the predictions of every seed, on the same examples.
+        places: (k,) numbers c, not all equal.
+
+    Returns:
+        The slope with its limits.
+
+    Raises:
+        ValueError: if the predictions do not match, or all places are equal.
+    """
+    weights = _least_squares(places, len(by_place))
+    asked = 1 - np.array([[kept(p) for p in several] for several in by_place])  # (k, S, n)
+    return paired_bootstrap(np.tensordot(weights, asked, axes=1))
+
+
+def trend_interval(gaps: Sequence[Sequence[float]], places: Sequence[float]) -> Interval:
+    """The least-squares slope of a number per seed against a place, Student's interval over seeds.
+
+    Args:
+        gaps: at each of k places, one number per seed.
+        places: (k,) numbers, not all equal.
+
+    Returns:
+        The slope with its limits; with fewer than three seeds they are the smallest and largest slope.
+
+    Raises:
+        ValueError: if the numbers do not match, or all places are equal.
+
+    >>> trend_interval([[0.0, 0.0], [1.0, 2.0]], [0.0, 1.0])
+    Interval(estimate=1.5, low=1.0, high=2.0)
+    """
+    slopes = _least_squares(places, len(gaps)) @ np.asarray(gaps, dtype=float)  # (S,)
+    return Interval(*(float(limit[0]) for limit in bands(slopes[:, None])))
+
+
+def _least_squares(places: Sequence[float], count: int) -> np.ndarray:
+    """What numbers at the places are weighed with, to give the slope of the line through them."""
+    c = np.asarray(places, dtype=float)
+    centred = c - c.sum() / len(c)
+    if count != len(c) or not centred.any():
+        raise ValueError(f"expected numbers at several places that differ, got {count} at {list(places)}")
+    return centred / (centred @ centred)
+
+
+def area_gaps(first: Sequence[Predictions], second: Sequence[Predictions]) -> list[float]:
+    """Difference of the areas under accuracy against coverage, first - second, one per seed."""
+    areas = [[area_under_curve(accuracy_coverage_curve(p)) for p in several] for several in (first, second)]
+    return [one - other for one, other in zip(*areas, strict=True)]
+
+
+def servers_where_asked(first: Sequence[Predictions], second: Sequence[Predictions]) -> Interval:
+    """Accuracy of the first systems' servers minus that of the second ones', on what the first ones send.
+
+    Args:
+        first: predictions of one system, one per seed.
+        second: predictions of another, paired: the same seeds and examples.
+
+    Returns:
+        The difference with its limits, pooled over seeds; NaN where nothing is sent.
+    """
+    differ = np.array([right_answers(a)[1] * 1.0 - right_answers(b)[1] for a, b in zip(first, second, strict=True)])
+    sent = 1 - np.array([kept(p) for p in first])
+    return intervals(differ[None], sent[None])[0]
+
+
+def client_apart(several: Sequence[Predictions]) -> Interval:
+    """Accuracy of the client on what is kept minus on what is sent; limits from both intervals, each at 97.5 %."""
+    right = np.array([right_answers(p)[0] * 1.0 for p in several])
+    keep = np.array([kept(p) for p in several])
+    stay, go = intervals(np.stack([right, right]), np.stack([keep, 1 - keep]), level=0.975)
+    return Interval(stay.estimate - go.estimate, stay.low - go.high, stay.high - go.low)

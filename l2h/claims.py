@@ -168,8 +168,7 @@ def by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str,
 
 def row(claim: Claim, evidence: Mapping[str, Evidence], source: str | None) -> dict[str, str]:
     """A claim's line in a table: its rule and evidence in words, and its verdict."""
-    lines = ";\n"  # one case to a line, where white space is kept
-    told = {"rule": claim.rule.text(lines), "evidence": in_words(claim.rule, evidence, lines)}
+    told = {"rule": claim.rule.text(), "evidence": in_words(claim.rule, evidence)}
     about = "digits, not the paper's images" if about_digits(claim, source) else ""
     return {**told, "verdict": verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
 

@@ -98,6 +98,40 @@ def gain_of_asking_always(predictions: Predictions) -> float:
     return float(e_right.mean() - m_right.mean())
 
 
+class References(NamedTuple):
+    """System losses of what needs no rejector, and of the rejector that no other can beat."""
+
+    never: float  # ask never: the client's error rate
+    always: float  # ask always
+    random: float  # ask at random, at the best rate: the smaller of both
+    oracle: float  # ask where it is cheaper, knowing the truth
+
+
+def reference_losses(predictions: Predictions, *, costs: Costs) -> References:
+    r"""The lines beside which a rejector's loss is to be read; one above the first three is dominated.
+
+    .. math:: \bar w_m, \quad c_1 \bar w_e + c_e, \quad \min(\cdot, \cdot), \quad
+              \overline{\min(w_m,\; c_1 w_e + c_e)}
+
+    with w = 1 where client m or server e is wrong, and the bar a mean over the examples.
+
+    Args:
+        predictions: of n examples; their r is not read.
+        costs: c1 and ce.
+
+    Returns:
+        `References`.
+
+    >>> p = Predictions(m=np.array([1, 1]), r=np.zeros(2), e=np.array([1.0, -1.0]), y=np.array([1, -1]))
+    >>> reference_losses(p, costs=Costs(c1=1.0, ce=0.25))
+    References(never=0.5, always=0.25, random=0.25, oracle=0.125)
+    """
+    kept_loss, served_wrong = (1.0 - right for right in right_answers(predictions))
+    asked_loss = costs.c1 * served_wrong + costs.ce
+    never, always = float(kept_loss.mean()), float(asked_loss.mean())
+    return References(never, always, min(never, always), float(np.minimum(kept_loss, asked_loss).mean()))
+
+
 def four_cells(predictions: Predictions) -> FourCells:
     """Client and server on what is kept and on what is asked, with the paper's column "differ.".
 

@@ -98,7 +98,7 @@ def cited_tests(folder: Path, texts: Iterable[str]) -> str:
 
     Args:
         folder: of the tests.
-        texts: of all pages; each cites a test as {ref}`words <test-its-name-with-dashes>`.
+        texts: of all pages; a test is cited by a reference whose target is its name, with dashes for underscores.
 
     Returns:
         Markdown with one section per cited test, in the order of the files.

@@ -303,7 +303,8 @@ def gaussians_bayes_risk(t, c1, ce):
 
 
 def gaussians_closed_form(t, c1, ce):
-    """T1 by normal distribution functions, for c1 + 2 ce >= 1."""
+    """T1 by normal distribution functions, for c1 + 2 ce >= 1; -x mirrors the classes, so that only |t| counts."""
+    t = abs(t)
     gain, level = 0.0, (c1 + ce) / (1 + c1)
     boundary = math.log(level / (1 - level)) / 2 if level < 1 else math.inf
     if boundary < t:

@@ -130,3 +130,18 @@ def test_what_is_no_forecast_is_refused(score):
 def test_there_must_be_a_bin():
     with pytest.raises(ValueError, match="bins >= 1"):
         evaluate.reliability(np.array([0.5]), np.array([1]), bins=0)
+
+
+@given(p=predictions(), **costs)
+def test_the_reference_losses_are_those_of_fixed_and_all_knowing_decisions(p, c1, ce):
+    found = evaluate.reference_losses(p, costs=Costs(c1=c1, ce=ce))
+    wrong_m = [m != y for m, y in zip(p.m, p.y, strict=True)]
+    wrong_e = [oracles.label(e) != y for e, y in zip(p.e, p.y, strict=True)]
+    asked = [c1 * w + ce for w in wrong_e]
+    n = len(wrong_m)
+    assert found.never == pytest.approx(sum(wrong_m) / n)
+    assert found.always == pytest.approx(sum(asked) / n)
+    assert found.random == min(found.never, found.always)
+    assert found.oracle == pytest.approx(sum(min(float(w), a) for w, a in zip(wrong_m, asked, strict=True)) / n)
+    loss = evaluate.system_loss(p, costs=Costs(c1=c1, ce=ce))
+    assert found.oracle <= loss + 1e-9 and found.oracle <= found.random + 1e-9

@@ -140,6 +140,7 @@ def test_what_is_put_is_got(tmp_path_factory, result):
     kept.put(KEY, result)
     assert kept.get(KEY) == result
     assert kept.get(key(seed=2)) is None
+    assert KEY in kept and key(seed=2) not in kept
 
 
 def test_floats_come_back_bitwise(tmp_path):

@@ -61,6 +61,31 @@ class Study02(Study):
 
 
 @dataclass(frozen=True)
+class Study03(Study):
+    """Chapter 03, the bound.
+
+    Args:
+        draws: samples per family on which the bound is put to the test.
+        n_grid: sample sizes at which both sides are compared.
+        gap_draws: samples per family and size for that.
+        families: random pairs of families on which the complexity of the losses is enumerated.
+        images: training images that a network is made to memorise; 0 for all.
+        erm_grid: sample sizes at which pairs of thresholds are fitted.
+        erm_draws: samples per size for that.
+        data: "cifar10" or "digits".
+    """
+
+    draws: int
+    n_grid: tuple[int, ...]
+    gap_draws: int
+    families: int
+    images: int
+    erm_grid: tuple[int, ...]
+    erm_draws: int
+    data: str | None = None
+
+
+@dataclass(frozen=True)
 class Study04(Study):
     """Chapter 04, the surrogate.
 
@@ -249,6 +274,8 @@ FEW = (
     *("two-stage, on scores", "Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
 )
 
+SIZES = (50, 100, 200, 400, 800)
+
 STUDIES: dict[str, tuple[Study, ...]] = {
     "01_problem": (
         Study01("quick", seeds=1, sizes=FEWER, precision="float64"),
@@ -259,6 +286,11 @@ STUDIES: dict[str, tuple[Study, ...]] = {
         Study02("quick", draws=100_000, ce_grid=FEW_COSTS, spaces=30, points=4),
         Study02("paper", draws=2_000_000, ce_grid=MANY_COSTS, spaces=400, points=5),
         Study02("full", draws=20_000_000, ce_grid=MANY_COSTS, spaces=2000, points=6),
+    ),
+    "03_bound": (
+        Study03("quick", 1000, (50, 100, 200, 400), 100, 100, images=500, erm_grid=(100, 1000, 10_000), erm_draws=20),
+        Study03("paper", 20_000, SIZES, 500, 1500, images=0, erm_grid=(*SIZES, 10_000, 100_000), erm_draws=200),
+        Study03("full", 100_000, (*SIZES, 1600), 2000, 5000, images=0, erm_grid=(*SIZES, 100_000), erm_draws=1000),
     ),
     "04_surrogate": (
         Study04("quick", seeds=3),

@@ -121,7 +121,7 @@ def draw_frontier(
         for label in {*list(points)[:1], *list(points)[-1:]}:
             side, shift = ("right", (-6, -14)) if place else ("left", (6, 6))
             ax.annotate(label, points[label], shift, textcoords="offset points", ha=side, color=COLOURS[place])
-    ax.set(xlabel="coverage (share kept on the device)", ylabel=ACCURACY.replace("images", "inputs"), xlim=(0.5, 1.1))
+    ax.set(xlabel="coverage (share kept on the device)", ylabel=ACCURACY.replace("images", "inputs"), xlim=(0.5, 1.05))
     ax.margins(y=0.15)
     ax.legend(loc="lower left")
 

@@ -273,7 +273,6 @@ FEW = (
     *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
     *("two-stage, on scores", "Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
 )
-
 SIZES = (50, 100, 200, 400, 800)
 
 STUDIES: dict[str, tuple[Study, ...]] = {

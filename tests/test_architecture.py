@@ -34,8 +34,8 @@ STOREYS = {
         "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
     ],
     "use": [
-        "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify",
-        "pages", "ledger_page", "render", "helper", "cli",
+        "studies_theory", "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger",
+        "verify", "pages", "ledger_page", "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]

@@ -32,6 +32,7 @@ STOREYS = {
         "pricing", "budgets", "runs", "experiments", "designs_multiclass", "verdicts", "claims", "plots",
         "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "online",
         "plots_bayes", "plots_surrogate", "plots_drift", "interactive",
+        "plots_multiclass", "evidence_multiclass",
     ],
     "use": [
         "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",

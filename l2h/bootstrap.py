@@ -166,6 +166,62 @@ def normal(values: Any, *, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
+    """Mean of one number per seed with Student's interval; fewer than three seeds give their range, as in `bands`.
+
+    Args:
+        values: (S,) one number per seed.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if there is no seed, or the level is out of range.
+
+    >>> mean_over_seeds([1.0, 2.0])
+    Interval(estimate=1.5, low=1.0, high=2.0)
+    """
+    values = np.asarray(values, dtype=float)
+    return Interval(*(float(limit[0]) for limit in bands(values[:, None], level=level)))
+
+
+def power_law(sizes: Any, values: Any, *, level: float = 0.95) -> Interval:
+    r"""The exponent with which a mean over seeds changes with size, with Student's interval by the jackknife.
+
+    .. math:: \log \frac1S \sum_s v_{s}(n) \approx a + b \log n, \qquad b_s = S b - (S - 1)\, b_{\text{without } s}
+
+    The mean is taken before the logarithm, so that single values may be 0. With fewer than three seeds the limits
+    are the smallest and the largest b_s, as in `bands`.
+
+    Args:
+        sizes: (k,) distinct numbers > 0, k >= 2.
+        values: (S, k) one row per seed, S >= 2, all >= 0; at each size at least two seeds have a value > 0.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        The exponent b, bias-corrected, with its limits.
+
+    Raises:
+        ValueError: if a shape or a value is not as above, or the level is out of range.
+
+    >>> as_text(power_law([10, 100], [[1.0, 0.1], [2.0, 0.2]]), digits=6)
+    '-1.000000 [-1.000000, -1.000000]'
+
+    Source: Efron and Stein 1981, "The jackknife estimate of variance", Annals of Statistics 9(3).
+    """
+    sizes, values = np.asarray(sizes, dtype=float), np.asarray(values, dtype=float)
+    if values.ndim != 2 or len(values) < 2 or sizes.shape != values.shape[1:] or len(np.unique(sizes)) < 2:
+        raise ValueError(f"expected sizes (k,) and values (seeds >= 2, k >= 2), got {sizes.shape} and {values.shape}")
+    seeds, total = len(values), values.sum(axis=0)
+    without = total - values  # (S, k)
+    if values.min() < 0 or sizes.min() <= 0 or without.min() <= 0:
+        raise ValueError(f"expected values >= 0, two of them > 0 at each size > 0, got {sizes} and {values}")
+    slopes = np.polyfit(np.log(sizes), np.log(np.vstack([total, without])).T, 1)[0]
+    pseudo = seeds * slopes[0] - (seeds - 1) * slopes[1:]
+    return Interval(*(float(limit[0]) for limit in bands(pseudo[:, None], level=level)))
+
+
 def as_text(interval: Interval, *, digits: int = 3) -> str:
     """An interval as a table shows it.
 

@@ -145,6 +145,25 @@ def paired(
     return both[: len(first)] - both[len(first) :]
 
 
+def servers_apart(first: Sequence[Predictions], second: Sequence[Predictions], **options: Any) -> Interval:
+    """Accuracy of the first system's server minus accuracy of the second's, on what the first system asks.
+
+    Args:
+        first: predictions of the system that decides, one per seed.
+        second: predictions with the other server: the same seeds and examples.
+        options: draws, level and seed of `bootstrap.intervals`.
+
+    Returns:
+        The difference, pooled over seeds; NaN if the first system never asks.
+
+    Raises:
+        ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
+    """
+    gap = paired(first, second, lambda p: right_answers(p)[1].astype(float))  # (S, n)
+    asked = 1 - _by_seed(first, kept)
+    return intervals(gap[None], asked[None], **options)[0]
+
+
 def cell_interval(several: Sequence[Predictions], *, portion: str, place: str, **options: Any) -> Interval:
     """One place of the four-cell table.
 

@@ -18,25 +18,25 @@ from l2h.regret import Rule
 from l2h.testbeds import TESTBEDS, Sample, Testbed
 
 STEPS = 500
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
+NODES = 20  # of the quadrature in each cell, per axis
 KINDS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])  # (y, m), all that the loss sees of an example in its cell
 
 
 class Grid(NamedTuple):
-    """Where the cells of a testbed lie: their edges run through `anchor`, where the client's answer jumps."""
+    """Where the cells of a testbed lie."""
 
     width: Callable[[int], float]  # of a cell for n examples
     low: float  # the inner edges lie between low and high, on every axis
     high: float
-    anchor: float
+    jumps: tuple[float, ...]  # edges, too: where the client's answer changes
     end: float  # X lies in [-end, end] but for 10^-18
     axes: int
 
 
 GRIDS = {
-    "gaussians": Grid(lambda n: 2 * n ** (-1 / 3), -4, 4, 1.0, 10, axes=1),
-    "xor": Grid(lambda n: 3 * n ** (-1 / 4), -4, 4, 0.5, 10, axes=2),
-    "logistic": Grid(lambda n: n ** (-1 / 3) / 2, -1, 1, 0.0, 1, axes=1),
+    "gaussians": Grid(lambda n: 2 * n ** (-1 / 3), -4, 4, (1.0,), 10, axes=1),
+    "xor": Grid(lambda n: 3 * n ** (-1 / 4), -4, 4, (0.5,), 10, axes=2),
+    "logistic": Grid(lambda n: n ** (-1 / 3) / 2, -1, 1, (), 1, axes=1),
 }
 POINTS = {"atoms": np.arange(0.5, 4), "specialist": np.array([0.45, 0.75])}  # edges between the pieces
 
@@ -61,25 +61,26 @@ class LearningCurve(NamedTuple):
     """What descent loses, by rule, sample size and seed."""
 
     excess: np.ndarray  # (R, N, S) risk of the learned tables minus the Bayes risk
-    floor: np.ndarray  # (N,) the same for the best tables: what the cells cannot express
+    floor: np.ndarray  # (N, S) the same for the best tables: what the cells cannot express
 
 
-def cells_for(testbed: Testbed, n: int) -> Cells:
+def cells_for(testbed: Testbed, n: int, *, shift: float = 0.5) -> Cells:
     r"""The cells for n examples, narrower the more there are, with their exact probabilities.
 
     .. math:: w = O(n^{-1/(2 + d)}) \text{ along each of } d \text{ axes}
 
-    A testbed with finitely many kinds of points has one cell for each kind, whatever n.
+    The client's jumps are edges, too. A testbed with finitely many kinds of points has one cell for each kind.
 
     Args:
         testbed: one of TESTBEDS.
         n: number of examples, >= 1.
+        shift: where the grid begins, in widths of a cell, in [0, 1].
 
     Returns:
         Cells, to about 10 digits (exact but for rounding on finite testbeds).
 
     Raises:
-        ValueError: if n < 1 or the testbed is not one of TESTBEDS.
+        ValueError: if n < 1, shift leaves [0, 1] or the testbed is not one of TESTBEDS.
 
     >>> cells_for(TESTBEDS["specialist"], 100).mass
     array([0.45, 0.3 , 0.25])
@@ -87,6 +88,7 @@ def cells_for(testbed: Testbed, n: int) -> Cells:
     Source: the histogram rule, Devroye, Gyorfi and Lugosi (1996), section 6.4.
     """
     checks.at_least(1, n=n)
+    checks.probabilities(shift=shift)
     if TESTBEDS.get(testbed.name) is not testbed:
         raise ValueError(f"expected one of TESTBEDS, got {testbed.name} of another make")
     if testbed.name in POINTS:
@@ -94,27 +96,29 @@ def cells_for(testbed: Testbed, n: int) -> Cells:
         return Cells(POINTS[testbed.name], *exact.T)
     grid = GRIDS[testbed.name]
     width = grid.width(n)
-    first, last = np.ceil((grid.low - grid.anchor) / width), np.floor((grid.high - grid.anchor) / width)
-    edges = grid.anchor + width * np.arange(first, last + 1)
-    edges = edges[(edges > -grid.end) & (edges < grid.end)]
+    number = max(int((grid.high - grid.low) / width), 1)
+    regular = grid.low + width * (shift + np.arange(number))
+    edges = np.union1d(regular[np.abs(regular) < grid.end], grid.jumps)
     return _integrated(testbed, edges, grid)
 
 
 def _integrated(testbed: Testbed, edges: np.ndarray, grid: Grid) -> Cells:
     """The cells between the edges, with their probabilities by Gauss-Legendre quadrature in each."""
     assert testbed.density is not None
+    nodes, factors = np.polynomial.legendre.leggauss(NODES)
     ends = np.concatenate([[-grid.end], edges, [grid.end]])
     half = np.diff(ends) / 2
-    points = ends[:-1, None] + half[:, None] * (1 + NODES)  # (cells of an axis, nodes)
-    weights = half[:, None] * WEIGHTS
+    points = ends[:-1, None] + half[:, None] * (1 + nodes)  # (cells of an axis, nodes)
+    weights = half[:, None] * factors
     if grid.axes == 2:
         k, q = points.shape
         points = np.stack(np.broadcast_arrays(points[:, None, :, None], points[None, :, None, :]), axis=-1)
         points = points.reshape(k * k, q * q, 2)
         weights = (weights[:, None, :, None] * weights[None, :, None, :]).reshape(k * k, q * q)
     flat = points.reshape(-1, 2) if grid.axes == 2 else points.ravel()
+    density = testbed.density(flat)
     mass, positive, wrong = (
-        (weights * (testbed.density(flat) * value).reshape(weights.shape)).sum(axis=1)
+        np.einsum("kq,kq->k", weights, (density * value).reshape(weights.shape))
         for value in (1.0, testbed.eta(flat), testbed.p(flat))
     )
     return Cells(edges, mass, (positive / mass).clip(0, 1), (wrong / mass).clip(0, 1))
@@ -158,7 +162,7 @@ def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float,
 
     Args:
         counts: (S, 4, k) examples of each kind in each cell, for S samples.
-        alpha: (R, k) calibration parameters > 0, for R rules.
+        alpha: (R, S, k) calibration parameters > 0, for R rules.
         costs: c1 and ce.
         beta: calibration parameter > 0.
         steps: of descent, >= 1.
@@ -170,20 +174,20 @@ def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float,
         ValueError: if shapes do not match, or alpha, beta or steps leaves its range.
 
     >>> counts = np.array([[[9], [0], [0], [1]]])  # ten examples in one cell; the client errs on none
-    >>> tables = descend(counts, np.array([[2.0]]), costs=Costs(c1=1.0, ce=0.1), beta=2.0)
+    >>> tables = descend(counts, np.array([[[2.0]]]), costs=Costs(c1=1.0, ce=0.1), beta=2.0)
     >>> bool(tables.r > 0), bool(tables.e > 0)
     (True, True)
 
     Source: derived in the chapter on the surrogate.
     """
-    if counts.ndim != 3 or alpha.ndim != 2 or counts.shape[1:] != (4, alpha.shape[1]):
-        raise ValueError(f"expected counts (S, 4, k) and alpha (R, k), got {counts.shape} and {alpha.shape}")
+    if counts.ndim != 3 or alpha.ndim != 3 or counts.shape != (alpha.shape[1], 4, alpha.shape[2]):
+        raise ValueError(f"expected counts (S, 4, k) and alpha (R, S, k), got {counts.shape} and {alpha.shape}")
     checks.positive(alpha=alpha.min(), beta=beta)
     checks.at_least(1, steps=steps)
     share = torch.tensor(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))  # (S, 4, k)
     shape = (len(alpha), *share.shape)  # (R, S, 4, k)
     y, m = (torch.tensor(kind)[:, None].expand(shape).reshape(-1) for kind in KINDS.T)
-    weights = torch.tensor(alpha)[:, None, None]  # (R, 1, 1, k)
+    weights = torch.tensor(alpha)[:, :, None]  # (R, S, 1, k)
     step = 1 / (weights.square().clamp(min=max(1, beta**2 / 2)) * (1 + costs.c1 + costs.ce))
     every = weights.expand(shape).reshape(-1)
     scores = torch.zeros(2, shape[0], shape[1], 1, shape[3], dtype=torch.float64, requires_grad=True)  # r and e
@@ -231,7 +235,8 @@ def learning_curve(
 ) -> LearningCurve:
     """Descend on samples of growing size, and compare with the Bayes risk.
 
-    Alpha is what a rule makes of the true mu and p of a cell: what estimating them costs is another question.
+    Each sample has a grid of its own, shifted at random: else a size would be lucky whose edges fall on the Bayes
+    boundary. Alpha is what a rule makes of the true mu and p of a cell; estimating them is another question.
 
     Args:
         testbed: one of TESTBEDS.
@@ -251,20 +256,23 @@ def learning_curve(
     >>> rules = {"two": lambda mu, p: 2.0}
     >>> curve = learning_curve(TESTBEDS["atoms"], rules, sizes=[10, 1000], seeds=3, costs=Costs(c1=1.0, ce=0.15))
     >>> curve.excess.shape, curve.floor.round(12).tolist()
-    ((1, 2, 3), [0.0, 0.0])
+    ((1, 2, 3), [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
     Source: derived in the chapter on the surrogate.
     """
     checks.at_least(1, seeds=seeds)
     bayes = float(testbed.bayes_risk(costs))
-    excess, floor = np.empty((len(rules), len(sizes), seeds)), np.empty(len(sizes))
+    excess, floor = np.empty((len(rules), len(sizes), seeds)), np.empty((len(sizes), seeds))
     for place, n in enumerate(sizes):
-        cells = cells_for(testbed, n)
-        mu = server_error(cells.eta)
-        alpha = np.stack([np.broadcast_to(rule(mu, cells.p), mu.shape) for rule in rules.values()])
-        samples = (testbed.sample(n, np.random.default_rng([seed, n])) for seed in range(seeds))
-        counts = np.stack([count(sample, cells) for sample in samples])
+        generators = [np.random.default_rng([seed, n]) for seed in range(seeds)]
+        grids = [cells_for(testbed, n, shift=generator.random()) for generator in generators]
+        samples = (testbed.sample(n, generator) for generator in generators)
+        counts = np.stack([count(sample, cells) for sample, cells in zip(samples, grids, strict=True)])
+        mu, p = np.stack([server_error(cells.eta) for cells in grids]), np.stack([cells.p for cells in grids])
+        alpha = np.stack([np.broadcast_to(rule(mu, p), mu.shape) for rule in rules.values()])  # (R, S, k)
         tables = descend(counts, alpha, costs=costs, beta=beta, steps=steps)
-        excess[:, place] = risk_of(tables, cells, costs=costs) - bayes
-        floor[place] = pointwise_risk(mu, cells.p, costs=costs) @ cells.mass - bayes
+        for seed, cells in enumerate(grids):
+            own = Tables(tables.r[:, seed], tables.e[:, seed])
+            excess[:, place, seed] = risk_of(own, cells, costs=costs) - bayes
+            floor[place, seed] = pointwise_risk(mu[seed], p[seed], costs=costs) @ cells.mass - bayes
     return LearningCurve(excess, floor)

@@ -5,8 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from river import drift as river
+from scipy.stats import chi2
 
 from l2h import checks
+from l2h.bootstrap import Interval
+from l2h.problem import Predictions, asks, server_label
 
 # Set on Gaussian noise, before any stream of images was seen: at their defaults Page-Hinkley and KSWIN raise several
 # alarms in 10,000 steps of it, with a slack of 0.1 deviations and a level of 1e-5 less than one.
@@ -17,12 +20,18 @@ DETECTORS: dict[str, Callable[[int], Any]] = {
 }
 
 
+SIGNALS: dict[str, Callable[[Predictions], np.ndarray]] = {
+    "r": lambda p: p.r,
+    "disagreement": lambda p: (p.m != server_label(p.e)).astype(float),
+}
+
+
 def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: int = 0) -> np.ndarray:
     """The steps at which a detector raises an alarm; it starts afresh after each.
 
     Args:
         signal: (T,) what is monitored, in the order of time, such as r.
-        reference: (n,) held-out values of it, whose mean and deviation make the signal's unit.
+        reference: (n,) held-out values of it: their mean is its zero, their deviation its unit (1 if all are alike).
         detector: a name in `DETECTORS`.
         seed: of KSWIN's samples.
 
@@ -30,7 +39,7 @@ def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: in
         (k,) rising steps; the alarm of step t is raised after its input was seen.
 
     Raises:
-        ValueError: if the detector does not exist, values are not finite, or the reference does not vary.
+        ValueError: if the detector does not exist, values are not finite, or there is no reference.
 
     >>> signal = np.append(np.zeros(300), np.ones(300))
     >>> bool(alarms(signal, np.array([-1.0, 1.0]), detector="ADWIN")[0] >= 300)
@@ -43,9 +52,8 @@ def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: in
     checks.vectors(signal=signal)
     checks.vectors(reference=reference)
     checks.finite(signal=signal, reference=reference)
-    deviation = float(reference.std())
-    checks.positive(deviation=deviation)
-    unit = (signal - reference.sum() / len(reference)) / deviation
+    checks.at_least(1, **{"values in reference": len(reference)})
+    unit = (signal - reference.sum() / len(reference)) / (reference.std() or 1.0)
     found, one = [], DETECTORS[detector](seed)
     for step, value in enumerate(unit.tolist()):
         one.update(value)
@@ -53,6 +61,29 @@ def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: in
             found.append(step)
             one = DETECTORS[detector](seed + len(found))
     return np.array(found, dtype=int)
+
+
+def listen(stream: Predictions, held_out: Predictions, *, signal: str, detector: str, seed: int = 0) -> np.ndarray:
+    """The steps at which a detector raises an alarm on a signal that costs no label.
+
+    Args:
+        stream: predictions on T examples in the order of time.
+        held_out: predictions on examples from before.
+        signal: "r", the score of every input, or "disagreement", whether client and server disagree, which is known of
+            the inputs that the sign rule sends.
+        detector: a name in `DETECTORS`.
+        seed: of KSWIN's samples.
+
+    Returns:
+        (k,) rising steps.
+
+    Raises:
+        ValueError: if the signal or the detector does not exist.
+    """
+    checks.one_of(SIGNALS, signal=signal)
+    of = SIGNALS[signal]
+    heard = np.arange(len(stream.r)) if signal == "r" else np.flatnonzero(asks(stream.r))
+    return heard[alarms(of(stream)[heard], of(held_out), detector=detector, seed=seed)]
 
 
 class Found(NamedTuple):
@@ -86,3 +117,33 @@ def score_alarms(at: np.ndarray, *, change: int, length: int, patience: int) -> 
     checks.at_least(1, patience=patience)
     after = at[(at >= change) & (at < change + patience)]
     return Found(int((at < change).sum()), change, float(after[0] - change) if len(after) else float("nan"))
+
+
+def rate(events: int, steps: int, *, per: int = 10_000, level: float = 0.95) -> Interval:
+    r"""Events per so many steps, with the exact interval of a Poisson rate.
+
+    .. math:: \chi^2_{2k}(\tfrac{1 - c}{2}) / 2 \leq \lambda \leq \chi^2_{2k + 2}(\tfrac{1 + c}{2}) / 2
+
+    Args:
+        events: k >= 0 counted.
+        steps: in which they were counted, >= 1.
+        per: the unit.
+        level: of confidence c, in (0, 1).
+
+    Returns:
+        The rate between its limits.
+
+    Raises:
+        ValueError: if a number is out of range.
+
+    >>> tuple(round(limit, 3) for limit in rate(0, 10_000))
+    (0.0, 0.0, 3.689)
+
+    Source: Garwood, Biometrika 28, 1936.
+    """
+    checks.at_least(0, events=events)
+    checks.at_least(1, steps=steps)
+    checks.positive(level=level, **{"1 - level": 1 - level})
+    low = chi2.ppf((1 - level) / 2, 2 * events) / 2 if events else 0.0
+    high = chi2.ppf((1 + level) / 2, 2 * events + 2) / 2
+    return Interval(*(float(limit) * per / steps for limit in (events, low, high)))

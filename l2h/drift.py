@@ -4,17 +4,18 @@ A stream is `Predictions` in the order of time, put together from tables: what o
 under every condition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import ks_2samp
+from scipy.stats import binomtest, ks_2samp
 
-from l2h import bounds, checks, shift_bounds, walks
-from l2h.curves import shifted
-from l2h.evaluate import in_windows, loss_by_example, system_loss
+from l2h import bounds, checks, shift_bounds, streams, walks
+from l2h.bootstrap import Interval
+from l2h.curves import shifted, threshold_for_loss
+from l2h.evaluate import by_class, in_windows, loss_by_example, system_loss
 from l2h.problem import Costs, Predictions, asks, server_label
 from l2h.streams import Course
 
@@ -48,6 +49,83 @@ def along(tables: Mapping[str, Predictions], course: Course) -> Predictions:
     return Predictions(**columns)
 
 
+def tuned(said: Mapping[str, Predictions], *, costs: Costs) -> dict[str, Predictions]:
+    """The tables of a system whose scores are shifted by its threshold of least loss on validation images.
+
+    Args:
+        said: part or condition -> predictions; "validation" among them.
+        costs: c1 and ce.
+
+    Returns:
+        The same tables, in which the sign rule is the tuned threshold.
+
+    Raises:
+        KeyError: if there is no validation part.
+    """
+    threshold = threshold_for_loss(said["validation"], costs=costs)
+    return {where: shifted(predictions, threshold) for where, predictions in said.items()}
+
+
+def retuned(predictions: Predictions, *, labels: int, costs: Costs, seed: int = 0) -> tuple[Predictions, Predictions]:
+    """A system before and after its threshold was set anew on a few labelled examples, judged on the others.
+
+    Args:
+        predictions: on n examples of one distribution.
+        labels: how many of them, drawn at random, are labelled; from 1 to n - 1.
+        costs: c1 and ce.
+        seed: of the draw.
+
+    Returns:
+        The predictions on the n - labels other examples: as they are, and with the threshold set anew.
+
+    Raises:
+        ValueError: if there are not that many examples.
+
+    >>> one = np.ones(4)
+    >>> as_it_was, anew = retuned(Predictions(-one, one, one, one), labels=2, costs=Costs(1.0, 0.25))
+    >>> len(as_it_was.y), float(as_it_was.r[0]), float(anew.r[0])
+    (2, 1.0, 0.0)
+    """
+    checks.at_least(1, labels=labels, others=len(predictions.y) - labels)
+    order = np.random.default_rng(seed).permutation(len(predictions.y))
+    few, others = (
+        Predictions(*(getattr(predictions, name)[np.sort(part)] for name in "mrey"))
+        for part in (order[:labels], order[labels:])
+    )
+    return others, shifted(others, threshold_for_loss(few, costs=costs))
+
+
+def stream_of(
+    tables: Mapping[str, Predictions],
+    kind: str | None,
+    *,
+    length: int,
+    severity: int = 4,
+    gradual: bool = False,
+    seed: int = 0,
+) -> Predictions:
+    """A system's predictions along a stream of some kind.
+
+    Args:
+        tables: condition -> predictions on all of its images.
+        kind: as in `streams.plan`.
+        length: as in `streams.plan`.
+        severity: as in `streams.plan`.
+        gradual: as in `streams.plan`.
+        seed: of the images that are drawn.
+
+    Returns:
+        The predictions on that many examples, in the order of time.
+
+    Raises:
+        ValueError: as `streams.plan`.
+        KeyError: if a condition has no table.
+    """
+    planned = streams.plan(kind, length=length, severity=severity, gradual=gradual)
+    labels = {condition: table.y for condition, table in tables.items()}
+    return along(tables, streams.draw(planned, labels, seed=seed))
+
+
 def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
     """Thresholds on r, fixed by held-out scores: "always keep", quantiles, "always ask".
 
@@ -70,6 +148,11 @@ def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
     inner = np.quantile(r, np.linspace(0, 1, number - 2))
     reach = 1 + np.ptp(r)
     return np.concatenate([[inner[0] - reach], inner, [inner[-1] + reach]])
+
+
+def losses_at(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
+    """The loss of each example at each of N thresholds, (N, n)."""
+    return np.stack([loss_by_example(shifted(predictions, t), costs=costs) for t in thresholds])
 
 
 def risks(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
@@ -235,3 +318,123 @@ def separation(before: Predictions, after: Predictions, thresholds: np.ndarray, 
     label_free = shift_bounds.discrepancy(*(risks(p, thresholds, costs=costs) for p in unlabelled))
     errors = (system_loss(replace(p, r=-np.ones(len(p.r))), costs=Costs(1.0, 0.0)) for p in pair)  # asks always
     return Separation(labelled, label_free, sum(errors))
+
+
+def off_the_line(predictions: Predictions, *, costs: Costs) -> float:
+    r"""How far the expected loss under label shifts is from a straight line in the share of label +1, at most.
+
+    .. math:: \max_\pi \Big| \frac{1}{n} \sum_i \frac{q_\pi(y_i)}{p(y_i)} L_i - (1 - \pi) R_- - \pi R_+ \Big|
+
+    Args:
+        predictions: on examples of both labels.
+        costs: c1 and ce.
+
+    Returns:
+        The largest distance over 101 shares from 0 to 1.
+
+    Raises:
+        ValueError: if a label is missing.
+
+    >>> one = np.ones(3)
+    >>> off_the_line(Predictions(one, one, one, np.array([1, -1, -1])), costs=Costs()) < 1e-12
+    True
+    """
+    plus, loss = (predictions.y == 1).astype(int), loss_by_example(predictions, costs=costs)
+    share, each = plus.sum() / len(plus), [system_loss(part, costs=costs) for part in by_class(predictions).values()]
+    distances = []
+    for pi in np.linspace(0, 1, 101):
+        weights = shift_bounds.label_weights([1 - share, share], [1 - pi, pi])[plus]
+        distances.append(abs(weights @ loss / len(loss) - (1 - pi) * each[0] - pi * each[-1]))
+    return float(max(distances))
+
+
+class UnderShift(NamedTuple):
+    """One system under k distributions: what it loses, and what the bounds add to the promise for the first."""
+
+    loss: np.ndarray  # (k,) of the sign rule
+    labelled: np.ndarray  # (k,) the discrepancy
+    label_free: np.ndarray  # (k,) the discrepancy with the server's labels, and max(1, c1) times the joint error
+
+
+def under_shift(tables: Sequence[Predictions], thresholds: np.ndarray, *, costs: Costs) -> UnderShift:
+    """What a system loses under several distributions, and how far each is from the first.
+
+    Args:
+        tables: k predictions, each on all examples of a distribution; the first is the one of the promise.
+        thresholds: (N,) on r.
+        costs: c1 and ce.
+
+    Returns:
+        One number of each kind per distribution.
+    """
+    apart = [separation(tables[0], table, thresholds, costs=costs) for table in tables]
+    return UnderShift(
+        np.array([system_loss(table, costs=costs) for table in tables]),
+        np.array([one.labelled for one in apart]),
+        np.array([one.label_free + max(1, costs.c1) * one.joint_error for one in apart]),
+    )
+
+
+def worst_gaps(
+    losses: np.ndarray, target: np.ndarray, *, weights: np.ndarray, size: int, draws: int, seed: int
+) -> np.ndarray:
+    r"""How far a target risk lies above the weighted empirical risk of a sample, at the worst of N thresholds.
+
+    .. math:: \max_k \Big(R_k - \frac{1}{n} \sum_{i \in S} w_i L_{k,i}\Big), \quad |S| = n
+
+    Args:
+        losses: (N, m) of all examples of the distribution that is sampled, `losses_at`.
+        target: (N,) risks R_k under the distribution that is asked about.
+        weights: (m,) w; 1 without importance weighting.
+        size: n examples per sample, drawn with replacement.
+        draws: samples.
+        seed: of the samples.
+
+    Returns:
+        (draws,) gaps: a bound fails on a sample where its penalty is smaller.
+
+    Raises:
+        ValueError: if shapes do not match, or a number is below 1.
+
+    >>> worst_gaps(np.ones((2, 5)), np.array([1.0, 1.5]), weights=np.ones(5), size=3, draws=2, seed=0)
+    array([0.5, 0.5])
+    """
+    if losses.shape != (len(target), len(weights)):
+        raise ValueError(f"expected losses of shape {(len(target), len(weights))}, got {losses.shape}")
+    checks.at_least(1, size=size, draws=draws)
+    chosen = np.random.default_rng(seed).integers(losses.shape[1], size=(draws, size))
+    empirical = np.stack([(losses * weights)[:, sample].sum(axis=1) / size for sample in chosen])  # (draws, N)
+    return (target - empirical).max(axis=1)
+
+
+class Tried(NamedTuple):
+    """How a bound did on samples."""
+
+    fails: Interval  # share of the samples on which it fails at some threshold, with its exact 95 % limits
+    needed: float  # the penalty that would have failed on a share delta of them
+    penalty: float  # the one it has
+
+
+def tried(gaps: np.ndarray, *, penalty: float, delta: float) -> Tried:
+    """How often a penalty is too small for the gaps of samples.
+
+    Args:
+        gaps: (draws,) `worst_gaps`.
+        penalty: of the bound.
+        delta: probability of failure that the bound allows.
+
+    Returns:
+        The share of failures with the interval of Clopper and Pearson, and how tight the penalty is.
+
+    Raises:
+        ValueError: if there is no sample, or delta is no probability.
+
+    >>> round(tried(np.linspace(0, 1, 101), penalty=2.0, delta=0.05).needed, 3)
+    0.95
+    """
+    checks.at_least(1, draws=len(gaps))
+    checks.probabilities(delta=delta)
+    fails = int((gaps > penalty).sum())
+    limits = binomtest(fails, len(gaps)).proportion_ci(0.95, method="exact")
+    share = Interval(fails / len(gaps), float(limits.low), float(limits.high))
+    return Tried(share, float(np.quantile(gaps, 1 - delta)), float(penalty))

@@ -78,9 +78,7 @@ def temperature(score: Tensor, y: Tensor) -> float:
         checks.signs(y=y)
         margin = (score * y).double()  # (n,)
     else:
-        checks.one_of(
-            range(score.shape[1]), **{f"labels y of {score.shape[1]} classes": int(y.min()), "y": int(y.max())}
-        )
+        checks.numbers(score.shape[1], y=y)
         logits = score.double()  # (n, K)
 
     def negative_log_likelihood(log_temperature: float) -> float:

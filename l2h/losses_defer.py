@@ -80,6 +80,7 @@ def triage(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
 
     Source: Okati, De and Gomez-Rodriguez, Differentiable learning under triage, NeurIPS 2021.
     """
+    checks.vectors(r=r, kept=kept, asked=asked)
     return deferral(r, (kept > asked).to(r.dtype), (kept <= asked).to(r.dtype))
 
 

@@ -53,8 +53,8 @@ def cheapest_threshold(confidence: Tensor, kept: Tensor, asked: Tensor) -> float
     Returns:
         A value halfway between two neighbouring confidences, or below or above them all; the lowest of several.
 
-    >>> cheapest_threshold(torch.tensor([0.1, 0.5, 0.9]), torch.tensor([1.0, 1.0, 0.0]), torch.full((3,), 0.2))
-    0.7
+    >>> cheapest_threshold(torch.tensor([0.25, 0.5, 1.0]), torch.tensor([1.0, 1.0, 0.0]), torch.full((3,), 0.2))
+    0.75
     """
     levels, of = confidence.double().unique(return_inverse=True)  # sorted
     extra = torch.zeros(len(levels), dtype=torch.float64).index_add_(0, of, (asked - kept).double())

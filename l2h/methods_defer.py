@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from l2h import losses_defer, train
 from l2h.losses_defer import asking_costs, soft_deferral, triage
-from l2h.problem import Costs
+from l2h.problem import Costs, asks
 from l2h.systems import (
+    Device,
     Examples,
     Options,
     Parts,
@@ -24,7 +26,7 @@ from l2h.systems import (
     server_network,
 )
 
-PENALTY = 32.0  # of a share of questions above the budget, squared; SelectiveNet's lambda
+PENALTY = 32.0  # SelectiveNet's lambda
 
 
 def _one_more(
@@ -114,13 +116,13 @@ def realizable(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Sy
 
 
 def differentiable_triage(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
-    r"""A server trained on what triage sends it, and a rejector trained on the label "sent".
+    r"""A rejector trained on the label "asking was cheaper", and a server trained on what it sends.
 
-    .. math:: sent = 1\big[1[m \neq y] > c_e + c_1 (1 - P_e(y|x))\big], \quad
-              L = sent\,\ell(e, y) + sent \log(1 + e^{r}) + (1 - sent) \log(1 + e^{-r})
+    .. math:: L = s\,\ell(e, y) + 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r}), \quad
+              k = 1[m \neq y], \quad a = c_e + c_1 (1 - P_e(y|x))
 
-    Triage looks at y, so the server only learns from the client's mistakes, those aside that it gets wrong
-    itself. Not the Bayes rules in general: P(Y|x, sent) is not P(Y|x), and the label ignores what is at stake.
+    In the first half of the epochs s = 1, a server for everything; in the second s = 1[r <= 0]. The label ignores
+    what is at stake, so this is not the Bayes rejector: it asks where asking is cheaper more often than not.
 
     Args:
         parts: of the training data.
@@ -131,26 +133,33 @@ def differentiable_triage(parts: Parts, *, costs: Costs, seed: int, options: Opt
     Returns:
         A system that decides on the device.
 
-    Source: Okati, De and Gomez-Rodriguez, NeurIPS 2021, with costs in place of their budget.
+    Source: Okati, De and Gomez-Rodriguez, NeurIPS 2021, with costs in place of a budget.
     """
 
-    def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
+    def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, everything: Tensor) -> Tensor:
         answer_loss = train.classification_loss(e, y)
-        kept = (m != y).to(r.dtype)
         asked = asking_costs(1 - torch.exp(-answer_loss.detach()), costs=costs)
-        return triage(r, kept, asked) + (kept > asked) * answer_loss
+        sent = torch.maximum(everything, train.floats(asks(r)))
+        return triage(r, train.floats(m != y), asked) + sent * answer_loss
 
-    return _both(parts, seed, options, loss)
+    on, server = _pair(parts, seed, options)
+    half = replace(options, recipe=replace(options.recipe, epochs=max(1, options.recipe.epochs // 2)))
+    first, second = (
+        fit_both(on, server, parts.helper, loss, options=half, seed=seed, alpha=everything) for everything in (1.0, 0.0)
+    )
+    return System(on.scores, of_server(server), False, on.needs_score, first + second)
 
 
 def budgeted(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
-    r"""A soft selection under a budget b for the share of questions, in the manner of SelectiveNet.
+    r"""A soft selection that asks a share b of the questions, in the manner of SelectiveNet.
 
-    .. math:: L = \sigma(r) 1[m \neq y] + \sigma(-r) \big(c_e + c_1 \ell(e, y)\big)
-              + \lambda \max\big(0, \overline{\sigma(-r)} - b\big)^2
+    .. math:: L = \tfrac12 \Big[ \sigma(r) 1[m \neq y] + \sigma(-r) \big(c_e + c_1 \ell(e, y)\big)
+              + \lambda \big(\overline{\sigma(-r)} - b\big)^2 \Big] + \tfrac12 \ell(e, y)
 
-    with the log-loss in bits, an upper bound of the error, and the bar a mean over the batch. Afterwards r
-    is shifted so that the share b of the validation part is asked.
+    with the log-loss in bits, an upper bound of the error, and the bar a mean over the batch; the last term
+    keeps a server from seeing too little, as SelectiveNet's auxiliary head does. Afterwards r is shifted so that
+    the share b of the validation part is asked. The order of r is by what keeping costs more than asking, with
+    the log-loss for the server's error, which is not the Bayes order where Y is uncertain.
 
     Args:
         parts: of the training data.
@@ -165,13 +174,15 @@ def budgeted(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Syst
     """
 
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
-        asked = asking_costs(train.classification_loss(e, y) / math.log(2), costs=costs)
-        excess = torch.relu(train.batch_mean(torch.sigmoid(-r)) - options.budget)
-        return soft_deferral(r, (m != y).to(r.dtype), asked) + PENALTY * excess**2
+        bits = train.classification_loss(e, y) / math.log(2)
+        selective = soft_deferral(r, train.floats(m != y), asking_costs(bits, costs=costs))
+        missed = train.batch_mean(torch.sigmoid(-r)) - options.budget
+        return (selective + PENALTY * missed**2 + bits) / 2
 
-    system = _both(parts, seed, options, loss)
-    shift = ask_share(system.r(parts.validation), options.budget)
-    return system._replace(r=lambda examples: system.r(examples) - shift)
+    on, server = _pair(parts, seed, options)
+    history = fit_both(on, server, parts.helper, loss, options=options, seed=seed)
+    shift = ask_share(on.scores(parts.validation), options.budget)
+    return System(lambda examples: on.scores(examples) - shift, of_server(server), False, on.needs_score, history)
 
 
 def ask_share(r: Tensor, share: float) -> float:
@@ -192,10 +203,6 @@ def ask_share(r: Tensor, share: float) -> float:
     return float(ordered[asked - 1]) if asked else float(ordered[0]) - 1
 
 
-def _both(parts: Parts, seed: int, options: Options, loss: Callable[..., Tensor]) -> System:
-    helper = parts.helper
+def _pair(parts: Parts, seed: int, options: Options) -> tuple[Device, nn.Module]:
     with train.seeded(seed):
-        on = device(parts, options)
-        server = server_network(parts, options, outputs=outputs(helper))
-    history = fit_both(on, server, helper, loss, options=options, seed=seed)
-    return System(on.scores, of_server(server), False, on.needs_score, history)
+        return device(parts, options), server_network(parts, options, outputs=outputs(parts.helper))

@@ -16,6 +16,7 @@ from l2h import checks
 CHANNELS, SIDE = 3, 32
 KERNEL = 5  # side of LeNet's convolutions
 PIXELS = CHANNELS * SIDE * SIDE
+GAIN = 10.0  # of a rejector on the client's scores
 
 
 class Scores(nn.Module):
@@ -85,6 +86,36 @@ def rejector(hidden: int = 120, *, outputs: int = 1, squash: bool = True) -> nn.
     return nn.Sequential(
         nn.Flatten(), nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, outputs), Scores(squash=squash)
     )
+
+
+class OnScores(nn.Module):
+    """One linear layer on a few features of the client's scores: next to nothing beside the client itself.
+
+    It starts at zero, and its output is scaled up: a handful of weights must go further than those of a network
+    on the image in as many steps of the same size.
+
+    Args:
+        features: how many there are.
+        outputs: 1 for a rejector.
+        squash: scores in (-1, 1).
+
+    Raises:
+        ValueError: if there is no feature or no output.
+
+    >>> OnScores(2)(torch.zeros(5, 2)).shape
+    torch.Size([5])
+    """
+
+    def __init__(self, features: int, outputs: int = 1, *, squash: bool = False) -> None:
+        super().__init__()
+        checks.at_least(1, features=features, outputs=outputs)
+        self.layer, self.last = nn.Linear(features, outputs), Scores(squash=squash)
+        nn.init.zeros_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score features (n, features)."""
+        return self.last(GAIN * self.layer(x))
 
 
 class _Windows(torch.autograd.Function):

@@ -5,12 +5,18 @@ with probability gamma in any case. Where it asked, the label tells the loss of 
 probability of asking, that is an unbiased estimate whatever happens elsewhere.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from l2h import checks
+from l2h import checks, remedies
+from l2h.drift import along, losses_at
+from l2h.evaluate import offload_rate
 from l2h.problem import Costs, Predictions, asks, server_label
-from l2h.remedies import Choice, Outcome, Policy, Seen
-from l2h.shift_bounds import Advice, price_of_experts
+from l2h.remedies import Choice, Outcome, Policy, Seen, play
+from l2h.shift_bounds import Advice, label_weights, price_of_experts
+from l2h.streams import device_plan, draw
 
 
 def excess_losses(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
@@ -97,6 +103,36 @@ def expected_loss(stream: Predictions, outcome: Outcome, *, costs: Costs) -> np.
     """The loss of each input before the coin of asking is tossed, (T,), of a policy that leaves the server as it is."""
     keep, ask = actions(stream, costs=costs)
     return outcome.chance * ask + (1 - outcome.chance) * keep
+
+
+def contenders(
+    held_out: Predictions, alarms: np.ndarray, *, change: int, costs: Costs, advice: Advice, thresholds: np.ndarray
+) -> dict[str, Policy]:
+    """All remedies with the settings of chapter 09, by name; none of them knows the change, but "change known".
+
+    Args:
+        held_out: predictions on examples from before.
+        alarms: (k,) rising steps of a detector's alarms.
+        change: the first changed step.
+        costs: c1 and ce.
+        advice: settings of the experts; its batch and delay are those with which all are played.
+        thresholds: (N,) the experts.
+
+    Returns:
+        Name -> policy.
+    """
+    labels: dict[str, Any] = {"costs": costs, "explore": 0.05, "memory": 1000}
+    burst: dict[str, Any] = {"costs": costs, "burst": 200, "batch": advice.batch}
+    return {
+        "fixed": remedies.fixed(),
+        "budget": remedies.budget(offload_rate(held_out), start=held_out.r, memory=500),
+        "re-estimated": remedies.reestimated(**labels),
+        "recalibrated": remedies.recalibrated(**labels),
+        "experts": experts(thresholds, costs=costs, advice=advice),
+        "alarm r": remedies.on_alarm(alarms, **burst),
+        "alarm r and e": remedies.on_alarm(alarms, server=True, **burst),
+        "change known": remedies.on_alarm(np.array([change - 1]), server=True, **burst),
+    }
 
 
 def best_sequence(
@@ -203,3 +239,44 @@ def _shadow(estimates: np.ndarray, advice: Advice) -> np.ndarray:
         weight = before[j] * np.exp(-advice.eta * (so_far - so_far.min(axis=1, keepdims=True)))
         shadow[now] = weight / weight.sum(axis=1, keepdims=True)
     return shadow
+
+
+def on_devices(
+    tables: Mapping[str, Predictions],
+    positive: np.ndarray,
+    *,
+    length: int,
+    thresholds: np.ndarray,
+    costs: Costs,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """One system on many devices, each with its own share of label +1: what each loses in a stream of its own.
+
+    Args:
+        tables: "clean" and "validation", at least, as `drift.tuned` gives them.
+        positive: (d,) shares of label +1 on the devices.
+        length: inputs per device, >= 1.
+        thresholds: (N,) among which a device chooses where it knows its share.
+        costs: c1 and ce.
+        seed: of the streams.
+
+    Returns:
+        (d,) mean losses of the threshold as it is ("fixed"), of one that follows the scores ("budget"), and of the
+        best one on validation images weighted to the device's share ("weighted").
+    """
+    held_out, losses = tables["validation"], losses_at(tables["validation"], thresholds, costs=costs)
+    share = (held_out.y == 1).sum() / len(held_out.y)
+    labels = {where: table.y for where, table in tables.items()}
+    found: dict[str, list[float]] = {}
+    for place, one in enumerate(positive):
+        course = draw(device_plan(float(one), length=length), labels, seed=seed + place)
+        weights = label_weights([1 - share, share], [1 - one, one])[(held_out.y + 1) // 2]
+        policies = {
+            "fixed": remedies.fixed(),
+            "budget": remedies.budget(offload_rate(held_out), start=held_out.r, memory=500),
+            "weighted": remedies.fixed(float(thresholds[np.argmin(losses @ weights)])),
+        }
+        for name, policy in policies.items():
+            outcome = play(along(tables, course), policy, costs=costs, batch=25, delay=0, seed=seed)
+            found.setdefault(name, []).append(float(outcome.loss.sum()) / length)
+    return {name: np.array(several) for name, several in found.items()}

@@ -81,6 +81,7 @@ def draw_rates(ax: Axes, costs: Any, rates: Mapping[str, Any], *, xlabel: str) -
     for name, rate in rates.items():
         ax.plot(costs, rate, label=name, **look(name, list(rates)))
     ax.set(xlabel=xlabel, ylabel="share of inputs asked about", ylim=(-0.03, 1.03))
+    ax.legend()
 
 
 def draw_agreement(ax: Axes, names: Sequence[str], differences: Sequence[Interval]) -> None:

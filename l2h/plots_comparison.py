@@ -5,7 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from l2h.bootstrap import Interval
 from l2h.plots import ACCURACY, COLOURS, COST, RATE, look
@@ -21,15 +23,51 @@ FLOPS = "operations on the device per image"
 BYTES = "bytes sent per image"
 
 
+def panels(count: int, across: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with axes in rows, those that are left over blank.
+
+    Args:
+        count: of the axes that are used, >= 1.
+        across: how many stand in a row.
+        size: width and height of one, in inches.
+        options: of `pyplot.subplots`, such as sharey.
+
+    Returns:
+        The figure, and the axes in reading order.
+    """
+    rows = -(-count // across)
+    shape: dict[str, Any] = {"figsize": (size[0] * across, size[1] * rows), "squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(rows, across, **shape, **options)
+    for blank in axes.flat[count:]:
+        blank.set_axis_off()
+    return figure, list(axes.flat[:count])
+
+
+def share_legend(figure: Figure, *axes: Axes, columns: int = 4) -> None:
+    """One legend below a figure, of everything that its axes name, in place of one in each.
+
+    Args:
+        figure: that gets the legend.
+        axes: whose own legends, if any, are taken away.
+        columns: of the legend.
+    """
+    named: dict[str, Any] = {}
+    for ax in axes:
+        named |= dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+        if (own := ax.get_legend()) is not None:
+            own.remove()
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
+
+
 def draw_gaps(ax: Axes, gaps: Mapping[str, Interval], *, what: str) -> None:
-    """Paired differences to one method, one row per rival, largest at the top, and the line of no difference.
+    """Paired differences to one method, one row per rival, the first one at the top, and the line of no difference.
 
     Args:
         ax: where to draw.
         gaps: rival -> interval of reference - rival.
         what: name and unit of what differs.
     """
-    ordered = sorted(gaps, key=lambda name: gaps[name].estimate)
+    ordered = list(gaps)[::-1]
     ax.axvline(0, color="black", linewidth=1)
     for place, name in enumerate(ordered):
         gap = gaps[name]

@@ -112,6 +112,37 @@ def draw_devices(
     ax.set(xlabel="share of label +1 on the device", ylabel=what, xlim=(-0.03, 1.03))
 
 
+def draw_spread(ax: Axes, concentration: Sequence[float], lines: Mapping[str, Interval], *, what: str) -> None:
+    """How much devices differ against the concentration of their label distributions, with bands over seeds.
+
+    Args:
+        ax: where to draw.
+        concentration: (k,) parameters a of the Dirichlet distribution; small ones give devices that differ.
+        lines: name -> (k,) means with their bands.
+        what: name and unit of what differs.
+    """
+    for name, (mean, low, high) in lines.items():
+        appearance = look(name, list(lines))
+        ax.fill_between(concentration, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(concentration, mean, label=name, **appearance)
+    ax.set(xlabel="concentration of the devices' label shares", ylabel=what, xscale="log")
+
+
+def draw_rates(ax: Axes, steps: Sequence[float], rates: Sequence[float], *, largest: float) -> None:
+    """The worst-case bound per input against the length of the stream, and the largest loss there is.
+
+    Args:
+        ax: where to draw.
+        steps: (k,) lengths.
+        rates: (k,) bounds per input.
+        largest: loss of one input at most: a bound above it says nothing.
+    """
+    ax.plot(steps, rates, **look("bound", ["bound"]), label="worst-case bound")
+    ax.axhline(largest, color="black", linestyle=":", label="largest loss there is")
+    ax.set(xlabel="inputs in the stream", ylabel="regret per input (mistakes)", xscale="log", yscale="log")
+    ax.legend()
+
+
 def draw_alarms(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kinds: Sequence[str]) -> None:
     """The delay of each detector after each kind of change, one point per stream; what was never found is left out.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 
 from l2h.plots import ACCURACY, COLOURS, LINES, MARKERS, look
 
@@ -24,11 +25,12 @@ def draw_surface(ax: Any, r: np.ndarray, e: np.ndarray, *, above: np.ndarray, be
         below: (j, k) the generalized 0-1 loss.
     """
     grid = np.meshgrid(r, e)
-    ax.plot_surface(*grid, below, color=COLOURS[4], alpha=0.9, linewidth=0, antialiased=False)
+    ax.plot_surface(*grid, below, color=COLOURS[4], rstride=1, cstride=1, linewidth=0, antialiased=False)
     ax.plot_wireframe(*grid, above, color=COLOURS[0], linewidth=0.6, rstride=4, cstride=4)
-    ax.set(xlabel="rejector's score $r$", ylabel="server's score $e$")
+    ax.set(xlabel="rejector's score $r$", ylabel="server's score $e$", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
     ax.set_zlabel("loss (mistakes of the client)")
-    ax.view_init(elev=22, azim=-60)
+    ax.view_init(elev=24, azim=-125)
+    ax.set_box_aspect(None, zoom=0.9)
 
 
 def draw_logit(ax: Axes, z: np.ndarray, losses: Mapping[str, np.ndarray], *, bends: float) -> None:
@@ -110,17 +112,17 @@ def draw_frontier(
         ax: where to draw.
         coverage: (k,) shares kept, rising.
         accuracy: (k,) accuracies of the frontier.
-        systems: name -> label of a point -> (coverage, accuracy).
+        systems: name -> label of a point -> (coverage, accuracy); the first and last points show their labels.
     """
     ax.plot(coverage, accuracy, color="0.6", label="asking where $p > \\tau$, all $\\tau$")
     for place, (name, points) in enumerate(systems.items()):
-        ax.plot(*zip(*points.values(), strict=True), linestyle="none", marker=MARKERS[place], color=COLOURS[place])
-        ax.lines[-1].set_label(name)
-        for label, (x, y) in points.items():
-            shift = (0, -14) if place else (0, 8)
-            ax.annotate(label, (x, y), xytext=shift, textcoords="offset points", ha="center", fontsize="x-small")
-    ax.set(xlabel="coverage (share kept on the device)", ylabel=ACCURACY.replace("images", "inputs"))
-    ax.margins(y=0.12)
+        marks: dict[str, Any] = {"linestyle": "none", "marker": MARKERS[place], "color": COLOURS[place]}
+        ax.plot(*zip(*points.values(), strict=True), label=name, **marks)
+        for label in {*list(points)[:1], *list(points)[-1:]}:
+            side, shift = ("right", (-6, -14)) if place else ("left", (6, 6))
+            ax.annotate(label, points[label], shift, textcoords="offset points", ha=side, color=COLOURS[place])
+    ax.set(xlabel="coverage (share kept on the device)", ylabel=ACCURACY.replace("images", "inputs"), xlim=(0.5, 1.05))
+    ax.margins(y=0.15)
     ax.legend(loc="lower left")
 
 
@@ -169,14 +171,14 @@ def draw_descent(
         sizes: (k,) sample sizes.
         bands: name -> (mean, low, high), (k,) each.
         limits: name -> the exact excess risk of the rule in the population, drawn where it is not 0.
-        floor: (k,) excess risk of the best tables.
+        floor: (k,) mean excess risk of the best tables.
     """
     for name, (mean, low, high) in bands.items():
         appearance = look(name, list(bands))
         ax.fill_between(sizes, np.maximum(low, 0), high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(sizes, mean, label=name, **appearance)
         if limits[name] > 1e-9:
-            ax.axhline(limits[name], color=appearance["color"], linestyle=":", linewidth=1)
+            ax.axhline(limits[name], color=appearance["color"], linestyle=(0, (6, 3)), linewidth=1)
     ax.plot(sizes, floor, color="black", linewidth=1, linestyle=(0, (1, 1)), label="best table")
     ax.set_yscale("symlog", linthresh=1e-5)
     ax.set(xscale="log", xlabel="examples $n$", ylabel="excess risk (mistakes of the client)", ylim=(0, 1))
@@ -194,7 +196,8 @@ def draw_regrets(
         regrets: (j, k) excess risks >= 0.
         curves: name -> (k,) alphas.
     """
-    mesh = ax.pcolormesh(beta, alpha, regrets, cmap="cividis", shading="nearest", vmin=0)
+    faint = PowerNorm(0.4, vmin=0)  # small regrets are told apart, large ones less
+    mesh = ax.pcolormesh(beta, alpha, regrets, cmap="cividis", shading="nearest", norm=faint)
     ax.figure.colorbar(mesh, ax=ax, label="excess risk (mistakes of the client)")
     for name, (colour, line) in zip(curves, (("white", "-"), (COLOURS[1], "--")), strict=False):
         ax.plot(beta, curves[name], label=name, color=colour, linestyle=line, linewidth=2)

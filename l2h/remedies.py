@@ -1,8 +1,8 @@
 """Remedies for a changing stream, each played under the feedback that a deployed system really gets.
 
 Inputs come in batches. When a batch comes, a policy sees the scores r of all inputs so far, and the server's answers
-and true labels of those inputs that were asked, of batches that lie long enough back. Of an input that was kept it
-never learns anything but r and m. Whoever wants to know more has to ask, and pays for it.
+and true labels of those inputs that were asked and whose labels it ordered, of batches that lie long enough back. Of an
+input that was kept it never learns anything but r. Whoever wants to know more has to ask, and pays for it.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Seen(NamedTuple):
     """What a policy may look at when a batch comes."""
 
     r: np.ndarray  # (t,) scores of all inputs so far
-    step: np.ndarray  # (k,) rising: which of these were asked, and their labels have come
+    step: np.ndarray  # (k,) rising: of which of these labels have come
     chance: np.ndarray  # (k,) the probability with which each was asked
     asked: Predictions | None  # their k predictions and true labels; None while k = 0
 
@@ -34,6 +34,7 @@ class Choice(NamedTuple):
 
     chance: np.ndarray  # (b,) probability to ask about each input
     server: float = 0.0  # the server answers +1 where e >= this
+    label: bool = True  # whether true labels are ordered for what is asked
 
 
 Policy = Callable[[Seen, np.ndarray], Choice]  # sees the past and the batch's r
@@ -44,7 +45,8 @@ class Outcome(NamedTuple):
 
     loss: np.ndarray  # (T,) generalized 0-1 loss of each input, questions of all kinds paid for
     asked: np.ndarray  # (T,) whether the server was asked
-    chance: np.ndarray  # (T,) the probability of that
+    labelled: np.ndarray  # (T,) whether its true label was ordered, too
+    chance: np.ndarray  # (T,) the probability to be asked
     server: np.ndarray  # (T,) from which e on the server answers +1
 
 
@@ -69,17 +71,19 @@ def play(stream: Predictions, policy: Policy, *, costs: Costs, batch: int, delay
     checks.at_least(0, delay=delay)
     length = len(stream.r)
     coin = np.random.default_rng(seed).random(length)
-    asked, chance, server = np.zeros(length, dtype=bool), np.zeros(length), np.zeros(length)
+    chance, server = np.zeros((2, length))
+    asked, labelled = np.zeros((2, length), dtype=bool)
     for start in range(0, length, batch):
         now = slice(start, start + batch)
-        known = np.flatnonzero(asked[: max(0, start - delay * batch)])
+        known = np.flatnonzero(labelled[: max(0, start - delay * batch)])
         choice = policy(_seen(stream, start, known, chance), stream.r[now])
         checks.probabilities(chance=choice.chance)
-        chance[now], server[now] = choice
+        chance[now], server[now], label = choice
         asked[now] = coin[now] < chance[now]
+        labelled[now] = asked[now] & label
     decided = np.where(asked, -1.0, 1.0)
     loss = generalized_zero_one(decided, stream.e - server, stream.m, stream.y, costs=costs)
-    return Outcome(loss, asked, chance, server)
+    return Outcome(loss, asked, labelled, chance, server)
 
 
 def _seen(stream: Predictions, start: int, known: np.ndarray, chance: np.ndarray) -> Seen:
@@ -98,7 +102,7 @@ def at_threshold(r: np.ndarray, threshold: float, explore: float = 0.0) -> np.nd
 
 def fixed(threshold: float = 0.0) -> Policy:
     """The threshold stays as it was."""
-    return lambda seen, r: Choice(at_threshold(r, threshold))
+    return lambda seen, r: Choice(at_threshold(r, threshold), label=False)
 
 
 def budget(rate: float, *, start: np.ndarray, memory: int) -> Policy:
@@ -120,7 +124,7 @@ def budget(rate: float, *, start: np.ndarray, memory: int) -> Policy:
 
     def choose(seen: Seen, r: np.ndarray) -> Choice:
         latest = np.concatenate([start, seen.r])[-memory:]
-        return Choice(at_threshold(r, float(np.quantile(latest, rate))))
+        return Choice(at_threshold(r, float(np.quantile(latest, rate))), label=False)
 
     return choose
 
@@ -208,7 +212,7 @@ def on_alarm(alarms: np.ndarray, *, costs: Costs, burst: int, batch: int, server
         for begin in past[::-1]:  # the latest whose labels have come
             if (seen.step >= begin).sum() >= burst:
                 return _set_anew(seen, int(begin), r, costs, burst, server)
-        return Choice(at_threshold(r, 0.0))
+        return Choice(at_threshold(r, 0.0), label=False)
 
     return choose
 
@@ -219,7 +223,7 @@ def _set_anew(seen: Seen, begin: int, r: np.ndarray, costs: Costs, burst: int, s
     asked = Predictions(*(getattr(seen.asked, name)[fresh] for name in ("m", "r", "e", "y")))
     cut = _server_threshold(asked) if server else 0.0
     moved = Predictions(asked.m, asked.r, asked.e - cut, asked.y)
-    return Choice(at_threshold(r, threshold_for_loss(moved, costs=costs)), cut)
+    return Choice(at_threshold(r, threshold_for_loss(moved, costs=costs)), cut, label=False)
 
 
 def _server_threshold(asked: Predictions) -> float:

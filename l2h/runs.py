@@ -97,7 +97,7 @@ class ExperimentConfig:
     server: str = "plain_server"
     rejector: str = "hidden"
     confidence: str = "temperature"
-    estimate: str = "isotonic"
+    estimate: str = "logistic"
     budget: float = 0.5
     form: str = "shifted"
     refresh: int = 1

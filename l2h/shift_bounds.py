@@ -11,6 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from l2h import checks
 from l2h.problem import Costs
@@ -179,6 +180,46 @@ def price_of_experts(experts: int, *, batches: int, switches: int, sigma: float)
     checks.at_least(switches, **{"batches - 1": batches - 1})
     switched = 0.0 if switches == 0 else math.inf if sigma == 0 else switches * math.log(1 / sigma)
     return (switches + 1) * math.log(experts) + switched - (batches - 1 - switches) * math.log1p(-sigma)
+
+
+def tuned(*, costs: Costs, experts: int, steps: int, switches: int, batch: int, delay: int) -> Advice:
+    r"""The settings for which `regret` is least, with a share sigma of one over the number of batches.
+
+    .. math:: \eta = \sqrt{\frac{C}{G^2 T (1 / (2 \gamma) + D)}}
+
+    for each gamma, and gamma by a search.
+
+    Args:
+        costs: c1 and ce.
+        experts: N thresholds.
+        steps: T inputs, in more than two batches.
+        switches: S of the comparison.
+        batch: inputs per batch.
+        delay: of labels, in batches.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ValueError: if a number is out of range.
+
+    >>> round(tuned(costs=Costs(1.0, 0.0), experts=10, steps=10**6, switches=0, batch=1, delay=0).gamma, 3)
+    0.012
+    """
+    batches = -(-steps // batch)
+    checks.at_least(3, batches=batches)
+    price = price_of_experts(experts, batches=batches, switches=switches, sigma=1 / batches)
+    largest = max(1 - costs.ce, costs.c1 + costs.ce)
+
+    def at(log_gamma: float) -> Advice:
+        late = 1 / (2 * math.exp(log_gamma)) + (delay + 1) * batch - 1
+        return Advice(math.sqrt(price / (steps * late)) / largest, math.exp(log_gamma), 1 / batches, batch, delay)
+
+    def bound(log_gamma: float) -> float:
+        return regret(at(log_gamma), costs=costs, experts=experts, steps=steps, switches=switches)
+
+    found = minimize_scalar(bound, bounds=(-20.0, 0.0), method="bounded", options={"xatol": 1e-9})
+    return at(float(found.x))
 
 
 def regret(advice: Advice, *, costs: Costs, experts: int, steps: int, switches: int = 0) -> float:

@@ -20,7 +20,7 @@ import torch
 
 from l2h import checks, data, estimate, methods, shifts, train
 from l2h.data import Part
-from l2h.problem import Predictions
+from l2h.problem import Predictions, server_label
 from l2h.runs import PARTS, PRECISIONS, ExperimentConfig, load, needs
 from l2h.store import Store, code_fingerprint, key, modules_in_use
 
@@ -148,8 +148,11 @@ def _computed(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[Shif
     known = {name: _examples(name, part, earlier) for name, part in seen.items()}
     parts = methods.Parts(known["helper"], known["calibration"], known["validation"])
     system = methods.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
-    answers = _server_alone if config.method in methods.ALONE else _answers
-    scores = {name: answers(system, known[name]) for name in served}
+    if config.method in methods.ALONE:
+        scores = {name: {"e": system.e(known[name]).numpy()} for name in served}
+        scores |= {} if system.held_out is None else {"helper": {"e": system.held_out.numpy()}}
+    else:
+        scores = {name: _answers(system, known[name]) for name in served}
     return ShiftedResult(config, scores, time.perf_counter() - start)
 
 
@@ -167,18 +170,14 @@ def _client_scores(
 
 def _examples(name: str, part: Part, earlier: Sequence[ShiftedResult]) -> methods.Examples:
     score = torch.from_numpy(earlier[0].scores[name]["score"]) if earlier else torch.zeros(len(part.y))
-    server = earlier[1].scores.get(name) if len(earlier) > 1 else None
-    e = torch.from_numpy(server["e"]) if server else None
-    return methods.Examples(part.x, part.y, 2 * (score >= 0).long() - 1, score, e)
+    given = earlier[1].scores.get(name, {}) if len(earlier) > 1 else {}
+    server = torch.from_numpy(given["e"]) if "e" in given else None
+    return methods.Examples(part.x, part.y, server_label(score), score, server)
 
 
 def _answers(system: methods.System, examples: methods.Examples) -> dict[str, np.ndarray]:
     answers = {"m": examples.m, "r": system.r(examples), "e": system.e(examples), "y": examples.y}
     return {name: values.numpy() for name, values in answers.items()}
-
-
-def _server_alone(system: methods.System, examples: methods.Examples) -> dict[str, np.ndarray]:
-    return {"e": system.e(examples).numpy()}
 
 
 @lru_cache(maxsize=32)  # all conditions of one data set: several systems look at the same images

@@ -13,6 +13,7 @@ from scipy.stats import friedmanchisquare, rankdata, studentized_range
 from l2h import checks
 from l2h.bootstrap import Interval, intervals
 from l2h.comparisons import paired
+from l2h.curves import correctness_at
 from l2h.problem import Predictions
 
 OUTCOMES = ("better", "worse", "not told apart")
@@ -56,11 +57,52 @@ def gaps(
     """
     if not rivals:
         raise ValueError("expected at least one rival, got none")
+    shared = _shared(level, cells)
+    values = np.stack([paired(reference, rival, by_example) for rival in rivals.values()])  # (k, S, n)
+    return dict(zip(rivals, intervals(values, simultaneous=True, level=shared, draws=draws, seed=seed), strict=True))
+
+
+def gaps_at(
+    reference: Sequence[Predictions],
+    rivals: Mapping[str, Sequence[Predictions]],
+    coverages: Any,
+    *,
+    level: float = 0.95,
+    cells: int = 1,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, list[Interval]]:
+    """Differences reference - rival in accuracy at k coverages; those of all rivals and coverages hold together.
+
+    Args:
+        reference: predictions of one system, one per seed.
+        rivals: name -> predictions of another, paired: the same seeds and examples.
+        coverages: (k,) shares kept, in [0, 1].
+        level: of confidence, as in `gaps`.
+        cells: how many such families are looked at, as in `gaps`.
+        draws: number of resamples.
+        seed: of the resampling.
+
+    Returns:
+        Name -> k intervals.
+
+    Raises:
+        ValueError: as `gaps`, or if a coverage is outside [0, 1].
+    """
+    if not rivals:
+        raise ValueError("expected at least one rival, got none")
+    shared = _shared(level, cells)
+    values = [paired(reference, rival, lambda p: correctness_at(p, coverages)) for rival in rivals.values()]
+    flat = np.concatenate(values, axis=1).swapaxes(0, 1)  # (rivals * k, S, n)
+    found = intervals(flat, simultaneous=True, level=shared, draws=draws, seed=seed)
+    k = len(found) // len(rivals)
+    return {name: found[place * k : (place + 1) * k] for place, name in enumerate(rivals)}
+
+
+def _shared(level: float, cells: int) -> float:
     checks.at_least(1, cells=cells)
     checks.positive(level=level, **{"1 - level": 1 - level})
-    values = np.stack([paired(reference, rival, by_example) for rival in rivals.values()])  # (k, S, n)
-    shared = 1 - (1 - level) / cells
-    return dict(zip(rivals, intervals(values, simultaneous=True, level=shared, draws=draws, seed=seed), strict=True))
+    return 1 - (1 - level) / cells
 
 
 def outcome(gap: Interval) -> str:

@@ -128,11 +128,14 @@ class Store:
     Args:
         folder: created when the first result is kept.
 
-    >>> Store(folder=Path("nowhere")).get(key(seed=1)) is None
-    True
+    >>> key(seed=1) in Store(folder=Path("nowhere"))
+    False
     """
 
     folder: Path = field(default_factory=default_folder)
+
+    def __contains__(self, key: str) -> bool:
+        return self._path(key).exists()
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The result kept under a key, or None where there is none.

@@ -61,6 +61,31 @@ class Study02(Study):
 
 
 @dataclass(frozen=True)
+class Study03(Study):
+    """Chapter 03, the bound.
+
+    Args:
+        draws: samples per family on which the bound is put to the test.
+        n_grid: sample sizes at which both sides are compared.
+        gap_draws: samples per family and size for that.
+        families: random pairs of families on which the complexity of the losses is enumerated.
+        images: training images that a network is made to memorise; 0 for all.
+        erm_grid: sample sizes at which pairs of thresholds are fitted.
+        erm_draws: samples per size for that.
+        data: "cifar10" or "digits".
+    """
+
+    draws: int
+    n_grid: tuple[int, ...]
+    gap_draws: int
+    families: int
+    images: int
+    erm_grid: tuple[int, ...]
+    erm_draws: int
+    data: str | None = None
+
+
+@dataclass(frozen=True)
 class Study04(Study):
     """Chapter 04, the surrogate.
 
@@ -105,6 +130,31 @@ class Study05(Study):
 
 
 @dataclass(frozen=True)
+class Study06(Study):
+    """Chapter 06, the comparison.
+
+    Args:
+        seeds: how many seeds, from 0 on.
+        clients: forms of the client.
+        pairs: "easy pair" and "hard pair", names in `designs.PAIRS`.
+        systems: names in `designs.SYSTEMS`, all trained at the same costs.
+        ce_grid: costs of asking for which every system is re-thresholded.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
+        data: "cifar10" or "digits".
+        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+    """
+
+    seeds: int
+    systems: tuple[str, ...]
+    clients: tuple[str, ...] = ("as_released", "well_trained", "lenet")
+    pairs: tuple[str, ...] = ("easy pair", "hard pair")
+    ce_grid: tuple[float, ...] = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
+    sizes: tuple[int, ...] = ()
+    data: str | None = None
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
 class Study07(Study):
     """Chapter 07, many classes.
 
@@ -139,12 +189,92 @@ class Study07(Study):
     precision: str = "float32"
 
 
+@dataclass(frozen=True)
+class Study08(Study):
+    """Chapter 08, the costs.
+
+    Args:
+        seeds: how many seeds, from 0 on.
+        ce_grid: costs of asking for which systems are trained; none 0, where one alpha for all clients may be infinite.
+        c1_grid: costs of the server's mistakes, each with each of ce_grid.
+        alphas: of the map of alpha and beta.
+        betas: of the same map.
+        rules: for alpha, each with and without squashing.
+        estimates: of p(x), names in `estimate.ESTIMATORS`.
+        servers: networks of the server, the smallest first.
+        hidden: units of the rejector, the fewest first.
+        inputs: networks of the rejector, by what they read and how.
+        clients: forms of the client; the first one alone where one is enough.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
+        data: "cifar10" or "digits".
+        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+    """
+
+    seeds: int
+    ce_grid: tuple[float, ...] = (0.02, 0.1, 0.3)
+    c1_grid: tuple[float, ...] = (0.5, 1.0, 1.5)
+    alphas: tuple[float, ...] = (0.5, 1.0, 2.0, 6.0)
+    betas: tuple[float, ...] = (1.0, 2.0, 4.0)
+    rules: tuple[str, ...] = ("released", "client_error", "deterministic", "estimated")
+    estimates: tuple[str, ...] = ("isotonic", "logistic", "network")
+    servers: tuple[str, ...] = ("linear", "one_hidden_layer", "lenet")
+    hidden: tuple[int, ...] = (4, 30, 120, 480)
+    inputs: tuple[str, ...] = ("scores", "linear", "hidden", "lenet")
+    clients: tuple[str, ...] = ("as_released", "well_trained")
+    sizes: tuple[int, ...] = ()
+    data: str | None = None
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
+class Study09(Study):
+    """Chapter 09, data that change.
+
+    Args:
+        seeds: how many seeds of systems and streams, from 0 on.
+        draws: samples on which the bounds are tried.
+        length: inputs in a stream that changes.
+        quiet: inputs in a stream that does not.
+        severities: degrees of the corruptions; 1 to 4 at least.
+        images: test images that a stream draws from; 0 for all.
+        devices: how many devices have label distributions of their own.
+        clients: forms of the client; the first is helped throughout, the others in one comparison.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
+        data: "cifar10" or "digits".
+        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+    """
+
+    seeds: int
+    draws: int
+    length: int = 8000
+    quiet: int = 10_000
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    images: int = 0
+    devices: int = 60
+    clients: tuple[str, ...] = ("as_released", "well_trained")
+    sizes: tuple[int, ...] = ()
+    data: str | None = None
+    precision: str = "float32"
+
+
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
 HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
-
 FEW_COSTS = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
 MANY_COSTS = tuple(k / 40 for k in range(31))
+FIELD = (  # who competes in chapter 06; at quick only those that its claims are about, and one that needs the server
+    *("learning to help", "L2H, released alpha", "L2H, estimated p", "L2H, linear rejector"),
+    *("confidence", "confidence, joint server", "confidence, specialist", "separate"),
+    *("two-stage", "two-stage, linear", "two-stage, on scores", "two sigmoids"),
+    *("Mozannar-Sontag", "Mozannar-Sontag, distilled", "one-vs-all", "one-vs-all, distilled"),
+    *("realizable", "realizable, distilled", "triage", "budgeted", "random", "device classifier"),
+)
+FEW = (
+    *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
+    *("two-stage, on scores", "Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
+)
+
+SIZES = (50, 100, 200, 400, 800)
 
 STUDIES: dict[str, tuple[Study, ...]] = {
     "01_problem": (
@@ -156,6 +286,11 @@ STUDIES: dict[str, tuple[Study, ...]] = {
         Study02("quick", draws=100_000, ce_grid=FEW_COSTS, spaces=30, points=4),
         Study02("paper", draws=2_000_000, ce_grid=MANY_COSTS, spaces=400, points=5),
         Study02("full", draws=20_000_000, ce_grid=MANY_COSTS, spaces=2000, points=6),
+    ),
+    "03_bound": (
+        Study03("quick", 1000, (50, 100, 200, 400), 100, 100, images=500, erm_grid=(100, 1000, 10_000), erm_draws=20),
+        Study03("paper", 20_000, SIZES, 500, 1500, images=0, erm_grid=(*SIZES, 10_000, 100_000), erm_draws=200),
+        Study03("full", 100_000, (*SIZES, 1600), 2000, 5000, images=0, erm_grid=(*SIZES, 100_000), erm_draws=1000),
     ),
     "04_surrogate": (
         Study04("quick", seeds=3),
@@ -181,6 +316,19 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             clients=("as_released", "well_trained", "lenet"),
         ),
     ),
+    "06_comparison": (
+        Study06(
+            "quick",
+            seeds=1,
+            systems=FEW,
+            clients=("as_released", "well_trained"),
+            pairs=("easy pair",),
+            sizes=FEWER,
+            precision="float64",
+        ),
+        Study06("paper", seeds=5, systems=FIELD),
+        Study06("full", seeds=20, systems=FIELD),
+    ),
     "07_multiclass": (
         Study07(
             "quick",
@@ -199,6 +347,51 @@ STUDIES: dict[str, tuple[Study, ...]] = {
         Study07("paper", seeds=3),
         Study07("full", seeds=5, network="residual_large", recipe="large"),
     ),
+    "08_costs": (
+        Study08(
+            "quick",
+            seeds=1,
+            ce_grid=(0.02, 0.3),
+            c1_grid=(0.5, 1.0),
+            alphas=(0.5, 2.0, 6.0),
+            betas=(1.0, 2.0),
+            rules=("released", "deterministic"),
+            estimates=("isotonic", "logistic"),
+            servers=("linear", "lenet"),
+            hidden=(4, 120),
+            inputs=("scores", "linear", "hidden"),
+            sizes=FEWER,
+            precision="float64",
+        ),
+        Study08("paper", seeds=3),
+        Study08(
+            "full",
+            seeds=10,
+            ce_grid=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
+            c1_grid=(0.25, 0.5, 1.0, 1.5, 2.0),
+            alphas=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
+            betas=(0.5, 1.0, 2.0, 4.0),
+            clients=("as_released", "well_trained", "lenet"),
+        ),
+    ),
+    "09_drift": (
+        Study09(
+            "quick",
+            seeds=2,
+            draws=200,
+            length=2000,
+            quiet=2000,
+            severities=(1, 2, 3, 4),
+            images=300,
+            devices=20,
+            clients=("as_released",),
+            sizes=FEWER,
+            precision="float64",
+        ),
+        Study09("paper", seeds=5, draws=2000),
+        Study09("full", seeds=20, draws=10_000, length=20_000),
+    ),
+    "errata": (Study("quick"), Study("paper"), Study("full")),  # the same at every profile,
 }
 
 

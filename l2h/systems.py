@@ -67,7 +67,7 @@ class Options:
     recipe: train.TrainConfig = train.FAST
     rejector: str = "hidden"
     confidence: str = "temperature"
-    estimate: str = "isotonic"
+    estimate: str = "logistic"
     budget: float = 0.5
     form: str = "shifted"
     refresh: int = 1
@@ -230,8 +230,8 @@ def device(parts: Parts, options: Options, *, outputs: int = 1, squash: bool = F
         def view(examples: Examples) -> Tensor:
             return estimate.score_features(examples.score, temperature)
 
-        layer = nn.Linear(view(held_out).shape[1], outputs)
-        return Device(nn.Sequential(layer, models.Scores(squash=squash)), view, needs_score=True)
+        network: nn.Module = models.OnScores(view(held_out).shape[1], outputs, squash=squash)
+        return Device(network, view, needs_score=True)
     if options.rejector == "hidden":
         network = models.rejector(options.hidden, outputs=outputs, squash=squash)
     else:
@@ -255,14 +255,14 @@ def fit_device(
         examples: to train on.
         targets: tensors of n entries each.
         loss: loss(scores, *targets) of a batch, one value per example.
-        options: the recipe; scores are not mirrored, whatever it says of images.
+        options: the recipe; scores are neither mirrored nor moved, whatever it says of images.
         seed: of the batches.
 
     Returns:
         The mean loss of each epoch.
     """
     x = on.view(examples)
-    config = replace(options.recipe, flip=options.recipe.flip and not on.needs_score)
+    config = replace(options.recipe, flip=False, shift=0) if on.needs_score else options.recipe
     return train.fit(on.network, x, targets, loss, config=config, seed=seed).losses
 
 

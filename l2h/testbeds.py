@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from l2h import checks
 from l2h.bayes import rejector_rule, server_error
-from l2h.problem import Costs, asks
+from l2h.problem import Costs, asks, server_label
 from l2h.quadrature import line, plane
 
 Function = Callable[[np.ndarray], np.ndarray]  # of x, (n,) or (n, 2), with n values
@@ -95,13 +95,14 @@ class Testbed:
         y = np.where(generator.random(n) < self.eta(x), 1, -1)
         return Sample(x, y, self.answer(x, y, generator))
 
-    def risk(self, r: Function, *, costs: Costs) -> float:
-        r"""The risk of a rejector together with the best server.
+    def risk(self, r: Function, e: Function | None = None, *, costs: Costs) -> float:
+        r"""The risk of a rejector together with a server, the best one unless another is given.
 
-        .. math:: R(r, e^*) = E\big[p\,1[r > 0] + (c_1\mu + c_e)\,1[r \leq 0]\big]
+        .. math:: R(r, e) = E\big[p\,1[r > 0] + (c_1 P(\text{label}(e) \neq Y|x) + c_e)\,1[r \leq 0]\big]
 
         Args:
             r: x -> scores.
+            e: x -> scores of the server; None for the best server, which errs with probability mu.
             costs: c1 and ce.
 
         Returns:
@@ -112,10 +113,11 @@ class Testbed:
         """
 
         def value(x: np.ndarray) -> np.ndarray:
-            asking = costs.c1 * server_error(self.eta(x)) + costs.ce
-            return np.where(asks(r(x)), asking, self.p(x))
+            eta = self.eta(x)
+            error = server_error(eta) if e is None else np.where(server_label(e(x)) > 0, 1 - eta, eta)
+            return np.where(asks(r(x)), costs.c1 * error + costs.ce, self.p(x))
 
-        return self.expect(value, (lambda x: self.eta(x) - 0.5, r))
+        return self.expect(value, ((lambda x: self.eta(x) - 0.5) if e is None else e, r))
 
     def best_rejector(self, costs: Costs) -> Function:
         r"""The Bayes rejector of this testbed.

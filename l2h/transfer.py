@@ -157,9 +157,11 @@ class Envelope(NamedTuple):
     excess: np.ndarray  # (k,) increasing from 0
 
 
-def _points(mu: np.ndarray, p: np.ndarray, rule: Rule, costs: Costs, beta: float) -> tuple[np.ndarray, np.ndarray]:
+def _points(
+    mu: np.ndarray, p: np.ndarray, rule: Rule, costs: Costs, beta: float, squash: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Regret and least excess of a wrong decision and of a wrong label while asking, at each (mu, p)."""
-    setting = {"p": p, "costs": costs, "alpha": rule(mu, p), "beta": beta}
+    setting = {"p": p, "costs": costs, "alpha": rule(mu, p), "beta": beta, "squash": squash}
     best = minimiser(mu, **setting).r
     least = reduced_risk(best, eta=mu, **setting)
     gain = p - costs.c1 * mu - costs.ce
@@ -172,7 +174,9 @@ def _points(mu: np.ndarray, p: np.ndarray, rule: Rule, costs: Costs, beta: float
     return regrets, np.maximum(np.concatenate([decision, label]), 0)
 
 
-def lower_envelope(rule: Rule, *, costs: Costs, beta: float, client: str, grid: int = 201) -> Envelope:
+def lower_envelope(
+    rule: Rule, *, costs: Costs, beta: float, client: str, grid: int = 201, squash: bool = False
+) -> Envelope:
     r"""The least excess surrogate risk that goes with an excess risk, computed on a grid of (mu, p).
 
     .. math:: \psi = \text{convex hull of } \theta \mapsto
@@ -187,6 +191,7 @@ def lower_envelope(rule: Rule, *, costs: Costs, beta: float, client: str, grid: 
         beta: calibration parameter > 0.
         client: "deterministic", "independent" or "free".
         grid: number of values of mu and of p.
+        squash: whether r and e are confined to [-1, 1]; the rule is then one for squash.
 
     Returns:
         Envelope(regret, excess); interpolate linearly.
@@ -212,7 +217,7 @@ def lower_envelope(rule: Rule, *, costs: Costs, beta: float, client: str, grid: 
     else:
         share, p = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 1, grid), p))
         mu = share * (0.5 if client == "free" else np.minimum(p, 1 - p))
-    regrets, excesses = (np.append(0.0, values) for values in _points(mu, p, rule, costs, beta))
+    regrets, excesses = (np.append(0.0, values) for values in _points(mu, p, rule, costs, beta, squash))
     order = np.lexsort((excesses, -regrets))  # a point matters if no larger regret comes with less excess
     order = order[excesses[order] == np.minimum.accumulate(excesses[order])]
     hull = order[concave_hull(regrets[order], -excesses[order])]

@@ -204,16 +204,14 @@ class Rule:
     method: str
     reason: str | None = None
 
-    def text(self, between: str = "; ") -> str:
-        """The bounds in words, and what stands between the cases.
+    def text(self) -> str:
+        """The bounds in words.
 
         >>> Rule("theorem", {"stated": {"below": 0.05}, "corrected": {"proved": True}}, "", "").text()
         'stated < 0.05; corrected: proved'
         """
         told = [(name, _bounds(bounds)) for name, bounds in self.cases.items()]
-        return between.join(
-            f"{'' if name == ALONE else name}{words}".removeprefix(": ").strip() for name, words in told
-        )
+        return "; ".join(f"{'' if name == ALONE else name}{words}".removeprefix(": ").strip() for name, words in told)
 
 
 def _bounds(bounds: Mapping[str, Any]) -> str:

@@ -303,7 +303,8 @@ def gaussians_bayes_risk(t, c1, ce):
 
 
 def gaussians_closed_form(t, c1, ce):
-    """T1 by normal distribution functions, for c1 + 2 ce >= 1."""
+    """T1 by normal distribution functions, for c1 + 2 ce >= 1; -x mirrors the classes, so that only |t| counts."""
+    t = abs(t)
     gain, level = 0.0, (c1 + ce) / (1 + c1)
     boundary = math.log(level / (1 - level)) / 2 if level < 1 else math.inf
     if boundary < t:
@@ -510,3 +511,17 @@ def logistic_client(x, ce):
     eta = 1 / (1 + math.exp(-4 * x))
     mu, p = min(eta, 1 - eta), 0.05 + 0.55 / (1 + math.exp(-12 * (x - 0.2)))
     return p - mu - ce, (2 * math.sqrt(mu * (1 - mu)) + ce) / p
+
+
+# --- how well probabilities fit ---------------------------------------------------------------------------------------
+
+
+def calibration_error(p, happened, bins):
+    """Equal probabilities go together into the bin where the middle of their ranks falls."""
+    order = sorted(p)
+    cells = {}
+    for p_i, h_i in zip(p, happened, strict=True):
+        first = order.index(p_i)
+        middle = first + order.count(p_i) / 2
+        cells.setdefault(min(int(middle * bins / len(p)), bins - 1), []).append((p_i, h_i))
+    return sum(abs(sum(a for a, _ in cell) - sum(b for _, b in cell)) for cell in cells.values()) / len(p)

@@ -17,26 +17,26 @@ STOREYS = {
     "vocabulary": ["checks", "problem"],
     "theory": [
         "losses", "losses_defer", "bayes", "quadrature", "testbeds", "regions", "finite", "conditional",
-        "calibration", "regret", "transfer", "losses_stage", "multiclass", "specialists", "descent", "walks",
-        "families", "rademacher", "bounds", "gaps", "failures", "shift_bounds", "prover", "certify_bayes",
-        "certify_alpha", "certify_losses", "certify_points", "certify_boxes", "certify_theorem", "certify_transfer",
-        "certify",
+        "calibration", "regret", "transfer", "specialist", "losses_stage", "multiclass", "specialists", "descent",
+        "walks", "families", "rademacher", "bounds", "gaps", "failures", "erm", "shattering", "shift_bounds",
+        "prover", "certify_bayes", "certify_alpha", "certify_losses", "certify_points", "certify_boxes",
+        "certify_theorem", "certify_transfer", "certify",
     ],
     "learning": [
         "sources", "humans", "data", "shifts", "streams", "augment", "models", "models_large", "train", "recipes",
-        "estimate", "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged", "methods_defer",
-        "methods_simple", "methods",
+        "estimate", "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged",
+        "methods_defer", "methods_simple", "methods",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
-        "pricing", "budgets", "runs", "experiments", "designs_multiclass", "verdicts", "claims", "plots",
-        "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "online",
-        "plots_bayes", "plots_surrogate", "plots_drift", "interactive",
+        "agreement", "pricing", "budgets", "runs", "workers", "experiments", "designs_multiclass", "verdicts",
+        "claims", "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies",
+        "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
         "plots_multiclass", "evidence_multiclass",
     ],
     "use": [
-        "studies", "chapters", "records", "jobs", "execute", "ledger", "verify", "pages", "ledger_page", "render",
-        "helper", "cli",
+        "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify",
+        "pages", "ledger_page", "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]
@@ -60,6 +60,7 @@ ONLY = {
     "claims": VOCABULARY | {"verdicts"},
     **dict.fromkeys((*EVALUATION, "plots"), VOCABULARY | {"losses"} | EVALUATION),
     "plots_bayes": {"plots", "bootstrap"},  # figures know results, not how they came about
+    "plots_bound": {"plots", "bootstrap"},
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples

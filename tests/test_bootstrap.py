@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from l2h import bootstrap
-from l2h.bootstrap import Interval, bands, intervals, paired_bootstrap
+from l2h.bootstrap import Interval, bands, intervals, paired_bootstrap, power_law
 
 SEEDS, EXAMPLES = 4, 30
 
@@ -168,3 +168,54 @@ def test_the_normal_interval_is_its_formula_and_keeps_its_level():
 def test_the_normal_interval_refuses(values, options, message):
     with pytest.raises(ValueError, match=message):
         bootstrap.normal(values, **options)
+
+
+def test_one_number_per_seed_has_students_interval():
+    estimate, low, high = bootstrap.mean_over_seeds([1.0, 2.0, 4.0])
+    assert (estimate, low, high) == tuple(float(limit[0]) for limit in bootstrap.bands([[1.0], [2.0], [4.0]]))
+    with pytest.raises(ValueError, match="shape"):
+        bootstrap.mean_over_seeds([])
+
+
+def test_a_power_law_is_found_with_its_spread():
+    generator = np.random.default_rng(3)
+    sizes, hits = np.array([10, 100, 1000, 10_000]), 0
+    for _ in range(200):
+        values = 3 * sizes**-0.7 * generator.gamma(2, 0.5, size=(12, 4))
+        found = power_law(sizes, values)
+        assert found.low < found.estimate < found.high
+        hits += found.low < -0.7 < found.high
+    assert 175 <= hits <= 199  # 95 % of 200, give or take
+
+
+def test_a_power_law_by_hand():
+    """Two sizes: the slope is the logarithm of the ratio of the sums, and its pseudo-values are plain arithmetic."""
+    values = np.array([[4.0, 1.0], [2.0, 1.0], [3.0, 2.0]])
+    slopes = [np.log(b / a) / np.log(10) for a, b in ((9, 4), (5, 3), (7, 3), (6, 2))]
+    pseudo = [3 * slopes[0] - 2 * slope for slope in slopes[1:]]
+    found = power_law([1, 10], values)
+    assert found.estimate == pytest.approx(np.mean(pseudo))
+    half = 4.302652729911275 * np.std(pseudo, ddof=1) / np.sqrt(3)  # Student's quantile, 2 degrees of freedom
+    assert found.high - found.estimate == pytest.approx(half)
+
+
+def test_single_zeros_do_no_harm_to_a_power_law():
+    assert np.isfinite(power_law([1, 10], [[1.0, 0.0], [1.0, 0.2], [2.0, 0.1]])).all()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "values", "message"),
+    [
+        ([1, 10], [[1.0, 0.5]], "seeds >= 2"),
+        ([1, 10, 100], [[1.0, 0.5], [1.0, 0.5]], "seeds >= 2"),
+        ([10, 10], [[1.0, 0.5], [1.0, 0.5]], "seeds >= 2"),
+        ([1, 10], [[1.0, 0.0], [1.0, 0.5]], "two of them > 0"),
+        ([1, 10], [[1.0, -0.5], [1.0, 0.5], [1.0, 0.5]], "values >= 0"),
+        ([0, 10], [[1.0, 0.5], [1.0, 0.5]], "size > 0"),
+    ],
+)
+def test_a_power_law_needs_positive_sums(sizes, values, message):
+    with pytest.raises(ValueError, match=message):
+        power_law(sizes, values)
+    with pytest.raises(ValueError, match="level"):
+        power_law([1, 10], [[1.0, 0.5], [1.0, 0.5]], level=1.5)

@@ -58,3 +58,11 @@ def test_what_is_not_positive_is_refused(value):
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="one of 'a', 'b', got 'c'"):
         checks.one_of(("a", "b"), name="c")
+
+
+@pytest.mark.parametrize("array_of", [np.array, torch.tensor])
+def test_labels_are_numbers_of_classes(array_of):
+    checks.numbers(3, a=array_of([0, 1, 2]))
+    for value in (-1, 3, 0.5):
+        with pytest.raises(ValueError, match=rf"a in 0\.\.2, got {value}"):
+            checks.numbers(3, a=array_of([0, value]))

@@ -55,8 +55,8 @@ def test_the_table_tells_rule_evidence_and_verdict(folder, shown):
     assert list(table.columns) == ["rule", "evidence", "verdict"]
     assert table.loc["gains"].tolist() == ["> 0", "0.2 [0.1, 0.3], n = 10, 2 seeds", "reproduced"]
     assert table.loc["both"].tolist() == [
-        "a > 0;\nb < 1",
-        "a holds: 0.2 [0.1, 0.3];\nb does not hold: 2 [1.5, 2.5]",
+        "a > 0; b < 1",
+        "a holds: 0.2 [0.1, 0.3]; b does not hold: 2 [1.5, 2.5]",
         "holds only under a condition",
     ]
 
@@ -80,7 +80,7 @@ def test_the_evidence_stays_in_the_notebook(folder, shown):
 def test_one_absence_stands_for_all_cases(folder, shown):
     table = assess(Study(), {"both": Evidence.absent("no labels"), "never": Evidence.absent("no device")}, folder)
     assert set(table.verdict) == {"not testable here"}
-    assert table.evidence["both"] == "a no evidence: no labels;\nb no evidence: no labels"
+    assert table.evidence["both"] == "a no evidence: no labels; b no evidence: no labels"
 
 
 def test_on_digits_an_empirical_verdict_says_so_and_a_theorem_does_not(folder, shown):

@@ -15,6 +15,7 @@ from l2h.comparisons import (
     four_cells_intervals,
     mean_difference,
     mean_interval,
+    servers_apart,
 )
 from l2h.curves import accuracy_at, accuracy_coverage_curve, area_by_example, area_under_curve
 from l2h.problem import Costs, Predictions
@@ -108,6 +109,19 @@ def test_a_portion_that_every_seed_leaves_empty_has_no_accuracy(better):
     assert asked.n == (0, 0, 0)
     assert kept.n == (400, 400, 400)
     assert np.isnan([asked.m, asked.e, asked.differ]).all()
+
+
+def test_servers_are_compared_on_what_the_first_system_asks(better, worse):
+    found = servers_apart(better, worse)
+    asked = [p.r <= 0 for p in better]
+    rights = [
+        [(p.e >= 0)[ask] == (p.y > 0)[ask] for p, ask in zip(some, asked, strict=True)] for some in (better, worse)
+    ]
+    first, second = (np.mean(np.concatenate(one)) for one in rights)
+    assert found.estimate == pytest.approx(first - second)
+    assert found.low > 0
+    never = [Predictions(p.m, np.ones(len(p.y)), p.e, p.y) for p in better]
+    assert np.isnan(servers_apart(never, worse)).all()
 
 
 def test_many_classes_compare_in_the_same_way():

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from samples import many
+from scipy.stats import poisson
 
 from l2h import detectors
+from l2h.problem import Predictions, asks
 
 REFERENCE = np.random.default_rng(99).normal(3, 2, 500)
 
@@ -27,6 +30,15 @@ def test_alarms_do_not_depend_on_the_unit_and_repeat(name):
     one = detectors.alarms(signal(1.0), REFERENCE, detector=name)
     other = detectors.alarms(signal(1.0) * 8 - 1, REFERENCE * 8 - 1, detector=name)
     assert one.tolist() == other.tolist() == detectors.alarms(signal(1.0), REFERENCE, detector=name).tolist()
+
+
+def test_a_reference_that_does_not_vary_leaves_the_unit():
+    steps = np.repeat([0.0, 1.0], 500)
+    same = [
+        detectors.alarms(steps, reference, detector="ADWIN").tolist()
+        for reference in (np.ones(4), np.array([1.0, -1.0]))
+    ]
+    assert same[0] == same[1] != []
 
 
 def test_a_detector_starts_afresh_after_an_alarm():
@@ -53,12 +65,33 @@ def test_alarms_are_scored():
         (lambda: detectors.alarms(np.zeros(3), REFERENCE, detector="dog"), "detector"),
         (lambda: detectors.alarms(np.zeros((3, 1)), REFERENCE, detector="ADWIN"), "signal"),
         (lambda: detectors.alarms(np.array([np.nan]), REFERENCE, detector="ADWIN"), "finite"),
-        (lambda: detectors.alarms(np.zeros(3), np.ones(4), detector="ADWIN"), "deviation"),
+        (lambda: detectors.alarms(np.zeros(3), np.ones(0), detector="ADWIN"), "reference"),
         (lambda: detectors.score_alarms(np.array([]), change=-1, length=2, patience=1), "change"),
         (lambda: detectors.score_alarms(np.array([]), change=3, length=2, patience=1), "length"),
         (lambda: detectors.score_alarms(np.array([]), change=1, length=2, patience=0), "patience"),
+        (lambda: detectors.listen(many(9), many(9), signal="smell", detector="ADWIN"), "signal"),
+        (lambda: detectors.rate(-1, 10), "events"),
+        (lambda: detectors.rate(1, 0), "steps"),
+        (lambda: detectors.rate(1, 10, level=1.0), "1 - level"),
     ],
 )
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("events", [0, 1, 7])
+def test_the_limits_of_a_rate_are_those_at_which_the_count_is_just_rare(events):
+    estimate, low, high = detectors.rate(events, 5000)
+    assert estimate == 2 * events
+    assert poisson.cdf(events, high / 2) == pytest.approx(0.025)
+    assert events == low == 0 or poisson.sf(events - 1, low / 2) == pytest.approx(0.025)
+
+
+def test_disagreement_is_heard_of_what_is_sent_only():
+    held_out, first, second = many(500, seed=1), many(3000, seed=2), many(3000, seed=3, client=0.2)
+    join = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in "mey"}
+    stream = Predictions(r=np.concatenate([first.r, first.r]), **join)
+    at = detectors.listen(stream, held_out, signal="disagreement", detector="ADWIN")
+    assert len(at) and asks(stream.r[at]).all() and 3000 <= at[0] < 4000
+    assert len(detectors.listen(stream, held_out, signal="r", detector="ADWIN")) == 0

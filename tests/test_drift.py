@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import many
+from scipy.stats import binom
 
 from l2h import drift, evaluate, rademacher
 from l2h.families import thresholds
@@ -100,10 +101,27 @@ def test_separation_is_zero_without_a_shift_and_covers_one():
     assert apart.labelled <= apart.label_free + apart.joint_error + 1e-12
 
 
+def test_gaps_are_those_of_the_samples_drawn():
+    p, grid = many(200), np.array([-0.5, 0.5])
+    losses, weights = drift.losses_at(p, grid, costs=COSTS), np.linspace(0, 2, 200)
+    np.testing.assert_allclose(losses.mean(axis=1), drift.risks(p, grid, costs=COSTS))
+    target = np.array([0.4, 0.3])
+    gaps = drift.worst_gaps(losses, target, weights=weights, size=50, draws=3, seed=5)
+    samples = np.random.default_rng(5).integers(200, size=(3, 50))
+    expected = [max(target[k] - (weights[s] * losses[k][s]).sum() / 50 for k in (0, 1)) for s in samples]
+    np.testing.assert_allclose(gaps, expected)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: drift.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(4), size=1, draws=1, seed=0), "shape"),
+        (lambda: drift.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(3), size=0, draws=1, seed=0), "size"),
         (lambda: drift.threshold_grid(np.ones(3), 2), "number"),
+        (lambda: drift.tried(np.ones(0), penalty=1.0, delta=0.1), "draws"),
+        (lambda: drift.tried(np.ones(1), penalty=1.0, delta=1.5), "delta"),
+        (lambda: drift.retuned(many(5), labels=5, costs=COSTS), "others"),
+        (lambda: drift.retuned(many(5), labels=0, costs=COSTS), "labels"),
         (lambda: drift.threshold_grid(np.array([np.nan]), 3), "finite"),
         (lambda: drift.error_curve(np.ones(2), np.ones(3)), "one length"),
         (lambda: drift.error_curve(np.ones(0), np.ones(0)), "at least one"),
@@ -121,3 +139,57 @@ def test_bad_input_is_refused(call, message):
 def test_a_missing_table_is_missed():
     with pytest.raises(KeyError, match="fog"):
         drift.along({}, Course(np.array(["fog 1"]), np.array([0]), 1))
+
+
+def test_the_tuned_system_decides_at_its_best_threshold():
+    said = {"validation": many(300, seed=1), "clean": many(300, seed=2)}
+    tables = drift.tuned(said, costs=COSTS)
+    shift = said["clean"].r - tables["clean"].r
+    assert np.ptp(shift) < 1e-12 and np.ptp(said["validation"].r - tables["validation"].r) < 1e-12
+    best = drift.risks(said["validation"], np.unique(said["validation"].r), costs=COSTS).min()
+    assert evaluate.system_loss(tables["validation"], costs=COSTS) <= best + 1e-12
+
+
+def test_a_stream_of_a_kind_is_its_plan_filled():
+    tables = {"clean": many(50, seed=1), "fog 2": many(50, seed=2)}
+    stream = drift.stream_of(tables, "fog", length=40, severity=2, seed=3)
+    assert set(stream.r[:20]) <= set(tables["clean"].r) and set(stream.r[20:]) <= set(tables["fog 2"].r)
+
+
+def test_setting_the_threshold_anew_uses_the_labelled_and_is_judged_on_the_others():
+    p = many(400, client=0.3)
+    moved = Predictions(p.m, p.r + 5, p.e, p.y)  # it keeps everything
+    as_it_was, anew = drift.retuned(moved, labels=100, costs=COSTS, seed=1)
+    order = np.random.default_rng(1).permutation(400)
+    assert as_it_was.r.tolist() == moved.r[np.sort(order[100:])].tolist()
+    assert evaluate.system_loss(anew, costs=COSTS) < evaluate.system_loss(as_it_was, costs=COSTS) - 0.1
+    few = np.sort(order[:100])
+    best = drift.risks(Predictions(p.m[few], p.r[few] + 5, p.e[few], p.y[few]), np.unique(p.r[few] + 5), costs=COSTS)
+    chosen = as_it_was.r[0] - anew.r[0]
+    assert best.min() == pytest.approx(best[np.argmin(np.abs(np.unique(p.r[few] + 5) - chosen))])
+
+
+def test_under_shift_no_bound_lies_below_the_loss():
+    tables = [many(400, seed=1), many(400, seed=2, client=0.5), many(400, seed=3, client=0.5, server=0.6)]
+    grid = np.append(drift.threshold_grid(tables[0].r, 9), 0.0)
+    for costs in (COSTS, Costs(1.6, 0.1)):
+        found = drift.under_shift(tables, np.sort(grid), costs=costs)
+        assert found.loss.tolist() == [evaluate.system_loss(p, costs=costs) for p in tables]
+        assert (found.loss <= found.loss[0] + found.labelled + 1e-12).all() and found.labelled[0] == 0
+        assert (found.loss <= found.loss[0] + found.label_free + 1e-12).all()
+
+
+@pytest.mark.parametrize("fails", [0, 3, 40])
+def test_a_bound_that_was_tried_has_exact_limits(fails):
+    gaps = np.append(np.ones(fails), np.zeros(40 - fails))
+    found = drift.tried(gaps, penalty=0.5, delta=0.1)
+    assert found.fails.estimate == fails / 40 and found.penalty == 0.5
+    assert fails == found.fails.low == 0 or binom.sf(fails - 1, 40, found.fails.low) == pytest.approx(0.025)
+    assert fails == 40 or binom.cdf(fails, 40, found.fails.high) == pytest.approx(0.025)
+    assert found.needed == (0.0 if fails <= 4 else 1.0)
+
+
+def test_the_loss_under_label_shifts_is_a_line_only_with_both_labels():
+    assert drift.off_the_line(many(300), costs=COSTS) < 1e-12
+    with pytest.raises(ValueError, match="p lacks"):
+        drift.off_the_line(many(5, y=np.ones(5, dtype=int)), costs=COSTS)

@@ -6,6 +6,7 @@ import numpy as np
 import oracles
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from samples import columns, costs, many, predictions
 
 from l2h import evaluate
@@ -79,3 +80,68 @@ def test_what_questions_buy():
     )
     assert evaluate.gain_over_client(p) == 0.0  # one question mends a mistake, the other makes one
     assert evaluate.gain_of_asking_always(p) == 0.25
+
+
+# --- probabilities ----------------------------------------------------------------------------------------------------
+
+forecasts = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 1.0]), st.booleans()), min_size=1, max_size=12
+)
+
+
+@given(pairs=forecasts, bins=st.integers(1, 5))
+def test_the_calibration_error_is_counted_by_hand_and_does_not_depend_on_the_order(pairs, bins):
+    p, happened = (np.array(column) for column in zip(*pairs, strict=True))
+    expected = oracles.calibration_error(p.tolist(), happened.tolist(), bins)
+    assert evaluate.calibration_error(p, happened, bins=bins) == pytest.approx(expected, abs=1e-12)
+    assert evaluate.calibration_error(p[::-1], happened[::-1], bins=bins) == pytest.approx(expected, abs=1e-12)
+    assert evaluate.reliability(p, happened, bins=bins).n.sum() == len(p)
+
+
+@given(pairs=forecasts)
+def test_scores_of_probabilities_are_their_formulas(pairs):
+    brier = sum((p - h) ** 2 for p, h in pairs) / len(pairs)
+    nats = [-math.log(min(max(p if h else 1 - p, 1e-6), 1 - 1e-6)) for p, h in pairs]
+    p, happened = (np.array(column) for column in zip(*pairs, strict=True))
+    assert evaluate.brier_score(p, happened) == pytest.approx(brier, abs=1e-12)
+    assert evaluate.log_loss(p, happened) == pytest.approx(sum(nats) / len(nats), rel=1e-9)
+
+
+def test_honest_probabilities_are_nearly_calibrated_and_others_are_not():
+    generator = np.random.default_rng(0)
+    p = generator.random(50_000)
+    happened = generator.random(50_000) < p
+    assert evaluate.calibration_error(p, happened) < 0.01
+    assert evaluate.calibration_error(p**2, happened) > 0.1
+    assert evaluate.brier_score(p, happened) < evaluate.brier_score(p**2, happened)
+    assert evaluate.log_loss(p, happened) < evaluate.log_loss(p**2, happened)
+
+
+@pytest.mark.parametrize("score", [evaluate.calibration_error, evaluate.brier_score, evaluate.log_loss])
+def test_what_is_no_forecast_is_refused(score):
+    with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
+        score(np.array([1.5]), np.array([1]))
+    with pytest.raises(ValueError, match="one length"):
+        score(np.array([0.5]), np.array([1, 0]))
+    with pytest.raises(ValueError, match="examples >= 1"):
+        score(np.array([]), np.array([]))
+
+
+def test_there_must_be_a_bin():
+    with pytest.raises(ValueError, match="bins >= 1"):
+        evaluate.reliability(np.array([0.5]), np.array([1]), bins=0)
+
+
+@given(p=predictions(), **costs)
+def test_the_reference_losses_are_those_of_fixed_and_all_knowing_decisions(p, c1, ce):
+    found = evaluate.reference_losses(p, costs=Costs(c1=c1, ce=ce))
+    wrong_m = [m != y for m, y in zip(p.m, p.y, strict=True)]
+    wrong_e = [oracles.label(e) != y for e, y in zip(p.e, p.y, strict=True)]
+    asked = [c1 * w + ce for w in wrong_e]
+    n = len(wrong_m)
+    assert found.never == pytest.approx(sum(wrong_m) / n)
+    assert found.always == pytest.approx(sum(asked) / n)
+    assert found.random == min(found.never, found.always)
+    assert found.oracle == pytest.approx(sum(min(float(w), a) for w, a in zip(wrong_m, asked, strict=True)) / n)
+    loss = evaluate.system_loss(p, costs=Costs(c1=c1, ce=ce))
+    assert found.oracle <= loss + 1e-9 and found.oracle <= found.random + 1e-9

@@ -54,6 +54,26 @@ def test_the_surrogate_is_convex_in_r_and_e(a, b, m, y, alpha, beta):
     assert between <= (at_a + at_b) / 2 * (1 + 1e-9)
 
 
+@given(m=sign, y=sign, e=st.floats(-1, 1), c1=positive, ce=positive, alpha=positive, beta=positive)
+def test_no_example_is_convex_in_the_logit(m, y, e, c1, ce, alpha, beta):
+    """A bounded convex function on the line is constant: one of three midpoints lies above its chord."""
+    z = torch.tensor([-60.0, -30, 0, 30, 60], dtype=torch.float64)
+    r, every = 2 * torch.sigmoid(z) - 1, torch.ones(5, dtype=torch.float64)
+    loss = surrogate(r, e * every, m * every, y * every, costs=Costs(c1, ce), alpha=alpha, beta=beta).tolist()
+    bends = [2 * loss[k] - loss[k - d] - loss[k + d] for k, d in ((1, 1), (2, 1), (3, 1))]
+    assert max(bends) > 1e-9 or np.ptp(loss) < 1e-6
+
+
+@given(alpha=st.floats(0.05, 10), share=st.floats(-0.99, 0.99))
+def test_where_the_kept_term_is_concave_in_the_logit(alpha, share):
+    edge, h = (np.sqrt(1 + alpha**2) - 1) / alpha, 1e-3
+    z = 2 * np.arctanh(share)
+    term = np.exp(alpha * np.tanh((z + h * np.array([-1, 0, 1])) / 2))
+    second = (term[0] + term[2] - 2 * term[1]) / h**2 / term[1]
+    if abs(share - edge) > 0.01:
+        assert np.sign(second) == np.sign(edge - share) or abs(second) < 1e-6
+
+
 @given(values=examples, costs=costs, alpha=positive, beta=positive)
 def test_the_gradient_agrees_with_finite_differences(values, costs, alpha, beta):
     r, e, m, y = as_tensors(values / 3)

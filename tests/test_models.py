@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from l2h.models import ConvPool, LeNet, Scores, linear, rejector
+from l2h.models import GAIN, ConvPool, LeNet, OnScores, Scores, linear, rejector
 
 
 def plain(block):
@@ -119,3 +119,21 @@ def test_a_tile_of_another_size_is_refused(tile):
 def test_maps_that_do_not_fit_the_tiles_are_refused(side):
     with pytest.raises(ValueError, match="expected maps whose sides fit tiles"):
         ConvPool(1, 1, tile=(4, 4))(torch.zeros(1, side, 8, 2))
+
+
+def test_a_rejector_may_have_more_outputs():
+    assert rejector(7, outputs=3)(torch.zeros(5, 3, 32, 32)).shape == (5, 3)
+    with pytest.raises(ValueError, match="outputs >= 1"):
+        rejector(outputs=0)
+
+
+def test_a_layer_on_scores_starts_at_zero_and_is_linear():
+    layer = OnScores(2, 3)
+    assert not layer(torch.ones(4, 2)).any()
+    nn.init.ones_(layer.layer.weight)
+    assert torch.allclose(layer(torch.tensor([[1.0, -3.0]])), torch.full((1, 3), -2.0 * GAIN))
+    squashed = OnScores(2, squash=True)
+    nn.init.constant_(squashed.layer.bias, 5.0)
+    assert 0.99 < squashed(torch.zeros(1, 2)).item() <= 1
+    with pytest.raises(ValueError, match="features >= 1"):
+        OnScores(0)

@@ -117,3 +117,36 @@ def test_a_bad_comparison_is_refused(batch, switches, message):
     p = Predictions(*np.ones((4, 3)))
     with pytest.raises(ValueError, match=message):
         online.best_sequence(p, np.zeros(2), costs=Costs(), batch=batch, switches=switches)
+
+
+def test_every_contender_plays_and_only_those_that_may_look_at_labels_do():
+    generator = np.random.default_rng(0)
+    y = generator.choice([-1, 1], 1200)
+    stream = Predictions(np.where(generator.random(1200) < 0.7, y, -y), generator.normal(size=1200), 1.0 * y, y)
+    held_out = Predictions(stream.m[:300], stream.r[:300], stream.e[:300], stream.y[:300])
+    costs, advice = Costs(1.0, 0.25), Advice(0.1, 0.05, 0.01, 25, 1)
+    policies = online.contenders(
+        held_out, np.array([], dtype=int), change=600, costs=costs, advice=advice,
+        thresholds=np.array([-9.0, 0.0, 9.0]),
+    )  # fmt: skip
+    ordered = {}
+    for name, policy in policies.items():
+        outcome = play(stream, policy, costs=costs, batch=25, delay=1, seed=0)
+        ordered[name] = int(outcome.labelled.sum())
+    assert all(ordered[name] == 0 for name in ("fixed", "budget", "alarm r", "alarm r and e"))
+    assert ordered["change known"] == 200 and ordered["experts"] > 100 and ordered["recalibrated"] > 100
+
+
+def test_devices_lose_what_their_mix_of_classes_says():
+    generator = np.random.default_rng(0)
+    y = generator.choice([-1, 1], 2000)
+    m = np.where(generator.random(2000) < np.where(y == 1, 0.5, 1.0), y, -y)  # the client errs on one class only
+    whole = Predictions(m, np.ones(2000), 1.0 * y, y)
+    shares = np.array([0.0, 0.5, 1.0])
+    found = online.on_devices(
+        {"clean": whole, "validation": whole}, shares, length=4000, thresholds=np.array([0.0, 9.0]),
+        costs=Costs(1.0, 0.2), seed=0,
+    )  # fmt: skip
+    np.testing.assert_allclose(found["fixed"], 0.5 * shares, atol=0.03)
+    np.testing.assert_allclose(found["weighted"], [0.0, 0.2, 0.2], atol=0.03)  # it asks where that is cheaper
+    assert set(found) == {"fixed", "budget", "weighted"}

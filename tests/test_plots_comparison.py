@@ -16,6 +16,8 @@ from l2h.plots_comparison import (
     draw_losses,
     draw_ranks,
     draw_rates_by_uncertainty,
+    panels,
+    share_legend,
 )
 from l2h.significance import Standings
 
@@ -36,8 +38,28 @@ def ticks(ax):
     return [tick.get_text() for tick in ax.get_yticklabels()]
 
 
-def test_gaps_are_ordered_and_say_twice_which_way_they_go(ax):
-    gaps = {"better": Interval(0.3, 0.1, 0.5), "worse": Interval(-0.3, -0.4, -0.2), "open": Interval(0.0, -0.1, 0.1)}
+def test_panels_fill_rows_and_leave_the_rest_blank():
+    figure, axes = panels(4, 3, (2.0, 1.5), sharey=True)
+    assert len(axes) == 4 and len(figure.axes) == 6
+    assert [ax.axison for ax in figure.axes] == [True] * 4 + [False] * 2
+    assert figure.get_size_inches().tolist() == [6.0, 3.0]
+    plt.close(figure)
+
+
+def test_one_legend_names_what_any_of_the_axes_shows():
+    figure, axes = panels(2, 2, (2.0, 1.5))
+    axes[0].plot([0, 1], label="both")
+    axes[1].plot([0, 1], label="both")
+    axes[1].plot([1, 0], label="second only")
+    axes[0].legend()
+    share_legend(figure, *axes)
+    assert axes[0].get_legend() is None
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["both", "second only"]
+    plt.close(figure)
+
+
+def test_gaps_stand_in_their_order_and_say_twice_which_way_they_go(ax):
+    gaps = {"better": Interval(0.3, 0.1, 0.5), "open": Interval(0.0, -0.1, 0.1), "worse": Interval(-0.3, -0.4, -0.2)}
     draw_gaps(ax, gaps, what="area")
     assert ticks(ax) == ["worse", "open", "better"]
     bars = [bar.get_segments()[0][:, 0].tolist() for bar in ax.collections]

@@ -97,3 +97,16 @@ def test_alarms_are_one_point_per_stream(ax):
 def test_a_detector_that_found_nothing_is_still_named(ax):
     plots_drift.draw_alarms(ax, {"ADWIN": [[], []]}, kinds=["noise", "fog"])
     assert legend(ax) == ["ADWIN"]
+
+
+def test_the_spread_lies_over_the_concentration(ax):
+    plots_drift.draw_spread(ax, [0.1, 1.0, 10.0], {"fixed": Interval(*line(0.3)[1:])}, what="deviation of the loss")
+    assert ax.get_xscale() == "log" and ax.lines[0].get_ydata().tolist() == [0.3] * 3
+    assert labels(ax) == ("concentration of the devices' label shares", "deviation of the loss")
+
+
+def test_rates_lie_over_the_length_beside_the_largest_loss(ax):
+    plots_drift.draw_rates(ax, [1e4, 1e6], [0.5, 0.1], largest=1.1)
+    bound, largest = ax.lines
+    assert bound.get_ydata().tolist() == [0.5, 0.1] and list(largest.get_ydata()) == [1.1, 1.1]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")

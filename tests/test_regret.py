@@ -314,6 +314,24 @@ def test_when_squash_leaves_the_single_alpha_alone(ce, beta):
     assert (plain == boxed) == (ce <= np.tanh(beta / 2))
 
 
+@given(
+    eta=probability,
+    p=probability,
+    alpha=st.floats(1e-3, 1e3),
+    c1=st.one_of(st.just(0.0), st.floats(1e-6, 1e6)),
+    ce=st.one_of(st.just(0.0), st.floats(1e-6, 1e6)),
+    beta=st.floats(1e-3, 1e3),
+    squash=st.booleans(),
+)
+def test_no_regret_is_nan_or_infinite_and_none_exceeds_the_stakes(eta, p, alpha, c1, ce, beta, squash):
+    setting = {"costs": Costs(c1, ce), "beta": beta}
+    stakes = 1 + c1 + ce
+    assert 0 <= regret(eta, p, alpha=alpha, squash=squash, **setting) <= stakes
+    for client in CLIENTS:
+        assert 0 <= worst_regret(p, alpha=alpha, client=client, **setting) <= stakes
+    assert 0 <= effective_threshold(alpha, **setting) <= 1 + 1e-12
+
+
 def test_inputs_outside_the_domain_are_refused_with_the_domain():
     costs = Costs(1.0, 0.15)
     with pytest.raises(ValueError, match=r"eta in \[0, 1\]"):

@@ -31,7 +31,7 @@ def test_a_fixed_threshold_is_the_system_itself():
         outcome = play(stream, remedies.fixed(threshold), **PLAY)
         same = shifted(stream, threshold)
         assert (outcome.loss == evaluate.loss_by_example(same, costs=COSTS)).all()
-        assert (outcome.asked == (evaluate.kept(same) == 0)).all()
+        assert (outcome.asked == (evaluate.kept(same) == 0)).all() and not outcome.labelled.any()
 
 
 def test_a_policy_sees_scores_at_once_and_labels_late_and_only_of_what_was_asked():
@@ -42,6 +42,7 @@ def test_a_policy_sees_scores_at_once_and_labels_late_and_only_of_what_was_asked
         return Choice(np.full(len(r), 0.5))
 
     outcome = play(stream, nosy, costs=COSTS, batch=50, delay=1, seed=3)
+    assert (outcome.labelled == outcome.asked).all()
     for j, past in enumerate(seen):
         assert (past.r == stream.r[: 50 * j]).all()
         expected = np.flatnonzero(outcome.asked[: max(0, 50 * (j - 1))])
@@ -97,7 +98,7 @@ def test_after_an_alarm_everything_is_asked_and_then_the_best_threshold_rules():
     fixed = play(stream, remedies.fixed(), **PLAY)
     assert (outcome.loss[: LENGTH + 50] == fixed.loss[: LENGTH + 50]).all()
     burst = slice(LENGTH + 50, LENGTH + 250)
-    assert outcome.asked[burst].all()
+    assert outcome.asked[burst].all() and outcome.labelled[burst].all() and outcome.labelled.sum() == 200
     assert not outcome.asked[LENGTH + 250 : LENGTH + 300].all()  # the labels of the last batch are under way
     assert mean(outcome.loss, LENGTH + 300) < mean(fixed.loss, LENGTH + 300) - 0.2
 

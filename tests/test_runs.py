@@ -1,18 +1,22 @@
 """One run: deterministic, kept in the store under the one rule of staleness, on data that is stated."""
 
+import importlib
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from l2h import evaluate, runs
+from l2h import evaluate, methods, runs
 from l2h.runs import ExperimentConfig, needs, run
 from l2h.store import Store
 
+ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ExperimentConfig(method="learning_to_help", client="well_trained", source="digits", ce=0.1)
 
 
@@ -97,8 +101,8 @@ def test_predictions_are_of_parts_that_nothing_was_trained_on(store):
 
 
 def test_every_method_serves_the_same_client(store):
-    methods = ("learning_to_help", "confidence", "random", "oracle", "always_keep", "always_ask")
-    results = [run(replace(DIGITS, method=method), store=store).predictions() for method in methods]
+    names = ("learning_to_help", "confidence", "random", "oracle", "always_keep", "always_ask")
+    results = [run(replace(DIGITS, method=name), store=store).predictions() for name in names]
     assert len({r.m.tobytes() for r in results}) == 1
     assert evaluate.coverage(results[4]) == 1 and evaluate.coverage(results[5]) == 0
 
@@ -180,3 +184,126 @@ def test_a_ready_made_rejector_gets_a_joint_server_by_its_own_recipes():
 
 def test_needs_end():
     assert needs(ExperimentConfig(method="client")) == needs(ExperimentConfig(method="plain_server")) == ()
+
+
+# --- every method -----------------------------------------------------------------------------------------------------
+
+SERVER_OF = {"distilled": "mozannar_sontag"}
+TWO = [name for name in methods.METHODS if name not in methods.ALONE]
+
+
+def config_of(name, **options):
+    return replace(DIGITS, method=name, server=SERVER_OF.get(name, "plain_server"), **options)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("classes", [(), ("1", "3", "8")], ids=["two", "three"])
+@pytest.mark.parametrize("name", TWO)
+def test_every_method_runs_on_two_classes_and_on_more(store, name, classes, precision):
+    if name == "learning_to_help" and classes:
+        with pytest.raises(ValueError, match="alpha for 3 classes to be one of 'posterior', got 'deterministic'"):
+            run(config_of(name, classes=classes), store=store)
+        return
+    result = run(config_of(name, classes=classes, precision=precision), store=store)
+    predictions = result.predictions()
+    assert predictions.e.shape == ((len(predictions.y), 3) if classes else predictions.y.shape)
+    assert 0 <= evaluate.system_loss(predictions, costs=result.config.costs) <= 2.1
+    assert ("helper" in result.scores) == (name in methods.TEACHERS)
+    assert bool(result.history) == (name not in methods.UNTRAINED)
+
+
+def test_a_plain_server_answers_the_helper_part_out_of_fold(store):
+    result = run(config_of("plain_server", classes=("1", "3", "8")), store=store)
+    dataset = runs.load(result.config)
+    assert result.scores["helper"]["e"].shape == (len(dataset.helper.y), 3)
+    assert "helper" not in run(config_of("device_classifier"), store=store).scores
+
+
+def test_two_stages_are_trained_on_answers_given_out_of_fold(store, monkeypatch):
+    seen = {}
+    real = methods.METHODS["two_stage"]
+    spy = lambda parts, **told: seen.update(server=parts.helper.server) or real(parts, **told)  # noqa: E731
+    spy.__module__ = real.__module__
+    monkeypatch.setitem(methods.GIVEN, "two_stage", spy)
+    run(config_of("two_stage", seed=5), store=store)
+    plain = run(config_of("plain_server", seed=5), store=store)
+    assert seen["server"].numpy().tolist() == plain.scores["helper"]["e"].tolist()
+
+
+def test_a_student_learns_from_the_run_of_its_teacher(store):
+    student = run(config_of("distilled"), store=store).predictions()
+    teacher = run(config_of("mozannar_sontag"), store=store).predictions()
+    assert np.array_equal(student.e, teacher.e) and not np.array_equal(student.r, teacher.r)
+
+
+def test_what_does_not_matter_to_an_earlier_run_is_not_told_to_it():
+    told = replace(config_of("two_stage"), hidden=7, rejector="linear", ce=0.3, client="lenet", alpha=2.0)
+    assert [one.method for one in needs(told)] == ["client", "plain_server"]
+    assert needs(told)[1] == needs(config_of("confidence"))[1]
+    student = replace(config_of("distilled"), hidden=7, rejector="linear", budget=0.3)
+    assert needs(student) == needs(config_of("distilled")) and needs(student)[1].ce == DIGITS.ce
+    swept = [needs(replace(config_of("confidence"), server="learning_to_help", ce=ce))[1].ce for ce in (0.1, 0.2)]
+    assert swept == [0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("method", "server"),
+    [("two_stage", "learning_to_help"), ("two_sigmoid", "device_classifier"), ("distilled", "plain_server")],
+)
+def test_a_server_without_answers_that_can_be_trained_on_is_refused(method, server):
+    with pytest.raises(ValueError, match=f"expected server of {method} to be one of"):
+        replace(DIGITS, method=method, server=server)
+
+
+def test_the_code_of_another_method_makes_no_run_stale(monkeypatch):
+    monkeypatch.setattr(runs, "code_fingerprint", " ".join)
+    code = runs._code.__wrapped__
+    used = {name: code(methods.METHODS.get(name)).split() for name in ("client", "two_stage", "learning_to_help")}
+    assert {"l2h.runs", "l2h.train", "l2h.data", "l2h.estimate"} < set(used["client"])
+    assert {"l2h.methods_staged", "l2h.losses_defer", "l2h.systems"} < set(used["two_stage"])
+    assert {"l2h.methods_help", "l2h.losses", "l2h.calibration"} < set(used["learning_to_help"])
+    own = {name: {module for module in modules if module.startswith("l2h.methods")} for name, modules in used.items()}
+    assert own == {"client": set(), "two_stage": {"l2h.methods_staged"}, "learning_to_help": {"l2h.methods_help"}}
+
+
+def test_a_changed_earlier_run_makes_those_stale_that_read_it(monkeypatch):
+    before = {name: runs.run_key(config_of(name)) for name in ("learning_to_help", "distilled", "two_stage")}
+    code = runs._code
+    changed = methods.METHODS["mozannar_sontag"]
+    monkeypatch.setattr(runs, "_code", lambda method: "other" if method is changed else code(method))
+    after = {name: runs.run_key(config_of(name)) for name in before}
+    assert {name for name in before if before[name] != after[name]} == {"distilled"}
+
+
+# --- the worked example of CONTRIBUTING.md ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def darkness(tmp_path, monkeypatch):
+    """The method that CONTRIBUTING.md shows, as a module outside the package, registered for one test."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "darkness_for_test.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    method = importlib.import_module("darkness_for_test").darkness
+    monkeypatch.setitem(methods.GIVEN, "darkness", method)
+    yield code
+    sys.modules.pop("darkness_for_test")
+
+
+def test_the_worked_example_of_a_method_runs_and_is_short(darkness, store):
+    result = run(replace(DIGITS, method="darkness", budget=0.25), store=store)
+    validation = result.predictions("validation")
+    assert evaluate.offload_rate(validation) == pytest.approx(0.25, abs=1 / len(validation.y))
+    light = runs.load(DIGITS).validation.x.flatten(1).sum(1).numpy()
+    asked = validation.r <= 0
+    assert light[asked].max() <= light[~asked].min()
+    body = [line for line in darkness.splitlines() if line.strip() and "import" not in line]
+    assert len(body) <= 20
+
+
+def test_a_method_of_the_readers_own_has_its_code_in_the_key(darkness):
+    config = replace(DIGITS, method="darkness")
+    own = methods.METHODS["darkness"]
+    assert runs._code(own) not in (runs._code(None), runs._code(methods.METHODS["random"]))
+    assert runs.run_key(config) != runs.run_key(replace(config, method="random"))

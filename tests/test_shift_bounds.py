@@ -100,6 +100,14 @@ def test_the_regret_bound_is_its_formula(eta, gamma, sigma, batch, delay, c1, ce
     assert ours == pytest.approx(theirs)
 
 
+@given(st.floats(0.001, 1), st.floats(0.001, 1))
+def test_no_other_settings_have_a_smaller_bound(eta, gamma):
+    game = {"costs": COSTS, "experts": 9, "steps": 5000, "switches": 1}
+    best = shift_bounds.tuned(**game, batch=10, delay=1)
+    other = Advice(eta, gamma, best.sigma, 10, 1)
+    assert shift_bounds.regret(best, **game) <= shift_bounds.regret(other, **game) + 1e-6
+
+
 def test_switches_without_sharing_have_no_price():
     assert shift_bounds.price_of_experts(3, batches=5, switches=1, sigma=0.0) == math.inf
 
@@ -133,6 +141,7 @@ ADVICE = Advice(0.1, 0.1, 0.0, 10, 1)
         (lambda: shift_bounds.regret(ADVICE._replace(batch=0), costs=COSTS, experts=2, steps=10), "batch"),
         (lambda: shift_bounds.regret(ADVICE._replace(delay=-1), costs=COSTS, experts=2, steps=10), "delay"),
         (lambda: shift_bounds.regret(ADVICE, costs=COSTS, experts=2, steps=0), "steps"),
+        (lambda: shift_bounds.tuned(costs=COSTS, experts=2, steps=20, switches=0, batch=10, delay=0), "batches"),
     ],
 )
 def test_bad_numbers_are_refused(call, message):

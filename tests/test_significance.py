@@ -9,11 +9,11 @@ from samples import several
 from scipy.stats import friedmanchisquare
 
 from l2h.bootstrap import Interval
-from l2h.comparisons import mean_difference
+from l2h.comparisons import difference_at, mean_difference
 from l2h.curves import area_by_example
 from l2h.evaluate import correctness
 from l2h.problem import Predictions
-from l2h.significance import Standings, alike, gaps, outcome, standings
+from l2h.significance import Standings, alike, gaps, gaps_at, outcome, standings
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,19 @@ def test_more_cells_make_wider_gaps_and_a_system_does_not_differ_from_itself(sys
     assert one["itself"] == many["itself"] == (0, 0, 0)
     assert outcome(one["itself"]) == "not told apart"
     assert many["weak"].high - many["weak"].low > one["weak"].high - one["weak"].low
+
+
+def test_gaps_at_coverages_are_the_paired_differences_and_widen_with_their_number(systems):
+    rivals, places = {"weak": systems[0.5], "itself": systems[0.7]}, [0.2, 0.5, 0.8]
+    found = gaps_at(systems[0.7], rivals, places)
+    for name, rival in rivals.items():
+        alone = difference_at(systems[0.7], rival, places, simultaneous=True)
+        assert [one.estimate for one in found[name]] == pytest.approx([one.estimate for one in alone])
+    alone = difference_at(systems[0.7], systems[0.5], places)
+    assert all(a.high - a.low > b.high - b.low for a, b in zip(found["weak"], alone, strict=True))
+    assert found["itself"] == [(0, 0, 0)] * 3
+    wider = gaps_at(systems[0.7], rivals, places, cells=6)["weak"]
+    assert all(a.high - a.low > b.high - b.low for a, b in zip(wider, found["weak"], strict=True))
 
 
 def test_simultaneous_gaps_rarely_find_what_is_not_there():
@@ -89,6 +102,10 @@ def test_groups_are_the_largest_sets_within_the_difference(ranks, difference):
 def test_what_cannot_be_compared_is_refused(systems):
     with pytest.raises(ValueError, match="expected at least one rival, got none"):
         gaps(systems[0.5], {}, correctness)
+    with pytest.raises(ValueError, match="expected at least one rival, got none"):
+        gaps_at(systems[0.5], {}, [0.5])
+    with pytest.raises(ValueError, match="coverages in"):
+        gaps_at(systems[0.5], {"weak": systems[0.5]}, [1.5])
     with pytest.raises(ValueError, match="cells >= 1, got 0"):
         gaps(systems[0.5], {"weak": systems[0.5]}, correctness, cells=0)
     with pytest.raises(ValueError, match="1 - level > 0, got 0"):

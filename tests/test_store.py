@@ -140,6 +140,7 @@ def test_what_is_put_is_got(tmp_path_factory, result):
     kept.put(KEY, result)
     assert kept.get(KEY) == result
     assert kept.get(key(seed=2)) is None
+    assert KEY in kept and key(seed=2) not in kept
 
 
 def test_floats_come_back_bitwise(tmp_path):
@@ -230,3 +231,8 @@ def test_concurrent_writers_do_not_mix(tmp_path):
             assert result is None or len(set(result["writer"])) == 1
         assert [future.result() for future in futures] == [None] * 4
     assert [path.name for path in tmp_path.iterdir()] == [f"{KEY}.json"]
+
+
+def test_what_is_reached_only_through_a_module_set_aside_is_left_out(package):
+    assert modules_in_use(["l2h.a"], aside=["l2h.b"]) == ("l2h", "l2h.a")
+    assert modules_in_use(["l2h.a", "l2h.c"], aside=["l2h.a"]) == ("l2h", "l2h.b", "l2h.c")

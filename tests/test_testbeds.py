@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import oracles
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from l2h.bayes import admissible, rejector_rule, server_error, server_rule
@@ -44,6 +44,7 @@ def test_the_exact_risks_of_the_table():
 
 @settings(max_examples=25)
 @given(t=st.floats(-2, 2), c1=cost, ce=cost)
+@example(t=-1.0, c1=0.0, ce=0.5)
 def test_gaussians_for_any_costs(t, c1, ce):
     risk = gaussians(t).bayes_risk(Costs(c1, ce))
     assert risk == pytest.approx(oracles.gaussians_bayes_risk(t, c1, ce), abs=1e-10)
@@ -104,6 +105,28 @@ def test_eta_is_the_ratio_of_the_class_densities(name):
     density = {y: sum(np.exp(-((x - c) ** 2).sum(1) / 2) for c in np.array(centres[y])) for y in centres}
     eta = TESTBEDS[name].eta(x[:, 0] if name == "gaussians" else x)
     np.testing.assert_allclose(eta, density[1] / (density[1] + density[-1]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", TESTBEDS)
+def test_the_risk_of_any_pair_is_what_a_sample_pays(name):
+    testbed, costs, n = TESTBEDS[name], Costs(0.8, 0.1), 200_000
+
+    def first(x):
+        return x if x.ndim == 1 else x[:, 0]
+
+    def r(x):
+        return first(x) - 0.3
+
+    def e(x):
+        return 0.1 - first(x)
+
+    x, y, m = testbed.sample(n, np.random.default_rng(6))
+    losses = generalized_zero_one(r(x), e(x), m, y, costs=costs)
+    assert abs(losses.mean() - testbed.risk(r, e, costs=costs)) < 4 * losses.std() / np.sqrt(n)
+    assert testbed.risk(r, costs=costs) <= testbed.risk(r, e, costs=costs) + 1e-12
+    assert testbed.risk(r, lambda x: server_rule(testbed.eta(x)), costs=costs) == pytest.approx(
+        testbed.risk(r, costs=costs), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", TESTBEDS)

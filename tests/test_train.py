@@ -11,7 +11,7 @@ from torch import nn
 from l2h import train
 from l2h.data import Part
 from l2h.losses import surrogate
-from l2h.models import LeNet, linear, rejector
+from l2h.models import LeNet, OnScores, linear, rejector
 from l2h.problem import Costs
 from l2h.train import FAST, RELEASED, TrainConfig, fit, fit_client, fit_jointly, fit_separately, scores, seeded
 
@@ -264,3 +264,54 @@ def test_divergence_is_said_at_once(images):
     config = TrainConfig(epochs=5, batch_size=16, lr=1e30, optimizer="sgd", schedule="constant")
     with pytest.raises(FloatingPointError, match=r"training diverged in epoch 1: .* lower lr"):
         fit(linear(), images.x, (images.y,), lambda e, y: (e - y) ** 2, config=config, seed=0)
+
+
+def test_a_rejector_may_read_something_else_than_the_image(images):
+    """What it reads tells where the client is wrong; on noise for images it learns that all the same."""
+    wrong = torch.arange(64) % 4 == 0
+    m = torch.where(wrong, -images.y, images.y)
+    with seeded(0):
+        r, e = OnScores(1), linear()
+    before = weights(e)
+    history = fit_jointly(
+        images.x,
+        images.y,
+        m,
+        rejector=r,
+        server=e,
+        loss=lambda r, e, m, y, alpha: train.classification_loss(r, 2 * (m == y) - 1) + train.classification_loss(e, y),
+        config=TrainConfig(epochs=20, batch_size=16, lr=1e-2),
+        seed=0,
+        seen=wrong.float()[:, None],
+    )
+    assert ((scores(r, wrong.float()[:, None]) > 0) == ~wrong).all()
+    assert history.losses[-1] < history.losses[0] and not torch.equal(before, weights(e))
+
+
+def test_floats_are_of_the_type_that_networks_compute_in():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert train.floats(torch.tensor([True])).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert train.floats([1, 2]).dtype == torch.float32
+
+
+def test_a_rejector_may_learn_at_a_rate_of_its_own():
+    x, y = torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), torch.ones(8)
+    moved = {}
+    for rate in (1.0, 0.25):
+        r, e = (nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)) for _ in range(2))
+        how = {"optimizer": "sgd", "momentum": 0.0, "schedule": "constant"}
+        config = TrainConfig(epochs=1, batch_size=8, lr=0.1, rejector_rate=rate, **how)
+        for network in (r, e):
+            nn.init.constant_(network[0].weight, 1.0)
+            nn.init.constant_(network[0].bias, 0.0)
+        before = [weights(network).clone() for network in (r, e)]
+        fit_jointly(x, y, y, rejector=r, server=e, loss=lambda r, e, *_: r**2 + e**2, config=config, seed=0, alpha=1.0)
+        moved[rate] = [weights(network) - old for network, old in zip((r, e), before, strict=True)]
+    assert torch.allclose(moved[0.25][0], 0.25 * moved[1.0][0]) and torch.equal(moved[0.25][1], moved[1.0][1])
+    with pytest.raises(ValueError, match="rejector_rate"):
+        TrainConfig(epochs=1, batch_size=1, lr=0.1, rejector_rate=0.0)
+    with pytest.raises(ValueError, match="betas"):
+        TrainConfig(epochs=1, batch_size=1, lr=0.1, betas=(0.9, 1.5))

@@ -13,6 +13,7 @@ from l2h.problem import Costs
 from l2h.transfer import bound_deterministic, bound_from_mu, bound_from_p, largest_alpha, lower_envelope
 
 inner = st.floats(0.001, 0.999)
+probability = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1))
 costs = st.builds(Costs, c1=st.floats(0.01, 3), ce=st.floats(0.01, 1.5))
 betas = st.floats(0.2, 5)
 seeds = st.integers(0, 10_000)
@@ -114,7 +115,7 @@ def test_for_beta_two_the_gap_is_sharper(mu, p, costs):
 
 
 @settings(max_examples=60)
-@given(eta=inner, p=inner, costs=costs, beta=betas, seed=seeds, client=st.sampled_from(CLIENTS))
+@given(eta=probability, p=probability, costs=costs, beta=betas, seed=seeds, client=st.sampled_from(CLIENTS))
 def test_theorem_a_holds_for_every_client_and_any_scores(eta, p, costs, beta, seed, client):
     r, e, eta, p = random_scores(seed, eta, p, costs, client)
     loss, excess = played(r, e, eta, p, rule_of("mu", costs, beta), costs, beta)
@@ -122,7 +123,7 @@ def test_theorem_a_holds_for_every_client_and_any_scores(eta, p, costs, beta, se
 
 
 @settings(max_examples=60)
-@given(eta=inner, p=inner, costs=costs, beta=betas, seed=seeds)
+@given(eta=probability, p=probability, costs=costs, beta=betas, seed=seeds)
 def test_theorem_b_holds_for_every_client_and_any_scores(eta, p, costs, beta, seed):
     r, e, eta, p = random_scores(seed, eta, p, costs, "free")
     loss, excess = played(r, e, eta, p, rule_of("p", costs, beta), costs, beta)
@@ -130,7 +131,7 @@ def test_theorem_b_holds_for_every_client_and_any_scores(eta, p, costs, beta, se
 
 
 @settings(max_examples=60)
-@given(eta=inner, costs=st.builds(Costs, c1=st.floats(0.01, 3), ce=st.floats(0.01, 0.99)), beta=betas, seed=seeds)
+@given(eta=probability, costs=st.builds(Costs, c1=st.floats(0.01, 3), ce=st.floats(0.01, 0.99)), beta=betas, seed=seeds)
 def test_theorem_c_holds_for_deterministic_clients_and_any_scores(eta, costs, beta, seed):
     r, e, eta, p = random_scores(seed, eta, eta, costs, "deterministic")
     loss, excess = played(r, e, eta, p, rule_of("deterministic", costs, beta), costs, beta)
@@ -138,7 +139,7 @@ def test_theorem_c_holds_for_deterministic_clients_and_any_scores(eta, costs, be
 
 
 @settings(max_examples=60)
-@given(eta=inner, p=inner, costs=costs, beta=st.floats(1, 5), seed=seeds)
+@given(eta=probability, p=probability, costs=costs, beta=st.floats(1, 5), seed=seeds)
 def test_theorem_a_holds_under_squash_for_beta_from_one_up(eta, p, costs, beta, seed):
     r, e, eta, p = random_scores(seed, eta, p, costs, "free", span=1)
     eta[:100] = 1.0  # where squash costs most
@@ -155,6 +156,13 @@ def test_the_step_of_its_proof_that_needs_beta_one():
     kappa = 2 * (1 - floor_of_server(0.0, beta=1.38, squash=True))
     assert kappa < 1  # so the shorter proof stops at 2 ln 2
     assert 2 * (1 - floor_of_server(0.0, beta=2 * np.log(2), squash=True)) == pytest.approx(1)
+
+
+@given(mu=st.floats(0, 0.5), beta=st.floats(1, 30))
+def test_the_inequality_on_which_it_rests(mu, beta):
+    """delta^2 <= 2 tau (1 + tau) with tau = 1 - s of the box, for every beta >= 1."""
+    tau = 1 - floor_of_server(mu, beta=beta, squash=True)
+    assert (1 - 2 * mu) ** 2 <= 2 * tau * (1 + tau) + 1e-12
 
 
 def test_under_squash_it_fails_for_small_beta():
@@ -283,15 +291,17 @@ def test_the_envelope_lies_within_the_proved_bound(choice, client, bound, costs)
 
 
 @settings(max_examples=30)
-@given(costs=st.builds(Costs, c1=st.floats(0.2, 2), ce=st.floats(0.05, 0.8)), beta=betas, seed=seeds)
-def test_no_scores_lie_below_the_envelope(costs, beta, seed):
+@given(
+    costs=st.builds(Costs, c1=st.floats(0.2, 2), ce=st.floats(0.05, 0.8)), beta=betas, seed=seeds, squash=st.booleans()
+)
+def test_no_scores_lie_below_the_envelope(costs, beta, seed, squash):
     """Points of the grid itself, with random scores: never less excess than the envelope says."""
-    rule = rule_of("mu", costs, beta)
-    envelope = lower_envelope(rule, costs=costs, beta=beta, client="free", grid=21)
+    rule = rule_of("mu", costs, beta, squash)
+    envelope = lower_envelope(rule, costs=costs, beta=beta, client="free", grid=21, squash=squash)
     generator = np.random.default_rng(seed)
     eta, p = generator.integers(0, 21, N) / 40, generator.integers(0, 21, N) / 20
-    r, e = generator.uniform(-1, 1, (2, N)) * generator.choice([1e-9, 0.1, 3], (2, N))
-    loss, excess = played(r, e, eta, p, rule, costs, beta)
+    r, e = generator.uniform(-1, 1, (2, N)) * generator.choice([1e-9, 0.1, 1 if squash else 3], (2, N))
+    loss, excess = played(r, e, eta, p, rule, costs, beta, squash)
     assert (excess >= np.interp(loss, envelope.regret, envelope.excess) - 1e-9).all()
 
 
@@ -304,6 +314,29 @@ def test_a_finer_grid_lowers_the_envelope_a_little():
     ratio = np.interp(x, fine.regret, fine.excess) / np.interp(x, coarse.regret, coarse.excess)
     assert (ratio <= 1 + 1e-9).all()
     assert (ratio > 0.9).all()
+
+
+@given(
+    excess=st.floats(0, 1e6), c1=st.one_of(st.just(0.0), st.floats(1e-6, 1e6)), ce=st.floats(1e-6, 1e6),
+    beta=st.floats(1e-3, 1e3),
+)  # fmt: skip
+def test_bounds_are_finite_and_rise_from_zero(excess, c1, ce, beta):
+    costs = Costs(c1, ce)
+    bounds = [bound_from_mu, bound_from_p] + ([bound_deterministic] if ce < 1 else [])
+    for bound in bounds:
+        nothing, some = bound(np.array([0.0, excess]), costs=costs, beta=beta)
+        assert nothing == 0
+        assert np.isfinite(some)
+        assert some > 0 or excess < 1e-200
+    assert 1 <= largest_alpha(costs=costs, beta=beta) * (1 + 1e-12) < np.inf
+
+
+@settings(max_examples=20)
+@given(costs=costs, beta=betas, choice=st.sampled_from(["mu", "p", "deterministic"]), client=st.sampled_from(CLIENTS))
+def test_the_envelope_is_finite_with_every_edge_in_its_grid(costs, beta, choice, client):
+    envelope = lower_envelope(rule_of(choice, costs, beta), costs=costs, beta=beta, client=client, grid=5)
+    assert np.isfinite(envelope).all()
+    assert (np.diff(envelope.regret) > 0).all()
 
 
 def test_inputs_outside_the_domain_are_refused_with_the_domain():

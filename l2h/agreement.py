@@ -1,0 +1,86 @@
+"""Do systems send what people find hard? Rates by human uncertainty, and the Bayes rule under people's labels."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from l2h import checks
+from l2h.bayes import rejector_rule, server_error, server_rule
+from l2h.bootstrap import Interval, intervals
+from l2h.evaluate import sent
+from l2h.humans import Humans
+from l2h.problem import Costs, Predictions
+
+FIFTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+BAYES = "Bayes, people's labels"
+
+
+class Agreement(NamedTuple):
+    """What systems send, seen beside people's answers about the same images."""
+
+    edges: np.ndarray  # (k + 1,) limits of k groups of images, in bits of human entropy; k is 5 unless many tie
+    rates: dict[str, list[Interval]]  # name -> share sent of each group; the Bayes rule comes last
+    hard_minus_easy: dict[str, Interval]  # name -> share sent of the most uncertain fifth minus that of the least
+    as_bayes: dict[str, Interval]  # name -> share of images on which the decision is the Bayes rule's
+
+
+def with_people(systems: Mapping[str, Sequence[Predictions]], people: Humans, *, costs: Costs) -> Agreement:
+    """Compare what systems send with what people say about the same test images.
+
+    Args:
+        systems: name -> predictions of one client on the test part, one per seed; all names with the same seeds.
+        people: their answers, in the order of the test part.
+        costs: c1 and ce of the Bayes rule.
+
+    Returns:
+        `Agreement`.
+
+    Raises:
+        ValueError: if there is no system, or the people's answers are not about these images.
+    """
+    if not systems:
+        raise ValueError("expected at least one system, got none")
+    first = next(iter(systems.values()))
+    checks.same_length(predictions=first[0].y, people=people.eta)
+    best = [bayes_under(people, one, costs=costs) for one in first]
+    asked = {name: np.stack([sent(p) for p in several]) for name, several in {**systems, BAYES: best}.items()}  # (S, n)
+    edges = np.unique(np.quantile(people.entropy, FIFTHS))
+    group = np.searchsorted(edges[1:-1], people.entropy, side="left")  # (n,) an image on a limit belongs below
+    groups = np.eye(len(edges) - 1)[group].T  # (k, n)
+    low, high = np.quantile(people.entropy, [FIFTHS[1], FIFTHS[-2]])
+    easy, hard = people.entropy <= low, people.entropy >= high
+    contrast = len(easy) * (hard / hard.sum() - easy / easy.sum())  # (n,)
+    return Agreement(
+        edges,
+        {name: _rates(values, groups) for name, values in asked.items()},
+        {name: intervals((values * contrast)[None])[0] for name, values in asked.items()},
+        {name: intervals((values == asked[BAYES])[None].astype(float))[0] for name, values in asked.items()},
+    )
+
+
+def bayes_under(people: Humans, given: Predictions, *, costs: Costs) -> Predictions:
+    r"""The Bayes rule where the shares of people's answers are P(Y|x), for a client whose label is known.
+
+    .. math:: \eta = \eta_H, \quad p = 1[m = -1]\,\eta_H + 1[m = +1]\,(1 - \eta_H), \quad
+              r^* = c_1 \min(\eta_H, 1 - \eta_H) + c_e - p
+
+    Args:
+        people: their answers about n images.
+        given: predictions on these images; m and y are taken.
+        costs: c1 and ce.
+
+    Returns:
+        Predictions with the Bayes rejector and server.
+
+    Source: arXiv 2409.16253, Bayes rules, with CIFAR-10H's labels.
+    """
+    p = np.where(given.m > 0, 1 - people.eta, people.eta)
+    r = rejector_rule(server_error(people.eta), p, costs=costs)
+    return Predictions(given.m, r, server_rule(people.eta), given.y)
+
+
+def _rates(asked: np.ndarray, groups: np.ndarray) -> list[Interval]:
+    values = np.broadcast_to(asked, (len(groups), *asked.shape))  # (k, S, n)
+    among = np.broadcast_to(groups[:, None], values.shape)
+    return intervals(values.astype(float), among)

@@ -1,0 +1,153 @@
+"""What chapter 06 asks of the systems of one place beyond pairwise gaps."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from l2h.bootstrap import Interval
+from l2h.comparisons import mean_difference, servers_apart
+from l2h.curves import area_by_example
+from l2h.designs import NOT_RIVALS, OURS, at_costs, swapped
+from l2h.evaluate import loss_by_example
+from l2h.problem import Costs, Predictions
+from l2h.significance import gaps, gaps_at
+
+COVERAGES = np.linspace(0.1, 0.9, 9)
+
+
+def gap(
+    systems: Mapping[str, Sequence[Predictions]],
+    one: str,
+    rival: str,
+    by_example: Callable[[Predictions], Any] = area_by_example,
+    *,
+    cells: int = 1,
+) -> Interval:
+    """One difference between two systems of a place, at the level that many places share.
+
+    Args:
+        systems: name -> predictions, one per seed.
+        one: name of the first.
+        rival: name of the second.
+        by_example: gives (n,) values, more is better; by default each example's share of the area.
+        cells: how many places are looked at, as in `significance.gaps`.
+
+    Returns:
+        The difference one - rival.
+    """
+    return gaps(systems[one], {rival: systems[rival]}, by_example, cells=cells)[rival]
+
+
+def cheaper(
+    chosen_on: Mapping[str, Sequence[Predictions]],
+    given: Mapping[str, Sequence[Predictions]],
+    one: str,
+    rival: str,
+    *,
+    costs: Costs,
+    cells: int = 1,
+) -> Interval:
+    """How much less one system loses than another, each with the threshold that the validation part gives it.
+
+    Args:
+        chosen_on: name -> predictions on the validation part, one per seed.
+        given: name -> predictions on the test part.
+        one: name of the first.
+        rival: name of the second.
+        costs: c1 and ce.
+        cells: how many places are looked at, as in `significance.gaps`.
+
+    Returns:
+        System loss of the rival minus that of the first: above zero where the first is better.
+    """
+    tuned = {name: at_costs(chosen_on[name], given[name], costs=costs) for name in (one, rival)}
+    return gap(tuned, one, rival, lambda p: -loss_by_example(p, costs=costs), cells=cells)
+
+
+def swap(systems: Mapping[str, Sequence[Predictions]], joint: str, apart: str) -> dict[str, Interval]:
+    r"""What the rejector and the server each contribute to the difference between two systems in area.
+
+    .. math:: A(r_1, e_1) - A(r_2, e_2) = [A(r_1, e_2) - A(r_2, e_2)] + [A(r_1, e_1) - A(r_1, e_2)]
+
+    Args:
+        systems: name -> predictions, one per seed.
+        joint: name of the first.
+        apart: name of the second.
+
+    Returns:
+        The whole difference, its two parts, and the first server's gain in accuracy over the second's on the
+        images that the first rejector sends.
+    """
+    mixed = swapped(systems[joint], systems[apart])
+    return {
+        "joint minus apart": mean_difference(systems[joint], systems[apart], area_by_example),
+        "by the rejector": mean_difference(mixed, systems[apart], area_by_example),
+        "by the server": mean_difference(systems[joint], mixed, area_by_example),
+        "joint server on what is sent, minus server alone": servers_apart(systems[joint], systems[apart]),
+    }
+
+
+def least_gap(systems: Mapping[str, Sequence[Predictions]], *, ours: str = OURS, cells: int = 1) -> Interval:
+    """Where one system does worst: its smallest difference in accuracy to any rival at any coverage.
+
+    The intervals of all rivals and coverages hold together, so that the choice of the smallest is paid for.
+
+    Args:
+        systems: name -> predictions, one per seed; those that a device cannot run are no rivals.
+        ours: name of the one.
+        cells: how many places are looked at, as in `significance.gaps`.
+
+    Returns:
+        The smallest difference ours - rival.
+
+    Raises:
+        ValueError: if there is no rival.
+    """
+    rivals = {name: several for name, several in systems.items() if name not in (ours, *NOT_RIVALS)}
+    found = gaps_at(systems[ours], rivals, COVERAGES, cells=cells)
+    return min((one for several in found.values() for one in several), key=lambda one: one.estimate)
+
+
+def gain_of_ranking(several: Sequence[Predictions], *, seed: int = 0) -> dict[str, Interval]:
+    """Area above random rejection with the same server, as ranked by r, and with its scores shuffled over the images.
+
+    Args:
+        several: one system's predictions, one per seed.
+        seed: of the shuffling.
+
+    Returns:
+        Both cases of the ledger's claim -> interval.
+    """
+    generator = np.random.default_rng(seed)
+    coin = [replace(p, r=np.zeros(len(p.y))) for p in several]  # all tie: any share of them is kept by lot
+    shuffled = [replace(p, r=generator.permutation(p.r)) for p in several]
+    return {
+        "learnt rejector gains": mean_difference(several, coin, area_by_example),
+        "shuffled rejector gains nothing": mean_difference(shuffled, coin, area_by_example),
+    }
+
+
+def losses_apart(first: Sequence[Predictions], second: Sequence[Predictions], *, costs: Costs) -> Interval:
+    """How far apart two systems are in system loss, in either direction.
+
+    Args:
+        first: predictions of one system, one per seed.
+        second: of the other, paired.
+        costs: c1 and ce.
+
+    Returns:
+        The absolute value of the difference.
+    """
+    return size_of(mean_difference(first, second, lambda p: loss_by_example(p, costs=costs)))
+
+
+def size_of(difference: Interval) -> Interval:
+    """The interval of a difference's absolute value.
+
+    >>> size_of(Interval(-0.25, -0.5, 0.125)), size_of(Interval(-0.25, -0.5, -0.125))
+    (Interval(estimate=0.25, low=0.0, high=0.5), Interval(estimate=0.25, low=0.125, high=0.5))
+    """
+    small, large = sorted((abs(difference.low), abs(difference.high)))
+    return Interval(abs(difference.estimate), 0.0 if difference.low < 0 < difference.high else small, large)

@@ -1,0 +1,113 @@
+r"""A network with one hidden layer that realises a given labelling of a sample, written down without training.
+
+Through a few points one can lay a hyperplane that misses all others. Three rectified units make a ridge along it,
+
+.. math:: \frac{1}{w}\big((a + w)_+ - 2 (a)_+ + (a - w)_+\big), \quad a = u x - b,
+
+which is 1 where a = 0 and 0 where |a| >= w. A sum of such ridges, minus 1/2, has any signs that one likes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from l2h import checks
+
+RIDGE = 3  # rectified units of a ridge
+CLEAR = 1e-9  # how far, in units of the sample's size, the nearest other point has to lie from a hyperplane
+
+
+class Weights(NamedTuple):
+    """A network x -> w2 . relu(w1 x + b1) + b2."""
+
+    w1: np.ndarray  # (units, d)
+    b1: np.ndarray  # (units,)
+    w2: np.ndarray  # (units,)
+    b2: float
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """Its values at x, (n, d) -> (n,).
+
+        >>> Weights(np.eye(1), np.zeros(1), np.ones(1), -0.5).scores(np.array([[2.0], [-1.0]]))
+        array([ 1.5, -0.5])
+        """
+        return np.maximum(x @ self.w1.T + self.b1, 0) @ self.w2 + self.b2
+
+
+def largest_sample(units: int, d: int) -> int:
+    """How many points in general position a network of so many units realises every labelling of, at least.
+
+    Either the points labelled +1 or those labelled -1 are at most half of all; d of them share a ridge.
+
+    Args:
+        units: rectified units, >= 3.
+        d: dimension, >= 1.
+
+    Returns:
+        2 d floor(units / 3).
+
+    Raises:
+        ValueError: if units < 3 or d < 1.
+
+    >>> largest_sample(units=120, d=3072)
+    245760
+    """
+    checks.at_least(RIDGE, units=units)
+    checks.at_least(1, d=d)
+    return 2 * d * (units // RIDGE)
+
+
+def memorise(x: np.ndarray, y: np.ndarray, *, units: int, generator: np.random.Generator) -> Weights:
+    r"""Weights whose scores have the sign of y at every x: about +1/2 where y = +1, -1/2 where y = -1, or farther.
+
+    Args:
+        x: (n, d) points, in general position as far as the hyperplanes meet them.
+        y: (n,) labels in {-1, +1}, any.
+        units: rectified units, >= 3; each three of them carry a share of the rarer label's points.
+        generator: of NumPy, for the directions left free.
+
+    Returns:
+        Weights with so many units; those not needed are 0.
+
+    Raises:
+        ValueError: if shapes do not fit, labels are not -1/+1, there are too few units, or a hyperplane through some
+            points meets another one.
+
+    >>> x, y = np.random.default_rng(0).normal(size=(20, 3)), np.tile([1, -1], 10)
+    >>> network = memorise(x, y, units=12, generator=np.random.default_rng(1))
+    >>> bool((np.sign(network.scores(x)) == y).all())
+    True
+    """
+    checks.same_length(x=x, y=y)
+    checks.signs(y=y)
+    checks.finite(x=x)
+    checks.at_least(RIDGE, units=units)
+    rarer = 1 if 2 * (y > 0).sum() <= len(y) else -1
+    chosen = np.flatnonzero(y == rarer)
+    groups = [group for group in np.array_split(chosen, units // RIDGE) if len(group)]
+    if len(chosen) > x.shape[1] * (units // RIDGE):
+        raise ValueError(f"expected at most {x.shape[1]} points for each of {units // RIDGE} ridges, got {len(chosen)}")
+    w1, b1, w2 = np.zeros((units, x.shape[1])), np.zeros(units), np.zeros(units)
+    for number, group in enumerate(groups):
+        place = slice(RIDGE * number, RIDGE * (number + 1))
+        w1[place], b1[place], w2[place] = _ridge(x, group, generator)
+    return Weights(w1, b1, rarer * w2, -rarer / 2)
+
+
+def _ridge(x: np.ndarray, group: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Three units that are 1 on a group of points, and 0 on all others."""
+    base = x[group[0]]
+    basis = np.linalg.qr((x[group[1:]] - base).T)[0]  # of the directions within the group
+    free = np.asarray(generator.normal(size=x.shape[1]))
+    for _ in range(2):  # twice, so that rounding is taken out as well
+        free = free - basis @ (basis.T @ free)
+    size = float(np.linalg.norm(free))
+    normal = free / max(size, CLEAR)
+    along = x @ normal - base @ normal
+    others = np.delete(np.abs(along), group)
+    nearest = float(others.min()) if len(others) else 1.0
+    if not nearest > CLEAR * (1 + np.abs(along).max()) or size <= CLEAR:
+        raise ValueError("expected a hyperplane through some points to miss all others, got one that meets another")
+    width = nearest / 2
+    biases = width * np.array([1.0, 0.0, -1.0]) - base @ normal
+    return np.tile(normal, (RIDGE, 1)), biases, np.array([1.0, -2.0, 1.0]) / width

@@ -1,0 +1,81 @@
+"""Where a system does worst, what its ranking is worth, and how large a difference is."""
+
+import numpy as np
+import pytest
+from samples import several
+
+from l2h.bootstrap import Interval
+from l2h.comparisons import servers_apart
+from l2h.contest import COVERAGES, cheaper, gain_of_ranking, gap, least_gap, losses_apart, size_of, swap
+from l2h.curves import accuracy_at, area_by_example, loss_curve
+from l2h.evaluate import correctness, system_loss
+from l2h.problem import Costs, Predictions
+from l2h.significance import gaps
+
+
+@pytest.fixture(scope="module")
+def systems():
+    """Three servers, the better the dearer; the client is the same."""
+    found = {name: several(3, 400, server=server) for name, server in (("a", 0.8), ("b", 0.9), ("random", 0.99))}
+    return {name: [Predictions(found["a"][s].m, p.r, p.e, p.y) for s, p in enumerate(of)] for name, of in found.items()}
+
+
+def test_the_least_gap_is_the_smallest_over_rivals_and_coverages(systems):
+    found = least_gap(systems, ours="a")
+    curves = {name: np.mean([accuracy_at(p, COVERAGES) for p in systems[name]], axis=0) for name in "ab"}
+    assert found.estimate == pytest.approx((curves["a"] - curves["b"]).min())  # a coin is no rival
+    assert found.low < found.estimate < found.high
+    assert least_gap({**systems, "c": systems["a"]}, ours="b").estimate >= 0
+    wide = least_gap(systems, ours="a", cells=6)
+    assert wide.low < found.low
+    with pytest.raises(ValueError, match="at least one rival"):
+        least_gap({"a": systems["a"], "random": systems["random"]}, ours="a")
+
+
+def test_a_gap_is_the_only_one_of_its_place(systems):
+    found = gap(systems, "b", "a", cells=6)
+    assert found == gaps(systems["b"], {"a": systems["a"]}, area_by_example, cells=6)["a"]
+    assert gap(systems, "b", "a", correctness).estimate == pytest.approx(
+        np.mean(
+            [correctness(p).mean() - correctness(q).mean() for p, q in zip(systems["b"], systems["a"], strict=True)]
+        )
+    )
+
+
+def test_the_cheaper_system_is_so_at_its_best_thresholds(systems):
+    costs = Costs(c1=1.0, ce=0.05)
+    found = cheaper(systems, systems, "b", "a", costs=costs)
+    best = {name: np.mean([loss_curve(p, costs=costs).loss.min() for p in systems[name]]) for name in "ab"}
+    assert found.estimate == pytest.approx(best["a"] - best["b"])
+    assert found.estimate > 0
+
+
+def test_a_swap_splits_the_difference_without_a_rest(systems):
+    whole, rejector, server, sent = swap(systems, "b", "a").values()
+    assert whole.estimate == pytest.approx(rejector.estimate + server.estimate)
+    assert sent == servers_apart(systems["b"], systems["a"])
+    same_r = {
+        "b": systems["b"],
+        "a": [Predictions(p.m, p.r, q.e, p.y) for p, q in zip(systems["b"], systems["a"], strict=True)],
+    }
+    assert swap(same_r, "b", "a")["by the rejector"] == (0, 0, 0)
+
+
+def test_a_ranking_gains_and_a_shuffled_one_does_not(systems):
+    learnt, shuffled = gain_of_ranking(systems["b"]).values()
+    assert learnt.low > 0
+    assert shuffled.low < 0 < shuffled.high
+    coin = np.mean([(np.mean(p.m == p.y) + np.mean((p.e >= 0) == (p.y > 0))) / 2 for p in systems["b"]])
+    assert learnt.estimate == pytest.approx(np.mean([area_by_example(p).mean() for p in systems["b"]]) - coin)
+
+
+def test_losses_apart_have_no_direction(systems):
+    costs = Costs(c1=1.0, ce=0.05)
+    one, other = (np.mean([system_loss(p, costs=costs) for p in systems[name]]) for name in "ab")
+    for first, second in ("ab", "ba"):
+        assert losses_apart(systems[first], systems[second], costs=costs).estimate == pytest.approx(abs(one - other))
+
+
+def test_a_size_has_no_sign():
+    assert size_of(Interval(0.1, 0.05, 0.2)) == (0.1, 0.05, 0.2)
+    assert size_of(Interval(-0.1, -0.3, 0.2)) == (0.1, 0.0, 0.3)

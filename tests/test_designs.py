@@ -1,0 +1,192 @@
+"""The lists of runs of chapters 06 and 08: complete, shared, made once, and read as the chapters read them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from l2h import claims, designs, evaluate, methods, store
+from l2h.bootstrap import Interval
+from l2h.budgets import IMAGE_BYTES, Size, count
+from l2h.curves import loss_curve
+from l2h.experiments import over_seeds
+from l2h.models import LeNet, linear, rejector
+from l2h.plots_comparison import LEVELS
+from l2h.problem import Costs
+from l2h.runs import ExperimentConfig
+from l2h.studies import PROFILES, at_profile
+
+STUDIES = {"06_comparison": designs.comparison, "08_costs": designs.costs}
+L2H = "learning to help"
+SMALL = ("learning to help", "two-stage", "confidence", "device classifier")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("chapter", STUDIES)
+def test_every_profile_has_its_runs_each_once_and_in_order(chapter, profile):
+    study = at_profile(chapter, profile)
+    design = STUDIES[chapter](study)
+    listed = designs.runs(design, study.seeds)
+    assert len(listed) == len(set(listed))
+    for group in design.values():
+        assert all(one in listed for config in group.values() for one in over_seeds(config, study.seeds))
+    assert {one.precision for one in listed} == {study.precision}
+
+
+def test_the_comparison_is_between_every_method_at_one_pair_of_costs():
+    study = at_profile("06_comparison", "paper")
+    assert set(study.systems) == set(designs.SYSTEMS)
+    places = designs.comparison(study)
+    assert len(places) == 6 and study.seeds >= 5
+    used = {config.method for systems in places.values() for config in systems.values()}
+    left_out = set(methods.METHODS) - used - {"plain_server", "device_classifier"}
+    assert left_out == {"oracle", "always_keep"}  # drawn as lines, from the client and the server alone
+    assert {(one.c1, one.ce) for systems in places.values() for one in systems.values()} == {(1.0, designs.CE)}
+
+
+def test_one_server_per_seed_and_pair_serves_every_client():
+    study = at_profile("06_comparison", "paper")
+    listed = designs.runs(designs.comparison(study), study.seeds)
+    assert sum(one.method == "plain_server" for one in listed) == study.seeds * len(study.pairs)
+    assert sum(one.method == "client" for one in listed) == study.seeds * len(study.pairs) * len(study.clients)
+
+
+def test_chapter_08_uses_what_chapter_06_trained():
+    first, second = (at_profile(chapter, "paper") for chapter in STUDIES)
+    known = set(designs.runs(designs.comparison(first), first.seeds))
+    new = [one for one in designs.runs(designs.costs(second), second.seeds) if one not in known]
+    assert {one.method for one in new} == {"learning_to_help"}
+    assert len(new) < 150
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A small comparison on digits, made once."""
+    study = replace(at_profile("06_comparison", "quick"), data="digits", sizes=(), systems=SMALL, seeds=2)
+    patch = pytest.MonkeyPatch()
+    patch.setenv("L2H_RUNS", str(tmp_path_factory.mktemp("runs")))
+    places = designs.comparison(study)
+    with ThreadPoolExecutor(1) as executor:
+        results = designs.made(places, study.seeds, executor=executor)
+    yield study, places, results
+    patch.undo()
+
+
+def test_runs_are_made_and_counted(digits):
+    study, places, results = digits
+    assert set(results) == set(designs.runs(places, study.seeds))
+    number, seconds = designs.training(results.values())
+    trained = [one for one in results if one.method not in methods.UNTRAINED]
+    assert number == len(trained) and seconds > 0
+    assert len(list(store.Store().folder.rglob("*.json"))) > 0
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_answers_hold_every_system_and_ours(digits, part):
+    study, places, results = digits
+    for place, systems in places.items():
+        said, scores = designs.answers(results, systems, study.seeds, part=part)
+        assert list(said) == [*SMALL, designs.OURS]
+        assert all(len(of) == len(scores) == study.seeds for of in said.values())
+        for ours, two_stage, score in zip(said[designs.OURS], said["two-stage"], scores, strict=True):
+            np.testing.assert_array_equal(ours.m, np.where(score >= 0, 1, -1), place)
+            np.testing.assert_array_equal(ours.e, two_stage.e)
+            assert not np.array_equal(ours.r, two_stage.r)
+
+
+def test_the_device_alone_keeps_everything_and_pays_nothing(digits):
+    study, places, results = digits
+    alone = designs.answers(results, next(iter(places.values())), study.seeds).systems[designs.ALONE]
+    for p in alone:
+        assert evaluate.coverage(p) == 1
+        wrong = (p.e >= 0) != (p.y > 0)
+        assert evaluate.system_loss(p, costs=Costs(c1=9, ce=9)) == pytest.approx(wrong.mean())
+
+
+def test_evidence_is_given_for_every_place_or_said_to_be_absent(digits):
+    study, places, results = digits
+    test = {place: designs.answers(results, systems, study.seeds) for place, systems in places.items()}
+    first, second = places
+    data = dict.fromkeys(places, "abc")
+    found = designs.evidence_by_place({first: Interval(0.1, 0.0, 0.2), second: None}, test, data=data)
+    assert list(found) == ["as_released, easy pair", "well_trained, easy pair", "lenet, easy pair",
+                           "as_released, hard pair", "well_trained, hard pair", "lenet, hard pair"]  # fmt: skip
+    assert (found[first].estimate, found[first].low, found[first].high) == (0.1, 0.0, 0.2)
+    assert (found[first].seeds, found[first].data) == (study.seeds, "abc")
+    assert found[first].n == len(test[first].scores[0])
+    assert {one.reason for place, one in found.items() if place != first} == {"not run at this profile"}
+    asked = designs.evidence_by_place(lambda said: Interval(0.5, 0.4, 0.6) if L2H in said else None, test, data=data)
+    assert [one.estimate for one in asked.values()] == [0.5, 0.5, None, None, None, None]
+    rules = claims.of_chapter("06_comparison")["beats-confidence-for-every-client"].rule.cases
+    assert list(found) == list(rules)
+
+
+def test_a_swap_takes_the_server_and_nothing_else(digits):
+    study, places, results = digits
+    said = designs.answers(results, next(iter(places.values())), study.seeds).systems
+    for one, other, new in zip(
+        said["learning to help"],
+        said["two-stage"],
+        designs.swapped(said["learning to help"], said["two-stage"]),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(new.r, one.r)
+        np.testing.assert_array_equal(new.e, other.e)
+
+
+def test_other_costs_take_the_best_threshold_of_the_validation_part(digits):
+    study, places, results = digits
+    systems, costs = next(iter(places.values())), Costs(c1=1.0, ce=0.02)
+    on, of = (
+        designs.answers(results, systems, study.seeds, part=part).systems["two-stage"]
+        for part in ("validation", "test")
+    )
+    for validation, found in zip(on, designs.at_costs(on, on, costs=costs), strict=True):
+        assert evaluate.system_loss(found, costs=costs) == pytest.approx(loss_curve(validation, costs=costs).loss.min())
+    assert len(designs.at_costs(on, of, costs=costs)) == study.seeds
+
+
+def test_losses_over_costs_stand_beside_their_levels(digits):
+    study, places, results = digits
+    systems, priced = next(iter(places.values())), [Costs(c1=1.0, ce=ce) for ce in (0.0, 0.1, 0.6)]
+    on, of = (designs.answers(results, systems, study.seeds, part=part).systems for part in ("validation", "test"))
+    for name in SMALL:
+        mean, low, high = designs.losses_at(priced, on[name], of[name])
+        expected = [
+            np.mean([evaluate.system_loss(p, costs=c) for p in designs.at_costs(on[name], of[name], costs=c)])
+            for c in priced
+        ]
+        assert mean == pytest.approx(expected) and (low <= mean).all() and (mean <= high).all()
+    levels = designs.levels_at(priced, of["confidence"])
+    assert list(levels) == list(LEVELS)
+    assert levels["never ask"] == pytest.approx([np.mean([p.m != p.y for p in of["confidence"]])] * 3)
+    served = np.mean([(p.e >= 0) != (p.y > 0) for p in of["confidence"]])
+    assert levels["always ask"] == pytest.approx([served, served + 0.1, served + 0.6])
+    assert (levels["oracle"] <= levels["random, best rate"]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "flops", "sent"),
+    [
+        ("learning to help", {}, count(rejector(120)).flops + 3072, IMAGE_BYTES / 2),
+        ("L2H, linear rejector", {}, count(linear()).flops + 3072, IMAGE_BYTES / 2),
+        ("two-stage, on scores", {}, 6 + 6144, IMAGE_BYTES / 2),
+        ("confidence", {}, 6144, IMAGE_BYTES / 2),
+        ("confidence, specialist", {"client": "lenet"}, count(LeNet()).flops, IMAGE_BYTES / 2),
+        ("random", {}, 3072, IMAGE_BYTES / 2),
+        ("Mozannar-Sontag", {}, 3072, IMAGE_BYTES),
+        ("Mozannar-Sontag, distilled", {}, count(rejector(120)).flops + 3072, IMAGE_BYTES / 2),
+    ],
+)
+def test_what_half_a_coverage_spends(name, told, flops, sent):
+    found = designs.spent(name, ExperimentConfig(**designs.SYSTEMS[name], **told), 0.5)
+    assert found == (flops, sent)
+
+
+def test_ours_reads_the_score_and_the_device_alone_sends_nothing():
+    two_stage, alone = (ExperimentConfig(**designs.SYSTEMS[name]) for name in ("two-stage", designs.ALONE))
+    assert designs.spent(designs.OURS, two_stage, 0.5) == (count(rejector(120)).flops + 6144, IMAGE_BYTES / 2)
+    assert designs.spent(designs.ALONE, alone, 1.0) == (count(rejector(120)).flops, 0)
+    assert designs.device_sizes(designs.ALONE, alone)[0] == Size(0, 0)
+    assert designs.device_sizes("two-stage", replace(two_stage, rejector="lenet"))[1] == count(LeNet())

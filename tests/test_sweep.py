@@ -1,0 +1,145 @@
+"""The command that makes a chapter's runs ahead: its cells, its exit codes, Ctrl-C, a cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from distributed import LocalCluster
+from test_workers import living, wait_until
+
+from l2h import sweep
+from l2h.records import Folders
+
+HEADER = """---
+kernelspec:
+  display_name: Python 3
+  name: python3
+---
+
+# A chapter
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+profile = "paper"
+seeds = None
+ce = None
+```
+"""
+CHAPTER = (
+    HEADER
+    + """
+```{code-cell} ipython3
+from types import SimpleNamespace
+
+study = SimpleNamespace(data="digits", seeds={"quick": 1, "paper": 4}[profile])
+```
+
+```{code-cell} ipython3
+from l2h import experiments
+from l2h.runs import ExperimentConfig, needs
+
+recipe = {"quick": "fast", "paper": "released"}[profile]  # the latter takes about a second: time to be interrupted in
+base = ExperimentConfig("learning_to_help", alpha="released", ce=ce or 0.1, recipe=recipe, source=study.data)
+clients = experiments.sweep(needs(base))
+```
+
+```{code-cell} ipython3
+print("shown by the chapter")
+results = experiments.sweep(experiments.over_seeds(base, seeds or study.seeds))
+```
+
+```{code-cell} ipython3
+raise AssertionError("what comes after the last sweep is not run")
+```
+"""
+)
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "runs.md").write_text(CHAPTER)
+    (tmp_path / "book" / "none.md").write_text(HEADER + "\n```{code-cell} ipython3\nsweep = 1\n```\n")
+    monkeypatch.setenv("L2H_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("L2H_WORKERS", "1")
+    monkeypatch.setenv("L2H_SCHEDULER", "")
+    return Folders(book=tmp_path / "book")
+
+
+def kept(folders):
+    return len(list((folders.book.parent / "runs").glob("*.json")))
+
+
+def test_a_chapters_runs_are_made_and_nothing_else(folders, capsys):
+    assert sweep.main(["quick", "runs"], folders) == 0
+    said = capsys.readouterr()
+    assert kept(folders) == 2
+    assert "runs: on digits, not on CIFAR-10" in said.err
+    assert "1 of 1 runs done, 0 running, 0 failed" in said.err
+    assert said.out == ""
+
+
+def test_parameters_are_the_chapters(folders):
+    assert sweep.main(["quick", "runs", "-y", "{seeds: 2}"], folders) == 0
+    assert kept(folders) == 4
+
+
+def test_a_failed_run_is_shown_and_the_exit_code_tells(folders, capsys):
+    assert sweep.main(["quick", "runs", "-y", "{ce: 0.3}"], folders) == 1
+    said = capsys.readouterr().err
+    assert "failed: ExperimentConfig(method='learning_to_help'" in said and "ce=0.3" in said
+    assert "Traceback" in said and "1 of 1 runs failed" in said
+
+
+def test_a_cluster_makes_the_runs(folders, capsys):
+    with LocalCluster(n_workers=2, processes=False, protocol="tcp", dashboard_address=None) as cluster:
+        assert sweep.main(["quick", "runs", "--scheduler", cluster.scheduler_address], folders) == 0
+    assert os.environ["L2H_SCHEDULER"] == cluster.scheduler_address
+    assert kept(folders) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["quick", "nowhere"], "expected chapter to be one of 'none', 'runs', got 'nowhere'"),
+        (["quick", "none"], "expected a chapter with a cell that calls sweep, got none, which makes no runs"),
+        (["quick", "runs", "-y", "3"], "expected parameters as a mapping, such as {seeds: 3}, got '3'"),
+        (["quick", "runs", "-y", "{"], "expected parameters as YAML, such as {seeds: 3}, got '{'"),
+    ],
+)
+def test_a_command_that_cannot_be_followed_says_why(folders, capsys, arguments, message):
+    assert sweep.main(arguments, folders) == 1
+    assert message in capsys.readouterr().err
+
+
+INTERRUPTED = """
+import signal
+import sys
+from pathlib import Path
+
+from l2h import sweep
+from l2h.records import Folders
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    sys.exit(sweep.main(["paper", "runs"], Folders(book=Path(sys.argv[1]))))
+"""
+
+
+def test_ctrl_c_stops_everything_and_says_how_to_go_on(folders, tmp_path):
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    command = [sys.executable, tmp_path / "interrupted.py", folders.book]
+    options = {"env": {**os.environ, "L2H_WORKERS": "2"}, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **options) as sweeping:
+        wait_until(lambda: kept(folders) > 4)  # the clients are made, and a run
+        os.killpg(sweeping.pid, signal.SIGINT)  # as a terminal does, to every process of the command
+        said = sweeping.communicate(timeout=300)[1]
+    assert sweeping.returncode == 130
+    assert "KeyboardInterrupt: " in said and f"are kept in {tmp_path / 'runs'}; the same sweep makes the others" in said
+    assert "Traceback" not in said
+    wait_until(lambda: not living(sweeping.pid))
+    assert sweep.main(["paper", "runs"], folders) == 0
+    assert kept(folders) == 8

@@ -32,6 +32,7 @@ STOREYS = {
         "agreement", "pricing", "budgets", "runs", "workers", "experiments", "designs_multiclass", "verdicts",
         "claims", "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies",
         "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
+        "plots_multiclass", "evidence_multiclass",
     ],
     "use": [
         "studies_theory", "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger",

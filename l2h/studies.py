@@ -191,7 +191,7 @@ class Study09(Study):
 
     seeds: int
     draws: int
-    length: int = 8000
+    length: int = 6000
     quiet: int = 10_000
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     images: int = 0
@@ -310,13 +310,13 @@ STUDIES: dict[str, tuple[Study, ...]] = {
     "09_drift": (
         Study09(
             "quick",
-            seeds=2,
+            seeds=3,
             draws=200,
-            length=2000,
-            quiet=2000,
+            length=1200,
+            quiet=1000,
             severities=(1, 2, 3, 4),
-            images=300,
-            devices=20,
+            images=200,
+            devices=15,
             clients=("as_released",),
             sizes=FEWER,
             precision="float64",

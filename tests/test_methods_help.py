@@ -55,8 +55,8 @@ def test_any_estimate_gives_an_alpha(name):
     assert alpha.shape == parts.helper.y.shape and bool((alpha > 0).all())
 
 
-def test_two_classes_coded_as_numbers_are_refused():
+def test_more_than_two_scores_need_a_rule_for_many_classes():
     signs = tabular.parts(ATOMS).helper
     numbers = signs._replace(y=class_numbers(signs.y, signs), score=torch.stack([-signs.score, signs.score], 1) / 2)
-    with pytest.raises(ValueError, match="two classes with labels"):
+    with pytest.raises(ValueError, match="alpha for 2 classes to be one of 'posterior', got 'deterministic'"):
         methods.learning_to_help(methods.Parts(*[numbers] * 3), costs=COSTS, seed=0, options=methods.Options())

@@ -43,7 +43,7 @@ def test_two_sigmoids_estimate_what_asking_costs_more_than_keeping(parts):
 
 
 def test_a_server_that_gives_the_worst_answers_is_never_asked(parts):
-    worst = Parts(*(part._replace(server=-part.server) for part in parts))
+    worst = Parts(*(part._replace(server=-part.server) for part in parts[:3]))
     assert asked(trained("two_stage", worst), worst) == []
 
 
@@ -65,20 +65,20 @@ def test_a_student_decides_as_its_teacher(parts):
 
 def test_named_failure_a_student_that_sees_less_than_its_teacher(parts):
     """All atoms look alike: the student follows the mean of what asking costs more, here that of asking everywhere."""
-    blind = Parts(*(part._replace(x=torch.zeros_like(part.x)) for part in parts))
+    blind = Parts(*(part._replace(x=torch.zeros_like(part.x)) for part in parts[:3]))
     assert R.sum() < 0
     assert asked(trained("distilled", blind), blind) == list(range(len(tabular.ATOMS)))
 
 
 def test_a_student_needs_a_teacher(parts):
-    alone = Parts(*(part._replace(teacher=None) for part in parts))
+    alone = Parts(*(part._replace(teacher=None) for part in parts[:3]))
     with pytest.raises(ValueError, match=r"examples\.teacher, got None"):
         trained("distilled", alone)
 
 
 @pytest.mark.parametrize("name", ["separate", "two_stage", "two_sigmoid"])
 def test_a_server_must_be_given(parts, name):
-    alone = Parts(*(part._replace(server=None) for part in parts))
+    alone = Parts(*(part._replace(server=None) for part in parts[:3]))
     with pytest.raises(ValueError, match=r"examples\.server, got None"):
         trained(name, alone)
 

@@ -110,7 +110,7 @@ def least_gap(systems: Mapping[str, Sequence[Predictions]], *, ours: str = OURS,
     return min((one for several in found.values() for one in several), key=lambda one: one.estimate)
 
 
-def gain_of_ranking(several: Sequence[Predictions], *, seed: int = 0) -> dict[str, Interval]:
+def ranking_gains(several: Sequence[Predictions], *, seed: int = 0) -> dict[str, Interval]:
     """Area above random rejection with the same server, as ranked by r, and with its scores shuffled over the images.
 
     Args:

@@ -51,6 +51,10 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "random": {"method": "random"},
     "device classifier": {"method": "always_ask", "server": "device_classifier"},
 }
+FEW = (  # those that claims are about, and one whose decision needs the server
+    *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
+    *("two-stage, on scores", "Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
+)
 ALONE = "device classifier"  # answers on the device, and sends nothing
 OURS = "stacked (ours)"
 NEEDS_SERVER = ("Mozannar-Sontag", "one-vs-all", "realizable")  # no device can decide so before it sends
@@ -85,7 +89,7 @@ def comparison(study: Any) -> dict[str, dict[str, ExperimentConfig]]:
     return {
         f"{client}, {pair}": {
             name: replace(base, client=client, classes=PAIRS[base.source][pair], **SYSTEMS[name])
-            for name in study.systems
+            for name in (FEW if study.few else SYSTEMS)
         }
         for pair in study.pairs
         for client in study.clients

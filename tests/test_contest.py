@@ -6,7 +6,7 @@ from samples import several
 
 from l2h.bootstrap import Interval
 from l2h.comparisons import servers_apart
-from l2h.contest import COVERAGES, cheaper, gain_of_ranking, gap, least_gap, losses_apart, size_of, swap
+from l2h.contest import COVERAGES, cheaper, gap, least_gap, losses_apart, ranking_gains, size_of, swap
 from l2h.curves import accuracy_at, area_by_example, loss_curve
 from l2h.evaluate import correctness, system_loss
 from l2h.problem import Costs, Predictions
@@ -62,7 +62,7 @@ def test_a_swap_splits_the_difference_without_a_rest(systems):
 
 
 def test_a_ranking_gains_and_a_shuffled_one_does_not(systems):
-    learnt, shuffled = gain_of_ranking(systems["b"]).values()
+    learnt, shuffled = ranking_gains(systems["b"]).values()
     assert learnt.low > 0
     assert shuffled.low < 0 < shuffled.high
     coin = np.mean([(np.mean(p.m == p.y) + np.mean((p.e >= 0) == (p.y > 0))) / 2 for p in systems["b"]])

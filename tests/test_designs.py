@@ -36,12 +36,14 @@ def test_every_profile_has_its_runs_each_once_and_in_order(chapter, profile):
 
 def test_the_comparison_is_between_every_method_at_one_pair_of_costs():
     study = at_profile("06_comparison", "paper")
-    assert set(study.systems) == set(designs.SYSTEMS)
     places = designs.comparison(study)
+    assert all(set(systems) == set(designs.SYSTEMS) for systems in places.values())
+    assert set(designs.FEW) < set(designs.SYSTEMS)
     assert len(places) == 6 and study.seeds >= 5
     used = {config.method for systems in places.values() for config in systems.values()}
     left_out = set(methods.METHODS) - used - {"plain_server", "device_classifier"}
-    assert left_out == {"oracle", "always_keep"}  # drawn as lines, from the client and the server alone
+    lines, of_many_classes = {"oracle", "always_keep"}, {"stage_switching", "specialised", "stage_rejector"}
+    assert left_out == lines | of_many_classes  # lines are drawn from the client and the server alone
     assert {(one.c1, one.ce) for systems in places.values() for one in systems.values()} == {(1.0, designs.CE)}
 
 
@@ -63,10 +65,11 @@ def test_chapter_08_uses_what_chapter_06_trained():
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     """A small comparison on digits, made once."""
-    study = replace(at_profile("06_comparison", "quick"), data="digits", sizes=(), systems=SMALL, seeds=2)
+    study = replace(at_profile("06_comparison", "quick"), data="digits", sizes=(), clients=designs.CLIENTS[:2])
     patch = pytest.MonkeyPatch()
     patch.setenv("L2H_RUNS", str(tmp_path_factory.mktemp("runs")))
-    places = designs.comparison(study)
+    everyone = designs.comparison(study)
+    places = {place: {name: systems[name] for name in SMALL} for place, systems in everyone.items()}
     configs = designs.runs(places, study.seeds)
     with ThreadPoolExecutor(1) as executor:
         results = dict(zip(configs, sweep(configs, executor=executor), strict=True))

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from l2h import data, losses, models, train
 from l2h.problem import Costs, Predictions, asks, system_output
 
-RECIPE = train.TrainConfig(epochs=6, batch_size=96, lr=6e-3, flip=True)
+RECIPE = train.TrainConfig(epochs=4, batch_size=96, lr=6e-3, betas=(0.8, 0.99), rejector_rate=0.2, flip=True)
 COSTS = Costs(c1=1.0, ce=0.0)
 ALPHA, BETA = 2.5, 2.0
-SENT = 0.45  # share of the validation images that the threshold sends; the notebook's 0.474 less a margin
+SENT = 0.465  # share of the validation images that the threshold sends; the notebook's 0.474 less a margin
 
 
 class Outcome(NamedTuple):

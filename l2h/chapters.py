@@ -48,7 +48,8 @@ def open_chapter(name: str, namespace: dict[str, Any]) -> Any:
     if "data" in known and study.data is None:
         study = replace(study, data="digits" if data.find() is None else "cifar10")
     if "data" in known and study.data == "digits":
-        study = replace(study, sizes=())  # the sizes of CIFAR-10's parts; digits are few, and all are used
+        whole = {"sizes": ()} if hasattr(study, "sizes") else {}  # sizes of CIFAR-10's parts; digits are few
+        study = replace(study, **whole)
         display(Markdown(BANNER))
     namespace["__study__"] = study
     return study

@@ -168,19 +168,18 @@ def by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str,
 
 def row(claim: Claim, evidence: Mapping[str, Evidence], source: str | None) -> dict[str, str]:
     """A claim's line in a table: its rule and evidence in words, and its verdict."""
-    told = {"rule": claim.rule.text(), "evidence": in_words(claim.rule, evidence)}
+    told = {"rule": claim.rule.text(), "evidence": "; ".join(lines(claim.rule, evidence))}
     about = "digits, not the paper's images" if about_digits(claim, source) else ""
     return {**told, "verdict": verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
 
 
-def in_words(rule: Rule, evidence: Mapping[str, Evidence], between: str = "; ") -> str:
-    """The evidence of a claim; of several cases each with its own outcome, and what stands between them."""
+def lines(rule: Rule, evidence: Mapping[str, Evidence]) -> list[str]:
+    """The evidence of a claim in words, case by case; of several cases each with its own outcome."""
     if list(evidence) == [ALONE]:
-        return "none: " * (evidence[ALONE].reason is not None) + _told(evidence[ALONE], rule.cases[ALONE])
+        return ["none: " * (evidence[ALONE].reason is not None) + _told(evidence[ALONE], rule.cases[ALONE])]
     words = {HOLDS: "holds", FAILS: "does not hold", UNCLEAR: "unclear"}
     found = {case: words.get(outcome(one, rule.cases[case]), "no evidence") for case, one in evidence.items()}
-    parts = [f"{case} {found[case]}: {_told(one, rule.cases[case])}" for case, one in evidence.items()]
-    return between.join(parts)
+    return [f"{case} {found[case]}: {_told(one, rule.cases[case])}" for case, one in evidence.items()]
 
 
 def about_digits(claim: Claim, source: str | None) -> bool:

@@ -6,7 +6,8 @@ methods that train a server start from its weights and go on for one more pass o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from l2h.evaluate import kept, right_answers
 from l2h.experiments import closure, over_seeds
 from l2h.losses_stage import FORMS
 from l2h.problem import Costs, Predictions
+from l2h.recipes import RECIPES
 from l2h.runs import ExperimentConfig
 from l2h.sources import CLASSES
 
@@ -263,3 +265,37 @@ def client_apart(several: Sequence[Predictions]) -> Interval:
     keep = np.array([kept(p) for p in several])
     stay, go = intervals(np.stack([right, right]), np.stack([keep, 1 - keep]), level=0.975)
     return Interval(stay.estimate - go.estimate, stay.low - go.high, stay.high - go.low)
+
+
+def steps_in_epoch(examples: int) -> int:
+    """Steps of the fast recipe in one pass over some examples.
+
+    >>> steps_in_epoch(6000)
+    47
+    """
+    return ceil(examples / RECIPES["fast"].batch_size)
+
+
+class Confusions(NamedTuple):
+    """What a client answers to each class, and what of it is sent."""
+
+    counts: np.ndarray  # (K, K) images of a seed, by true class and client's answer
+    sent: np.ndarray  # (K, K) share of them that is sent, NaN where there is none
+
+
+def confusions(several: Sequence[Predictions], classes: int) -> Confusions:
+    """The client's confusion matrix, and the share of each cell that is sent, all seeds together.
+
+    Args:
+        several: one system's predictions, one per seed, with labels 0..K-1.
+        classes: K.
+
+    Returns:
+        Counts of a seed and shares.
+    """
+    cells = [np.bincount(classes * p.y + p.m, minlength=classes**2) for p in several]
+    asked = [np.bincount(classes * p.y + p.m, weights=1 - kept(p), minlength=classes**2) for p in several]
+    counts = np.sum(cells, axis=0).reshape(classes, -1)
+    sent = np.sum(asked, axis=0).reshape(classes, -1)
+    share = np.divide(sent, counts, out=np.full(sent.shape, np.nan), where=counts > 0)
+    return Confusions(counts / len(several), share)

@@ -84,9 +84,8 @@ def _row(one: Entry) -> str:
     claim = one.claim
     said = f'{escape(claim.statement)}<span class="ledger-note">{escape(claim.kind)}; {escape(claim.source)}</span>'
     link = f' <a href="{claim.chapter}.html#claim-{claim.id}">The cell.</a>' if one.evidence else ""
-    evidence = (
-        f'{escape(_evidence(one)).replace(";;", "<br>")}{link}<span class="ledger-note">{escape(_rule(one))}</span>'
-    )
+    cases = "<br>".join(map(escape, _evidence(one)))
+    evidence = f'{cases}.{link}<span class="ledger-note">{escape(_rule(one))}</span>'
     return (
         f'<tr role="row" id="claim-{claim.id}"><th scope="row" role="rowheader">{said}</th>'
         f'<td role="cell">{escape(_verdict(one))}</td><td role="cell">{evidence}</td></tr>'
@@ -102,10 +101,10 @@ def _verdict(one: Entry) -> str:
     return f"{one.claim.verdict} (in these pages, at {one.profile}: {one.found})"
 
 
-def _evidence(one: Entry) -> str:
+def _evidence(one: Entry) -> list[str]:
     if one.claim.rule.form == "absent":
-        return f"None: {one.claim.rule.reason}."
-    return f"{claims.in_words(one.claim.rule, one.evidence, ';;')}." if one.evidence else "None yet."
+        return [f"None: {one.claim.rule.reason}"]
+    return claims.lines(one.claim.rule, one.evidence) if one.evidence else ["None yet"]
 
 
 def _rule(one: Entry) -> str:

@@ -152,7 +152,8 @@ def imported(tree: ast.Module) -> set[str]:
 
 def module(package: str, name: str, tree: ast.Module) -> str:
     """One module's section: its docstring and its public names."""
-    parts = [f"## {package}.{name}\n", markdown(ast.get_docstring(tree) or "")]
+    here = f":::{{py:currentmodule}} {package}.{name}\n:::\n"  # of two classes with one name, types mean this module's
+    parts = [f"## {package}.{name}\n", here, markdown(ast.get_docstring(tree) or "")]
     for node in tree.body:
         if isinstance(node, Definition) and not node.name.startswith("_"):
             parts.append(entry(node, f"{package}.{name}"))

@@ -1,6 +1,6 @@
 """Figures of the chapter on the bound: both sides against n, exact failure probabilities, and what does not vanish."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,21 +12,26 @@ EXAMPLES = "sample size $n$ (examples)"
 GAP = "risk minus empirical risk (mistakes of the client)"
 
 
-def draw_sides(ax: Axes, n: Any, measured: Mapping[str, Any], penalties: Mapping[str, Any], *, title: str) -> None:
+def draw_sides(
+    ax: Axes, n: Any, measured: Mapping[str, Any], spread: Any, penalties: Mapping[str, Any], *, order: Sequence[str]
+) -> None:
     """Measured largest gaps below, penalties above, both against the sample size on logarithmic axes.
 
     Args:
         ax: where to draw.
         n: (k,) sample sizes.
         measured: name -> (k,) gaps; filled markers.
+        spread: (low, high), (k,) each: between which most samples lie.
         penalties: name -> (k,) penalties; hollow markers.
-        title: of the panel.
+        order: names that fix the looks across panels.
     """
-    order = [*measured, *penalties]
+    ax.fill_between(n, *spread, color=COLOURS[0], alpha=0.2, linewidth=0)
     for name, value in {**measured, **penalties}.items():
         fill = "full" if name in measured else "none"
         ax.plot(n, value, label=name, fillstyle=fill, **look(name, order))
-    ax.set(xscale="log", yscale="log", xlabel=EXAMPLES, ylabel=GAP, title=title)
+    ax.set(xscale="log", yscale="log", xlabel=EXAMPLES, ylabel=GAP)
+    ax.set_xticks(n, [f"{one:g}" for one in n])
+    ax.minorticks_off()
 
 
 def draw_failures(

@@ -103,7 +103,7 @@ def _ridge(x: np.ndarray, group: np.ndarray, generator: np.random.Generator) -> 
         free = free - basis @ (basis.T @ free)
     size = float(np.linalg.norm(free))
     normal = free / max(size, CLEAR)
-    along = (x - base) @ normal
+    along = x @ normal - base @ normal
     others = np.delete(np.abs(along), group)
     nearest = float(others.min()) if len(others) else 1.0
     if not nearest > CLEAR * (1 + np.abs(along).max()) or size <= CLEAR:

@@ -3,23 +3,10 @@
 To add a value to a chapter, add a field to its study.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-PROFILES = ("quick", "paper", "full")
-
-
-@dataclass(frozen=True)
-class Study:
-    """What every chapter knows.
-
-    Args:
-        profile: "quick", "paper" (what the record holds) or "full".
-        chapter: its name, a key of STUDIES; `at_profile` fills it in.
-    """
-
-    profile: str
-    chapter: str = field(default="", kw_only=True, repr=False)
+from l2h.studies_theory import PROFILES, THEORY, Study
 
 
 @dataclass(frozen=True)
@@ -41,23 +28,6 @@ class Study01(Study):
     ce_grid: tuple[float, ...] = (0.3, 0.1, 0.01)
     data: str | None = None
     precision: str = "float32"
-
-
-@dataclass(frozen=True)
-class Study02(Study):
-    """Chapter 02, the Bayes rules.
-
-    Args:
-        draws: examples simulated from each testbed.
-        ce_grid: costs of asking at which risks are computed.
-        spaces: random finite spaces on which every rule is priced.
-        points: points of each such space.
-    """
-
-    draws: int
-    ce_grid: tuple[float, ...]
-    spaces: int
-    points: int
 
 
 @dataclass(frozen=True)
@@ -221,7 +191,7 @@ class Study09(Study):
 
     seeds: int
     draws: int
-    length: int = 8000
+    length: int = 6000
     quiet: int = 10_000
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     images: int = 0
@@ -235,8 +205,6 @@ class Study09(Study):
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
 HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
-FEW_COSTS = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
-MANY_COSTS = tuple(k / 40 for k in range(31))
 FIELD = (  # who competes in chapter 06; at quick only those that its claims are about, and one that needs the server
     *("learning to help", "L2H, released alpha", "L2H, estimated p", "L2H, linear rejector"),
     *("confidence", "confidence, joint server", "confidence, specialist", "separate"),
@@ -248,6 +216,7 @@ FEW = (
     *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
     *("two-stage, on scores", "Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
 )
+SIZES = (50, 100, 200, 400, 800)
 
 STUDIES: dict[str, tuple[Study, ...]] = {
     "01_problem": (
@@ -255,11 +224,7 @@ STUDIES: dict[str, tuple[Study, ...]] = {
         Study01("paper", seeds=3, sizes=()),
         Study01("full", seeds=10, sizes=()),
     ),
-    "02_bayes": (
-        Study02("quick", draws=100_000, ce_grid=FEW_COSTS, spaces=30, points=4),
-        Study02("paper", draws=2_000_000, ce_grid=MANY_COSTS, spaces=400, points=5),
-        Study02("full", draws=20_000_000, ce_grid=MANY_COSTS, spaces=2000, points=6),
-    ),
+    **THEORY,
     "04_surrogate": (
         Study04("quick", seeds=3),
         Study04("paper", seeds=10, examples=HALF_DECADES, grid=201, heat=(48, 36)),
@@ -287,9 +252,9 @@ STUDIES: dict[str, tuple[Study, ...]] = {
     "06_comparison": (
         Study06(
             "quick",
-            seeds=1,
+            seeds=2,
             systems=FEW,
-            clients=("as_released", "well_trained"),
+            clients=("as_released",),
             pairs=("easy pair",),
             sizes=FEWER,
             precision="float64",
@@ -345,13 +310,13 @@ STUDIES: dict[str, tuple[Study, ...]] = {
     "09_drift": (
         Study09(
             "quick",
-            seeds=2,
+            seeds=3,
             draws=200,
-            length=2000,
-            quiet=2000,
+            length=1200,
+            quiet=1000,
             severities=(1, 2, 3, 4),
-            images=300,
-            devices=20,
+            images=200,
+            devices=15,
             clients=("as_released",),
             sizes=FEWER,
             precision="float64",

@@ -31,7 +31,9 @@ class TrainConfig:
         batch_size: examples per step, >= 1.
         lr: learning rate on the mean loss of a batch, > 0; the highest one of a one-cycle schedule.
         optimizer: "adam" or "sgd".
-        momentum: of SGD, in [0, 1]; Adam keeps its own.
+        momentum: of SGD, in [0, 1].
+        betas: decay of the two averages that Adam keeps, in [0, 1).
+        rejector_rate: learning rate of a rejector that is trained beside a server, over lr, > 0.
         weight_decay: L2 penalty's factor, >= 0.
         schedule: "one_cycle" (straight up to lr, then straight down to zero) or "constant".
         flip: mirror each image with probability 1/2.
@@ -50,6 +52,8 @@ class TrainConfig:
     lr: float
     optimizer: str = "adam"
     momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+    rejector_rate: float = 1.0
     weight_decay: float = 0.0
     schedule: str = "one_cycle"
     flip: bool = False
@@ -57,9 +61,11 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         checks.at_least(1, epochs=self.epochs, batch_size=self.batch_size)
-        checks.positive(lr=self.lr)
+        checks.positive(lr=self.lr, rejector_rate=self.rejector_rate)
         checks.one_of(("adam", "sgd"), optimizer=self.optimizer)
-        checks.probabilities(momentum=self.momentum)
+        checks.probabilities(
+            momentum=self.momentum, **{"first of betas": self.betas[0], "second of betas": self.betas[1]}
+        )
         checks.at_least(0, weight_decay=self.weight_decay, shift=self.shift)
         checks.one_of(("one_cycle", "constant"), schedule=self.schedule)
 
@@ -110,9 +116,14 @@ def floats(values: Any) -> Tensor:
 
 
 def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    weights = [w for w in network.parameters() if w.requires_grad]
+    rejector = network.rejector.parameters() if isinstance(network, _Together) else ()
+    apart = {id(w) for w in rejector} if config.rejector_rate != 1 else set()
+    trained = [w for w in network.parameters() if w.requires_grad]
+    weights: list[dict[str, Any]] = [{"params": [w for w in trained if id(w) not in apart]}]
+    if apart:
+        weights.append({"params": [w for w in trained if id(w) in apart], "lr": config.lr * config.rejector_rate})
     if config.optimizer == "adam":
-        return torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        return torch.optim.Adam(weights, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
     return torch.optim.SGD(
         weights, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
     )

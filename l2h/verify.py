@@ -101,7 +101,8 @@ def evidence(entry: Entry) -> str:
     """The evidence of an entry on one line, with its profile."""
     if entry.claim.rule.form == "absent":
         return entry.claim.rule.reason or ""
-    return f"{entry.profile}: {claims.in_words(entry.claim.rule, entry.evidence)}" if entry.evidence else ""
+    told = "; ".join(claims.lines(entry.claim.rule, entry.evidence)) if entry.evidence else ""
+    return told and f"{entry.profile}: {told}"
 
 
 if __name__ == "__main__":

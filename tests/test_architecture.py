@@ -32,10 +32,11 @@ STOREYS = {
         "agreement", "pricing", "budgets", "runs", "workers", "experiments", "designs_multiclass", "verdicts",
         "claims", "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies",
         "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
+        "plots_multiclass", "evidence_multiclass",
     ],
     "use": [
-        "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify",
-        "pages", "ledger_page", "render", "helper", "cli",
+        "studies_theory", "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger",
+        "verify", "pages", "ledger_page", "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]

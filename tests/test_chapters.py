@@ -110,6 +110,12 @@ def test_a_wrong_value_is_refused_in_words(parameter, value, error, message):
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (1.5, TypeError), (True, TypeError), ("9", TypeError)])
+def test_draws_are_a_count(value, error):
+    with pytest.raises(error, match="draws"):
+        open_chapter("02_bayes", {"profile": "quick", "draws": value, "ce_grid": None})
+
+
 def test_an_unknown_chapter_is_refused():
     with pytest.raises(ValueError, match="expected chapter to be one of '01_problem', "):
         open_chapter("99_nowhere", {})

@@ -91,6 +91,7 @@ def package(tmp_path):
 def test_reference_lists_public_names_with_their_arguments(package):
     text = pages.api(package)
     assert text.index("## toy.base") < text.index("## toy.a_user")
+    assert "## toy.base\n\n:::{py:currentmodule} toy.base\n:::" in text
     assert ":::{py:function} double(x: int, *, times: int=2) -> int\n:module: toy.base" in text
     assert "::::{py:class} Pair(x: int=1, y: float)" in text and ":::{py:method} total(self) -> float" in text
     assert "{py:class} Net(width: int=3, *, deep: bool)" in text

@@ -25,11 +25,15 @@ def legend(ax):
 
 
 def test_both_sides_are_the_given_ones_and_differ_in_their_markers(ax):
-    plots_bound.draw_sides(ax, N, {"gap": 1 / N}, {"penalty": 2 / N, "other": 3 / N}, title="stumps")
+    order = ["gap", "penalty", "other"]
+    plots_bound.draw_sides(ax, N, {"gap": 1 / N}, (0.5 / N, 1.5 / N), {"penalty": 2 / N, "other": 3 / N}, order=order)
     for line, value in zip(ax.lines, (1, 2, 3), strict=True):
         np.testing.assert_array_equal(line.get_xydata(), np.column_stack([N, value / N]))
     assert [line.get_fillstyle() for line in ax.lines] == ["full", "none", "none"]
-    assert (ax.get_xscale(), ax.get_yscale(), ax.get_title()) == ("log", "log", "stumps")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["50", "100", "200"]
+    corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
+    assert {*zip(N, 0.5 / N, strict=True), *zip(N, 1.5 / N, strict=True)} <= corners
     assert ax.get_xlabel() and ax.get_ylabel()
 
 

@@ -9,7 +9,7 @@ def test_the_first_two_are_those_of_the_training_module():
     assert recipes.RECIPES["fast"] is train.FAST and recipes.RECIPES["released"] is train.RELEASED
 
 
-@pytest.mark.parametrize("name", ["moderate", "one_more", "large"])
+@pytest.mark.parametrize("name", ["moderate", "large"])
 def test_residual_networks_are_trained_on_images_that_move(name):
     recipe = recipes.RECIPES[name]
     assert recipe.optimizer == "sgd" and recipe.flip and recipe.shift > 0
@@ -17,4 +17,4 @@ def test_residual_networks_are_trained_on_images_that_move(name):
 
 def test_one_more_pass_takes_smaller_steps_than_the_training_it_continues():
     assert recipes.RECIPES["one_more"].epochs == 1
-    assert recipes.RECIPES["one_more"].lr < recipes.RECIPES["moderate"].lr
+    assert recipes.RECIPES["one_more"].lr < recipes.RECIPES["fast"].lr

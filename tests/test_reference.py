@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from comparison import IGNORED, NUMBER, Numbers, differences, tolerance_of
 
-from l2h import data, records
+from l2h import claims, data, records
 
 FOLDERS = records.Folders()
 CHAPTERS = records.chapters()
@@ -76,6 +76,19 @@ def test_every_tolerance_is_small_and_has_a_reason(name):
 def test_numbers_are_compared_as_numbers(now, then, tolerance, same):
     assert (Numbers(now, tolerance) == then) is same
     assert (Numbers(now, tolerance) != then) is not same
+
+
+@pytest.mark.parametrize(
+    ("shift", "tolerance", "found"), [(0.01, 0.02, 0), (0.03, 0.02, 1), (0.01, None, 1), (0, None, 0)]
+)
+def test_the_evidence_of_claims_is_compared_number_by_number(shift, tolerance, found):
+    def cell(low):
+        stored = {claims.MIME: {"claims": {"gains": {"holds": {"estimate": 0.5, "low": low, "high": 0.6}}}}}
+        made = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data=stored)])
+        made.metadata.update({"l2h": {"tolerance": tolerance, "why": "trained"}} if tolerance else {})
+        return made
+
+    assert len(differences([cell(0.4 + shift)], [cell(0.4)])) == found
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -295,3 +295,23 @@ def test_floats_are_of_the_type_that_networks_compute_in():
     finally:
         torch.set_default_dtype(torch.float32)
     assert train.floats([1, 2]).dtype == torch.float32
+
+
+def test_a_rejector_may_learn_at_a_rate_of_its_own():
+    x, y = torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), torch.ones(8)
+    moved = {}
+    for rate in (1.0, 0.25):
+        r, e = (nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)) for _ in range(2))
+        how = {"optimizer": "sgd", "momentum": 0.0, "schedule": "constant"}
+        config = TrainConfig(epochs=1, batch_size=8, lr=0.1, rejector_rate=rate, **how)
+        for network in (r, e):
+            nn.init.constant_(network[0].weight, 1.0)
+            nn.init.constant_(network[0].bias, 0.0)
+        before = [weights(network).clone() for network in (r, e)]
+        fit_jointly(x, y, y, rejector=r, server=e, loss=lambda r, e, *_: r**2 + e**2, config=config, seed=0, alpha=1.0)
+        moved[rate] = [weights(network) - old for network, old in zip((r, e), before, strict=True)]
+    assert torch.allclose(moved[0.25][0], 0.25 * moved[1.0][0]) and torch.equal(moved[0.25][1], moved[1.0][1])
+    with pytest.raises(ValueError, match="rejector_rate"):
+        TrainConfig(epochs=1, batch_size=1, lr=0.1, rejector_rate=0.0)
+    with pytest.raises(ValueError, match="betas"):
+        TrainConfig(epochs=1, batch_size=1, lr=0.1, betas=(0.9, 1.5))

@@ -31,25 +31,6 @@ class Study01(Study):
 
 
 @dataclass(frozen=True)
-class Study04(Study):
-    """Chapter 04, the surrogate.
-
-    Args:
-        seeds: how many samples of each size, from seed 0 on.
-        ce_grid: costs of asking in the table of the released constant, at most 0.18.
-        examples: sample sizes of the descent, rising.
-        grid: values of mu and of p in the computed envelope.
-        heat: values of alpha and of beta in the heat maps.
-    """
-
-    seeds: int
-    ce_grid: tuple[float, ...] = (0.0, 0.01, 0.15, 0.16, 0.18)  # the released notebook's
-    examples: tuple[int, ...] = (100, 1000, 10_000)
-    grid: int = 101
-    heat: tuple[int, int] = (16, 12)
-
-
-@dataclass(frozen=True)
 class Study05(Study):
     """Chapter 05, the CIFAR-10 experiment.
 
@@ -204,7 +185,6 @@ class Study09(Study):
 
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
-HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
 FIELD = (  # who competes in chapter 06; at quick only those that its claims are about, and one that needs the server
     *("learning to help", "L2H, released alpha", "L2H, estimated p", "L2H, linear rejector"),
     *("confidence", "confidence, joint server", "confidence, specialist", "separate"),
@@ -225,11 +205,6 @@ STUDIES: dict[str, tuple[Study, ...]] = {
         Study01("full", seeds=10, sizes=()),
     ),
     **THEORY,
-    "04_surrogate": (
-        Study04("quick", seeds=3),
-        Study04("paper", seeds=10, examples=HALF_DECADES, grid=201, heat=(48, 36)),
-        Study04("full", seeds=40, examples=HALF_DECADES, grid=401, heat=(96, 72)),
-    ),
     "05_cifar10": (
         Study05(
             "quick",
@@ -324,7 +299,6 @@ STUDIES: dict[str, tuple[Study, ...]] = {
         Study09("paper", seeds=5, draws=2000),
         Study09("full", seeds=20, draws=10_000, length=20_000),
     ),
-    "errata": (Study("quick"), Study("paper"), Study("full")),  # the same at every profile,
 }
 
 

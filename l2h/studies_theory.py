@@ -63,6 +63,26 @@ class Study03(Study):
     data: str | None = None
 
 
+@dataclass(frozen=True)
+class Study04(Study):
+    """Chapter 04, the surrogate.
+
+    Args:
+        seeds: how many samples of each size, from seed 0 on.
+        ce_grid: costs of asking in the table of the released constant, at most 0.18.
+        examples: sample sizes of the descent, rising.
+        grid: values of mu and of p in the computed envelope.
+        heat: values of alpha and of beta in the heat maps.
+    """
+
+    seeds: int
+    ce_grid: tuple[float, ...] = (0.0, 0.01, 0.15, 0.16, 0.18)  # the released notebook's
+    examples: tuple[int, ...] = (100, 1000, 10_000)
+    grid: int = 101
+    heat: tuple[int, int] = (16, 12)
+
+
+HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
 THEORY: dict[str, tuple[Study, ...]] = {
     "02_bayes": (
         Study02("quick", draws=100_000, ce_grid=FEW_COSTS, spaces=30, points=4),
@@ -74,4 +94,10 @@ THEORY: dict[str, tuple[Study, ...]] = {
         Study03("paper", 20_000, SIZES, 500, 1500, images=0, erm_grid=(*SIZES, 10_000, 100_000), erm_draws=200),
         Study03("full", 100_000, (*SIZES, 1600), 2000, 5000, images=0, erm_grid=(*SIZES, 100_000), erm_draws=1000),
     ),
+    "04_surrogate": (
+        Study04("quick", seeds=3),
+        Study04("paper", seeds=10, examples=HALF_DECADES, grid=201, heat=(48, 36)),
+        Study04("full", seeds=40, examples=HALF_DECADES, grid=401, heat=(96, 72)),
+    ),
+    "errata": (Study("quick"), Study("paper"), Study("full")),  # the same at every profile,
 }

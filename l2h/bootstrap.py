@@ -167,7 +167,7 @@ def normal(values: Any, *, level: float = 0.95) -> Interval:
 
 
 def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
-    """Mean of one number per seed with Student's interval; fewer than three seeds give their range, as in `bands`.
+    """Mean of one number per seed with Student's interval, very wide for two seeds; one seed is taken as it is.
 
     Args:
         values: (S,) one number per seed.
@@ -179,11 +179,17 @@ def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
     Raises:
         ValueError: if there is no seed, or the level is out of range.
 
-    >>> mean_over_seeds([1.0, 2.0])
-    Interval(estimate=1.5, low=1.0, high=2.0)
+    >>> [round(limit, 2) for limit in mean_over_seeds([1.0, 2.0])]
+    [1.5, -4.85, 7.85]
     """
     values = np.asarray(values, dtype=float)
-    return Interval(*(float(limit[0]) for limit in bands(values[:, None], level=level)))
+    if values.ndim != 1 or len(values) == 0:
+        raise ValueError(f"expected values of shape (seeds,), got shape {values.shape}")
+    _check_level(level)
+    mean, seeds = float(values.mean()), len(values)
+    spread = float(values.std(ddof=1)) if seeds > 1 else 0.0
+    half = float(stdtrit(max(1, seeds - 1), (1 + level) / 2)) * spread / np.sqrt(seeds)
+    return Interval(mean, float(mean - half), float(mean + half))
 
 
 def power_law(sizes: Any, values: Any, *, level: float = 0.95) -> Interval:

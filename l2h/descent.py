@@ -50,7 +50,7 @@ class Cells(NamedTuple):
     p: np.ndarray  # (k,) P(M≠Y|cell)
 
 
-class Tables(NamedTuple):
+class ScoreTables(NamedTuple):
     """One pair of scores per cell, for R rules and S samples."""
 
     r: np.ndarray  # (R, S, k)
@@ -150,7 +150,7 @@ def count(sample: Sample, cells: Cells) -> np.ndarray:
     return np.bincount(kind * k + place, minlength=4 * k).reshape(4, k)
 
 
-def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float, steps: int = STEPS) -> Tables:
+def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float, steps: int = STEPS) -> ScoreTables:
     r"""Plain gradient descent from r = e = 0 on the mean surrogate of the examples of each cell.
 
     .. math:: (r, e) \leftarrow (r, e) - \frac{1}{\Lambda} \nabla W, \qquad
@@ -168,7 +168,7 @@ def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float,
         steps: of descent, >= 1.
 
     Returns:
-        Tables.
+        ScoreTables.
 
     Raises:
         ValueError: if shapes do not match, or alpha, beta or steps leaves its range.
@@ -196,10 +196,10 @@ def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float,
         loss = surrogate(r, e, m, y, costs=costs, alpha=every, beta=beta)
         (slope,) = torch.autograd.grad((loss.reshape(shape) * share).sum(), scores)
         scores = (scores.detach() - step * slope).requires_grad_()
-    return Tables(*scores.detach().squeeze(3).numpy())
+    return ScoreTables(*scores.detach().squeeze(3).numpy())
 
 
-def risk_of(tables: Tables, cells: Cells, *, costs: Costs) -> np.ndarray:
+def risk_of(tables: ScoreTables, cells: Cells, *, costs: Costs) -> np.ndarray:
     r"""The exact risk of tables.
 
     .. math:: R(r, e) = \sum_C P(C)\big(p_C 1[r_C > 0] + (c_1 P(\mathrm{label}(e_C) \neq Y|C) + c_e) 1[r_C \leq 0]\big)
@@ -212,7 +212,7 @@ def risk_of(tables: Tables, cells: Cells, *, costs: Costs) -> np.ndarray:
     Returns:
         Risks of shape (...).
 
-    >>> always_ask = Tables(-np.ones(3), np.array([1.0, -1.0, 1.0]))
+    >>> always_ask = ScoreTables(-np.ones(3), np.array([1.0, -1.0, 1.0]))
     >>> round(float(risk_of(always_ask, cells_for(TESTBEDS["specialist"], 1), costs=Costs(c1=1.0, ce=0.15))), 12)
     0.2
 
@@ -272,7 +272,7 @@ def learning_curve(
         alpha = np.stack([np.broadcast_to(rule(mu, p), mu.shape) for rule in rules.values()])  # (R, S, k)
         tables = descend(counts, alpha, costs=costs, beta=beta, steps=steps)
         for seed, cells in enumerate(grids):
-            own = Tables(tables.r[:, seed], tables.e[:, seed])
+            own = ScoreTables(tables.r[:, seed], tables.e[:, seed])
             excess[:, place, seed] = risk_of(own, cells, costs=costs) - bayes
             floor[place, seed] = pointwise_risk(mu[seed], p[seed], costs=costs) @ cells.mass - bayes
     return LearningCurve(excess, floor)

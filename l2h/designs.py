@@ -5,7 +5,6 @@ per seed for all of them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from l2h.bootstrap import Interval, bands
 from l2h.budgets import Size, Spending, count, spending
 from l2h.curves import shifted, threshold_for_loss
 from l2h.evaluate import reference_losses, system_loss
-from l2h.experiments import closure, over_seeds, sweep
+from l2h.experiments import closure, over_seeds
 from l2h.problem import Costs, Predictions, server_label
 from l2h.runs import ExperimentConfig, Result
 from l2h.stacking import Signals, stacked
@@ -27,6 +26,7 @@ PAIRS: dict[str, dict[str, tuple[str, ...]]] = {
     "cifar10": {"easy pair": (), "hard pair": ("cat", "dog")},
     "digits": {"easy pair": (), "hard pair": ("3", "9")},
 }
+CLIENTS = ("as_released", "well_trained", "lenet")
 SYSTEMS: dict[str, dict[str, Any]] = {
     "learning to help": {"method": "learning_to_help"},
     "L2H, released alpha": {"method": "learning_to_help", "alpha": "released"},
@@ -149,23 +149,6 @@ def runs(design: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int) -> li
     return closure(one for group in design.values() for config in group.values() for one in over_seeds(config, seeds))
 
 
-def made(
-    design: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int, *, executor: Executor | None = None
-) -> dict[ExperimentConfig, Result]:
-    """Make the runs of a design, or read them from the store.
-
-    Args:
-        design: of `comparison` or `costs`.
-        seeds: how many, from 0 on.
-        executor: as in `experiments.sweep`.
-
-    Returns:
-        Configuration -> result, of every run and of all that they needed.
-    """
-    configs = runs(design, seeds)
-    return dict(zip(configs, sweep(configs, executor=executor), strict=True))
-
-
 def training(results: Iterable[Result]) -> tuple[int, float]:
     """How many of some results took a training, and the seconds that these took.
 
@@ -188,7 +171,7 @@ def answers(
     The device's own classifier stands there as a client that never asks.
 
     Args:
-        results: of `made`.
+        results: of every run of `runs`.
         systems: of one place of `comparison`.
         seeds: how many, from 0 on.
         part: "validation" or "test".
@@ -304,7 +287,7 @@ def at_every_place() -> list[str]:
     >>> at_every_place()[-1]
     'lenet, hard pair'
     """
-    return [f"{client}, {pair}" for pair in PAIRS["cifar10"] for client in train.CLIENTS]
+    return [f"{client}, {pair}" for pair in PAIRS["cifar10"] for client in CLIENTS]
 
 
 def swapped(decides: Sequence[Predictions], answers: Sequence[Predictions]) -> list[Predictions]:

@@ -292,6 +292,11 @@ def guarantee(sample: Predictions, *, costs: Costs, delta: float) -> float:
     return float(bounds.corrected(rad_r, 0.0, costs=costs, n=len(sample.y), delta=delta).total)
 
 
+def promised(sample: Predictions, *, costs: Costs, delta: float) -> float:
+    """What the corrected Theorem 1 promises of the sign rule: the loss on a sample plus the `guarantee`."""
+    return system_loss(sample, costs=costs) + guarantee(sample, costs=costs, delta=delta)
+
+
 class Separation(NamedTuple):
     """How far a changed distribution is from the first one, for thresholds on r and the server as it is."""
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from l2h.bootstrap import Interval
-from l2h.plots import ACCURACY, COLOURS, COST, RATE, look
+from l2h.plots import ACCURACY, COLOURS, COST, MARKERS, RATE, look
 from l2h.significance import Standings, alike
 
 LEVELS: Mapping[str, dict[str, Any]] = {
@@ -144,13 +144,13 @@ def draw_budget(
         ax: where to draw.
         points: name -> (spent per image, accuracy).
         what: name of what is spent: FLOPS or BYTES.
-        order: names that fix the looks across figures; by default the names of the points.
+        order: names that fix the looks across figures, 49 at most; by default the names of the points.
         log: whether the axis of what is spent is logarithmic.
     """
     for name, (spent, accuracy) in points.items():
-        appearance = {**look(name, order or list(points)), "linestyle": "none"}
+        appearance = _point(name, order or list(points))
         ax.vlines(spent, accuracy.low, accuracy.high, color=appearance["color"], linewidth=1.5)
-        ax.plot(spent, accuracy.estimate, label=name, markersize=8, **appearance)
+        ax.plot(spent, accuracy.estimate, label=name, markersize=8, linestyle="none", **appearance)
     if log:
         ax.set_xscale("log")
     ax.set(xlabel=what, ylabel=ACCURACY)
@@ -177,3 +177,10 @@ def draw_rates_by_uncertainty(
     ax.set_xticks(places, names)
     ax.set(xlabel="entropy of the people's answers (bits)", ylabel=RATE, ylim=(0, 1))
     ax.legend()
+
+
+def _point(name: str, order: Sequence[str]) -> dict[str, Any]:
+    """Colour and marker of a point, which has no line style: no two of 49 names share both."""
+    place = list(order).index(name)
+    turn = place // len(MARKERS)
+    return {"color": COLOURS[(place + turn) % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}

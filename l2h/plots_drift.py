@@ -30,6 +30,7 @@ def draw_over_time(
         ax.plot(step, mean, label=name, markevery=0.15, **appearance)
     ax.axvline(change, color="black", linewidth=1, linestyle=":")
     ax.set(xlabel=STEP, ylabel=what)
+    ax.label_outer(remove_inner_ticks=False)
 
 
 def draw_savings(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, what: str) -> None:
@@ -72,21 +73,24 @@ def draw_regret(ax: Axes, regret: Sequence[Any], bounds: Mapping[str, Sequence[A
     ax.legend()
 
 
-def draw_bounds(ax: Axes, severity: Sequence[float], lines: Mapping[str, Interval], *, order: Sequence[str]) -> None:
+def draw_bounds(ax: Axes, severity: Sequence[float], lines: Mapping[str, Interval], *, title: str) -> None:
     """A measured loss and its bounds against the severity of a shift, with bands over seeds.
 
     Args:
         ax: where to draw.
         severity: (k,) degrees.
         lines: name -> (k,) means with their bands.
-        order: names that fix the looks across figures.
+        title: the kind of shift.
     """
     for name, (mean, low, high) in lines.items():
-        appearance = look(name, order)
+        appearance = look(name, list(lines))
         ax.fill_between(severity, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(severity, mean, label=name, **appearance)
-    ax.set(xlabel="severity (degrees)", ylabel=LOSS)
+    ax.set(xlabel="severity (degrees)", ylabel=LOSS, title=title)
     ax.set_xticks(list(severity))
+    place = ax.get_subplotspec()
+    if place is not None and not place.is_first_col():
+        ax.set_ylabel("")
 
 
 def draw_devices(
@@ -158,5 +162,6 @@ def draw_alarms(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kinds: Sequenc
         rows, heights = [spot[0] for spot in spots], [spot[1] for spot in spots]
         ax.plot(rows, heights, linestyle="none", label=name, alpha=0.7, **appearance)
     ax.set_xticks(range(len(kinds)), kinds, rotation=25, ha="right")
-    ax.set(xlabel="kind of change", ylabel="delay of the alarm (inputs)")
+    ax.set(xlabel="kind of change", ylabel="delay of the alarm (inputs)", xlim=(-0.5, len(kinds) - 0.5))
+    ax.label_outer()
     ax.legend()

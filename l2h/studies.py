@@ -3,23 +3,10 @@
 To add a value to a chapter, add a field to its study.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-PROFILES = ("quick", "paper", "full")
-
-
-@dataclass(frozen=True)
-class Study:
-    """What every chapter knows.
-
-    Args:
-        profile: "quick", "paper" (what the record holds) or "full".
-        chapter: its name, a key of STUDIES; `at_profile` fills it in.
-    """
-
-    profile: str
-    chapter: str = field(default="", kw_only=True, repr=False)
+from l2h.studies_theory import PROFILES, THEORY, Study
 
 
 @dataclass(frozen=True)
@@ -41,67 +28,6 @@ class Study01(Study):
     ce_grid: tuple[float, ...] = (0.3, 0.1, 0.01)
     data: str | None = None
     precision: str = "float32"
-
-
-@dataclass(frozen=True)
-class Study02(Study):
-    """Chapter 02, the Bayes rules.
-
-    Args:
-        draws: examples simulated from each testbed.
-        ce_grid: costs of asking at which risks are computed.
-        spaces: random finite spaces on which every rule is priced.
-        points: points of each such space.
-    """
-
-    draws: int
-    ce_grid: tuple[float, ...]
-    spaces: int
-    points: int
-
-
-@dataclass(frozen=True)
-class Study03(Study):
-    """Chapter 03, the bound.
-
-    Args:
-        draws: samples per family on which the bound is put to the test.
-        n_grid: sample sizes at which both sides are compared.
-        gap_draws: samples per family and size for that.
-        families: random pairs of families on which the complexity of the losses is enumerated.
-        images: training images that a network is made to memorise; 0 for all.
-        erm_grid: sample sizes at which pairs of thresholds are fitted.
-        erm_draws: samples per size for that.
-        data: "cifar10" or "digits".
-    """
-
-    draws: int
-    n_grid: tuple[int, ...]
-    gap_draws: int
-    families: int
-    images: int
-    erm_grid: tuple[int, ...]
-    erm_draws: int
-    data: str | None = None
-
-
-@dataclass(frozen=True)
-class Study04(Study):
-    """Chapter 04, the surrogate.
-
-    Args:
-        seeds: how many samples of each size, from seed 0 on.
-        ce_grid: costs of asking in the table of the released constant, at most 0.18.
-        examples: sample sizes of the descent, rising.
-        grid: values of mu and of p in the computed envelope.
-        heat: values of alpha and of beta in the heat maps.
-    """
-
-    seeds: int
-    ce_grid: tuple[float, ...] = (0.0, 0.01, 0.15, 0.16, 0.18)  # the released notebook's
-    examples: tuple[int, ...] = (100, 1000, 10_000)
-    grid: int = 101
-    heat: tuple[int, int] = (16, 12)
 
 
 @dataclass(frozen=True)
@@ -246,7 +172,7 @@ class Study09(Study):
 
     seeds: int
     draws: int
-    length: int = 8000
+    length: int = 6000
     quiet: int = 10_000
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     images: int = 0
@@ -259,9 +185,6 @@ class Study09(Study):
 
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
-HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
-FEW_COSTS = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
-MANY_COSTS = tuple(k / 40 for k in range(31))
 FIELD = (  # who competes in chapter 06; at quick only those that its claims are about, and one that needs the server
     *("learning to help", "L2H, released alpha", "L2H, estimated p", "L2H, linear rejector"),
     *("confidence", "confidence, joint server", "confidence, specialist", "separate"),
@@ -273,7 +196,6 @@ FEW = (
     *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
     *("two-stage, on scores", "Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
 )
-
 SIZES = (50, 100, 200, 400, 800)
 
 STUDIES: dict[str, tuple[Study, ...]] = {
@@ -282,21 +204,7 @@ STUDIES: dict[str, tuple[Study, ...]] = {
         Study01("paper", seeds=3, sizes=()),
         Study01("full", seeds=10, sizes=()),
     ),
-    "02_bayes": (
-        Study02("quick", draws=100_000, ce_grid=FEW_COSTS, spaces=30, points=4),
-        Study02("paper", draws=2_000_000, ce_grid=MANY_COSTS, spaces=400, points=5),
-        Study02("full", draws=20_000_000, ce_grid=MANY_COSTS, spaces=2000, points=6),
-    ),
-    "03_bound": (
-        Study03("quick", 1000, (50, 100, 200, 400), 100, 100, images=500, erm_grid=(100, 1000, 10_000), erm_draws=20),
-        Study03("paper", 20_000, SIZES, 500, 1500, images=0, erm_grid=(*SIZES, 10_000, 100_000), erm_draws=200),
-        Study03("full", 100_000, (*SIZES, 1600), 2000, 5000, images=0, erm_grid=(*SIZES, 100_000), erm_draws=1000),
-    ),
-    "04_surrogate": (
-        Study04("quick", seeds=3),
-        Study04("paper", seeds=10, examples=HALF_DECADES, grid=201, heat=(48, 36)),
-        Study04("full", seeds=40, examples=HALF_DECADES, grid=401, heat=(96, 72)),
-    ),
+    **THEORY,
     "05_cifar10": (
         Study05(
             "quick",
@@ -319,9 +227,9 @@ STUDIES: dict[str, tuple[Study, ...]] = {
     "06_comparison": (
         Study06(
             "quick",
-            seeds=1,
+            seeds=2,
             systems=FEW,
-            clients=("as_released", "well_trained"),
+            clients=("as_released",),
             pairs=("easy pair",),
             sizes=FEWER,
             precision="float64",
@@ -377,13 +285,13 @@ STUDIES: dict[str, tuple[Study, ...]] = {
     "09_drift": (
         Study09(
             "quick",
-            seeds=2,
+            seeds=3,
             draws=200,
-            length=2000,
-            quiet=2000,
+            length=1200,
+            quiet=1000,
             severities=(1, 2, 3, 4),
-            images=300,
-            devices=20,
+            images=200,
+            devices=15,
             clients=("as_released",),
             sizes=FEWER,
             precision="float64",
@@ -391,7 +299,6 @@ STUDIES: dict[str, tuple[Study, ...]] = {
         Study09("paper", seeds=5, draws=2000),
         Study09("full", seeds=20, draws=10_000, length=20_000),
     ),
-    "errata": (Study("quick"), Study("paper"), Study("full")),  # the same at every profile,
 }
 
 

@@ -35,8 +35,8 @@ STOREYS = {
         "plots_multiclass", "evidence_multiclass",
     ],
     "use": [
-        "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify",
-        "pages", "ledger_page", "render", "helper", "cli",
+        "studies_theory", "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger",
+        "verify", "pages", "ledger_page", "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]

@@ -172,7 +172,9 @@ def test_the_normal_interval_refuses(values, options, message):
 
 def test_one_number_per_seed_has_students_interval():
     estimate, low, high = bootstrap.mean_over_seeds([1.0, 2.0, 4.0])
-    assert (estimate, low, high) == tuple(float(limit[0]) for limit in bootstrap.bands([[1.0], [2.0], [4.0]]))
+    expected = stats.t.interval(0.95, 2, loc=7 / 3, scale=stats.sem([1.0, 2.0, 4.0]))
+    assert estimate == pytest.approx(7 / 3) and (low, high) == pytest.approx(expected)
+    assert bootstrap.mean_over_seeds([0.5]) == (0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="shape"):
         bootstrap.mean_over_seeds([])
 

@@ -1,4 +1,4 @@
-"""Tables and their descent: exact cells against distribution functions, each step against its promise."""
+"""ScoreTables and their descent: exact cells against distribution functions, each step against its promise."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from l2h.bayes import rejector_rule, server_error, server_rule
 from l2h.calibration import alpha_deterministic, alpha_from_mu
 from l2h.conditional import minimiser
-from l2h.descent import Tables, cells_for, count, descend, learning_curve, risk_of
+from l2h.descent import ScoreTables, cells_for, count, descend, learning_curve, risk_of
 from l2h.problem import Costs
 from l2h.regret import expected_regret
 from l2h.testbeds import TESTBEDS, gaussians
@@ -162,7 +162,7 @@ def test_the_risk_is_the_sum_over_cells(name, seed, c1, ce):
     cells = cells_for(TESTBEDS[name], 20)
     r, e = np.random.default_rng(seed).integers(-1, 2, size=(2, len(cells.mass))).astype(float)
     expected = oracles.risk(cells.mass, cells.eta, cells.p, r, e, c1, ce)
-    assert risk_of(Tables(r, e), cells, costs=Costs(c1, ce)) == pytest.approx(expected, abs=1e-12)
+    assert risk_of(ScoreTables(r, e), cells, costs=Costs(c1, ce)) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -170,7 +170,7 @@ def test_the_best_table_loses_no_more_than_its_cells_do(name):
     testbed, floors = TESTBEDS[name], []
     for n in (100, 100_000):
         cells = cells_for(testbed, n)
-        best = Tables(rejector_rule(server_error(cells.eta), cells.p, costs=COSTS), server_rule(cells.eta))
+        best = ScoreTables(rejector_rule(server_error(cells.eta), cells.p, costs=COSTS), server_rule(cells.eta))
         floors.append(float(risk_of(best, cells, costs=COSTS)) - float(testbed.bayes_risk(COSTS)))
     assert -1e-9 <= floors[1] <= max(floors[0] / 2, 1e-9)
 

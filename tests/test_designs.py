@@ -10,7 +10,7 @@ from l2h import claims, designs, evaluate, methods, store
 from l2h.bootstrap import Interval
 from l2h.budgets import IMAGE_BYTES, Size, count
 from l2h.curves import loss_curve
-from l2h.experiments import over_seeds
+from l2h.experiments import over_seeds, sweep
 from l2h.models import LeNet, linear, rejector
 from l2h.plots_comparison import LEVELS
 from l2h.problem import Costs
@@ -67,8 +67,9 @@ def digits(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("L2H_RUNS", str(tmp_path_factory.mktemp("runs")))
     places = designs.comparison(study)
+    configs = designs.runs(places, study.seeds)
     with ThreadPoolExecutor(1) as executor:
-        results = designs.made(places, study.seeds, executor=executor)
+        results = dict(zip(configs, sweep(configs, executor=executor), strict=True))
     yield study, places, results
     patch.undo()
 

@@ -86,7 +86,9 @@ def test_the_guarantee_is_the_corrected_theorem_for_thresholds():
     p = many(300, levels=20)
     complexity = rademacher.monte_carlo(thresholds(p.r), draws=4000, delta=0.01, seed=0).value
     expected = 1.2 * complexity + 3 * 1.2 * np.sqrt(np.log(20) / 600)
-    assert drift.guarantee(p, costs=COSTS, delta=0.05) == pytest.approx(expected, abs=0.005)
+    penalty = drift.guarantee(p, costs=COSTS, delta=0.05)
+    assert penalty == pytest.approx(expected, abs=0.005)
+    assert drift.promised(p, costs=COSTS, delta=0.05) == evaluate.system_loss(p, costs=COSTS) + penalty
 
 
 def test_separation_is_zero_without_a_shift_and_covers_one():

@@ -75,7 +75,7 @@ def test_where_the_kept_term_is_concave_in_the_logit(alpha, share):
 
 
 @given(values=examples, costs=costs, alpha=positive, beta=positive)
-def test_the_gradient_agrees_with_finite_differences(values, costs, alpha, beta):
+def test_the_surrogates_gradient_agrees_with_finite_differences(values, costs, alpha, beta):
     r, e, m, y = as_tensors(values / 3)
     r.requires_grad_()
     e.requires_grad_()

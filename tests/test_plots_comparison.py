@@ -108,6 +108,11 @@ def test_spending_is_a_point_with_its_interval(ax, what, log):
     assert (ax.get_xlabel(), ax.get_ylabel()) == (what, plots.ACCURACY)
 
 
+def test_no_two_of_many_points_look_alike(ax):
+    draw_budget(ax, {str(k): (k + 1.0, Interval(0.8, 0.7, 0.9)) for k in range(49)}, what=BYTES)
+    assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 49
+
+
 def test_rates_by_uncertainty_are_one_line_per_system(ax):
     several = [Interval(0.1, 0.0, 0.2), Interval(0.5, 0.4, 0.6)]
     draw_rates_by_uncertainty(ax, [0.0, 0.1, 1.5], {"ours": several})

@@ -74,7 +74,8 @@ def test_regret_lies_beside_its_bounds(ax):
 
 def test_bounds_lie_over_the_severity(ax):
     lines = {"loss": Interval(*line(0.3)[1:]), "bound": Interval(*line(0.6)[1:])}
-    plots_drift.draw_bounds(ax, [1, 2, 3], lines, order=["loss", "bound"])
+    plots_drift.draw_bounds(ax, [1, 2, 3], lines, title="fog")
+    assert ax.get_title() == "fog"
     assert [one.get_ydata()[0] for one in ax.lines] == [0.3, 0.6] and legend(ax) == ["loss", "bound"]
     assert ax.get_xticks().tolist() == [1, 2, 3] and "severity" in ax.get_xlabel()
 

@@ -282,7 +282,7 @@ def test_a_changed_earlier_run_makes_those_stale_that_read_it(monkeypatch):
 def darkness(tmp_path, monkeypatch):
     """The method that CONTRIBUTING.md shows, as a module outside the package, registered for one test."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (code,) = re.findall(r"```python\n((?:(?!```).)*def darkness.*?)```", text, flags=re.DOTALL)
     (tmp_path / "darkness_for_test.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     method = importlib.import_module("darkness_for_test").darkness

@@ -7,73 +7,37 @@ other global state.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import ceil
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from l2h import checks
 from l2h.augment import flipped, moved
 from l2h.data import Part, pixels
 from l2h.models import LeNet, linear
+from l2h.optimize import FAST, RELEASED, TrainConfig, optimizer_of, schedule_of
 
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train.
-
-    Args:
-        epochs: passes over the data, >= 1.
-        batch_size: examples per step, >= 1.
-        lr: learning rate on the mean loss of a batch, > 0; the highest one of a one-cycle schedule.
-        optimizer: "adam" or "sgd".
-        momentum: of SGD, in [0, 1].
-        betas: decay of the two averages that Adam keeps, in [0, 1).
-        rejector_rate: learning rate of a rejector that is trained beside a server, over lr, > 0.
-        weight_decay: L2 penalty's factor, >= 0.
-        schedule: "one_cycle" (straight up to lr, then straight down to zero) or "constant".
-        flip: mirror each image with probability 1/2.
-        shift: move each image by up to so many pixels in each direction, its edge repeated, >= 0.
-
-    Raises:
-        ValueError: if a value is outside its range.
-
-    >>> TrainConfig(epochs=0, batch_size=16, lr=0.1)
-    Traceback (most recent call last):
-    ValueError: expected a finite epochs >= 1, got 0
-    """
-
-    epochs: int
-    batch_size: int
-    lr: float
-    optimizer: str = "adam"
-    momentum: float = 0.9
-    betas: tuple[float, float] = (0.9, 0.999)
-    rejector_rate: float = 1.0
-    weight_decay: float = 0.0
-    schedule: str = "one_cycle"
-    flip: bool = False
-    shift: int = 0
-
-    def __post_init__(self) -> None:
-        checks.at_least(1, epochs=self.epochs, batch_size=self.batch_size)
-        checks.positive(lr=self.lr, rejector_rate=self.rejector_rate)
-        checks.one_of(("adam", "sgd"), optimizer=self.optimizer)
-        checks.probabilities(
-            momentum=self.momentum, **{"first of betas": self.betas[0], "second of betas": self.betas[1]}
-        )
-        checks.at_least(0, weight_decay=self.weight_decay, shift=self.shift)
-        checks.one_of(("one_cycle", "constant"), schedule=self.schedule)
-
-
-WARM_UP = 0.25  # share of the steps in which a one-cycle schedule rises
-# The notebook sums over a batch of 16 with rate 1e-4, which is the mean with rate 16e-4.
-RELEASED = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
-FAST = TrainConfig(epochs=10, batch_size=128, lr=3e-3, flip=True)
+__all__ = [
+    "CLIENTS",
+    "FAST",
+    "RELEASED",
+    "History",
+    "TrainConfig",
+    "batch_mean",
+    "classification_loss",
+    "fit",
+    "fit_client",
+    "fit_jointly",
+    "fit_separately",
+    "floats",
+    "inputs",
+    "released_client_loss",
+    "scores",
+    "seeded",
+]
 
 
 class History(NamedTuple):
@@ -115,29 +79,6 @@ def floats(values: Any) -> Tensor:
     return torch.as_tensor(values, dtype=torch.get_default_dtype())
 
 
-def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    rejector = network.rejector.parameters() if isinstance(network, _Together) else ()
-    apart = {id(w) for w in rejector} if config.rejector_rate != 1 else set()
-    trained = [w for w in network.parameters() if w.requires_grad]
-    weights: list[dict[str, Any]] = [{"params": [w for w in trained if id(w) not in apart]}]
-    if apart:
-        weights.append({"params": [w for w in trained if id(w) in apart], "lr": config.lr * config.rejector_rate})
-    if config.optimizer == "adam":
-        return torch.optim.Adam(weights, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
-    return torch.optim.SGD(
-        weights, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
-    )
-
-
-def _schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
-    rise = max(1, round(WARM_UP * steps))
-
-    def one_cycle(step: int) -> float:
-        return min((step + 1) / rise, (steps - step) / (steps - rise + 1))
-
-    return LambdaLR(optimizer, one_cycle if config.schedule == "one_cycle" else lambda step: 1.0)
-
-
 def fit(
     network: nn.Module,
     x: Tensor,
@@ -173,8 +114,8 @@ def fit(
         raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
     generator = torch.Generator().manual_seed(seed)
     steps = config.epochs * ceil(len(x) / config.batch_size)
-    optimizer = _optimizer(network, config)
-    schedule = _schedule(optimizer, config, steps)
+    optimizer = optimizer_of(network, config)
+    schedule = schedule_of(optimizer, config, steps)
     losses = []
     network.train()
     for epoch in range(config.epochs):

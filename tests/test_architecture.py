@@ -23,8 +23,8 @@ STOREYS = {
         "certify_theorem", "certify_transfer", "certify",
     ],
     "learning": [
-        "sources", "humans", "data", "shifts", "streams", "augment", "models", "models_large", "train", "recipes",
-        "estimate", "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged",
+        "sources", "humans", "data", "shifts", "streams", "optimize", "augment", "models", "models_large", "train",
+        "recipes", "estimate", "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged",
         "methods_defer", "methods_simple", "methods",
     ],
     "evidence": [
@@ -53,7 +53,8 @@ ONLY = {
     "models": VOCABULARY,
     "models_large": VOCABULARY | {"models"},
     "augment": set(),
-    "train": VOCABULARY | {"augment", "data", "models"},  # the loss is an argument
+    "optimize": VOCABULARY,
+    "train": VOCABULARY | {"optimize", "augment", "data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
     **dict.fromkeys(("plots_comparison", "plots_costs"), VOCABULARY | EVALUATION | {"plots"}),
     "verdicts": VOCABULARY,

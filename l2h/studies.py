@@ -95,6 +95,7 @@ class Study07(Study):
         few: images in the four training parts of that comparison.
         refreshes: steps between renewals of the device's copy of the server.
         pairs: pairs of classes of the testbed that asks for a specialist.
+        resamples: behind every interval of a table.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
         precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
@@ -110,6 +111,7 @@ class Study07(Study):
     few: tuple[int, ...] = (2000, 6000, 1000, 1000)
     refreshes: tuple[int, ...] = (1, 10)
     pairs: tuple[int, ...] = (1, 2, 5)
+    resamples: int = 2000
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
@@ -249,6 +251,7 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             numbers=(2, 3),
             few=(200, 400, 200, 200),
             refreshes=(1,),
+            resamples=400,
             sizes=(300, 900, 300, 300),
             precision="float64",
         ),

@@ -24,6 +24,7 @@ from l2h.sources import CLASSES
 
 PRINTED = Costs(c1=1.2, ce=0.2)  # of the follow-up's stored run
 TABLES = (Costs(c1=1.0, ce=0.25), Costs(c1=1.25, ce=0.0), Costs(c1=1.25, ce=0.25))  # of the follow-up's tables
+BETWEEN = 0.5  # a cost of asking at which neither form asks about all images or none
 NEVER = 10**6  # steps: a copy of the server that is never renewed
 
 READY: dict[str, dict[str, Any]] = {
@@ -122,7 +123,7 @@ def _given(common: ExperimentConfig, joint: ExperimentConfig, study: Any) -> Exp
 
 def signs(study: Any) -> dict[tuple[str, float], ExperimentConfig]:
     """The stage-switching forms at each c1, for one server: (form, c1) -> configuration, seed 0 of each."""
-    one = replace(base(study), method="stage_rejector")
+    one = replace(base(study), method="stage_rejector", ce=BETWEEN)
     return {(form, c1): replace(one, form=form, c1=c1) for form in FORMS for c1 in study.c1_grid}
 
 

@@ -40,7 +40,7 @@ def draw_regions(ax: Axes, of_e: Any, thresholds: Mapping[str, Any]) -> None:
         ax.fill_between(of_e, threshold, 1, color=appearance["color"], alpha=shade, linewidth=0)
         ax.plot(of_e, threshold, label=name, linewidth=2, **appearance)
     ax.set(xlabel="server's error $P(e \\neq Y|x)$", ylabel="client's error $p(x)$", xlim=(0, 1), ylim=(0, 1))
-    ax.legend(title="asks above", loc="upper right", framealpha=1)
+    ax.legend(title="asks above", loc="center right", framealpha=1)
 
 
 def draw_joint(ax: Axes, gaps: Any, right: Any, wrong: Any) -> None:
@@ -69,12 +69,15 @@ def draw_specialists(ax: Axes, alphas: Any, convex: Any, again: Any, levels: Map
         levels: name -> risk that depends on no alpha.
     """
     names = ["convex form", "its server, rejector refitted", *levels]
-    ax.plot(alphas, convex, label=names[0], **look(names[0], names))
-    ax.plot(alphas, again, label=names[1], **look(names[1], names))
+    ax.plot(alphas, convex, label=names[0], markevery=0.08, **look(names[0], names))
+    ax.plot(alphas, again, label=names[1], markevery=(0.04, 0.08), **look(names[1], names))
     for name, level in levels.items():
         appearance = look(name, names)
         ax.axhline(level, label=name, color=appearance["color"], linestyle=appearance["linestyle"])
     ax.set(xlabel="$\\alpha$", ylabel="risk (mistakes of the client)", xscale="log", ylim=(0, 0.36))
+    ax.set_xticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
+    ax.minorticks_off()
+    ax.label_outer()
 
 
 def draw_slopes(ax: Axes, c1: Any, rates: Mapping[str, Interval]) -> None:

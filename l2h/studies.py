@@ -95,6 +95,7 @@ class Study07(Study):
         few: images in the four training parts of that comparison.
         refreshes: steps between renewals of the device's copy of the server.
         pairs: pairs of classes of the testbed that asks for a specialist.
+        resamples: behind every interval of a table.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
         precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
@@ -105,11 +106,12 @@ class Study07(Study):
     clients: tuple[str, ...] = ("follow_up", "lenet")
     network: str = "residual_small"
     recipe: str = "moderate"
-    c1_grid: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5)
+    c1_grid: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.25)
     numbers: tuple[int, ...] = (2, 3, 5, 10)
     few: tuple[int, ...] = (2000, 6000, 1000, 1000)
     refreshes: tuple[int, ...] = (1, 10)
     pairs: tuple[int, ...] = (1, 2, 5)
+    resamples: int = 2000
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
@@ -246,10 +248,11 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             clients=("follow_up",),
             network="one_hidden_layer",
             recipe="fast",
-            c1_grid=(0.5, 1.0, 1.5),
+            c1_grid=(0.25, 0.5, 1.0),
             numbers=(2, 3),
             few=(200, 400, 200, 200),
             refreshes=(1,),
+            resamples=400,
             sizes=(300, 900, 300, 300),
             precision="float64",
         ),

@@ -1,0 +1,76 @@
+"""What the chapter on many classes hands in: complete, and computed as its rules say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from l2h import claims, evaluate
+from l2h import designs_multiclass as designs
+from l2h import evidence_multiclass as evidence
+from l2h.problem import Predictions
+from l2h.studies import at_profile
+from l2h.verdicts import Evidence
+
+STUDY = replace(at_profile("07_multiclass", "quick"), data="cifar10")
+CLAIMS = claims.of_chapter("07_multiclass")
+
+
+@pytest.fixture(scope="module")
+def theory():
+    return evidence.theory()
+
+
+def predictions(config):
+    """Three classes, a client that is right on half, and r that asks more the dearer a mistake, or less if reversed."""
+    y = np.tile([0, 1, 2], 40)
+    generator = np.random.default_rng(config.seed)
+    m = np.where(generator.random(120) < 0.5, y, (y + 1) % 3)
+    e = np.eye(3)[np.where(generator.random(120) < 0.8, y, (y + 2) % 3)]
+    sign = 1 if config.form == "released" else -1
+    return Predictions(m, generator.random(120) - 0.5 - 0.2 * sign * config.c1, e, y)
+
+
+def of(config):
+    return [predictions(one) for one in designs.over_seeds(config, 3)]
+
+
+def cases(handed_in):
+    return {None} if isinstance(handed_in, Evidence) else set(handed_in)
+
+
+def test_theory_and_runs_cover_every_claim_and_case_of_the_chapter(theory):
+    handed_in = theory | evidence.measured(of, STUDY, steps=4, data="0" * 64)
+    absent = {name for name, claim in CLAIMS.items() if claim.rule.form == "absent"}
+    assert set(handed_in) == set(CLAIMS) - absent
+    for name, given in handed_in.items():
+        expected = {None} if CLAIMS[name].rule.form == "holds" else set(CLAIMS[name].rule.cases)
+        assert cases(given) == expected, name
+
+
+def test_the_verdicts_of_theory(theory):
+    by_case = {name: {claims.ALONE: given} if isinstance(given, Evidence) else given for name, given in theory.items()}
+    found = {name: claims.verdict(CLAIMS[name].rule, given) for name, given in by_case.items()}
+    assert found.pop("joint-stage-objective-consistent") == "false"
+    assert found.pop("one-alpha-specialises-and-asks") == "holds only under a condition"
+    assert set(found.values()) == {"reproduced"}
+
+
+def test_the_sign_of_the_weight_shows_in_the_slopes():
+    slopes = evidence.measured(of, STUDY, steps=4, data="0" * 64)["reversed-sign-shows-in-the-slope"]
+    assert slopes["released"].low > 0 > slopes["shifted"].high
+    rates = [
+        np.mean([evaluate.offload_rate(p) for p in of(designs.signs(STUDY)["released", c1])]) for c1 in STUDY.c1_grid
+    ]
+    assert slopes["released"].estimate == pytest.approx(np.polyfit(STUDY.c1_grid, rates, 1)[0])
+    assert slopes["released"].seeds == 3 and slopes["released"].n == 120
+
+
+def test_the_released_form_has_regret_and_the_others_have_none():
+    assert evidence.stage_regret("released") > 1 and max(map(evidence.stage_regret, ("paper", "shifted"))) < 1e-12
+
+
+def test_the_random_points_share_values_of_p_and_reach_near_the_price():
+    over = [value for value in evidence._over_the_price(3)]
+    assert max(over) <= 1e-9 and min(over) > -0.375  # the bound itself at c1 = 1.5 is 0.1875
+    assert evidence._short_of_the_price(10) == pytest.approx(0, abs=1e-12)

@@ -387,7 +387,7 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             clients=("as_released",),
             sizes=FEWER,
             precision="float64",
-        ),  # fmt: skip
+        ),
         Study09("paper", seeds=5, draws=2000),
         Study09("full", seeds=20, draws=10_000, length=20_000),
     ),

@@ -49,7 +49,7 @@ class Study05(Study):
     ce_grid: tuple[float, ...]
     ce_compare: tuple[float, ...] = (0.0, 0.15)
     clients: tuple[str, ...] = ("as_released", "well_trained")
-    released_seeds: int = 3
+    released_seeds: int = 5
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"

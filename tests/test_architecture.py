@@ -25,7 +25,7 @@ STOREYS = {
     "learning": [
         "sources", "humans", "data", "shifts", "streams", "optimize", "augment", "models", "models_large", "train",
         "recipes", "estimate", "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged",
-        "methods_defer", "methods_simple", "methods",
+        "methods_defer", "methods_simple", "methods", "vectorised",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",

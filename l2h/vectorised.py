@@ -242,6 +242,7 @@ def learning_to_help(
         config=shared.recipe,
         seeds=seeds,
     )
+    nn.ModuleList([*(device.network for device in on), *servers]).to(x.device)
     return [
         System(device.scores, of_server(server), False, False, history.losses)
         for device, server, history in zip(on, servers, histories, strict=True)

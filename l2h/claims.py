@@ -53,7 +53,7 @@ class Claim:
         chapter: the one that assesses it.
         rule: what must hold.
         verdict: committed; one of VERDICTS, or "open" until its chapter has a record.
-        label: of the theorem, equation or section that states it.
+        label: of the theorem of its chapter that states it.
     """
 
     id: str

@@ -7,36 +7,22 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import replace
 from graphlib import TopologicalSorter
-from typing import NamedTuple
+from typing import Any
 
-from l2h import workers
+import torch
+
+from l2h import checks, progress, runs, vectorised, workers
+from l2h.methods import Parts
+from l2h.progress import Progress
 from l2h.runs import ExperimentConfig, Result, needs, run, run_key
-from l2h.store import Store
+from l2h.store import Store, code_fingerprint, key, modules_in_use
 from l2h.workers import Made, Workers
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("l2h.sweep")
 
 ATTEMPTS = 3  # at a run whose worker dies: it may have been killed, or the run may need too much memory
-AT_MOST_EVERY = 1.0  # seconds between lines of progress while many do
+APART: dict[str, Any] = {"seed": 0, "c1": 1.0, "ce": 0.0, "alpha": 1.0, "estimate": "logistic", "client": "as_released"}
 SHARED_WITHIN = 60.0  # seconds until a network's file system shows what another machine wrote
-
-
-class Failure(NamedTuple):
-    """A run that failed, and why."""
-
-    config: ExperimentConfig
-    error: BaseException
-
-
-class Progress(NamedTuple):
-    """What the lines of progress are computed from."""
-
-    started: float
-    left: dict[ExperimentConfig, None]  # neither made nor failed
-    seconds: dict[tuple[str, ...], list[float]]  # of the runs made, by kind
-    failures: list[Failure]
-    total: int
-    told: list[float]  # when the last line was written
 
 
 def over_seeds(config: ExperimentConfig, seeds: int) -> list[ExperimentConfig]:
@@ -85,21 +71,82 @@ def sweep(
     configs, store = list(configs), store or Store()
     missing = [config for config in closure(configs) if run_key(config) not in store]
     if missing:
-        progress = Progress(time.monotonic(), dict.fromkeys(missing), {}, [], len(missing), [0.0])
+        known = progress.begin(missing)
         try:
             with workers.at_hand(executor, len(missing)) as hands:
-                _make(missing, hands, store, progress)
+                _make(missing, hands, store, known)
         except (KeyboardInterrupt, BrokenExecutor) as stopped:
-            logger.warning("%s: %s", type(stopped).__name__, _how_to_resume(progress, store))
+            logger.warning("%s: %s", type(stopped).__name__, progress.how_to_resume(known, store))
             raise
-        _refuse_failures(progress, store)
+        progress.refuse_failures(known, store)
         _wait_for_files(missing, store)
     return [run(config, store=store) for config in configs]
 
 
-def _make(missing: Sequence[ExperimentConfig], hands: Workers, store: Store, progress: Progress) -> None:
+def sweep_together(
+    configs: Iterable[ExperimentConfig], *, at_once: int = 64, store: Store | None = None
+) -> list[Result]:
+    """Make many runs of learning to help in one vectorised program, on a GPU if there is one.
+
+    Their clients are made by `sweep`. The runs agree with those of `sweep` but for rounding, which depends on the
+    device and on what is trained together: so they are kept under keys of their own, and no chapter reads them.
+
+    Args:
+        configs: runs of "learning_to_help" on images of two classes, with new servers.
+        at_once: how many are trained together at most, which bounds the memory; only those that differ in nothing but
+            seed, costs, alpha and client can be.
+        store: where results are kept; by default the run store of this checkout.
+
+    Returns:
+        The results in the order of the configurations; their seconds are shares of a common time.
+
+    Raises:
+        ValueError: if a run is of another kind.
+    """
+    configs, store = list(configs), store or Store()
+    checks.at_least(1, at_once=at_once)
+    for config in configs:
+        checks.one_of(("learning_to_help",), method=config.method)
+    where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    program = {"device": where.type, "program": code_fingerprint(modules_in_use(["l2h.vectorised"]))}
+    keys = {config: key(run=run_key(config), **program) for config in configs}
+    missing = [config for config in keys if keys[config] not in store]
+    sweep([one for config in missing for one in needs(config)], store=store)
+    alike: dict[ExperimentConfig, list[ExperimentConfig]] = {}
+    for config in missing:
+        alike.setdefault(replace(config, **APART), []).append(config)
+    for several in alike.values():
+        for first in range(0, len(several), at_once):
+            for result in _trained_together(several[first : first + at_once], where, store):
+                store.put(keys[result.config], runs.as_json(result))
+    return [runs.from_json(kept) for config in configs if (kept := store.get(keys[config])) is not None]
+
+
+def _trained_together(group: Sequence[ExperimentConfig], where: torch.device, store: Store) -> list[Result]:
+    dataset = runs.load(group[0])
+    with runs.computing_in(runs.PRECISIONS[group[0].precision]):
+        earlier = [[run(one, store=store) for one in needs(config)] for config in group]
+        known = [{part: runs.examples_of(part, dataset, one) for part in runs.PARTS[1:]} for one in earlier]
+        start = time.monotonic()
+        systems = vectorised.learning_to_help(
+            [Parts(one["helper"], one["calibration"], one["validation"]) for one in known],
+            costs=[config.costs for config in group],
+            seeds=[config.seed for config in group],
+            options=[config.options for config in group],
+            where=where,
+        )
+        seconds = (time.monotonic() - start) / len(group)
+        scores = [
+            {part: runs.answers_of(system, one[part]) for part in runs.SERVED}
+            for system, one in zip(systems, known, strict=True)
+        ]
+    told = zip(group, scores, systems, strict=True)
+    return [Result(config, dataset.facts(), one, system.history, seconds) for config, one, system in told]
+
+
+def _make(missing: Sequence[ExperimentConfig], hands: Workers, store: Store, known: Progress) -> None:
     """Submit every run once what it needs is made, until none is left that can be."""
-    order = TopologicalSorter({config: [one for one in needs(config) if one in progress.left] for config in missing})
+    order = TopologicalSorter({config: [one for one in needs(config) if one in known.left] for config in missing})
     order.prepare()
     ready: deque[ExperimentConfig] = deque()
     flight: dict[Future[Made], ExperimentConfig] = {}
@@ -109,7 +156,7 @@ def _make(missing: Sequence[ExperimentConfig], hands: Workers, store: Store, pro
         while ready and hands.room(flight):
             config = ready.popleft()
             flight[hands.submit(config, store)] = config
-        _tell(progress, hands.running(flight))
+        progress.tell(known, hands.running(flight))
         if not flight:
             return
         for future in hands.finished(flight):
@@ -120,10 +167,9 @@ def _make(missing: Sequence[ExperimentConfig], hands: Workers, store: Store, pro
                 logger.warning("the worker died that was making %s; it is made again", config)
                 ready.append(config)
             elif error:
-                _note_failure(config, error, progress)
+                progress.failed(known, config, error)
             else:
-                progress.seconds.setdefault(_kind(config), []).append(future.result().seconds)
-                del progress.left[config]
+                progress.done(known, config, future.result().seconds)
                 order.done(config)
 
 
@@ -134,61 +180,6 @@ def _error(future: Future[Made], config: ExperimentConfig) -> BaseException | No
     if error is None and future.result().key != run_key(config):
         return RuntimeError("expected a worker with the same code, data and torch, got one with others")
     return error
-
-
-def _note_failure(config: ExperimentConfig, error: BaseException, progress: Progress) -> None:
-    logger.error("failed: %s", config, exc_info=error)
-    progress.failures.append(Failure(config, error))
-    del progress.left[config]
-
-
-def _kind(config: ExperimentConfig) -> tuple[str, ...]:
-    """Runs of one kind take about as long."""
-    return (config.method, config.client if config.method == "client" else config.recipe)
-
-
-def _tell(progress: Progress, running: int) -> None:
-    now = time.monotonic()
-    if progress.left and now - progress.told[0] < AT_MOST_EVERY:
-        return
-    progress.told[0] = now
-    failed = len(progress.failures)
-    logger.info(
-        "%d of %d runs done, %d running, %d failed; %s elapsed, %s",
-        *(progress.total - len(progress.left) - failed, progress.total, running, failed),
-        *(_minutes(now - progress.started), _time_left(progress, running)),
-    )
-
-
-def _time_left(progress: Progress, running: int) -> str:
-    """Each run left is expected to take as long as those of its kind, or as all, took so far."""
-    of_all = [seconds for several in progress.seconds.values() for seconds in several]
-    if not of_all:
-        return "time left not known yet"
-    kinds = Counter(map(_kind, progress.left))
-    known = {kind: progress.seconds.get(kind, of_all) for kind in kinds}
-    left = sum(count * sum(known[kind]) / len(known[kind]) for kind, count in kinds.items())
-    return f"about {_minutes(left / max(1, running))} left"
-
-
-def _minutes(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def _how_to_resume(progress: Progress, store: Store) -> str:
-    made = progress.total - len(progress.left) - len(progress.failures)
-    return f"{made} of {progress.total} runs were made and are kept in {store.folder}; the same sweep makes the others"
-
-
-def _refuse_failures(progress: Progress, store: Store) -> None:
-    if not progress.failures:
-        return
-    config, error = progress.failures[0]
-    waiting = f", {len(progress.left)} that need them were not begun" if progress.left else ""
-    raise RuntimeError(
-        f"{len(progress.failures)} of {progress.total} runs failed{waiting}; {_how_to_resume(progress, store)}. "
-        f"The first that failed: {config}: {error!r}"
-    ) from error
 
 
 def _wait_for_files(missing: Sequence[ExperimentConfig], store: Store) -> None:

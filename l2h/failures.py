@@ -121,7 +121,32 @@ def failure_rate(case: Case, *, form: str, draws: int = 10_000, seed: int = 0) -
     """
     checks.one_of(gaps.FAMILIES, family=case.family)
     checks.one_of(MARGIN if case.family == BALL else FORMS, form=form)
-    failures = int(_fails(case, form, gaps.draw(case, draws, np.random.default_rng(seed))).sum())
+    return failure_rates(case, draws=draws, seed=seed)[form]
+
+
+def failure_rates(case: Case, *, draws: int = 10_000, seed: int = 0) -> dict[str, FailureRate]:
+    """The measured rates of all forms that apply to a family, on the same samples.
+
+    Args:
+        case: as for `failure_rate`.
+        draws: number of samples, >= 1.
+        seed: of the samples.
+
+    Returns:
+        Form -> FailureRate.
+
+    Raises:
+        ValueError: as `failure_rate`.
+
+    >>> list(failure_rates(Case("atoms", Costs(1.0, 0.1), n=50, delta=0.05), draws=100))
+    ['stated', 'corrected', 'expected']
+    """
+    drawn = gaps.draw(case, draws, np.random.default_rng(seed))
+    counts = {form: int(_fails(case, form, drawn).sum()) for form in (MARGIN if case.family == BALL else FORMS)}
+    return {form: _clopper_pearson(count, draws) for form, count in counts.items()}
+
+
+def _clopper_pearson(failures: int, draws: int) -> FailureRate:
     low = float(beta.ppf(0.005, failures, draws - failures + 1)) if failures else 0.0
     high = float(beta.isf(0.005, failures + 1, draws - failures)) if failures < draws else 1.0
     return FailureRate(failures / draws, low, high, draws)

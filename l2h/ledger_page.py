@@ -83,9 +83,11 @@ def _table(several: list[Entry], title: str) -> str:
 def _row(one: Entry) -> str:
     claim = one.claim
     said = f'{escape(claim.statement)}<span class="ledger-note">{escape(claim.kind)}; {escape(claim.source)}</span>'
-    link = f' <a href="{claim.chapter}.html#claim-{claim.id}">The cell.</a>' if one.evidence else ""
+    targets = [("The theorem.", claim.label)] * bool(claim.label and one.evidence)
+    targets += [("The cell.", f"claim-{claim.id}")] * bool(one.evidence)
+    links = "".join(f' <a href="{claim.chapter}.html#{target}">{words}</a>' for words, target in targets)
     cases = "<br>".join(map(escape, _evidence(one)))
-    evidence = f'{cases}.{link}<span class="ledger-note">{escape(_rule(one))}</span>'
+    evidence = f'{cases}.{links}<span class="ledger-note">{escape(_rule(one))}</span>'
     return (
         f'<tr role="row" id="claim-{claim.id}"><th scope="row" role="rowheader">{said}</th>'
         f'<td role="cell">{escape(_verdict(one))}</td><td role="cell">{evidence}</td></tr>'

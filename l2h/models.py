@@ -4,7 +4,9 @@ Every network reads float pixels (n, 3, 32, 32) in [-1, 1] and returns scores (n
 Initial weights come from torch's global generator: build networks inside `train.seeded`.
 """
 
+from collections.abc import Sequence
 from itertools import product
+from math import prod
 from typing import Any
 
 import torch
@@ -163,6 +165,43 @@ class _Largest(torch.autograd.Function):
         return gradient
 
 
+def windows_of(maps: Tensor, tile: tuple[int, int]) -> Tensor:
+    """What each tile of a 5x5 convolution's output depends on.
+
+    Args:
+        maps: (channels, height, width, n) of n images, or of several networks' maps, one after the other.
+        tile: height and width of a tile, each 2 or 4.
+
+    Returns:
+        (channels, window's height, window's width, rows, columns, n).
+
+    Raises:
+        ValueError: if the tiles do not fit.
+    """
+    for side, step in zip(maps.shape[1:3], tile, strict=True):
+        if side % step or (side - KERNEL + 1) % step:
+            raise ValueError(f"expected maps whose sides fit tiles {tile}, got {tuple(maps.shape[1:3])}")
+    return _Windows.apply(maps, tile)
+
+
+def pooled(quarters: Tensor, bias: Tensor, *, tile: tuple[int, int], grid: Sequence[int]) -> Tensor:
+    """The largest of each 2x2 square of a convolution's output, plus the bias, rectified.
+
+    Args:
+        quarters: (4, ...) the four places of a square, then in the order of the tiles.
+        bias: of each channel of the output.
+        tile: height and width of a tile.
+        grid: rows, columns and n, as they end the shape of `windows_of`.
+
+    Returns:
+        (channels, height, width, n) maps.
+    """
+    rows, columns, n = grid
+    largest = _Largest.apply(quarters).view(-1, tile[0] // 2, tile[1] // 2, rows, columns, n)
+    maps = largest.permute(0, 3, 1, 4, 2, 5).reshape(len(largest), rows * tile[0] // 2, columns * tile[1] // 2, n)
+    return functional.relu(maps + bias.view(-1, 1, 1, 1))
+
+
 class ConvPool(nn.Module):
     r"""A 5x5 convolution, 2x2 pooling and rectification, as one matrix product over tiles of the output.
 
@@ -211,18 +250,10 @@ class ConvPool(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Turn maps (channels, height, width, n) into maps of half the remaining height and width."""
-        for side, step in zip(maps.shape[1:3], self.tile, strict=True):
-            if side % step or (side - KERNEL + 1) % step:
-                raise ValueError(f"expected maps whose sides fit tiles {self.tile}, got {tuple(maps.shape[1:3])}")
-        windows = _Windows.apply(maps, self.tile)
-        *_, rows, columns, n = windows.shape
-        tiles = self.matrix().t() @ windows.view(-1, rows * columns * n)
-        pooled = _Largest.apply(tiles.view(4, -1))
-        pooled = pooled.view(-1, self.tile[0] // 2, self.tile[1] // 2, rows, columns, n).permute(0, 3, 1, 4, 2, 5)
-        pooled = pooled.reshape(len(pooled), rows * self.tile[0] // 2, columns * self.tile[1] // 2, n)
-        bias = self.convolution.bias
+        windows, bias = windows_of(maps, self.tile), self.convolution.bias
         assert bias is not None
-        return functional.relu(pooled + bias.view(-1, 1, 1, 1))
+        tiles = self.matrix().t() @ windows.view(-1, prod(windows.shape[3:]))
+        return pooled(tiles.view(4, -1), bias, tile=self.tile, grid=windows.shape[3:])
 
 
 class LeNet(nn.Module):

@@ -81,7 +81,7 @@ def draw_family(
 
 
 def draw_promises(ax: Axes, budgets: Any, rates: Mapping[str, Sequence[Any]], *, order: Sequence[str] = ()) -> None:
-    """Offload rates on new images against the budgets that were asked for; above the diagonal a budget is broken.
+    """Offload rates on new images against the budgets that were asked for; above its dash a budget is broken.
 
     Args:
         ax: where to draw.
@@ -89,8 +89,9 @@ def draw_promises(ax: Axes, budgets: Any, rates: Mapping[str, Sequence[Any]], *,
         rates: name -> (low, middle, high) rates on new images, (k,) each.
         order: names that fix the looks across figures; by default the names of the rates.
     """
-    ax.plot([0, max(budgets)], [0, max(budgets)], color="black", linewidth=1)
     width = 0.012 * max(budgets)
+    reach = (len(rates) + 1) * width
+    ax.hlines(budgets, np.subtract(budgets, reach), np.add(budgets, reach), color="black", label="budget")
     for place, (name, (low, middle, high)) in enumerate(rates.items()):
         appearance = {**look(name, order or list(rates)), "linestyle": "none"}
         at = np.asarray(budgets) + (place - (len(rates) - 1) / 2) * 2 * width

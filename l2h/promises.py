@@ -10,6 +10,7 @@ from l2h import checks
 from l2h.problem import asks
 
 TINY = 1e-12
+NOTHING = -float(np.finfo(float).max)  # r - NOTHING stays finite, and is above 0
 
 
 class Promise(NamedTuple):
@@ -37,7 +38,7 @@ def within_budget(r: np.ndarray, *, budget: float, confidence: float = 0.95) -> 
         confidence: 1 - delta, in (0, 1).
 
     Returns:
-        `Promise`; where no candidate passes, a threshold below all scores, which sent nothing here.
+        `Promise`; where no candidate passes, a threshold below all numbers, which sends nothing.
 
     Raises:
         ValueError: if there is no score, a score is not finite, or an option is out of range.
@@ -60,6 +61,5 @@ def within_budget(r: np.ndarray, *, budget: float, confidence: float = 0.95) -> 
     shares = sent * (1 - TINY)  # the library rounds n * share up to a count, and n * (k / n) may exceed k
     p_values = compute_hoeffding_bentkus_p_value(shares, len(r), budget, binary=True)[:, 0]
     passed = control_fwer(p_values, 1 - confidence, fwer_method="fixed_sequence")
-    nothing = candidates[0] - max(1.0, abs(candidates[0]))
-    threshold = float(candidates[passed[-1]] if len(passed) else nothing)
+    threshold = float(candidates[passed[-1]] if len(passed) else NOTHING)
     return Promise(threshold, budget, confidence, sent=float(asks(r - threshold).sum() / len(r)))

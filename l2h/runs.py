@@ -180,10 +180,10 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
     kept = store.get(run_key(config))
     if kept is None:
         earlier = [run(one, store=store) for one in needs(config)]
-        with _one_thread(), _floats(PRECISIONS[config.precision]):
-            kept = _as_json(_computed(config, earlier))
+        with _one_thread(), computing_in(PRECISIONS[config.precision]):
+            kept = as_json(_computed(config, earlier))
         store.put(run_key(config), kept)
-    return _from_json(kept)
+    return from_json(kept)
 
 
 def run_key(config: ExperimentConfig) -> str:
@@ -222,7 +222,7 @@ def _client_scores(config: ExperimentConfig, dataset: data.Dataset) -> dict[str,
 def _system_scores(
     config: ExperimentConfig, dataset: data.Dataset, earlier: Sequence[Result]
 ) -> tuple[dict[str, dict[str, np.ndarray]], tuple[float, ...]]:
-    known = {part: _examples(part, dataset, earlier) for part in PARTS[1:]}
+    known = {part: examples_of(part, dataset, earlier) for part in PARTS[1:]}
     started = config.start and config.method in methods.JOINT
     weights = torch.from_numpy(earlier[1].scores["weights"]["e"]) if started else None
     parts = methods.Parts(known["helper"], known["calibration"], known["validation"], weights)
@@ -233,10 +233,11 @@ def _system_scores(
         kept = {part: {"e": values.numpy()} for part, values in others.items() if values is not None}
         return kept | scores, system.history
     answered = ("helper", *SERVED) if config.method in methods.TEACHERS else SERVED
-    return {part: _answers(system, known[part]) for part in answered}, system.history
+    return {part: answers_of(system, known[part]) for part in answered}, system.history
 
 
-def _examples(part: str, dataset: data.Dataset, earlier: Sequence[Result]) -> methods.Examples:
+def examples_of(part: str, dataset: data.Dataset, earlier: Sequence[Result]) -> methods.Examples:
+    """What a method is told about a part of the data, from the earlier runs' results: a client, then a server."""
     x, y = getattr(dataset, part)
     alone = torch.zeros(len(y)) if len(dataset.classes) == 2 else torch.zeros(len(y), len(dataset.classes))
     score = torch.from_numpy(earlier[0].scores[part]["score"]) if earlier else alone
@@ -245,17 +246,20 @@ def _examples(part: str, dataset: data.Dataset, earlier: Sequence[Result]) -> me
     return methods.Examples(x, y, server_label(score), score, server, teacher)
 
 
-def _answers(system: methods.System, examples: methods.Examples) -> dict[str, np.ndarray]:
+def answers_of(system: methods.System, examples: methods.Examples) -> dict[str, np.ndarray]:
+    """What a system says about examples, as a result keeps it."""
     answers = {"m": examples.m, "r": system.r(examples), "e": system.e(examples), "y": examples.y}
     return {name: values.numpy() for name, values in answers.items()}
 
 
-def _as_json(result: Result) -> dict[str, Any]:
+def as_json(result: Result) -> dict[str, Any]:
+    """A result as the store keeps it."""
     scores = {part: {k: _packed(v, part) for k, v in named.items()} for part, named in result.scores.items()}
     return {**result._asdict(), "config": asdict(result.config), "scores": scores}
 
 
-def _from_json(kept: dict[str, Any]) -> Result:
+def from_json(kept: dict[str, Any]) -> Result:
+    """A result as `as_json` wrote it."""
     config: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in kept["config"].items()
     }
@@ -294,7 +298,7 @@ def _code(method: Callable[..., Any] | None) -> str:
 
 
 @contextmanager
-def _floats(dtype: torch.dtype) -> Iterator[None]:
+def computing_in(dtype: torch.dtype) -> Iterator[None]:
     """Networks, pixels and scores of one type, wherever they are made."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)

@@ -22,7 +22,7 @@ from l2h.studies import PROFILES
 
 FRONT_DOOR = 2  # the code cell that checks the parameters and holds the study
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("l2h.sweep")  # as a module it is named otherwise than as a command
 
 
 def main(arguments: list[str] | None = None, folders: Folders | None = None) -> int:

@@ -149,7 +149,8 @@ class Evidence:
         if self.low < self.high:
             number, spread = f"{self.estimate:.4g}", f" [{self.low:.4g}, {self.high:.4g}]"
         broken = f" at {', '.join(f'{k} = {v}' for k, v in self.counterexample.items())}" if self.counterexample else ""
-        counts = (f", n = {self.n}" if self.n else "") + (f", {self.seeds} seeds" if self.seeds else "")
+        several = f", {self.seeds} seed{'s' if self.seeds > 1 else ''}" if self.seeds else ""
+        counts = (f", n = {self.n}" if self.n else "") + several
         return f"{number}{spread}{counts}{broken}"
 
 

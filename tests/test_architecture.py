@@ -25,13 +25,13 @@ STOREYS = {
     "learning": [
         "sources", "humans", "data", "shifts", "streams", "optimize", "augment", "models", "models_large", "train",
         "recipes", "estimate", "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged",
-        "methods_defer", "methods_simple", "methods",
+        "methods_defer", "methods_simple", "methods", "vectorised",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
-        "agreement", "pricing", "budgets", "runs", "workers", "experiments", "designs_multiclass", "verdicts",
-        "claims", "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies",
-        "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
+        "agreement", "pricing", "budgets", "runs", "workers", "progress", "experiments", "designs_multiclass",
+        "verdicts", "claims", "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors",
+        "remedies", "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
         "plots_multiclass", "evidence_multiclass",
     ],
     "use": [

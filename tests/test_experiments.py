@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from l2h import experiments, runs, workers
-from l2h.experiments import closure, sweep
+from l2h import experiments, progress, runs, workers
+from l2h.experiments import closure, sweep, sweep_together
 from l2h.runs import ExperimentConfig
 from l2h.store import Store
 
@@ -109,23 +109,14 @@ def test_a_worker_that_keeps_its_results_elsewhere_is_refused(tmp_path, monkeypa
 
 def test_progress_counts_and_estimates(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(experiments, "AT_MOST_EVERY", 0.0)
+    monkeypatch.setattr(progress, "AT_MOST_EVERY", 0.0)
     monkeypatch.setenv("L2H_WORKERS", "1")
     sweep(CONFIGS[:2], store=Store(tmp_path))
-    lines = [record.getMessage() for record in caplog.records if record.name == "l2h.experiments"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "l2h.sweep"]
     form = r"(\d) of 4 runs done, (\d) running, 0 failed; 0:\d\d elapsed, (time left not known yet|about 0:\d\d left)"
     counts = [re.fullmatch(form, line).groups() for line in lines]
     assert [(int(done), int(running)) for done, running, _ in counts] == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 0)]
     assert counts[0][2] == "time left not known yet"
-
-
-def test_the_time_left_is_that_of_runs_of_the_same_kind():
-    client, slow = replace(BASE, method="client"), [replace(BASE, method="learning_to_help", seed=s) for s in range(4)]
-    left = dict.fromkeys([*slow[:3], CONFIGS[1]])
-    progress = experiments.Progress(0.0, left, {("learning_to_help", "fast"): [50.0, 70.0]}, [], 6, [0.0])
-    progress.seconds["client", client.client] = [6.0]
-    # three of 60 s; a random one as long as all did on average, 42 s; two at a time
-    assert experiments._time_left(progress, running=2) == "about 1:51 left"
 
 
 def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, caplog):
@@ -140,6 +131,38 @@ def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, caplog):
     with pytest.raises(KeyboardInterrupt):
         sweep(CONFIGS[:1], store=Store(tmp_path))
     assert f"2 of 3 runs were made and are kept in {tmp_path}; the same sweep makes the others" in caplog.text
+
+
+TOGETHER = [
+    replace(BASE, method="learning_to_help", ce=ce, seed=seed, alpha=alpha, client=client)
+    for seed, ce, alpha, client in ((0, 0.0, "released", "well_trained"), (1, 0.1, "estimated", "as_released"))
+]
+
+
+def test_runs_that_are_trained_together_agree_with_those_that_are_not(tmp_path):
+    configs, store = [*TOGETHER, replace(TOGETHER[0], hidden=20), TOGETHER[0]], Store(tmp_path)
+    for one, alone in zip(sweep_together(configs, store=store), sweep(configs, store=store), strict=True):
+        assert one.config == alone.config and one.data == alone.data
+        assert one.history == pytest.approx(alone.history, abs=1e-4)
+        for part in runs.SERVED:
+            for name in "mrey":
+                assert np.allclose(one.scores[part][name], alone.scores[part][name], rtol=0, atol=1e-4)
+
+
+def test_runs_that_are_trained_together_are_kept_apart_and_not_made_again(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    first = sweep_together(TOGETHER, at_once=1, store=store)
+    assert not any(runs.run_key(config) in store for config in TOGETHER)
+    monkeypatch.setattr(experiments.vectorised, "learning_to_help", lambda *_, **__: pytest.fail("made again"))
+    again = sweep_together(TOGETHER, store=store)
+    assert [one.seconds for one in again] == [one.seconds for one in first]
+
+
+def test_only_learning_to_help_is_trained_together(tmp_path):
+    with pytest.raises(ValueError, match="expected method to be one of 'learning_to_help', got 'random'"):
+        sweep_together([replace(BASE, method="random")], store=Store(tmp_path))
+    with pytest.raises(ValueError, match="expected a finite at_once >= 1, got 0"):
+        sweep_together(TOGETHER, at_once=0, store=Store(tmp_path))
 
 
 KILLED = '''

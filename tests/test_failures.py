@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2h.bounds import margin, margin_loss, stated
-from l2h.failures import COUNTEREXAMPLES, FORMS, exact_failure, failure_rate, score_counterexample
+from l2h.failures import COUNTEREXAMPLES, FORMS, exact_failure, failure_rate, failure_rates, score_counterexample
 from l2h.gaps import SIGNS, Case
 from l2h.losses import generalized_zero_one
 from l2h.problem import Costs
@@ -111,6 +111,14 @@ def test_the_repaired_forms_keep_their_promise(family, form):
 @pytest.mark.parametrize("family", SIGNS)
 def test_the_stated_form_keeps_its_promise_where_the_costs_reach_one(family):
     assert failure_rate(Case(family, Costs(1.0, 0.0), n=50, delta=0.2), form="stated", draws=2000).high <= 0.2
+
+
+@pytest.mark.parametrize("family", ["thresholds", "linear ball"])
+def test_all_forms_are_measured_on_the_same_samples(family):
+    case = Case(family, Costs(0.02, 0.02), n=20, delta=0.9)
+    rates = failure_rates(case, draws=200, seed=4)
+    assert list(rates) == (["margin"] if family == "linear ball" else list(FORMS))
+    assert rates == {form: failure_rate(case, form=form, draws=200, seed=4) for form in rates}
 
 
 def test_the_interval_reaches_the_ends():

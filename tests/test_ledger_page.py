@@ -15,7 +15,8 @@ GAIN = Evidence(0.2, 0.1, 0.3, n=10, seeds=2)
 
 def entry(name="gains", *, verdict="reproduced", found="reproduced", source="the summary", **rest):
     rule = rest.pop("rule", Rule("holds", {"holds": {"above": 0}}, "gain", "bootstrap"))
-    claim = Claim(name, "It gains < 1 & more.", source, "empirical", rest.pop("chapter", "91_toy"), rule, verdict)
+    chapter, label = rest.pop("chapter", "91_toy"), rest.pop("label", None)
+    claim = Claim(name, "It gains < 1 & more.", source, "empirical", chapter, rule, verdict, label)
     evidence = rest.pop("evidence", {"holds": GAIN})
     return Entry(claim, found, evidence, rest.pop("profile", "paper"), rest.pop("data", "cifar10"))
 
@@ -47,6 +48,7 @@ def test_a_row_tells_claim_verdict_and_evidence_and_leads_to_the_cell():
     assert told[1] == "reproduced"
     assert told[2] == "0.2 [0.1, 0.3], n = 10, 2 seeds.  The cell. Rule: gain; bootstrap; > 0."
     page = ledger_page.page([entry()], {"91_toy": "A toy"})
+    assert 'href="91_toy.html#thm-gain-91"' in ledger_page.page([entry(label="thm-gain-91")], {"91_toy": "A toy"})
     assert 'href="91_toy.html#claim-gains"' in page and "## A toy\n\nThe chapter: {doc}`91_toy`." in page
 
 

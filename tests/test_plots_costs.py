@@ -49,11 +49,12 @@ def test_a_family_is_lines_with_bands(ax, legend):
     assert (ax.get_legend() is not None) == legend
 
 
-def test_promises_stand_beside_the_diagonal(ax):
+def test_promises_stand_beside_their_budgets(ax):
     rates = {"with a guarantee": (X * 0.5, X * 0.8, X), "without": (X * 0.9, X, X * 1.1)}
     draw_promises(ax, X, rates)
-    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[0, 0], [0.2, 0.2]])
-    for line, bars, (low, middle, high) in zip(ax.lines[1:], ax.collections, rates.values(), strict=True):
+    dashes, *ranges = ax.collections
+    assert [dash[:, 1].tolist() for dash in dashes.get_segments()] == [[x, x] for x in X]
+    for line, bars, (low, middle, high) in zip(ax.lines, ranges, rates.values(), strict=True):
         np.testing.assert_array_equal(line.get_ydata(), middle)
         np.testing.assert_allclose(line.get_xdata(), X, atol=0.01)
         assert [bar[:, 1].tolist() for bar in bars.get_segments()] == [

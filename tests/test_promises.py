@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from l2h.curves import shifted
+from l2h.evaluate import coverage
+from l2h.problem import Predictions
 from l2h.promises import within_budget
 
 
@@ -46,6 +49,14 @@ def test_a_threshold_without_a_margin_breaks_the_promise_half_of_the_time():
     generator = np.random.default_rng(2)
     rates = np.array([np.quantile(generator.random(200), 0.2) for _ in range(400)])
     assert (rates > 0.2).sum() > 150
+
+
+def test_too_few_scores_promise_nothing_but_to_send_nothing():
+    """With three scores no threshold can be sure of a budget of a tenth, wherever the scores lie."""
+    promise = within_budget(np.array([-5.0, 0.0, 5.0]), budget=0.1)
+    assert promise.sent == 0
+    p = Predictions(m=np.ones(2), r=np.array([-1e9, 0.0]), e=np.ones(2), y=np.ones(2))
+    assert coverage(shifted(p, promise.threshold)) == 1
 
 
 def test_only_the_order_of_the_scores_counts():

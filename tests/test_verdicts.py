@@ -160,6 +160,12 @@ def test_evidence_survives_storage():
     assert {type(value) for value in rich.as_json().values()} == {float, int, str, dict}
 
 
+def test_evidence_in_words():
+    assert Evidence(0.5, 0.4, 0.6, n=7, seeds=1).text() == "0.5 [0.4, 0.6], n = 7, 1 seed"
+    assert Evidence(0.5, 0.4, 0.6, seeds=2).text() == "0.5 [0.4, 0.6], 2 seeds"
+    assert Evidence.exact(0.25, counterexample={"p": 1}).text() == "0.25 at p = 1"
+
+
 def test_a_rule_in_words():
     cases = {"a": {"above": 0}, "b": {"below": 1}, "c": {"above": -0.05, "below": 0.05}, "d": {"proved": True}}
     assert Rule("conditions", cases, "", "").text() == "a > 0; b < 1; c in (-0.05, 0.05); d: proved"

@@ -15,7 +15,7 @@ from l2h.train import TrainConfig
 
 COSTS = Costs(c1=1.0, ce=0.2)
 RECIPE = TrainConfig(epochs=2, batch_size=32, lr=1e-3)
-OPTIONS = methods.Options(recipe=RECIPE, network="one_hidden_layer", hidden=20, squash=False)
+OPTIONS = methods.Options(recipe=RECIPE, network="one_hidden_layer", hidden=120, squash=False)
 STILL = replace(OPTIONS, recipe=replace(RECIPE, epochs=1, lr=1e-12))
 
 

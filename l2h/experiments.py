@@ -67,6 +67,7 @@ def sweep(
         RuntimeError: if runs failed; it names the first, the log shows each with its traceback, and all others were
             made and kept.
         BrokenExecutor: if the given executor's workers died.
+        OSError: if a cluster does not answer, or a result cannot be written.
     """
     configs, store = list(configs), store or Store()
     missing = [config for config in closure(configs) if run_key(config) not in store]
@@ -75,7 +76,7 @@ def sweep(
         try:
             with workers.at_hand(executor, len(missing)) as hands:
                 _make(missing, hands, store, known)
-        except (KeyboardInterrupt, BrokenExecutor) as stopped:
+        except (KeyboardInterrupt, BrokenExecutor, OSError) as stopped:
             logger.warning("%s: %s", type(stopped).__name__, progress.how_to_resume(known, store))
             raise
         progress.refuse_failures(known, store)

@@ -3,13 +3,16 @@
 import logging
 import sys
 
-from benchmarks import step_efficiency, sweep, time_to_quality
+from benchmarks import evaluation, step_efficiency, sweep, time_to_quality, vectorised, workers
 from benchmarks.figures import line
 
 BENCHMARKS = {
     "step_efficiency": step_efficiency.figures,
     "time_to_quality": time_to_quality.figures,
     "sweep": sweep.figures,
+    "workers": workers.figures,
+    "vectorised": vectorised.figures,
+    "evaluation": evaluation.figures,
 }
 
 

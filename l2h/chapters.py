@@ -36,7 +36,7 @@ def open_chapter(name: str, namespace: dict[str, Any]) -> Any:
         TypeError: for a value of a wrong type.
 
     >>> open_chapter("05_cifar10", {"profile": "quick", "seeds": 3, "ce_grid": None, "data": "cifar10"})
-    Study05(profile='quick', seeds=3, ce_grid=(0.0, 0.1), ce_compare=(0.1,), ..., data='cifar10')
+    Study05(profile='quick', seeds=3, ce_grid=(0.0, 0.1), ce_compare=(0.1,), ..., data='cifar10', ...)
     """
     checks.one_of(STUDIES, chapter=name)
     known = parameters(name)

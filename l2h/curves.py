@@ -2,6 +2,8 @@
 
 Examples of one score move together, so that no order among equals is invented: a curve has one point for
 each distinct score, and is linear in between, which is the expectation of keeping a random part of a tie.
+A curve is of the whole system: where nothing is kept it is the server's, where nothing is asked the client's, and no
+portion's being empty, nor a class's being absent, leaves it undefined.
 """
 
 from dataclasses import replace

@@ -24,7 +24,7 @@ from l2h.sources import CLASSES
 
 PRINTED = Costs(c1=1.2, ce=0.2)  # of the follow-up's stored run
 TABLES = (Costs(c1=1.0, ce=0.25), Costs(c1=1.25, ce=0.0), Costs(c1=1.25, ce=0.25))  # of the follow-up's tables
-BETWEEN = 0.5  # a cost of asking at which neither form asks about all images or none
+BETWEEN = 0.65  # near the client's error: at c1 = 0 all forms ask about some images and not about others
 NEVER = 10**6  # steps: a copy of the server that is never renewed
 
 READY: dict[str, dict[str, Any]] = {

@@ -30,7 +30,9 @@ def draw_over_time(
         ax.plot(step, mean, label=name, markevery=0.15, **appearance)
     ax.axvline(change, color="black", linewidth=1, linestyle=":")
     ax.set(xlabel=STEP, ylabel=what)
-    ax.label_outer(remove_inner_ticks=False)
+    place = ax.get_subplotspec()
+    if place is not None and not place.is_last_row():
+        ax.set_xlabel("")
 
 
 def draw_savings(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, what: str) -> None:
@@ -164,4 +166,4 @@ def draw_alarms(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kinds: Sequenc
     ax.set_xticks(range(len(kinds)), kinds, rotation=25, ha="right")
     ax.set(xlabel="kind of change", ylabel="delay of the alarm (inputs)", xlim=(-0.5, len(kinds) - 0.5))
     ax.label_outer()
-    ax.legend()
+    ax.legend(loc="upper center", ncols=3)

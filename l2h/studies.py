@@ -106,7 +106,7 @@ class Study07(Study):
     clients: tuple[str, ...] = ("follow_up", "lenet")
     network: str = "residual_small"
     recipe: str = "moderate"
-    c1_grid: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.25)
+    c1_grid: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     numbers: tuple[int, ...] = (2, 3, 5, 10)
     few: tuple[int, ...] = (2000, 6000, 1000, 1000)
     refreshes: tuple[int, ...] = (1, 10)
@@ -248,7 +248,7 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             clients=("follow_up",),
             network="one_hidden_layer",
             recipe="fast",
-            c1_grid=(0.25, 0.5, 1.0),
+            c1_grid=(0.0, 0.25, 0.75),
             numbers=(2, 3),
             few=(200, 400, 200, 200),
             refreshes=(1,),

@@ -89,6 +89,21 @@ def area(m, r, e, y):
     return total
 
 
+def loss_at(m, r, e, y, coverage, c1, ce):
+    """Expected generalized 0-1 loss when the best share `coverage` is kept, example by example."""
+    total = 0.0
+    for i in range(len(y)):
+        share = share_kept_at(r, i, coverage)
+        total += share * (m[i] != y[i]) + (1 - share) * (ce + c1 * (label(e[i]) != y[i]))
+    return total / len(y)
+
+
+def loss_area(m, r, e, y, c1, ce):
+    """Area under loss against coverage: the loss is linear on each [j/n, (j+1)/n], so its middle is its mean there."""
+    n = len(y)
+    return sum(loss_at(m, r, e, y, (j + 0.5) / n, c1, ce) for j in range(n)) / n
+
+
 def four_cells(m, r, e, y):
     """Two rows (kept, asked) of n, accuracy of m, accuracy of e and their difference; NaN where there is nothing."""
     rows = []

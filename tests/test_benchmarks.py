@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import recipe, released, step_efficiency, time_to_quality
+from benchmarks import evaluation, recipe, released, step_efficiency, time_to_quality, vectorised, workers
 from benchmarks.figures import Figure, line
 from l2h import data, losses, models, train
 from l2h.problem import Costs
+from l2h.runs import ExperimentConfig
 
 PER_IMAGE = {  # multiplications of one pass forward
     "rejector's hidden layer": 3072 * 120,
@@ -91,3 +92,39 @@ def test_without_cifar10_there_is_nothing_to_compare_with(monkeypatch):
     monkeypatch.setattr(data, "find", lambda: None)
     with pytest.raises(RuntimeError, match="expected CIFAR-10 for time_to_quality"):
         time_to_quality.figures()
+
+
+def test_workers_are_counted_by_the_runs_that_they_make(monkeypatch):
+    monkeypatch.setenv("L2H_WORKERS", "7")
+    monkeypatch.setattr(workers, "_minutes", lambda configs, count: 2.0 / count)
+    rate, speed = workers.figures([ExperimentConfig("random", source="digits")])
+    assert (rate.value, rate.baseline_value, speed.value) == (3.0, 1.5, 2.0)  # with a client and a server
+    assert len(set(workers.CONFIGS)) == 50
+
+
+def test_a_sweep_that_is_timed_starts_from_nothing_and_leaves_the_environment(monkeypatch):
+    monkeypatch.setenv("L2H_WORKERS", "7")
+    config = ExperimentConfig("always_keep", source="digits")
+    assert workers._minutes([config], 1) > workers._minutes([], 1) > 0
+    assert workers.os.environ["L2H_WORKERS"] == "7"
+
+
+def test_what_is_trained_at_once_is_what_is_trained_alone(monkeypatch):
+    monkeypatch.setattr(vectorised, "IMAGES", 20)
+    made, where = [], torch.device("cpu")
+    build = vectorised._networks
+    monkeypatch.setattr(vectorised, "_networks", lambda seed: made.append(build(seed)) or made[-1])
+    vectorised._together(2, where)
+    vectorised._alone(2, where)
+    for one, other in ((made[0], made[2]), (made[1], made[3])):
+        for network, same in zip(one, other, strict=True):
+            pairs = zip(network.parameters(), same.parameters(), strict=True)
+            assert all(torch.allclose(*pair, atol=1e-4) for pair in pairs)
+    figures = list(vectorised.figures(counts=(1, 2)))
+    assert [figure.name for figure in figures] == ["configurations_at_once_1", "configurations_at_once_2"]
+    assert all(figure.value > 0 and "on cpu" in figure.ratio_to for figure in figures)
+
+
+def test_the_time_of_evaluation_is_held_against_its_budget():
+    (figure,) = evaluation.figures(n=1000)
+    assert 0 < figure.value == figure.own_value < figure.baseline_value == evaluation.BUDGET

@@ -8,7 +8,7 @@ import jupytext
 import nbformat
 import pytest
 
-from l2h import records
+from l2h import pages, records
 from l2h.chapters import parameters
 from l2h.studies import STUDIES
 
@@ -71,3 +71,8 @@ def test_the_source_is_paired_with_its_record_and_survives_conversion(name):
     source = records.read_source(name)
     assert source.metadata.jupytext.formats == "ipynb,md:myst"
     assert records.same_text(source, source)
+
+
+def test_every_test_that_a_proof_cites_exists_once():
+    texts = [path.read_text(encoding="utf-8") for path in (records.ROOT / "book").glob("*.md")]
+    assert pages.cited_tests(records.ROOT / "tests", texts).count("## ") > 10

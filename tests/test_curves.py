@@ -71,6 +71,32 @@ def test_three_ways_to_one_area(p):
     assert 1 - area_under_curve(loss_curve(p, costs=Costs(c1=1, ce=0))) == pytest.approx(area, abs=1e-9)
 
 
+@given(p=st.one_of(predictions(), predictions(score=tied)), **costs)
+def test_the_area_under_the_loss_is_its_expectation_over_coverages_and_lots(p, c1, ce):
+    for one in ((c1, ce), (0, 0)):  # the latter is the AUGRC
+        area = area_under_curve(loss_curve(p, costs=Costs(*one)))
+        assert area == pytest.approx(oracles.loss_area(*columns(p), *one), abs=1e-9)
+
+
+@given(p=predictions(), **costs)
+def test_one_class_alone_is_like_any_other_slice(p, c1, ce):
+    label = int(p.y[0])
+    one = evaluate.by_class(p)[label]
+    assert set(one.y) == {label}
+    assert area_under_curve(accuracy_coverage_curve(one)) == pytest.approx(oracles.area(*columns(one)), abs=1e-9)
+    area = area_under_curve(loss_curve(one, costs=Costs(c1, ce)))
+    assert area == pytest.approx(oracles.loss_area(*columns(one), c1, ce), abs=1e-9)
+
+
+@pytest.mark.parametrize("r", [1.0, -1.0])
+def test_a_portion_that_is_empty_leaves_no_curve_undefined(r):
+    p = replace(many(50), r=np.full(50, r))
+    portion = evaluate.four_cells(p).asked if r > 0 else evaluate.four_cells(p).kept
+    assert portion.n == 0 and np.isnan(portion.m)
+    assert area_under_curve(accuracy_coverage_curve(p)) == pytest.approx(oracles.area(*columns(p)), abs=1e-9)
+    assert np.isfinite(accuracy_coverage_curve(p).accuracy).all()
+
+
 @given(p=predictions(score=tied), seed=st.integers(0, 5))
 def test_neither_the_order_of_examples_nor_the_scale_of_scores_matters(p, seed):
     order = np.random.default_rng(seed).permutation(len(p.y))

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import oracles
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from l2h.bayes import CLIENTS, admissible
@@ -24,6 +24,7 @@ def test_no_rule_is_better_than_the_bayes_rule(c1, ce, seed, client, k):
     assert min(risks.values()) == sum(one.mass * min(one.p, c1 * min(one.eta, 1 - one.eta) + ce) for one in pieces)
 
 
+@settings(max_examples=8)
 @given(c1=cost, ce=cost)
 def test_the_enumeration_agrees_with_that_of_rejectors_and_servers(c1, ce):
     pieces = atoms().pieces

@@ -159,6 +159,10 @@ def draw_budget(
     if log:
         ax.set_xscale("log")
     ax.set(xlabel=what, ylabel=ACCURACY)
+    middle = [accuracy.estimate for _, accuracy in points.values()]
+    room = max(0.05, max(middle) - min(middle))  # an interval of two seeds runs out of the axes, as in `draw_gaps`
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, min(middle) - room), min(high, max(middle) + room))
 
 
 def draw_rates_by_uncertainty(

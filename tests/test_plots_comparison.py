@@ -114,6 +114,11 @@ def test_spending_is_a_point_with_its_interval(ax, what, log):
     assert (ax.get_xlabel(), ax.get_ylabel()) == (what, plots.ACCURACY)
 
 
+def test_an_accuracy_that_nobody_knows_does_not_flatten_the_others(ax):
+    draw_budget(ax, {"a": (1.0, Interval(0.8, -2.0, 3.0)), "b": (2.0, Interval(0.9, 0.88, 0.92))}, what=BYTES)
+    assert ax.get_ylim() == pytest.approx((0.7, 1.0))
+
+
 def test_no_two_of_many_points_look_alike(ax):
     draw_budget(ax, {str(k): (k + 1.0, Interval(0.8, 0.7, 0.9)) for k in range(49)}, what=BYTES)
     assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 49

@@ -19,6 +19,7 @@ LEVELS: Mapping[str, dict[str, Any]] = {
     "random, best rate": {"color": "grey", "linestyle": "-.", "linewidth": 3, "alpha": 0.5},
     "oracle": {"color": "black", "linestyle": ":"},
 }
+WIDEST = 4  # times the largest difference that is shown
 FLOPS = "operations on the device per image"
 BYTES = "bytes sent per image"
 
@@ -76,6 +77,10 @@ def draw_gaps(ax: Axes, gaps: Mapping[str, Interval], *, what: str) -> None:
         ax.plot(gap.estimate, place, marker="os"[sure == 1] if sure < 6 else "|", color=COLOURS[sure])
     ax.set_yticks(range(len(ordered)), ordered)
     ax.set(xlabel=what, ylim=(-0.7, len(ordered) - 0.3))
+    # Two seeds give intervals so wide that the differences themselves would vanish: such a line runs out of the axes.
+    widest = WIDEST * max(abs(gap.estimate) for gap in gaps.values())
+    left, right = ax.get_xlim()
+    ax.set_xlim(max(left, -widest or left), min(right, widest or right))
     ax.grid(axis="y", visible=False)
 
 
@@ -154,6 +159,10 @@ def draw_budget(
     if log:
         ax.set_xscale("log")
     ax.set(xlabel=what, ylabel=ACCURACY)
+    middle = [accuracy.estimate for _, accuracy in points.values()]
+    room = max(0.05, max(middle) - min(middle))  # an interval of two seeds runs out of the axes, as in `draw_gaps`
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, min(middle) - room), min(high, max(middle) + room))
 
 
 def draw_rates_by_uncertainty(

@@ -71,6 +71,12 @@ def test_gaps_stand_in_their_order_and_say_twice_which_way_they_go(ax):
     assert ax.get_xlabel() == "area"
 
 
+def test_a_gap_that_nobody_knows_does_not_hide_the_others(ax):
+    draw_gaps(ax, {"a": Interval(0.1, -9.0, 9.0), "b": Interval(-0.2, -0.3, -0.1)}, what="area")
+    assert ax.get_xlim() == pytest.approx((-0.8, 0.8))
+    draw_gaps(ax, {"itself": Interval(0.0, 0.0, 0.0)}, what="area")
+
+
 def test_ranks_are_written_out_and_bars_join_what_is_alike(ax):
     table = Standings({"a": 1.2, "b": 1.9, "c": 3.4}, difference=1.0, p_value=0.01, blocks=9)
     draw_ranks(ax, table)
@@ -106,6 +112,11 @@ def test_spending_is_a_point_with_its_interval(ax, what, log):
     ]  # fmt: skip
     assert ax.get_xscale() == ("log" if log else "linear")
     assert (ax.get_xlabel(), ax.get_ylabel()) == (what, plots.ACCURACY)
+
+
+def test_an_accuracy_that_nobody_knows_does_not_flatten_the_others(ax):
+    draw_budget(ax, {"a": (1.0, Interval(0.8, -2.0, 3.0)), "b": (2.0, Interval(0.9, 0.88, 0.92))}, what=BYTES)
+    assert ax.get_ylim() == pytest.approx((0.7, 1.0))
 
 
 def test_no_two_of_many_points_look_alike(ax):

@@ -25,6 +25,7 @@ from l2h.sources import CLASSES
 PRINTED = Costs(c1=1.2, ce=0.2)  # of the follow-up's stored run
 TABLES = (Costs(c1=1.0, ce=0.25), Costs(c1=1.25, ce=0.0), Costs(c1=1.25, ce=0.25))  # of the follow-up's tables
 BETWEEN = 0.65  # near the client's error: at c1 = 0 all forms ask about some images and not about others
+CHEAP = 0.05  # a cost of asking at which a small server is still worth asking
 NEVER = 10**6  # steps: a copy of the server that is never renewed
 
 READY: dict[str, dict[str, Any]] = {
@@ -169,7 +170,7 @@ def delayed(study: Any, steps: int) -> dict[int, ExperimentConfig]:
     Returns:
         Steps between renewals -> configuration, seed 0 of each; 1 is no delay, NEVER no renewal.
     """
-    one = replace(_small(study, max(study.numbers)), method="stage_switching", ce=0.2)
+    one = replace(_small(study, max(study.numbers)), method="stage_switching", ce=CHEAP)
     return {refresh: replace(one, refresh=refresh) for refresh in sorted({*study.refreshes, steps, NEVER})}
 
 

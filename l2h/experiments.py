@@ -51,8 +51,8 @@ def sweep(
 ) -> list[Result]:
     """Make many runs, in parallel, each once; what the store holds already is not made again.
 
-    A run starts as soon as the runs that it needs are made. Progress goes to this module's log. Whatever stops a
-    sweep, an interruption, a kill or a failure, the same call goes on where it stopped.
+    A run starts as soon as the runs that it needs are made. Progress goes to the log `l2h.sweep`. Whatever stops
+    a sweep, an interruption, a kill or a failure, the same call goes on where it stopped.
 
     Args:
         configs: the runs.
@@ -67,6 +67,7 @@ def sweep(
         RuntimeError: if runs failed; it names the first, the log shows each with its traceback, and all others were
             made and kept.
         BrokenExecutor: if the given executor's workers died.
+        OSError: if a cluster does not answer, or a result cannot be written.
     """
     configs, store = list(configs), store or Store()
     missing = [config for config in closure(configs) if run_key(config) not in store]
@@ -75,7 +76,7 @@ def sweep(
         try:
             with workers.at_hand(executor, len(missing)) as hands:
                 _make(missing, hands, store, known)
-        except (KeyboardInterrupt, BrokenExecutor) as stopped:
+        except (KeyboardInterrupt, BrokenExecutor, OSError) as stopped:
             logger.warning("%s: %s", type(stopped).__name__, progress.how_to_resume(known, store))
             raise
         progress.refuse_failures(known, store)
@@ -107,10 +108,12 @@ def sweep_together(
     checks.at_least(1, at_once=at_once)
     for config in configs:
         checks.one_of(("learning_to_help",), method=config.method)
+        checks.one_of(("",), start=config.start)
     where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     program = {"device": where.type, "program": code_fingerprint(modules_in_use(["l2h.vectorised"]))}
     keys = {config: key(run=run_key(config), **program) for config in configs}
-    missing = [config for config in keys if keys[config] not in store]
+    results = {config: runs.from_json(kept) for config in keys if (kept := store.get(keys[config]))}
+    missing = [config for config in keys if config not in results]
     sweep([one for config in missing for one in needs(config)], store=store)
     alike: dict[ExperimentConfig, list[ExperimentConfig]] = {}
     for config in missing:
@@ -118,8 +121,10 @@ def sweep_together(
     for several in alike.values():
         for first in range(0, len(several), at_once):
             for result in _trained_together(several[first : first + at_once], where, store):
-                store.put(keys[result.config], runs.as_json(result))
-    return [runs.from_json(kept) for config in configs if (kept := store.get(keys[config])) is not None]
+                kept = runs.as_json(result)
+                store.put(keys[result.config], kept)
+                results[result.config] = runs.from_json(kept)
+    return [results[config] for config in configs]
 
 
 def _trained_together(group: Sequence[ExperimentConfig], where: torch.device, store: Store) -> list[Result]:

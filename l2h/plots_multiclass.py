@@ -186,5 +186,5 @@ def draw_methods(ax: Axes, gaps: Mapping[str, Interval], *, what: str) -> None:
         ax.hlines(place, interval.low, interval.high, color=COLOURS[0], linewidth=2)
         ax.plot(interval.estimate, place, marker="o", color=COLOURS[0])
     ax.set_yticks(range(len(gaps)), list(gaps))
-    ax.invert_yaxis()
+    ax.set_ylim(len(gaps) - 0.4, -0.6)  # the first one above, also on axes that are shared
     ax.set(xlabel=what)

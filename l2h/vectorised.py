@@ -35,8 +35,10 @@ class Stack(nn.Module):
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
-        if len({str(network) + str([w.shape for w in network.parameters()]) for network in networks}) != 1:
-            raise ValueError("expected networks of one architecture, got several")
+        if len(set(map(_architecture, networks))) != 1:
+            raise ValueError(
+                f"expected networks of one architecture, got {len(set(map(_architecture, networks)))} kinds"
+            )
         self.networks = nn.ModuleList(networks)
         columns = zip(*(network.parameters() for network in networks), strict=True)
         self.weights = {name: column for (name, _), column in zip(networks[0].named_parameters(), columns, strict=True)}
@@ -45,6 +47,11 @@ class Stack(nn.Module):
         """Score images (K, n, 3, 32, 32): (K, n), or (K, n, outputs) for more than one."""
         stacked = {name: torch.stack(column) for name, column in self.weights.items()}
         return _through(self.networks[0], x, stacked, "")
+
+
+def _architecture(network: nn.Module) -> tuple:
+    layers = tuple((type(layer), getattr(layer, "squash", None)) for layer in network.modules())
+    return layers, tuple(weight.shape for weight in network.parameters())
 
 
 def _through(layer: nn.Module, x: Tensor, weights: dict[str, Tensor], path: str) -> Tensor:

@@ -127,11 +127,12 @@ def processes(count: int) -> Iterator[Workers]:
     def submit(config: ExperimentConfig, store: Store) -> Future[Made]:
         free = next(i for i, (_, last) in enumerate(slots) if last is None or last.done())
         worker, _ = slots[free]
-        try:
-            future = worker.submit(work, config, store)
-        except BrokenExecutor:
-            worker = pool()
-            future = worker.submit(work, config, store)
+        with _without_interrupts():
+            try:
+                future = worker.submit(work, config, store)
+            except BrokenExecutor:
+                worker = pool()
+                future = worker.submit(work, config, store)
         slots[free] = worker, future
         return future
 
@@ -144,9 +145,18 @@ def processes(count: int) -> Iterator[Workers]:
         alive.close()
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal: a process that is begun in here never takes notice of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _live_with(alive: Connection) -> None:
     """Make this process end as soon as the sweeping process does, or lets go of the other end of the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal: the sweep decides
 
     def watch() -> None:
         alive.poll(None)  # nothing is ever sent: it returns at the end of the stream
@@ -197,7 +207,7 @@ def given(executor: Executor) -> Iterator[Workers]:
         return submitted[-1]
 
     def running(flight: Flight) -> int:
-        return sum(future.running() for future in flight)
+        return sum(future.running() for future in flight) or len(flight)  # Dask's futures do not tell
 
     try:
         yield Workers(submit, lambda flight: True, running, _first)

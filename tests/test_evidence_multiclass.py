@@ -74,3 +74,10 @@ def test_the_random_points_share_values_of_p_and_reach_near_the_price():
     over = [value for value in evidence._over_the_price(3)]
     assert max(over) <= 1e-9 and min(over) > -0.375  # the bound itself at c1 = 1.5 is 0.1875
     assert evidence._short_of_the_price(10) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_claim_on_the_server_is_about_the_residual_one_only():
+    smaller = evidence.measured(of, STUDY, steps=4, data="0" * 64)["moderate-server"]
+    assert smaller.reason and "smaller server" in smaller.reason
+    study = replace(STUDY, network="residual_small")
+    assert evidence.measured(of, study, steps=4, data="0" * 64)["moderate-server"].estimate > 0.7

@@ -161,6 +161,8 @@ def test_runs_that_are_trained_together_are_kept_apart_and_not_made_again(tmp_pa
 def test_only_learning_to_help_is_trained_together(tmp_path):
     with pytest.raises(ValueError, match="expected method to be one of 'learning_to_help', got 'random'"):
         sweep_together([replace(BASE, method="random")], store=Store(tmp_path))
+    with pytest.raises(ValueError, match="expected start to be one of '', got 'fast'"):
+        sweep_together([replace(TOGETHER[0], start="fast")], store=Store(tmp_path))
     with pytest.raises(ValueError, match="expected a finite at_once >= 1, got 0"):
         sweep_together(TOGETHER, at_once=0, store=Store(tmp_path))
 

@@ -1,6 +1,7 @@
 """The command that makes a chapter's runs ahead: its cells, its exit codes, Ctrl-C, a cluster."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import pytest
 from distributed import LocalCluster
 from test_workers import living, wait_until
 
-from l2h import sweep
+from l2h import records, sweep
 from l2h.records import Folders
+from l2h.studies import PROFILES
 
 HEADER = """---
 kernelspec:
@@ -113,6 +115,17 @@ def test_a_cluster_makes_the_runs(folders, capsys):
 def test_a_command_that_cannot_be_followed_says_why(folders, capsys, arguments, message):
     assert sweep.main(arguments, folders) == 1
     assert message in capsys.readouterr().err
+
+
+def test_what_the_page_on_many_runs_shows_exists():
+    text = (records.ROOT / "book" / "scale.md").read_text("utf8")
+    commands = re.findall(r"^python -m (l2h\.\w+) (\w+) (\w+)", text, re.MULTILINE)
+    assert len(commands) == 3
+    for module, profile, chapter in commands:
+        assert (records.ROOT / f"{module.replace('.', '/')}.py").exists()
+        assert profile in PROFILES and chapter in records.chapters()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    compile(code, "scale.md", "exec")
 
 
 INTERRUPTED = """

@@ -95,18 +95,22 @@ def test_without_cifar10_there_is_nothing_to_compare_with(monkeypatch):
 
 
 def test_workers_are_counted_by_the_runs_that_they_make(monkeypatch):
-    monkeypatch.setenv("L2H_WORKERS", "7")
-    monkeypatch.setattr(workers, "_minutes", lambda configs, count: 2.0 / count)
+    monkeypatch.setattr(workers, "_minutes_of_one", lambda configs: 2.0)
+    monkeypatch.setattr(workers, "_minutes_of_two", lambda configs: 1.0)
     rate, speed = workers.figures([ExperimentConfig("random", source="digits")])
     assert (rate.value, rate.baseline_value, speed.value) == (3.0, 1.5, 2.0)  # with a client and a server
     assert len(set(workers.CONFIGS)) == 50
 
 
-def test_a_sweep_that_is_timed_starts_from_nothing_and_leaves_the_environment(monkeypatch):
+def test_one_worker_and_two_make_the_same_runs_from_nothing(monkeypatch):
     monkeypatch.setenv("L2H_WORKERS", "7")
-    config = ExperimentConfig("always_keep", source="digits")
-    assert workers._minutes([config], 1) > workers._minutes([], 1) > 0
-    assert workers.os.environ["L2H_WORKERS"] == "7"
+    made = []
+    monkeypatch.setattr(workers, "sweep", lambda configs, **how: made.append((configs, how)))
+    assert min(workers._minutes_of_one([]), workers._minutes_of_two([])) > 0
+    (one, how), (two, otherwise) = made
+    assert one == two and how["store"] != otherwise["store"]
+    assert how["executor"]._max_workers == 1
+    assert "executor" not in otherwise and workers.os.environ["L2H_WORKERS"] == "2"
 
 
 def test_what_is_trained_at_once_is_what_is_trained_alone(monkeypatch):

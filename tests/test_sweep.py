@@ -36,7 +36,7 @@ CHAPTER = (
 ```{code-cell} ipython3
 from types import SimpleNamespace
 
-study = SimpleNamespace(data="digits", seeds={"quick": 1, "paper": 4}[profile])
+study = SimpleNamespace(data="digits", seeds={"quick": 1, "paper": 3}[profile])
 ```
 
 ```{code-cell} ipython3
@@ -147,7 +147,7 @@ def test_ctrl_c_stops_everything_and_says_how_to_go_on(folders, tmp_path):
     command = [sys.executable, tmp_path / "interrupted.py", folders.book]
     options = {"env": {**os.environ, "L2H_WORKERS": "2"}, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, start_new_session=True, **options) as sweeping:
-        wait_until(lambda: kept(folders) > 4)  # the clients are made, and a run
+        wait_until(lambda: kept(folders) > 3)  # the clients are made, and a run
         os.killpg(sweeping.pid, signal.SIGINT)  # as a terminal does, to every process of the command
         said = sweeping.communicate(timeout=300)[1]
     assert sweeping.returncode == 130
@@ -155,4 +155,4 @@ def test_ctrl_c_stops_everything_and_says_how_to_go_on(folders, tmp_path):
     assert "Traceback" not in said
     wait_until(lambda: not living(sweeping.pid))
     assert sweep.main(["paper", "runs"], folders) == 0
-    assert kept(folders) == 8
+    assert kept(folders) == 6

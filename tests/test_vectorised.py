@@ -69,7 +69,7 @@ def test_in_double_precision_not_even_many_small_steps_part_them(parts, monkeypa
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        recipe = replace(train.RELEASED, epochs=5, flip=True)
+        recipe = replace(train.RELEASED, epochs=2, flip=True)
         together, alone = together_and_alone(in_double(parts), recipe=recipe)
         assert_close(together, alone, in_double(parts), 1e-10)
     finally:

@@ -4,10 +4,11 @@ import os
 import shutil
 
 import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 from hypothesis import settings
 
-from l2h import data, execute, records, render
+from l2h import data, execute, plots, records, render
 
 matplotlib.use("Agg")
 
@@ -47,3 +48,13 @@ def built_book(quick, tmp_path_factory):
     """The folder of the rendered pages, of the chapters executed at `quick` on the data at hand."""
     executed = quick.get("cifar10", quick["digits"])
     return render.render(executed, tmp_path_factory.mktemp("book") / "html").parent
+
+
+@pytest.fixture
+def ax():
+    """Axes in the book's style, drawn once at the end, so that a warning while drawing fails."""
+    with plots.style():
+        figure, axes = plt.subplots()
+        yield axes
+        figure.canvas.draw()
+    plt.close(figure)

@@ -1,25 +1,13 @@
 """Figures of the chapter on Bayes rules: what lands in the artists is what was given, and every axis is named."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
-from l2h import plots, plots_bayes
+from l2h import plots_bayes
 from l2h.bootstrap import Interval
 from l2h.problem import Costs
 from l2h.regions import polygons
 
 GRID = np.array([0.0, 0.5, 1.0])
-
-
-@pytest.fixture
-def ax():
-    """Axes in the book's style, drawn once at the end, so that a warning while drawing fails."""
-    with plots.style():
-        figure, axes = plt.subplots()
-        yield axes
-        figure.canvas.draw()
-    plt.close(figure)
 
 
 def named(ax):

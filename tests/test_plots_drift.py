@@ -1,23 +1,11 @@
 """Figures of chapter 09: what lands in the artists is what was given, and every axis is named."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from l2h import plots, plots_drift
 from l2h.bootstrap import Interval
 
 STEPS = np.array([10.0, 20.0, 30.0])
-
-
-@pytest.fixture
-def ax():
-    """Axes in the book's style, drawn once at the end, so that a warning while drawing fails."""
-    with plots.style():
-        figure, axes = plt.subplots()
-        yield axes
-        figure.canvas.draw()
-    plt.close(figure)
 
 
 def line(height):

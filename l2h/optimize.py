@@ -26,6 +26,7 @@ class TrainConfig:
         schedule: "one_cycle" (straight up to lr, then straight down to zero) or "constant".
         flip: mirror each image with probability 1/2.
         shift: move each image by up to so many pixels in each direction, its edge repeated, >= 0.
+        bfloat16: multiply in bfloat16 where the processor can; elsewhere, and in double precision, as ever.
 
     Raises:
         ValueError: if a value is outside its range.
@@ -46,6 +47,7 @@ class TrainConfig:
     schedule: str = "one_cycle"
     flip: bool = False
     shift: int = 0
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         checks.at_least(1, epochs=self.epochs, batch_size=self.batch_size)

@@ -4,8 +4,8 @@ from typing import Any
 
 from l2h.train import FAST, RELEASED, TrainConfig
 
-# For residual networks: their batches are normalised, which allows for large steps.
-RESIDUAL: dict[str, Any] = {"batch_size": 128, "optimizer": "sgd", "weight_decay": 5e-4, "flip": True}
+# For residual networks: their batches are normalised, which allows for large steps and for products of few digits.
+RESIDUAL: dict[str, Any] = {"batch_size": 128, "optimizer": "sgd", "weight_decay": 5e-4, "flip": True, "bfloat16": True}
 
 RECIPES = {
     "fast": FAST,

@@ -196,7 +196,8 @@ def run_key(config: ExperimentConfig) -> str:
         The name under which the store keeps the result; it changes whenever the result might.
     """
     facts = {"data": load(config).sha256, "torch": torch.__version__, "code": _code(methods.METHODS.get(config.method))}
-    return key(config=asdict(config), earlier=[run_key(one) for one in needs(config)], **facts)
+    low = RECIPES[config.recipe].bfloat16 and train.has_bfloat16()
+    return key(config=asdict(config), earlier=[run_key(one) for one in needs(config)], bfloat16=low, **facts)
 
 
 def _computed(config: ExperimentConfig, earlier: Sequence[Result]) -> Result:

@@ -2,7 +2,7 @@
 
 The loss is an argument, and of the client only its labels m(x) are known here. A result depends on the data,
 the settings, the seed, the initial weights, the number of threads and torch's default type of floats, and on no
-other global state.
+other global state; with a recipe that asks for bfloat16, on whether the processor has it, too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +33,7 @@ __all__ = [
     "fit_jointly",
     "fit_separately",
     "floats",
+    "has_bfloat16",
     "inputs",
     "released_client_loss",
     "scores",
@@ -126,7 +127,8 @@ def fit(
                 images = flipped(images, generator)
             if config.shift:
                 images = moved(images, config.shift, generator)
-            values = loss(network(inputs(images)), *(target[batch] for target in targets))
+            outputs = _outputs(network, images, low=config.bfloat16)
+            values = loss(outputs, *(target[batch] for target in targets))
             if values.shape != batch.shape:
                 raise ValueError(f"expected a loss of shape {tuple(batch.shape)}, got {tuple(values.shape)}")
             optimizer.zero_grad()
@@ -139,6 +141,24 @@ def fit(
             raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the mean loss is {losses[-1]}; lower lr")
     network.eval()
     return History(tuple(losses), steps)
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16: without them it would be slower than float32.
+
+    >>> isinstance(has_bfloat16(), bool)
+    True
+    """
+    return any(there is True for name, there in torch.cpu.get_capabilities().items() if "bf16" in name)
+
+
+def _outputs(network: nn.Module, x: Tensor, *, low: bool) -> Any:
+    """A network's outputs, computed in bfloat16 if `low` and where that is faster; losses see full precision."""
+    if not (low and torch.get_default_dtype() == torch.float32 and has_bfloat16()):
+        return network(inputs(x))
+    with torch.autocast(x.device.type, torch.bfloat16):
+        outputs = network(inputs(x))
+    return tuple(map(floats, outputs)) if isinstance(outputs, tuple) else floats(outputs)
 
 
 def batch_mean(values: Tensor) -> Tensor:

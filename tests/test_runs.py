@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from l2h import evaluate, methods, runs
+from l2h import evaluate, methods, runs, train
 from l2h.runs import ExperimentConfig, needs, run
 from l2h.store import Store
 
@@ -67,6 +67,15 @@ def test_a_kept_result_is_read_and_not_made_again(store, monkeypatch):
 )
 def test_whatever_may_change_a_result_changes_its_key(change):
     assert runs.run_key(DIGITS) != runs.run_key(replace(DIGITS, **change))
+
+
+def test_bfloat16_makes_another_result_only_where_the_recipe_asks_for_it(monkeypatch):
+    configs = [DIGITS, replace(DIGITS, recipe="moderate")]
+    keys = []
+    for has in (False, True):
+        monkeypatch.setattr(train, "has_bfloat16", lambda has=has: has)
+        keys.append([runs.run_key(config) for config in configs])
+    assert keys[0][0] == keys[1][0] and keys[0][1] != keys[1][1]
 
 
 def test_changed_code_or_torch_makes_a_result_stale(monkeypatch):

@@ -1,5 +1,6 @@
 """The loop: it learns, repeats itself bit by bit, and says what is wrong."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from l2h.data import Part
 from l2h.losses import surrogate
 from l2h.models import LeNet, OnScores, linear, rejector
 from l2h.problem import Costs
+from l2h.runs import computing_in
 from l2h.train import FAST, RELEASED, TrainConfig, fit, fit_client, fit_jointly, fit_separately, scores, seeded
 
 BRIEF = TrainConfig(epochs=2, batch_size=16, lr=1e-3, flip=True)
@@ -315,3 +317,32 @@ def test_a_rejector_may_learn_at_a_rate_of_its_own():
         TrainConfig(epochs=1, batch_size=1, lr=0.1, rejector_rate=0.0)
     with pytest.raises(ValueError, match="betas"):
         TrainConfig(epochs=1, batch_size=1, lr=0.1, betas=(0.9, 1.5))
+
+
+def test_bfloat16_is_asked_for_and_does_nothing_where_it_would_be_slower(images, monkeypatch):
+    low = replace(BRIEF, bfloat16=True)
+    plain = trained(images)
+    monkeypatch.setattr(train, "has_bfloat16", lambda: False)
+    assert (trained(images, config=low)[1] == plain[1]).all()
+    monkeypatch.setattr(train, "has_bfloat16", lambda: True)
+    history, r, _ = trained(images, config=low)
+    assert r.dtype == torch.float32  # weights stay in full precision
+    assert not (r == plain[1]).all()  # the products are others
+    assert history.losses == pytest.approx(plain[0].losses, rel=0.02)
+    assert (trained(images, config=low)[1] == r).all()
+
+
+def test_double_precision_takes_no_part_in_bfloat16(images, monkeypatch):
+    monkeypatch.setattr(train, "has_bfloat16", lambda: True)
+    with computing_in(torch.float64):
+        plain, low = trained(images), trained(images, config=replace(BRIEF, bfloat16=True))
+    assert (low[1] == plain[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "has"),
+    [({"avx512_bf16": True}, True), ({"avx512_bf16": False, "amx_bf16": False, "avx2": True}, False), ({}, False)],
+)
+def test_the_processor_says_whether_it_has_bfloat16(monkeypatch, capabilities, has):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert train.has_bfloat16() is has

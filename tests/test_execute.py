@@ -8,33 +8,12 @@ import sys
 import time
 
 import pytest
+from toys import HEADER
 
 from l2h import data, execute, jobs, records
 from l2h.execute import main
 from l2h.records import Folders, code_cells, read_notebook, read_source, same_text
 
-HEADER = """---
-jupytext:
-  formats: ipynb,md:myst
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-# A chapter
-
-```{code-cell} ipython3
-:tags: [parameters]
-
-profile = "paper"
-```
-
-```{code-cell} ipython3
-"""
 QUIET = (
     HEADER
     + """import os

@@ -24,16 +24,6 @@ from l2h.significance import Standings
 CE = np.array([0.0, 0.1, 0.3])
 
 
-@pytest.fixture
-def ax():
-    """Axes in the book's style; drawn once at the end, so that a warning while drawing fails."""
-    with plots.style():
-        figure, axes = plt.subplots()
-        yield axes
-        figure.canvas.draw()
-    plt.close(figure)
-
-
 def ticks(ax):
     return [tick.get_text() for tick in ax.get_yticklabels()]
 

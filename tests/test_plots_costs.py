@@ -1,23 +1,11 @@
 """Figures of the costs: numbers stand in the maps, bands around the lines, budgets on the diagonal."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from l2h import plots
 from l2h.plots_costs import draw_family, draw_map, draw_promises
 
 X = np.array([0.0, 0.1, 0.2])
-
-
-@pytest.fixture
-def ax():
-    """Axes in the book's style; drawn once at the end, so that a warning while drawing fails."""
-    with plots.style():
-        figure, axes = plt.subplots()
-        yield axes
-        figure.canvas.draw()
-    plt.close(figure)
 
 
 def test_a_map_can_be_read_without_its_colours(ax):

@@ -5,32 +5,16 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from toys import HEADER
 
 from l2h import records, studies
 from l2h.records import chapter_key, code_cells, executed, facts, is_fresh, publishable, read_source, same_text
 from l2h.studies import STUDIES
 
-SOURCE = """---
-jupytext:
-  formats: ipynb,md:myst
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-# A chapter
-
-```{code-cell} ipython3
-:tags: [parameters]
-
-profile = "paper"  # how long
-```
-
-Some prose.
+OPENING = "```{code-cell} ipython3\n"
+SOURCE = (
+    HEADER.replace('"paper"', '"paper"  # how long').removesuffix(OPENING)
+    + """Some prose.
 
 ```{code-cell} ipython3
 ---
@@ -43,6 +27,7 @@ from l2h.problem import asks
 print(asks(-1))
 ```
 """
+)
 
 
 @pytest.fixture

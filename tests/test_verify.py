@@ -3,33 +3,15 @@
 import json
 
 import pytest
+from toys import HEADER
 
 from l2h import data, execute
 from l2h.records import Folders
 from l2h.verify import main
 
-HEADER = """---
-jupytext:
-  formats: ipynb,md:myst
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-# A chapter
-
-```{code-cell} ipython3
-:tags: [parameters]
-
-profile = "paper"
-```
-
-```{code-cell} ipython3
-from pathlib import Path
+SOURCE = (
+    HEADER
+    + """from pathlib import Path
 from types import SimpleNamespace
 
 from l2h.claims import Evidence, assess
@@ -38,6 +20,7 @@ study = SimpleNamespace(chapter="91_toy", profile=profile)
 assess(study, {"gains": Evidence(0.2, NUMBER, 0.3, n=10, seeds=2)}, Path("FOLDER"))
 ```
 """
+)
 LEDGER = """- id: gains
   statement: It gains.
   source: this project
@@ -67,7 +50,7 @@ def book(tmp_path, monkeypatch):
 def verify(book, capsys, *mode, verdict="reproduced", number=0.1, ledger=LEDGER):
     folder, report = book.book.parent / "claims", book.book.parent / "claims.json"
     (folder / "91_toy.yml").write_text(ledger.replace("VERDICT", verdict))
-    text = HEADER.replace("FOLDER", str(folder)).replace("NUMBER", str(number))
+    text = SOURCE.replace("FOLDER", str(folder)).replace("NUMBER", str(number))
     (book.book / "91_toy.md").write_text(text)
     code = main(list(mode), book, folder, report)
     out, err = capsys.readouterr()

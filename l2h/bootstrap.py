@@ -71,6 +71,7 @@ def intervals(
 
     With `among` a mean goes over the marked examples only, all seeds together: sum of values / number of
     examples. Resamples that mark none are left out; a mean over no example is NaN, and so are its limits.
+    Of values that are all 0 or 1 the mean is a share, and of their differences it lies in [-1, 1]: so do the limits.
 
     With `simultaneous` all k intervals hold together at the level: each symmetric single interval is stretched by
     one common factor, the quantile of the largest deviation in units of the half widths (max-t). A mean that is
@@ -104,6 +105,8 @@ def intervals(
     _check_level(level)
     estimates, drawn = _resampled(values, among, draws=draws, seed=seed)
     limits = _together(estimates, drawn, level) if simultaneous else [_percentiles(one, level) for one in drawn]
+    if np.isin(values, (-1, 0, 1)).all():  # Student's part for a few seeds knows nothing of such bounds
+        limits = np.clip(limits, min(0, values.min()), 1)
     return [Interval(float(t), float(low), float(high)) for t, (low, high) in zip(estimates, limits, strict=True)]
 
 

@@ -100,14 +100,15 @@ def least_gap(systems: Mapping[str, Sequence[Predictions]], *, ours: str = OURS,
         cells: how many places are looked at, as in `significance.gaps`.
 
     Returns:
-        The smallest difference ours - rival.
+        The smallest difference ours - rival, between the smallest lower and the smallest upper limit.
 
     Raises:
         ValueError: if there is no rival.
     """
     rivals = {name: several for name, several in systems.items() if name not in (ours, *NOT_RIVALS)}
     found = gaps_at(systems[ours], rivals, COVERAGES, cells=cells)
-    return min((one for several in found.values() for one in several), key=lambda one: one.estimate)
+    limits = np.array([one for several in found.values() for one in several])  # (rivals x coverages, 3)
+    return Interval(*map(float, limits.min(axis=0)))  # all hold together, so the smallest of each kind do, too
 
 
 def ranking_gains(several: Sequence[Predictions], *, seed: int = 0) -> dict[str, Interval]:

@@ -245,8 +245,8 @@ def verdict(rule: Rule, evidence: Mapping[str, Evidence]) -> str:
     """The verdict on a claim.
 
     One case: its own. Conditions: reproduced where all hold, "holds only under a condition" where some hold and others
-    certainly do not, inconclusive where that cannot be told. A theorem: as stated, or with its correction; false where
-    neither holds and a counterexample is given.
+    certainly do not, not reproduced where some certainly do not and none holds, else inconclusive. A theorem: as
+    stated, or with its correction; false where neither holds and a counterexample is given.
 
     Args:
         rule: of the claim.
@@ -275,9 +275,9 @@ def verdict(rule: Rule, evidence: Mapping[str, Evidence]) -> str:
 def _of_conditions(found: list[str]) -> str:
     if len(set(found)) == 1:
         return found[0]
-    if UNCLEAR in found or HOLDS not in found:
-        return UNCLEAR if UNCLEAR in found else FAILS
-    return "holds only under a condition" if FAILS in found else UNCLEAR  # some hold, the others were not tested
+    if FAILS in found:  # one case that certainly fails decides about "in all cases", whatever the unclear ones are
+        return "holds only under a condition" if HOLDS in found else FAILS
+    return UNCLEAR
 
 
 def _of_theorem(found: dict[str, str], broken: bool) -> str:

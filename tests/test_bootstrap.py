@@ -221,3 +221,13 @@ def test_a_power_law_needs_positive_sums(sizes, values, message):
         power_law(sizes, values)
     with pytest.raises(ValueError, match="level"):
         power_law([1, 10], [[1.0, 0.5], [1.0, 0.5]], level=1.5)
+
+
+def test_a_share_stays_a_share_however_few_the_seeds():
+    generator = np.random.default_rng(0)
+    marks = (generator.random((3, 200)) < np.array([[0.2], [0.9], [0.95]])).astype(float)
+    low, high = paired_bootstrap(marks)[1:]
+    assert low >= 0 and high == 1.0  # Student's interval of these three seeds ends beyond 1
+    high = paired_bootstrap(marks - marks[::-1])[2]
+    assert high <= 1
+    assert paired_bootstrap(2 * marks)[2] > 2  # other values have no bounds that are known

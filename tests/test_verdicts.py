@@ -60,7 +60,7 @@ def test_one_case(evidence, word):
         (NO, NO, "not reproduced"),
         (WIDE, WIDE, "inconclusive"),
         (YES, WIDE, "inconclusive"),
-        (NO, WIDE, "inconclusive"),
+        (NO, WIDE, "not reproduced"),
         (NONE, NONE, "not testable here"),
         (YES, NONE, "inconclusive"),
         (NO, NONE, "not reproduced"),
@@ -70,6 +70,11 @@ def test_one_case(evidence, word):
 def test_several_conditions(first, second, word):
     rule = Rule("conditions", {"a": POSITIVE, "b": POSITIVE}, "gain", "none")
     assert verdict(rule, {"a": first, "b": second}) == word
+
+
+def test_a_case_that_holds_and_one_that_fails_decide_whatever_a_third_is():
+    rule = Rule("conditions", dict.fromkeys("abc", POSITIVE), "gain", "none")
+    assert verdict(rule, {"a": YES, "b": WIDE, "c": NO}) == "holds only under a condition"
 
 
 @pytest.mark.parametrize(

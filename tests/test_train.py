@@ -315,3 +315,15 @@ def test_a_rejector_may_learn_at_a_rate_of_its_own():
         TrainConfig(epochs=1, batch_size=1, lr=0.1, rejector_rate=0.0)
     with pytest.raises(ValueError, match="betas"):
         TrainConfig(epochs=1, batch_size=1, lr=0.1, betas=(0.9, 1.5))
+
+
+def test_columns_are_standardised_by_what_is_known():
+    generator = torch.Generator().manual_seed(0)
+    known, values = (5 + 3 * torch.randn(n, 4, generator=generator) for n in (50, 7))
+    known[:, 2] = 1.0
+    a, b = known.double().numpy(), values.double().numpy()
+    deviation = np.where(a.std(0) > 0, a.std(0), 1.0)
+    np.testing.assert_allclose(train.standardised(values, known).numpy(), (b - a.mean(0)) / deviation, atol=1e-4)
+    for wrong in (known[:0], known[:, :3]):
+        with pytest.raises(ValueError, match="expected columns as in"):
+            train.standardised(values, wrong)

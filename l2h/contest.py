@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from l2h.bootstrap import Interval
-from l2h.comparisons import mean_difference, servers_apart
+from l2h.bootstrap import Interval, bands
+from l2h.budgets import Spending
+from l2h.comparisons import mean_difference, mean_interval, servers_apart
 from l2h.curves import area_by_example
-from l2h.designs import NOT_RIVALS, OURS, at_costs, swapped
-from l2h.evaluate import loss_by_example
+from l2h.designs import NOT_RIVALS, OURS, at_costs, device_sizes, spent, swapped
+from l2h.evaluate import correctness, coverage, loss_by_example
 from l2h.problem import Costs, Predictions
+from l2h.runs import ExperimentConfig
 from l2h.significance import gaps, gaps_at
 
 COVERAGES = np.linspace(0.1, 0.9, 9)
@@ -64,6 +66,41 @@ def cheaper(
     """
     tuned = {name: at_costs(chosen_on[name], given[name], costs=costs) for name in (one, rival)}
     return gap(tuned, one, rival, lambda p: -loss_by_example(p, costs=costs), cells=cells)
+
+
+class Bought(NamedTuple):
+    """What one system of a place spends, and what that buys."""
+
+    parameters: int  # on the device, beside the client's
+    spent: Spending  # per image
+    accuracy: Interval
+
+
+def bought(
+    chosen_on: Mapping[str, Sequence[Predictions]],
+    given: Mapping[str, Sequence[Predictions]],
+    configs: Mapping[str, ExperimentConfig],
+    *,
+    costs: Costs,
+) -> dict[str, Bought]:
+    """What every system of a place spends and gets right, each with the threshold that the validation part gives it.
+
+    Args:
+        chosen_on: name -> predictions on the validation part, one per seed.
+        given: name -> predictions on the test part.
+        configs: of one place of `designs.comparison`; the stacked system counts as "two-stage".
+        costs: c1 and ce.
+
+    Returns:
+        Name -> `Bought`, spent at the mean coverage of the seeds.
+    """
+    found = {}
+    for name, several in given.items():
+        tuned, config = at_costs(chosen_on[name], several, costs=costs), configs["two-stage" if name == OURS else name]
+        kept = float(bands([[coverage(p)] for p in tuned]).estimate[0])
+        own = device_sizes(name, config)[1].parameters
+        found[name] = Bought(own, spent(name, config, kept), mean_interval(tuned, correctness))
+    return found
 
 
 def swap(systems: Mapping[str, Sequence[Predictions]], joint: str, apart: str) -> dict[str, Interval]:

@@ -39,6 +39,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "two-stage": {"method": "two_stage"},
     "two-stage, linear": {"method": "two_stage", "rejector": "linear"},
     "two-stage, on scores": {"method": "two_stage", "rejector": "scores"},
+    "two-stage, on features": {"method": "two_stage", "rejector": "features"},
     "two sigmoids": {"method": "two_sigmoid"},
     "Mozannar-Sontag": {"method": "mozannar_sontag"},
     "Mozannar-Sontag, distilled": {"method": "distilled", "server": "mozannar_sontag"},
@@ -53,13 +54,14 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 }
 FEW = (  # those that claims are about, and one whose decision needs the server
     *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
-    *("two-stage, on scores", "Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
+    *("two-stage, on scores", "two-stage, on features"),
+    *("Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
 )
 ALONE = "device classifier"  # answers on the device, and sends nothing
 OURS = "stacked (ours)"
 NEEDS_SERVER = ("Mozannar-Sontag", "one-vs-all", "realizable")  # no device can decide so before it sends
 NOT_RIVALS = (*NEEDS_SERVER, "random", ALONE)  # of a rejector on the device, at a coverage
-OF_SCORES = Size(parameters=3, flops=6)  # a linear layer on the client's score and its size
+READ = {"scores": 2, "features": 2 + models.UNITS}  # numbers: the client's score, its size, and its last hidden layer
 
 Place = dict[str, list[Result]]  # name of a system -> its results, one per seed
 
@@ -78,18 +80,19 @@ def comparison(study: Any) -> dict[str, dict[str, ExperimentConfig]]:
         study: of the chapter.
 
     Returns:
-        One dictionary of systems per client and pair.
+        One dictionary of systems per client and pair; a rejector on features only where the client has some.
 
     >>> from l2h.studies import at_profile
     >>> places = comparison(at_profile("06_comparison", "paper"))
-    >>> list(places)[:2], len(places["lenet, hard pair"])
-    (['as_released, easy pair', 'well_trained, easy pair'], 22)
+    >>> list(places)[:2], len(places["as_released, easy pair"]), len(places["lenet, hard pair"])
+    (['as_released, easy pair', 'well_trained, easy pair'], 22, 23)
     """
     base = ExperimentConfig("learning_to_help", ce=CE, **_data(study))
     return {
         f"{client}, {pair}": {
             name: replace(base, client=client, classes=PAIRS[base.source][pair], **SYSTEMS[name])
             for name in (FEW if study.few else SYSTEMS)
+            if client in train.CLIENTS_WITH_FEATURES or SYSTEMS[name].get("rejector") != "features"
         }
         for pair in study.pairs
         for client in study.clients
@@ -104,7 +107,8 @@ def costs(study: Any) -> dict[str, dict[Any, ExperimentConfig]]:
 
     Returns:
         "grid" (client, c1, ce), "once" (client, name) for the systems that are re-thresholded, "map" (alpha, beta),
-        "rules" (client, rule, squash), "estimates" (client, estimator), "servers", "hidden" and "inputs".
+        "rules" (client, rule, squash), "estimates" (client, estimator), "servers", "hidden", and "inputs"
+        for the client `study.reader`.
 
     >>> from l2h.studies import at_profile
     >>> sorted(costs(at_profile("08_costs", "quick")))
@@ -136,7 +140,7 @@ def costs(study: Any) -> dict[str, dict[Any, ExperimentConfig]]:
         },
         "servers": {name: replace(first, network=name) for name in study.servers},
         "hidden": {hidden: replace(first, hidden=hidden) for hidden in study.hidden},
-        "inputs": {name: replace(first, rejector=name) for name in study.inputs},
+        "inputs": {name: replace(base, client=study.reader, rejector=name) for name in study.inputs},
     }
 
 
@@ -193,6 +197,21 @@ def answers(
     return Answers(said, [client.scores[part]["score"] for client in clients])
 
 
+def names(places: Mapping[str, Answers]) -> list[str]:
+    """The systems of any place; one that only some places have stands where these have it.
+
+    Args:
+        places: place -> its answers; one of them has every system.
+
+    Returns:
+        Names, each once.
+
+    >>> names({"a": Answers({"one": [], "three": []}, []), "b": Answers({"one": [], "two": [], "three": []}, [])})
+    ['one', 'two', 'three']
+    """
+    return max((list(said.systems) for said in places.values()), key=len)
+
+
 def spent(name: str, config: ExperimentConfig, coverage: float) -> Spending:
     """What a system of `SYSTEMS`, or ours, spends per image at a coverage.
 
@@ -208,7 +227,7 @@ def spent(name: str, config: ExperimentConfig, coverage: float) -> Spending:
     Spending(device_flops=6144.0, bytes_sent=1536.0)
     """
     client, own = device_sizes(name, config)
-    reads_score = name == OURS or config.method.startswith("confidence") or config.rejector == "scores"
+    reads_score = name == OURS or config.method.startswith("confidence") or config.rejector in READ
     return spending(own, client, coverage, needs_score=reads_score, needs_server=name in NEEDS_SERVER)
 
 
@@ -231,8 +250,8 @@ def device_sizes(name: str, config: ExperimentConfig) -> tuple[Size, Size]:
 
 
 def _size(config: ExperimentConfig) -> Size:
-    if config.rejector == "scores":
-        return OF_SCORES
+    if config.rejector in READ:  # by one linear layer
+        return Size(parameters=READ[config.rejector] + 1, flops=2 * READ[config.rejector])
     build = models.rejector(config.hidden) if config.rejector == "hidden" else None
     return count(build or methods.SERVER_NETWORKS[config.rejector](squash=True))
 

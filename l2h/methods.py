@@ -1,8 +1,9 @@
 """Every way to get a rejector r and a server e for a frozen client, behind one signature.
 
 A method is a function `method(parts, *, costs, seed, options) -> System`. It sees the client only through its
-labels and scores, so that any frozen classifier can be helped. METHODS holds them all, in three groups that
-say what must be there before a method can run; to add one, write the function and put it into its group.
+labels and scores, so that any frozen classifier can be helped; one rejector also reads its last hidden layer. METHODS
+holds them all, in three groups that say what must be there before a method can run; to add one, write the function
+and put it into its group.
 """
 
 from collections import ChainMap

@@ -17,6 +17,7 @@ from l2h import checks
 
 CHANNELS, SIDE = 3, 32
 KERNEL = 5  # side of LeNet's convolutions
+UNITS = 84  # of LeNet's last hidden layer
 PIXELS = CHANNELS * SIDE * SIDE
 GAIN = 10.0  # of a rejector on the client's scores
 
@@ -277,11 +278,39 @@ class LeNet(nn.Module):
         checks.at_least(1, outputs=outputs)
         self.features = nn.Sequential(ConvPool(CHANNELS, 6, tile=(4, 2)), ConvPool(6, 16, tile=(2, 2)))
         self.classifier = nn.Sequential(
-            *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
-            *(nn.Linear(84, outputs), Scores(squash=squash)),
+            *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, UNITS), nn.ReLU()),
+            *(nn.Linear(UNITS, outputs), Scores(squash=squash)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Score images (n, 3, 32, 32)."""
+        return self.classifier(self.flat(x))
+
+    def flat(self, x: Tensor) -> Tensor:
+        """The (n, 400) maps that the convolutions make of images."""
         maps = self.features(x.permute(1, 2, 3, 0).contiguous())  # (16, 5, 5, n)
-        return self.classifier(maps.flatten(0, 2).t())
+        return maps.flatten(0, 2).t()
+
+
+class Activations(nn.Module):
+    """A LeNet up to its last linear layer: the activations of its 84 last hidden units.
+
+    Args:
+        network: whose layers are used, not copied.
+
+    Raises:
+        ValueError: if the network is no LeNet, and so has no such units.
+
+    >>> Activations(LeNet(outputs=10))(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5, 84])
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        if not isinstance(network, LeNet):
+            raise ValueError(f"expected a LeNet, which has a last hidden layer, got {type(network).__name__}")
+        self.network, self.head = network, network.classifier[:-2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn images (n, 3, 32, 32) into activations (n, 84), none negative."""
+        return self.head(self.network.flat(x))

@@ -60,25 +60,25 @@ def share_legend(figure: Figure, *axes: Axes, columns: int = 4) -> None:
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
 
 
-def draw_gaps(ax: Axes, gaps: Mapping[str, Interval], *, what: str) -> None:
+def draw_gaps(ax: Axes, gaps: Mapping[str, Interval | None], *, what: str) -> None:
     """Paired differences to one method, one row per rival, the first one at the top, and the line of no difference.
 
     Args:
         ax: where to draw.
-        gaps: rival -> interval of reference - rival.
+        gaps: rival -> interval of reference - rival, None for a rival that is not there, whose row stays blank.
         what: name and unit of what differs.
     """
     ordered = list(gaps)[::-1]
+    known = [(place, gap) for place, name in enumerate(ordered) if (gap := gaps[name]) is not None]
     ax.axvline(0, color="black", linewidth=1)
-    for place, name in enumerate(ordered):
-        gap = gaps[name]
+    for place, gap in known:
         sure = 0 if gap.low > 0 else 1 if gap.high < 0 else 6  # better, worse, not told apart
         ax.hlines(place, gap.low, gap.high, color=COLOURS[sure], linewidth=2)
         ax.plot(gap.estimate, place, marker="os"[sure == 1] if sure < 6 else "|", color=COLOURS[sure])
     ax.set_yticks(range(len(ordered)), ordered)
     ax.set(xlabel=what, ylim=(-0.7, len(ordered) - 0.3))
     # Two seeds give intervals so wide that the differences themselves would vanish: such a line runs out of the axes.
-    widest = WIDEST * max(abs(gap.estimate) for gap in gaps.values())
+    widest = WIDEST * max(abs(gap.estimate) for _, gap in known)
     left, right = ax.get_xlim()
     ax.set_xlim(max(left, -widest or left), min(right, widest or right))
     ax.grid(axis="y", visible=False)
@@ -91,27 +91,23 @@ def draw_ranks(ax: Axes, table: Standings) -> None:
         ax: where to draw.
         table: of `significance.standings`.
     """
-    names, ranks = list(table.rank), list(table.rank.values())
+    names = list(table.rank)
     groups = alike(table)
     top = len(names) + 0.5 * len(groups)
     for height, group in enumerate(groups):
         span = [table.rank[group[0]] - 0.05, table.rank[group[-1]] + 0.05]
         ax.plot(span, [top - 0.5 * height] * 2, color=COLOURS[1], linewidth=4, solid_capstyle="butt")
-    for place, (name, rank) in enumerate(zip(names, ranks, strict=True)):
-        ax.plot([rank, rank], [len(names) - place - 1, top + 0.6], color="grey", linewidth=0.8, zorder=0)
-        ax.plot(rank, len(names) - place - 1, marker="o", color=COLOURS[0])
-        ax.annotate(
-            f"{name} ({rank:.1f})", (rank, len(names) - place - 1), (6, 0), textcoords="offset points", va="center",
-            fontsize=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-        )  # fmt: skip
+    rows = [len(names) - place - 1 for place in range(len(names))]
+    for row, rank in zip(rows, table.rank.values(), strict=True):
+        ax.plot([rank, rank], [row, top + 0.6], color="grey", linewidth=0.8, zorder=0)
+        ax.plot(rank, row, marker="o", color=COLOURS[0])
     ax.plot([1, 1 + table.difference], [top + 1.4] * 2, color="black", marker="|")
-    ax.annotate(f"critical difference {table.difference:.2f}", (1 + table.difference, top + 1.4), (6, 0),
-                textcoords="offset points", va="center", fontsize=9)  # fmt: skip
-    ax.set_yticks([])
+    # names stand outside the frame, where the layout makes room for any length
+    said = [f"{name} ({rank:.1f})" for name, rank in table.rank.items()]
+    ax.set_yticks([*rows, top + 1.4], [*said, f"critical difference {table.difference:.2f}"])
     ax.set(
-        xlabel="mean rank (1 is best)", xlim=(0.5, max(len(names), 1 + table.difference) + 2.5), ylim=(-0.8, top + 2.2)
+        xlabel="mean rank (1 is best)", xlim=(0.5, max(len(names), 1 + table.difference) + 0.5), ylim=(-0.8, top + 2.2)
     )
-    ax.grid(axis="y", visible=False)
 
 
 def draw_losses(

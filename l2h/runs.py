@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from l2h import checks, data, estimate, methods, train
+from l2h import checks, data, estimate, methods, systems, train
 from l2h.problem import Costs, Predictions, server_label
 from l2h.recipes import RECIPES
 from l2h.store import Store, code_fingerprint, key, modules_in_use, source_fingerprint
@@ -62,7 +62,8 @@ class ExperimentConfig:
         network: of the server, a name in `methods.SERVER_NETWORKS`.
         recipe: of what the method itself trains, a name in RECIPES.
         server: whose answers a method in `methods.GIVEN` gets, a name in `SERVERS`; of "distilled" the teacher.
-        rejector: the device's own network, a name in `methods.REJECTORS`.
+        rejector: the device's own network, a name in `methods.REJECTORS`; "features" only beside a client in
+            `train.CLIENTS_WITH_FEATURES`.
         confidence: what confidence is measured by, a name in `methods.CONFIDENCES`.
         estimate: of P(M != Y | x) for alpha "estimated", a name in `estimate.ESTIMATORS`.
         budget: share of questions of "budgeted" and "random".
@@ -77,7 +78,7 @@ class ExperimentConfig:
             roundings that differ are too small to grow into another answer.
 
     Raises:
-        ValueError: if a name is unknown or a number out of range.
+        ValueError: if a name is unknown, a number out of range, or the rejector reads what the client has not.
 
     >>> ExperimentConfig(method="confidence", ce=0.1).server
     'plain_server'
@@ -116,6 +117,8 @@ class ExperimentConfig:
         checks.one_of(TRAINED_ON.get(self.method, SERVERS), **{f"server of {self.method}": self.server})
         checks.one_of(("cifar10", "digits"), source=self.source)
         checks.one_of(PRECISIONS, precision=self.precision)
+        if self.rejector == "features":
+            checks.one_of(train.CLIENTS_WITH_FEATURES, **{"client whose features are read": self.client})
         _ = self.costs, self.options
 
     @property
@@ -131,12 +134,11 @@ class ExperimentConfig:
 
 
 class Result(NamedTuple):
-    """What a run leaves behind: data, not code."""
+    """What a run leaves behind: data, not code. A client and a server have one more part of scores, their "weights"."""
 
     config: ExperimentConfig
     data: dict[str, Any]  # name, split sizes and SHA-256
-    scores: dict[str, dict[str, np.ndarray]]  # part -> {"m", "r", "e", "y"}; {"score"} of a client, {"e"} of a server,
-    # which has one more part, its "weights"
+    scores: dict[str, dict[str, np.ndarray]]  # part -> {"m", "r", "e", "y"}; {"score"} of a client, {"e"} of a server
     history: tuple[float, ...]  # mean training loss of each epoch
     seconds: float
 
@@ -217,13 +219,14 @@ def _client_scores(config: ExperimentConfig, dataset: data.Dataset) -> dict[str,
     if config.client != "as_released":  # the released client's scores are left as they came
         temperature = estimate.temperature(scores["calibration"], dataset.calibration.y)
         scores = {part: score / temperature for part, score in scores.items()}
+    scores["weights"] = systems.weights_of(client)
     return {part: {"score": score.numpy()} for part, score in scores.items()}
 
 
 def _system_scores(
     config: ExperimentConfig, dataset: data.Dataset, earlier: Sequence[Result]
 ) -> tuple[dict[str, dict[str, np.ndarray]], tuple[float, ...]]:
-    known = {part: examples_of(part, dataset, earlier) for part in PARTS[1:]}
+    known = {part: examples_of(part, dataset, earlier, config.rejector) for part in PARTS[1:]}
     started = config.start and config.method in methods.JOINT
     weights = torch.from_numpy(earlier[1].scores["weights"]["e"]) if started else None
     parts = methods.Parts(known["helper"], known["calibration"], known["validation"], weights)
@@ -237,14 +240,28 @@ def _system_scores(
     return {part: answers_of(system, known[part]) for part in answered}, system.history
 
 
-def examples_of(part: str, dataset: data.Dataset, earlier: Sequence[Result]) -> methods.Examples:
-    """What a method is told about a part of the data, from the earlier runs' results: a client, then a server."""
+def examples_of(part: str, dataset: data.Dataset, earlier: Sequence[Result], rejector: str = "") -> methods.Examples:
+    """What a method is told about a part of the data, from the earlier runs' results: a client, then a server.
+
+    Args:
+        part: a name in PARTS, not "client".
+        dataset: whose part it is.
+        earlier: results of the runs of `needs`.
+        rejector: the device's own network, if any; for "features" the client's last hidden layer is computed.
+
+    Returns:
+        The examples.
+    """
     x, y = getattr(dataset, part)
     alone = torch.zeros(len(y)) if len(dataset.classes) == 2 else torch.zeros(len(y), len(dataset.classes))
     score = torch.from_numpy(earlier[0].scores[part]["score"]) if earlier else alone
     given = earlier[1].scores.get(part, {}) if len(earlier) > 1 else {}
     server, teacher = (torch.from_numpy(given[name]) if name in given else None for name in ("e", "r"))
-    return methods.Examples(x, y, server_label(score), score, server, teacher)
+    features = None
+    if rejector == "features" and earlier:
+        weights = torch.from_numpy(earlier[0].scores["weights"]["score"])
+        features = systems.client_features(x, weights, score, form=earlier[0].config.client)
+    return methods.Examples(x, y, server_label(score), score, server, teacher, features)
 
 
 def answers_of(system: methods.System, examples: methods.Examples) -> dict[str, np.ndarray]:

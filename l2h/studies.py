@@ -132,6 +132,7 @@ class Study08(Study):
         servers: networks of the server, the smallest first.
         hidden: units of the rejector, the fewest first.
         inputs: networks of the rejector, by what they read and how.
+        reader: client of that comparison: one that has all that a rejector may read, a last hidden layer included.
         clients: forms of the client; the first one alone where one is enough.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
@@ -147,7 +148,8 @@ class Study08(Study):
     estimates: tuple[str, ...] = ("isotonic", "logistic", "network")
     servers: tuple[str, ...] = ("linear", "one_hidden_layer", "lenet")
     hidden: tuple[int, ...] = (4, 30, 120, 480)
-    inputs: tuple[str, ...] = ("scores", "linear", "hidden", "lenet")
+    inputs: tuple[str, ...] = ("scores", "features", "linear", "hidden", "lenet")
+    reader: str = "lenet"
     clients: tuple[str, ...] = ("as_released", "well_trained")
     sizes: tuple[int, ...] = ()
     data: str | None = None
@@ -187,17 +189,6 @@ class Study09(Study):
 
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
-FIELD = (  # who competes in chapter 06; at quick only those that its claims are about, and one that needs the server
-    *("learning to help", "L2H, released alpha", "L2H, estimated p", "L2H, linear rejector"),
-    *("confidence", "confidence, joint server", "confidence, specialist", "separate"),
-    *("two-stage", "two-stage, linear", "two-stage, on scores", "two sigmoids"),
-    *("Mozannar-Sontag", "Mozannar-Sontag, distilled", "one-vs-all", "one-vs-all, distilled"),
-    *("realizable", "realizable, distilled", "triage", "budgeted", "random", "device classifier"),
-)
-FEW = (
-    *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
-    *("two-stage, on scores", "Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
-)
 HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
 SIZES = (50, 100, 200, 400, 800)
 
@@ -271,7 +262,7 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             estimates=("isotonic",),
             servers=("linear", "lenet"),
             hidden=(4, 120),
-            inputs=("scores", "hidden"),
+            inputs=("scores", "features", "hidden"),
             clients=("as_released",),
             sizes=FEWER,
             precision="float64",

@@ -26,6 +26,7 @@ class Examples(NamedTuple):
     score: Tensor  # the frozen client's scores: (n,), positive for label +1, or (n, K)
     server: Tensor | None = None  # scores of a server trained beforehand, (n,) or (n, K)
     teacher: Tensor | None = None  # (n,) scores r of that server's own decision, for a rejector that imitates it
+    features: Tensor | None = None  # (n, d) activations of the client's last hidden layer, for a rejector on them
 
 
 class Parts(NamedTuple):
@@ -109,8 +110,10 @@ SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "residual_large": models_large.residual_large,
 }
 
-# What a device can run: on the image, or on the client's scores alone, which cost next to nothing.
-REJECTORS = ("hidden", "linear", "lenet", "scores")
+# What a device can run: on the image, on the client's scores alone, or on its last hidden layer and its scores; one
+# linear layer on what the client has computed anyway costs next to nothing.
+REJECTORS = ("hidden", "linear", "lenet", "scores", "features")
+ON_CLIENT = ("scores", "features")
 
 
 class Device(NamedTuple):
@@ -149,6 +152,38 @@ def given_server(examples: Examples) -> Tensor:
     if examples.server is None:
         raise ValueError("expected the scores of a server trained beforehand in examples.server, got None")
     return examples.server
+
+
+def given_features(examples: Examples) -> Tensor:
+    """The activations of the client's last hidden layer.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if examples.features is None:
+        raise ValueError("expected the client's last hidden layer in examples.features, got None")
+    return examples.features
+
+
+def client_features(x: Tensor, weights: Tensor, score: Tensor, *, form: str) -> Tensor:
+    """What a frozen client's last hidden layer says of images.
+
+    Args:
+        x: (n, 3, 32, 32) uint8 images.
+        weights: of the client, as `weights_of` took them.
+        score: its scores, (n,) or (n, K), which say how many outputs it has.
+        form: of the client, a name in `train.CLIENTS_WITH_FEATURES`.
+
+    Returns:
+        (n, d) activations.
+
+    Raises:
+        ValueError: if such a client has no hidden layer, or the weights do not fit it.
+    """
+    checks.one_of(train.CLIENTS_WITH_FEATURES, **{"form of a client with features": form})
+    network = train.CLIENTS[form][0](1 if score.ndim == 1 else score.shape[1])
+    set_weights(network, weights)
+    return train.scores(models.Activations(network), x)
 
 
 def server_network(parts: Parts, options: Options, *, outputs: int, squash: bool = False) -> nn.Module:
@@ -215,28 +250,47 @@ def device(parts: Parts, options: Options, *, outputs: int = 1, squash: bool = F
     """Build the device's own network; initial weights come from torch's global generator.
 
     Args:
-        parts: of the training data; the temperature of the client's scores is taken from its calibration part.
+        parts: of the training data; the temperature of the client's scores, and the mean and deviation of its last
+            hidden layer, are taken from its calibration part.
         options: rejector and hidden.
         outputs: of the network.
         squash: scores in (-1, 1).
 
     Returns:
         The network, untrained, with what it reads.
+
+    Raises:
+        ValueError: if the rejector reads the client's last hidden layer, and the parts do not bring it along.
     """
-    if options.rejector == "scores":
-        held_out = parts.calibration
-        temperature = estimate.temperature(held_out.score, held_out.y)
-
-        def view(examples: Examples) -> Tensor:
-            return estimate.score_features(examples.score, temperature)
-
-        network: nn.Module = models.OnScores(view(held_out).shape[1], outputs, squash=squash)
+    if options.rejector in ON_CLIENT:
+        view = _of_client(parts.calibration, hidden_layer=options.rejector == "features")
+        network: nn.Module = models.OnScores(view(parts.calibration).shape[1], outputs, squash=squash)
         return Device(network, view, needs_score=True)
     if options.rejector == "hidden":
         network = models.rejector(options.hidden, outputs=outputs, squash=squash)
     else:
         network = SERVER_NETWORKS[options.rejector](outputs, squash=squash)
     return Device(network, lambda examples: examples.x, needs_score=False)
+
+
+def _of_client(held_out: Examples, *, hidden_layer: bool) -> Callable[[Examples], Tensor]:
+    temperature = estimate.temperature(held_out.score, held_out.y)
+
+    def of_scores(examples: Examples) -> Tensor:
+        return estimate.score_features(examples.score, temperature)
+
+    if not hidden_layer:
+        return of_scores
+    known = given_features(held_out)
+
+    def of_both(examples: Examples) -> Tensor:
+        units = train.standardised(given_features(examples), known)
+        limit = estimate.LARGEST_FEATURE  # of one unit, which may be far livelier here than it was there
+        # d units weigh about as much as one score feature: `models.GAIN` is made for a handful
+        units = units.clamp(-limit, limit) / units.shape[1] ** 0.5
+        return torch.cat([of_scores(examples), train.floats(units)], dim=1)
+
+    return of_both
 
 
 def fit_device(

@@ -22,6 +22,7 @@ from l2h.optimize import FAST, RELEASED, TrainConfig, optimizer_of, schedule_of
 
 __all__ = [
     "CLIENTS",
+    "CLIENTS_WITH_FEATURES",
     "FAST",
     "RELEASED",
     "History",
@@ -38,6 +39,7 @@ __all__ = [
     "released_client_loss",
     "scores",
     "seeded",
+    "standardised",
 ]
 
 
@@ -69,6 +71,30 @@ def inputs(x: Tensor) -> Tensor:
     tensor([-1.,  1.])
     """
     return pixels(x) if x.dtype == torch.uint8 else x
+
+
+def standardised(values: Tensor, known: Tensor) -> Tensor:
+    r"""Columns in units of their deviation from their mean, both taken from known values and fixed ever after.
+
+    .. math:: \frac{v_j - \bar k_j}{s_j}, \qquad s_j^2 = \frac1n \sum_i (k_{ij} - \bar k_j)^2
+
+    Args:
+        values: (n, d).
+        known: (n', d), n' >= 1; a column that does not vary here is only centred.
+
+    Returns:
+        (n, d).
+
+    Raises:
+        ValueError: if nothing is known, or the columns differ in number.
+
+    >>> standardised(torch.tensor([[4.0, 7.0]]), torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
+    tensor([[3., 2.]])
+    """
+    if len(known) == 0 or values.shape[1:] != known.shape[1:]:
+        raise ValueError(f"expected columns as in {tuple(known.shape)} known values, got {tuple(values.shape)}")
+    deviation = known.std(0, correction=0)
+    return (values - known.mean(0)) / torch.where(deviation > 0, deviation, 1.0)
 
 
 def floats(values: Any) -> Tensor:
@@ -221,6 +247,8 @@ CLIENTS: dict[str, tuple[Callable[[int], nn.Module], Callable[..., Tensor], Trai
     "lenet": (LeNet, classification_loss, TrainConfig(epochs=20, batch_size=64, lr=3e-3, flip=True)),
     "follow_up": (LeNet, classification_loss, TrainConfig(10, 16, 1e-3, optimizer="sgd", schedule="constant")),
 }
+
+CLIENTS_WITH_FEATURES = tuple(name for name, (build, *_) in CLIENTS.items() if build is LeNet)  # a last hidden layer
 
 
 def fit_client(part: Part, *, form: str, seed: int) -> nn.Module:

@@ -17,7 +17,7 @@ from l2h.augment import flipped
 from l2h.methods_help import alpha_of
 from l2h.optimize import TrainConfig, optimizer_of, schedule_of
 from l2h.problem import Costs
-from l2h.systems import Device, Options, Parts, System, device, of_server, outputs, server_network
+from l2h.systems import ON_CLIENT, Device, Options, Parts, System, device, of_server, outputs, server_network
 
 
 class Stack(nn.Module):
@@ -223,8 +223,8 @@ def learning_to_help(
         K systems, which decide on the device, their networks where the images lie.
 
     Raises:
-        ValueError: if images or options differ, rejectors read the client's scores, servers start from another one,
-            or there are more than two classes.
+        ValueError: if images or options differ, rejectors read what the client computed, servers start from another
+            one, or there are more than two classes.
     """
     x, y, *_ = parts[0].helper
     if any(one.weights is not None or outputs(one.helper) > 1 for one in parts):
@@ -233,8 +233,8 @@ def learning_to_help(
     if len(kinds) > 1 or any(one.helper.x is not x for one in parts):
         raise ValueError("expected one set of images, and options that differ in alpha and estimate alone, got others")
     (shared,) = kinds
-    if shared.rejector == "scores":
-        raise ValueError("expected rejectors that read the image, got 'scores'")
+    if shared.rejector in ON_CLIENT:
+        raise ValueError(f"expected rejectors that read the image, got {shared.rejector!r}")
     on, servers = zip(*(_networks(one, seed, shared) for one, seed in zip(parts, seeds, strict=True)), strict=True)
     given = zip(parts, costs, options, strict=True)
     alphas = [train.floats(alpha_of(o.alpha, part, cost, o.beta, options=o)).expand(len(y)) for part, cost, o in given]

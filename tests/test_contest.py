@@ -6,10 +6,12 @@ from samples import several
 
 from l2h.bootstrap import Interval
 from l2h.comparisons import servers_apart
-from l2h.contest import COVERAGES, cheaper, gap, least_gap, losses_apart, ranking_gains, size_of, swap
+from l2h.contest import COVERAGES, bought, cheaper, gap, least_gap, losses_apart, ranking_gains, size_of, swap
 from l2h.curves import accuracy_at, area_by_example, loss_curve
-from l2h.evaluate import correctness, system_loss
+from l2h.designs import OURS, at_costs, spent
+from l2h.evaluate import correctness, coverage, system_loss
 from l2h.problem import Costs, Predictions
+from l2h.runs import ExperimentConfig
 from l2h.significance import gaps
 
 
@@ -48,6 +50,18 @@ def test_the_cheaper_system_is_so_at_its_best_thresholds(systems):
     best = {name: np.mean([loss_curve(p, costs=costs).loss.min() for p in systems[name]]) for name in "ab"}
     assert found.estimate == pytest.approx(best["a"] - best["b"])
     assert found.estimate > 0
+
+
+def test_what_is_bought_is_counted_at_the_threshold_of_the_validation_part(systems):
+    costs, configs = Costs(c1=1.0, ce=0.05), {"two-stage": ExperimentConfig("two_stage", rejector="scores")}
+    given = {"two-stage": systems["a"], OURS: systems["b"]}
+    found = bought(given, given, configs, costs=costs)
+    assert list(found) == list(given)
+    for name, one in found.items():
+        tuned = at_costs(given[name], given[name], costs=costs)
+        assert one.parameters == 3
+        assert one.spent == spent(name, configs["two-stage"], float(np.mean([coverage(p) for p in tuned])))
+        assert one.accuracy.estimate == pytest.approx(np.mean([correctness(p).mean() for p in tuned]))
 
 
 def test_a_swap_splits_the_difference_without_a_rest(systems):

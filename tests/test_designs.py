@@ -37,7 +37,9 @@ def test_every_profile_has_its_runs_each_once_and_in_order(chapter, profile):
 def test_the_comparison_is_between_every_method_at_one_pair_of_costs():
     study = at_profile("06_comparison", "paper")
     places = designs.comparison(study)
-    assert all(set(systems) == set(designs.SYSTEMS) for systems in places.values())
+    on_features = {"two-stage, on features"}
+    for place, systems in places.items():
+        assert set(designs.SYSTEMS) - set(systems) == (set() if place.startswith("lenet") else on_features)
     assert set(designs.FEW) < set(designs.SYSTEMS)
     assert len(places) == 6 and study.seeds >= 5
     used = {config.method for systems in places.values() for config in systems.values()}
@@ -54,12 +56,21 @@ def test_one_server_per_seed_and_pair_serves_every_client():
     assert sum(one.method == "client" for one in listed) == study.seeds * len(study.pairs) * len(study.clients)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_one_client_has_all_that_a_rejector_may_read(profile):
+    study = at_profile("08_costs", profile)
+    inputs = designs.costs(study)["inputs"]
+    assert [one.rejector for one in inputs.values()] == list(study.inputs) == list(inputs)
+    assert {one.client for one in inputs.values()} == {study.reader} == {"lenet"}
+    assert {"scores", "features"} < set(inputs)
+
+
 def test_chapter_08_uses_what_chapter_06_trained():
     first, second = (at_profile(chapter, "paper") for chapter in STUDIES)
     known = set(designs.runs(designs.comparison(first), first.seeds))
     new = [one for one in designs.runs(designs.costs(second), second.seeds) if one not in known]
     assert {one.method for one in new} == {"learning_to_help"}
-    assert len(new) < 150
+    assert len(new) < 160
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +186,8 @@ def test_losses_over_costs_stand_beside_their_levels(digits):
     [
         ("learning to help", {}, count(rejector(120)).flops + 3072, IMAGE_BYTES / 2),
         ("L2H, linear rejector", {}, count(linear()).flops + 3072, IMAGE_BYTES / 2),
-        ("two-stage, on scores", {}, 6 + 6144, IMAGE_BYTES / 2),
+        ("two-stage, on scores", {}, 4 + 6144, IMAGE_BYTES / 2),
+        ("two-stage, on features", {"client": "lenet"}, 2 * (84 + 2) + count(LeNet()).flops, IMAGE_BYTES / 2),
         ("confidence", {}, 6144, IMAGE_BYTES / 2),
         ("confidence, specialist", {"client": "lenet"}, count(LeNet()).flops, IMAGE_BYTES / 2),
         ("random", {}, 3072, IMAGE_BYTES / 2),
@@ -193,4 +205,7 @@ def test_ours_reads_the_score_and_the_device_alone_sends_nothing():
     assert designs.spent(designs.OURS, two_stage, 0.5) == (count(rejector(120)).flops + 6144, IMAGE_BYTES / 2)
     assert designs.spent(designs.ALONE, alone, 1.0) == (count(rejector(120)).flops, 0)
     assert designs.device_sizes(designs.ALONE, alone)[0] == Size(0, 0)
+    for name, read in (("scores", 2), ("features", 86)):
+        own = designs.device_sizes("two-stage", replace(two_stage, client="lenet", rejector=name))[1]
+        assert own == Size(parameters=read + 1, flops=2 * read)
     assert designs.device_sizes("two-stage", replace(two_stage, rejector="lenet"))[1] == count(LeNet())

@@ -25,7 +25,8 @@ def parts():
         score = torch.where(wrong, -y, y) * (0.1 + torch.rand(len(y), generator=generator) * torch.where(wrong, 1, 3))
         server = torch.where(torch.rand(len(y), generator=generator) < 0.1, -y, y).float()
         teacher = torch.rand(len(y), generator=generator) - 0.5
-        return methods.Examples(x, y, 2 * (score >= 0).long() - 1, score, server, teacher)
+        features = torch.rand(len(y), 5, generator=torch.Generator().manual_seed(len(y)))
+        return methods.Examples(x, y, 2 * (score >= 0).long() - 1, score, server, teacher, features)
 
     return methods.Parts(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
 
@@ -95,7 +96,7 @@ def test_any_rejector_can_run_on_the_device(parts, name, rejector):
     options = methods.Options(rejector=rejector, hidden=3, recipe=OPTIONS.recipe)
     system = methods.METHODS[name](parts, costs=COSTS, seed=0, options=options)
     assert system.r(parts.validation).shape == parts.validation.y.shape
-    assert system.needs_score == (rejector == "scores")
+    assert system.needs_score == (rejector in ("scores", "features"))
 
 
 @pytest.mark.parametrize("name", ["learning_to_help", "plain_server", "device_classifier", "random"])

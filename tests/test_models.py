@@ -1,12 +1,13 @@
 """The architectures: shapes, sizes, ranges, and the exactness of what is computed."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from l2h.models import GAIN, ConvPool, LeNet, OnScores, Scores, linear, rejector
+from l2h.models import GAIN, UNITS, Activations, ConvPool, LeNet, OnScores, Scores, linear, rejector
 
 
 def plain(block):
@@ -97,6 +98,26 @@ def test_lenet_is_the_released_network_in_value_and_gradient():
     tensors = list(network.parameters())
     for mine, theirs in zip(gradients(network(x), tensors), gradients(released(x), tensors), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_activations_are_what_the_last_layer_reads(outputs):
+    network, x = LeNet(outputs=outputs), torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = Activations(network)(x)
+    maps = x
+    for block in network.features:
+        maps = plain(block)(maps)
+    (first, second, last), units = (network.classifier[place] for place in (0, 2, 4)), maps.flatten(1).detach().numpy()
+    for layer in (first, second):
+        units = np.maximum(units @ layer.weight.detach().numpy().T + layer.bias.detach().numpy(), 0)
+    assert found.shape == (5, UNITS) and (found >= 0).all() and (found > 0).any()
+    np.testing.assert_allclose(found.detach().numpy(), units, atol=1e-5)
+    assert torch.allclose(network(x), (found @ last.weight.T + last.bias).squeeze(1), atol=1e-6)
+
+
+def test_a_network_without_a_hidden_layer_has_no_activations():
+    with pytest.raises(ValueError, match="expected a LeNet, which has a last hidden layer, got Sequential"):
+        Activations(linear())
 
 
 def test_of_equal_neighbours_the_first_gets_the_gradient():

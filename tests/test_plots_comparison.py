@@ -73,9 +73,29 @@ def test_ranks_are_written_out_and_bars_join_what_is_alike(ax):
     thick = [line for line in ax.lines if line.get_linewidth() == 4]
     assert len(thick) == 1
     assert thick[0].get_xdata() == pytest.approx([1.15, 1.95])
-    assert [text.get_text() for text in ax.texts] == ["a (1.2)", "b (1.9)", "c (3.4)", "critical difference 1.00"]
+    assert ticks(ax) == ["a (1.2)", "b (1.9)", "c (3.4)", "critical difference 1.00"]
+    points = [line.get_xydata()[0].tolist() for line in ax.lines if line.get_marker() == "o"]
+    assert points == [[1.2, 2], [1.9, 1], [3.4, 0]]
     assert list(ax.lines[-1].get_xdata()) == [1, 2.0]
     assert ax.get_xlabel() == "mean rank (1 is best)"
+
+
+def test_long_names_of_ranks_stay_inside_the_figure(ax):
+    ax.figure.set_layout_engine("constrained")
+    ax.figure.set_size_inches(9, 4)
+    names = ["a name that is longer than any that a method has", "b"]
+    draw_ranks(ax, Standings(dict(zip(names, (1.0, 2.0), strict=True)), difference=3.0, p_value=0.5, blocks=2))
+    ax.figure.canvas.draw()
+    frame = ax.figure.bbox
+    for tick in ax.get_yticklabels():
+        box = tick.get_window_extent()
+        assert frame.x0 <= box.x0 and box.x1 <= ax.bbox.x0 and box.y1 <= frame.y1
+
+
+def test_a_rival_that_is_not_there_leaves_its_row_blank(ax):
+    draw_gaps(ax, {"a": Interval(0.1, 0.0, 0.2), "absent": None, "b": Interval(-0.2, -0.3, -0.1)}, what="area")
+    assert ticks(ax) == ["b", "absent", "a"]
+    assert [bar.get_segments()[0][0, 1] for bar in ax.collections] == [0, 2]
 
 
 def test_losses_stand_beside_their_levels(ax):

@@ -157,6 +157,7 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
         ({"form": "magic"}, "form"),
         ({"refresh": 0}, "refresh"),
         ({"server": "magic"}, "server"),
+        ({"rejector": "features"}, "client whose features are read to be one of 'lenet', 'follow_up', got 'well_"),
         ({"source": "magic"}, "source"),
         ({"beta": 0.0}, "beta"),
         ({"ce": -0.1}, "ce"),
@@ -189,6 +190,25 @@ def test_a_ready_made_rejector_gets_a_joint_server_by_its_own_recipes():
     assert (joint.method, joint.recipe, joint.start, joint.ce) == ("specialised", "one_more", "fast", DIGITS.ce)
     _, plain = needs(replace(DIGITS, method="two_stage", server_recipe="moderate", start="fast"))
     assert (plain.method, plain.recipe, plain.start) == ("plain_server", "moderate", "")
+
+
+@pytest.mark.parametrize("classes", [(), ("1", "3", "8")], ids=["two classes", "three classes"])
+@pytest.mark.parametrize("method", ["two_stage", "learning_to_help"])
+def test_a_rejector_on_features_runs_and_its_features_give_the_scores_of_the_client(store, classes, method):
+    alpha = 2.0 if classes else "deterministic"
+    config = replace(DIGITS, method=method, client="lenet", classes=classes, rejector="features", alpha=alpha)
+    result, dataset, client = run(config, store=store), runs.load(config), run(needs(config)[0], store=store)
+    assert result.predictions().r.shape == dataset.test.y.shape
+    examples = runs.examples_of("test", dataset, [client], rejector="features")
+    outputs = len(classes) or 1
+    weights = torch.from_numpy(client.scores["weights"]["score"])[-outputs * 85 :]  # of the last layer
+    raw = examples.features.double() @ weights[:-outputs].view(outputs, 84).double().T + weights[-outputs:]
+    scale = raw.flatten() / examples.score.double().flatten()  # the kept scores are divided by a temperature
+    torch.testing.assert_close(scale, scale[:1].expand_as(scale), rtol=1e-3, atol=1e-3)
+    assert runs.examples_of("test", dataset, [client]).features is None
+    assert not np.array_equal(
+        result.predictions().r, run(replace(config, rejector="scores"), store=store).predictions().r
+    )
 
 
 def test_needs_end():

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import tabular
 import torch
@@ -11,14 +12,25 @@ from l2h.problem import server_label
 from l2h.systems import Options, class_numbers, classes, device, fit_device, outputs
 
 
+def with_features(parts, units=7):
+    """The parts with the activations of a hidden layer, the last of which is dead."""
+    generator = torch.Generator().manual_seed(1)
+
+    def examples(part):
+        features = torch.rand(len(part.y), units, generator=generator) * torch.arange(units - 1, -1, -1)
+        return part._replace(features=features)
+
+    return systems.Parts(*(examples(part) for part in (parts.helper, parts.calibration, parts.validation)))
+
+
 @pytest.fixture(scope="module")
 def many():
-    return tabular.parts()
+    return with_features(tabular.parts())
 
 
 @pytest.fixture(scope="module")
 def pair():
-    return tabular.parts([tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.1, 0.9), 1, 0.9)])
+    return with_features(tabular.parts([tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.1, 0.9), 1, 0.9)]), 84)
 
 
 def test_two_classes_have_one_score_and_more_have_one_each(pair, many):
@@ -37,7 +49,7 @@ def test_every_network_of_the_device_has_any_number_of_outputs(many, rejector, o
         on = device(many, Options(rejector=rejector, hidden=4), outputs=outputs)
     n = len(many.helper.y)
     assert on.scores(many.helper).shape == ((n,) if outputs == 1 else (n, outputs))
-    assert on.needs_score == (rejector == "scores")
+    assert on.needs_score == (rejector in systems.ON_CLIENT)
 
 
 @pytest.mark.parametrize("rejector", systems.REJECTORS)
@@ -56,6 +68,49 @@ def test_a_device_on_scores_reads_them_at_the_temperature_of_the_calibration_par
     assert on.view(many.helper).shape == (len(many.helper.y), 5)
 
 
+def test_a_device_on_features_reads_them_beside_the_scores_in_units_of_the_calibration_part(many):
+    on = device(many, Options(rejector="features"))
+    scores = device(many, Options(rejector="scores")).view(many.helper)
+    seen, known = (part.features.double().numpy() for part in (many.helper, many.calibration))
+    deviation = known.std(0)
+    units = (seen - known.mean(0)) / np.where(deviation > 0, deviation, 1) / np.sqrt(7)
+    expected = np.concatenate([scores.double().numpy(), units], axis=1)
+    np.testing.assert_allclose(on.view(many.helper).numpy(), expected, atol=1e-5)
+    assert (on.view(many.helper)[:, -1] == 0).all()  # the dead unit
+    loud = many.helper._replace(features=1e6 + many.helper.features)
+    assert on.view(loud)[:, 5:].max() == pytest.approx(estimate.LARGEST_FEATURE / 7**0.5)
+    with pytest.raises(ValueError, match=r"last hidden layer in examples\.features, got None"):
+        device(tabular.parts(), Options(rejector="features"))
+
+
+def test_a_rejector_on_features_finds_what_only_they_show():
+    parts = with_features(tabular.parts())
+    helper = parts.helper
+    wrong = helper.m != helper.y
+    helper = helper._replace(features=torch.where(wrong[:, None], helper.features + 3, helper.features))
+    parts = systems.Parts(helper, helper, helper)
+    targets, recipe = (torch.where(wrong, -1, 1),), train.TrainConfig(epochs=3, batch_size=10, lr=3e-3)
+    right = {}
+    for rejector in systems.ON_CLIENT:
+        on = device(parts, Options(rejector=rejector))
+        fit_device(on, helper, targets, train.classification_loss, options=Options(recipe=recipe), seed=0)
+        right[rejector] = ((on.scores(helper) > 0) != wrong).double().mean()
+    assert right["features"] > max(0.95, right["scores"] + 0.05)
+
+
+def test_features_of_a_client_come_from_its_weights_alone():
+    with train.seeded(3):
+        client = models.LeNet(3)
+    x = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    weights, score, last = systems.weights_of(client), train.scores(client, x), client.classifier[4]
+    found = systems.client_features(x, weights, score, form="lenet")
+    torch.testing.assert_close(score, found @ last.weight.T + last.bias)
+    with pytest.raises(ValueError, match="form of a client with features to be one of 'lenet', 'follow_up', got 'as_"):
+        systems.client_features(x, weights, score, form="as_released")
+    with pytest.raises(ValueError, match="weights for this network"):
+        systems.client_features(x, weights, score[:, :2], form="lenet")
+
+
 def test_scores_are_neither_mirrored_nor_moved(many):
     on = device(many, Options(rejector="scores"))
     wrong = 2 * (many.helper.m != many.helper.y).long() - 1
@@ -65,14 +120,15 @@ def test_scores_are_neither_mirrored_nor_moved(many):
 
 
 @pytest.mark.parametrize(
-    ("rejector", "most"), [("linear", 3073), ("scores", 3), ("hidden", 3072 * 120 + 241), ("lenet", 70_000)]
+    ("rejector", "most"),
+    [("linear", 3073), ("scores", 3), ("features", 87), ("hidden", 3072 * 120 + 241), ("lenet", 70_000)],
 )
 def test_what_a_device_must_hold_is_known(pair, rejector, most):
     on = device(pair, Options(rejector=rejector))
     weights = sum(weight.numel() for weight in on.network.parameters())
     assert weights == most if rejector != "lenet" else weights < most
     client = sum(weight.numel() for weight in models.linear().parameters())
-    assert (weights <= client) == (rejector in ("linear", "scores"))
+    assert (weights <= client) == (rejector in ("linear", *systems.ON_CLIENT))
 
 
 def test_a_server_that_is_not_there_is_asked_for(many):

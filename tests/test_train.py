@@ -346,3 +346,15 @@ def test_double_precision_takes_no_part_in_bfloat16(images, monkeypatch):
 def test_the_processor_says_whether_it_has_bfloat16(monkeypatch, capabilities, has):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     assert train.has_bfloat16() is has
+
+
+def test_columns_are_standardised_by_what_is_known():
+    generator = torch.Generator().manual_seed(0)
+    known, values = (5 + 3 * torch.randn(n, 4, generator=generator) for n in (50, 7))
+    known[:, 2] = 1.0
+    a, b = known.double().numpy(), values.double().numpy()
+    deviation = np.where(a.std(0) > 0, a.std(0), 1.0)
+    np.testing.assert_allclose(train.standardised(values, known).numpy(), (b - a.mean(0)) / deviation, atol=1e-4)
+    for wrong in (known[:0], known[:, :3]):
+        with pytest.raises(ValueError, match="expected columns as in"):
+            train.standardised(values, wrong)

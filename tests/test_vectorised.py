@@ -149,6 +149,7 @@ def test_options_that_differ_are_refused(parts, change, message):
     ("options", "message"),
     [
         ({"rejector": "scores"}, "expected rejectors that read the image, got 'scores'"),
+        ({"rejector": "features"}, "expected rejectors that read the image, got 'features'"),
         ({"recipe": replace(train.FAST, shift=2)}, "expected a recipe that does not shift images, got shift=2"),
     ],
 )

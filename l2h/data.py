@@ -114,7 +114,8 @@ def load(
     >>> dataset.name, tuple(dataset.client.x.shape), dataset.client.y.unique().tolist()
     ('digits 3/8', (53, 3, 32, 32), [-1, 1])
 
-    Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009; scikit-learn, load_digits.
+    Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009; scikit-learn, load_digits; of the
+    other data sets as in `sources_other.read`.
     """
     checks.one_of((None, *SOURCES), source=source)
     source, classes, known, images = _read(classes, source, folder)

@@ -137,6 +137,10 @@ def differing(checksums: Mapping[Path, str]) -> str:
 
     Raises:
         OSError: if a file cannot be read.
+
+    >>> differing({Path("/nowhere"): "d41d8cd98f00b204e9800998ecf8427e"})
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'
     """
     wrong = []
     for file, expected in checksums.items():

@@ -201,6 +201,18 @@ def test_a_changed_image_of_a_user_changes_the_key_of_a_run(photographs):
     assert runs.run_key(config) != before
 
 
+def test_the_example_of_the_book_runs_where_the_data_are(tmp_path, monkeypatch, store):
+    folders.cifar100(tmp_path, monkeypatch)
+    monkeypatch.setenv("L2H_DATA", str(tmp_path))
+    monkeypatch.setattr(runs, "Store", lambda: store)
+    text = (ROOT / "book" / "07_multiclass.md").read_text("utf8")
+    (example,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(example, names)
+    assert names["dataset"].sha256 == runs.load(names["config"]).sha256
+    assert names["predictions"].e.shape == (10, 10) and set(names["predictions"].y) == set(range(10))
+
+
 def test_a_run_on_imagenet_without_classes_or_without_its_folders_says_what_is_missing(photographs, monkeypatch, store):
     with pytest.raises(ValueError, match=r"expected classes to be named .*n01440764"):
         run(replace(DIGITS, source="imagenet"), store=store)

@@ -71,8 +71,8 @@ class ExperimentConfig:
         refresh: steps after which the device's copy of the server is renewed.
         server_recipe: of the run that trains the given server; empty for the same recipe.
         start: recipe of the plain server from whose weights a method in `methods.JOINT` starts; empty for new ones.
-        source: "cifar10" or "digits".
-        classes: names of the classes; empty for the data's default pair.
+        source: a name in `data.SOURCES`; those that are never downloaded must lie in the folder L2H_DATA.
+        classes: names of the classes; empty for the data's default pair, which ImageNet lacks.
         sizes: images of the client, helper, calibration and validation parts; empty for all.
         precision: "float32", or "float64", which takes longer and whose results agree between processors: the
             roundings that differ are too small to grow into another answer.
@@ -115,7 +115,7 @@ class ExperimentConfig:
         checks.one_of(RECIPES, recipe=self.recipe)
         checks.one_of(("", *RECIPES), server_recipe=self.server_recipe, start=self.start)
         checks.one_of(TRAINED_ON.get(self.method, SERVERS), **{f"server of {self.method}": self.server})
-        checks.one_of(("cifar10", "digits"), source=self.source)
+        checks.one_of(data.SOURCES, source=self.source)
         checks.one_of(PRECISIONS, precision=self.precision)
         if self.rejector == "features":
             checks.one_of(train.CLIENTS_WITH_FEATURES, **{"client whose features are read": self.client})

@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import urllib.request
+from collections.abc import Mapping
 from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
@@ -101,6 +102,55 @@ def find(folder: str | Path | None = None) -> Path | None:
     return _locate(folder)[0]
 
 
+def named(folder: str | Path | None = None, *, remedy: str = REMEDY) -> Path | None:
+    """The folder that the argument names, or else L2H_DATA.
+
+    Args:
+        folder: None asks L2H_DATA.
+        remedy: what the user can do, for the error.
+
+    Returns:
+        An absolute path, which need not exist; None where neither names one.
+
+    Raises:
+        ValueError: if the name is a blank.
+
+    >>> str(named("/data"))
+    '/data'
+    """
+    given = os.environ.get("L2H_DATA") if folder is None else folder
+    if given is None:
+        return None
+    if not str(given).strip():
+        raise ValueError(f"expected L2H_DATA or folder to name a folder, got a blank. {remedy}")
+    return Path(given).expanduser().absolute()
+
+
+def differing(checksums: Mapping[Path, str]) -> str:
+    """Which files differ from those that were published, and how; empty where none does.
+
+    Args:
+        checksums: files, and the MD5 of their published form.
+
+    Returns:
+        The files with the MD5 and size that were found, in one line.
+
+    Raises:
+        OSError: if a file cannot be read.
+
+    >>> differing({Path("/nowhere"): "d41d8cd98f00b204e9800998ecf8427e"})
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'
+    """
+    wrong = []
+    for file, expected in checksums.items():
+        content = file.read_bytes()
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if found != expected:
+            wrong.append(f"{file} has MD5 {found} ({len(content)} bytes) in place of {expected}")
+    return "; ".join(wrong)
+
+
 def stratified(labels: np.ndarray) -> np.ndarray:
     """A permutation, always the same, each stretch of which holds the classes in proportion.
 
@@ -123,11 +173,9 @@ def stratified(labels: np.ndarray) -> np.ndarray:
 
 def _locate(folder: str | Path | None) -> tuple[Path | None, str]:
     """What `find` returns, with the reason where that is None."""
-    given = os.environ.get("L2H_DATA") if folder is None else folder
+    given = named(folder)
     if given is not None:
-        if not str(given).strip():
-            raise ValueError(f"expected L2H_DATA or folder to name a folder, got a blank. {REMEDY}")
-        return _complete(Path(given).expanduser().absolute()), ""
+        return _complete(given), ""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "l2h"
     reason = "" if (cache / FILES).exists() else _download(cache)
     return (None, reason) if reason else (_complete(cache), "")
@@ -225,19 +273,10 @@ def _cifar10(folder: Path) -> Images:
             y += part.targets
         test = CIFAR10(folder, train=False)
     except RuntimeError as error:  # torchvision found a wrong MD5, and does not say where
-        raise ValueError(f"not CIFAR-10: {_wrong(folder)}. Replace or delete that folder. {REMEDY}") from error
+        raise ValueError(
+            f"not CIFAR-10: {differing(_checksums(folder))}. Replace or delete that folder. {REMEDY}"
+        ) from error
     return Images(x, np.array(y), test.data.transpose(0, 3, 1, 2), np.array(test.targets))
-
-
-def _wrong(folder: Path) -> str:
-    """Which files differ from CIFAR-10's, and how."""
-    wrong = []
-    for file, expected in _checksums(folder).items():
-        content = file.read_bytes()
-        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if found != expected:
-            wrong.append(f"{file} has MD5 {found} ({len(content)} bytes) in place of {expected}")
-    return "; ".join(wrong)
 
 
 @lru_cache(maxsize=1)

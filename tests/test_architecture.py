@@ -23,9 +23,9 @@ STOREYS = {
         "certify_theorem", "certify_transfer", "certify",
     ],
     "learning": [
-        "sources", "humans", "data", "shifts", "streams", "optimize", "augment", "models", "models_large", "train",
-        "recipes", "estimate", "systems", "methods_help", "methods_confidence", "methods_stage", "methods_staged",
-        "methods_defer", "methods_simple", "methods", "vectorised",
+        "sources", "sources_other", "humans", "data", "shifts", "streams", "optimize", "augment", "models",
+        "models_large", "train", "recipes", "estimate", "systems", "methods_help", "methods_confidence",
+        "methods_stage", "methods_staged", "methods_defer", "methods_simple", "methods", "vectorised",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
@@ -45,8 +45,9 @@ VOCABULARY = set(STOREYS["vocabulary"])
 EVALUATION = {"evaluate", "bootstrap", "curves", "comparisons", "significance", "promises"}
 ONLY = {
     "store": {"checks"},
-    "data": VOCABULARY | {"sources"},
+    "data": VOCABULARY | {"sources", "sources_other"},
     "sources": VOCABULARY,
+    "sources_other": VOCABULARY | {"sources"},
     "humans": VOCABULARY | {"sources"},
     "pricing": VOCABULARY,
     "budgets": VOCABULARY | {"models"},

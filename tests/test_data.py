@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 
+import folders
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
-from l2h import data, sources
+from l2h import data, sources, sources_other
 
 PARTS = ("client", "helper", "calibration", "validation", "test")
 SHA256 = {
@@ -134,6 +135,60 @@ def test_a_changed_tensor_does_not_reach_the_next_dataset(source):
     assert data.load(source=source).sha256 == before.sha256 == SHA256[source]
 
 
+# data sets that a user may have
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder that holds CIFAR-100, SVHN and ImageNet with few images each."""
+    folders.cifar100(tmp_path, monkeypatch)
+    folders.svhn(tmp_path, monkeypatch)
+    folders.imagenet(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("source", data.SOURCES)
+def test_names_are_those_that_load_takes(home, source):
+    known = data.names(source, home if source in ("cifar100", "svhn", "imagenet") else None)
+    assert len(set(known)) == len(known) >= 3
+    assert source == "imagenet" or set(data.PAIR[source]) <= set(known)
+
+
+@pytest.mark.parametrize("source", ["cifar100", "svhn"])
+def test_other_sources_have_a_pair_too(home, source):
+    dataset = data.load(source=source, folder=home)
+    assert (dataset.source, dataset.classes) == (source, data.PAIR[source])
+    assert [len(getattr(dataset, name).y) for name in PARTS] == [2, 6, 1, 1, 2]
+    assert data.training(dataset).y.sum() == 0 and dataset.test.y.sum() == 0
+
+
+@pytest.mark.parametrize("source", ["cifar100", "svhn", "imagenet"])
+def test_other_sources_are_split_and_labelled_like_the_usual_ones(home, source):
+    first, second, third = data.names(source, home)[:3]
+    one, other = (data.load(pair, source=source, folder=home) for pair in ((third, first), (first, third)))
+    assert torch.equal(one.test.x, other.test.x) and torch.equal(one.test.y, -other.test.y)
+    assert one.sha256 != other.sha256 == data.load((first, third), source=source, folder=home).sha256
+    numbers, images = data.names(source, home), sources_other.read(source, (first, third), home)
+    together = data.training(one)
+    for label, name in ((-1, third), (1, first)):
+        of_class = images.x[images.y == numbers.index(name)]
+        found = {x.numpy().tobytes() for x in together.x[together.y == label]}
+        assert found == {x.tobytes() for x in of_class} and len(found) == len(of_class)
+    three = data.load((second, third, first), source=source, folder=home, sizes=data.Sizes(3, 3, 3, 3))
+    assert three.test.y.unique().tolist() == [0, 1, 2] and three.facts()["classes"] == [second, third, first]
+
+
+@pytest.mark.parametrize("source", ["cifar100", "svhn", "imagenet"])
+def test_classes_of_other_sources_are_checked_as_usual(home, source):
+    first, second = data.names(source, home)[:2]
+    with pytest.raises(ValueError, match="expected at least two classes, each once"):
+        data.load((first, first), source=source, folder=home)
+    with pytest.raises(ValueError, match=f"expected class of {source} to be one of .*, got 'airplne'"):
+        data.load((first, "airplne"), source=source, folder=home)
+    with pytest.raises(FileNotFoundError, match="Nothing is downloaded"):
+        data.load((first, second), source=source, folder="/nowhere")
+
+
 # the split
 
 
@@ -221,6 +276,13 @@ def test_sizes_that_are_not_there_are_refused(sizes):
         data.load(source="digits", sizes=data.Sizes(*sizes))
 
 
-def test_an_unknown_source_is_refused():
-    with pytest.raises(ValueError, match="one of None, 'cifar10', 'digits', got 'svhn'"):
-        data.load(source="svhn")
+@pytest.mark.parametrize("ask", [lambda source: data.load(source=source), data.names])
+def test_an_unknown_source_is_refused(ask):
+    with pytest.raises(ValueError, match="'cifar10', 'digits', 'cifar100', 'svhn', 'imagenet', got 'mnist'"):
+        ask("mnist")
+
+
+def test_imagenet_has_no_usual_pair_and_the_error_names_classes_that_exist(tmp_path):
+    folders.imagenet(tmp_path)
+    with pytest.raises(ValueError, match=r"named with source='imagenet', as in \('n01440764', 'n02102040'\), got None"):
+        data.load(source="imagenet", folder=tmp_path)

@@ -237,6 +237,24 @@ def test_a_blank_name_is_refused(monkeypatch, blank):
         sources.find()
 
 
+def test_the_files_that_differ_are_told_and_no_others(tmp_path):
+    same, other = tmp_path / "same", tmp_path / "other"
+    same.write_bytes(b"as published")
+    other.write_bytes(b"as changed")
+    expected = f"{other} has MD5 {md5(b'as changed')} (10 bytes) in place of {md5(b'as published')}"
+    assert sources.differing(dict.fromkeys((same, other), md5(b"as published"))) == expected
+    assert sources.differing({same: md5(b"as published")}) == sources.differing({}) == ""
+
+
+def test_a_folder_is_named_by_the_argument_or_the_variable_or_not_at_all(tmp_path, monkeypatch):
+    assert sources.named() is None
+    monkeypatch.setenv("L2H_DATA", "~/data")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert (sources.named(), sources.named("/other")) == (tmp_path / "data", sources.Path("/other"))
+    with pytest.raises(ValueError, match=r"got a blank\. Ask a friend"):
+        sources.named(" ", remedy="Ask a friend")
+
+
 def test_sources_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match="one of None, 'cifar10', 'digits', got 'mnist'"):
         sources.read("mnist")

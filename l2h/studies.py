@@ -142,8 +142,8 @@ class Study08(Study):
     seeds: int
     ce_grid: tuple[float, ...] = (0.02, 0.1, 0.3)
     c1_grid: tuple[float, ...] = (0.5, 1.0, 1.5)
-    alphas: tuple[float, ...] = (0.5, 1.0, 2.0, 6.0)
-    betas: tuple[float, ...] = (1.0, 2.0, 4.0)
+    alphas: tuple[float, ...] = (0.5, 2.0, 6.0, 18.0)
+    betas: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     rules: tuple[str, ...] = ("released", "client_error", "deterministic", "estimated")
     estimates: tuple[str, ...] = ("isotonic", "logistic", "network")
     servers: tuple[str, ...] = ("linear", "one_hidden_layer", "lenet")
@@ -273,8 +273,8 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             seeds=10,
             ce_grid=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
             c1_grid=(0.25, 0.5, 1.0, 1.5, 2.0),
-            alphas=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
-            betas=(0.5, 1.0, 2.0, 4.0),
+            alphas=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+            betas=(0.5, 1.0, 2.0, 4.0, 8.0),
             clients=("as_released", "well_trained", "lenet"),
         ),
     ),

@@ -20,8 +20,9 @@ class Agreement(NamedTuple):
     """What systems send, seen beside people's answers about the same images."""
 
     edges: np.ndarray  # (k + 1,) limits of k groups of images, in bits of human entropy; k is 5 unless many tie
+    shares: np.ndarray  # (k,) share of the images in each group: a fifth, or more where many tie
     rates: dict[str, list[Interval]]  # name -> share sent of each group; the Bayes rule comes last
-    hard_minus_easy: dict[str, Interval]  # name -> share sent of the most uncertain fifth minus that of the least
+    hard_minus_easy: dict[str, Interval]  # name -> share sent beyond the upper fifth's limit minus below the lower's
     as_bayes: dict[str, Interval]  # name -> share of images on which the decision is the Bayes rule's
 
 
@@ -53,6 +54,7 @@ def with_people(systems: Mapping[str, Sequence[Predictions]], people: Humans, *,
     contrast = len(easy) * (hard / hard.sum() - easy / easy.sum())  # (n,)
     return Agreement(
         edges,
+        groups.sum(axis=1) / groups.size * len(groups),
         {name: _rates(values, groups) for name, values in asked.items()},
         {name: intervals((values * contrast)[None])[0] for name, values in asked.items()},
         {name: intervals((values == asked[BAYES])[None].astype(float))[0] for name, values in asked.items()},

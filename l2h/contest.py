@@ -8,10 +8,10 @@ import numpy as np
 
 from l2h.bootstrap import Interval, bands
 from l2h.budgets import Spending
-from l2h.comparisons import mean_difference, mean_interval, servers_apart
+from l2h.comparisons import Cell, four_cells_intervals, mean_difference, mean_interval, servers_apart
 from l2h.curves import area_by_example
 from l2h.designs import NOT_RIVALS, OURS, at_costs, device_sizes, spent, swapped
-from l2h.evaluate import correctness, coverage, loss_by_example
+from l2h.evaluate import by_class, correctness, coverage, loss_by_example
 from l2h.problem import Costs, Predictions
 from l2h.runs import ExperimentConfig
 from l2h.significance import gaps, gaps_at
@@ -100,6 +100,45 @@ def bought(
         kept = float(bands([[coverage(p)] for p in tuned]).estimate[0])
         own = device_sizes(name, config)[1].parameters
         found[name] = Bought(own, spent(name, config, kept), mean_interval(tuned, correctness))
+    return found
+
+
+def undominated(found: Mapping[str, Bought], of: int) -> list[str]:
+    """The systems that no other one beats, being at least as accurate for no more of what is spent.
+
+    Args:
+        found: name -> `Bought`.
+        of: place in `Spending` of what counts: 0 for operations, 1 for bytes.
+
+    Returns:
+        Their names, the cheapest first; of equal ones the first.
+
+    >>> two = {name: Bought(0, Spending(1.0, b), Interval(a, a, a)) for name, b, a in (("x", 2, 0.9), ("y", 3, 0.8))}
+    >>> undominated(two, 1)
+    ['x']
+    """
+    ahead: list[str] = []
+    for name, one in sorted(found.items(), key=lambda item: (item[1].spent[of], -item[1].accuracy.estimate)):
+        if not ahead or one.accuracy.estimate > found[ahead[-1]].accuracy.estimate:
+            ahead.append(name)
+    return ahead
+
+
+def cells_by_class(several: Sequence[Predictions], classes: Sequence[str]) -> dict[tuple[str, str], Cell]:
+    """The paper's Table I for each class of a pair: what is kept and what is sent, with intervals.
+
+    Args:
+        several: one system's predictions, one per seed.
+        classes: names of the labels -1 and +1.
+
+    Returns:
+        (class, "kept" or "sent") -> cell.
+    """
+    split = [by_class(p) for p in several]
+    found: dict[tuple[str, str], Cell] = {}
+    for label, name in zip((-1, 1), classes, strict=True):
+        cells = four_cells_intervals([one[label] for one in split])
+        found |= {(name, "kept"): cells.kept, (name, "sent"): cells.asked}
     return found
 
 

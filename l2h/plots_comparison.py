@@ -19,6 +19,7 @@ LEVELS: Mapping[str, dict[str, Any]] = {
     "random, best rate": {"color": "grey", "linestyle": "-.", "linewidth": 3, "alpha": 0.5},
     "oracle": {"color": "black", "linestyle": ":"},
 }
+PALE = 0.25  # of points that another one beats
 WIDEST = 4  # times the largest difference that is shown
 FLOPS = "operations on the device per image"
 BYTES = "bytes sent per image"
@@ -81,6 +82,7 @@ def draw_gaps(ax: Axes, gaps: Mapping[str, Interval | None], *, what: str) -> No
     widest = WIDEST * max(abs(gap.estimate) for _, gap in known)
     left, right = ax.get_xlim()
     ax.set_xlim(max(left, -widest or left), min(right, widest or right))
+    ax.locator_params(axis="x", nbins=4)
     ax.grid(axis="y", visible=False)
 
 
@@ -137,21 +139,33 @@ def draw_losses(
 
 
 def draw_budget(
-    ax: Axes, points: Mapping[str, tuple[float, Interval]], *, what: str, order: Sequence[str] = (), log: bool = False
+    ax: Axes,
+    points: Mapping[str, tuple[float, Interval]],
+    *,
+    what: str,
+    order: Sequence[str] = (),
+    ahead: Sequence[str] = (),
+    log: bool = False,
 ) -> None:
-    """Accuracy against what is spent, one point with its interval per system.
+    """Accuracy against what is spent, one point with its interval per system, and the line of those that are ahead.
 
     Args:
         ax: where to draw.
         points: name -> (spent per image, accuracy).
         what: name of what is spent: FLOPS or BYTES.
         order: names that fix the looks across figures, 49 at most; by default the names of the points.
+        ahead: names that no other one beats, by what they spend; the others are drawn pale. By default all are.
         log: whether the axis of what is spent is logarithmic.
     """
     for name, (spent, accuracy) in points.items():
-        appearance = _point(name, order or list(points))
-        ax.vlines(spent, accuracy.low, accuracy.high, color=appearance["color"], linewidth=1.5)
+        front = name in ahead or not ahead
+        appearance = _point(name, order or list(points)) | {"alpha": 1 if front else PALE, "zorder": 3 if front else 2}
+        bar = {key: appearance[key] for key in ("color", "alpha", "zorder")}
+        ax.vlines(spent, accuracy.low, accuracy.high, linewidth=1.5, **bar)
         ax.plot(spent, accuracy.estimate, label=name, markersize=8, linestyle="none", **appearance)
+    if ahead:
+        steps = [(points[name][0], points[name][1].estimate) for name in ahead]
+        ax.step(*np.transpose(steps), where="post", color="grey", linewidth=1, zorder=1)
     if log:
         ax.set_xscale("log")
     ax.set(xlabel=what, ylabel=ACCURACY)
@@ -162,13 +176,14 @@ def draw_budget(
 
 
 def draw_rates_by_uncertainty(
-    ax: Axes, edges: Any, rates: Mapping[str, Sequence[Interval]], *, order: Sequence[str] = ()
+    ax: Axes, edges: Any, shares: Any, rates: Mapping[str, Sequence[Interval]], *, order: Sequence[str] = ()
 ) -> None:
     """Share of images sent, for groups of images on which people agree less and less.
 
     Args:
         ax: where to draw.
         edges: (k + 1,) limits of the groups in bits of human entropy.
+        shares: (k,) share of the images in each group.
         rates: name -> k intervals; groups stand side by side, whatever their width.
         order: names that fix the looks across figures; by default the names of the rates.
     """
@@ -178,9 +193,10 @@ def draw_rates_by_uncertainty(
         estimate, low, high = np.array(several, dtype=float).T
         ax.fill_between(places, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(places, estimate, label=name, **appearance)
-    names = [f"{low:.2f} to\n{high:.2f}" for low, high in pairwise(edges)]
+    limits = zip(pairwise(edges), shares, strict=True)
+    names = [f"{low:.2f} to\n{high:.2f}\n({share:.0%})" for (low, high), share in limits]
     ax.set_xticks(places, names)
-    ax.set(xlabel="entropy of the people's answers (bits)", ylabel=RATE, ylim=(0, 1))
+    ax.set(xlabel="entropy of the people's answers (bits; share of images)", ylabel=RATE, ylim=(0, 1))
     ax.legend()
 
 

@@ -30,6 +30,7 @@ def test_rates_are_those_of_the_groups(people):
     hard = people.entropy > np.quantile(people.entropy, 0.6)
     found = with_people({"hard": [system(people, seed, hard) for seed in range(3)]}, people, costs=COSTS)
     assert len(found.edges) == 6
+    np.testing.assert_allclose(found.shares, 0.2)
     assert [one.estimate for one in found.rates["hard"]] == [0, 0, 0, 1, 1]
     assert found.hard_minus_easy["hard"].estimate == pytest.approx(1)
     assert found.as_bayes[BAYES] == (1, 1, 1)
@@ -40,7 +41,9 @@ def test_ties_make_fewer_groups_and_none_is_empty(people):
     rounded = people._replace(entropy=np.where(people.entropy < 0.5, 0.0, people.entropy))
     send = np.arange(N) % 2 == 0
     found = with_people({"half": [system(people, 0, send)]}, rounded, costs=COSTS)
-    assert len(found.rates["half"]) == len(found.edges) - 1 < 5
+    assert len(found.rates["half"]) == len(found.shares) == len(found.edges) - 1 < 5
+    assert found.shares.sum() == pytest.approx(1)
+    assert found.shares[0] == pytest.approx((rounded.entropy <= found.edges[1]).mean())
     assert all(0 < one.estimate < 1 for one in found.rates["half"])
     easy, hard = rounded.entropy == 0, rounded.entropy >= np.quantile(rounded.entropy, 0.8)
     assert found.hard_minus_easy["half"].estimate == pytest.approx(send[hard].mean() - send[easy].mean())

@@ -5,8 +5,22 @@ import pytest
 from samples import several
 
 from l2h.bootstrap import Interval
+from l2h.budgets import Spending
 from l2h.comparisons import servers_apart
-from l2h.contest import COVERAGES, bought, cheaper, gap, least_gap, losses_apart, ranking_gains, size_of, swap
+from l2h.contest import (
+    COVERAGES,
+    Bought,
+    bought,
+    cells_by_class,
+    cheaper,
+    gap,
+    least_gap,
+    losses_apart,
+    ranking_gains,
+    size_of,
+    swap,
+    undominated,
+)
 from l2h.curves import accuracy_at, area_by_example, loss_curve
 from l2h.designs import OURS, at_costs, spent
 from l2h.evaluate import correctness, coverage, system_loss
@@ -93,3 +107,32 @@ def test_losses_apart_have_no_direction(systems):
 def test_a_size_has_no_sign():
     assert size_of(Interval(0.1, 0.05, 0.2)) == (0.1, 0.05, 0.2)
     assert size_of(Interval(-0.1, -0.3, 0.2)) == (0.1, 0.0, 0.3)
+
+
+def test_nobody_ahead_is_beaten_and_everybody_else_is(systems):
+    generator = np.random.default_rng(0)
+    spent, right = generator.integers(0, 5, (2, 40))
+    found = {
+        str(k): Bought(0, Spending(0.0, float(b)), Interval(*[float(a)] * 3))
+        for k, (b, a) in enumerate(zip(spent, right, strict=True))
+    }
+    ahead = undominated(found, 1)
+    for name, one in found.items():
+        beaten = any(
+            found[front].spent[1] <= one.spent[1] and found[front].accuracy.estimate >= one.accuracy.estimate
+            for front in ahead
+        )
+        assert beaten  # by itself, if it is ahead
+        others = [other for front, other in found.items() if front != name]
+        strictly = any(o.spent[1] <= one.spent[1] and o.accuracy.estimate > one.accuracy.estimate for o in others)
+        assert not (name in ahead and strictly)
+    assert undominated({}, 0) == []
+
+
+def test_cells_of_a_class_are_those_of_its_examples(systems):
+    found = cells_by_class(systems["a"], ("minus", "plus"))
+    for (name, side), cell in found.items():
+        where = [(p.y == {"minus": -1, "plus": 1}[name]) & ((p.r > 0) == (side == "kept")) for p in systems["a"]]
+        right = sum((p.m[w] == p.y[w]).sum() for p, w in zip(systems["a"], where, strict=True))
+        assert cell.m.estimate == pytest.approx(right / np.sum(where))
+        assert cell.n.estimate == pytest.approx(np.sum(where) / 3)

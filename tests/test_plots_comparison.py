@@ -124,6 +124,14 @@ def test_spending_is_a_point_with_its_interval(ax, what, log):
     assert (ax.get_xlabel(), ax.get_ylabel()) == (what, plots.ACCURACY)
 
 
+def test_those_that_are_ahead_stand_out(ax):
+    points = {name: (spent, Interval(right, right, right)) for name, spent, right in (("a", 1, 0.8), ("b", 2, 0.7))}
+    draw_budget(ax, points, what=BYTES, ahead=["a"])
+    first, second, line = ax.lines
+    assert first.get_alpha() == 1 > second.get_alpha()
+    assert line.get_xydata().tolist() == [[1, 0.8]]
+
+
 def test_an_accuracy_that_nobody_knows_does_not_flatten_the_others(ax):
     draw_budget(ax, {"a": (1.0, Interval(0.8, -2.0, 3.0)), "b": (2.0, Interval(0.9, 0.88, 0.92))}, what=BYTES)
     assert ax.get_ylim() == pytest.approx((0.7, 1.0))
@@ -136,9 +144,9 @@ def test_no_two_of_many_points_look_alike(ax):
 
 def test_rates_by_uncertainty_are_one_line_per_system(ax):
     several = [Interval(0.1, 0.0, 0.2), Interval(0.5, 0.4, 0.6)]
-    draw_rates_by_uncertainty(ax, [0.0, 0.1, 1.5], {"ours": several})
+    draw_rates_by_uncertainty(ax, [0.0, 0.1, 1.5], [0.75, 0.25], {"ours": several})
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0.1, 0.5])
     assert to_hex(ax.lines[0].get_color()) == to_hex(plots.COLOURS[0])
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.00 to\n0.10", "0.10 to\n1.50"]
-    assert ax.get_xlabel() == "entropy of the people's answers (bits)"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.00 to\n0.10\n(75%)", "0.10 to\n1.50\n(25%)"]
+    assert ax.get_xlabel() == "entropy of the people's answers (bits; share of images)"
     assert ax.get_ylabel() == plots.RATE

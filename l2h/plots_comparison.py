@@ -138,6 +138,21 @@ def draw_losses(
     ax.set(xlabel=COST, ylabel="system loss (mistakes of the client)")
 
 
+def draw_room(ax: Axes, ce: Any, levels: Mapping[str, Any]) -> None:
+    """What needs no rejector, the oracle, and the room between the best coin and the oracle that a rejector may win.
+
+    Args:
+        ax: where to draw.
+        ce: (k,) costs of asking.
+        levels: each name of LEVELS -> (k,) losses.
+    """
+    room = (levels["random, best rate"], levels["oracle"])
+    ax.fill_between(ce, *room, color=COLOURS[0], alpha=0.2, linewidth=0, label="room for a rejector")
+    for name, appearance in LEVELS.items():
+        ax.plot(ce, levels[name], label=name, **appearance)
+    ax.set(xlabel=COST, ylabel="system loss")
+
+
 def draw_budget(
     ax: Axes,
     points: Mapping[str, tuple[float, Interval]],

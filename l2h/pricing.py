@@ -1,9 +1,12 @@
 """From milliseconds, bytes, money and the value of a right answer to the costs (c1, ce)."""
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from l2h import checks
 from l2h.problem import Costs
+
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,45 @@ def break_even(costs: Costs, *, server_error: float) -> float:
     """
     checks.probabilities(server_error=server_error)
     return costs.c1 * server_error + costs.ce
+
+
+class Levels(NamedTuple):
+    """The losses beside which that of a rejector is to be read; `evaluate.reference_losses` measures the same."""
+
+    never: float  # ask
+    always: float
+    random: float  # the better of the two
+    oracle: float  # knows who is right
+
+
+def levels(costs: Costs, *, client_error: float, server_error: float, both_wrong: float) -> Levels:
+    r"""The losses that need no rejector, and that of an oracle, from error rates alone.
+
+    .. math:: p_m, \quad c_1 p_e + c_e, \quad \min(\cdot, \cdot), \quad
+              (p_m - p_{me}) \min(1, c_e) + p_{me} \min(1, c_1 + c_e)
+
+    Args:
+        costs: c1 and ce.
+        client_error: how often the client is wrong, in [0, 1].
+        server_error: how often the server is wrong on all images, in [0, 1].
+        both_wrong: how often both are, between what the two rates leave possible; their product if independent.
+
+    Returns:
+        `Levels`.
+
+    Raises:
+        ValueError: if a rate is outside its range.
+
+    >>> levels(Costs(c1=1.0, ce=0.25), client_error=0.5, server_error=0.25, both_wrong=0.125)
+    Levels(never=0.5, always=0.5, random=0.5, oracle=0.21875)
+    """
+    checks.probabilities(client_error=client_error, server_error=server_error, both_wrong=both_wrong)
+    least, most = max(0.0, client_error + server_error - 1), min(client_error, server_error)
+    if not least - ROUNDING <= both_wrong <= most + ROUNDING:
+        raise ValueError(f"expected both_wrong in [{least:g}, {most:g}], got {both_wrong:g}")
+    always = costs.c1 * server_error + costs.ce
+    oracle = (client_error - both_wrong) * min(1.0, costs.ce) + both_wrong * min(1.0, costs.c1 + costs.ce)
+    return Levels(client_error, always, min(client_error, always), oracle)
 
 
 def most_for_a_question(prices: Prices, *, device_error: float, server_error: float) -> float:

@@ -157,6 +157,17 @@ class Study08(Study):
 
 
 @dataclass(frozen=True)
+class StudyChoosing(Study):
+    """The page on choosing the costs.
+
+    Args:
+        draws: validation parts that are drawn to see whether a budget is kept; the rule of its claim says how many.
+    """
+
+    draws: int = 4000
+
+
+@dataclass(frozen=True)
 class Study09(Study):
     """Chapter 09, data that change.
 
@@ -278,6 +289,7 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             clients=("as_released", "well_trained", "lenet"),
         ),
     ),
+    "choosing": (StudyChoosing("quick"), StudyChoosing("paper"), StudyChoosing("full")),
     "09_drift": (
         Study09(
             "quick",

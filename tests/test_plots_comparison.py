@@ -16,6 +16,7 @@ from l2h.plots_comparison import (
     draw_losses,
     draw_ranks,
     draw_rates_by_uncertainty,
+    draw_room,
     panels,
     share_legend,
 )
@@ -150,3 +151,15 @@ def test_rates_by_uncertainty_are_one_line_per_system(ax):
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.00 to\n0.10\n(75%)", "0.10 to\n1.50\n(25%)"]
     assert ax.get_xlabel() == "entropy of the people's answers (bits; share of images)"
     assert ax.get_ylabel() == plots.RATE
+
+
+def test_the_room_for_a_rejector_lies_between_coin_and_oracle(ax):
+    levels = {name: CE + 3 - height for height, name in enumerate(LEVELS)}
+    draw_room(ax, CE, levels)
+    for line, (name, level) in zip(ax.lines, levels.items(), strict=True):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_xydata(), np.column_stack([CE, level]))
+    corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
+    for name in ("random, best rate", "oracle"):
+        assert {*zip(CE, levels[name], strict=True)} <= corners
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (plots.COST, "system loss")

@@ -79,3 +79,9 @@ def test_fewer_conditions_and_images_say_the_same_of_those(store):
 def test_a_wrong_viewing_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         Viewing(**wrong)
+
+
+def test_a_rejector_on_features_is_refused_since_shifted_runs_keep_none(tmp_path):
+    config = ExperimentConfig("two_stage", client="lenet", source="digits", rejector="features")
+    with pytest.raises(ValueError, match=r"last hidden layer in examples\.features, got None"):
+        run_shifted(config, Viewing(conditions=("clean",), images=20), store=Store(tmp_path))

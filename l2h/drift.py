@@ -121,9 +121,22 @@ def stream_of(
         ValueError: as `streams.plan`.
         KeyError: if a condition has no table.
     """
+    return along(tables, course_of(tables, kind, length=length, severity=severity, gradual=gradual, seed=seed))
+
+
+def course_of(
+    tables: Mapping[str, Predictions],
+    kind: str | None,
+    *,
+    length: int,
+    severity: int = 4,
+    gradual: bool = False,
+    seed: int = 0,
+) -> Course:
+    """Which images come in the stream that `stream_of` makes of the same arguments."""
     planned = streams.plan(kind, length=length, severity=severity, gradual=gradual)
     labels = {condition: table.y for condition, table in tables.items()}
-    return along(tables, streams.draw(planned, labels, seed=seed))
+    return streams.draw(planned, labels, seed=seed)
 
 
 def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:

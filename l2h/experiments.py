@@ -3,11 +3,12 @@
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import replace
+from functools import partial
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -23,6 +24,16 @@ logger = logging.getLogger("l2h.sweep")
 ATTEMPTS = 3  # at a run whose worker dies: it may have been killed, or the run may need too much memory
 APART: dict[str, Any] = {"seed": 0, "c1": 1.0, "ce": 0.0, "alpha": 1.0, "estimate": "logistic", "client": "as_released"}
 SHARED_WITHIN = 60.0  # seconds until a network's file system shows what another machine wrote
+
+
+class Kind(NamedTuple):
+    """What a sweep makes of a configuration, as functions that can travel to a worker."""
+
+    run: Callable[..., Any] = run  # run(config, store=store) makes a result, or reads it
+    key: Callable[[ExperimentConfig], str] = run_key  # under which the store keeps it
+
+
+PLAIN = Kind()
 
 
 def over_seeds(config: ExperimentConfig, seeds: int) -> list[ExperimentConfig]:
@@ -47,8 +58,12 @@ def closure(configs: Iterable[ExperimentConfig]) -> list[ExperimentConfig]:
 
 
 def sweep(
-    configs: Iterable[ExperimentConfig], *, executor: Executor | None = None, store: Store | None = None
-) -> list[Result]:
+    configs: Iterable[ExperimentConfig],
+    *,
+    executor: Executor | None = None,
+    store: Store | None = None,
+    kind: Kind = PLAIN,
+) -> list[Any]:
     """Make many runs, in parallel, each once; what the store holds already is not made again.
 
     A run starts as soon as the runs that it needs are made. Progress goes to the log `l2h.sweep`. Whatever stops
@@ -59,6 +74,7 @@ def sweep(
         executor: any `concurrent.futures.Executor`; by default the Dask cluster that L2H_SCHEDULER names, else
             L2H_WORKERS processes (one per core), and with one of them this process itself.
         store: where results are kept; by default the run store of this checkout.
+        kind: of the runs; by default those of `runs`.
 
     Returns:
         The results in the order of the configurations, bitwise the same whoever made them.
@@ -70,18 +86,18 @@ def sweep(
         OSError: if a cluster does not answer, or a result cannot be written.
     """
     configs, store = list(configs), store or Store()
-    missing = [config for config in closure(configs) if run_key(config) not in store]
+    missing = [config for config in closure(configs) if kind.key(config) not in store]
     if missing:
         known = progress.begin(missing)
         try:
             with workers.at_hand(executor, len(missing)) as hands:
-                _make(missing, hands, store, known)
+                _make(missing, hands, store, known, kind)
         except (KeyboardInterrupt, BrokenExecutor, OSError) as stopped:
             logger.warning("%s: %s", type(stopped).__name__, progress.how_to_resume(known, store))
             raise
         progress.refuse_failures(known, store)
-        _wait_for_files(missing, store)
-    return [run(config, store=store) for config in configs]
+        _wait_for_files([kind.key(config) for config in missing], store)
+    return [kind.run(config, store=store) for config in configs]
 
 
 def sweep_together(
@@ -149,7 +165,7 @@ def _trained_together(group: Sequence[ExperimentConfig], where: torch.device, st
     return [Result(config, dataset.facts(), one, system.history, seconds) for config, one, system in told]
 
 
-def _make(missing: Sequence[ExperimentConfig], hands: Workers, store: Store, known: Progress) -> None:
+def _make(missing: Sequence[ExperimentConfig], hands: Workers, store: Store, known: Progress, kind: Kind) -> None:
     """Submit every run once what it needs is made, until none is left that can be."""
     order = TopologicalSorter({config: [one for one in needs(config) if one in known.left] for config in missing})
     order.prepare()
@@ -160,13 +176,13 @@ def _make(missing: Sequence[ExperimentConfig], hands: Workers, store: Store, kno
         ready.extend(order.get_ready())
         while ready and hands.room(flight):
             config = ready.popleft()
-            flight[hands.submit(config, store)] = config
+            flight[hands.submit(partial(workers.work, config, store, **kind._asdict()))] = config
         progress.tell(known, hands.running(flight))
         if not flight:
             return
         for future in hands.finished(flight):
             config = flight.pop(future)
-            error = _error(future, config)
+            error = _error(future, kind.key(config))
             if isinstance(error, BrokenExecutor) and attempts[config] < ATTEMPTS:
                 attempts[config] += 1
                 logger.warning("the worker died that was making %s; it is made again", config)
@@ -178,20 +194,20 @@ def _make(missing: Sequence[ExperimentConfig], hands: Workers, store: Store, kno
                 order.done(config)
 
 
-def _error(future: Future[Made], config: ExperimentConfig) -> BaseException | None:
+def _error(future: Future[Made], expected: str) -> BaseException | None:
     if future.cancelled():
         return CancelledError("the cluster gave this run up")
     error = future.exception()
-    if error is None and future.result().key != run_key(config):
+    if error is None and future.result().key != expected:
         return RuntimeError("expected a worker with the same code, data and torch, got one with others")
     return error
 
 
-def _wait_for_files(missing: Sequence[ExperimentConfig], store: Store) -> None:
+def _wait_for_files(keys: Sequence[str], store: Store) -> None:
     """Workers on other machines wrote the results: see that they arrive, rather than make them all again here."""
     latest = time.monotonic() + SHARED_WITHIN
-    for config in missing:
-        while run_key(config) not in store:
+    for one in keys:
+        while one not in store:
             if time.monotonic() > latest:
                 raise RuntimeError(f"expected workers that share the folder {store.folder}, got none of its files")
             time.sleep(1.0)

@@ -14,6 +14,7 @@ from l2h import checks, remedies
 from l2h.drift import along, losses_at
 from l2h.evaluate import offload_rate
 from l2h.problem import Costs, Predictions, asks, server_label
+from l2h.refit import Layers, last_layers
 from l2h.remedies import Choice, Outcome, Policy, Seen, play
 from l2h.shift_bounds import Advice, label_weights, price_of_experts
 from l2h.streams import device_plan, draw
@@ -106,7 +107,14 @@ def expected_loss(stream: Predictions, outcome: Outcome, *, costs: Costs) -> np.
 
 
 def contenders(
-    held_out: Predictions, alarms: np.ndarray, *, change: int, costs: Costs, advice: Advice, thresholds: np.ndarray
+    held_out: Predictions,
+    alarms: np.ndarray,
+    *,
+    change: int,
+    costs: Costs,
+    advice: Advice,
+    thresholds: np.ndarray,
+    layers: Layers,
 ) -> dict[str, Policy]:
     """All remedies with the settings of chapter 09, by name; none of them knows the change, but "change known".
 
@@ -117,12 +125,15 @@ def contenders(
         costs: c1 and ce.
         advice: settings of the experts; its batch and delay are those with which all are played.
         thresholds: (N,) the experts.
+        layers: the system's last layers; the policies that refit them need activations to be played with.
 
     Returns:
         Name -> policy.
     """
     labels: dict[str, Any] = {"costs": costs, "explore": 0.05, "memory": 1000}
-    burst: dict[str, Any] = {"costs": costs, "burst": 200, "batch": advice.batch}
+    ask: dict[str, Any] = {"burst": 200, "batch": advice.batch}
+    burst = {"costs": costs, **ask}
+    refits = {server: last_layers(layers, costs=costs, server=server) for server in (False, True)}
     return {
         "fixed": remedies.fixed(),
         "budget": remedies.budget(offload_rate(held_out), start=held_out.r, memory=500),
@@ -131,6 +142,8 @@ def contenders(
         "experts": experts(thresholds, costs=costs, advice=advice),
         "alarm r": remedies.on_alarm(alarms, **burst),
         "alarm r and e": remedies.on_alarm(alarms, server=True, **burst),
+        "alarm r, refitted": remedies.after_alarm(alarms, refits[False], **ask),
+        "alarm r and e, refitted": remedies.after_alarm(alarms, refits[True], **ask),
         "change known": remedies.on_alarm(np.array([change - 1]), server=True, **burst),
     }
 

@@ -2,10 +2,13 @@
 
 Inputs come in batches. When a batch comes, a policy sees the scores r of all inputs so far, and the server's answers
 and true labels of those inputs that were asked and whose labels it ordered, of batches that lie long enough back. Of an
-input that was kept it never learns anything but r. Whoever wants to know more has to ask, and pays for it.
+input that was kept it never learns anything but r, and what the device itself computed on the way to r. Whoever wants
+to know more has to ask, and pays for it.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,13 +23,21 @@ from l2h.problem import Costs, Predictions, asks, server_label
 FEWEST = 30  # labels before a policy trusts what they say
 
 
+class Hidden(NamedTuple):
+    """What the last layers of the rejector and the server read: activations."""
+
+    r: np.ndarray  # (T, d_r) on the device
+    e: np.ndarray  # (T, d_e) at the server
+
+
 class Seen(NamedTuple):
     """What a policy may look at when a batch comes."""
 
     r: np.ndarray  # (t,) scores of all inputs so far
     step: np.ndarray  # (k,) rising: of which of these labels have come
     chance: np.ndarray  # (k,) the probability with which each was asked
-    asked: Predictions | None  # their k predictions and true labels; None while k = 0
+    asked: Predictions | None  # their k predictions and true labels, by the networks as they were; None while k = 0
+    hidden: Hidden | None = None  # r: (t + b, d_r) of all inputs so far and the batch; e: (k, d_e) of what was asked
 
 
 class Choice(NamedTuple):
@@ -35,6 +46,7 @@ class Choice(NamedTuple):
     chance: np.ndarray  # (b,) probability to ask about each input
     server: float = 0.0  # the server answers +1 where e >= this
     label: bool = True  # whether true labels are ordered for what is asked
+    layer: np.ndarray | None = None  # (d_e + 1,) with which the server answers in place of its last layer
 
 
 Policy = Callable[[Seen, np.ndarray], Choice]  # sees the past and the batch's r
@@ -50,7 +62,25 @@ class Outcome(NamedTuple):
     server: np.ndarray  # (T,) from which e on the server answers +1
 
 
-def play(stream: Predictions, policy: Policy, *, costs: Costs, batch: int, delay: int, seed: int) -> Outcome:
+def linear(hidden: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    """What a last layer makes of activations (n, d): its weights come first, then its bias.
+
+    >>> linear(np.array([[1.0, 2.0]]), np.array([3.0, 4.0, 5.0]))
+    array([16.])
+    """
+    return hidden @ layer[:-1] + layer[-1]
+
+
+def play(
+    stream: Predictions,
+    policy: Policy,
+    *,
+    costs: Costs,
+    batch: int,
+    delay: int,
+    seed: int,
+    hidden: Hidden | None = None,
+) -> Outcome:
     """Let a policy decide along a stream.
 
     Args:
@@ -60,12 +90,14 @@ def play(stream: Predictions, policy: Policy, *, costs: Costs, batch: int, delay
         batch: inputs that are decided together, >= 1.
         delay: labels of a batch are known this many batches after the next one comes, >= 0.
         seed: of the questions that are left to chance.
+        hidden: the T activations of both networks, for policies that use them.
 
     Returns:
         What happened.
 
     Raises:
-        ValueError: if the batch is below 1, the delay negative, or a chance is no probability.
+        ValueError: if the batch is below 1, the delay negative, a chance is no probability, or the server is given a
+            layer without activations for it.
     """
     checks.at_least(1, batch=batch)
     checks.at_least(0, delay=delay)
@@ -73,22 +105,36 @@ def play(stream: Predictions, policy: Policy, *, costs: Costs, batch: int, delay
     coin = np.random.default_rng(seed).random(length)
     chance, server = np.zeros((2, length))
     asked, labelled = np.zeros((2, length), dtype=bool)
+    e = stream.e.copy()
     for start in range(0, length, batch):
         now = slice(start, start + batch)
         known = np.flatnonzero(labelled[: max(0, start - delay * batch)])
-        choice = policy(_seen(stream, start, known, chance), stream.r[now])
+        choice = policy(_seen(stream, now, known, chance, hidden), stream.r[now])
         checks.probabilities(chance=choice.chance)
-        chance[now], server[now], label = choice
+        chance[now], server[now] = choice.chance, choice.server
         asked[now] = coin[now] < chance[now]
-        labelled[now] = asked[now] & label
+        labelled[now] = asked[now] & choice.label
+        if choice.layer is not None:
+            e[now] = linear(_given(hidden).e[now], choice.layer)
     decided = np.where(asked, -1.0, 1.0)
-    loss = generalized_zero_one(decided, stream.e - server, stream.m, stream.y, costs=costs)
+    loss = generalized_zero_one(decided, e - server, stream.m, stream.y, costs=costs)
     return Outcome(loss, asked, labelled, chance, server)
 
 
-def _seen(stream: Predictions, start: int, known: np.ndarray, chance: np.ndarray) -> Seen:
-    asked = Predictions(stream.m[known], stream.r[known], stream.e[known], stream.y[known]) if len(known) else None
-    return Seen(stream.r[:start], known, chance[known], asked)
+def _seen(stream: Predictions, now: slice, known: np.ndarray, chance: np.ndarray, hidden: Hidden | None) -> Seen:
+    asked = _among(stream, known) if len(known) else None
+    shown = Hidden(hidden.r[: now.stop], hidden.e[known]) if hidden else None
+    return Seen(stream.r[: now.start], known, chance[known], asked, shown)
+
+
+def _given(hidden: Hidden | None) -> Hidden:
+    if hidden is None:
+        raise ValueError("expected activations for the server's new layer, got None")
+    return hidden
+
+
+def _among(predictions: Predictions, places: np.ndarray) -> Predictions:
+    return Predictions(*(getattr(predictions, name)[places] for name in ("m", "r", "e", "y")))
 
 
 def at_threshold(r: np.ndarray, threshold: float, explore: float = 0.0) -> np.ndarray:
@@ -145,18 +191,12 @@ def reestimated(*, costs: Costs, explore: float, memory: int) -> Policy:
     Raises:
         ValueError: if a number is out of range.
     """
-    _check_labels(explore, memory)
 
-    def choose(seen: Seen, r: np.ndarray) -> Choice:
-        recent = _recent(seen, memory)
-        if recent is None:
-            return Choice(at_threshold(r, 0.0, explore))
-        asked, weight = recent
-        falling = IsotonicRegression(increasing=False, out_of_bounds="clip", y_min=0, y_max=1)
-        p = falling.fit(asked.r, asked.m != asked.y, sample_weight=weight).predict(r)
-        return Choice(_bayes(p, asked, weight, costs, explore))
+    def falling(asked: Predictions, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        curve = IsotonicRegression(increasing=False, out_of_bounds="clip", y_min=0, y_max=1)
+        return curve.fit(asked.r, asked.m != asked.y, sample_weight=weight).predict
 
-    return choose
+    return _estimating(falling, costs, explore, memory)
 
 
 def recalibrated(*, costs: Costs, explore: float, memory: int) -> Policy:
@@ -173,15 +213,27 @@ def recalibrated(*, costs: Costs, explore: float, memory: int) -> Policy:
     Raises:
         ValueError: if a number is out of range.
     """
-    _check_labels(explore, memory)
+
+    def logistic(asked: Predictions, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        return error_curve(asked.r, asked.m != asked.y, weight=weight).at
+
+    return _estimating(logistic, costs, explore, memory)
+
+
+Estimator = Callable[[Predictions, np.ndarray], Callable[[np.ndarray], np.ndarray]]  # labels, weights -> p(r)
+
+
+def _estimating(estimator: Estimator, costs: Costs, explore: float, memory: int) -> Policy:
+    checks.positive(explore=explore)
+    checks.probabilities(explore=explore)
+    checks.at_least(1, memory=memory)
 
     def choose(seen: Seen, r: np.ndarray) -> Choice:
         recent = _recent(seen, memory)
         if recent is None:
             return Choice(at_threshold(r, 0.0, explore))
         asked, weight = recent
-        p = error_curve(asked.r, asked.m != asked.y, weight=weight).at(r)
-        return Choice(_bayes(p, asked, weight, costs, explore))
+        return Choice(_bayes(estimator(asked, weight)(r), asked, weight, costs, explore))
 
     return choose
 
@@ -202,7 +254,27 @@ def on_alarm(alarms: np.ndarray, *, costs: Costs, burst: int, batch: int, server
     Raises:
         ValueError: if the burst or the batch is below 1.
     """
+    return after_alarm(alarms, partial(_thresholds, costs=costs, server=server), burst=burst, batch=batch)
+
+
+def after_alarm(alarms: np.ndarray, anew: Callable[[Seen], Policy], *, burst: int, batch: int) -> Policy:
+    """Nothing happens until an alarm; then everything is asked for a while, and what was learned from that rules.
+
+    Args:
+        alarms: (k,) rising steps, as in `on_alarm`.
+        anew: gets a burst, as if nothing else had ever been asked, once its labels have come; gives the policy from
+            then on, until another burst. The same burst gives the same policy.
+        burst: how many inputs are asked after an alarm, >= 1.
+        batch: with which it is played.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ValueError: if the burst or the batch is below 1.
+    """
     checks.at_least(1, burst=burst, batch=batch)
+    learned: dict[bytes, Policy] = {}  # a burst stays the latest for many batches
     begins = (alarms // batch + 1) * batch  # (k,)
 
     def choose(seen: Seen, r: np.ndarray) -> Choice:
@@ -211,19 +283,29 @@ def on_alarm(alarms: np.ndarray, *, costs: Costs, burst: int, batch: int, server
             return Choice(np.ones(len(r)))
         for begin in past[::-1]:  # the latest whose labels have come
             if (seen.step >= begin).sum() >= burst:
-                return _set_anew(seen, int(begin), r, costs, burst, server)
+                told = _burst(seen, np.flatnonzero(seen.step >= begin)[:burst])
+                name = b"".join(one.tobytes() for one in (told.step, *vars(told.asked).values()))
+                if name not in learned:
+                    learned[name] = anew(told)
+                return learned[name](seen, r)
         return Choice(at_threshold(r, 0.0), label=False)
 
     return choose
 
 
-def _set_anew(seen: Seen, begin: int, r: np.ndarray, costs: Costs, burst: int, server: bool) -> Choice:
+def _burst(seen: Seen, fresh: np.ndarray) -> Seen:
     assert seen.asked is not None
-    fresh = np.flatnonzero(seen.step >= begin)[:burst]
-    asked = Predictions(*(getattr(seen.asked, name)[fresh] for name in ("m", "r", "e", "y")))
+    step = seen.step[fresh]
+    hidden = Hidden(seen.hidden.r[step], seen.hidden.e[fresh]) if seen.hidden else None
+    return Seen(seen.r[step], step, seen.chance[fresh], _among(seen.asked, fresh), hidden)
+
+
+def _thresholds(burst: Seen, *, costs: Costs, server: bool) -> Policy:
+    asked = burst.asked
+    assert asked is not None
     cut = _server_threshold(asked) if server else 0.0
-    moved = Predictions(asked.m, asked.r, asked.e - cut, asked.y)
-    return Choice(at_threshold(r, threshold_for_loss(moved, costs=costs)), cut, label=False)
+    threshold = threshold_for_loss(replace(asked, e=asked.e - cut), costs=costs)
+    return lambda seen, r: Choice(at_threshold(r, threshold), cut, label=False)
 
 
 def _server_threshold(asked: Predictions) -> float:
@@ -238,17 +320,10 @@ def _recent(seen: Seen, memory: int) -> tuple[Predictions, np.ndarray] | None:
     fresh = np.flatnonzero(seen.step >= len(seen.r) - memory)
     if seen.asked is None or len(fresh) < FEWEST:
         return None
-    asked = Predictions(*(getattr(seen.asked, name)[fresh] for name in ("m", "r", "e", "y")))
-    return asked, 1 / seen.chance[fresh]
+    return _among(seen.asked, fresh), 1 / seen.chance[fresh]
 
 
 def _bayes(p: np.ndarray, asked: Predictions, weight: np.ndarray, costs: Costs, explore: float) -> np.ndarray:
     """Ask where p exceeds the server's price, at its weighted error rate."""
     server_error = float(weight @ (server_label(asked.e) != asked.y) / weight.sum())
     return np.where(p >= costs.ce + costs.c1 * server_error, 1.0, explore)
-
-
-def _check_labels(explore: float, memory: int) -> None:
-    checks.positive(explore=explore)
-    checks.probabilities(explore=explore)
-    checks.at_least(1, memory=memory)

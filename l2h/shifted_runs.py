@@ -1,24 +1,27 @@
 """Runs on shifted images: what one trained system answers under every condition of `shifts`, kept in the run store.
 
 A run of `runs` keeps scores, not networks. Here the same client, rejector and server are trained again, from the
-same configuration and therefore to the same last bit, and answer the test images under every condition.
+same configuration and therefore to the same last bit, and answer the test images under every condition. On demand,
+what the last linear layers of its two networks read is kept, too, so that these layers can be refitted.
 """
 
 import hashlib
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
-from l2h import checks, data, estimate, methods, shifts, train
+from l2h import checks, data, estimate, experiments, methods, models, shifts, train
 from l2h.data import Part
 from l2h.problem import Predictions, server_label
 from l2h.runs import PARTS, PRECISIONS, ExperimentConfig, load, needs
@@ -33,6 +36,8 @@ class ShiftedResult(NamedTuple):
     config: ExperimentConfig
     scores: dict[str, dict[str, np.ndarray]]  # part or condition -> {"m", "r", "e", "y"}, or what a network alone says
     seconds: float
+    hidden: dict[str, dict[str, np.ndarray]]  # condition -> {"r", "e"}: (n, d) activations, where they are asked for
+    layers: dict[str, np.ndarray]  # {"r", "e"}: the (d + 1,) weights, then bias, that read those
 
     def predictions(self, where: str = shifts.CLEAN) -> Predictions:
         """The predictions on a held-out part, or on test images under a condition."""
@@ -50,6 +55,7 @@ class Viewing:
     Args:
         conditions: names in `shifts.conditions()`.
         images: how many test images, the first ones; 0 for all. The class never seen is not cut.
+        hidden: conditions under which the activations before the last layers are kept, about 200 numbers per image.
 
     Raises:
         ValueError: if a condition does not exist, or the number is negative.
@@ -57,10 +63,13 @@ class Viewing:
 
     conditions: tuple[str, ...] = shifts.conditions()
     images: int = 0
+    hidden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for condition in self.conditions:
             checks.one_of(shifts.conditions(), condition=condition)
+        for condition in self.hidden:
+            checks.one_of(self.conditions, hidden=condition)
         checks.at_least(0, images=self.images)
 
 
@@ -79,8 +88,11 @@ def run_shifted(
 
     Returns:
         The result; on the clean test images it equals the result of `runs.run`.
+
+    Raises:
+        ValueError: if activations are asked for, and rejector or server is not a network with a last linear layer.
     """
-    store = store or Store()
+    store, viewing = store or Store(), _of_interest(config, viewing)
     kept = store.get(shifted_key(config, viewing))
     if kept is None:
         earlier = [run_shifted(one, viewing, store=store) for one in needs(config)]
@@ -101,40 +113,39 @@ def shifted_key(config: ExperimentConfig, viewing: Viewing = EVERYTHING) -> str:
         The name under which the store keeps the result.
     """
     hashes = [load(config).sha256, _digest(config.source)]
-    facts = {"config": asdict(config), "viewing": asdict(viewing)}
+    facts = {"config": asdict(config), "viewing": asdict(_of_interest(config, viewing))}
     return key(kind="shifted", **facts, data=hashes, torch=torch.__version__, code=_code())
 
 
-def run_all(
-    configs: Iterable[ExperimentConfig], viewing: Viewing = EVERYTHING, *, store: Store | None = None
+def sweep(
+    configs: Iterable[ExperimentConfig],
+    viewing: Viewing = EVERYTHING,
+    *,
+    executor: Executor | None = None,
+    store: Store | None = None,
 ) -> list[ShiftedResult]:
-    """Make many shifted runs, the seeds in parallel, each run once; the results do not depend on the workers.
+    """Make many shifted runs as `experiments.sweep` makes plain ones: in parallel, each once, to be resumed.
 
     Args:
         configs: what to run.
         viewing: the conditions.
+        executor: as in `experiments.sweep`.
         store: as in `run_shifted`.
 
     Returns:
         The results in the order of the configurations.
+
+    Raises:
+        RuntimeError: if runs failed; and whatever else `experiments.sweep` raises.
     """
-    configs, store = list(configs), store or Store()
-    by_seed: dict[int, list[ExperimentConfig]] = {}
-    for config in configs:
-        if store.get(shifted_key(config, viewing)) is None:
-            by_seed.setdefault(config.seed, []).append(config)
-    workers = min(int(os.environ.get("L2H_WORKERS", os.cpu_count() or 1)), len(by_seed))
-    if workers > 1:
-        # spawn: a fork of a process whose torch has started its threads can hang
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for done in [pool.submit(_make, chain, viewing, store) for chain in by_seed.values()]:
-                done.result()
-    return [run_shifted(config, viewing, store=store) for config in configs]
+    kind = experiments.Kind(partial(run_shifted, viewing=viewing), partial(shifted_key, viewing=viewing))
+    return experiments.sweep(configs, executor=executor, store=store, kind=kind)
 
 
-def _make(chain: Sequence[ExperimentConfig], viewing: Viewing, store: Store) -> None:
-    for config in chain:
-        run_shifted(config, viewing, store=store)
+def _of_interest(config: ExperimentConfig, viewing: Viewing) -> Viewing:
+    """A client, or a server for others to use, is run once, whether activations of a system are asked for or not."""
+    alone = config.method == "client" or config.method in methods.ALONE
+    return replace(viewing, hidden=()) if alone else viewing
 
 
 def _computed(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[ShiftedResult]) -> ShiftedResult:
@@ -143,17 +154,21 @@ def _computed(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[Shif
     at_hand = (config.source, config.classes, config.sizes, viewing.images)
     seen |= {name: _shifted(*at_hand, name) for name in viewing.conditions}
     if config.method == "client":
-        return ShiftedResult(config, _client_scores(config, dataset, seen), time.perf_counter() - start)
+        return ShiftedResult(config, _client_scores(config, dataset, seen), time.perf_counter() - start, {}, {})
     served = (*HELD_OUT, *viewing.conditions)
     known = {name: _examples(name, part, earlier) for name, part in seen.items()}
     parts = methods.Parts(known["helper"], known["calibration"], known["validation"])
     system = methods.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
+    hidden: dict[str, dict[str, np.ndarray]] = {}
+    layers: dict[str, np.ndarray] = {}
     if config.method in methods.ALONE:
         scores = {name: {"e": system.e(known[name]).numpy()} for name in served}
         scores |= {} if system.held_out is None else {"helper": {"e": system.held_out.numpy()}}
     else:
         scores = {name: _answers(system, known[name]) for name in served}
-    return ShiftedResult(config, scores, time.perf_counter() - start)
+        for name, (which, network) in product(viewing.hidden, (("r", system.r), ("e", system.e))):
+            hidden.setdefault(name, {})[which], layers[which] = _observed(network, known[name])
+    return ShiftedResult(config, scores, time.perf_counter() - start, hidden, layers)
 
 
 def _client_scores(
@@ -180,6 +195,31 @@ def _answers(system: methods.System, examples: methods.Examples) -> dict[str, np
     return {name: values.numpy() for name, values in answers.items()}
 
 
+def _observed(answer: Callable[..., Tensor], examples: methods.Examples) -> tuple[np.ndarray, np.ndarray]:
+    """What the linear layer right before a network's `Scores` reads while it answers, (n, d), and its (d + 1,) weights.
+
+    A system is a pair of functions, so its networks are watched from outside: torch calls the hook after every module.
+    """
+    latest: list[tuple[nn.Linear, Tensor]] = []
+    found: list[tuple[nn.Linear, Tensor]] = []
+
+    def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(module, models.Scores) and latest and latest[-1][0].out_features == 1:
+            found.append(latest[-1])
+        latest[:] = [(module, inputs[0])] if isinstance(module, nn.Linear) else []
+
+    handle = register_module_forward_hook(watch)
+    try:
+        answer(examples)
+    finally:
+        handle.remove()
+    if not found:
+        raise ValueError("expected networks that end in a linear layer with one output, got a system without")
+    last = found[0][0]
+    read = torch.cat([batch for _, batch in found])
+    return read.numpy(), torch.cat([last.weight.flatten(), last.bias]).detach().numpy().copy()
+
+
 @lru_cache(maxsize=32)  # all conditions of one data set: several systems look at the same images
 def _shifted(source: str, classes: tuple[str, ...], sizes: tuple[int, ...], images: int, condition: str) -> Part:
     x, y = load(ExperimentConfig("client", source=source, classes=classes, sizes=sizes)).test
@@ -194,7 +234,8 @@ def _digest(source: str) -> str:
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    return code_fingerprint(modules_in_use(["l2h.shifted_runs"]))
+    """Who makes runs, and in which order, does not matter to them."""
+    return code_fingerprint(modules_in_use(["l2h.shifted_runs"], aside=["l2h.experiments"]))
 
 
 @contextmanager
@@ -212,7 +253,9 @@ def _like_a_run(config: ExperimentConfig) -> Iterator[None]:
 
 def _as_json(result: ShiftedResult) -> dict[str, Any]:
     scores = {where: {k: v.tolist() for k, v in named.items()} for where, named in result.scores.items()}
-    return {"scores": scores, "seconds": result.seconds}
+    hidden = {where: {k: _packed(v) for k, v in named.items()} for where, named in result.hidden.items()}
+    layers = {k: v.tolist() for k, v in result.layers.items()}
+    return {"scores": scores, "seconds": result.seconds, "hidden": hidden, "layers": layers}
 
 
 def _from_json(config: ExperimentConfig, kept: dict[str, Any]) -> ShiftedResult:
@@ -220,4 +263,15 @@ def _from_json(config: ExperimentConfig, kept: dict[str, Any]) -> ShiftedResult:
         where: {k: np.array(v, dtype=np.int64 if k in "my" else np.float64) for k, v in named.items()}
         for where, named in kept["scores"].items()
     }
-    return ShiftedResult(config, scores, kept["seconds"])
+    hidden = {where: {k: _unpacked(v) for k, v in named.items()} for where, named in kept["hidden"].items()}
+    return ShiftedResult(config, scores, kept["seconds"], hidden, {k: np.array(v) for k, v in kept["layers"].items()})
+
+
+def _packed(values: np.ndarray) -> dict[str, Any]:
+    """Many numbers that nobody reads, as they are in memory: as text they would take several times the room."""
+    kept = values.astype(values.dtype.newbyteorder("<"))
+    return {"dtype": kept.dtype.str, "shape": kept.shape, "bytes": b64encode(kept.tobytes()).decode()}
+
+
+def _unpacked(kept: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(b64decode(kept["bytes"]), dtype=kept["dtype"]).reshape(kept["shape"])

@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from l2h.runs import ExperimentConfig, run, run_key
+from l2h.runs import ExperimentConfig
 from l2h.store import Store
 
 Flight = Collection[Future[Any]]
@@ -35,18 +35,22 @@ class Made(NamedTuple):
 class Workers(NamedTuple):
     """Whoever makes runs."""
 
-    submit: Callable[[ExperimentConfig, Store], Future[Made]]
+    submit: Callable[[Callable[[], Made]], Future[Made]]
     room: Callable[[Flight], bool]  # given what is under way: may another run be submitted?
     running: Callable[[Flight], int]  # of what is under way, how many runs are being made now
     finished: Callable[[Flight], Collection[Future[Made]]]  # waits for the first one, or for a heartbeat
 
 
-def work(config: ExperimentConfig, store: Store) -> Made:
+def work(
+    config: ExperimentConfig, store: Store, *, run: Callable[..., Any], key: Callable[[ExperimentConfig], str]
+) -> Made:
     """Make one run and keep it; what a worker executes.
 
     Args:
         config: what to run.
         store: where the result is kept, a folder that the worker shares with whoever asks.
+        run: run(config, store=store) makes it.
+        key: the key of its result.
 
     Returns:
         The result's key and the seconds that it took.
@@ -54,7 +58,7 @@ def work(config: ExperimentConfig, store: Store) -> Made:
     start = time.monotonic()
     with _ALONE:
         run(config, store=store)
-    return Made(run_key(config), time.monotonic() - start)
+    return Made(key(config), time.monotonic() - start)
 
 
 def at_hand(executor: Executor | None, runs: int) -> AbstractContextManager[Workers]:
@@ -87,16 +91,16 @@ def at_hand(executor: Executor | None, runs: int) -> AbstractContextManager[Work
 @contextmanager
 def in_process() -> Iterator[Workers]:
     """This process itself, one run after the other."""
-    begun: list[tuple[Future[Made], ExperimentConfig, Store]] = []
+    begun: list[tuple[Future[Made], Callable[[], Made]]] = []
 
-    def submit(config: ExperimentConfig, store: Store) -> Future[Made]:
-        begun.append((Future(), config, store))
+    def submit(job: Callable[[], Made]) -> Future[Made]:
+        begun.append((Future(), job))
         return begun[-1][0]
 
     def finished(flight: Flight) -> Collection[Future[Made]]:
-        future, config, store = begun.pop()
+        future, job = begun.pop()
         try:
-            future.set_result(work(config, store))
+            future.set_result(job())
         except Exception as error:
             future.set_exception(error)
         return [future]
@@ -124,15 +128,15 @@ def processes(count: int) -> Iterator[Workers]:
 
     slots: list[tuple[ProcessPoolExecutor, Future[Made] | None]] = [(pool(), None) for _ in range(count)]
 
-    def submit(config: ExperimentConfig, store: Store) -> Future[Made]:
+    def submit(job: Callable[[], Made]) -> Future[Made]:
         free = next(i for i, (_, last) in enumerate(slots) if last is None or last.done())
         worker, _ = slots[free]
         with _without_interrupts():
             try:
-                future = worker.submit(work, config, store)
+                future = worker.submit(job)
             except BrokenExecutor:
                 worker = pool()
-                future = worker.submit(work, config, store)
+                future = worker.submit(job)
         slots[free] = worker, future
         return future
 
@@ -187,7 +191,7 @@ def cluster(address: str) -> Iterator[Workers]:
         def running(flight: Flight) -> int:
             return min(len(flight), sum(client.nthreads().values()))
 
-        yield Workers(lambda config, store: executor.submit(work, config, store), lambda flight: True, running, _first)
+        yield Workers(executor.submit, lambda flight: True, running, _first)
 
 
 @contextmanager
@@ -202,8 +206,8 @@ def given(executor: Executor) -> Iterator[Workers]:
     """
     submitted: list[Future[Made]] = []
 
-    def submit(config: ExperimentConfig, store: Store) -> Future[Made]:
-        submitted.append(executor.submit(work, config, store))
+    def submit(job: Callable[[], Made]) -> Future[Made]:
+        submitted.append(executor.submit(job))
         return submitted[-1]
 
     def running(flight: Flight) -> int:

@@ -126,3 +126,22 @@ def largest_gap(first, second):
         abs(sum(v <= t for v in first) / len(first) - sum(v <= t for v in second) / len(second))
         for t in [*first, *second]
     )
+
+
+# --- refit ----------------------------------------------------------------------------------------------------------
+
+
+def pull(hidden, strength, size):
+    """What multiplies half the squared distance from the old layer: the bias reads a constant 1."""
+    return strength * sum(sum(h * h for h in row) + 1 for row in hidden) / size
+
+
+def refit_gradient(hidden, down, up, old, new, strength):
+    """The slope of the refit's objective at a layer, one example at a time."""
+    slope = [pull(hidden, strength, len(old)) * (w - v) for w, v in zip(new, old, strict=True)]
+    for row, d, u in zip(hidden, down, up, strict=True):
+        read = [*row, 1.0]
+        z = sum(w * h for w, h in zip(new, read, strict=True))
+        p = 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
+        slope = [g + (d * p - u * (1 - p)) * h for g, h in zip(slope, read, strict=True)]
+    return slope

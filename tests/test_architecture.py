@@ -31,7 +31,7 @@ STOREYS = {
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
         "agreement", "pricing", "budgets", "runs", "workers", "progress", "experiments", "designs_multiclass",
         "verdicts", "claims", "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors",
-        "remedies", "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
+        "remedies", "refit", "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
         "plots_multiclass", "evidence_multiclass",
     ],
     "use": [

@@ -65,11 +65,11 @@ def test_a_failed_run_is_shown_and_the_others_are_made(tmp_path, monkeypatch, ca
 def test_a_run_that_kills_its_worker_is_given_up(made, tmp_path, monkeypatch, caplog):
     tried = Counter()
 
-    def work(config, store):
+    def work(config, store, **kind):
         tried[config.method] += 1
         if config.method == "random":
             raise BrokenExecutor("killed")
-        return made_by_hand(config, store)
+        return made_by_hand(config, store, **kind)
 
     made_by_hand = workers.work
     monkeypatch.setattr(workers, "work", work)
@@ -81,11 +81,11 @@ def test_a_run_that_kills_its_worker_is_given_up(made, tmp_path, monkeypatch, ca
 
 
 def test_a_given_executor_that_breaks_says_how_to_go_on(tmp_path, monkeypatch, caplog):
-    def work(config, store):
+    def work(config, store, **kind):
         if config.method == "plain_server":
             pool._broken = "a worker was killed"  # as an executor marks itself, refusing all that is submitted later
             raise BrokenExecutor("killed")
-        return made_by_hand(config, store)
+        return made_by_hand(config, store, **kind)
 
     made_by_hand = workers.work
     monkeypatch.setattr(workers, "work", work)
@@ -95,13 +95,13 @@ def test_a_given_executor_that_breaks_says_how_to_go_on(tmp_path, monkeypatch, c
 
 
 def test_a_worker_with_other_code_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "work", lambda config, store: workers.Made("0" * 64, 1.0))
+    monkeypatch.setattr(workers, "work", lambda config, store, **kind: workers.Made("0" * 64, 1.0))
     with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="expected a worker with the same code"):
         sweep(CONFIGS[:1], executor=pool, store=Store(tmp_path))
 
 
 def test_a_worker_that_keeps_its_results_elsewhere_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "work", lambda config, store: workers.Made(runs.run_key(config), 1.0))
+    monkeypatch.setattr(workers, "work", lambda config, store, **kind: workers.Made(runs.run_key(config), 1.0))
     monkeypatch.setattr(experiments, "SHARED_WITHIN", 0.0)
     with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match=f"share the folder {tmp_path}, got"):
         sweep(CONFIGS[:1], executor=pool, store=Store(tmp_path))
@@ -120,10 +120,10 @@ def test_progress_counts_and_estimates(tmp_path, monkeypatch, caplog):
 
 
 def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, caplog):
-    def work(config, store):
+    def work(config, store, **kind):
         if config.method == "confidence":
             raise KeyboardInterrupt
-        return made_by_hand(config, store)
+        return made_by_hand(config, store, **kind)
 
     made_by_hand = workers.work
     monkeypatch.setattr(workers, "work", work)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from l2h import online, shift_bounds
 from l2h.problem import Costs, Predictions
-from l2h.remedies import play
+from l2h.refit import Layers
+from l2h.remedies import Hidden, play
 from l2h.shift_bounds import Advice
 
 
@@ -127,13 +128,15 @@ def test_every_contender_plays_and_only_those_that_may_look_at_labels_do():
     costs, advice = Costs(1.0, 0.25), Advice(0.1, 0.05, 0.01, 25, 1)
     policies = online.contenders(
         held_out, np.array([], dtype=int), change=600, costs=costs, advice=advice,
-        thresholds=np.array([-9.0, 0.0, 9.0]),
+        thresholds=np.array([-9.0, 0.0, 9.0]), layers=Layers(np.ones(3), np.ones(2)),
     )  # fmt: skip
+    hidden = Hidden(generator.normal(size=(1200, 2)), generator.normal(size=(1200, 1)))
     ordered = {}
     for name, policy in policies.items():
-        outcome = play(stream, policy, costs=costs, batch=25, delay=1, seed=0)
+        outcome = play(stream, policy, costs=costs, batch=25, delay=1, seed=0, hidden=hidden)
         ordered[name] = int(outcome.labelled.sum())
     assert all(ordered[name] == 0 for name in ("fixed", "budget", "alarm r", "alarm r and e"))
+    assert all(ordered[f"{name}, refitted"] == 0 for name in ("alarm r", "alarm r and e"))
     assert ordered["change known"] == 200 and ordered["experts"] > 100 and ordered["recalibrated"] > 100
 
 

@@ -1,5 +1,6 @@
 """Shifted runs: the same system as a run's, to the last bit, on every condition, kept under the rule of staleness."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from l2h import runs, shifted_runs, shifts
 from l2h.runs import ExperimentConfig, run
-from l2h.shifted_runs import Viewing, run_all, run_shifted
+from l2h.shifted_runs import Viewing, run_shifted, sweep
 from l2h.store import Store
 
 HELP = ExperimentConfig("learning_to_help", client="well_trained", source="digits", ce=0.1)
@@ -58,9 +59,9 @@ def test_whatever_may_change_a_result_changes_its_key(monkeypatch):
 
 def test_workers_change_nothing(store, tmp_path, monkeypatch):
     configs = [replace(HELP, method="client", ce=0.0, seed=seed) for seed in (0, 1)]
-    one = run_all(configs, store=store)
+    one = sweep(configs, store=store)
     monkeypatch.setenv("L2H_WORKERS", "2")
-    two = run_all(configs, store=Store(tmp_path))
+    two = sweep(configs, store=Store(tmp_path))
     for first, second in zip(one, two, strict=True):
         assert first.config == second.config
         for condition in ("clean", "noise 3", "unseen"):
@@ -75,7 +76,60 @@ def test_fewer_conditions_and_images_say_the_same_of_those(store):
     assert len(tables["unseen"].y) == len(everything.predictions("unseen").y)
 
 
-@pytest.mark.parametrize(("wrong", "message"), [({"conditions": ("rain",)}, "condition"), ({"images": -1}, "images")])
+def squashed(z):
+    return 2 / (1 + np.exp(-z)) - 1
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_what_the_last_layers_read_gives_the_answers(store, precision):
+    seen = Viewing(("clean", "fog 3"), images=20, hidden=("fog 3",))
+    config = replace(HELP, precision=precision)
+    for _ in range(2):  # made, then read
+        result = run_shifted(config, seen, store=store)
+        assert list(result.hidden) == ["fog 3"] and [len(result.layers[k]) for k in "re"] == [121, 85]
+        for name in "re":
+            read, layer = result.hidden["fog 3"][name], result.layers[name]
+            assert read.dtype == precision
+            again = squashed(read @ layer[:-1] + layer[-1])
+            np.testing.assert_allclose(again, getattr(result.predictions("fog 3"), name), rtol=1e-3, atol=1e-5)
+
+
+def test_activations_change_no_answer_and_no_client(store):
+    seen = Viewing(("clean",), images=20)
+    closer = replace(seen, hidden=("clean",))
+    with_them, without = (run_shifted(HELP, viewing, store=store) for viewing in (closer, seen))
+    assert np.array_equal(with_them.predictions().r, without.predictions().r) and not without.hidden
+    client = runs.needs(HELP)[0]
+    assert shifted_runs.shifted_key(client, seen) == shifted_runs.shifted_key(client, closer)
+
+
+def test_a_system_without_networks_has_no_activations(store):
+    with pytest.raises(ValueError, match="expected networks that end in a linear layer with one output"):
+        run_shifted(CONFIDENCE, Viewing(("clean",), images=20, hidden=("clean",)), store=store)
+
+
+def test_a_sweep_takes_any_executor_and_tells(tmp_path, caplog):
+    caplog.set_level("INFO")
+    seen, store = Viewing(("clean",), images=20), Store(tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        sweep([HELP], seen, executor=pool, store=store)
+    assert "2 of 2 runs done, 0 running, 0 failed" in caplog.text
+    with ThreadPoolExecutor(1) as pool:
+        sweep([HELP], seen, executor=pool, store=store)
+        assert not pool._threads, "made again"
+    broken = replace(HELP, alpha="released", ce=0.3)
+    with pytest.raises(RuntimeError, match="1 of 1 runs failed"):
+        sweep([broken], seen, store=store)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"conditions": ("rain",)}, "condition"),
+        ({"images": -1}, "images"),
+        ({"conditions": ("clean",), "hidden": ("fog 3",)}, "hidden"),
+    ],
+)
 def test_a_wrong_viewing_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         Viewing(**wrong)

@@ -40,6 +40,7 @@ FOR_A_SERVER: dict[str, dict[str, Any]] = {
     "separate": {"method": "separate"},
     "two-stage": {"method": "two_stage"},
     "two-stage, reads the image": {"method": "two_stage", "rejector": "lenet"},
+    "two-stage, on features": {"method": "two_stage", "rejector": "features"},
     "two sigmoids": {"method": "two_sigmoid"},
 }
 TEACHERS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
@@ -108,7 +109,7 @@ def comparison(study: Any) -> dict[tuple[str, str], ExperimentConfig]:
 
     >>> from l2h.studies import at_profile
     >>> sum(client == "follow_up" for client, _ in comparison(at_profile("07_multiclass", "paper")))
-    19
+    20
     """
     common, joint = base(study), _joint(study)
     alone = {name: replace(common, **told) for name, told in (READY | FOR_A_SERVER).items()}

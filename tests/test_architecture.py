@@ -29,14 +29,13 @@ STOREYS = {
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
-        "agreement", "pricing", "budgets", "runs", "workers", "progress", "experiments",
-        "verdicts", "claims", "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors",
-        "remedies", "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
-        "plots_multiclass",
+        "agreement", "pricing", "budgets", "runs", "workers", "progress", "experiments", "verdicts", "claims",
+        "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "online",
+        "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive", "plots_multiclass",
     ],
     "use": [
-        "studies_theory", "studies", "designs", "designs_multiclass", "evidence_multiclass", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger",
-        "verify", "pages", "ledger_page", "render", "helper", "cli",
+        "studies_theory", "studies", "designs", "designs_multiclass", "evidence_multiclass", "contest", "chapters",
+        "records", "jobs", "execute", "sweep", "ledger", "verify", "pages", "ledger_page", "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]

@@ -56,6 +56,7 @@ JOINT: dict[str, dict[str, Any]] = {
 SPECIALISED = ("specialised in stages", "specialised, convex")
 WITHOUT_REJECTOR = ("always_ask", "always_keep")
 NEEDS_SERVER = (*TEACHERS, "oracle")  # no device can decide so before it sends
+NOT_RIVALS = (*NEEDS_SERVER, "random", "always ask")  # of a rejector on the device
 
 
 def names_of(source: str, count: int) -> tuple[str, ...]:
@@ -313,10 +314,9 @@ def _least_squares(places: Sequence[float], count: int) -> np.ndarray:
     return centred / (centred @ centred)
 
 
-def area_gaps(first: Sequence[Predictions], second: Sequence[Predictions]) -> list[float]:
-    """Difference of the areas under accuracy against coverage, first - second, one per seed."""
-    areas = [[area_under_curve(accuracy_coverage_curve(p)) for p in several] for several in (first, second)]
-    return [one - other for one, other in zip(*areas, strict=True)]
+def areas(several: Sequence[Predictions]) -> list[float]:
+    """The area under accuracy against coverage, one per seed."""
+    return [area_under_curve(accuracy_coverage_curve(p)) for p in several]
 
 
 def servers_where_asked(first: Sequence[Predictions], second: Sequence[Predictions]) -> Interval:

@@ -112,6 +112,23 @@ def measured(said: Systems, study: Any, *, steps: int, data: str) -> dict[str, A
     }
 
 
+def prices(ce: np.ndarray) -> dict[str, list[float]]:
+    """What the best rule of p alone may lose at c1 = 1 and each cost of asking, for each number of classes.
+
+    Args:
+        ce: (k,) costs of asking.
+
+    Returns:
+        Number of classes, in words -> k excess risks.
+
+    >>> prices(np.array([0.25]))["2"]
+    [0.0]
+    """
+    return {
+        f"{K}": [multiclass.price_of_confidence(classes=K, costs=Costs(1.0, float(one))) for one in ce] for K in NUMBERS
+    }
+
+
 def stage_regret(form: str) -> float:
     """The largest regret of the stage-switching minimiser over a grid of error probabilities and costs.
 

@@ -34,8 +34,9 @@ STOREYS = {
         "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive", "plots_multiclass",
     ],
     "use": [
-        "studies_theory", "studies", "designs", "designs_multiclass", "evidence_multiclass", "contest", "chapters",
-        "records", "jobs", "execute", "sweep", "ledger", "verify", "pages", "ledger_page", "render", "helper", "cli",
+        "studies_theory", "studies", "designs", "designs_multiclass", "readings_multiclass", "evidence_multiclass",
+        "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify", "pages", "ledger_page",
+        "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]

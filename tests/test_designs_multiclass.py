@@ -100,7 +100,7 @@ def test_the_slope_of_the_offload_rate_is_that_of_its_rates():
 def test_a_trend_is_the_slope_of_the_mean_differences():
     first = [several(3, n, client=0.7) for n in (40, 90, 200)]
     second = [several(3, n, client=0.7, server=0.8) for n in (40, 90, 200)]
-    gaps = [np.mean(designs.area_gaps(a, b)) for a, b in zip(first, second, strict=True)]
+    gaps = [np.mean(designs.areas(a)) - np.mean(designs.areas(b)) for a, b in zip(first, second, strict=True)]
     found = designs.trend_interval(first, second, [1.0, 1.5, 3.0])
     assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], gaps, 1)[0])
     assert found.low < found.estimate < found.high
@@ -143,10 +143,9 @@ def test_thresholds_are_chosen_on_the_validation_part_and_not_on_the_test_part()
     assert np.array_equal(said.tuned(replace(config, method="always_ask"))[0].r, raw[0].r)
 
 
-def test_area_gaps_are_differences_of_areas():
-    first, second = several(2, 50, client=0.7), several(2, 50, client=0.7, server=0.8)
-    expected = [float(np.mean(area_by_example(a) - area_by_example(b))) for a, b in zip(first, second, strict=True)]
-    assert designs.area_gaps(first, second) == pytest.approx(expected)
+def test_areas_are_those_of_each_seed():
+    system = several(2, 50, client=0.7)
+    assert designs.areas(system) == pytest.approx([float(np.mean(area_by_example(p))) for p in system])
 
 
 def test_servers_are_compared_on_what_the_first_system_sends():

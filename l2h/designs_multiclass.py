@@ -11,21 +11,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from l2h.bootstrap import Interval, bands, intervals, paired_bootstrap
-from l2h.curves import accuracy_coverage_curve, area_under_curve
+from l2h.bootstrap import Interval, intervals, paired_bootstrap
+from l2h.comparisons import paired
+from l2h.curves import accuracy_coverage_curve, area_by_example, area_under_curve
 from l2h.data import PAIR
+from l2h.designs import at_costs
 from l2h.evaluate import kept, right_answers
 from l2h.experiments import closure, over_seeds
 from l2h.losses_stage import FORMS
 from l2h.problem import Costs, Predictions
 from l2h.recipes import RECIPES
-from l2h.runs import ExperimentConfig
+from l2h.runs import ExperimentConfig, Result
 from l2h.sources import CLASSES
 
 PRINTED = Costs(c1=1.2, ce=0.2)  # of the follow-up's stored run
 TABLES = (Costs(c1=1.0, ce=0.25), Costs(c1=1.25, ce=0.0), Costs(c1=1.25, ce=0.25))  # of the follow-up's tables
 BETWEEN = 0.65  # near the client's error: at c1 = 0 all forms ask about some images and not about others
-CHEAP = 0.05  # a cost of asking at which a small server is still worth asking
+EVEN = 0.25  # a cost of asking at which the small server is asked about half of the images
 NEVER = 10**6  # steps: a copy of the server that is never renewed
 
 READY: dict[str, dict[str, Any]] = {
@@ -38,20 +40,23 @@ FOR_A_SERVER: dict[str, dict[str, Any]] = {
     "separate": {"method": "separate"},
     "two-stage": {"method": "two_stage"},
     "two-stage, reads the image": {"method": "two_stage", "rejector": "lenet"},
+    "two-stage, on features": {"method": "two_stage", "rejector": "features"},
     "two sigmoids": {"method": "two_sigmoid"},
 }
+TEACHERS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
 JOINT: dict[str, dict[str, Any]] = {
     "stage switching": {"method": "stage_switching"},
     "specialised in stages": {"method": "specialised"},
     "specialised, convex": {"method": "learning_to_help", "alpha": "posterior"},
-    "Mozannar-Sontag": {"method": "mozannar_sontag"},
-    "one-vs-all": {"method": "one_vs_all"},
-    "realizable": {"method": "realizable"},
+    # what does not matter to them is as `runs.needs` has it, so that those who imitate them read the same run
+    **{name: {"method": method, "squash": True, "rejector": "hidden"} for name, method in TEACHERS.items()},
     "triage": {"method": "differentiable_triage"},
     "budgeted": {"method": "budgeted"},
 }
 SPECIALISED = ("specialised in stages", "specialised, convex")
-NEEDS_SERVER = ("Mozannar-Sontag", "one-vs-all", "realizable", "oracle")  # no device can decide so before it sends
+WITHOUT_REJECTOR = ("always_ask", "always_keep")
+NEEDS_SERVER = (*TEACHERS, "oracle")  # no device can decide so before it sends
+NOT_RIVALS = (*NEEDS_SERVER, "random", "always ask")  # of a rejector on the device
 
 
 def names_of(source: str, count: int) -> tuple[str, ...]:
@@ -105,21 +110,53 @@ def comparison(study: Any) -> dict[tuple[str, str], ExperimentConfig]:
 
     >>> from l2h.studies import at_profile
     >>> sum(client == "follow_up" for client, _ in comparison(at_profile("07_multiclass", "paper")))
-    18
+    20
     """
-    common = base(study)
-    trains: dict[str, Any] = {"recipe": "one_more", "server_recipe": "", "start": study.recipe}
-    joint = {name: replace(common, **trains, **told) for name, told in JOINT.items()}
+    common, joint = base(study), _joint(study)
     alone = {name: replace(common, **told) for name, told in (READY | FOR_A_SERVER).items()}
-    given = {f"confidence, {name}": _given(common, joint[name], study) for name in ("stage switching", SPECIALISED[0])}
-    runs = {(study.clients[0], name): one for name, one in (alone | joint | given).items()}
+    taught = {f"{name}, distilled": _given(joint[name], study, "distilled") for name in TEACHERS}
+    runs = {(study.clients[0], name): one for name, one in (alone | joint | taught).items()}
     for client in study.clients[1:]:
         runs |= {(client, name): replace(one, client=client) for name, one in alone.items() if "image" not in name}
     return runs
 
 
-def _given(common: ExperimentConfig, joint: ExperimentConfig, study: Any) -> ExperimentConfig:
-    return replace(common, server=joint.method, server_recipe=joint.recipe, start=study.recipe)
+def confidence_beside(study: Any) -> dict[str, ExperimentConfig]:
+    """For each system of the first client, confidence with the very server of that system, seed 0 of each.
+
+    A system that trains its server goes on where the plain server stops, so its server has had one more pass over
+    the data; a comparison with confidence and the plain server would count that as a merit of the rejector.
+
+    Args:
+        study: of the chapter.
+
+    Returns:
+        Name of a system of `comparison` -> configuration.
+
+    >>> from l2h.studies import at_profile
+    >>> beside = confidence_beside(at_profile("07_multiclass", "paper"))
+    >>> beside["two-stage"].server, beside["stage switching"].server, beside["one-vs-all, distilled"].server
+    ('plain_server', 'stage_switching', 'one_vs_all')
+    """
+    joint = _joint(study)
+    of_server = {
+        name: name.removesuffix(", distilled") for client, name in comparison(study) if client == study.clients[0]
+    }
+    given = {name: _given(one, study, "confidence") for name, one in joint.items()}
+    plain = replace(base(study), method="confidence")
+    return {name: given.get(server, plain) for name, server in of_server.items()}
+
+
+def _joint(study: Any) -> dict[str, ExperimentConfig]:
+    """The systems that train a server, from the plain one's weights."""
+    trains: dict[str, Any] = {"recipe": "one_more", "server_recipe": "", "start": study.recipe}
+    return {name: replace(base(study), **trains, **told) for name, told in JOINT.items()}
+
+
+def _given(joint: ExperimentConfig, study: Any, method: str) -> ExperimentConfig:
+    """A method on the device that is given the server, or the decisions, of a joint training."""
+    own = replace(base(study), method=method, server=joint.method, server_recipe=joint.recipe, start=joint.start)
+    return replace(own, alpha=joint.alpha)
 
 
 def signs(study: Any) -> dict[tuple[str, float], ExperimentConfig]:
@@ -170,7 +207,7 @@ def delayed(study: Any, steps: int) -> dict[int, ExperimentConfig]:
     Returns:
         Steps between renewals -> configuration, seed 0 of each; 1 is no delay, NEVER no renewal.
     """
-    one = replace(_small(study, max(study.numbers)), method="stage_switching", ce=CHEAP)
+    one = replace(_small(study, max(study.numbers)), method="stage_switching", ce=EVEN)
     return {refresh: replace(one, refresh=refresh) for refresh in sorted({*study.refreshes, steps, NEVER})}
 
 
@@ -185,10 +222,36 @@ def every_run(study: Any, steps: int) -> list[ExperimentConfig]:
         Configurations, every run after what it needs.
     """
     designs: Sequence[Mapping[Any, ExperimentConfig]] = (
-        *(comparison(study), signs(study), tables(study), by_classes(study)),
+        *(comparison(study), confidence_beside(study), signs(study), tables(study), by_classes(study)),
         delayed(study, steps),
     )
     return closure(one for design in designs for config in design.values() for one in over_seeds(config, study.seeds))
+
+
+class Systems(NamedTuple):
+    """The results of a study, read as its figures and tables need them: one list of predictions per run."""
+
+    results: Mapping[ExperimentConfig, Result]
+    seeds: int
+
+    def as_trained(self, config: ExperimentConfig, part: str = "test") -> list[Predictions]:
+        """The predictions of a run on a part, one per seed, with the rejector's own threshold 0."""
+        return [self.results[one].predictions(part) for one in over_seeds(config, self.seeds)]
+
+    def tuned(self, config: ExperimentConfig, costs: Costs | None = None) -> list[Predictions]:
+        """The same on the test part, each seed with the threshold of least loss on the validation part.
+
+        Args:
+            config: of the run.
+            costs: at which the loss is taken; those of the training if None.
+
+        Returns:
+            One prediction per seed. A system without a rejector has no threshold, and is left as it is.
+        """
+        given = self.as_trained(config)
+        if config.method in WITHOUT_REJECTOR:
+            return given
+        return at_costs(self.as_trained(config, "validation"), given, costs=costs or config.costs)
 
 
 def slope_interval(by_place: Sequence[Sequence[Predictions]], places: Sequence[float]) -> Interval:
@@ -211,24 +274,35 @@ def slope_interval(by_place: Sequence[Sequence[Predictions]], places: Sequence[f
     return paired_bootstrap(np.tensordot(weights, asked, axes=1))
 
 
-def trend_interval(gaps: Sequence[Sequence[float]], places: Sequence[float]) -> Interval:
-    """The least-squares slope of a number per seed against a place, Student's interval over seeds.
+def trend_interval(
+    first: Sequence[Sequence[Predictions]], second: Sequence[Sequence[Predictions]], places: Sequence[float]
+) -> Interval:
+    r"""The least-squares slope of a difference in area against a place, with its interval over seeds and examples.
+
+    .. math:: \sum_j w_j \bar d_j, \qquad w_j = \frac{c_j - \bar c}{\sum_i (c_i - \bar c)^2}
+
+    with the mean d of the paired differences first - second over seeds and examples at place j. Every place has its
+    own examples, so all of them are resampled together, each difference by its distance from the mean of its place:
+    how many examples of a place are drawn then moves nothing, to first order.
 
     Args:
-        gaps: at each of k places, one number per seed.
-        places: (k,) numbers, not all equal.
+        first: at each of k places the predictions of one system, one per seed.
+        second: of another, paired: the same seeds and, within a place, the same examples.
+        places: (k,) numbers c, not all equal.
 
     Returns:
-        The slope with its limits; with fewer than three seeds they are the smallest and largest slope.
+        The slope with its limits.
 
     Raises:
-        ValueError: if the numbers do not match, or all places are equal.
-
-    >>> trend_interval([[0.0, 0.0], [1.0, 2.0]], [0.0, 1.0])
-    Interval(estimate=1.5, low=1.0, high=2.0)
+        ValueError: if the predictions do not match, or all places are equal.
     """
-    slopes = _least_squares(places, len(gaps)) @ np.asarray(gaps, dtype=float)  # (S,)
-    return Interval(*(float(limit[0]) for limit in bands(slopes[:, None])))
+    weights = _least_squares(places, len(first))
+    apart = [paired(one, other, area_by_example) for one, other in zip(first, second, strict=True)]  # (S, n_j) each
+    middle = [float(values.sum() / values.size) for values in apart]
+    every = sum(values.shape[1] for values in apart)
+    parts = zip(weights, apart, middle, strict=True)
+    moved = [weight * every / values.shape[1] * (values - mean) for weight, values, mean in parts]
+    return paired_bootstrap(np.hstack(moved) + weights @ middle)
 
 
 def _least_squares(places: Sequence[float], count: int) -> np.ndarray:
@@ -240,10 +314,9 @@ def _least_squares(places: Sequence[float], count: int) -> np.ndarray:
     return centred / (centred @ centred)
 
 
-def area_gaps(first: Sequence[Predictions], second: Sequence[Predictions]) -> list[float]:
-    """Difference of the areas under accuracy against coverage, first - second, one per seed."""
-    areas = [[area_under_curve(accuracy_coverage_curve(p)) for p in several] for several in (first, second)]
-    return [one - other for one, other in zip(*areas, strict=True)]
+def areas(several: Sequence[Predictions]) -> list[float]:
+    """The area under accuracy against coverage, one per seed."""
+    return [area_under_curve(accuracy_coverage_curve(p)) for p in several]
 
 
 def servers_where_asked(first: Sequence[Predictions], second: Sequence[Predictions]) -> Interval:

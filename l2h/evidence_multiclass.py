@@ -13,10 +13,11 @@ from l2h.comparisons import mean_difference, mean_interval
 from l2h.curves import area_by_example
 from l2h.designs_multiclass import (
     SPECIALISED,
-    area_gaps,
+    Systems,
     by_classes,
     client_apart,
     comparison,
+    confidence_beside,
     delayed,
     servers_where_asked,
     signs,
@@ -67,11 +68,11 @@ def theory() -> dict[str, Any]:
     }
 
 
-def measured(of: Runs, study: Any, *, steps: int, data: str) -> dict[str, Any]:
+def measured(said: Systems, study: Any, *, steps: int, data: str) -> dict[str, Any]:
     """The evidence of the runs.
 
     Args:
-        of: gives the test predictions of a configuration, one per seed.
+        said: what the systems said.
         study: of the chapter.
         steps: in an epoch of the delayed trainings.
         data: SHA-256 of the data set.
@@ -80,16 +81,16 @@ def measured(of: Runs, study: Any, *, steps: int, data: str) -> dict[str, Any]:
         Evidence by claim.
     """
     runs = {name: one for (client, name), one in comparison(study).items() if client == study.clients[0]}
-    stage, confident = of(runs["stage switching"]), of(runs["confidence, stage switching"])
-    special, convex = (of(runs[name]) for name in SPECIALISED)
-    costs = runs["stage switching"].costs
+    of, costs = said.as_trained, runs["stage switching"].costs
+    stage, special, convex = (said.tuned(runs[name]) for name in ("stage switching", *SPECIALISED))
+    confident = of(confidence_beside(study)["stage switching"])
     by_form, late, evidence = signs(study), delayed(study, steps), partial(Evidence.measured, data=data)
     slope = partial(slope_interval, places=study.c1_grid)
     of_server, sent, lost = _server_right, _sent, partial(loss_by_example, costs=costs)
     late_lost = partial(loss_by_example, costs=late[1].costs)
     at_printed = {name: of(one) for (at, name), one in tables(study).items() if at == costs}
     return {
-        "many-classes-beat-confidence": evidence(_mean(area_by_example), stage, confident),
+        "many-classes-beat-confidence": evidence(_mean(area_by_example), of(runs["stage switching"]), confident),
         "many-classes-find-hard-examples": evidence(client_apart, stage),
         "reversed-sign-shows-in-the-slope": {
             form: _sloped(slope, [of(by_form[form, c1]) for c1 in study.c1_grid], data) for form in FORMS
@@ -108,6 +109,23 @@ def measured(of: Runs, study: Any, *, steps: int, data: str) -> dict[str, Any]:
             "loss": evidence(_mean(late_lost), of(late[steps]), of(late[1])),
             "offload rate": evidence(_mean(sent), of(late[steps]), of(late[1])),
         },
+    }
+
+
+def prices(ce: np.ndarray) -> dict[str, list[float]]:
+    """What the best rule of p alone may lose at c1 = 1 and each cost of asking, for each number of classes.
+
+    Args:
+        ce: (k,) costs of asking.
+
+    Returns:
+        Number of classes, in words -> k excess risks.
+
+    >>> prices(np.array([0.25]))["2"]
+    [0.0]
+    """
+    return {
+        f"{K}": [multiclass.price_of_confidence(classes=K, costs=Costs(1.0, float(one))) for one in ce] for K in NUMBERS
     }
 
 
@@ -147,9 +165,9 @@ def _sloped(slope: Callable[..., Any], by_place: list[Sequence[Predictions]], da
 
 
 def _trend(of: Runs, study: Any, data: str) -> Evidence:
-    runs = by_classes(study)
-    gaps = [area_gaps(of(runs[count, "two-stage"]), of(runs[count, "confidence"])) for count in study.numbers]
-    estimate, low, high = trend_interval(gaps, np.log(study.numbers))
+    runs, numbers = by_classes(study), study.numbers
+    learned, confident = ([of(runs[count, name]) for count in numbers] for name in ("two-stage", "confidence"))
+    estimate, low, high = trend_interval(learned, confident, np.log(numbers))
     return Evidence(estimate, low, high, seeds=study.seeds, data=data)
 
 

@@ -144,8 +144,8 @@ def draw_classes(ax: Axes, names: Sequence[str], sent: Interval, client: Interva
         ax.vlines(places, band.low, band.high, color=appearance["color"], linewidth=2)
         ax.plot(places, band.estimate, label=name, **appearance)
     ax.set_xticks(range(len(names)), names, rotation=40, ha="right")
-    ax.set(ylabel="share of the class", ylim=(0, 1), xlabel="true class")
-    ax.legend(loc="lower left", ncols=3, framealpha=1)
+    ax.set(ylabel="share of the class", ylim=(-0.02, 1.02), xlabel="true class")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)  # above the frame: marks reach from 0 to 1
 
 
 def draw_confusions(ax: Axes, names: Sequence[str], shares: Any, counts: Any) -> Any:
@@ -171,20 +171,3 @@ def draw_confusions(ax: Axes, names: Sequence[str], shares: Any, counts: Any) ->
     ax.set(xlabel="client's answer", ylabel="true class")
     ax.grid(False)
     return image
-
-
-def draw_methods(ax: Axes, gaps: Mapping[str, Interval], *, what: str) -> None:
-    """One difference per method, with its interval, around the line of no difference.
-
-    Args:
-        ax: where to draw.
-        gaps: method -> interval.
-        what: name and unit of what differs.
-    """
-    ax.axvline(0, color="black", linewidth=1)
-    for place, interval in enumerate(gaps.values()):
-        ax.hlines(place, interval.low, interval.high, color=COLOURS[0], linewidth=2)
-        ax.plot(interval.estimate, place, marker="o", color=COLOURS[0])
-    ax.set_yticks(range(len(gaps)), list(gaps))
-    ax.set_ylim(len(gaps) - 0.4, -0.6)  # the first one above, also on axes that are shared
-    ax.set(xlabel=what)

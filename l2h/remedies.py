@@ -6,7 +6,7 @@ input that was kept it never learns anything but r, and what the device itself c
 to know more has to ask, and pays for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -327,3 +327,23 @@ def _bayes(p: np.ndarray, asked: Predictions, weight: np.ndarray, costs: Costs, 
     """Ask where p exceeds the server's price, at its weighted error rate."""
     server_error = float(weight @ (server_label(asked.e) != asked.y) / weight.sum())
     return np.where(p >= costs.ce + costs.c1 * server_error, 1.0, explore)
+
+
+def without_strongest(after: Mapping[tuple[str, str], np.ndarray], remedy: str, *, among: Sequence[str]) -> np.ndarray:
+    """What a remedy saves, averaged over all kinds of change but the one that costs the fixed threshold most.
+
+    Args:
+        after: (kind, remedy) -> (S,) loss after the change, one per seed; "fixed" is a remedy, too.
+        remedy: its name.
+        among: the kinds, at least two.
+
+    Returns:
+        (S,) loss saved per input.
+
+    >>> after = {("a", "fixed"): np.ones(1), ("a", "x"): np.zeros(1), ("b", "fixed"): np.zeros(1), ("b", "x"): np.ones(1)}
+    >>> without_strongest(after, "x", among=("a", "b"))
+    array([-1.])
+    """
+    strongest = max(among, key=lambda kind: after[kind, "fixed"].sum())
+    saved = [after[kind, "fixed"] - after[kind, remedy] for kind in among if kind != strongest]
+    return np.sum(saved, axis=0) / len(saved)

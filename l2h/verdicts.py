@@ -3,8 +3,8 @@
 A rule is fixed before the claim's first run. The word is computed from the evidence alone, never stored.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite
 from typing import Any, Protocol
 
@@ -184,6 +184,29 @@ def judge(interval: Limits, *, above: float | None = None, below: float | None =
     if lowest < low and high < highest:
         return HOLDS
     return FAILS if high <= lowest or low >= highest else UNCLEAR
+
+
+def least(found: Sequence[Evidence]) -> Evidence:
+    """The smallest of several quantities, none of them named beforehand.
+
+    Its lower limit is the smallest lower limit, which holds wherever the one of the truly smallest does.
+
+    Args:
+        found: evidence on each, none of it absent.
+
+    Returns:
+        The smallest estimate, between the smallest lower and the smallest upper limit; the rest is the first one's.
+
+    Raises:
+        ValueError: if there is none.
+
+    >>> least([Evidence(0.1, 0.0, 0.2), Evidence(0.2, -0.1, 0.5)]).text()
+    '0.1 [-0.1, 0.2]'
+    """
+    if not found:
+        raise ValueError("expected evidence on at least one quantity, got none")
+    names = ("estimate", "low", "high")
+    return replace(found[0], **{name: min(getattr(one, name) for one in found) for name in names})
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,14 @@ STOREYS = {
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
-        "agreement", "pricing", "budgets", "runs", "workers", "progress", "experiments", "designs_multiclass",
-        "verdicts", "claims", "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors",
-        "remedies", "refit", "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive",
-        "plots_multiclass", "evidence_multiclass",
+        "agreement", "pricing", "budgets", "runs", "workers", "progress", "experiments", "verdicts", "claims",
+        "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "refit",
+        "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive", "plots_multiclass",
     ],
     "use": [
-        "studies_theory", "studies", "designs", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger",
-        "verify", "pages", "ledger_page", "render", "helper", "cli",
+        "studies_theory", "studies", "designs", "designs_multiclass", "readings_multiclass", "evidence_multiclass",
+        "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger", "verify", "pages", "ledger_page",
+        "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]

@@ -31,8 +31,17 @@ def predictions(config):
     return Predictions(m, generator.random(120) - 0.5 - 0.2 * sign * config.c1, e, y)
 
 
-def of(config):
-    return [predictions(one) for one in designs.over_seeds(config, 3)]
+class Said:
+    """Systems that were never trained, in place of `designs.Systems`."""
+
+    def as_trained(self, config):
+        return [predictions(one) for one in designs.over_seeds(config, 3)]
+
+    def tuned(self, config):
+        return [replace(p, r=p.r - 0.01) for p in self.as_trained(config)]
+
+
+of = Said().as_trained
 
 
 def cases(handed_in):
@@ -40,7 +49,7 @@ def cases(handed_in):
 
 
 def test_theory_and_runs_cover_every_claim_and_case_of_the_chapter(theory):
-    handed_in = theory | evidence.measured(of, STUDY, steps=4, data="0" * 64)
+    handed_in = theory | evidence.measured(Said(), STUDY, steps=4, data="0" * 64)
     absent = {name for name, claim in CLAIMS.items() if claim.rule.form == "absent"}
     assert set(handed_in) == set(CLAIMS) - absent
     for name, given in handed_in.items():
@@ -57,7 +66,7 @@ def test_the_verdicts_of_theory(theory):
 
 
 def test_the_sign_of_the_weight_shows_in_the_slopes():
-    slopes = evidence.measured(of, STUDY, steps=4, data="0" * 64)["reversed-sign-shows-in-the-slope"]
+    slopes = evidence.measured(Said(), STUDY, steps=4, data="0" * 64)["reversed-sign-shows-in-the-slope"]
     assert slopes["released"].low > 0 > slopes["shifted"].high
     rates = [
         np.mean([evaluate.offload_rate(p) for p in of(designs.signs(STUDY)["released", c1])]) for c1 in STUDY.c1_grid
@@ -77,7 +86,18 @@ def test_the_random_points_share_values_of_p_and_reach_near_the_price():
 
 
 def test_the_claim_on_the_server_is_about_the_residual_one_only():
-    smaller = evidence.measured(of, STUDY, steps=4, data="0" * 64)["moderate-server"]
+    smaller = evidence.measured(Said(), STUDY, steps=4, data="0" * 64)["moderate-server"]
     assert smaller.reason and "smaller server" in smaller.reason
     study = replace(STUDY, network="residual_small")
-    assert evidence.measured(of, study, steps=4, data="0" * 64)["moderate-server"].estimate > 0.7
+    assert evidence.measured(Said(), study, steps=4, data="0" * 64)["moderate-server"].estimate > 0.7
+
+
+def test_systems_are_compared_at_their_tuned_thresholds_and_forms_as_they_were_trained():
+    found = evidence.measured(Said(), STUDY, steps=4, data="0" * 64)
+    stage = designs.comparison(STUDY)["follow_up", "stage switching"]
+    assert found["many-classes-find-hard-examples"].estimate == pytest.approx(
+        designs.client_apart(Said().tuned(stage)).estimate
+    )
+    at_printed = {form: designs.tables(STUDY)[designs.PRINTED, f"stage, {form}"] for form in ("shifted", "released")}
+    sent = {form: np.mean([evaluate.offload_rate(p) for p in of(one)]) for form, one in at_printed.items()}
+    assert found["reversed-sign-sends-more"].estimate == pytest.approx(sent["released"] - sent["shifted"])

@@ -128,13 +128,37 @@ def test_alpha_from_the_posterior_is_calibrated(eta, p, c1, ce, beta):
     assert slope == pytest.approx(alpha * gain, abs=1e-9 * (1 + alpha))
 
 
-def test_no_alpha_of_p_suits_three_classes():
-    """Two posteriors at which p = T and p is the same, which demand different alphas."""
-    costs = Costs(1.0, 0.1)
-    first, second = [0.5, 0.5, 0.0], [0.5, 0.25, 0.25]
-    assert server_error(first) == server_error(second)
-    alphas = [float(alpha_from_posterior(eta, costs=costs, beta=2.0)) for eta in (first, second)]
-    assert alphas[1] > alphas[0] * 1.5
+@given(share=st.floats(0.02, 0.98), c1=st.floats(0.05, 3), ce=st.floats(0, 0.95), beta=st.floats(0.2, 4))
+def test_no_alpha_of_p_suits_three_classes(share, c1, ce, beta):
+    """At one p a posterior where the Bayes rule keeps has the weaker pull to keep: no alpha * p lies between them."""
+    mu = share * min(0.5, (1 - ce) / c1)
+    p, step = c1 * mu + ce, 1e-6 * mu
+    keeps = [1 - mu - step, mu + step, 0.0]
+    asks_at = [1 - mu + step, (mu - step) / 2, (mu - step) / 2]
+    assert 0 < p < 1 and c1 * server_error(asks_at) + ce < p < c1 * server_error(keeps) + ce
+    most, least = (beta / 2 * c1 * floor_of_server(eta) + ce for eta in (keeps, asks_at))
+    assert most < least  # alpha * p < most to keep, alpha * p >= least to ask
+    assert floor_of_server([1 - mu, mu, 0.0]) == pytest.approx(2 * np.sqrt(mu * (1 - mu)))
+    assert floor_of_server([1 - mu, mu / 2, mu / 2]) == pytest.approx(mu + 2 * np.sqrt(2 * mu * (1 - mu)))
+
+
+@given(eta=posteriors(st.integers(3, 5)), p=probability, c1=cost, ce=cost, beta=st.floats(0.2, 4))
+def test_without_c1_or_with_questions_as_dear_as_mistakes_alpha_one_suits_all(eta, p, c1, ce, beta):
+    """Where the theorem's conditions c1 > 0 and ce < 1 fail, alpha = 1 decides like the Bayes rule."""
+    for costs in (Costs(0.0, ce), Costs(c1, 1 + ce)):
+        slope = p - beta / 2 * costs.c1 * floor_of_server(eta) - costs.ce
+        gain = p - costs.c1 * server_error(eta) - costs.ce
+        assert (slope >= 0) == (gain >= 0) or abs(gain) < 1e-12
+
+
+def test_where_a_class_is_impossible_the_servers_part_is_approached_and_not_attained():
+    eta = np.array([0.5, 0.5, 0.0])
+    reached = []
+    for far in (2.0, 6.0, 12.0):
+        a = np.array([1.0, 1.0, np.exp(-far)])  # exp(beta e / 2)
+        reached.append((eta[:2] / a[:2]).sum() * a.sum() - 1)
+    assert reached[0] > reached[1] > reached[2] > floor_of_server(eta) == pytest.approx(1.0)
+    assert reached[2] == pytest.approx(1.0, abs=1e-4)
 
 
 @given(p=probability, of_e=probability, c1=cost, ce=cost)

@@ -153,3 +153,12 @@ def test_the_same_seed_gives_the_same_play():
 def test_bad_settings_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_is_saved_elsewhere_leaves_out_the_kind_that_hurts_most():
+    generator = np.random.default_rng(0)
+    after = {(kind, name): generator.random(5) for kind in "abc" for name in ("fixed", "x")}
+    after["b", "fixed"] += 1.0
+    saved = remedies.without_strongest(after, "x", among="abc")
+    expected = [np.mean([after[kind, "fixed"][s] - after[kind, "x"][s] for kind in "ac"]) for s in range(5)]
+    np.testing.assert_allclose(saved, expected)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from l2h.bootstrap import Interval
-from l2h.verdicts import VERDICTS, Evidence, Rule, judge, outcome, verdict
+from l2h.verdicts import VERDICTS, Evidence, Rule, judge, least, outcome, verdict
 
 YES, NO, WIDE, NONE = Evidence(0.1, 0.05, 0.2), Evidence(-0.1, -0.2, -0.05), Evidence(0, -1, 1), Evidence.absent("no")
 BROKEN = Evidence.exact(-1, counterexample={"p": "1/2"})
@@ -176,3 +176,10 @@ def test_a_rule_in_words():
     assert Rule("conditions", cases, "", "").text() == "a > 0; b < 1; c in (-0.05, 0.05); d: proved"
     assert Rule("holds", {"holds": {"proved": True}}, "", "").text() == "proved"
     assert Rule("holds", {"holds": {"above": 0.5}}, "", "").text() == "> 0.5"
+
+
+def test_the_least_of_several_has_the_least_limits():
+    found = [Evidence(0.3, 0.1, 0.4, n=7), Evidence(0.2, 0.15, 0.6), Evidence(0.5, -0.2, 0.9)]
+    assert least(found) == Evidence(0.2, -0.2, 0.4, n=7)
+    with pytest.raises(ValueError, match="at least one"):
+        least([])

@@ -19,6 +19,7 @@ from l2h.curves import threshold_for_loss
 from l2h.drift import error_curve
 from l2h.losses import generalized_zero_one
 from l2h.problem import Costs, Predictions, asks, server_label
+from l2h.streams import KINDS
 
 FEWEST = 30  # labels before a policy trusts what they say
 
@@ -329,7 +330,9 @@ def _bayes(p: np.ndarray, asked: Predictions, weight: np.ndarray, costs: Costs, 
     return np.where(p >= costs.ce + costs.c1 * server_error, 1.0, explore)
 
 
-def without_strongest(after: Mapping[tuple[str, str], np.ndarray], remedy: str, *, among: Sequence[str]) -> np.ndarray:
+def without_strongest(
+    after: Mapping[tuple[str, str], np.ndarray], remedy: str, *, among: Sequence[str] = KINDS
+) -> np.ndarray:
     """What a remedy saves, averaged over all kinds of change but the one that costs the fixed threshold most.
 
     Args:
@@ -340,7 +343,8 @@ def without_strongest(after: Mapping[tuple[str, str], np.ndarray], remedy: str, 
     Returns:
         (S,) loss saved per input.
 
-    >>> after = {("a", "fixed"): np.ones(1), ("a", "x"): np.zeros(1), ("b", "fixed"): np.zeros(1), ("b", "x"): np.ones(1)}
+    >>> zero, one = np.zeros(1), np.ones(1)
+    >>> after = {("a", "fixed"): one, ("a", "x"): zero, ("b", "fixed"): zero, ("b", "x"): one}
     >>> without_strongest(after, "x", among=("a", "b"))
     array([-1.])
     """

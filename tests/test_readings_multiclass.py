@@ -1,4 +1,4 @@
-"""What tables and figures of the chapter on many classes say: the numbers of the systems, at the thresholds promised."""
+"""What tables and figures of the chapter on many classes say: the systems' numbers, at the thresholds promised."""
 
 from dataclasses import replace
 from functools import partial

@@ -149,7 +149,7 @@ def spent(name: str, config: ExperimentConfig, coverage: float) -> Spending:
         own = Size(parameters=(inputs + 1) * outputs, flops=2 * inputs * outputs)
     elif decides:
         own = count(methods.SERVER_NETWORKS[config.rejector](outputs, squash=False))
-    reads_score = not needs_server and (config.method == "confidence" or config.rejector in READ)
+    reads_score = config.method == "confidence" or (decides and config.rejector in READ)
     client = count(train.CLIENTS[config.client][0](K))
     return spending(own, client, coverage, needs_score=reads_score, needs_server=needs_server)
 

@@ -143,11 +143,11 @@ class Study08(Study):
     ce_grid: tuple[float, ...] = (0.02, 0.1, 0.3)
     c1_grid: tuple[float, ...] = (0.5, 1.0, 1.5)
     alphas: tuple[float, ...] = (0.5, 2.0, 6.0, 18.0)
-    betas: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    betas: tuple[float, ...] = (2.0, 4.0, 8.0)
     rules: tuple[str, ...] = ("released", "client_error", "deterministic", "estimated")
     estimates: tuple[str, ...] = ("isotonic", "logistic", "network")
     servers: tuple[str, ...] = ("linear", "one_hidden_layer", "lenet")
-    hidden: tuple[int, ...] = (4, 30, 120, 480)
+    hidden: tuple[int, ...] = (4, 120, 480)
     inputs: tuple[str, ...] = ("scores", "features", "linear", "hidden", "lenet")
     reader: str = "lenet"
     clients: tuple[str, ...] = ("as_released", "well_trained")

@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import folders
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
@@ -58,3 +59,12 @@ def ax():
         yield axes
         figure.canvas.draw()
     plt.close(figure)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder that holds CIFAR-100, SVHN and ImageNet with few images each."""
+    folders.cifar100(tmp_path, monkeypatch)
+    folders.svhn(tmp_path, monkeypatch)
+    folders.imagenet(tmp_path)
+    return tmp_path

@@ -138,15 +138,6 @@ def test_a_changed_tensor_does_not_reach_the_next_dataset(source):
 # data sets that a user may have
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A folder that holds CIFAR-100, SVHN and ImageNet with few images each."""
-    folders.cifar100(tmp_path, monkeypatch)
-    folders.svhn(tmp_path, monkeypatch)
-    folders.imagenet(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("source", data.SOURCES)
 def test_names_are_those_that_load_takes(home, source):
     known = data.names(source, home if source in ("cifar100", "svhn", "imagenet") else None)

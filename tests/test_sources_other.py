@@ -27,15 +27,6 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("asked the network"))
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """One folder that holds all three."""
-    folders.cifar100(tmp_path, monkeypatch)
-    folders.svhn(tmp_path, monkeypatch)
-    folders.imagenet(tmp_path)
-    return tmp_path
-
-
 # what is read
 
 

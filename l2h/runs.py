@@ -189,7 +189,7 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
 
 
 def run_key(config: ExperimentConfig) -> str:
-    """The one rule of staleness: configuration, data, torch version and the code in use.
+    """The one rule of staleness: configuration, data, torch version, the code in use and what computes.
 
     Args:
         config: what to run.
@@ -199,7 +199,8 @@ def run_key(config: ExperimentConfig) -> str:
     """
     facts = {"data": load(config).sha256, "torch": torch.__version__, "code": _code(methods.METHODS.get(config.method))}
     low = RECIPES[config.recipe].bfloat16 and train.has_bfloat16()
-    return key(config=asdict(config), earlier=[run_key(one) for one in needs(config)], bfloat16=low, **facts)
+    computed = {"bfloat16": low, "accelerator": train.accelerator()}
+    return key(config=asdict(config), earlier=[run_key(one) for one in needs(config)], **computed, **facts)
 
 
 def _computed(config: ExperimentConfig, earlier: Sequence[Result]) -> Result:

@@ -2,12 +2,14 @@
 
 The loss is an argument, and of the client only its labels m(x) are known here. A result depends on the data,
 the settings, the seed, the initial weights, the number of threads and torch's default type of floats, and on no
-other global state; with a recipe that asks for bfloat16, on whether the processor has it, too.
+other global state; with a recipe that asks for bfloat16, on whether the processor has it, too. Where L2H_ACCELERATOR
+names one, as in "cuda", it trains and scores, and networks and results come back to the CPU.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import ceil
+from math import ceil, isfinite
 from typing import Any, NamedTuple
 
 import torch
@@ -27,6 +29,7 @@ __all__ = [
     "RELEASED",
     "History",
     "TrainConfig",
+    "accelerator",
     "batch_mean",
     "classification_loss",
     "fit",
@@ -129,7 +132,8 @@ def fit(
         The mean loss of each epoch and the number of steps; the network is left in evaluation mode.
 
     Raises:
-        ValueError: if lengths differ, the loss is not one value per example, or flips meet anything but images.
+        ValueError: if lengths differ, the loss is not one value per example, flips meet anything but images, or the
+            accelerator that is asked for is not there.
         FloatingPointError: if the loss is no longer finite.
 
     >>> x, y = torch.randn(64, 2), torch.ones(64)
@@ -139,12 +143,13 @@ def fit(
     checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
     if (config.flip or config.shift) and x.ndim != 4:
         raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
-    generator = torch.Generator().manual_seed(seed)
+    generator, home, where = torch.Generator().manual_seed(seed), x.device, _where()
+    x, *targets = (values.to(where or home) for values in (x, *targets))
     steps = config.epochs * ceil(len(x) / config.batch_size)
+    network.to(x.device).train()
     optimizer = optimizer_of(network, config)
     schedule = schedule_of(optimizer, config, steps)
     losses = []
-    network.train()
     for epoch in range(config.epochs):
         total = torch.zeros((), device=x.device)
         for batch in torch.randperm(len(x), generator=generator).to(x.device).split(config.batch_size):
@@ -163,19 +168,45 @@ def fit(
             schedule.step()
             total += values.detach().sum()
         losses.append(total.item() / len(x))
-        if not torch.isfinite(total):
+        if not isfinite(losses[-1]):
             raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the mean loss is {losses[-1]}; lower lr")
-    network.eval()
+    network.eval().to(home)
     return History(tuple(losses), steps)
 
 
+def accelerator() -> str:
+    """The kind of device that L2H_ACCELERATOR asks for, such as "cuda"; empty for the CPU.
+
+    A result depends on it by rounding alone, but bitwise it does, and it is not the same in every run.
+
+    >>> accelerator()
+    ''
+    """
+    name = os.environ.get("L2H_ACCELERATOR", "")
+    return "" if name == "cpu" else name
+
+
+def _where() -> torch.device | None:
+    """The accelerator that is asked for.
+
+    Raises:
+        ValueError: if it is not there.
+    """
+    if not accelerator():
+        return None
+    found = torch.accelerator.current_accelerator(check_available=True)
+    checks.one_of(("cpu", *([found.type] if found else [])), L2H_ACCELERATOR=accelerator())
+    return found
+
+
 def has_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16: without them it would be slower than float32.
+    """Whether what computes has instructions for bfloat16: without them it would be slower than float32.
 
     >>> isinstance(has_bfloat16(), bool)
     True
     """
-    return any(there is True for name, there in torch.cpu.get_capabilities().items() if "bf16" in name)
+    capabilities = torch.cpu.get_capabilities().items()
+    return bool(accelerator()) or any(there is True for name, there in capabilities if "bf16" in name)
 
 
 def _outputs(network: nn.Module, x: Tensor, *, low: bool) -> Any:
@@ -407,5 +438,8 @@ def scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> Tensor:
     torch.Size([7])
     """
     checks.at_least(1, batch_size=batch_size)
-    network.eval()
-    return torch.cat([network(inputs(batch)) for batch in x.split(batch_size)])
+    where = _where() or x.device
+    network.eval().to(where)
+    answers = torch.cat([network(inputs(batch.to(where))) for batch in x.split(batch_size)])
+    network.to(x.device)
+    return answers.to(x.device)

@@ -170,10 +170,11 @@ def test_only_learning_to_help_is_trained_together(tmp_path):
 KILLED = '''
 """Sweep in a child that is killed at a random moment, look at what it left, and again, until nothing is left to do.
 
-Computing is replaced by something quicker that notes its beginning; runs, keys and store are the real ones.
+Computing is replaced by something quicker that notes its beginning, and the disk is a slow one, so that kills hit
+writes, too; runs, keys and store are the real ones.
 """
 
-import json, random, signal, sys, time
+import json, os, random, signal, sys, time
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -203,7 +204,13 @@ def begun():
     return notes.read_text().split() if notes.exists() else []
 
 
+def slow(file):
+    time.sleep(0.01)
+    return written(file)
+
+
 runs._computed = quick
+written, os.fsync = os.fsync, slow
 kills, halves, left = 0, 0, set(KEYS)
 while left:
     before = len(begun())

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
-from l2h import calibration, methods
+from l2h import calibration, checks, methods, train
 from l2h.data import load
 from l2h.problem import Costs, asks, server_label
 from l2h.train import TrainConfig
@@ -187,3 +188,30 @@ def test_bad_options_are_refused(parts):
         methods.Options(network="guess")
     with pytest.raises(ValueError, match="beta > 0"):
         methods.Options(beta=0)
+
+
+TRAINED = [name for name in methods.METHODS if name not in (*methods.UNTRAINED, "confidence")]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A device that keeps no numbers, and refuses those of any other: what reads them on the way is left out."""
+    monkeypatch.setattr(train, "_where", lambda: torch.device("meta"))
+    monkeypatch.setattr(train, "optimizer_of", lambda network, _: torch.optim.SGD(network.parameters(), lr=0.1))
+    monkeypatch.setattr(torch.Tensor, "item", lambda _: 0.0)
+    for guard in ("signs", "positive", "probabilities", "numbers"):
+        monkeypatch.setattr(checks, guard, lambda *_, **__: None)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("rejector", ["hidden", "scores", "features"])
+def test_every_training_keeps_to_one_device(parts, elsewhere, name, rejector):
+    options = replace(OPTIONS, rejector=rejector, refresh=2)
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):  # on its way home, once trained
+        methods.METHODS[name](parts, costs=COSTS, seed=0, options=options)
+
+
+def test_numbers_of_another_device_are_noticed(parts, elsewhere):
+    x, y, *_ = parts.helper
+    with pytest.raises(RuntimeError, match="on device cpu is not on the expected device meta"):
+        train.fit(nn.Linear(3072, 1), x.flatten(1), (y,), lambda e, t: e[:, 0] + y[:32], config=OPTIONS.recipe, seed=0)

@@ -79,6 +79,14 @@ def test_bfloat16_makes_another_result_only_where_the_recipe_asks_for_it(monkeyp
     assert keys[0][0] == keys[1][0] and keys[0][1] != keys[1][1]
 
 
+def test_what_an_accelerator_computed_has_a_key_of_its_own(monkeypatch):
+    keys = set()
+    for name in ("", "cpu", "cuda"):
+        monkeypatch.setenv("L2H_ACCELERATOR", name)
+        keys.add(runs.run_key(ExperimentConfig(method="client", source="digits")))
+    assert len(keys) == 2
+
+
 def test_changed_code_or_torch_makes_a_result_stale(monkeypatch):
     before = runs.run_key(DIGITS)
     monkeypatch.setattr(runs, "_code", lambda method: "other")

@@ -358,3 +358,27 @@ def test_columns_are_standardised_by_what_is_known():
     for wrong in (known[:0], known[:, :3]):
         with pytest.raises(ValueError, match="expected columns as in"):
             train.standardised(values, wrong)
+
+
+@pytest.mark.parametrize("name", ["meta", "nowhere"])
+def test_an_accelerator_that_is_not_there_is_refused(images, monkeypatch, name):
+    monkeypatch.setenv("L2H_ACCELERATOR", name)
+    with pytest.raises(ValueError, match=f"expected L2H_ACCELERATOR to be one of 'cpu'.*, got '{name}'"):
+        trained(images)
+    with pytest.raises(ValueError, match="expected L2H_ACCELERATOR"):
+        scores(linear(), images.x)
+
+
+def test_the_cpu_is_no_accelerator(images, monkeypatch):
+    monkeypatch.delenv("L2H_ACCELERATOR", raising=False)
+    plain = trained(images)
+    monkeypatch.setenv("L2H_ACCELERATOR", "cpu")
+    assert train.accelerator() == ""
+    assert torch.equal(trained(images)[1], plain[1])
+
+
+def test_an_accelerator_is_taken_to_have_bfloat16(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert not train.has_bfloat16()
+    monkeypatch.setenv("L2H_ACCELERATOR", "cuda")
+    assert train.has_bfloat16()

@@ -4,6 +4,7 @@ They work on numbers, NumPy arrays and torch tensors alike, and import nothing o
 """
 
 from collections.abc import Collection, Iterable
+from numbers import Integral
 from typing import Any
 
 
@@ -79,6 +80,21 @@ def at_least(bound: float, **values: Any) -> None:
     for name, value in values.items():
         if not value >= bound or value == float("inf"):
             raise ValueError(f"expected a finite {name} >= {bound:g}, got {value}")
+
+
+def whole(bound: int, **values: Any) -> None:
+    """Refuse anything but whole numbers from a bound on.
+
+    Raises:
+        ValueError: with the bound and the value.
+
+    >>> whole(1, epochs=2.5)
+    Traceback (most recent call last):
+    ValueError: expected a whole epochs >= 1, got 2.5
+    """
+    for name, value in values.items():
+        if not isinstance(value, Integral) or value < bound:
+            raise ValueError(f"expected a whole {name} >= {bound}, got {value}")
 
 
 def positive(**values: Any) -> None:

@@ -1,4 +1,4 @@
-"""What chapter 06 asks of the systems of one place beyond pairwise gaps."""
+"""What chapters 06 and 08 ask of the systems of one place beyond pairwise gaps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -183,8 +183,33 @@ def least_gap(systems: Mapping[str, Sequence[Predictions]], *, ours: str = OURS,
     """
     rivals = {name: several for name, several in systems.items() if name not in (ours, *NOT_RIVALS)}
     found = gaps_at(systems[ours], rivals, COVERAGES, cells=cells)
-    limits = np.array([one for several in found.values() for one in several])  # (rivals x coverages, 3)
-    return Interval(*map(float, limits.min(axis=0)))  # all hold together, so the smallest of each kind do, too
+    return _least([one for several in found.values() for one in several])
+
+
+def worth(several: Sequence[Predictions], *, costs: Costs, cells: int = 1) -> Interval:
+    r"""How much less a system loses than the better of never and always asking; below zero it is dominated.
+
+    .. math:: \min\{L_{\mathrm{never}}, L_{\mathrm{always}}\} - L(r, e)
+
+    Args:
+        several: its predictions, one per seed.
+        costs: c1 and ce.
+        cells: how many pairs of costs are looked at, as in `significance.gaps`.
+
+    Returns:
+        The smaller of both differences, between the smaller lower and the smaller upper limit.
+
+    Source: arXiv 2409.16253, the generalized 0-1 loss, for a rejector of one sign.
+    """
+    signs = {"never": 1.0, "always": -1.0}
+    fixed = {name: [replace(p, r=np.full(len(p.y), sign)) for p in several] for name, sign in signs.items()}
+    found = gaps(several, fixed, lambda p: -loss_by_example(p, costs=costs), cells=cells)
+    return _least(list(found.values()))
+
+
+def _least(found: Sequence[Interval]) -> Interval:
+    """All hold together, so the smallest of each kind do, too."""
+    return Interval(*map(float, np.min(found, axis=0)))
 
 
 def ranking_gains(several: Sequence[Predictions], *, seed: int = 0) -> dict[str, Interval]:

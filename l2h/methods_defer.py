@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
+from itertools import count
 
 import torch
 from torch import Tensor, nn
@@ -121,7 +121,7 @@ def differentiable_triage(parts: Parts, *, costs: Costs, seed: int, options: Opt
     .. math:: L = s\,\ell(e, y) + 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r}), \quad
               k = 1[m \neq y], \quad a = c_e + c_1 (1 - P_e(y|x))
 
-    In the first half of the epochs s = 1, a server for everything; in the second s = 1[r <= 0]. The label ignores
+    In the first half of the steps s = 1, a server for everything; in the second s = 1[r <= 0]. The label ignores
     what is at stake, so this is not the Bayes rejector: it asks where asking is cheaper more often than not.
 
     Args:
@@ -135,19 +135,18 @@ def differentiable_triage(parts: Parts, *, costs: Costs, seed: int, options: Opt
 
     Source: Okati, De and Gomez-Rodriguez, NeurIPS 2021, with costs in place of a budget.
     """
+    steps = options.recipe.epochs * math.ceil(len(parts.helper.y) / options.recipe.batch_size)
+    step = count()
 
-    def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, everything: Tensor) -> Tensor:
+    def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
         answer_loss = train.classification_loss(e, y)
         asked = asking_costs(1 - torch.exp(-answer_loss.detach()), costs=costs)
-        sent = torch.maximum(everything, train.floats(asks(r)))
+        sent = train.floats(asks(r)) if next(step) >= steps / 2 else 1.0
         return triage(r, train.floats(m != y), asked) + sent * answer_loss
 
     on, server = _pair(parts, seed, options)
-    half = replace(options, recipe=replace(options.recipe, epochs=max(1, options.recipe.epochs // 2)))
-    first, second = (
-        fit_both(on, server, parts.helper, loss, options=half, seed=seed, alpha=everything) for everything in (1.0, 0.0)
-    )
-    return System(on.scores, of_server(server), False, on.needs_score, first + second)
+    history = fit_both(on, server, parts.helper, loss, options=options, seed=seed)
+    return System(on.scores, of_server(server), False, on.needs_score, history)
 
 
 def budgeted(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:

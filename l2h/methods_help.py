@@ -37,7 +37,7 @@ def alpha_of(
         parts: of the training data.
         costs: c1 and ce.
         beta: > 0.
-        options: for "estimated", the estimator and whether scores are squashed.
+        options: whether scores are squashed, which a calibrated alpha must know; for "estimated", the estimator.
 
     Returns:
         alpha > 0, or (n,) of them for the helper part.
@@ -57,11 +57,11 @@ def _released(parts: Parts, costs: Costs, beta: float, options: Options) -> floa
 
 def _client_error(parts: Parts, costs: Costs, beta: float, options: Options) -> float:
     p = estimate.error_rate(parts.calibration.m, parts.calibration.y)
-    return float(calibration.alpha_from_p(p, costs=costs, beta=beta))
+    return float(calibration.alpha_from_p(p, costs=costs, beta=beta, squash=options.squash))
 
 
 def _deterministic(parts: Parts, costs: Costs, beta: float, options: Options) -> float:
-    return float(calibration.alpha_deterministic(costs=costs, beta=beta))
+    return float(calibration.alpha_deterministic(costs=costs, beta=beta, squash=options.squash))
 
 
 def _estimated(parts: Parts, costs: Costs, beta: float, options: Options) -> Tensor:

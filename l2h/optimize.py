@@ -50,13 +50,15 @@ class TrainConfig:
     bfloat16: bool = False
 
     def __post_init__(self) -> None:
-        checks.at_least(1, epochs=self.epochs, batch_size=self.batch_size)
+        checks.whole(1, epochs=self.epochs, batch_size=self.batch_size)
+        checks.whole(0, shift=self.shift)
         checks.positive(lr=self.lr, rejector_rate=self.rejector_rate)
         checks.one_of(("adam", "sgd"), optimizer=self.optimizer)
-        checks.probabilities(
-            momentum=self.momentum, **{"first of betas": self.betas[0], "second of betas": self.betas[1]}
-        )
-        checks.at_least(0, weight_decay=self.weight_decay, shift=self.shift)
+        checks.probabilities(momentum=self.momentum)
+        for beta in self.betas:
+            checks.at_least(0, **{"decay in betas": beta})
+            checks.positive(**{"1 - decay in betas": 1 - beta})
+        checks.at_least(0, weight_decay=self.weight_decay)
         checks.one_of(("one_cycle", "constant"), schedule=self.schedule)
 
 

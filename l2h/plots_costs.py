@@ -36,7 +36,8 @@ def draw_map(
         form: how numbers are written.
     """
     values = np.asarray(table, dtype=float)
-    ax.imshow(values, cmap="cividis_r", aspect="auto")
+    image = ax.imshow(values, cmap="cividis_r", aspect="auto")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8)
     low, high = np.nanmin(values), np.nanmax(values)
     for (row, column), value in np.ndenumerate(values):
         dark = value - low > DARK * (high - low)

@@ -5,12 +5,14 @@ client and one plain server per seed serve every method.
 """
 
 import inspect
+import sys
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from importlib.metadata import version
 from textwrap import dedent
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ import torch
 from l2h import checks, data, estimate, methods, systems, train
 from l2h.problem import Costs, Predictions, server_label
 from l2h.recipes import RECIPES
-from l2h.store import Store, code_fingerprint, key, modules_in_use, source_fingerprint
+from l2h.store import Store, code_fingerprint, imports, key, modules_in_use, source_fingerprint
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 PARTS = ("client", "helper", "calibration", "validation", "test")
@@ -78,7 +80,8 @@ class ExperimentConfig:
             roundings that differ are too small to grow into another answer.
 
     Raises:
-        ValueError: if a name is unknown, a number out of range, or the rejector reads what the client has not.
+        ValueError: if a name is unknown, a number out of range, the rejector reads what the client has not, or an
+            option needs or forbids another one.
 
     >>> ExperimentConfig(method="confidence", ce=0.1).server
     'plain_server'
@@ -117,8 +120,15 @@ class ExperimentConfig:
         checks.one_of(TRAINED_ON.get(self.method, SERVERS), **{f"server of {self.method}": self.server})
         checks.one_of(data.SOURCES, source=self.source)
         checks.one_of(PRECISIONS, precision=self.precision)
+        checks.whole(0, seed=self.seed)
         if self.rejector == "features":
             checks.one_of(train.CLIENTS_WITH_FEATURES, **{"client whose features are read": self.client})
+        if "device_classifier" in (self.method, self.server) and self.rejector in systems.ON_CLIENT:
+            raise ValueError(f"expected a device_classifier that reads the image, got rejector={self.rejector!r}")
+        if self.method == "learning_to_help" and self.alpha == "posterior" and not self.start:
+            raise ValueError("expected the recipe of a server trained beforehand as start of alpha 'posterior', got ''")
+        if self.method == "learning_to_help" and self.start and self.squash:
+            raise ValueError(f"expected squash=False where a server starts from another one, got start={self.start!r}")
         _ = self.costs, self.options
 
     @property
@@ -140,7 +150,7 @@ class Result(NamedTuple):
     data: dict[str, Any]  # name, split sizes and SHA-256
     scores: dict[str, dict[str, np.ndarray]]  # part -> {"m", "r", "e", "y"}; {"score"} of a client, {"e"} of a server
     history: tuple[float, ...]  # mean training loss of each epoch
-    seconds: float
+    seconds: float  # of one processor, as far as this process used it
 
     def predictions(self, part: str = "test") -> Predictions:
         """The predictions on an evaluated part, as `evaluate` takes them."""
@@ -189,7 +199,7 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
 
 
 def run_key(config: ExperimentConfig) -> str:
-    """The one rule of staleness: configuration, data, torch version, the code in use and what computes.
+    """The one rule of staleness: configuration, data, the libraries' versions, the code in use and what computes.
 
     Args:
         config: what to run.
@@ -197,20 +207,20 @@ def run_key(config: ExperimentConfig) -> str:
     Returns:
         The name under which the store keeps the result; it changes whenever the result might.
     """
-    facts = {"data": load(config).sha256, "torch": torch.__version__, "code": _code(methods.METHODS.get(config.method))}
+    facts = {"data": load(config).sha256, "code": _code(methods.METHODS.get(config.method)), "versions": versions()}
     low = RECIPES[config.recipe].bfloat16 and train.has_bfloat16()
     computed = {"bfloat16": low, "accelerator": train.accelerator()}
     return key(config=asdict(config), earlier=[run_key(one) for one in needs(config)], **computed, **facts)
 
 
 def _computed(config: ExperimentConfig, earlier: Sequence[Result]) -> Result:
-    dataset, start = load(config), time.perf_counter()
+    dataset, start = load(config), time.process_time()
     history: tuple[float, ...] = ()
     if config.method == "client":
         scores = _client_scores(config, dataset)
     else:
         scores, history = _system_scores(config, dataset, earlier)
-    return Result(config, dataset.facts(), scores, history, time.perf_counter() - start)
+    return Result(config, dataset.facts(), scores, history, time.process_time() - start)
 
 
 def _client_scores(config: ExperimentConfig, dataset: data.Dataset) -> dict[str, dict[str, np.ndarray]]:
@@ -307,13 +317,33 @@ def load(config: ExperimentConfig) -> data.Dataset:
     return _dataset(config.source, config.classes, config.sizes)
 
 
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Of the libraries that compute a run.
+
+    >>> sorted(versions())
+    ['numpy', 'scikit-learn', 'scipy', 'torch']
+    """
+    return {name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")}
+
+
 @lru_cache(maxsize=64)
 def _code(method: Callable[..., Any] | None) -> str:
     """The code of a run: this module, the method in use, and what these import; other methods do not matter."""
     module = method.__module__ if method else __name__
     if method and not module.startswith("l2h."):  # a reader's own method
-        return key(own=source_fingerprint(dedent(inspect.getsource(method))), code=_code(None))
+        source = _own_source(method)
+        used = modules_in_use({__name__, *imports(source)}, aside=["l2h.methods"])
+        return key(own=source_fingerprint(source), code=code_fingerprint(used))
     return code_fingerprint(modules_in_use({__name__, module}, aside=["l2h.methods"]))
+
+
+def _own_source(method: Callable[..., Any]) -> str:
+    """The module of a reader's own method, so that its helpers and constants count; in a notebook the method alone."""
+    try:
+        return inspect.getsource(sys.modules[method.__module__])
+    except (OSError, TypeError):  # a notebook's __main__ is no file
+        return dedent(inspect.getsource(method))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from l2h import checks, data, estimate, experiments, methods, models, shifts, train
 from l2h.data import Part
 from l2h.problem import Predictions, server_label
-from l2h.runs import PARTS, PRECISIONS, ExperimentConfig, load, needs
+from l2h.runs import PARTS, PRECISIONS, ExperimentConfig, load, needs, versions
 from l2h.store import Store, code_fingerprint, key, modules_in_use
 
 HELD_OUT = ("calibration", "validation")  # as they are, to set what a stream starts with
@@ -103,7 +103,7 @@ def run_shifted(
 
 
 def shifted_key(config: ExperimentConfig, viewing: Viewing = EVERYTHING) -> str:
-    """The one rule of staleness: configuration, data with the class never seen, torch version and the code in use.
+    """The one rule of staleness: configuration, data with the class never seen, versions and code.
 
     Args:
         config: what to run.
@@ -114,7 +114,7 @@ def shifted_key(config: ExperimentConfig, viewing: Viewing = EVERYTHING) -> str:
     """
     hashes = [load(config).sha256, _digest(config.source)]
     facts = {"config": asdict(config), "viewing": asdict(_of_interest(config, viewing))}
-    return key(kind="shifted", **facts, data=hashes, torch=torch.__version__, code=_code())
+    return key(kind="shifted", **facts, data=hashes, versions=versions(), code=_code())
 
 
 def sweep(
@@ -149,12 +149,12 @@ def _of_interest(config: ExperimentConfig, viewing: Viewing) -> Viewing:
 
 
 def _computed(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[ShiftedResult]) -> ShiftedResult:
-    dataset, start = load(config), time.perf_counter()
+    dataset, start = load(config), time.process_time()
     seen = {part: getattr(dataset, part) for part in PARTS if part != "test"}
     at_hand = (config.source, config.classes, config.sizes, viewing.images)
     seen |= {name: _shifted(*at_hand, name) for name in viewing.conditions}
     if config.method == "client":
-        return ShiftedResult(config, _client_scores(config, dataset, seen), time.perf_counter() - start, {}, {})
+        return ShiftedResult(config, _client_scores(config, dataset, seen), time.process_time() - start, {}, {})
     served = (*HELD_OUT, *viewing.conditions)
     known = {name: _examples(name, part, earlier) for name, part in seen.items()}
     parts = methods.Parts(known["helper"], known["calibration"], known["validation"])
@@ -168,7 +168,7 @@ def _computed(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[Shif
         scores = {name: _answers(system, known[name]) for name in served}
         for name, (which, network) in product(viewing.hidden, (("r", system.r), ("e", system.e))):
             hidden.setdefault(name, {})[which], layers[which] = _observed(network, known[name])
-    return ShiftedResult(config, scores, time.perf_counter() - start, hidden, layers)
+    return ShiftedResult(config, scores, time.process_time() - start, hidden, layers)
 
 
 def _client_scores(
@@ -217,7 +217,8 @@ def _observed(answer: Callable[..., Tensor], examples: methods.Examples) -> tupl
         raise ValueError("expected networks that end in a linear layer with one output, got a system without")
     last = found[0][0]
     read = torch.cat([batch for _, batch in found])
-    return read.numpy(), torch.cat([last.weight.flatten(), last.bias]).detach().numpy().copy()
+    weights = torch.cat([last.weight.flatten(), last.bias])
+    return read.cpu().numpy(), weights.detach().numpy().copy()
 
 
 @lru_cache(maxsize=32)  # all conditions of one data set: several systems look at the same images

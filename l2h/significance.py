@@ -17,6 +17,7 @@ from l2h.curves import correctness_at
 from l2h.problem import Predictions
 
 OUTCOMES = ("better", "worse", "not told apart")
+WORDS = dict(zip(OUTCOMES, ("better than", "worse than", "not told apart from"), strict=True))
 
 
 def gaps(
@@ -118,6 +119,34 @@ def outcome(gap: Interval) -> str:
     ('better', 'not told apart')
     """
     return OUTCOMES[0] if gap.low > 0 else OUTCOMES[1] if gap.high < 0 else OUTCOMES[2]
+
+
+def in_words(found: Mapping[str, Mapping[str, Interval]], names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Who is beaten where, and by how much, and at how many places.
+
+    Args:
+        found: place -> rival -> difference reference - rival; not every place need have every rival.
+        names: of the rivals, in the order in which they are told.
+
+    Returns:
+        Place -> "better than", "worse than" or "not told apart from" -> rivals with their differences, or "none";
+        last "places" -> the same -> rivals with the number of places.
+
+    >>> in_words({"here": {"a": Interval(0.2, 0.1, 0.3)}}, ["a"])["here"]["better than"]
+    'a (+0.200)'
+    """
+    told = {place: {name: outcome(gap) for name, gap in gaps.items()} for place, gaps in found.items()}
+
+    def at(place: str, word: str) -> list[str]:
+        return [f"{name} ({found[place][name].estimate:+.3f})" for name in names if told[place].get(name) == word]
+
+    def count(word: str) -> list[str]:
+        places = {name: sum(outcomes.get(name) == word for outcomes in told.values()) for name in names}
+        return [f"{name} ({number})" for name, number in places.items() if number]
+
+    rows = {place: {word: at(place, word) for word in OUTCOMES} for place in found}
+    rows["places"] = {word: count(word) for word in OUTCOMES}
+    return {row: {WORDS[word]: ", ".join(said) or "none" for word, said in of.items()} for row, of in rows.items()}
 
 
 class Standings(NamedTuple):

@@ -1,6 +1,6 @@
 """The one rule of staleness, and the store that keeps a result under its key.
 
-A key states everything that a result depends on: configuration, data, torch version and the code in use.
+A key states what a result depends on: configuration, data, versions of libraries and the code in use.
 While the key is unchanged the result is reused; as soon as one of them changes, the key does, too.
 """
 

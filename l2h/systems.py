@@ -79,14 +79,13 @@ class Options:
         else:
             checks.positive(alpha=self.alpha)
         checks.positive(beta=self.beta)
-        checks.at_least(1, hidden=self.hidden)
+        checks.whole(1, hidden=self.hidden, refresh=self.refresh)
         checks.one_of(SERVER_NETWORKS, network=self.network)
         checks.one_of(REJECTORS, rejector=self.rejector)
         checks.one_of(CONFIDENCES, confidence=self.confidence)
         checks.one_of(estimate.ESTIMATORS, estimate=self.estimate)
         checks.probabilities(budget=self.budget)
         checks.one_of(FORMS, form=self.form)
-        checks.at_least(1, refresh=self.refresh)
 
 
 class System(NamedTuple):

@@ -215,7 +215,9 @@ def _outputs(network: nn.Module, x: Tensor, *, low: bool) -> Any:
         return network(inputs(x))
     with torch.autocast(x.device.type, torch.bfloat16):
         outputs = network(inputs(x))
-    return tuple(map(floats, outputs)) if isinstance(outputs, tuple) else floats(outputs)
+    several = outputs if isinstance(outputs, tuple) else (outputs,)
+    full = tuple(None if one is None else floats(one) for one in several)
+    return full if isinstance(outputs, tuple) else full[0]
 
 
 def batch_mean(values: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from l2h.contest import (
     size_of,
     swap,
     undominated,
+    worth,
 )
 from l2h.curves import accuracy_at, area_by_example, loss_curve
 from l2h.designs import OURS, at_costs, spent
@@ -46,6 +47,24 @@ def test_the_least_gap_is_the_smallest_over_rivals_and_coverages(systems):
     assert wide.low < found.low
     with pytest.raises(ValueError, match="at least one rival"):
         least_gap({"a": systems["a"], "random": systems["random"]}, ours="a")
+
+
+def test_a_system_is_worth_what_it_saves_over_the_better_of_never_and_always_asking(systems):
+    costs = Costs(c1=1.0, ce=0.05)
+    tuned = at_costs(systems["b"], systems["b"], costs=costs)
+    found = worth(tuned, costs=costs)
+    never = np.mean([(p.m != p.y).mean() for p in tuned])
+    always = 0.05 + np.mean([(np.where(p.e >= 0, 1, -1) != p.y).mean() for p in tuned])
+    lost = np.mean([system_loss(p, costs=costs) for p in tuned])
+    assert found.estimate == pytest.approx(min(never, always) - lost) and found.estimate > 0
+    assert worth(tuned, costs=costs, cells=9).low < found.low < found.estimate < found.high
+    astray = [Predictions(p.m, -p.r, p.e, p.y) for p in systems["b"]]
+    assert worth(astray, costs=costs).high < 0, "asking where the client is right is worse than not to choose"
+
+
+def test_a_system_that_never_asks_is_worth_nothing(systems):
+    keeping = [Predictions(p.m, np.ones(len(p.y)), p.e, p.y) for p in systems["a"]]
+    assert worth(keeping, costs=Costs(c1=1.0, ce=0.9)) == (0.0, 0.0, 0.0)
 
 
 def test_a_gap_is_the_only_one_of_its_place(systems):

@@ -162,6 +162,19 @@ def test_a_number_is_its_own_rule(parts):
     assert methods.alpha_of(1.5, parts, COSTS, 2.0) == 1.5
 
 
+@pytest.mark.parametrize("squash", [True, False])
+def test_squashed_scores_have_an_alpha_of_their_own(parts, squash):
+    costs, options = Costs(c1=0.5, ce=0.02), methods.Options(squash=squash)
+    p = (parts.calibration.m != parts.calibration.y).double().mean().item()
+    told = {"costs": costs, "beta": 2.0, "squash": squash}
+    found = {
+        rule: methods.alpha_of(rule, parts, costs, 2.0, options=options) for rule in ("deterministic", "client_error")
+    }
+    assert found["deterministic"] == pytest.approx(calibration.alpha_deterministic(**told))
+    assert found["client_error"] == pytest.approx(float(calibration.alpha_from_p(p, **told)))
+    assert calibration.alpha_deterministic(**{**told, "squash": not squash}) != pytest.approx(found["deterministic"])
+
+
 @pytest.mark.parametrize("network", [name for name in methods.SERVER_NETWORKS if name != "residual_large"])  # a GPU's
 def test_any_network_can_serve(parts, network):
     options = methods.Options(network=network, hidden=3, recipe=OPTIONS.recipe)

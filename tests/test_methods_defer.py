@@ -58,6 +58,11 @@ def test_realizable_decides_right_here_but_answers_at_random_what_it_keeps(parts
     assert answers != best(tabular.ATOMS)  # the named failure: thresholding r further leads to untrained answers
 
 
+def test_triage_trains_as_long_as_its_rivals(parts):
+    system = trained("differentiable_triage", parts)
+    assert len(system.history) == len(trained("budgeted", parts).history)
+
+
 def test_named_failure_triage_asks_where_most_labels_say_so(parts):
     """Atom 6: the client errs in 60 %, and so does the best answer; asking costs 0.1 for nothing."""
     system = trained("differentiable_triage", parts)

@@ -88,11 +88,11 @@ def test_what_an_accelerator_computed_has_a_key_of_its_own(monkeypatch):
 
 
 def test_changed_code_or_torch_makes_a_result_stale(monkeypatch):
-    before = runs.run_key(DIGITS)
+    before, versions = runs.run_key(DIGITS), runs.versions()
     monkeypatch.setattr(runs, "_code", lambda method: "other")
     assert runs.run_key(DIGITS) != before
     monkeypatch.undo()
-    monkeypatch.setattr(torch, "__version__", "0")
+    monkeypatch.setattr(runs, "versions", lambda: {**versions, "torch": "0"})
     assert runs.run_key(DIGITS) != before
 
 
@@ -165,6 +165,12 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
         ({"start": "magic"}, "start"),
         ({"form": "magic"}, "form"),
         ({"refresh": 0}, "refresh"),
+        ({"refresh": 1.5}, "expected a whole refresh >= 1, got 1.5"),
+        ({"seed": 0.5}, "expected a whole seed >= 0, got 0.5"),
+        ({"method": "device_classifier", "rejector": "scores"}, "device_classifier that reads the image, got .*scores"),
+        ({"method": "always_ask", "server": "device_classifier", "rejector": "scores"}, "reads the image"),
+        ({"alpha": "posterior"}, "expected the recipe of a server trained beforehand as start of alpha 'posterior'"),
+        ({"start": "fast"}, "expected squash=False where a server starts from another one, got start='fast'"),
         ({"server": "magic"}, "server"),
         ({"rejector": "features"}, "client whose features are read to be one of 'lenet', 'follow_up', got 'well_"),
         ({"source": "magic"}, "source"),
@@ -396,3 +402,25 @@ def test_a_method_of_the_readers_own_has_its_code_in_the_key(darkness):
     own = methods.METHODS["darkness"]
     assert runs._code(own) not in (runs._code(None), runs._code(methods.METHODS["random"]))
     assert runs.run_key(config) != runs.run_key(replace(config, method="random"))
+
+
+def test_a_constant_beside_a_readers_own_method_is_in_its_key(tmp_path, monkeypatch):
+    codes = set()
+    monkeypatch.syspath_prepend(tmp_path)
+    for threshold in ("0.1", "0.9"):
+        (tmp_path / "readers.py").write_text(
+            f"from l2h.methods_defer import ask_share\nT = {threshold}\ndef own(): T\n"
+        )
+        monkeypatch.delitem(sys.modules, "readers", raising=False)
+        importlib.invalidate_caches()
+        codes.add(runs._code(importlib.import_module("readers").own))
+    assert len(codes) == 2
+
+
+def test_a_method_in_a_notebook_counts_by_its_own_lines(monkeypatch):
+    def own():
+        return None
+
+    monkeypatch.setattr(own, "__module__", "__main__")
+    monkeypatch.setitem(sys.modules, "__main__", type(sys)("__main__"))
+    assert runs._own_source(own) == "def own():\n    return None\n"

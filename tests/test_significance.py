@@ -13,7 +13,7 @@ from l2h.comparisons import difference_at, mean_difference
 from l2h.curves import area_by_example
 from l2h.evaluate import correctness
 from l2h.problem import Predictions
-from l2h.significance import Standings, alike, gaps, gaps_at, outcome, standings
+from l2h.significance import Standings, alike, gaps, gaps_at, in_words, outcome, standings
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +126,19 @@ def test_an_outcome_needs_the_whole_interval():
     assert [outcome(Interval(0, *limits)) for limits in ((0.1, 0.2), (-0.2, -0.1), (0.0, 0.1))] == [
         "better", "worse", "not told apart",
     ]  # fmt: skip
+
+
+def test_words_say_who_is_beaten_where_and_at_how_many_places():
+    up, down, open_ = Interval(0.2, 0.1, 0.3), Interval(-0.2, -0.3, -0.1), Interval(0.01, -0.1, 0.1)
+    found = in_words({"here": {"a": up, "b": down, "c": open_}, "there": {"b": up, "a": up}}, ["c", "b", "a"])
+    assert found["here"] == {
+        "better than": "a (+0.200)",
+        "worse than": "b (-0.200)",
+        "not told apart from": "c (+0.010)",
+    }
+    assert found["there"] == {
+        "better than": "b (+0.200), a (+0.200)",
+        "worse than": "none",
+        "not told apart from": "none",
+    }
+    assert found["places"] == {"better than": "b (1), a (2)", "worse than": "b (1)", "not told apart from": "c (1)"}

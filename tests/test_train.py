@@ -242,6 +242,10 @@ def test_bytes_and_their_pixels_train_alike(images):
         ({"momentum": 1.5}, r"momentum in \[0, 1\]"),
         ({"weight_decay": -1.0}, "weight_decay >= 0"),
         ({"shift": -1}, "shift >= 0"),
+        ({"epochs": 1.5}, "expected a whole epochs >= 1, got 1.5"),
+        ({"batch_size": 2.5}, "expected a whole batch_size >= 1, got 2.5"),
+        ({"betas": (1.0, 0.9)}, "1 - decay in betas > 0, got 0.0"),
+        ({"betas": (0.9, -0.1)}, "decay in betas >= 0, got -0.1"),
         ({"schedule": "cosine"}, "schedule to be one of 'one_cycle', 'constant'"),
     ],
 )
@@ -346,6 +350,24 @@ def test_double_precision_takes_no_part_in_bfloat16(images, monkeypatch):
 def test_the_processor_says_whether_it_has_bfloat16(monkeypatch, capabilities, has):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     assert train.has_bfloat16() is has
+
+
+def test_a_network_may_leave_an_output_out_in_bfloat16(images, monkeypatch):
+    monkeypatch.setattr(train, "has_bfloat16", lambda: True)
+
+    class Half(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.server = linear()
+
+        def forward(self, x):
+            return None, self.server(x)
+
+    def loss(outputs, y):
+        assert outputs[0] is None and outputs[1].dtype == torch.float32
+        return train.classification_loss(outputs[1], y)
+
+    assert fit(Half(), images.x, (images.y,), loss, config=replace(BRIEF, bfloat16=True), seed=0).steps > 0
 
 
 def test_columns_are_standardised_by_what_is_known():

@@ -1,5 +1,6 @@
 """Sweeps: many runs, each made once, by any number of workers of any kind with the same results."""
 
+import errno
 import logging
 import time
 from collections import Counter, deque
@@ -23,6 +24,7 @@ logger = logging.getLogger("l2h.sweep")
 
 ATTEMPTS = 3  # at a run whose worker dies: it may have been killed, or the run may need too much memory
 APART: dict[str, Any] = {"seed": 0, "c1": 1.0, "ce": 0.0, "alpha": 1.0, "estimate": "logistic", "client": "as_released"}
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors after which no other result can be kept either
 SHARED_WITHIN = 60.0  # seconds until a network's file system shows what another machine wrote
 
 
@@ -83,7 +85,7 @@ def sweep(
         RuntimeError: if runs failed; it names the first, the log shows each with its traceback, and all others were
             made and kept.
         BrokenExecutor: if the given executor's workers died.
-        OSError: if a cluster does not answer, or a result cannot be written.
+        OSError: if a cluster does not answer, or the disk takes no more results.
     """
     configs, store = list(configs), store or Store()
     missing = [config for config in closure(configs) if kind.key(config) not in store]
@@ -183,6 +185,8 @@ def _make(missing: Sequence[ExperimentConfig], hands: Workers, store: Store, kno
         for future in hands.finished(flight):
             config = flight.pop(future)
             error = _error(future, kind.key(config))
+            if isinstance(error, OSError) and error.errno in NO_PLACE:
+                raise error  # as all others would, after they were computed for nothing
             if isinstance(error, BrokenExecutor) and attempts[config] < ATTEMPTS:
                 attempts[config] += 1
                 logger.warning("the worker died that was making %s; it is made again", config)

@@ -1,6 +1,7 @@
 """Jobs: chapters that papermill executes, two at a time, with a line of progress for each and one clear failure."""
 
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -52,6 +53,7 @@ async def execute_all(jobs: Sequence[Job], environment: dict[str, str]) -> None:
 
     Raises:
         ChapterError: if a chapter fails; what else is under way is stopped.
+        OSError, ValueError: if a notebook cannot be written or read.
     """
     # Else a runner that is terminated would leave its kernels to compute on, unseen.
     own = cast(asyncio.Task[None], asyncio.current_task())
@@ -64,7 +66,7 @@ async def execute_all(jobs: Sequence[Job], environment: dict[str, str]) -> None:
             longest_first = sorted(jobs, key=lambda job: -job.expected)
             await asyncio.gather(*(group.create_task(_execute(job, gate, clock, environment)) for job in longest_first))
             heart.cancel()
-    except* ChapterError as failed:
+    except* (ChapterError, OSError, ValueError) as failed:
         raise failed.exceptions[0] from None
 
 
@@ -72,11 +74,13 @@ async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment:
     async with gate:
         clock.running[job.name] = time.monotonic()
         say(f"{job.name}: started at {job.profile}; {_progress(clock)}")
-        partial = job.output.with_suffix(".partial.ipynb")
+        partial = job.output.with_suffix(f".{os.getpid()}.partial.ipynb")  # another command may execute it, too
         errors = await _papermill(job, partial, environment)
         done = records.read_notebook(partial)
         if errors or done is None:
             raise ChapterError(_failure(job, done, partial, errors))
+        if left := sum(_left_out(cell) for cell in records.code_cells(done)):
+            raise ChapterError(f"{job.name}: {left} code cells were not executed; the notebook so far: {partial}")
         if job.key != records.chapter_key(job.name, job.notebook, profile=job.profile, data=job.data):
             raise ChapterError(f"{job.name}: the code that it uses changed while it was executed; execute it again")
         seconds = time.monotonic() - clock.running.pop(job.name)
@@ -118,6 +122,10 @@ def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) ->
 
 def _begun(cell: NotebookNode) -> bool:
     return cell.metadata.get("papermill", {}).get("start_time") is not None
+
+
+def _left_out(cell: NotebookNode) -> bool:
+    return bool(cell.source.strip()) and cell.execution_count is None
 
 
 async def _beat(clock: Clock) -> None:

@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 
 from l2h import claims, store
 from l2h.studies import STUDIES, at_profile
+from l2h.train import accelerator
 
 ROOT = Path(__file__).resolve().parents[1]
 INJECTED = "injected-parameters"
@@ -105,6 +106,7 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
         study=asdict(at_profile(name, profile)) if name in STUDIES else {"profile": profile},
         data=data and {"source": data["source"], "sha256": data["sha256"]},
         rules=claims.rules(name),
+        accelerator=accelerator(),
         torch=version("torch").split("+")[0],  # the CPU and the CUDA build of a release compute the same
         modules=store.code_fingerprint(store.modules_in_use(roots)),
     )
@@ -112,12 +114,13 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
 
 def facts(key: str, *, profile: str, data: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
     """What an executed notebook says about itself in `metadata.l2h`."""
+    with_one = f" and {accelerator()}" if accelerator() else ""
     names = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "papermill")
     return dict(
         key=key,
         profile=profile,
         seconds=round(seconds, 1),
-        machine=f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()})",
+        machine=f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()})" + with_one,
         versions={"python": platform.python_version(), **{name: version(name) for name in names}},
         data=data,
     )

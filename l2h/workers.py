@@ -4,6 +4,7 @@ A result is the same wherever it is made: every run computes on one thread, alon
 the store, which is written in one piece. So a worker may be killed at any moment.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -17,6 +18,8 @@ from typing import Any, NamedTuple
 
 from l2h.runs import ExperimentConfig
 from l2h.store import Store
+
+logger = logging.getLogger("l2h.sweep")
 
 Flight = Collection[Future[Any]]
 
@@ -135,6 +138,7 @@ def processes(count: int) -> Iterator[Workers]:
             try:
                 future = worker.submit(job)
             except BrokenExecutor:
+                logger.warning("a worker died that was making nothing; another one takes its place")
                 worker = pool()
                 future = worker.submit(job)
         slots[free] = worker, future

@@ -162,7 +162,7 @@ def test_only_learning_to_help_is_trained_together(tmp_path):
     with pytest.raises(ValueError, match="expected method to be one of 'learning_to_help', got 'random'"):
         sweep_together([replace(BASE, method="random")], store=Store(tmp_path))
     with pytest.raises(ValueError, match="expected start to be one of '', got 'fast'"):
-        sweep_together([replace(TOGETHER[0], start="fast")], store=Store(tmp_path))
+        sweep_together([replace(TOGETHER[0], start="fast", squash=False)], store=Store(tmp_path))
     with pytest.raises(ValueError, match="expected a finite at_once >= 1, got 0"):
         sweep_together(TOGETHER, at_once=0, store=Store(tmp_path))
 
@@ -240,6 +240,20 @@ def test_a_sweep_that_is_killed_at_any_moment_goes_on_where_it_stopped(tmp_path)
     told = json.loads(done.stdout)
     assert told["kills"] >= 20, "too few moments to show anything"
     assert told["halves"] >= 1, "none of them hit a write"
+
+
+def test_a_full_disk_ends_a_sweep_at_once(tmp_path, monkeypatch):
+    begun = []
+
+    def full(*_):
+        begun.append(True)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "put", full)
+    monkeypatch.setenv("L2H_WORKERS", "1")
+    with pytest.raises(OSError, match="No space left"):
+        experiments.sweep([replace(BASE, method="random", seed=seed) for seed in range(3)], store=Store(tmp_path))
+    assert len(begun) == 1
 
 
 def test_one_client_and_one_server_serve_every_method():

@@ -8,7 +8,8 @@ import numpy as np
 from l2h import checks
 from l2h.bayes import rejector_rule, server_error, server_rule
 from l2h.bootstrap import Interval, intervals
-from l2h.evaluate import sent
+from l2h.comparisons import mean_interval
+from l2h.evaluate import loss_by_example, sent
 from l2h.humans import Humans
 from l2h.problem import Costs, Predictions
 
@@ -24,6 +25,7 @@ class Agreement(NamedTuple):
     rates: dict[str, list[Interval]]  # name -> share sent of each group; the Bayes rule comes last
     hard_minus_easy: dict[str, Interval]  # name -> share sent beyond the upper fifth's limit minus below the lower's
     as_bayes: dict[str, Interval]  # name -> share of images on which the decision is the Bayes rule's
+    losses: dict[str, Interval]  # name -> system loss, the Bayes rule's with its server that knows people's answers
 
 
 def with_people(systems: Mapping[str, Sequence[Predictions]], people: Humans, *, costs: Costs) -> Agreement:
@@ -45,7 +47,8 @@ def with_people(systems: Mapping[str, Sequence[Predictions]], people: Humans, *,
     first = next(iter(systems.values()))
     checks.same_length(predictions=first[0].y, people=people.eta)
     best = [bayes_under(people, one, costs=costs) for one in first]
-    asked = {name: np.stack([sent(p) for p in several]) for name, several in {**systems, BAYES: best}.items()}  # (S, n)
+    known = {**systems, BAYES: best}
+    asked = {name: np.stack([sent(p) for p in several]) for name, several in known.items()}  # (S, n)
     edges = np.unique(np.quantile(people.entropy, FIFTHS))
     group = np.searchsorted(edges[1:-1], people.entropy, side="left")  # (n,) an image on a limit belongs below
     groups = np.eye(len(edges) - 1)[group].T  # (k, n)
@@ -58,6 +61,7 @@ def with_people(systems: Mapping[str, Sequence[Predictions]], people: Humans, *,
         {name: _rates(values, groups) for name, values in asked.items()},
         {name: intervals((values * contrast)[None])[0] for name, values in asked.items()},
         {name: intervals((values == asked[BAYES])[None].astype(float))[0] for name, values in asked.items()},
+        {name: mean_interval(ps, lambda p: loss_by_example(p, costs=costs)) for name, ps in known.items()},
     )
 
 

@@ -55,13 +55,14 @@ def paired_bootstrap(differences: Any, *, draws: int = 2000, level: float = 0.95
     values = np.asarray(differences, dtype=float)
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"expected differences of shape (seeds, examples), got shape {values.shape}")
-    return intervals(values[None], draws=draws, level=level, seed=seed)[0]
+    return intervals(values[None], signed=True, draws=draws, level=level, seed=seed)[0]
 
 
 def intervals(
     values: np.ndarray,
     among: np.ndarray | None = None,
     *,
+    signed: Any = False,
     simultaneous: bool = False,
     draws: int = 2000,
     level: float = 0.95,
@@ -72,6 +73,7 @@ def intervals(
     With `among` a mean goes over the marked examples only, all seeds together: sum of values / number of
     examples. Resamples that mark none are left out; a mean over no example is NaN, and so are its limits.
     Of values that are all 0 or 1 the mean is a share, and of their differences it lies in [-1, 1]: so do the limits.
+    Whether values are differences must be told: a sample in which no first one loses has no -1 that shows it.
 
     With `simultaneous` all k intervals hold together at the level: each symmetric single interval is stretched by
     one common factor, the quantile of the largest deviation in units of the half widths (max-t). A mean that is
@@ -80,6 +82,7 @@ def intervals(
     Args:
         values: (k, S, n) one row per seed, one column per example.
         among: (k, S, n) 1 where an example belongs to the portion, 0 elsewhere; None for all.
+        signed: whether values are differences, one answer for all means or (k,).
         simultaneous: whether all intervals hold together; for means over all examples.
         draws: number of resamples.
         level: of confidence, in (0, 1).
@@ -105,8 +108,9 @@ def intervals(
     _check_level(level)
     estimates, drawn = _resampled(values, among, draws=draws, seed=seed)
     limits = _together(estimates, drawn, level) if simultaneous else [_percentiles(one, level) for one in drawn]
-    if np.isin(values, (-1, 0, 1)).all():  # Student's part for a few seeds knows nothing of such bounds
-        limits = np.clip(limits, min(0, values.min()), 1)
+    bounded = np.isin(values, (-1, 0, 1)).all(axis=(1, 2))  # Student's part for a few seeds knows nothing of bounds
+    least = np.where(signed | (values.min(axis=(1, 2)) < 0), -1.0, 0.0)
+    limits = np.clip(limits, np.where(bounded, least, -np.inf)[:, None], np.where(bounded, 1.0, np.inf)[:, None])
     return [Interval(float(t), float(low), float(high)) for t, (low, high) in zip(estimates, limits, strict=True)]
 
 

@@ -30,7 +30,7 @@ def mean_interval(several: Sequence[Predictions], by_example: Callable[[Predicti
     Raises:
         ValueError: if there is no seed, or the seeds were evaluated on different examples.
     """
-    return paired_bootstrap(_by_seed(several, by_example), **options)
+    return intervals(_by_seed(several, by_example).astype(float)[None], **options)[0]
 
 
 def mean_difference(
@@ -89,7 +89,8 @@ def difference_at(
         ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
     """
     differences = paired(first, second, lambda p: correctness_at(p, coverages))  # (S, k, n)
-    return intervals(differences.swapaxes(0, 1), draws=draws, level=level, seed=seed, simultaneous=simultaneous)
+    told: dict[str, Any] = {"draws": draws, "level": level, "seed": seed, "simultaneous": simultaneous}
+    return intervals(differences.swapaxes(0, 1), signed=True, **told)
 
 
 def four_cells_intervals(
@@ -119,7 +120,8 @@ def four_cells_intervals(
     for part in (keep, 1 - keep):
         values = np.stack([part, m, e, m - e])  # (4, S, n)
         among = np.stack([np.ones_like(part), part, part, part])
-        share, *accuracies = intervals(values, among, draws=draws, level=level, seed=seed)
+        signed = [False, False, False, True]
+        share, *accuracies = intervals(values, among, signed=signed, draws=draws, level=level, seed=seed)
         cells.append(Cell(Interval(*(part.shape[1] * limit for limit in share)), *accuracies))
     return FourCells(*cells)
 
@@ -161,7 +163,7 @@ def servers_apart(first: Sequence[Predictions], second: Sequence[Predictions], *
     """
     gap = paired(first, second, lambda p: right_answers(p)[1].astype(float))  # (S, n)
     asked = 1 - _by_seed(first, kept)
-    return intervals(gap[None], asked[None], **options)[0]
+    return intervals(gap[None], asked[None], signed=True, **options)[0]
 
 
 def cell_interval(several: Sequence[Predictions], *, portion: str, place: str, **options: Any) -> Interval:

@@ -106,9 +106,9 @@ def costs(study: Any) -> dict[str, dict[Any, ExperimentConfig]]:
         study: of the chapter.
 
     Returns:
-        "grid" (client, c1, ce), "once" (client, name) for the systems that are re-thresholded, "map" (alpha, beta),
-        "rules" (client, rule, squash), "estimates" (client, estimator), "servers", "hidden", and "inputs"
-        for the client `study.reader`.
+        "grid" (place, c1, ce), "once" (place, name) for the systems that are re-thresholded, "map" (alpha, beta),
+        "rules" (place, rule, squash), "estimates" (place, estimator), "servers", "hidden", and "inputs" for the
+        client `study.reader`. A place is a client, with the pair's name behind it for pairs after the first.
 
     >>> from l2h.studies import at_profile
     >>> sorted(costs(at_profile("08_costs", "quick")))
@@ -117,25 +117,28 @@ def costs(study: Any) -> dict[str, dict[Any, ExperimentConfig]]:
     base = ExperimentConfig("learning_to_help", ce=CE, **_data(study))
     first = replace(base, client=study.clients[0])
     each = {client: replace(base, client=client) for client in study.clients}
+    for pair in study.pairs[1:]:
+        classes = PAIRS[base.source][pair]
+        each |= {f"{client}, {pair}": replace(each[client], classes=classes) for client in study.clients}
     once = ("learning to help", "two-stage", "confidence")
     return {
         "grid": {
-            (client, c1, ce): replace(one, c1=c1, ce=ce)
-            for client, one in each.items()
+            (place, c1, ce): replace(one, c1=c1, ce=ce)
+            for place, one in each.items()
             for c1 in study.c1_grid
             for ce in study.ce_grid
         },
-        "once": {(client, name): replace(one, **SYSTEMS[name]) for client, one in each.items() for name in once},
+        "once": {(place, name): replace(one, **SYSTEMS[name]) for place, one in each.items() for name in once},
         "map": {(a, b): replace(first, alpha=a, beta=b) for a in study.alphas for b in study.betas},
         "rules": {
-            (client, rule, squash): replace(one, alpha=rule, squash=squash)
-            for client, one in each.items()
+            (place, rule, squash): replace(one, alpha=rule, squash=squash)
+            for place, one in each.items()
             for rule in study.rules
             for squash in (True, False)
         },
         "estimates": {
-            (client, name): replace(one, alpha="estimated", estimate=name)
-            for client, one in each.items()
+            (place, name): replace(one, alpha="estimated", estimate=name)
+            for place, one in each.items()
             for name in study.estimates
         },
         "servers": {name: replace(first, network=name) for name in study.servers},

@@ -331,7 +331,7 @@ def servers_where_asked(first: Sequence[Predictions], second: Sequence[Predictio
     """
     differ = np.array([right_answers(a)[1] * 1.0 - right_answers(b)[1] for a, b in zip(first, second, strict=True)])
     sent = 1 - np.array([kept(p) for p in first])
-    return intervals(differ[None], sent[None])[0]
+    return intervals(differ[None], sent[None], signed=True)[0]
 
 
 def client_apart(several: Sequence[Predictions]) -> Interval:

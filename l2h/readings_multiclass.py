@@ -57,7 +57,7 @@ def gaps_beside(
         Name -> difference, with max-t intervals.
     """
     apart = np.stack([paired(several, beside[name], by_example) for name, several in systems.items()])
-    return dict(zip(systems, intervals(apart, simultaneous=True, draws=draws), strict=True))
+    return dict(zip(systems, intervals(apart, signed=True, simultaneous=True, draws=draws), strict=True))
 
 
 def table(said: Systems, systems: Mapping[str, ExperimentConfig], *, draws: int = 2000) -> dict[str, dict[str, str]]:

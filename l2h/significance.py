@@ -60,7 +60,8 @@ def gaps(
         raise ValueError("expected at least one rival, got none")
     shared = _shared(level, cells)
     values = np.stack([paired(reference, rival, by_example) for rival in rivals.values()])  # (k, S, n)
-    return dict(zip(rivals, intervals(values, simultaneous=True, level=shared, draws=draws, seed=seed), strict=True))
+    told: dict[str, Any] = {"signed": True, "simultaneous": True, "level": shared, "draws": draws, "seed": seed}
+    return dict(zip(rivals, intervals(values, **told), strict=True))
 
 
 def gaps_at(
@@ -95,7 +96,7 @@ def gaps_at(
     shared = _shared(level, cells)
     values = [paired(reference, rival, lambda p: correctness_at(p, coverages)) for rival in rivals.values()]
     flat = np.concatenate(values, axis=1).swapaxes(0, 1)  # (rivals * k, S, n)
-    found = intervals(flat, simultaneous=True, level=shared, draws=draws, seed=seed)
+    found = intervals(flat, signed=True, simultaneous=True, level=shared, draws=draws, seed=seed)
     k = len(found) // len(rivals)
     return {name: found[place * k : (place + 1) * k] for place, name in enumerate(rivals)}
 

@@ -134,6 +134,7 @@ class Study08(Study):
         inputs: networks of the rejector, by what they read and how.
         reader: client of that comparison: one that has all that a rejector may read, a last hidden layer included.
         clients: forms of the client; the first one alone where one is enough.
+        pairs: "easy pair" and "hard pair", names in `designs.PAIRS`; the first one alone where one is enough.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
         precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
@@ -151,6 +152,7 @@ class Study08(Study):
     inputs: tuple[str, ...] = ("scores", "features", "linear", "hidden", "lenet")
     reader: str = "lenet"
     clients: tuple[str, ...] = ("as_released", "well_trained")
+    pairs: tuple[str, ...] = ("easy pair",)
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
@@ -287,6 +289,7 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             alphas=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
             betas=(0.5, 1.0, 2.0, 4.0, 8.0),
             clients=("as_released", "well_trained", "lenet"),
+            pairs=("easy pair", "hard pair"),
         ),
     ),
     "choosing": (StudyChoosing("quick"), StudyChoosing("paper"), StudyChoosing("full")),

@@ -34,7 +34,10 @@ def test_rates_are_those_of_the_groups(people):
     assert [one.estimate for one in found.rates["hard"]] == [0, 0, 0, 1, 1]
     assert found.hard_minus_easy["hard"].estimate == pytest.approx(1)
     assert found.as_bayes[BAYES] == (1, 1, 1)
-    assert list(found.rates) == ["hard", BAYES]
+    assert list(found.rates) == list(found.losses) == ["hard", BAYES]
+    given = [system(people, seed, hard) for seed in range(3)]
+    assert found.losses["hard"].estimate == pytest.approx(np.mean([system_loss(p, costs=COSTS) for p in given]))
+    assert found.losses[BAYES].estimate < found.losses["hard"].estimate
 
 
 def test_ties_make_fewer_groups_and_none_is_empty(people):

@@ -226,8 +226,17 @@ def test_a_power_law_needs_positive_sums(sizes, values, message):
 def test_a_share_stays_a_share_however_few_the_seeds():
     generator = np.random.default_rng(0)
     marks = (generator.random((3, 200)) < np.array([[0.2], [0.9], [0.95]])).astype(float)
-    low, high = paired_bootstrap(marks)[1:]
+    low, high = intervals(marks[None])[0][1:]
     assert low >= 0 and high == 1.0  # Student's interval of these three seeds ends beyond 1
     high = paired_bootstrap(marks - marks[::-1])[2]
     assert high <= 1
     assert paired_bootstrap(2 * marks)[2] > 2  # other values have no bounds that are known
+
+
+def test_a_difference_may_be_below_zero_though_no_value_is():
+    wins = np.zeros((3, 400))
+    wins[0, :20] = wins[1, :2] = 1
+    share, difference = intervals(np.stack([wins, wins]), signed=[False, True])
+    assert share.low == 0 > difference.low
+    assert paired_bootstrap(wins) == pytest.approx(difference)
+    assert paired_bootstrap(2 * wins).low == pytest.approx(2 * difference.low)

@@ -43,7 +43,8 @@ def alpha_of(
         alpha > 0, or (n,) of them for the helper part.
 
     Raises:
-        ValueError: for an unknown rule, or where the released formula has no real value (ce > 0.18).
+        ValueError: for an unknown rule, where the released formula has no real value (ce > 0.18), or for "posterior"
+            with squashed scores.
     """
     if not isinstance(rule, str):
         return float(rule)
@@ -73,6 +74,8 @@ def _estimated(parts: Parts, costs: Costs, beta: float, options: Options) -> Ten
 
 
 def _posterior(parts: Parts, costs: Costs, beta: float, options: Options) -> Tensor:
+    if options.squash:
+        raise ValueError("expected squash=False for alpha 'posterior', which is calibrated for free scores, got True")
     helper, held_out = parts.helper, parts.calibration
     temperature = estimate.temperature(given_server(held_out), held_out.y)
     eta = estimate.probabilities(given_server(helper), temperature).numpy()

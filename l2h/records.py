@@ -18,8 +18,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from l2h import claims, store
+from l2h.hardware import accelerator
 from l2h.studies import STUDIES, at_profile
-from l2h.train import accelerator
 
 ROOT = Path(__file__).resolve().parents[1]
 INJECTED = "injected-parameters"

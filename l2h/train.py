@@ -6,7 +6,6 @@ other global state; with a recipe that asks for bfloat16, on whether the process
 names one, as in "cuda", it trains and scores, and networks and results come back to the CPU.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil, isfinite
@@ -19,6 +18,7 @@ from torch.nn import functional
 from l2h import checks
 from l2h.augment import flipped, moved
 from l2h.data import Part, pixels
+from l2h.hardware import asked_for, has_bfloat16
 from l2h.models import LeNet, linear
 from l2h.optimize import FAST, RELEASED, TrainConfig, optimizer_of, schedule_of
 
@@ -29,7 +29,6 @@ __all__ = [
     "RELEASED",
     "History",
     "TrainConfig",
-    "accelerator",
     "batch_mean",
     "classification_loss",
     "fit",
@@ -37,7 +36,6 @@ __all__ = [
     "fit_jointly",
     "fit_separately",
     "floats",
-    "has_bfloat16",
     "inputs",
     "released_client_loss",
     "scores",
@@ -143,7 +141,7 @@ def fit(
     checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
     if (config.flip or config.shift) and x.ndim != 4:
         raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
-    generator, home, where = torch.Generator().manual_seed(seed), x.device, _where()
+    generator, home, where = torch.Generator().manual_seed(seed), x.device, asked_for()
     x, *targets = (values.to(where or home) for values in (x, *targets))
     steps = config.epochs * ceil(len(x) / config.batch_size)
     network.to(x.device).train()
@@ -172,41 +170,6 @@ def fit(
             raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the mean loss is {losses[-1]}; lower lr")
     network.eval().to(home)
     return History(tuple(losses), steps)
-
-
-def accelerator() -> str:
-    """The kind of device that L2H_ACCELERATOR asks for, such as "cuda"; empty for the CPU.
-
-    A result depends on it by rounding alone, but bitwise it does, and it is not the same in every run.
-
-    >>> accelerator()
-    ''
-    """
-    name = os.environ.get("L2H_ACCELERATOR", "")
-    return "" if name == "cpu" else name
-
-
-def _where() -> torch.device | None:
-    """The accelerator that is asked for.
-
-    Raises:
-        ValueError: if it is not there.
-    """
-    if not accelerator():
-        return None
-    found = torch.accelerator.current_accelerator(check_available=True)
-    checks.one_of(("cpu", *([found.type] if found else [])), L2H_ACCELERATOR=accelerator())
-    return found
-
-
-def has_bfloat16() -> bool:
-    """Whether what computes has instructions for bfloat16: without them it would be slower than float32.
-
-    >>> isinstance(has_bfloat16(), bool)
-    True
-    """
-    capabilities = torch.cpu.get_capabilities().items()
-    return bool(accelerator()) or any(there is True for name, there in capabilities if "bf16" in name)
 
 
 def _outputs(network: nn.Module, x: Tensor, *, low: bool) -> Any:
@@ -440,7 +403,7 @@ def scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> Tensor:
     torch.Size([7])
     """
     checks.at_least(1, batch_size=batch_size)
-    where = _where() or x.device
+    where = asked_for() or x.device
     network.eval().to(where)
     answers = torch.cat([network(inputs(batch.to(where))) for batch in x.split(batch_size)])
     network.to(x.device)

@@ -23,13 +23,14 @@ STOREYS = {
         "certify_theorem", "certify_transfer", "certify",
     ],
     "learning": [
-        "sources", "sources_other", "humans", "data", "shifts", "streams", "optimize", "augment", "models",
+        "sources", "sources_other", "humans", "data", "shifts", "streams", "hardware", "optimize", "augment", "models",
         "models_large", "train", "recipes", "estimate", "systems", "methods_help", "methods_confidence",
         "methods_stage", "methods_staged", "methods_defer", "methods_simple", "methods", "vectorised",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
-        "agreement", "pricing", "budgets", "runs", "workers", "progress", "experiments", "verdicts", "claims",
+        "agreement", "pricing", "budgets", "configuration", "runs", "workers", "progress", "experiments",
+        "verdicts", "claims",
         "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "refit",
         "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive", "plots_multiclass",
     ],
@@ -54,8 +55,9 @@ ONLY = {
     "models": VOCABULARY,
     "models_large": VOCABULARY | {"models"},
     "augment": set(),
+    "hardware": VOCABULARY,
     "optimize": VOCABULARY,
-    "train": VOCABULARY | {"optimize", "augment", "data", "models"},  # the loss is an argument
+    "train": VOCABULARY | {"hardware", "optimize", "augment", "data", "models"},  # the loss is an argument
     "estimate": VOCABULARY | {"train", "models"},
     **dict.fromkeys(("plots_comparison", "plots_costs"), VOCABULARY | EVALUATION | {"plots"}),
     "verdicts": VOCABULARY,
@@ -66,7 +68,7 @@ ONLY = {
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples
-DEVICES = {"runs", "experiments", "helper"}
+DEVICES = {"hardware", "experiments", "helper"}
 
 
 def imported(tree):

@@ -72,6 +72,8 @@ def test_every_method_answers_for_many_classes(many, name):
 def test_for_many_classes_alpha_is_a_number_or_comes_from_the_posterior(many):
     with pytest.raises(ValueError, match="expected alpha for 3 classes to be one of 'posterior', got 'deterministic'"):
         answers("learning_to_help", many)
+    with pytest.raises(ValueError, match="expected squash=False for alpha 'posterior'"):
+        answers("learning_to_help", many, replace(OPTIONS, alpha="posterior"))
     for alpha in (1.5, "posterior"):
         r, e = answers("learning_to_help", many, replace(OPTIONS, alpha=alpha, squash=False))
         assert r.shape == many.validation.y.shape and e.shape == (len(r), 3)
@@ -209,7 +211,7 @@ TRAINED = [name for name in methods.METHODS if name not in (*methods.UNTRAINED, 
 @pytest.fixture
 def elsewhere(monkeypatch):
     """A device that keeps no numbers, and refuses those of any other: what reads them on the way is left out."""
-    monkeypatch.setattr(train, "_where", lambda: torch.device("meta"))
+    monkeypatch.setattr(train, "asked_for", lambda: torch.device("meta"))
     monkeypatch.setattr(train, "optimizer_of", lambda network, _: torch.optim.SGD(network.parameters(), lr=0.1))
     monkeypatch.setattr(torch.Tensor, "item", lambda _: 0.0)
     for guard in ("signs", "positive", "probabilities", "numbers"):

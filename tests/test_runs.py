@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from l2h import data, evaluate, methods, runs, train
+from l2h import data, evaluate, methods, runs
 from l2h.runs import ExperimentConfig, needs, run
 from l2h.store import Store
 
@@ -74,7 +74,7 @@ def test_bfloat16_makes_another_result_only_where_the_recipe_asks_for_it(monkeyp
     configs = [DIGITS, replace(DIGITS, recipe="moderate")]
     keys = []
     for has in (False, True):
-        monkeypatch.setattr(train, "has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(runs.hardware, "has_bfloat16", lambda has=has: has)
         keys.append([runs.run_key(config) for config in configs])
     assert keys[0][0] == keys[1][0] and keys[0][1] != keys[1][1]
 

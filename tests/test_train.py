@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from l2h import train
+from l2h import hardware, train
 from l2h.data import Part
 from l2h.losses import surrogate
 from l2h.models import LeNet, OnScores, linear, rejector
@@ -349,7 +349,7 @@ def test_double_precision_takes_no_part_in_bfloat16(images, monkeypatch):
 )
 def test_the_processor_says_whether_it_has_bfloat16(monkeypatch, capabilities, has):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert train.has_bfloat16() is has
+    assert hardware.has_bfloat16() is has
 
 
 def test_a_network_may_leave_an_output_out_in_bfloat16(images, monkeypatch):
@@ -395,12 +395,12 @@ def test_the_cpu_is_no_accelerator(images, monkeypatch):
     monkeypatch.delenv("L2H_ACCELERATOR", raising=False)
     plain = trained(images)
     monkeypatch.setenv("L2H_ACCELERATOR", "cpu")
-    assert train.accelerator() == ""
+    assert hardware.accelerator() == ""
     assert torch.equal(trained(images)[1], plain[1])
 
 
 def test_an_accelerator_is_taken_to_have_bfloat16(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert not train.has_bfloat16()
+    assert not hardware.has_bfloat16()
     monkeypatch.setenv("L2H_ACCELERATOR", "cuda")
-    assert train.has_bfloat16()
+    assert hardware.has_bfloat16()

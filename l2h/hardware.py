@@ -1,0 +1,42 @@
+"""What computes: the CPU, or an accelerator that the user asks for, and what it can do."""
+
+import os
+
+import torch
+
+from l2h import checks
+
+
+def accelerator() -> str:
+    """The kind of device that L2H_ACCELERATOR asks for, such as "cuda"; empty for the CPU.
+
+    A result depends on it by rounding alone, but bitwise it does, and it is not the same in every run.
+
+    >>> accelerator()
+    ''
+    """
+    name = os.environ.get("L2H_ACCELERATOR", "")
+    return "" if name == "cpu" else name
+
+
+def asked_for() -> torch.device | None:
+    """The accelerator that is asked for.
+
+    Raises:
+        ValueError: if it is not there.
+    """
+    if not accelerator():
+        return None
+    found = torch.accelerator.current_accelerator(check_available=True)
+    checks.one_of(("cpu", *([found.type] if found else [])), L2H_ACCELERATOR=accelerator())
+    return found
+
+
+def has_bfloat16() -> bool:
+    """Whether what computes has instructions for bfloat16: without them it would be slower than float32.
+
+    >>> isinstance(has_bfloat16(), bool)
+    True
+    """
+    capabilities = torch.cpu.get_capabilities().items()
+    return bool(accelerator()) or any(there is True for name, there in capabilities if "bf16" in name)

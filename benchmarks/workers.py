@@ -17,10 +17,11 @@ from l2h.store import Store
 BASE = ExperimentConfig("learning_to_help", sizes=(1000, 2000, 1000, 1000))
 COSTS = tuple(0.02 * k for k in range(10))
 CONFIGS = [one for ce in COSTS for one in over_seeds(replace(BASE, ce=ce), 5)]
+BUDGET = 0.85 * 2  # speed of two workers in that of one, at least
 
 
 def figures(configs: list[ExperimentConfig] = CONFIGS) -> Iterator[Figure]:
-    """`runs_per_minute` of two processes, and `two_workers`, their speed in that of one; 2 is the most there can be.
+    """`runs_per_minute` of two processes beside one, and `two_workers`, their speed in that of one beside its budget.
 
     Both start their processes anew, each of which imports torch and reads the images on the time that is measured.
     """
@@ -29,7 +30,8 @@ def figures(configs: list[ExperimentConfig] = CONFIGS) -> Iterator[Figure]:
     yield Figure(
         "runs_per_minute", rates[0], "runs/minute", f"one process, the same {len(configs)} and clients", *rates
     )
-    yield Figure("two_workers", rates[0] / rates[1], "ratio", "runs per minute of one process", *rates)
+    speed = rates[0] / rates[1]
+    yield Figure("two_workers", speed, "ratio", "the least asked of two workers, in the speed of one", speed, BUDGET)
 
 
 def _minutes_of_one(configs: list[ExperimentConfig]) -> float:

@@ -99,6 +99,7 @@ def test_workers_are_counted_by_the_runs_that_they_make(monkeypatch):
     monkeypatch.setattr(workers, "_minutes_of_two", lambda configs: 1.0)
     rate, speed = workers.figures([ExperimentConfig("random", source="digits")])
     assert (rate.value, rate.baseline_value, speed.value) == (3.0, 1.5, 2.0)  # with a client and a server
+    assert speed.own_value == speed.value and speed.baseline_value == workers.BUDGET == 1.7
     assert len(set(workers.CONFIGS)) == 50
 
 
@@ -124,9 +125,26 @@ def test_what_is_trained_at_once_is_what_is_trained_alone(monkeypatch):
         for network, same in zip(one, other, strict=True):
             pairs = zip(network.parameters(), same.parameters(), strict=True)
             assert all(torch.allclose(*pair, atol=1e-4) for pair in pairs)
-    figures = list(vectorised.figures(counts=(1, 2)))
-    assert [figure.name for figure in figures] == ["configurations_at_once_1", "configurations_at_once_2"]
-    assert all(figure.value > 0 and "on cpu" in figure.ratio_to for figure in figures)
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_the_speed_of_many_at_once_is_reported_only_where_there_is_a_gpu(monkeypatch, gpu):
+    """The clock of each turn is made up: the first is not counted, and one alone takes three times as long."""
+    times = {vectorised._together: iter([9.0, 1.0, 2.0, 3.0] * 2), vectorised._alone: iter([9.0, 3.0, 6.0, 9.0] * 2)}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(vectorised, "_seconds", lambda work, where: next(times[work.func]))
+    figures = {figure.name: figure for figure in vectorised.figures(counts=(1, 2))}
+    costs = {"configuration_of_1": (2.0, 2.0), "configuration_of_2": (1.0, 2.0)}
+    speeds = {"configurations_at_once_1": (3.0, 6.0), "configurations_at_once_2": (3.0, 3.0)} if gpu else {}
+    assert {name: (figure.value, figure.baseline_value) for name, figure in figures.items()} == costs | speeds
+    assert all(("on cuda" if gpu else "on cpu") in figure.ratio_to for figure in figures.values())
+
+
+def test_the_cost_of_one_of_many_at_once_is_measured(monkeypatch):
+    monkeypatch.setattr(vectorised, "IMAGES", 20)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    one, two = vectorised.figures(counts=(1, 2))
+    assert min(one.value, two.value) > 0 and one.baseline_value == two.baseline_value == one.value
 
 
 def test_the_time_of_evaluation_is_held_against_its_budget():

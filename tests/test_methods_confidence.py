@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import oracles_defer as oracles
 import pytest
 import tabular
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2h import methods, methods_confidence
-from l2h.problem import Costs, asks
+from l2h.problem import Costs, asks, server_label
 from l2h.systems import CONFIDENCES, Parts
 
 COSTS = Costs(c1=1.0, ce=0.1)
@@ -90,6 +91,25 @@ def test_a_specialist_learns_from_what_is_sent_alone():
     assert 0 < sent.sum() < len(sent)
     assert torch.equal(system.e(parts.helper), other.e(parts.helper))
     assert torch.equal(system.r(parts.helper), trained("confidence", parts).r(parts.helper))
+
+
+# Only the first picture is worth a question.
+SENT = [tabular.Atom((0.2, 0.8), 0, 0.55), tabular.Atom((0.1, 0.9), 1, 0.9), *[tabular.Atom((0.9, 0.1), 0, 0.9)] * 6]
+
+
+def test_a_specialist_is_the_bayes_classifier_on_what_it_is_sent():
+    parts = tabular.parts(SENT)
+    system, each = trained("confidence_specialist", parts), tabular.one_of_each(parts.helper)
+    r = [oracles.bayes_r(atom.eta, atom.m, COSTS.c1, COSTS.ce) for atom in SENT]
+    assert asks(system.r(each)).tolist() == [value <= 0 for value in r] == [True] + [False] * 7
+    assert server_label(system.e(each))[0] == 1
+
+
+def test_named_failure_a_specialist_has_not_learnt_what_it_is_not_sent():
+    """It was sent a picture with the label +1 for the most, and says so of others like it, which show -1 in 90 %."""
+    parts = tabular.parts(SENT)
+    each = tabular.one_of_each(parts.helper)
+    assert server_label(trained("confidence_specialist", parts).e(each)).tolist() == [1] * 8
 
 
 def test_a_specialist_whom_nothing_is_sent_learns_from_everything():

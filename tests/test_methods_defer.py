@@ -63,6 +63,18 @@ def test_triage_trains_as_long_as_its_rivals(parts):
     assert len(system.history) == len(trained("budgeted", parts).history)
 
 
+def test_triage_finds_the_bayes_decision_where_most_labels_are_the_mean():
+    """Where an answer is either nearly sure or nearly never right, what costs less for most labels costs less."""
+    eta = ((0.9, 0.1, 0.0), (0.05, 0.0, 0.95))
+    atoms = [tabular.Atom(row, m, 0.6) for row in eta for m in (0, 1, 2)]
+    parts = tabular.parts(atoms)
+    system = trained("differentiable_triage", parts)
+    r = [oracles.bayes_r(atom.eta, atom.m, COSTS.c1, COSTS.ce) for atom in atoms]
+    assert asked(system, parts) == [i for i, value in enumerate(r) if value <= 0]
+    answers = server_label(system.e(tabular.one_of_each(parts.helper))).tolist()
+    assert [answers[i] for i in asked(system, parts)] == [best(atoms)[i] for i in asked(system, parts)]
+
+
 def test_named_failure_triage_asks_where_most_labels_say_so(parts):
     """Atom 6: the client errs in 60 %, and so does the best answer; asking costs 0.1 for nothing."""
     system = trained("differentiable_triage", parts)

@@ -103,6 +103,7 @@ def test_named_failure_the_clients_error_rate_hides_where_it_errs():
 
 
 THREE = Costs(c1=1.0, ce=0.1)
+FREE = methods.Options(squash=False)
 
 
 def posterior_alpha(eta, costs, beta):
@@ -113,7 +114,7 @@ def posterior_alpha(eta, costs, beta):
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_the_alpha_of_the_posterior_is_its_formula_at_the_known_posterior_of_each_example(beta):
-    alpha = methods.alpha_of("posterior", tabular.parts(), THREE, beta)
+    alpha = methods.alpha_of("posterior", tabular.parts(), THREE, beta, options=FREE)
     expected = np.repeat([posterior_alpha(atom.eta, THREE, beta) for atom in tabular.ATOMS], tabular.SHARE)
     np.testing.assert_allclose(alpha, expected, rtol=1e-4)
 
@@ -122,7 +123,7 @@ def test_a_server_that_is_too_sure_gives_the_same_alpha():
     """Its temperature is taken from the calibration part."""
     examples = tabular.parts().helper
     sure = methods.Parts(*[examples._replace(server=5 * examples.server)] * 3)
-    alphas = [methods.alpha_of("posterior", parts, THREE, 2.0) for parts in (tabular.parts(), sure)]
+    alphas = [methods.alpha_of("posterior", parts, THREE, 2.0, options=FREE) for parts in (tabular.parts(), sure)]
     torch.testing.assert_close(*alphas, rtol=1e-4, atol=0)
 
 
@@ -168,16 +169,18 @@ def test_named_failure_no_single_alpha_serves_three_classes(alpha, asked):
 
 def test_named_failure_the_posterior_of_a_server_that_knows_nothing_is_a_single_alpha():
     parts = toss(server=[1 / 3] * 3)
-    alpha = methods.alpha_of("posterior", parts, LITTLE, 2.0)
+    alpha = methods.alpha_of("posterior", parts, LITTLE, 2.0, options=FREE)
     np.testing.assert_allclose(alpha, posterior_alpha([1 / 3] * 3, LITTLE, 2.0), rtol=1e-4)
     assert decision("posterior", parts=parts, costs=LITTLE)[0] == [True, True] * 3
 
 
-@pytest.mark.parametrize(("squash", "asks_there"), [(False, True), (True, False)])
-def test_named_failure_the_alpha_of_the_posterior_does_not_know_of_squashing(squash, asks_there):
-    """A server that never errs, and alpha = 1: asking costs 0.15, keeping 0.4; e in (-1, 1) cannot say so."""
+def test_the_alpha_of_the_posterior_refuses_scores_for_which_it_is_not_calibrated():
+    """A server that never errs: asking costs 0.15, keeping 0.4; alpha is 1, and e in (-1, 1) could not say so."""
     parts = knowing_client([(0.0, 1.0), (1.0, 0.0)] * 3, [0.4, 0.05] * 3)
-    examples = parts.helper._replace(server=9.0 * parts.helper.y)
-    parts = methods.Parts(*[examples] * 3)
-    np.testing.assert_allclose(methods.alpha_of("posterior", parts, Costs(c1=1.0, ce=0.15), 2.0), 1.0, rtol=1e-3)
-    assert decision("posterior", squash, parts=parts, costs=Costs(c1=1.0, ce=0.15))[0] == [asks_there, False] * 3
+    parts = methods.Parts(*[parts.helper._replace(server=9.0 * parts.helper.y)] * 3)
+    costs = Costs(c1=1.0, ce=0.15)
+    np.testing.assert_allclose(methods.alpha_of("posterior", parts, costs, 2.0, options=FREE), 1.0, rtol=1e-3)
+    assert decision("posterior", parts=parts, costs=costs)[0] == [True, False] * 3
+    assert decision(1.0, True, parts=parts, costs=costs)[0] == [False, False] * 3
+    with pytest.raises(ValueError, match="expected squash=False for alpha 'posterior'"):
+        decision("posterior", True, parts=parts, costs=costs)

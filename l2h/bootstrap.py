@@ -174,28 +174,27 @@ def normal(values: Any, *, level: float = 0.95) -> Interval:
 
 
 def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
-    """Mean of one number per seed with Student's interval, very wide for two seeds; one seed is taken as it is.
+    """Mean of one number per seed with Student's interval, very wide for two seeds.
 
     Args:
-        values: (S,) one number per seed.
+        values: (S,) one number per seed, S >= 2: a single one does not show how seeds differ.
         level: of confidence, in (0, 1).
 
     Returns:
         Mean, lower and upper limit.
 
     Raises:
-        ValueError: if there is no seed, or the level is out of range.
+        ValueError: if there are fewer than two seeds, or the level is out of range.
 
     >>> [round(limit, 2) for limit in mean_over_seeds([1.0, 2.0])]
     [1.5, -4.85, 7.85]
     """
     values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or len(values) == 0:
-        raise ValueError(f"expected values of shape (seeds,), got shape {values.shape}")
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"expected values of shape (seeds,) from two seeds or more, got shape {values.shape}")
     _check_level(level)
     mean, seeds = float(values.mean()), len(values)
-    spread = float(values.std(ddof=1)) if seeds > 1 else 0.0
-    half = float(stdtrit(max(1, seeds - 1), (1 + level) / 2)) * spread / np.sqrt(seeds)
+    half = float(stdtrit(seeds - 1, (1 + level) / 2)) * float(values.std(ddof=1)) / np.sqrt(seeds)
     return Interval(mean, float(mean - half), float(mean + half))
 
 

@@ -174,9 +174,9 @@ def test_one_number_per_seed_has_students_interval():
     estimate, low, high = bootstrap.mean_over_seeds([1.0, 2.0, 4.0])
     expected = stats.t.interval(0.95, 2, loc=7 / 3, scale=stats.sem([1.0, 2.0, 4.0]))
     assert estimate == pytest.approx(7 / 3) and (low, high) == pytest.approx(expected)
-    assert bootstrap.mean_over_seeds([0.5]) == (0.5, 0.5, 0.5)
-    with pytest.raises(ValueError, match="shape"):
-        bootstrap.mean_over_seeds([])
+    for few in ([], [0.5]):
+        with pytest.raises(ValueError, match="from two seeds or more, got shape"):
+            bootstrap.mean_over_seeds(few)
 
 
 def test_a_power_law_is_found_with_its_spread():

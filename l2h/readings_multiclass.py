@@ -142,7 +142,11 @@ def table(said: Systems, systems: Mapping[str, Compared], *, draws: int = 2000) 
         "sent": _texts([[sent(p) for p in several] for several in tuned.values()], draws),
         "sent at r = 0": _texts([[sent(p) for p in several] for several in trained.values()], draws, only=True),
     }
-    return {name: {what: texts[place] for what, texts in measured.items()} for place, name in enumerate(systems)}
+    return _rows(systems, measured)
+
+
+def _rows(names: Iterable[str], columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    return {name: {what: texts[place] for what, texts in columns.items()} for place, name in enumerate(names)}
 
 
 def _texts(values: Sequence[Sequence[np.ndarray]], draws: int, *, only: bool = False) -> list[str]:
@@ -162,16 +166,11 @@ def levels(several: Sequence[Predictions], *, costs: Costs, draws: int = 2000) -
         "always ask", "never ask", "random, best rate" (the cheaper of both, seed by seed) and "oracle" -> column ->
         number with its interval.
     """
-    rows = {}
-    for name, r in _LEVELS.items():
-        same = [replace(p, r=r(p, costs)) for p in several]
-        what: dict[str, ByExample] = {
-            "system loss": partial(loss_by_example, costs=costs),
-            "accuracy": correctness,
-            "sent": sent,
-        }
-        rows[name] = {column: as_text(mean_interval(same, of, draws=draws)) for column, of in what.items()}
-    return rows
+    same = {name: [replace(p, r=r(p, costs)) for p in several] for name, r in _LEVELS.items()}
+    lost: ByExample = partial(loss_by_example, costs=costs)
+    what: dict[str, ByExample] = {"system loss": lost, "accuracy": correctness, "sent": sent}
+    values = {column: [[of(p) for p in ps] for ps in same.values()] for column, of in what.items()}
+    return _rows(same, {column: _texts(of, draws) for column, of in values.items()})
 
 
 def _at_best_rate(p: Predictions, costs: Costs) -> np.ndarray:

@@ -4,25 +4,27 @@ One plain server per seed serves every method: rejectors are trained for it on a
 methods that train a server start from its weights and go on for one more pass over the data.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import torch
 
-from l2h.bootstrap import Interval, intervals, paired_bootstrap
-from l2h.comparisons import paired
-from l2h.curves import accuracy_coverage_curve, area_by_example, area_under_curve
+from l2h.bootstrap import Interval, intervals
+from l2h.curves import accuracy_coverage_curve, area_under_curve
 from l2h.data import PAIR
-from l2h.designs import at_costs
+from l2h.designs import ALONE, OURS, at_costs
+from l2h.estimate import score_features
 from l2h.evaluate import kept, right_answers
 from l2h.experiments import closure, over_seeds
 from l2h.losses_stage import FORMS
-from l2h.problem import Costs, Predictions
+from l2h.problem import Costs, Predictions, server_label
 from l2h.recipes import RECIPES
-from l2h.runs import ExperimentConfig, Result
+from l2h.runs import ExperimentConfig, Result, needs
 from l2h.sources import CLASSES
+from l2h.stacking import Signals, stacked
 
 PRINTED = Costs(c1=1.2, ce=0.2)  # of the follow-up's stored run
 TABLES = (Costs(c1=1.0, ce=0.25), Costs(c1=1.25, ce=0.0), Costs(c1=1.25, ce=0.25))  # of the follow-up's tables
@@ -32,6 +34,8 @@ NEVER = 10**6  # steps: a copy of the server that is never renewed
 
 READY: dict[str, dict[str, Any]] = {
     "confidence": {"method": "confidence"},
+    # with two classes they order the examples as "confidence" does, and "softmax" always: clients are scaled already
+    **{f"confidence, {form}": {"method": "confidence", "confidence": form} for form in ("margin", "entropy")},
     "random": {"method": "random"},
     "oracle": {"method": "oracle"},
     "always ask": {"method": "always_ask"},
@@ -39,10 +43,15 @@ READY: dict[str, dict[str, Any]] = {
 FOR_A_SERVER: dict[str, dict[str, Any]] = {
     "separate": {"method": "separate"},
     "two-stage": {"method": "two_stage"},
-    "two-stage, reads the image": {"method": "two_stage", "rejector": "lenet"},
     "two-stage, on features": {"method": "two_stage", "rejector": "features"},
     "two sigmoids": {"method": "two_sigmoid"},
 }
+OF_IMAGES: dict[str, dict[str, Any]] = {  # networks on the image, of the first client alone
+    "two-stage, reads the image": {"method": "two_stage", "rejector": "lenet"},
+    "two-stage, linear": {"method": "two_stage", "rejector": "linear"},
+    ALONE: {"method": "always_ask", "server": "device_classifier", "server_recipe": "", "rejector": "lenet"},
+}
+WEIGHED = ("two-stage", "two-stage, on features", "two-stage, reads the image")  # by ours, beside the client's scores
 TEACHERS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
 JOINT: dict[str, dict[str, Any]] = {
     "stage switching": {"method": "stage_switching"},
@@ -56,7 +65,7 @@ JOINT: dict[str, dict[str, Any]] = {
 SPECIALISED = ("specialised in stages", "specialised, convex")
 WITHOUT_REJECTOR = ("always_ask", "always_keep")
 NEEDS_SERVER = (*TEACHERS, "oracle")  # no device can decide so before it sends
-NOT_RIVALS = (*NEEDS_SERVER, "random", "always ask")  # of a rejector on the device
+NOT_RIVALS = (*NEEDS_SERVER, "random", "always ask", ALONE)  # of a rejector on the device
 
 
 def names_of(source: str, count: int) -> tuple[str, ...]:
@@ -106,19 +115,54 @@ def comparison(study: Any) -> dict[tuple[str, str], ExperimentConfig]:
         study: of the chapter.
 
     Returns:
-        (client, name) -> configuration; clients after the first one have the systems that train no server.
+        (client, name) -> configuration; clients after the first one have the systems that train no server, and no
+        network on images.
 
     >>> from l2h.studies import at_profile
     >>> sum(client == "follow_up" for client, _ in comparison(at_profile("07_multiclass", "paper")))
-    20
+    24
     """
     common, joint = base(study), _joint(study)
-    alone = {name: replace(common, **told) for name, told in (READY | FOR_A_SERVER).items()}
+    alone = {name: replace(common, **told) for name, told in (READY | FOR_A_SERVER | OF_IMAGES).items()}
     taught = {f"{name}, distilled": _given(joint[name], study, "distilled") for name in TEACHERS}
     runs = {(study.clients[0], name): one for name, one in (alone | joint | taught).items()}
     for client in study.clients[1:]:
-        runs |= {(client, name): replace(one, client=client) for name, one in alone.items() if "image" not in name}
+        runs |= {(client, name): replace(one, client=client) for name, one in alone.items() if name not in OF_IMAGES}
     return runs
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """A rejector that weighs others, trained for the same client and server, and the client's scores: ours."""
+
+    weighed: tuple[ExperimentConfig, ...]
+    method: ClassVar[str] = OURS
+
+    @property
+    def costs(self) -> Costs:
+        """The costs of its rejectors."""
+        return self.weighed[0].costs
+
+
+Compared = ExperimentConfig | Stacked
+
+
+def systems(study: Any, client: str) -> dict[str, Compared]:
+    """Every system of a client, ours included, which takes no training of its own.
+
+    Args:
+        study: of the chapter.
+        client: one of the study's.
+
+    Returns:
+        Name -> configuration, or what is weighed.
+
+    >>> from l2h.studies import at_profile
+    >>> [one.rejector for one in systems(at_profile("07_multiclass", "paper"), "lenet")[OURS].weighed]
+    ['scores', 'features']
+    """
+    found = {name: one for (of, name), one in comparison(study).items() if of == client}
+    return {**found, OURS: Stacked(tuple(found[name] for name in WEIGHED if name in found))}
 
 
 def confidence_beside(study: Any) -> dict[str, ExperimentConfig]:
@@ -131,7 +175,7 @@ def confidence_beside(study: Any) -> dict[str, ExperimentConfig]:
         study: of the chapter.
 
     Returns:
-        Name of a system of `comparison` -> configuration.
+        Name of a system of `systems` -> configuration; the device classifier, which has no server, meets the plain one.
 
     >>> from l2h.studies import at_profile
     >>> beside = confidence_beside(at_profile("07_multiclass", "paper"))
@@ -139,9 +183,7 @@ def confidence_beside(study: Any) -> dict[str, ExperimentConfig]:
     ('plain_server', 'stage_switching', 'one_vs_all')
     """
     joint = _joint(study)
-    of_server = {
-        name: name.removesuffix(", distilled") for client, name in comparison(study) if client == study.clients[0]
-    }
+    of_server = {name: name.removesuffix(", distilled") for name in systems(study, study.clients[0])}
     given = {name: _given(one, study, "confidence") for name, one in joint.items()}
     plain = replace(base(study), method="confidence")
     return {name: given.get(server, plain) for name, server in of_server.items()}
@@ -234,15 +276,31 @@ class Systems(NamedTuple):
     results: Mapping[ExperimentConfig, Result]
     seeds: int
 
-    def as_trained(self, config: ExperimentConfig, part: str = "test") -> list[Predictions]:
-        """The predictions of a run on a part, one per seed, with the rejector's own threshold 0."""
-        return [self.results[one].predictions(part) for one in over_seeds(config, self.seeds)]
+    def as_trained(self, config: Compared, part: str = "test") -> list[Predictions]:
+        """The predictions of a system on a part, one per seed, with the rejector's own threshold 0.
 
-    def tuned(self, config: ExperimentConfig, costs: Costs | None = None) -> list[Predictions]:
+        The device's own classifier stands there as a client that never asks.
+        """
+        if isinstance(config, Stacked):
+            return [self._weighed(alike, part) for alike in self._by_seed(config.weighed)]
+        said = [self.results[one].predictions(part) for one in over_seeds(config, self.seeds)]
+        if config.server == "device_classifier":
+            return [replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in said]
+        return said
+
+    def _by_seed(self, configs: Sequence[ExperimentConfig]) -> Iterable[tuple[ExperimentConfig, ...]]:
+        return zip(*(over_seeds(one, self.seeds) for one in configs), strict=True)
+
+    def _weighed(self, alike: Sequence[ExperimentConfig], part: str) -> Predictions:
+        client, rejectors = self.results[needs(alike[0])[0]], [self.results[one] for one in alike]
+        known, given = ((rejectors[0].predictions(of), _signals(client, rejectors, of)) for of in ("calibration", part))
+        return stacked(*known, *given, costs=alike[0].costs)
+
+    def tuned(self, config: Compared, costs: Costs | None = None) -> list[Predictions]:
         """The same on the test part, each seed with the threshold of least loss on the validation part.
 
         Args:
-            config: of the run.
+            config: of the system.
             costs: at which the loss is taken; those of the training if None.
 
         Returns:
@@ -254,64 +312,13 @@ class Systems(NamedTuple):
         return at_costs(self.as_trained(config, "validation"), given, costs=costs or config.costs)
 
 
-def slope_interval(by_place: Sequence[Sequence[Predictions]], places: Sequence[float]) -> Interval:
-    r"""The least-squares slope of the offload rate, with its interval over seeds and examples.
+def _signals(client: Result, rejectors: Sequence[Result], part: str) -> Signals:
+    """What the device knows: of K scores the gap between the largest stands where the size of one score would.
 
-    .. math:: \frac{\sum_j (c_j - \bar c)\, rate_j}{\sum_j (c_j - \bar c)^2}
-
-    Args:
-        by_place: at each of k places, the predictions of every seed, on the same examples.
-        places: (k,) numbers c, not all equal.
-
-    Returns:
-        The slope with its limits.
-
-    Raises:
-        ValueError: if the predictions do not match, or all places are equal.
+    A client's scores come divided by their temperature, so none is fitted here.
     """
-    weights = _least_squares(places, len(by_place))
-    asked = 1 - np.array([[kept(p) for p in several] for several in by_place])  # (k, S, n)
-    return paired_bootstrap(np.tensordot(weights, asked, axes=1))
-
-
-def trend_interval(
-    first: Sequence[Sequence[Predictions]], second: Sequence[Sequence[Predictions]], places: Sequence[float]
-) -> Interval:
-    r"""The least-squares slope of a difference in area against a place, with its interval over seeds and examples.
-
-    .. math:: \sum_j w_j \bar d_j, \qquad w_j = \frac{c_j - \bar c}{\sum_i (c_i - \bar c)^2}
-
-    with the mean d of the paired differences first - second over seeds and examples at place j. Every place has its
-    own examples, so all of them are resampled together, each difference by its distance from the mean of its place:
-    how many examples of a place are drawn then moves nothing, to first order.
-
-    Args:
-        first: at each of k places the predictions of one system, one per seed.
-        second: of another, paired: the same seeds and, within a place, the same examples.
-        places: (k,) numbers c, not all equal.
-
-    Returns:
-        The slope with its limits.
-
-    Raises:
-        ValueError: if the predictions do not match, or all places are equal.
-    """
-    weights = _least_squares(places, len(first))
-    apart = [paired(one, other, area_by_example) for one, other in zip(first, second, strict=True)]  # (S, n_j) each
-    middle = [float(values.sum() / values.size) for values in apart]
-    every = sum(values.shape[1] for values in apart)
-    parts = zip(weights, apart, middle, strict=True)
-    moved = [weight * every / values.shape[1] * (values - mean) for weight, values, mean in parts]
-    return paired_bootstrap(np.hstack(moved) + weights @ middle)
-
-
-def _least_squares(places: Sequence[float], count: int) -> np.ndarray:
-    """What numbers at the places are weighed with, to give the slope of the line through them."""
-    c = np.asarray(places, dtype=float)
-    centred = c - c.sum() / len(c)
-    if count != len(c) or not centred.any():
-        raise ValueError(f"expected numbers at several places that differ, got {count} at {list(places)}")
-    return centred / (centred @ centred)
+    *logs, gap, entropy = score_features(torch.from_numpy(client.scores[part]["score"]), 1.0).numpy().T
+    return Signals(gap, [*logs, entropy, *(one.scores[part]["r"] for one in rejectors)])
 
 
 def areas(several: Sequence[Predictions]) -> list[float]:
@@ -349,28 +356,3 @@ def steps_in_epoch(examples: int) -> int:
     2
     """
     return ceil(examples / RECIPES["fast"].batch_size)
-
-
-class Confusions(NamedTuple):
-    """What a client answers to each class, and what of it is sent."""
-
-    counts: np.ndarray  # (K, K) images of a seed, by true class and client's answer
-    sent: np.ndarray  # (K, K) share of them that is sent, NaN where there is none
-
-
-def confusions(several: Sequence[Predictions], classes: int) -> Confusions:
-    """The client's confusion matrix, and the share of each cell that is sent, all seeds together.
-
-    Args:
-        several: one system's predictions, one per seed, with labels 0..K-1.
-        classes: K.
-
-    Returns:
-        Counts of a seed and shares.
-    """
-    cells = [np.bincount(classes * p.y + p.m, minlength=classes**2) for p in several]
-    asked = [np.bincount(classes * p.y + p.m, weights=1 - kept(p), minlength=classes**2) for p in several]
-    counts = np.sum(cells, axis=0).reshape(classes, -1)
-    sent = np.sum(asked, axis=0).reshape(classes, -1)
-    share = np.divide(sent, counts, out=np.full(sent.shape, np.nan), where=counts > 0)
-    return Confusions(counts / len(several), share)

@@ -21,14 +21,13 @@ from l2h.designs_multiclass import (
     delayed,
     servers_where_asked,
     signs,
-    slope_interval,
     tables,
-    trend_interval,
 )
 from l2h.evaluate import kept, loss_by_example, right_answers
 from l2h.losses import surrogate
 from l2h.losses_stage import FORMS, in_columns, surrogate_classes
 from l2h.problem import Costs, Predictions, asks
+from l2h.readings_multiclass import slope_interval, trend_interval
 from l2h.runs import ExperimentConfig
 from l2h.verdicts import Evidence
 

@@ -1,20 +1,21 @@
 """What tables and figures of the chapter on many classes say of its systems: shares, gaps, spending, classes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from l2h import methods, models, train
-from l2h.bootstrap import Interval, as_text, bands, intervals
+from l2h.bootstrap import Interval, as_text, bands, intervals, paired_bootstrap
 from l2h.budgets import Size, Spending, count, spending
 from l2h.comparisons import mean_interval, paired
-from l2h.curves import area_under_curve, error_auroc_by_example, loss_curve
-from l2h.designs_multiclass import NEEDS_SERVER, Systems
-from l2h.evaluate import by_class, correctness, loss_by_example, right_answers, sent
-from l2h.problem import Costs, Predictions
+from l2h.curves import area_by_example, area_under_curve, error_auroc_by_example, loss_curve
+from l2h.designs import ALONE
+from l2h.designs_multiclass import NEEDS_SERVER, Compared, Stacked, Systems
+from l2h.evaluate import by_class, correctness, kept, loss_by_example, reference_losses, right_answers, sent
+from l2h.problem import Costs, Predictions, server_label
 from l2h.runs import ExperimentConfig
 
 ByExample = Callable[[Predictions], Any]
@@ -60,7 +61,67 @@ def gaps_beside(
     return dict(zip(systems, intervals(apart, signed=True, simultaneous=True, draws=draws), strict=True))
 
 
-def table(said: Systems, systems: Mapping[str, ExperimentConfig], *, draws: int = 2000) -> dict[str, dict[str, str]]:
+def slope_interval(by_place: Sequence[Sequence[Predictions]], places: Sequence[float]) -> Interval:
+    r"""The least-squares slope of the offload rate, with its interval over seeds and examples.
+
+    .. math:: \frac{\sum_j (c_j - \bar c)\, rate_j}{\sum_j (c_j - \bar c)^2}
+
+    Args:
+        by_place: at each of k places, the predictions of every seed, on the same examples.
+        places: (k,) numbers c, not all equal.
+
+    Returns:
+        The slope with its limits.
+
+    Raises:
+        ValueError: if the predictions do not match, or all places are equal.
+    """
+    weights = _least_squares(places, len(by_place))
+    asked = 1 - np.array([[kept(p) for p in several] for several in by_place])  # (k, S, n)
+    return paired_bootstrap(np.tensordot(weights, asked, axes=1))
+
+
+def trend_interval(
+    first: Sequence[Sequence[Predictions]], second: Sequence[Sequence[Predictions]], places: Sequence[float]
+) -> Interval:
+    r"""The least-squares slope of a difference in area against a place, with its interval over seeds and examples.
+
+    .. math:: \sum_j w_j \bar d_j, \qquad w_j = \frac{c_j - \bar c}{\sum_i (c_i - \bar c)^2}
+
+    with the mean d of the paired differences first - second over seeds and examples at place j. Every place has its
+    own examples, so all of them are resampled together, each difference by its distance from the mean of its place:
+    how many examples of a place are drawn then moves nothing, to first order.
+
+    Args:
+        first: at each of k places the predictions of one system, one per seed.
+        second: of another, paired: the same seeds and, within a place, the same examples.
+        places: (k,) numbers c, not all equal.
+
+    Returns:
+        The slope with its limits.
+
+    Raises:
+        ValueError: if the predictions do not match, or all places are equal.
+    """
+    weights = _least_squares(places, len(first))
+    apart = [paired(one, other, area_by_example) for one, other in zip(first, second, strict=True)]  # (S, n_j) each
+    middle = [float(values.sum() / values.size) for values in apart]
+    every = sum(values.shape[1] for values in apart)
+    parts = zip(weights, apart, middle, strict=True)
+    moved = [weight * every / values.shape[1] * (values - mean) for weight, values, mean in parts]
+    return paired_bootstrap(np.hstack(moved) + weights @ middle)
+
+
+def _least_squares(places: Sequence[float], count: int) -> np.ndarray:
+    """What numbers at the places are weighed with, to give the slope of the line through them."""
+    c = np.asarray(places, dtype=float)
+    centred = c - c.sum() / len(c)
+    if count != len(c) or not centred.any():
+        raise ValueError(f"expected numbers at several places that differ, got {count} at {list(places)}")
+    return centred / (centred @ centred)
+
+
+def table(said: Systems, systems: Mapping[str, Compared], *, draws: int = 2000) -> dict[str, dict[str, str]]:
     """Loss, accuracy and share sent of each system at its tuned threshold, and beside them what r = 0 gives.
 
     Args:
@@ -81,7 +142,11 @@ def table(said: Systems, systems: Mapping[str, ExperimentConfig], *, draws: int 
         "sent": _texts([[sent(p) for p in several] for several in tuned.values()], draws),
         "sent at r = 0": _texts([[sent(p) for p in several] for several in trained.values()], draws, only=True),
     }
-    return {name: {what: texts[place] for what, texts in measured.items()} for place, name in enumerate(systems)}
+    return _rows(systems, measured)
+
+
+def _rows(names: Iterable[str], columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    return {name: {what: texts[place] for what, texts in columns.items()} for place, name in enumerate(names)}
 
 
 def _texts(values: Sequence[Sequence[np.ndarray]], draws: int, *, only: bool = False) -> list[str]:
@@ -90,7 +155,7 @@ def _texts(values: Sequence[Sequence[np.ndarray]], draws: int, *, only: bool = F
 
 
 def levels(several: Sequence[Predictions], *, costs: Costs, draws: int = 2000) -> dict[str, dict[str, str]]:
-    """What needs no rejector, as rows for `table`: always ask and never ask, with a client and a server.
+    """What needs no rejector, and the limit of any, as rows for `table`: all with one client and one server.
 
     Args:
         several: predictions with this client and server, one per seed; their r is not read.
@@ -98,16 +163,32 @@ def levels(several: Sequence[Predictions], *, costs: Costs, draws: int = 2000) -
         draws: of the resampling.
 
     Returns:
-        Name -> column -> number with its interval.
+        "always ask", "never ask", "random, best rate" (the cheaper of both, seed by seed) and "oracle" -> column ->
+        number with its interval.
     """
-    decided = {"always ask": -1.0, "never ask": 1.0}
-    rows = {}
-    for name, r in decided.items():
-        same = [replace(p, r=np.full(len(p.y), r)) for p in several]
-        what: dict[str, ByExample] = {"system loss": partial(loss_by_example, costs=costs), "accuracy": correctness}
-        rows[name] = {column: as_text(mean_interval(same, of, draws=draws)) for column, of in what.items()}
-        rows[name] |= {"sent": "1" if r < 0.5 else "0"}
-    return rows
+    same = {name: [replace(p, r=r(p, costs)) for p in several] for name, r in _LEVELS.items()}
+    lost: ByExample = partial(loss_by_example, costs=costs)
+    what: dict[str, ByExample] = {"system loss": lost, "accuracy": correctness, "sent": sent}
+    values = {column: [[of(p) for p in ps] for ps in same.values()] for column, of in what.items()}
+    return _rows(same, {column: _texts(of, draws) for column, of in values.items()})
+
+
+def _at_best_rate(p: Predictions, costs: Costs) -> np.ndarray:
+    found = reference_losses(p, costs=costs)
+    return np.full(len(p.y), -1.0 if found.always < found.never else 1.0)
+
+
+def _knowing(p: Predictions, costs: Costs) -> np.ndarray:
+    client, server = (1.0 - right for right in right_answers(p))
+    return costs.ce + costs.c1 * server - client
+
+
+_LEVELS: dict[str, Callable[[Predictions, Costs], np.ndarray]] = {
+    "always ask": lambda p, costs: np.full(len(p.y), -1.0),
+    "never ask": lambda p, costs: np.ones(len(p.y)),
+    "random, best rate": _at_best_rate,
+    "oracle": _knowing,
+}
 
 
 def rankings(several: Sequence[Predictions]) -> dict[str, str]:
@@ -125,12 +206,27 @@ def rankings(several: Sequence[Predictions]) -> dict[str, str]:
     return {"AUGRC": f"{kept_and_wrong:.3f}", "AUROC": f"{ranked:.3f}"}
 
 
-def spent(name: str, config: ExperimentConfig, coverage: float) -> Spending:
+def compared(said: Systems, systems: Mapping[str, Compared], *, draws: int = 2000) -> dict[str, dict[str, str]]:
+    """What `table` says of the systems of a client, and beside it how well each of them ranks.
+
+    Args:
+        said: what the systems said.
+        systems: name -> configuration; all on the same examples.
+        draws: of the resampling.
+
+    Returns:
+        Name -> column -> number.
+    """
+    rows = table(said, systems, draws=draws)
+    return {name: row | rankings(said.tuned(systems[name])) for name, row in rows.items()}
+
+
+def spent(name: str, config: Compared, coverage: float) -> Spending:
     """What a system spends per image at a coverage; clients and networks with one score per class.
 
     Args:
-        name: of the system in `designs_multiclass.comparison`.
-        config: its configuration.
+        name: of the system in `designs_multiclass.systems`.
+        config: its configuration; of ours what it weighs, all of which the device computes.
         coverage: share kept, in [0, 1].
 
     Returns:
@@ -140,18 +236,34 @@ def spent(name: str, config: ExperimentConfig, coverage: float) -> Spending:
     >>> spent("confidence", one, 0.5).bytes_sent
     1536.0
     """
-    needs_server, K = name in NEEDS_SERVER, len(config.classes)
-    decides = not needs_server and config.method not in methods.UNTRAINED
-    outputs = 2 if config.method == "two_sigmoid" else 1
-    own = Size(0, 0)
-    if decides and config.rejector in READ:  # by one linear layer
-        inputs = K + READ[config.rejector]
-        own = Size(parameters=(inputs + 1) * outputs, flops=2 * inputs * outputs)
-    elif decides:
-        own = count(methods.SERVER_NETWORKS[config.rejector](outputs, squash=False))
-    reads_score = config.method == "confidence" or (decides and config.rejector in READ)
-    client = count(train.CLIENTS[config.client][0](K))
-    return spending(own, client, coverage, needs_score=reads_score, needs_server=needs_server)
+    weighed = config.weighed if isinstance(config, Stacked) else (config,)
+    first, K = weighed[0], len(weighed[0].classes)
+    own = _total(_own(one, K) for one in weighed if name not in NEEDS_SERVER)
+    if isinstance(config, Stacked):  # two logistic regressions on the client's scores and the rejectors
+        own = _total([own, _linear(K + READ["scores"] + len(weighed), 2)])
+    reads_score = first.method == "confidence" or (first.method not in methods.UNTRAINED and first.rejector in READ)
+    client = Size(0, 0) if name == ALONE else count(train.CLIENTS[first.client][0](K))
+    return spending(own, client, coverage, needs_score=reads_score, needs_server=name in NEEDS_SERVER)
+
+
+def _own(config: ExperimentConfig, K: int) -> Size:
+    """The size of the device's network beside the client's: of a rejector, or of a classifier of its own."""
+    alone = config.server == "device_classifier"
+    if config.method in methods.UNTRAINED and not alone:
+        return Size(0, 0)
+    outputs = K if alone else 2 if config.method == "two_sigmoid" else 1
+    if config.rejector in READ:
+        return _linear(K + READ[config.rejector], outputs)
+    return count(methods.SERVER_NETWORKS[config.rejector](outputs, squash=False))
+
+
+def _linear(inputs: int, outputs: int) -> Size:
+    return Size(parameters=(inputs + 1) * outputs, flops=2 * inputs * outputs)
+
+
+def _total(sizes: Iterable[Size]) -> Size:
+    several = list(sizes)
+    return Size(sum(one.parameters for one in several), sum(one.flops for one in several))
 
 
 def per_class(several: Sequence[Predictions], *, draws: int = 2000) -> list[Interval]:
@@ -170,3 +282,54 @@ def per_class(several: Sequence[Predictions], *, draws: int = 2000) -> list[Inte
         [mean_interval([part[label] for part in apart], of, draws=draws) for label in sorted(apart[0])] for of in wanted
     ]
     return [Interval(*np.transpose(one)) for one in found]
+
+
+class Confusions(NamedTuple):
+    """What a client answers to each class, and what of it is sent."""
+
+    counts: np.ndarray  # (K, K) images of a seed, by true class and client's answer
+    sent: np.ndarray  # (K, K) share of them that is sent, NaN where there is none
+
+
+def confusions(several: Sequence[Predictions], classes: int) -> Confusions:
+    """The client's confusion matrix, and the share of each cell that is sent, all seeds together.
+
+    Args:
+        several: one system's predictions, one per seed, with labels 0..K-1.
+        classes: K.
+
+    Returns:
+        Counts of a seed and shares.
+    """
+    cells = [np.bincount(classes * p.y + p.m, minlength=classes**2) for p in several]
+    asked = [np.bincount(classes * p.y + p.m, weights=1 - kept(p), minlength=classes**2) for p in several]
+    counts = np.sum(cells, axis=0).reshape(classes, -1)
+    sent = np.sum(asked, axis=0).reshape(classes, -1)
+    share = np.divide(sent, counts, out=np.full(sent.shape, np.nan), where=counts > 0)
+    return Confusions(counts / len(several), share)
+
+
+class Ends(NamedTuple):
+    """The images at the two ends of a rejector's order, with a caption each."""
+
+    first: np.ndarray  # (k,) places of those that are sent first: the lowest r, rising
+    last: np.ndarray  # (k,) places of those that are kept to the last: the highest r, falling
+    captions: list[str]  # 2 k texts, of the first ones and then of the last
+
+
+def ends(predictions: Predictions, names: Sequence[str], each: int) -> Ends:
+    """Which images a rejector sends before all others, and which it would send after all others.
+
+    Args:
+        predictions: of one run, with labels 0..K-1, or -1/+1 for two classes.
+        names: (K,) classes, in the order of the labels.
+        each: k, how many at either end.
+
+    Returns:
+        `Ends`; where r ties, the earlier images come first.
+    """
+    rising, falling = (np.argsort(sign * predictions.r, kind="stable")[:each] for sign in (1, -1))
+    said = {"is": predictions.y, "m:": predictions.m, "e:": server_label(predictions.e)}
+    numbers = {who: (labels + 1) // 2 if predictions.e.ndim == 1 else labels for who, labels in said.items()}
+    places = (*rising, *falling)
+    return Ends(rising, falling, ["\n".join(f"{who} {names[of[i]]}" for who, of in numbers.items()) for i in places])

@@ -8,8 +8,8 @@ from samples import several
 
 from l2h import designs_multiclass as designs
 from l2h import evaluate, methods
-from l2h.curves import area_by_example, threshold_for_loss
-from l2h.problem import Costs, Predictions
+from l2h.curves import area_by_example, error_auroc_by_example, threshold_for_loss
+from l2h.problem import Costs
 from l2h.runs import Result, needs
 from l2h.studies import STUDIES, at_profile
 
@@ -43,13 +43,38 @@ def test_the_comparison_names_every_method_of_the_package():
 
 @pytest.mark.parametrize("study", PROFILES, ids=lambda study: study.profile)
 def test_confidence_meets_each_system_with_the_server_that_this_system_has(study):
-    systems = {name: one for (client, name), one in designs.comparison(study).items() if client == study.clients[0]}
+    systems = designs.systems(study, study.clients[0])
     beside = designs.confidence_beside(study)
     assert list(beside) == list(systems)
+    assert beside[designs.OURS] == beside[designs.ALONE] == beside["two-stage"] == systems["confidence"]
     for name, one in systems.items():
+        if name in (designs.OURS, designs.ALONE):
+            continue
         server = one if one.method in methods.JOINT else needs(one)[1]
         assert needs(beside[name]) == (needs(one)[0], server), name
         assert beside[name].method == "confidence" and beside[name].costs == one.costs
+
+
+def test_later_clients_lack_what_trains_a_server_or_reads_the_image():
+    first, second = (designs.systems(PROFILES[1], client) for client in PROFILES[1].clients)
+    assert set(first) - set(second) == set(designs.OF_IMAGES) | set(designs.JOINT) | {
+        f"{name}, distilled" for name in designs.TEACHERS
+    }
+    assert set(second) < set(first)
+    assert {one.client for name, one in second.items() if name != designs.OURS} == {"lenet"}
+    assert [one.rejector for one in first[designs.OURS].weighed] == ["scores", "features", "lenet"]
+
+
+def test_confidence_has_every_form_that_differs_from_the_others():
+    systems = designs.systems(PROFILES[1], "lenet")
+    forms = [one.confidence for one in systems.values() if one.method == "confidence"]
+    assert sorted([*forms, "softmax"]) == sorted(methods.CONFIDENCES)
+
+
+def test_the_device_classifier_serves_every_client_from_one_training():
+    runs = designs.every_run(PROFILES[1], 47)
+    alone = [one for one in runs if one.method == "device_classifier"]
+    assert len(alone) == PROFILES[1].seeds and {(one.rejector, one.recipe) for one in alone} == {("lenet", "fast")}
 
 
 def test_what_imitates_a_system_reads_the_run_that_is_compared():
@@ -78,52 +103,6 @@ def test_delays_hold_none_an_epoch_and_for_ever():
     assert {one.start for one in runs.values()} == {""}
 
 
-def asking(rates, n=400, seeds=3):
-    """Predictions that ask a given share, at each place."""
-    y = np.ones(n, dtype=int)
-    r = np.linspace(0, 1, n, endpoint=False) + 1e-9
-    return [[Predictions(y, r - rate, y * 1.0, y) for _ in range(seeds)] for rate in rates]
-
-
-def test_the_slope_of_the_offload_rate_is_that_of_its_rates():
-    by_place = asking([0.2, 0.3, 0.4])
-    slope = designs.slope_interval(by_place, [1.0, 1.5, 2.0])
-    rates = [evaluate.offload_rate(several[0]) for several in by_place]
-    assert slope.estimate == pytest.approx(np.polyfit([1.0, 1.5, 2.0], rates, 1)[0])
-    assert slope.low < slope.estimate < slope.high
-    with pytest.raises(ValueError, match="at several places that differ"):
-        designs.slope_interval(by_place, [1.0, 1.0, 1.0])
-    with pytest.raises(ValueError, match="at several places that differ, got 3 at"):
-        designs.slope_interval(by_place, [1.0, 2.0])
-
-
-def test_a_trend_is_the_slope_of_the_mean_differences():
-    first = [several(3, n, client=0.7) for n in (40, 90, 200)]
-    second = [several(3, n, client=0.7, server=0.8) for n in (40, 90, 200)]
-    gaps = [np.mean(designs.areas(a)) - np.mean(designs.areas(b)) for a, b in zip(first, second, strict=True)]
-    found = designs.trend_interval(first, second, [1.0, 1.5, 3.0])
-    assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], gaps, 1)[0])
-    assert found.low < found.estimate < found.high
-    with pytest.raises(ValueError, match="at several places that differ"):
-        designs.trend_interval(first, second, [1.0, 1.0, 1.0])
-
-
-def test_the_interval_of_a_trend_knows_that_test_images_are_drawn():
-    """One seed, so that only images vary: the variance of each place's mean, by the squares of the weights."""
-    generator = np.random.default_rng(0)
-    first, second = [], []
-    for n, center in ((300, 0.9), (700, 0.2)):
-        y, r = np.ones(n, dtype=int), np.arange(n) * 1.0
-        wrong = np.where(generator.random(n) < center, 1, -1)
-        first.append([Predictions(y, r, wrong * 1.0, y)])
-        second.append([Predictions(y, r, -np.ones(n), y)])
-    found = designs.trend_interval(first, second, [0.0, 1.0])
-    pairs = zip(first, second, strict=True)
-    apart = [area_by_example(one[0]) - area_by_example(other[0]) for one, other in pairs]
-    deviation = np.sqrt(sum(values.var() / len(values) for values in apart))
-    assert found.high - found.low == pytest.approx(2 * 1.96 * deviation, rel=0.08)
-
-
 def test_thresholds_are_chosen_on_the_validation_part_and_not_on_the_test_part():
     config = replace(designs.base(PROFILES[1]), method="random")
     scores = {"validation": several(2, 200), "test": several(2, 300, client=0.6)}
@@ -141,6 +120,56 @@ def test_thresholds_are_chosen_on_the_validation_part_and_not_on_the_test_part()
     dear = said.tuned(config, Costs(c1=1.0, ce=2.0))
     assert all(evaluate.offload_rate(p) <= evaluate.offload_rate(q) for p, q in zip(dear, tuned, strict=True))
     assert np.array_equal(said.tuned(replace(config, method="always_ask"))[0].r, raw[0].r)
+
+
+def result(config, parts):
+    return Result(config, {}, parts, (), 0.0)
+
+
+def test_the_device_classifier_answers_itself_and_sends_nothing():
+    config = designs.comparison(PROFILES[1])["follow_up", designs.ALONE]
+    p = several(1, 200)[0]
+    said = designs.Systems({config: result(config, {"test": vars(p)})}, 1)
+    for (alone,) in (said.as_trained(config), said.tuned(config)):
+        assert np.array_equal(alone.m, np.where(p.e >= 0, 1, -1)) and evaluate.offload_rate(alone) == 0
+        assert evaluate.accuracy(alone) == evaluate.right_answers(p)[1].mean()
+
+
+def of_classes(n, seed):
+    """Three classes; half of the client's errors show in the gap of its scores, the others in a rejector."""
+    generator = np.random.default_rng(seed)
+    shown, hidden = generator.random((2, n)) < 0.25
+    y = generator.integers(3, size=n)
+    m = np.where(shown | hidden, (y + 1) % 3, y)
+    score = np.eye(3)[m] * np.where(shown, generator.uniform(0, 1, n), generator.uniform(0.7, 3, n))[:, None]
+    e = np.eye(3)[np.where(generator.random(n) < 0.9, y, (y + 1) % 3)]
+    r = np.where(hidden, -1.0, 1.0) + generator.normal(size=n)
+    return {"m": m, "r": r, "e": e, "y": y}, {"score": score}
+
+
+def test_ours_weighs_the_rejectors_and_the_scores_of_its_own_seed():
+    ours = designs.systems(PROFILES[1], "lenet")[designs.OURS]
+    scores, features = ours.weighed
+    parts = {"calibration": 1, "validation": 2, "test": 3}
+    results = {}
+    for seed in (0, 1):
+        drawn = {part: of_classes(1500, 10 * seed + place) for part, place in parts.items()}
+        one, other = (replace(config, seed=seed) for config in (scores, features))
+        results[needs(one)[0]] = result(needs(one)[0], {part: score for part, (_, score) in drawn.items()})
+        results[one] = result(one, {part: of | {"r": np.zeros(1500)} for part, (of, _) in drawn.items()})
+        results[other] = result(other, {part: of for part, (of, _) in drawn.items()})
+    said = designs.Systems(results, 2)
+    for seed, weighed in enumerate(said.as_trained(ours)):
+        given, score = results[replace(features, seed=seed)].predictions(), of_classes(1500, 10 * seed + 3)[1]["score"]
+        assert all(np.array_equal(getattr(weighed, name), getattr(given, name)) for name in "mey")
+        apart = [given, replace(given, r=score.max(1))]  # its largest score is the gap: the others are zero
+        both, *alone = (error_auroc_by_example(p).mean() for p in (weighed, *apart))
+        assert both > max(alone) + 0.05
+        known = evaluate.reference_losses(given, costs=ours.costs)
+        assert known.oracle < evaluate.system_loss(weighed, costs=ours.costs) < known.random
+    held_out = said.as_trained(ours, "validation")
+    for p, validation, tuned in zip(said.as_trained(ours), held_out, said.tuned(ours), strict=True):
+        assert np.array_equal(tuned.r, p.r - threshold_for_loss(validation, costs=ours.costs))
 
 
 def test_areas_are_those_of_each_seed():

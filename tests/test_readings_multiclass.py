@@ -12,11 +12,11 @@ from l2h import evaluate, readings_multiclass
 from l2h.bootstrap import Interval
 from l2h.comparisons import mean_difference, mean_interval
 from l2h.curves import area_by_example
-from l2h.problem import Costs
+from l2h.problem import Costs, Predictions
 from l2h.studies import at_profile
 
 STUDY = replace(at_profile("07_multiclass", "paper"), data="cifar10")
-RUNS = {name: one for (client, name), one in designs.comparison(STUDY).items() if client == "follow_up"}
+RUNS = designs.systems(STUDY, "follow_up")
 
 
 class Said:
@@ -51,6 +51,52 @@ def test_each_system_is_compared_with_its_own_counterpart_and_all_together():
     assert np.sum(widths[0]) > 1.05 * np.sum(widths[1])
 
 
+def asking(rates, n=400, seeds=3):
+    """Predictions that ask a given share, at each place."""
+    y = np.ones(n, dtype=int)
+    r = np.linspace(0, 1, n, endpoint=False) + 1e-9
+    return [[Predictions(y, r - rate, y * 1.0, y) for _ in range(seeds)] for rate in rates]
+
+
+def test_the_slope_of_the_offload_rate_is_that_of_its_rates():
+    by_place = asking([0.2, 0.3, 0.4])
+    slope = readings_multiclass.slope_interval(by_place, [1.0, 1.5, 2.0])
+    rates = [evaluate.offload_rate(several[0]) for several in by_place]
+    assert slope.estimate == pytest.approx(np.polyfit([1.0, 1.5, 2.0], rates, 1)[0])
+    assert slope.low < slope.estimate < slope.high
+    with pytest.raises(ValueError, match="at several places that differ"):
+        readings_multiclass.slope_interval(by_place, [1.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match="at several places that differ, got 3 at"):
+        readings_multiclass.slope_interval(by_place, [1.0, 2.0])
+
+
+def test_a_trend_is_the_slope_of_the_mean_differences():
+    first = [several(3, n, client=0.7) for n in (40, 90, 200)]
+    second = [several(3, n, client=0.7, server=0.8) for n in (40, 90, 200)]
+    gaps = [np.mean(designs.areas(a)) - np.mean(designs.areas(b)) for a, b in zip(first, second, strict=True)]
+    found = readings_multiclass.trend_interval(first, second, [1.0, 1.5, 3.0])
+    assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], gaps, 1)[0])
+    assert found.low < found.estimate < found.high
+    with pytest.raises(ValueError, match="at several places that differ"):
+        readings_multiclass.trend_interval(first, second, [1.0, 1.0, 1.0])
+
+
+def test_the_interval_of_a_trend_knows_that_test_images_are_drawn():
+    """One seed, so that only images vary: the variance of each place's mean, by the squares of the weights."""
+    generator = np.random.default_rng(0)
+    first, second = [], []
+    for n, center in ((300, 0.9), (700, 0.2)):
+        y, r = np.ones(n, dtype=int), np.arange(n) * 1.0
+        wrong = np.where(generator.random(n) < center, 1, -1)
+        first.append([Predictions(y, r, wrong * 1.0, y)])
+        second.append([Predictions(y, r, -np.ones(n), y)])
+    found = readings_multiclass.trend_interval(first, second, [0.0, 1.0])
+    pairs = zip(first, second, strict=True)
+    apart = [area_by_example(one[0]) - area_by_example(other[0]) for one, other in pairs]
+    deviation = np.sqrt(sum(values.var() / len(values) for values in apart))
+    assert found.high - found.low == pytest.approx(2 * 1.96 * deviation, rel=0.08)
+
+
 def test_a_table_holds_what_is_tuned_and_beside_it_what_is_not():
     systems = {name: RUNS[name] for name in ("confidence", "two-stage")}
     rows = readings_multiclass.table(Said(), systems, draws=100)
@@ -68,13 +114,25 @@ def test_a_table_holds_what_is_tuned_and_beside_it_what_is_not():
     assert "[" in rows["confidence"]["system loss"] and "[" not in rows["confidence"]["at r = 0"]
 
 
-def test_the_levels_are_those_of_a_client_and_a_server():
-    system, costs = several(3, 200), Costs(c1=1.2, ce=0.2)
+@pytest.mark.parametrize("costs", [Costs(c1=1.2, ce=0.2), Costs(c1=1.0, ce=0.0)], ids=["dear", "cheap"])
+def test_the_levels_are_those_of_a_client_and_a_server(costs):
+    system = several(3, 200)
     rows = readings_multiclass.levels(system, costs=costs, draws=100)
     known = np.mean([evaluate.reference_losses(p, costs=costs) for p in system], axis=0)
-    assert float(rows["never ask"]["system loss"].split()[0]) == pytest.approx(known[0], abs=6e-4)
-    assert float(rows["always ask"]["system loss"].split()[0]) == pytest.approx(known[1], abs=6e-4)
-    assert (rows["always ask"]["sent"], rows["never ask"]["sent"]) == ("1", "0")
+    for name, loss in zip(("never ask", "always ask", "random, best rate", "oracle"), known, strict=True):
+        assert float(rows[name]["system loss"].split()[0]) == pytest.approx(loss, abs=6e-4)
+    assert (rows["always ask"]["sent"][:5], rows["never ask"]["sent"][:5]) == ("1.000", "0.000")
+    cheaper = [evaluate.reference_losses(p, costs=costs) for p in system]
+    share = np.mean([one.always < one.never for one in cheaper])
+    assert float(rows["random, best rate"]["sent"].split()[0]) == pytest.approx(share, abs=6e-4)
+
+
+def test_a_comparison_is_a_table_with_rankings():
+    systems = {name: RUNS[name] for name in ("confidence", "two-stage")}
+    rows = readings_multiclass.compared(Said(), systems, draws=100)
+    for name, one in systems.items():
+        table = readings_multiclass.table(Said(), systems, draws=100)[name]
+        assert rows[name] == table | readings_multiclass.rankings(Said().tuned(one))
 
 
 def test_the_rankings_know_a_perfect_order_from_none():
@@ -100,6 +158,12 @@ def test_what_a_system_spends_follows_from_what_it_reads():
     for name in designs.TEACHERS:
         assert spent[name].bytes_sent == 3072 and spent[name].device_flops == 0.25 * client
     assert spent["random"].device_flops == 0.25 * client
+    assert spent["confidence, entropy"] == spent["confidence"]
+    assert spent["two-stage, linear"].device_flops == 2 * 3072 + 0.25 * client
+    own = sum(spent[name].device_flops for name in ("two-stage", "two-stage, on features")) - 2 * client + lenet_of_one
+    assert spent[designs.OURS].device_flops == client + own + 2 * 2 * (12 + 3)  # and two regressions on 12 + 3 numbers
+    alone = readings_multiclass.spent(designs.ALONE, RUNS[designs.ALONE], 1.0)
+    assert alone == (client, 0.0)  # a LeNet of ten outputs, as the client is one
 
 
 def test_the_shares_of_a_class_are_those_of_its_images():
@@ -110,3 +174,35 @@ def test_the_shares_of_a_class_are_those_of_its_images():
         assert sent.estimate[place] == pytest.approx(np.mean([evaluate.offload_rate(p) for p in parts]))
         assert client.estimate[place] == pytest.approx(np.mean([np.mean(p.m == p.y) for p in parts]))
         assert server.low[place] <= np.mean([evaluate.right_answers(p)[1].mean() for p in parts]) <= server.high[place]
+
+
+def of_three(n=60):
+    generator = np.random.default_rng(3)
+    y, m, right = generator.integers(3, size=n), generator.integers(3, size=n), generator.integers(3, size=n)
+    return Predictions(m, generator.permutation(n) - n / 2, np.eye(3)[right], y)
+
+
+def test_the_ends_of_an_order_are_named_as_they_are():
+    p = of_three()
+    found = readings_multiclass.ends(p, ["cat", "dog", "ship"], 4)
+    assert list(p.r[found.first]) == sorted(p.r)[:4] and list(p.r[found.last]) == sorted(p.r)[:-5:-1]
+    place = found.last[0]
+    told = [f"{who} {['cat', 'dog', 'ship'][of]}" for who, of in
+            (("is", p.y[place]), ("m:", p.m[place]), ("e:", p.e[place].argmax()))]  # fmt: skip
+    assert len(found.captions) == 8 and found.captions[4].split("\n") == told
+    two = many(20)
+    first = readings_multiclass.ends(two, ["cat", "dog"], 1)
+    assert first.captions[0].split("\n")[0] == ("is dog" if two.y[first.first[0]] == 1 else "is cat")
+
+
+def test_confusions_count_a_seed_and_share_over_all():
+    systems = [of_three(), replace(of_three(), r=-np.ones(60))]
+    found = readings_multiclass.confusions(systems, 3)
+    for label in range(3):
+        for answer in range(3):
+            cell = (systems[0].y == label) & (systems[0].m == answer)
+            sent = [(p.r <= 0)[cell].sum() for p in systems]
+            assert found.counts[label, answer] == cell.sum()
+            assert found.sent[label, answer] == pytest.approx(sum(sent) / (2 * cell.sum()))
+    none = replace(of_three(), m=np.zeros(60, dtype=int))
+    assert np.isnan(readings_multiclass.confusions([none], 3).sent[:, 1]).all()

@@ -88,9 +88,10 @@ def trend_interval(
 
     .. math:: \sum_j w_j \bar d_j, \qquad w_j = \frac{c_j - \bar c}{\sum_i (c_i - \bar c)^2}
 
-    with the mean d of the paired differences first - second over seeds and examples at place j. Every place has its
-    own examples, so all of them are resampled together, each difference by its distance from the mean of its place:
-    how many examples of a place are drawn then moves nothing, to first order.
+    with the mean d of the paired differences first - second over seeds and examples at place j. The tasks are the first
+    K classes of one list, so an image of the smallest is in all of them: images are resampled once for all places, each
+    with its differences everywhere, taken from the means of their places. How many images of a place are drawn then
+    moves nothing, to first order.
 
     Args:
         first: at each of k places the predictions of one system, one per seed.
@@ -101,15 +102,43 @@ def trend_interval(
         The slope with its limits.
 
     Raises:
-        ValueError: if the predictions do not match, or all places are equal.
+        ValueError: if the predictions do not match, all places are equal, or a task is not the first classes of the
+            largest.
     """
     weights = _least_squares(places, len(first))
     apart = [paired(one, other, area_by_example) for one, other in zip(first, second, strict=True)]  # (S, n_j) each
-    middle = [float(values.sum() / values.size) for values in apart]
-    every = sum(values.shape[1] for values in apart)
-    parts = zip(weights, apart, middle, strict=True)
-    moved = [weight * every / values.shape[1] * (values - mean) for weight, values, mean in parts]
-    return paired_bootstrap(np.hstack(moved) + weights @ middle)
+    images = among_the_largest([several[0].y for several in first])
+    size = max(values.shape[1] for values in apart)
+    moved, slope = np.zeros((len(first[0]), size)), 0.0
+    for weight, values, here in zip(weights, apart, images, strict=True):
+        middle = values.sum() / values.size
+        moved[:, here] += weight * size / values.shape[1] * (values - middle)
+        slope += weight * middle
+    return paired_bootstrap(moved + slope)
+
+
+def among_the_largest(labels: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Where the examples of each task stand among those of the task with most classes.
+
+    Args:
+        labels: of each task, the first K classes of one list: 0..K-1, or -1/+1 for K = 2.
+
+    Returns:
+        For each task the places of its examples, in their order.
+
+    Raises:
+        ValueError: if the labels of a task are not those of these examples.
+
+    >>> [places.tolist() for places in among_the_largest([np.array([1, -1]), np.array([1, 2, 0])])]
+    [[0, 2], [0, 1, 2]]
+    """
+    numbers = [np.where(y < 0, 0, y) for y in labels]
+    largest = max(numbers, key=lambda y: y.max())
+    places = [np.flatnonzero(largest <= y.max()) for y in numbers]
+    for here, y in zip(places, numbers, strict=True):
+        if not np.array_equal(largest[here], y):
+            raise ValueError(f"expected a task of the first {y.max() + 1} classes of the largest, got other labels")
+    return places
 
 
 def _least_squares(places: Sequence[float], count: int) -> np.ndarray:

@@ -70,31 +70,48 @@ def test_the_slope_of_the_offload_rate_is_that_of_its_rates():
         readings_multiclass.slope_interval(by_place, [1.0, 2.0])
 
 
+def nested(server, seeds=3):
+    """The first two, three and five of five classes: what a system says of an image does not depend on the task."""
+    y, tasks = np.random.default_rng(0).integers(5, size=900), []
+    generator = np.random.default_rng(round(100 * server))
+    r, right = np.random.default_rng(1).random((2, seeds, 900))
+    wrong = generator.random((seeds, 900)) > server
+    for count in (2, 3, 5):
+        here = y < count
+        label = 2 * y[here] - 1 if count == 2 else y[here]
+        client = [np.where(one[here] < 0.7, label, -label if count == 2 else (label + 1) % count) for one in right]
+        answer = [np.where(one[here], (y[here] + 1) % count, y[here]) for one in wrong]
+        e = [2.0 * one - 1 if count == 2 else np.eye(count)[one] for one in answer]
+        tasks.append([Predictions(*told, label) for told in zip(client, [one[here] for one in r], e, strict=True)])
+    return tasks
+
+
 def test_a_trend_is_the_slope_of_the_mean_differences():
-    first = [several(3, n, client=0.7) for n in (40, 90, 200)]
-    second = [several(3, n, client=0.7, server=0.8) for n in (40, 90, 200)]
+    first, second = nested(0.9), nested(0.8)
     gaps = [np.mean(designs.areas(a)) - np.mean(designs.areas(b)) for a, b in zip(first, second, strict=True)]
     found = readings_multiclass.trend_interval(first, second, [1.0, 1.5, 3.0])
     assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], gaps, 1)[0])
     assert found.low < found.estimate < found.high
     with pytest.raises(ValueError, match="at several places that differ"):
         readings_multiclass.trend_interval(first, second, [1.0, 1.0, 1.0])
+    other = [[replace(p, y=p.y[::-1].copy(), m=p.m[::-1].copy()) for p in several] for several in first[:1]]
+    with pytest.raises(ValueError, match="a task of the first 2 classes of the largest, got other labels"):
+        readings_multiclass.trend_interval([*other, *first[1:]], [*other, *second[1:]], [1.0, 1.5, 3.0])
 
 
-def test_the_interval_of_a_trend_knows_that_test_images_are_drawn():
-    """One seed, so that only images vary: the variance of each place's mean, by the squares of the weights."""
-    generator = np.random.default_rng(0)
-    first, second = [], []
-    for n, center in ((300, 0.9), (700, 0.2)):
-        y, r = np.ones(n, dtype=int), np.arange(n) * 1.0
-        wrong = np.where(generator.random(n) < center, 1, -1)
-        first.append([Predictions(y, r, wrong * 1.0, y)])
-        second.append([Predictions(y, r, -np.ones(n), y)])
-    found = readings_multiclass.trend_interval(first, second, [0.0, 1.0])
+def test_the_interval_of_a_trend_resamples_an_image_in_all_its_tasks():
+    """One seed, so that only images vary: drawn with all that is said of them, task by task, as an oracle does it."""
+    first, second, places = nested(0.9, seeds=1), nested(0.6, seeds=1), np.array([1.0, 1.5, 3.0])
+    found = readings_multiclass.trend_interval(first, second, places)
     pairs = zip(first, second, strict=True)
     apart = [area_by_example(one[0]) - area_by_example(other[0]) for one, other in pairs]
-    deviation = np.sqrt(sum(values.var() / len(values) for values in apart))
-    assert found.high - found.low == pytest.approx(2 * 1.96 * deviation, rel=0.08)
+    inside = readings_multiclass.among_the_largest([task[0].y for task in first])
+    generator, slopes = np.random.default_rng(3), []
+    for _ in range(1000):
+        drawn = np.bincount(generator.integers(900, size=900), minlength=900)
+        means = [np.average(values, weights=drawn[here]) for values, here in zip(apart, inside, strict=True)]
+        slopes.append(np.polyfit(places, means, 1)[0])
+    assert found.high - found.low == pytest.approx(np.subtract(*np.quantile(slopes, [0.975, 0.025])), rel=0.1)
 
 
 def test_a_table_holds_what_is_tuned_and_beside_it_what_is_not():

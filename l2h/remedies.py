@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
+from scipy.optimize import isotonic_regression
 
 from l2h import checks
 from l2h.curves import threshold_for_loss
@@ -199,10 +199,37 @@ def reestimated(*, costs: Costs, explore: float, memory: int) -> Policy:
     """
 
     def falling(asked: Predictions, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        curve = IsotonicRegression(increasing=False, out_of_bounds="clip", y_min=0, y_max=1)
-        return curve.fit(asked.r, asked.m != asked.y, sample_weight=weight).predict
+        knots = falling_curve(asked.r, asked.m != asked.y, weight)
+        return lambda r: np.interp(r, *knots)
 
     return _estimating(falling, costs, explore, memory)
+
+
+class Knots(NamedTuple):
+    """A function that is straight between its knots and constant beyond them, as `numpy.interp` takes it."""
+
+    xp: np.ndarray  # (k,) rising
+    fp: np.ndarray  # (k,) values there
+
+
+def falling_curve(r: np.ndarray, wrong: np.ndarray, weight: np.ndarray) -> Knots:
+    """The error probability as a falling function of r, by least squares.
+
+    Args:
+        r: (n,) scores, n >= 1; equal ones share a knot.
+        wrong: (n,) whether the client was wrong.
+        weight: (n,) weights > 0.
+
+    Returns:
+        The function. scikit-learn's has the same values, and takes several times as long over a few hundred.
+
+    >>> falling_curve(np.array([2.0, 1.0, 1.0, 0.0]), np.array([0, 1, 0, 0]), np.ones(4)).fp.round(2)
+    array([0.33, 0.33, 0.  ])
+    """
+    knots, place = np.unique(r, return_inverse=True)
+    mass = np.bincount(place, weights=weight)
+    share = np.bincount(place, weights=weight * wrong) / mass
+    return Knots(knots, isotonic_regression(share, weights=mass, increasing=False).x)
 
 
 def recalibrated(*, costs: Costs, explore: float, memory: int) -> Policy:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import many
+from sklearn.isotonic import IsotonicRegression
 
 from l2h import evaluate, remedies
 from l2h.curves import shifted
@@ -85,6 +86,17 @@ def test_labels_tell_that_asking_pays(remedy):
     assert mean(outcome.loss, LENGTH + 1000) < mean(fixed.loss, LENGTH + 1000) - 0.2
     assert mean(outcome.asked, LENGTH + 1000) > 0.8
     assert set(np.unique(outcome.chance)) == {0.1, 1.0}
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40), st.booleans())
+def test_the_falling_curve_is_that_of_scikit_learn(seed, n, ties):
+    generator = np.random.default_rng(seed)
+    r, wrong, weight = generator.normal(size=n), generator.random(n) < 0.5, generator.uniform(0.1, 20, n)
+    r = np.round(r) if ties else r
+    theirs = IsotonicRegression(increasing=False, out_of_bounds="clip").fit(r, wrong, sample_weight=weight)
+    at = np.append(generator.normal(size=20) * 3, r)
+    ours = np.interp(at, *remedies.falling_curve(r, wrong, weight))
+    np.testing.assert_allclose(ours, theirs.predict(at), atol=1e-9)
 
 
 @pytest.mark.parametrize("remedy", [remedies.reestimated, remedies.recalibrated])

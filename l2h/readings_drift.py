@@ -120,6 +120,18 @@ def savings(
     )
 
 
+def in_cells(held: Mapping[tuple[str, str], Interval]) -> pd.DataFrame:
+    """Intervals as a table shows them, one row per remedy.
+
+    >>> in_cells({("saved", "x"): Interval(0.1, 0.0, 0.2)}).loc["x", "saved"]
+    '0.100 [0.000, 0.200]'
+    """
+    columns: dict[str, dict[str, str]] = {}
+    for (column, name), interval in held.items():
+        columns.setdefault(column, {})[name] = as_text(interval)
+    return pd.DataFrame(columns)
+
+
 def triggers(
     several: Sequence[System],
     courses: Mapping[tuple[str, str], Sequence[Course]],

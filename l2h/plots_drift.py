@@ -57,7 +57,8 @@ def draw_panels(
             draw_over_time(ax, {stream: (steps, *band)}, what=what, change=change)
             if what in (levels or {}):
                 ax.axhline((levels or {})[what], color=COLOURS[1], linestyle="--", label="Theorem 1 promises")
-                axes[0, 0].legend(fontsize="small", handles=ax.lines[-1:], loc="upper left")
+                if ax in axes[:, 0]:
+                    ax.legend(fontsize="small", handles=ax.lines[-1:], loc="upper left")
             ax.label_outer()
             ax.set_xlabel("input" if ax is column[-1] else "")
         column[0].set_title(stream)

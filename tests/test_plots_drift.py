@@ -51,6 +51,7 @@ def test_panels_have_a_row_per_quantity_and_a_column_per_stream():
     assert [list(ax.lines[-1].get_ydata()) for ax in axes[0]] == [[0.4, 0.4]] * 2
     assert [len(ax.lines) for ax in axes[1]] == [2, 2]
     assert [text.get_text() for text in axes[0, 0].get_legend().get_texts()] == ["Theorem 1 promises"]
+    assert axes[0, 1].get_legend() is axes[1, 0].get_legend() is None
     assert axes[0, 0].get_ylabel() == "loss (mistakes)" and axes[1, 0].get_xlabel() == "input"
     plt.close(figure)
 

@@ -70,6 +70,15 @@ def test_what_lingers_has_the_distribution_of_the_plan_and_stays_as_long_as_said
     assert np.array_equal(streams.lingering(drawn, stay=1, seed=1).place, drawn.place)
 
 
+def test_inputs_that_linger_are_worth_fewer_than_they_are():
+    drawn = streams.draw(streams.plan(None, length=400_000), LABELS, seed=0)
+    spread = {
+        stay: Y[streams.lingering(drawn, stay=stay, seed=1).place].reshape(-1, 400).mean(axis=1).var()
+        for stay in (1, 5)
+    }
+    assert spread[5] / spread[1] == pytest.approx(2 * 5 - 1, rel=0.2)
+
+
 def test_what_is_in_view_goes_when_the_distribution_changes():
     drawn = streams.draw(streams.plan("noise", length=100, severity=1), LABELS, seed=0)
     course = streams.lingering(drawn, stay=1e12, seed=1)

@@ -1,11 +1,14 @@
 """Drift detectors from `river`, on a signal that needs no labels, and what they find in a stream."""
 
+import random
+import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from river import drift as river
-from scipy.stats import chi2
+from scipy.stats import chi2, ks_2samp
 
 from l2h import checks
 from l2h.bootstrap import Interval
@@ -18,6 +21,9 @@ DETECTORS: dict[str, Callable[[int], Any]] = {
     "Page-Hinkley": lambda seed: river.PageHinkley(delta=0.1, threshold=50.0),
     "KSWIN": lambda seed: river.KSWIN(alpha=1e-5, window_size=200, stat_size=60, seed=seed),
 }
+
+
+AT_ONCE = 1000  # tests of KSWIN that are computed together
 
 
 SIGNALS: dict[str, Callable[[Predictions], np.ndarray]] = {
@@ -54,13 +60,57 @@ def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: in
     checks.finite(signal=signal, reference=reference)
     checks.at_least(1, **{"values in reference": len(reference)})
     unit = (signal - reference.sum() / len(reference)) / (reference.std() or 1.0)
-    found, one = [], DETECTORS[detector](seed)
-    for step, value in enumerate(unit.tolist()):
+    first = _first_of_kswin if detector == "KSWIN" else _first
+    found: list[int] = []
+    while (step := first(unit[found[-1] + 1 if found else 0 :], DETECTORS[detector](seed + len(found)))) is not None:
+        found.append(step + (found[-1] + 1 if found else 0))
+    return np.array(found, dtype=int)
+
+
+def _first(values: np.ndarray, one: Any) -> int | None:
+    """The step of a detector's first alarm."""
+    for step, value in enumerate(values.tolist()):
         one.update(value)
         if one.drift_detected:
-            found.append(step)
-            one = DETECTORS[detector](seed + len(found))
-    return np.array(found, dtype=int)
+            return step
+    return None
+
+
+def _first_of_kswin(values: np.ndarray, one: Any) -> int | None:
+    """As `_first`, but many tests at once: river computes an exact p-value anew at every step, and that takes minutes.
+
+    A p-value falls as the distance grows, so that the distance alone decides.
+    """
+    size, among, draw = one.stat_size, one.window_size - one.stat_size, random.Random(one.seed)
+    critical = _critical(size, one.alpha)
+    for start in range(0, len(values) - one.window_size + 1, AT_ONCE):
+        windows = np.lib.stride_tricks.sliding_window_view(values[start:], one.window_size)[:AT_ONCE]
+        places = np.array([draw.sample(range(among), size) for _ in windows])
+        distances = _distances(np.take_along_axis(windows, places, axis=1), windows[:, among:])
+        hits = np.flatnonzero(distances >= critical)
+        if len(hits):
+            return start + int(hits[0]) + one.window_size - 1
+    return None
+
+
+def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Kolmogorov-Smirnov distances of k pairs of samples of n values each, times n: (k,)."""
+    both = np.concatenate([first, second], axis=1)  # (k, 2n)
+    order = both.argsort(axis=1)
+    step = np.where(order < first.shape[1], 1, -1).cumsum(axis=1)
+    ranked = np.take_along_axis(both, order, axis=1)
+    ends = np.append(ranked[:, 1:] > ranked[:, :-1], np.ones((len(both), 1), dtype=bool), axis=1)  # of equal values
+    return np.where(ends, np.abs(step), 0).max(axis=1)
+
+
+@lru_cache(maxsize=8)
+def _critical(size: int, alpha: float) -> int:
+    """The least distance, times n, at which river's KSWIN raises an alarm: p <= alpha, and more than 0.1."""
+    apart = (k for k in range(1, size + 1) if 10 * k > size)
+    ranks = np.arange(size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=RuntimeWarning)  # as river does
+        return next((k for k in apart if ks_2samp(ranks, ranks + k - 0.5).pvalue <= alpha), size + 1)
 
 
 def listen(stream: Predictions, held_out: Predictions, *, signal: str, detector: str, seed: int = 0) -> np.ndarray:

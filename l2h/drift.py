@@ -15,10 +15,11 @@ from scipy.stats import binomtest, ks_2samp
 from l2h import bounds, checks, shift_bounds, streams, walks
 from l2h.bootstrap import Interval
 from l2h.curves import shifted, threshold_for_loss
-from l2h.evaluate import by_class, in_windows, loss_by_example, system_loss
+from l2h.evaluate import by_class, calibration_error, in_windows, loss_by_example, system_loss
 from l2h.problem import Costs, Predictions, asks, server_label
 from l2h.streams import Course
 
+BINS = 5  # of a window's calibration error: more would measure its few examples, not the probabilities
 RIDGE = 1e-3  # keeps the error curve finite where no error was seen yet
 
 
@@ -95,35 +96,6 @@ def retuned(predictions: Predictions, *, labels: int, costs: Costs, seed: int = 
     return others, shifted(others, threshold_for_loss(few, costs=costs))
 
 
-def stream_of(
-    tables: Mapping[str, Predictions],
-    kind: str | None,
-    *,
-    length: int,
-    severity: int = 4,
-    gradual: bool = False,
-    seed: int = 0,
-) -> Predictions:
-    """A system's predictions along a stream of some kind.
-
-    Args:
-        tables: condition -> predictions on all of its images.
-        kind: as in `streams.plan`.
-        length: as in `streams.plan`.
-        severity: as in `streams.plan`.
-        gradual: as in `streams.plan`.
-        seed: of the images that are drawn.
-
-    Returns:
-        The predictions on that many examples, in the order of time.
-
-    Raises:
-        ValueError: as `streams.plan`.
-        KeyError: if a condition has no table.
-    """
-    return along(tables, course_of(tables, kind, length=length, severity=severity, gradual=gradual, seed=seed))
-
-
 def course_of(
     tables: Mapping[str, Predictions],
     kind: str | None,
@@ -133,7 +105,23 @@ def course_of(
     gradual: bool = False,
     seed: int = 0,
 ) -> Course:
-    """Which images come in the stream that `stream_of` makes of the same arguments."""
+    """Which images come in a stream of some kind; `along` gives what a system says about them.
+
+    Args:
+        tables: condition -> predictions on all of its images, of any system.
+        kind: as in `streams.plan`.
+        length: as in `streams.plan`.
+        severity: as in `streams.plan`.
+        gradual: as in `streams.plan`.
+        seed: of the images that are drawn.
+
+    Returns:
+        The course, the same for all systems that were shown the same images.
+
+    Raises:
+        ValueError: as `streams.plan`.
+        KeyError: if a condition has no table.
+    """
     planned = streams.plan(kind, length=length, severity=severity, gradual=gradual)
     labels = {condition: table.y for condition, table in tables.items()}
     return streams.draw(planned, labels, seed=seed)
@@ -256,6 +244,7 @@ class Watch(NamedTuple):
     loss: np.ndarray  # system loss
     stated_error: np.ndarray  # the client's error probability, as held-out data stated it
     actual_error: np.ndarray  # the client's error rate
+    calibration: np.ndarray  # expected calibration error of the stated probabilities, in BINS bins
     distance: np.ndarray  # Kolmogorov-Smirnov distance of the window's r from held-out r
     p_value: np.ndarray  # of the two-sample test that both come from one distribution
 
@@ -277,14 +266,16 @@ def watch(stream: Predictions, reference: Predictions, *, width: int, costs: Cos
     """
     stated = error_curve(reference.r, reference.m != reference.y).at(stream.r)
     loss = in_windows(loss_by_example(stream, costs=costs), width)
-    windows = stream.r[: len(loss) * width].reshape(len(loss), width)
+    wrong = stream.m != stream.y
+    windows, claimed, happened = (v[: len(loss) * width].reshape(-1, width) for v in (stream.r, stated, wrong))
     tests = [ks_2samp(window, reference.r, method="asymp") for window in windows]
     return Watch(
         step=(np.arange(len(loss)) + 0.5) * width,
         offload=in_windows(asks(stream.r), width),
         loss=loss,
         stated_error=in_windows(stated, width),
-        actual_error=in_windows(stream.m != stream.y, width),
+        actual_error=in_windows(wrong, width),
+        calibration=np.array([calibration_error(*w, bins=BINS) for w in zip(claimed, happened, strict=True)]),
         distance=np.array([float(test.statistic) for test in tests]),
         p_value=np.array([float(test.pvalue) for test in tests]),
     )

@@ -15,9 +15,12 @@ from l2h.drift import along, losses_at
 from l2h.evaluate import offload_rate
 from l2h.problem import Costs, Predictions, asks, server_label
 from l2h.refit import Layers, last_layers
-from l2h.remedies import Choice, Outcome, Policy, Seen, play
+from l2h.remedies import SET_ANEW, Choice, Outcome, Policy, Seen, play
 from l2h.shift_bounds import Advice, label_weights, price_of_experts
 from l2h.streams import device_plan, draw
+
+FROM_ANSWERS = ", from answers"
+BURST = 200  # inputs that are asked and labelled after an alarm
 
 
 def excess_losses(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
@@ -72,28 +75,38 @@ def experts(thresholds: np.ndarray, *, costs: Costs, advice: Advice) -> Policy:
     """
     checks.positive(eta=advice.eta, gamma=advice.gamma)
     checks.probabilities(gamma=advice.gamma, sigma=advice.sigma)
+    even = np.full(len(thresholds), 1 / len(thresholds))
+    learned, weights = 0, even  # from the labels of how many batches
 
     def choose(seen: Seen, r: np.ndarray) -> Choice:
+        nonlocal learned, weights
         batches = max(0, len(seen.r) // advice.batch - advice.delay)
-        weights = _weights(_estimated(seen, thresholds, costs, advice, batches), advice)[-1]
+        if batches < learned:  # another game begins
+            learned, weights = 0, even
+        weights = _weights(_estimated(seen, thresholds, costs, advice, learned, batches), advice, weights)[-1]
+        learned = batches
         return Choice(advice.gamma + (1 - advice.gamma) * (asks(r[:, None] - thresholds) @ weights))
 
     return choose
 
 
-def _estimated(seen: Seen, thresholds: np.ndarray, costs: Costs, advice: Advice, batches: int) -> np.ndarray:
-    """Estimated losses per batch, (J, N)."""
-    total = np.zeros((batches, len(thresholds)))
-    if seen.asked is not None:
-        estimates = excess_losses(seen.asked, thresholds, costs=costs) / seen.chance[:, None]
-        np.add.at(total, seen.step // advice.batch, estimates)
+def _estimated(
+    seen: Seen, thresholds: np.ndarray, costs: Costs, advice: Advice, first: int, batches: int
+) -> np.ndarray:
+    """Estimated losses per batch from the first one on, (J - first, N)."""
+    total = np.zeros((batches - first, len(thresholds)))
+    since = int(np.searchsorted(seen.step, first * advice.batch))
+    if seen.asked is not None and since < len(seen.step):
+        fresh = Predictions(*(getattr(seen.asked, name)[since:] for name in ("m", "r", "e", "y")))
+        estimates = excess_losses(fresh, thresholds, costs=costs) / seen.chance[since:, None]
+        np.add.at(total, seen.step[since:] // advice.batch - first, estimates)
     return total
 
 
-def _weights(estimated: np.ndarray, advice: Advice) -> np.ndarray:
+def _weights(estimated: np.ndarray, advice: Advice, start: np.ndarray) -> np.ndarray:
     """The weights before each batch and after the last, (J + 1, N)."""
     batches, number = estimated.shape
-    weights = np.full((batches + 1, number), 1 / number)
+    weights = np.tile(start, (batches + 1, 1))
     for j, losses in enumerate(estimated):
         moved = weights[j] * np.exp(-advice.eta * (losses - losses.min()))
         weights[j + 1] = (1 - advice.sigma) * moved / moved.sum() + advice.sigma / number
@@ -118,6 +131,8 @@ def contenders(
 ) -> dict[str, Policy]:
     """All remedies with the settings of chapter 09, by name; none of them knows the change, but "change known".
 
+    Those whose name ends in `FROM_ANSWERS` are the same as without, and are to be played with answers for labels.
+
     Args:
         held_out: predictions on examples from before.
         alarms: (k,) rising steps of a detector's alarms.
@@ -131,21 +146,35 @@ def contenders(
         Name -> policy.
     """
     labels: dict[str, Any] = {"costs": costs, "explore": 0.05, "memory": 1000}
-    ask: dict[str, Any] = {"burst": 200, "batch": advice.batch}
-    burst = {"costs": costs, **ask}
-    refits = {server: last_layers(layers, costs=costs, server=server) for server in (False, True)}
+    ask: dict[str, Any] = {"burst": BURST, "batch": advice.batch}
+    estimates = {"re-estimated": remedies.reestimated(**labels), "recalibrated": remedies.recalibrated(**labels)}
     return {
         "fixed": remedies.fixed(),
         "budget": remedies.budget(offload_rate(held_out), start=held_out.r, memory=500),
-        "re-estimated": remedies.reestimated(**labels),
-        "recalibrated": remedies.recalibrated(**labels),
+        **{name + end: policy for name, policy in estimates.items() for end in ("", FROM_ANSWERS)},
         "experts": experts(thresholds, costs=costs, advice=advice),
-        "alarm r": remedies.on_alarm(alarms, **burst),
-        "alarm r and e": remedies.on_alarm(alarms, server=True, **burst),
-        "alarm r, refitted": remedies.after_alarm(alarms, refits[False], **ask),
-        "alarm r and e, refitted": remedies.after_alarm(alarms, refits[True], **ask),
-        "change known": remedies.on_alarm(np.array([change - 1]), server=True, **burst),
+        **triggered(alarms, costs=costs, layers=layers, **ask),
+        "change known": remedies.on_alarm(np.array([change - 1]), costs=costs, what="r and e", **ask),
     }
+
+
+def triggered(alarms: np.ndarray, *, costs: Costs, layers: Layers, burst: int, batch: int) -> dict[str, Policy]:
+    """What an alarm can be the occasion for: thresholds moved, or last layers refitted, of r, of e, or of both.
+
+    Args:
+        alarms: (k,) rising steps.
+        costs: c1 and ce.
+        layers: the system's last layers.
+        burst: inputs that are asked after an alarm.
+        batch: with which the policies are played.
+
+    Returns:
+        Name -> policy; names that end in "refitted" need activations to be played with.
+    """
+    moved = {f"alarm {w}": remedies.on_alarm(alarms, costs=costs, what=w, burst=burst, batch=batch) for w in SET_ANEW}
+    refits = last_layers(layers, costs=costs)
+    anew = {f"alarm {w}, refitted": remedies.after_alarm(alarms, refits[w], burst=burst, batch=batch) for w in refits}
+    return {name: policy for one in zip(moved.items(), anew.items(), strict=True) for name, policy in one}
 
 
 def best_sequence(
@@ -244,7 +273,8 @@ def _shadow(estimates: np.ndarray, advice: Advice) -> np.ndarray:
     """The weights before each step if every label came at once, (T, N)."""
     length = len(estimates)
     starts = np.arange(0, length, advice.batch)
-    before = _weights(np.add.reduceat(estimates, starts), advice)
+    even = np.full(estimates.shape[1], 1 / estimates.shape[1])
+    before = _weights(np.add.reduceat(estimates, starts), advice, even)
     shadow = np.empty_like(estimates)
     for j, start in enumerate(starts):
         now = slice(start, min(length, start + advice.batch))

@@ -35,6 +35,35 @@ def draw_over_time(
         ax.set_xlabel("")
 
 
+def draw_panels(
+    axes: Any,
+    series: Mapping[str, Mapping[str, Interval]],
+    *,
+    steps: Sequence[float],
+    change: float,
+    levels: Mapping[str, float] | None = None,
+) -> None:
+    """Quantities along several streams: one row of panels per quantity, one column per stream.
+
+    Args:
+        axes: (quantities, streams) where to draw.
+        series: stream -> name and unit of the quantity -> (k,) means with their bands.
+        steps: (k,) places in the stream.
+        change: step of the change.
+        levels: quantity -> a height to be compared with, drawn as a dashed line.
+    """
+    for column, (stream, quantities) in zip(axes.T, series.items(), strict=True):
+        for ax, (what, band) in zip(column, quantities.items(), strict=True):
+            draw_over_time(ax, {stream: (steps, *band)}, what=what, change=change)
+            if what in (levels or {}):
+                ax.axhline((levels or {})[what], color=COLOURS[1], linestyle="--", label="Theorem 1 promises")
+                if ax in axes[:, 0]:
+                    ax.legend(fontsize="small", handles=ax.lines[-1:], loc="upper left")
+            ax.label_outer()
+            ax.set_xlabel("input" if ax is column[-1] else "")
+        column[0].set_title(stream)
+
+
 def draw_savings(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, what: str) -> None:
     """One row per remedy, one point with its interval per case, and the line of no difference.
 

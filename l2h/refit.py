@@ -9,6 +9,7 @@ ICLR 2023. Here the old layer takes the place of a prior at zero, because the la
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from l2h import checks
 from l2h.curves import threshold_for_loss
 from l2h.losses_defer import asking_costs
 from l2h.problem import Costs, Predictions, server_label
-from l2h.remedies import Choice, Hidden, Policy, Seen, at_threshold, linear
+from l2h.remedies import SET_ANEW, Choice, Hidden, Policy, Seen, at_threshold, linear
 from l2h.streams import Course
 
 STRENGTHS = (np.inf, 100.0, 10.0, 1.0, 0.1, 0.01)  # of the pull towards the old layer; infinity leaves it as it is
@@ -197,35 +198,39 @@ def chosen(hidden: np.ndarray, down: np.ndarray, up: np.ndarray, *, old: np.ndar
     return Fitted(layer, outputs[best], STRENGTHS[best])
 
 
-def last_layers(old: Layers, *, costs: Costs, server: bool) -> Callable[[Seen], Policy]:
-    """What `remedies.after_alarm` needs to fit the rejector's last layer, or both, anew after a burst.
+def last_layers(old: Layers, *, costs: Costs) -> dict[str, Callable[[Seen], Policy]]:
+    """What `remedies.after_alarm` needs to fit the last layers of r, of e, or of both anew after a burst.
 
-    The rejector is fitted to a server that errs as the new one does on inputs that it has not learned from.
+    If both are fitted, r learns of a server that errs as the new one does on inputs that it has not learned from; if
+    e alone is, the device goes on to ask as it did.
 
     Args:
         old: the layers as they were, from which every refit starts.
         costs: c1 and ce.
-        server: whether the server's layer is fitted, too.
 
     Returns:
-        A function from a burst to the policy that follows it.
+        For each of `remedies.SET_ANEW` a function from a burst to the policy that follows it; what two of them need
+        is fitted once.
     """
+    servers: dict[bytes, Fitted] = {}
+    return {what: partial(_anew, old=old, costs=costs, what=what, servers=servers) for what in SET_ANEW}
 
-    def anew(burst: Seen) -> Policy:
-        assert burst.asked is not None
-        if burst.hidden is None:
-            raise ValueError("expected a stream that is played with its activations, got one without")
-        asked, hidden = burst.asked, burst.hidden
-        fit = chosen(hidden.e, asked.y == -1, asked.y == 1, old=old.e) if server else None
-        answers = asked.e if fit is None else fit.held_out
-        asking = asking_costs(server_label(answers) != asked.y, costs=costs)
-        device = chosen(hidden.r, asked.m != asked.y, asking, old=old.r).layer
 
-        def choose(seen: Seen, r: np.ndarray) -> Choice:
-            assert seen.hidden is not None
-            chance = at_threshold(linear(seen.hidden.r[-len(r) :], device), 0.0)
-            return Choice(chance, label=False, layer=None if fit is None else fit.layer)
+def _anew(burst: Seen, *, old: Layers, costs: Costs, what: str, servers: dict[bytes, Fitted]) -> Policy:
+    if burst.asked is None or burst.hidden is None:
+        raise ValueError("expected a stream that is played with its activations, got one without")
+    asked, hidden = burst.asked, burst.hidden
+    name = hidden.e.tobytes() + asked.y.tobytes()
+    if what != "r" and name not in servers:
+        servers[name] = chosen(hidden.e, asked.y == -1, asked.y == 1, old=old.e)
+    fit = None if what == "r" else servers[name]
+    answers = asked.e if fit is None else fit.held_out
+    asking = asking_costs(server_label(answers) != asked.y, costs=costs)
+    device = old.r if what == "e" else chosen(hidden.r, asked.m != asked.y, asking, old=old.r).layer
 
-        return choose
+    def choose(seen: Seen, r: np.ndarray) -> Choice:
+        assert seen.hidden is not None
+        chance = at_threshold(linear(seen.hidden.r[-len(r) :], device), 0.0)
+        return Choice(chance, label=False, layer=None if fit is None else fit.layer)
 
-    return anew
+    return choose

@@ -108,6 +108,35 @@ def draw(planned: Plan, labels: Mapping[str, np.ndarray], *, seed: int) -> Cours
     return Course(condition, place, planned.change)
 
 
+def lingering(course: Course, *, stay: float, seed: int) -> Course:
+    """A course whose images stay in view: at every step the last one remains, or the one planned for the step comes.
+
+    Which image comes at a step has the distribution of the plan as before, but neighbours are no longer independent:
+    n inputs show about n / stay images. What is in view when the distribution changes goes at once.
+
+    Args:
+        course: T steps, drawn independently.
+        stay: inputs for which an image remains on average, >= 1; 1 leaves the course as it is.
+        seed: of the times.
+
+    Returns:
+        The course of T steps.
+
+    Raises:
+        ValueError: if stay < 1.
+
+    >>> drawn = draw(plan(None, length=8), {"clean": np.ones(100)}, seed=0)
+    >>> lingering(drawn, stay=1e9, seed=0).place.tolist() == [int(drawn.place[0])] * 8
+    True
+    """
+    checks.at_least(1, stay=stay)
+    comes = np.random.default_rng(seed).random(len(course.place)) < 1 / stay
+    comes[0] = True
+    comes[course.change : course.change + 1] = True
+    last = np.maximum.accumulate(np.where(comes, np.arange(len(comes)), 0))
+    return Course(course.condition[last], course.place[last], course.change)
+
+
 def devices(number: int, *, concentration: float, seed: int) -> np.ndarray:
     r"""The label distributions of many devices: the share of label +1 on each.
 

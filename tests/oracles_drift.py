@@ -13,6 +13,13 @@ def keep_and_ask(m, e, y, c1, ce):
     return keep, ask
 
 
+def worth(m, e, y, c1, ce):
+    """What a question seems to save if the answer is taken for the label, and what it saves, on each example."""
+    keep, ask = keep_and_ask(m, e, e, c1, ce)
+    true_keep, true_ask = keep_and_ask(m, e, y, c1, ce)
+    return [k - a for k, a in zip(keep, ask, strict=True)], [k - a for k, a in zip(true_keep, true_ask, strict=True)]
+
+
 def threshold_loss(r, keep, ask, threshold):
     """Losses of one threshold."""
     return [a if r_i <= threshold else k for r_i, k, a in zip(r, keep, ask, strict=True)]

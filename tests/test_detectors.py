@@ -1,9 +1,10 @@
 """Detectors: quiet where nothing changes, loud where something does, and scored as said."""
 
 import numpy as np
+import oracles_drift
 import pytest
 from samples import many
-from scipy.stats import poisson
+from scipy.stats import ks_2samp, poisson
 
 from l2h import detectors
 from l2h.problem import Predictions, asks
@@ -39,6 +40,32 @@ def test_a_reference_that_does_not_vary_leaves_the_unit():
         for reference in (np.ones(4), np.array([1.0, -1.0]))
     ]
     assert same[0] == same[1] != []
+
+
+@pytest.mark.parametrize("digits", [8, 0])  # without and with ties
+@pytest.mark.parametrize("shift", [0.0, 1.5])
+def test_many_tests_at_once_raise_the_alarms_of_river(digits, shift):
+    values = np.round(signal(shift, seed=3, length=900), digits)
+    unit = (values - REFERENCE.mean()) / REFERENCE.std()
+    expected, one = [], detectors.DETECTORS["KSWIN"](7)
+    for step, value in enumerate(unit.tolist()):
+        one.update(value)
+        if one.drift_detected:
+            expected.append(step)
+            one = detectors.DETECTORS["KSWIN"](7 + len(expected))
+    assert detectors.alarms(values, REFERENCE, detector="KSWIN", seed=7).tolist() == expected
+    assert bool(expected) == bool(shift)
+
+
+def test_the_least_alarming_distance_is_the_least():
+    first, second = np.random.default_rng(0).normal(size=(2, 40, 30)).round(1)
+    gaps = detectors._distances(first, second)
+    assert gaps.tolist() == [round(30 * oracles_drift.largest_gap(*pair)) for pair in zip(first, second, strict=True)]
+    critical = detectors._critical(60, 1e-5)
+    ranks = np.arange(60)
+    p = [ks_2samp(ranks, ranks + k - 0.5).pvalue for k in (critical - 1, critical)]
+    assert p[0] > 1e-5 >= p[1]
+    assert detectors._critical(5, 1e-9) == 6, "no distance alarms"
 
 
 def test_a_detector_starts_afresh_after_an_alarm():

@@ -72,6 +72,8 @@ def test_what_is_watched_is_what_happened():
         assert seen.actual_error[k] == pytest.approx((window.m != window.y).mean())
         assert seen.distance[k] == pytest.approx(oracles_drift.largest_gap(window.r, reference.r))
         assert abs(seen.stated_error[k] - seen.actual_error[k]) < 0.1 and seen.p_value[k] > 1e-4
+        stated = drift.error_curve(reference.r, reference.m != reference.y).at(window.r)
+        assert seen.calibration[k] == pytest.approx(oracles.calibration_error(stated, window.m != window.y, 5))
     assert seen.step.tolist() == [125, 375, 625, 875]
 
 
@@ -154,7 +156,7 @@ def test_the_tuned_system_decides_at_its_best_threshold():
 
 def test_a_stream_of_a_kind_is_its_plan_filled():
     tables = {"clean": many(50, seed=1), "fog 2": many(50, seed=2)}
-    stream = drift.stream_of(tables, "fog", length=40, severity=2, seed=3)
+    stream = drift.along(tables, drift.course_of(tables, "fog", length=40, severity=2, seed=3))
     assert set(stream.r[:20]) <= set(tables["clean"].r) and set(stream.r[20:]) <= set(tables["fog 2"].r)
 
 

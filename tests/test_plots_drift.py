@@ -1,5 +1,6 @@
 """Figures of chapter 09: what lands in the artists is what was given, and every axis is named."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from l2h import plots, plots_drift
@@ -37,6 +38,22 @@ def test_series_lie_over_time_with_their_bands_and_the_change(ax):
 def test_an_order_fixes_the_looks(ax):
     plots_drift.draw_over_time(ax, {"budget": line(0.2)}, what="loss", change=0, order=["fixed", "budget"])
     assert ax.lines[0].get_color() == plots.COLOURS[1]
+
+
+def test_panels_have_a_row_per_quantity_and_a_column_per_stream():
+    bands = {"loss (mistakes)": Interval(*line(0.3)[1:]), "share": Interval(*line(0.2)[1:])}
+    figure, axes = plt.subplots(2, 2)
+    plots_drift.draw_panels(
+        axes, {"fog": bands, "blur": bands}, steps=STEPS, change=15, levels={"loss (mistakes)": 0.4}
+    )
+    assert [ax.get_title() for ax in axes[0]] == ["fog", "blur"]
+    assert [ax.lines[0].get_ydata()[0] for ax in axes.flat] == [0.3, 0.3, 0.2, 0.2]
+    assert [list(ax.lines[-1].get_ydata()) for ax in axes[0]] == [[0.4, 0.4]] * 2
+    assert [len(ax.lines) for ax in axes[1]] == [2, 2]
+    assert [text.get_text() for text in axes[0, 0].get_legend().get_texts()] == ["Theorem 1 promises"]
+    assert axes[0, 1].get_legend() is axes[1, 0].get_legend() is None
+    assert axes[0, 0].get_ylabel() == "loss (mistakes)" and axes[1, 0].get_xlabel() == "input"
+    plt.close(figure)
 
 
 def test_savings_stand_in_rows_with_their_intervals(ax):

@@ -108,14 +108,14 @@ def turning(length=1200):
     return Predictions(np.where(right, y, -y), np.tanh(linear(hidden.r, old.r) / 2), e, y), hidden, old
 
 
-@pytest.mark.parametrize(("server", "below"), [(False, 0.5), (True, 0.25)])
-def test_what_turned_is_learned_from_the_burst(server, below):
+@pytest.mark.parametrize(("what", "below"), [("r", 0.5), ("r and e", 0.25)])
+def test_what_turned_is_learned_from_the_burst(what, below):
     stream, hidden, old = turning()
-    alarm, anew = np.array([620]), refit.last_layers(old, costs=COSTS, server=server)
+    alarm, anew = np.array([620]), refit.last_layers(old, costs=COSTS)[what]
     policy = remedies.after_alarm(alarm, anew, burst=200, batch=25)
     outcome = play(stream, policy, seed=0, hidden=hidden, **PLAY)
     fixed = play(stream, remedies.fixed(), seed=0, **PLAY)
-    moved = play(stream, remedies.on_alarm(alarm, costs=COSTS, burst=200, batch=25, server=True), seed=0, **PLAY)
+    moved = play(stream, remedies.on_alarm(alarm, costs=COSTS, burst=200, batch=25, what="r and e"), seed=0, **PLAY)
     assert np.array_equal(outcome.loss[:625], fixed.loss[:625]) and outcome.labelled.sum() == 200
     late = slice(850, None)
     assert outcome.loss[late].mean() < min(below, moved.loss[late].mean() - 0.05, fixed.loss[late].mean() - 0.1)
@@ -123,11 +123,25 @@ def test_what_turned_is_learned_from_the_burst(server, below):
     assert np.array_equal(again.loss, outcome.loss)
 
 
+def test_if_the_server_alone_is_refitted_the_device_asks_as_it_did():
+    stream, hidden, old = turning()
+    refits, outcomes = refit.last_layers(old, costs=COSTS), {}
+    for what, anew in refits.items():
+        policy = remedies.after_alarm(np.array([620]), anew, burst=200, batch=25)
+        outcomes[what] = play(stream, policy, seed=0, hidden=hidden, **PLAY)
+    fixed = play(stream, remedies.fixed(), seed=0, **PLAY)
+    late = slice(850, None)
+    assert np.array_equal(outcomes["e"].asked[late], fixed.asked[late])
+    assert outcomes["e"].loss[late].mean() < fixed.loss[late].mean() - 0.1
+    alone = remedies.after_alarm(np.array([620]), refit.last_layers(old, costs=COSTS)["r and e"], burst=200, batch=25)
+    assert np.array_equal(play(stream, alone, seed=0, hidden=hidden, **PLAY).loss, outcomes["r and e"].loss)
+
+
 def test_nothing_is_learned_from_what_was_not_asked_and_labelled():
     stream, hidden, old = turning()
 
     def played(stream, hidden):
-        anew = refit.last_layers(old, costs=COSTS, server=True)
+        anew = refit.last_layers(old, costs=COSTS)["r and e"]
         policy = remedies.after_alarm(np.array([620]), anew, burst=200, batch=25)
         return play(stream, policy, seed=0, hidden=hidden, **PLAY)
 
@@ -168,7 +182,7 @@ H, ONE = np.ones((6, 2)), np.ones(6)
 
 def unplayed():
     stream, _, old = turning(400)
-    anew = refit.last_layers(old, costs=COSTS, server=True)
+    anew = refit.last_layers(old, costs=COSTS)["r and e"]
     play(stream, remedies.after_alarm(np.array([0]), anew, burst=50, batch=25), seed=0, **PLAY)
 
 

@@ -1,8 +1,12 @@
 """Remedies: what a policy may see, what it decides from that, and what it is charged."""
 
 import numpy as np
+import oracles_drift
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from samples import many
+from sklearn.isotonic import IsotonicRegression
 
 from l2h import evaluate, remedies
 from l2h.curves import shifted
@@ -84,6 +88,17 @@ def test_labels_tell_that_asking_pays(remedy):
     assert set(np.unique(outcome.chance)) == {0.1, 1.0}
 
 
+@given(st.integers(0, 10_000), st.integers(1, 40), st.booleans())
+def test_the_falling_curve_is_that_of_scikit_learn(seed, n, ties):
+    generator = np.random.default_rng(seed)
+    r, wrong, weight = generator.normal(size=n), generator.random(n) < 0.5, generator.uniform(0.1, 20, n)
+    r = np.round(r) if ties else r
+    theirs = IsotonicRegression(increasing=False, out_of_bounds="clip").fit(r, wrong, sample_weight=weight)
+    at = np.append(generator.normal(size=20) * 3, r)
+    ours = np.interp(at, *remedies.falling_curve(r, wrong, weight))
+    np.testing.assert_allclose(ours, theirs.predict(at), atol=1e-9)
+
+
 @pytest.mark.parametrize("remedy", [remedies.reestimated, remedies.recalibrated])
 def test_few_labels_change_nothing(remedy):
     stream = many(100)
@@ -113,8 +128,9 @@ def test_a_server_that_leans_to_one_side_is_set_upright():
     generator = np.random.default_rng(0)
     y = generator.choice([-1, 1], 2000)
     stream = Predictions(-y, generator.normal(size=2000), y + 1.5 + 0.3 * generator.normal(size=2000), y)
-    for server, wrong in ((False, 0.4), (True, 0.05)):
-        policy = remedies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, server=server)
+    for what, wrong in (("r", 0.4), ("e", 0.05), ("r and e", 0.05)):
+        server = what != "r"
+        policy = remedies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what=what)
         outcome = play(stream, policy, **PLAY)
         late = slice(400, None)
         assert bool(np.mean(outcome.loss[late][outcome.asked[late]]) - 0.2 < wrong) is server
@@ -124,8 +140,56 @@ def test_a_server_that_leans_to_one_side_is_set_upright():
 def test_a_server_that_says_nothing_stays_as_it_is():
     y = np.tile([1, -1], 500)
     stream = Predictions(-y, np.zeros(1000) - 1, np.ones(1000), y)
-    policy = remedies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, server=True)
+    policy = remedies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what="r and e")
     assert np.isfinite(play(stream, policy, **PLAY).server).all()
+
+
+def test_moving_the_server_alone_leaves_what_is_asked():
+    stream = turning()
+    policy = remedies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what="e")
+    outcome, fixed = play(stream, policy, **PLAY), play(stream, remedies.fixed(), **PLAY)
+    late = slice(300, None)
+    assert (outcome.asked[late] == fixed.asked[late]).all() and outcome.server[-1] != 0
+
+
+def test_a_device_without_labels_sees_the_answers_of_all_that_it_asked():
+    stream, seen = many(200), []
+
+    def nosy(past, r):
+        seen.append(past)
+        return Choice(np.full(len(r), 0.5), label=False)
+
+    outcome = play(stream, nosy, costs=COSTS, batch=50, delay=1, seed=3, answers=True)
+    assert outcome.asked.any() and not outcome.labelled.any()
+    for j, past in enumerate(seen[2:], start=2):
+        expected = np.flatnonzero(outcome.asked[: 50 * (j - 1)])
+        assert past.step.tolist() == expected.tolist()
+        assert (past.asked.y == np.where(stream.e[expected] >= 0, 1, -1)).all()
+    truth = np.where(outcome.asked, 0.2 + ((stream.e >= 0) != (stream.y == 1)), stream.m != stream.y)
+    assert (outcome.loss == truth).all(), "it is charged by the truth all the same"
+
+
+@pytest.mark.parametrize("remedy", [remedies.reestimated, remedies.recalibrated])
+def test_answers_are_as_good_as_labels_only_if_the_server_is_right(remedy):
+    policy = remedy(costs=COSTS, explore=0.1, memory=1000)
+    for stream, same in (
+        (turning(), False),
+        (Predictions(turning().m, turning().r, 1.0 * turning().y, turning().y), True),
+    ):
+        told, taught = (play(stream, policy, answers=answers, **PLAY) for answers in (True, False))
+        assert (told.asked == taught.asked).all() == same
+        assert told.asked.mean() >= taught.asked.mean()
+
+
+@given(st.integers(0, 10_000), st.floats(0, 3), st.floats(0, 1))
+def test_what_answers_overrate_is_what_a_question_spoils(seed, c1, ce):
+    m, e, y = np.random.default_rng(seed).choice([-1, 1], (3, 20))
+    p = Predictions(m, np.zeros(20), 1.0 * e, y)
+    spoiled, lost = (m == y) & (e != y), (m != y) & (e != y)
+    seems, saves = oracles_drift.worth(m, e, y, c1, ce)
+    ours = remedies.overrated(p, costs=Costs(c1, ce))
+    np.testing.assert_allclose(ours, (1 + c1) * spoiled - (1 - c1) * lost, atol=1e-12)
+    np.testing.assert_allclose(ours, np.subtract(seems, saves), atol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_play():
@@ -148,6 +212,7 @@ def test_the_same_seed_gives_the_same_play():
         (lambda: remedies.recalibrated(costs=COSTS, explore=0.5, memory=0), "memory"),
         (lambda: remedies.on_alarm(np.array([0]), costs=COSTS, burst=0, batch=1), "burst"),
         (lambda: remedies.on_alarm(np.array([0]), costs=COSTS, burst=1, batch=0), "batch"),
+        (lambda: remedies.on_alarm(np.array([0]), costs=COSTS, burst=1, batch=1, what="m"), "what"),
     ],
 )
 def test_bad_settings_are_refused(call, message):

@@ -61,6 +61,31 @@ def test_a_condition_without_table_is_missed():
         streams.draw(streams.plan("fog", length=8), LABELS, seed=0)
 
 
+def test_what_lingers_has_the_distribution_of_the_plan_and_stays_as_long_as_said():
+    drawn = streams.draw(streams.plan("noise", length=40_000, severity=1), LABELS, seed=0)
+    course = streams.lingering(drawn, stay=5, seed=1)
+    assert np.abs(np.bincount(course.place) / 40_000 - 1 / 6).max() < 0.02
+    assert (np.diff(course.place) != 0).mean() == pytest.approx(1 / 5 * 5 / 6, abs=0.01)  # a sixth comes to itself
+    assert (course.condition == drawn.condition).mean() == 1.0 and course.change == drawn.change
+    assert np.array_equal(streams.lingering(drawn, stay=1, seed=1).place, drawn.place)
+
+
+def test_inputs_that_linger_are_worth_fewer_than_they_are():
+    drawn = streams.draw(streams.plan(None, length=400_000), LABELS, seed=0)
+    spread = {
+        stay: Y[streams.lingering(drawn, stay=stay, seed=1).place].reshape(-1, 400).mean(axis=1).var()
+        for stay in (1, 5)
+    }
+    assert spread[5] / spread[1] == pytest.approx(2 * 5 - 1, rel=0.2)
+
+
+def test_what_is_in_view_goes_when_the_distribution_changes():
+    drawn = streams.draw(streams.plan("noise", length=100, severity=1), LABELS, seed=0)
+    course = streams.lingering(drawn, stay=1e12, seed=1)
+    assert set(course.condition[:50]) == {"clean"} and set(course.condition[50:]) == {"noise 1"}
+    assert len(set(course.place[:50])) == len(set(course.place[50:])) == 1
+
+
 def test_devices_spread_as_the_dirichlet_distribution_does():
     for a in (0.1, 1.0, 10.0):
         shares = streams.devices(4000, concentration=a, seed=0)
@@ -80,6 +105,10 @@ def test_a_device_has_its_share_and_no_change():
         (lambda: streams.plan("rain", length=100), "kind"),
         (lambda: streams.plan("fog", length=100, severity=0), "severity"),
         (lambda: streams.plan("fog", length=7), "length"),
+        (
+            lambda: streams.lingering(streams.draw(streams.plan(None, length=8), LABELS, seed=0), stay=0.5, seed=0),
+            "stay",
+        ),
         (lambda: streams.devices(0, concentration=1.0, seed=0), "number"),
         (lambda: streams.devices(1, concentration=0.0, seed=0), "concentration"),
         (lambda: streams.device_plan(1.5, length=10), "positive"),

@@ -80,6 +80,37 @@ def systems(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Sy
     return Systems(views, first, designs.training(results.values()))
 
 
+class Promised(NamedTuple):
+    """A system whose client saw no validation image, so that Theorem 1 holds for it as long as the data stay."""
+
+    tables: Mapping[str, Predictions]
+    grid: np.ndarray  # (N,) thresholds
+    promise: float  # loss on the validation images plus the penalty
+
+
+def promised(said: Systems, client: str, *, costs: Costs, delta: float = 0.05) -> list[Promised]:
+    """What the corrected Theorem 1 promises of learning to help beside a client.
+
+    Args:
+        said: all systems.
+        client: its form.
+        costs: c1 and ce.
+        delta: probability of failure.
+
+    Returns:
+        One per seed.
+
+    Raises:
+        ValueError: if the client was trained on the validation images, too.
+    """
+    if client == "as_released":
+        raise ValueError("expected a client that saw no validation image, got 'as_released'")
+    views = said.views["learning_to_help", client]
+    promises = [drift.promised(tables["validation"], costs=costs, delta=delta) for tables in views]
+    grids = [drift.threshold_grid(tables["validation"].r, EXPERTS) for tables in views]
+    return [Promised(*one) for one in zip(views, grids, promises, strict=True)]
+
+
 def _said(result: Any) -> dict[str, Predictions]:
     return {condition: result.predictions(condition) for condition in result.scores}
 

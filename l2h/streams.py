@@ -130,7 +130,7 @@ def lingering(course: Course, *, stay: float, seed: int) -> Course:
     True
     """
     checks.at_least(1, stay=stay)
-    comes = np.random.default_rng(seed).random(len(course.place)) < 1 / stay
+    comes = np.random.default_rng([seed, 2]).random(len(course.place)) < 1 / stay  # not what drew the images
     comes[0] = True
     comes[course.change : course.change + 1] = True
     last = np.maximum.accumulate(np.where(comes, np.arange(len(comes)), 0))

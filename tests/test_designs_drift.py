@@ -10,6 +10,7 @@ from samples import many
 
 from l2h import designs_drift, drift, online, streams
 from l2h.designs_drift import System
+from l2h.evaluate import system_loss
 from l2h.problem import Costs, Predictions
 from l2h.refit import Layers
 from l2h.remedies import linear
@@ -46,6 +47,19 @@ def several():
 @pytest.fixture(scope="module")
 def courses(several):
     return designs_drift.courses(several[0].tables, length=400, seeds=2)
+
+
+def test_a_promise_is_made_beside_a_client_that_saw_no_validation_image(several):
+    views = {
+        ("learning_to_help", client): [one.tables for one in several] for client in ("as_released", "well_trained")
+    }
+    said = designs_drift.Systems(views, several, (0, 0.0))
+    found = designs_drift.promised(said, "well_trained", costs=COSTS)
+    for one, given in zip(found, several, strict=True):
+        assert one.promise == drift.promised(given.tables["validation"], costs=COSTS, delta=0.05)
+        assert one.promise > system_loss(one.tables["validation"], costs=COSTS) and len(one.grid) > 1
+    with pytest.raises(ValueError, match="expected a client that saw no validation image, got 'as_released'"):
+        designs_drift.promised(said, "as_released", costs=COSTS)
 
 
 def test_every_kind_comes_in_both_ways_with_every_seed(courses):

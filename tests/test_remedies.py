@@ -1,14 +1,17 @@
 """Remedies: what a policy may see, what it decides from that, and what it is charged."""
 
+from dataclasses import replace
+
 import numpy as np
 import oracles_drift
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import many
+from scipy.stats import kstest
 from sklearn.isotonic import IsotonicRegression
 
-from l2h import evaluate, remedies
+from l2h import evaluate, remedies, streams
 from l2h.curves import shifted
 from l2h.problem import Costs, Predictions
 from l2h.remedies import Choice, at_threshold, play
@@ -227,3 +230,14 @@ def test_what_is_saved_elsewhere_leaves_out_the_kind_that_hurts_most():
     saved = remedies.without_strongest(after, "x", among="abc")
     expected = [np.mean([after[kind, "fixed"][s] - after[kind, "x"][s] for kind in "ac"]) for s in range(5)]
     np.testing.assert_allclose(saved, expected)
+
+
+def test_the_images_that_chance_picks_are_any_images():
+    """The stream and the coins have one seed: were they one draw, the picked images would be those with low numbers."""
+    course = streams.draw(streams.plan(None, length=6000), {"clean": np.ones(2000)}, seed=0)
+    p = many(2000, client=0.7)
+    seen = replace(p, m=p.m[course.place], r=np.full(6000, 9.0), e=p.e[course.place], y=p.y[course.place])
+    outcome = play(seen, lambda _, r: Choice(np.full(len(r), 0.05)), **PLAY)
+    picked = course.place[outcome.asked]
+    assert 200 < len(picked) < 400
+    assert kstest(picked / 2000, "uniform").pvalue > 0.01

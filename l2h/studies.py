@@ -303,7 +303,6 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             severities=(1, 2, 3, 4),
             images=200,
             devices=15,
-            clients=("as_released",),
             sizes=FEWER,
             precision="float64",
         ),

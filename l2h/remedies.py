@@ -108,9 +108,8 @@ def play(
     checks.at_least(1, batch=batch)
     checks.at_least(0, delay=delay)
     length = len(stream.r)
-    coin = np.random.default_rng([seed, 1]).random(
-        length
-    )  # the seed alone drew the stream: its inputs would be the coins
+    # not of the seed alone, which drew the stream: the coins would choose among its images
+    coin = np.random.default_rng([seed, 1]).random(length)
     chance, server = np.zeros((2, length))
     asked, labelled = np.zeros((2, length), dtype=bool)
     e, told = stream.e.copy(), replace(stream, y=server_label(stream.e)) if answers else stream

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from l2h import designs, detectors, drift, online, refit, streams
+from l2h import designs, detectors, drift, online, refit, shifted_runs, streams
 from l2h.evaluate import in_windows, loss_by_example, system_loss
 from l2h.experiments import closure, over_seeds
 from l2h.problem import Costs, Predictions
@@ -19,7 +19,7 @@ from l2h.refit import Layers
 from l2h.remedies import Hidden, Outcome, Policy, play
 from l2h.runs import ExperimentConfig
 from l2h.shift_bounds import Advice
-from l2h.shifted_runs import Viewing, sweep
+from l2h.shifted_runs import Viewing
 from l2h.streams import Course
 
 METHODS = ("learning_to_help", "confidence")
@@ -45,7 +45,7 @@ class Systems(NamedTuple):
     training: tuple[int, float]  # how many trainings all of them took, and their seconds
 
 
-def systems(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Systems:
+def sweep(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Systems:
     """Train the systems of the chapter, or read them from the store.
 
     Args:
@@ -64,7 +64,7 @@ def systems(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Sy
     results: dict[ExperimentConfig, Any] = {}
     for name in reversed(names):  # what the first is read with stays
         wanted = closure(configs[name])
-        results |= dict(zip(wanted, sweep(wanted, close if name == names[0] else plain), strict=True))
+        results |= dict(zip(wanted, shifted_runs.sweep(wanted, close if name == names[0] else plain), strict=True))
     said = {name: [_said(results[one]) for one in several] for name, several in configs.items()}
     views = {name: [drift.tuned(one, costs=base.costs) for one in several] for name, several in said.items()}
     networks = [results[one] for one in configs[names[0]]]

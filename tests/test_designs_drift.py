@@ -153,11 +153,11 @@ def test_systems_are_swept_with_all_that_they_need_and_the_first_with_its_activa
             hidden={name: one.hidden[name] for name in viewing.hidden}, layers=layers,
         )  # fmt: skip
 
-    monkeypatch.setattr(designs_drift, "sweep", sweep)
+    monkeypatch.setattr(designs_drift.shifted_runs, "sweep", sweep)
     study = replace(at_profile("09_drift", "quick"), seeds=2)
     base = ExperimentConfig("learning_to_help", ce=0.1, source="digits")
     conditions = [f"{kind} {s}" for kind in streams.KINDS[:5] for s in study.severities]
-    found = designs_drift.systems(study, base, conditions)
+    found = designs_drift.sweep(study, base, conditions)
     assert list(found.views) == [("learning_to_help", "as_released"), ("confidence", "as_released")]
     assert [len(view) for view in found.views.values()] == [2, 2] == [len(found.first), 2]
     assert found.training == (6, 6.0)  # two clients, plain servers and joint trainings; confidence is not trained

@@ -156,3 +156,10 @@ def test_ctrl_c_stops_everything_and_says_how_to_go_on(folders, tmp_path):
     wait_until(lambda: not living(sweeping.pid))
     assert sweep.main(["paper", "runs"], folders) == 0
     assert kept(folders) == 6
+
+
+@pytest.mark.parametrize("name", ["01_problem", *(f"0{n}" for n in range(5, 10))])
+def test_every_chapter_that_trains_can_be_made_ahead(name):
+    (chapter,) = (one for one in records.chapters(Folders().book) if one.startswith(name))
+    _, *cells = [cell.source for cell in records.code_cells(records.read_source(chapter, Folders().book))]
+    assert sweep._sweeping(chapter, cells) > 0

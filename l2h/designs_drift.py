@@ -28,7 +28,7 @@ EXPERTS = 33  # thresholds
 BOTH = {"thresholds": "alarm r and e", "layers": "alarm r and e, refitted"}
 
 
-class System(NamedTuple):
+class TunedSystem(NamedTuple):
     """One trained system, tuned on validation images."""
 
     tables: Mapping[str, Predictions]  # part or condition -> predictions
@@ -37,15 +37,15 @@ class System(NamedTuple):
     grid: np.ndarray  # (N,) thresholds of the experts
 
 
-class Systems(NamedTuple):
+class TunedSystems(NamedTuple):
     """All systems of the chapter."""
 
     views: dict[tuple[str, str], list[dict[str, Predictions]]]  # (method, client) -> one per seed: tuned tables
-    first: list[System]  # one per seed: the first of these, with what its last layers read
+    first: list[TunedSystem]  # one per seed: the first of these, with what its last layers read
     training: tuple[int, float]  # how many trainings all of them took, and their seconds
 
 
-def sweep(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Systems:
+def sweep(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> TunedSystems:
     """Train the systems of the chapter, or read them from the store.
 
     Args:
@@ -54,7 +54,7 @@ def sweep(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Syst
         conditions: kinds of corruption with their severities.
 
     Returns:
-        `Systems`. What last layers read is kept for the first of them under each condition of a sudden change of
+        `TunedSystems`. What last layers read is kept for the first of them under each condition of a sudden change of
         severity 4, and under every loss of contrast.
     """
     plain = Viewing(("clean", *conditions, "unseen"), study.images)
@@ -69,7 +69,7 @@ def sweep(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Syst
     views = {name: [drift.tuned(one, costs=base.costs) for one in several] for name, several in said.items()}
     networks = [results[one] for one in configs[names[0]]]
     first = [
-        System(
+        TunedSystem(
             tables,
             one.hidden,
             refit.layers_of(one.layers, before["validation"], costs=base.costs),
@@ -77,7 +77,7 @@ def sweep(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Syst
         )
         for one, before, tables in zip(networks, said[names[0]], views[names[0]], strict=True)
     ]
-    return Systems(views, first, designs.training(results.values()))
+    return TunedSystems(views, first, designs.training(results.values()))
 
 
 class Promised(NamedTuple):
@@ -88,7 +88,7 @@ class Promised(NamedTuple):
     promise: float  # loss on the validation images plus the penalty
 
 
-def promised(said: Systems, client: str, *, costs: Costs, delta: float = 0.05) -> list[Promised]:
+def promised(said: TunedSystems, client: str, *, costs: Costs, delta: float = 0.05) -> list[Promised]:
     """What the corrected Theorem 1 promises of learning to help beside a client.
 
     Args:
@@ -143,7 +143,7 @@ class Game(NamedTuple):
         }
 
 
-def game(system: System, course: Course, *, costs: Costs, advice: Advice, seed: int) -> Game:
+def game(system: TunedSystem, course: Course, *, costs: Costs, advice: Advice, seed: int) -> Game:
     """A system on a course.
 
     Args:
@@ -185,7 +185,7 @@ def courses(tables: Mapping[str, Predictions], *, length: int, seeds: int) -> di
 
 
 def contest(
-    several: Sequence[System], courses: Sequence[Course], *, costs: Costs, advice: Advice
+    several: Sequence[TunedSystem], courses: Sequence[Course], *, costs: Costs, advice: Advice
 ) -> dict[str, list[Outcome]]:
     """All remedies, each as if it were alone.
 
@@ -210,7 +210,12 @@ def contest(
 
 
 def on_alarms(
-    several: Sequence[System], courses: Sequence[Course], alarms: Sequence[np.ndarray], *, costs: Costs, advice: Advice
+    several: Sequence[TunedSystem],
+    courses: Sequence[Course],
+    alarms: Sequence[np.ndarray],
+    *,
+    costs: Costs,
+    advice: Advice,
 ) -> dict[str, list[Outcome]]:
     """What the alarms of any detector are good for: both thresholds moved, or both last layers refitted, after each.
 
@@ -234,7 +239,7 @@ def on_alarms(
 
 
 def regret_of_experts(
-    system: System, one: Game, outcome: Outcome, *, switches: int = 1
+    system: TunedSystem, one: Game, outcome: Outcome, *, switches: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """The regret of the experts summed up to each step, and the bound on it that follows from what happened.
 
@@ -264,7 +269,7 @@ class Dependence(NamedTuple):
 
 
 def dependent(
-    system: System, *, stay: float, length: int, width: int, costs: Costs, advice: Advice, seed: int
+    system: TunedSystem, *, stay: float, length: int, width: int, costs: Costs, advice: Advice, seed: int
 ) -> Dependence:
     r"""Let images stay in view, and see what of all that is said of independent inputs is still true.
 

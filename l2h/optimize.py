@@ -33,7 +33,7 @@ class TrainConfig:
 
     >>> TrainConfig(epochs=0, batch_size=16, lr=0.1)
     Traceback (most recent call last):
-    ValueError: expected a finite epochs >= 1, got 0
+    ValueError: expected a whole epochs >= 1, got 0
     """
 
     epochs: int

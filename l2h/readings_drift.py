@@ -8,7 +8,7 @@ import pandas as pd
 
 from l2h import online, remedies, streams
 from l2h.bootstrap import Interval, as_text, mean_over_seeds
-from l2h.designs_drift import BOTH, GRADUAL, SUDDEN, System, average, on_alarms
+from l2h.designs_drift import BOTH, GRADUAL, SUDDEN, TunedSystem, average, on_alarms
 from l2h.evaluate import right_answers
 from l2h.problem import Costs, Predictions
 from l2h.remedies import Outcome
@@ -133,7 +133,7 @@ def in_cells(held: Mapping[tuple[str, str], Interval]) -> pd.DataFrame:
 
 
 def triggers(
-    several: Sequence[System],
+    several: Sequence[TunedSystem],
     courses: Mapping[tuple[str, str], Sequence[Course]],
     heard: Mapping[str, Mapping[str, Sequence[np.ndarray]]],
     lost: Losses,
@@ -200,7 +200,7 @@ def of_remedies(lost: Losses, by_seed: Callable[[np.ndarray], Evidence]) -> dict
     return {claim: {case: by_seed(one) for case, one in cases.items()} for claim, cases in found.items()}
 
 
-def overrating(several: Sequence[System], *, costs: Costs) -> Evidence:
+def overrating(several: Sequence[TunedSystem], *, costs: Costs) -> Evidence:
     """The evidence that the two sides of `remedies.overrated` are one, on average under every condition.
 
     Args:

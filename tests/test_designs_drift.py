@@ -9,7 +9,7 @@ import pytest
 from samples import many
 
 from l2h import designs_drift, drift, online, streams
-from l2h.designs_drift import System
+from l2h.designs_drift import TunedSystem
 from l2h.evaluate import system_loss
 from l2h.problem import Costs, Predictions
 from l2h.refit import Layers
@@ -36,7 +36,7 @@ def toy(seed=0, kept=CONDITIONS):
             p, r=linear(read["r"], LAYERS.r), e=np.where(p.e > 0, 1, -1) * (0.1 + read["e"][:, 0] ** 2)
         )
         hidden |= {name: read} if name in kept else {}
-    return System(tables, hidden, LAYERS, drift.threshold_grid(tables["validation"].r, 9))
+    return TunedSystem(tables, hidden, LAYERS, drift.threshold_grid(tables["validation"].r, 9))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_a_promise_is_made_beside_a_client_that_saw_no_validation_image(several)
     views = {
         ("learning_to_help", client): [one.tables for one in several] for client in ("as_released", "well_trained")
     }
-    said = designs_drift.Systems(views, several, (0, 0.0))
+    said = designs_drift.TunedSystems(views, several, (0, 0.0))
     found = designs_drift.promised(said, "well_trained", costs=COSTS)
     for one, given in zip(found, several, strict=True):
         assert one.promise == drift.promised(given.tables["validation"], costs=COSTS, delta=0.05)
@@ -154,7 +154,7 @@ def test_systems_are_swept_with_all_that_they_need_and_the_first_with_its_activa
         )  # fmt: skip
 
     monkeypatch.setattr(designs_drift.shifted_runs, "sweep", sweep)
-    study = replace(at_profile("09_drift", "quick"), seeds=2)
+    study = replace(at_profile("09_drift", "quick"), seeds=2, clients=("as_released",))
     base = ExperimentConfig("learning_to_help", ce=0.1, source="digits")
     conditions = [f"{kind} {s}" for kind in streams.KINDS[:5] for s in study.severities]
     found = designs_drift.sweep(study, base, conditions)

@@ -1,7 +1,7 @@
 """Human labels: checked files, the order of the test part, and what is derived from the shares."""
 
-import os
-import shutil
+import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,21 +26,18 @@ def test_the_shares_of_a_pair():
     np.testing.assert_allclose(swapped.eta, 1 - found.eta)
 
 
-@pytest.fixture
-def folder():
-    """Where CIFAR-10H lies on this machine."""
+def test_people_agree_with_the_labels_in_the_order_of_the_test_part():
+    """Where CIFAR-10H lies; elsewhere nothing may come in its place."""
     found = data.find()
-    if found is None or not (found / humans.FOLDER).is_dir():
-        pytest.skip("CIFAR-10H is not at hand")
-    return found
-
-
-def test_people_agree_with_the_labels_in_the_order_of_the_test_part(folder):
+    at_hand = found is not None and all((found / humans.FOLDER / name).is_file() for name in humans.SHA256)
     for classes, least in ((("airplane", "automobile"), 0.99), (("dog", "cat"), 0.97)):
-        found, y = humans.load(classes), data.load(classes).test.y.numpy()
-        assert len(found.eta) == len(y) == 2000
-        assert np.sum((found.eta > 0.5) == (y > 0)) >= least * len(y)
-        assert found.answers.min() >= 47 and (found.entropy >= 0).all()
+        people = humans.load(classes)
+        assert (people is not None) == at_hand
+        if people is not None:
+            y = data.load(classes).test.y.numpy()
+            assert len(people.eta) == len(y) == 2000
+            assert np.sum((people.eta > 0.5) == (y > 0)) >= least * len(y)
+            assert people.answers.min() >= 47 and (people.entropy >= 0).all()
 
 
 @pytest.fixture
@@ -69,10 +66,23 @@ def test_another_file_is_refused(at, tmp_path):
         humans.load(("cat", "dog"))
 
 
-def test_a_folder_may_be_named(folder, tmp_path):
-    shutil.copytree(folder / "cifar-10-batches-py", tmp_path / "cifar-10-batches-py", copy_function=os.symlink)
+def test_a_folder_may_be_named(monkeypatch, tmp_path):
+    """Of its own files, with digests that are theirs, and the test labels of four images."""
+    with_people, without = tmp_path / "with", tmp_path / "without"
+    without.mkdir()
+    (with_people / humans.FOLDER).mkdir(parents=True)
+    digests = {}
+    for name, values in zip(humans.SHA256, (SHARES, 50 * SHARES), strict=True):
+        np.save(with_people / humans.FOLDER / name, values)
+        digests[name] = hashlib.sha256((with_people / humans.FOLDER / name).read_bytes()).hexdigest()
+    labels = SimpleNamespace(y_test=np.array([3, 5, 0, 5]))
+    monkeypatch.setattr(humans, "SHA256", digests)
+    monkeypatch.setattr(sources, "find", lambda folder: folder)
+    monkeypatch.setattr(sources, "read", lambda source, folder: (folder, labels))
     humans._files.cache_clear()
-    assert humans.load(("cat", "dog"), folder=tmp_path) is None
-    assert humans.load(("cat", "dog"), folder=folder) is not None
+    assert humans.load(("cat", "dog"), folder=without) is None
+    named = humans.load(("cat", "dog"), folder=with_people)
+    expected = humans._of_pair(SHARES, 50 * SHARES, labels.y_test, ("cat", "dog"))
+    assert all(np.array_equal(one, other) for one, other in zip(named, expected, strict=True))
     with pytest.raises(ValueError, match="class of cifar10"):
         humans.load(("cat", "8"))

@@ -15,6 +15,7 @@ import yaml
 from IPython.display import display
 
 from l2h import checks
+from l2h.fingerprint import PACKAGE
 from l2h.verdicts import (
     ALONE,
     FAILS,
@@ -32,7 +33,7 @@ from l2h.verdicts import (
 
 __all__ = ["ALONE", "VERDICTS", "Claim", "Evidence", "Rule", "assess", "judge", "outcome", "verdict"]
 
-FOLDER = Path(__file__).resolve().parents[1] / "book" / "claims"
+FOLDER = PACKAGE.parent / "book" / "claims"
 MIME = "application/vnd.l2h.claims+json"  # of the evidence in an executed notebook
 OPEN = "open"
 KINDS = ("definition", "theorem", "empirical", "interpretation", "finding")

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import torch
 
 from l2h import checks, progress, runs, vectorised, workers
+from l2h.fingerprint import Definition, key
 from l2h.methods import Parts
 from l2h.progress import Progress
-from l2h.runs import ExperimentConfig, Result, needs, run, run_key
-from l2h.store import Store, code_fingerprint, key, modules_in_use
+from l2h.runs import CODE, ExperimentConfig, Result, needs, run, run_key
+from l2h.store import Store
 from l2h.workers import Made, Workers
 
 logger = logging.getLogger("l2h.sweep")
@@ -128,7 +129,7 @@ def sweep_together(
         checks.one_of(("learning_to_help",), method=config.method)
         checks.one_of(("",), start=config.start)
     where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    program = {"device": where.type, "program": code_fingerprint(modules_in_use(["l2h.vectorised"]))}
+    program = {"device": where.type, "program": CODE.fingerprint([Definition("l2h.vectorised", "learning_to_help")])}
     keys = {config: key(run=run_key(config), **program) for config in configs}
     results = {config: runs.from_json(kept) for config in keys if (kept := store.get(keys[config]))}
     missing = [config for config in keys if config not in results]

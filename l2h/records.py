@@ -4,6 +4,7 @@ An executed notebook states in `metadata.l2h` what it depends on. While its key 
 under the source's present text; so editing prose makes nothing stale.
 """
 
+import ast
 import os
 import platform
 import re
@@ -17,11 +18,14 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from l2h import claims, store
+from l2h import claims, fingerprint, runs, store
+from l2h.fingerprint import PACKAGE
 from l2h.hardware import accelerator
 from l2h.studies import STUDIES, at_profile
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = PACKAGE.parent
+# Every chapter's study, since that of a chapter is a fact of its own; and how keys are made, which changes no result.
+LEFT_OUT = ("STUDIES", "THEORY", "run_key", "shifted_key")
 INJECTED = "injected-parameters"
 LOCAL = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
 
@@ -80,7 +84,7 @@ def needs_data(name: str) -> bool:
 
 
 def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[str, Any] | None) -> str:
-    """The one rule of staleness, for a chapter: its code, study, data and rules, torch and the modules in use.
+    """The one rule of staleness, for a chapter: its code, study, data and rules, and the libraries' versions.
 
     Args:
         name: of the chapter.
@@ -94,21 +98,22 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
     Raises:
         ValueError: if a code cell is not plain Python.
     """
-    cells = [cell.source for cell in code_cells(notebook)]
+    code, cells = fingerprint.Code(PACKAGE), [cell.source for cell in code_cells(notebook)]
     try:
-        code = [store.source_fingerprint(cell) for cell in cells]
-        roots = set.union(set(), *map(store.imports, cells))
+        roots = [code.add(name, "\n\n".join(cells))]
+        statements = [len(ast.parse(cell).body) for cell in cells]  # what a cell shows depends on where it ends
     except SyntaxError as error:
         raise ValueError(f"expected plain Python in the code cells of {name}, got {error.text!r}") from error
-    roots.discard("l2h.chapters")  # it reads every chapter's study; this one's is a fact of its own
-    return store.key(
-        code=code,
-        study=asdict(at_profile(name, profile)) if name in STUDIES else {"profile": profile},
+    study = at_profile(name, profile) if name in STUDIES else None
+    roots += [fingerprint.Definition(type(study).__module__, type(study).__name__)] if study else []
+    return fingerprint.key(
+        code=code.fingerprint(roots, without=LEFT_OUT),
+        statements=statements,
+        study=asdict(study) if study else {"profile": profile},
         data=data and {"source": data["source"], "sha256": data["sha256"]},
         rules=claims.rules(name),
         accelerator=accelerator(),
-        torch=version("torch").split("+")[0],  # the CPU and the CUDA build of a release compute the same
-        modules=store.code_fingerprint(store.modules_in_use(roots)),
+        versions=runs.versions(),
     )
 
 

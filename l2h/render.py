@@ -18,8 +18,9 @@ from typing import Any
 import yaml
 
 from l2h import claims, ledger, ledger_page, pages
+from l2h.fingerprint import PACKAGE
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = PACKAGE.parent
 BUILD = ROOT / "_build"
 HERE = "% l2h: the ledger in short"  # a comment in a plain page; what the landing page shows takes its place
 DIGEST = ".inputs.sha256"  # lies in the built book and says from what it was built

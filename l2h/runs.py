@@ -21,13 +21,17 @@ import torch
 
 from l2h import data, estimate, hardware, methods, systems, train
 from l2h.configuration import PRECISIONS, ExperimentConfig, needs
+from l2h.fingerprint import PACKAGE, Code, Definition, key
 from l2h.problem import Predictions, server_label
 from l2h.recipes import RECIPES
-from l2h.store import Store, code_fingerprint, imports, key, modules_in_use, source_fingerprint
+from l2h.store import Store
 
 PARTS = ("client", "helper", "calibration", "validation", "test")
 SERVED = ("calibration", "validation", "test")  # parts that were not trained on: a run keeps its answers to them
 READY_MADE = methods.UNTRAINED
+# Of the methods only the one in use counts; the groups hold them all.
+REGISTRIES = ("METHODS", "GIVEN", "JOINT", "ALONE")
+CODE = Code(PACKAGE)
 
 
 class Result(NamedTuple):
@@ -59,9 +63,7 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
     store = store or Store()
     kept = store.get(run_key(config))
     if kept is None:
-        earlier = [run(one, store=store) for one in needs(config)]
-        with _one_thread(), computing_in(PRECISIONS[config.precision]):
-            kept = as_json(_computed(config, earlier))
+        kept = _made(config, [run(one, store=store) for one in needs(config)])
         store.put(run_key(config), kept)
     return from_json(kept)
 
@@ -79,6 +81,12 @@ def run_key(config: ExperimentConfig) -> str:
     low = RECIPES[config.recipe].bfloat16 and hardware.has_bfloat16()
     computed = {"bfloat16": low, "accelerator": hardware.accelerator()}
     return key(config=asdict(config), earlier=[run_key(one) for one in needs(config)], **computed, **facts)
+
+
+def _made(config: ExperimentConfig, earlier: Sequence[Result]) -> dict[str, Any]:
+    """A run as the store keeps it: all that its key must know of its code is reached from here."""
+    with _one_thread(), computing_in(PRECISIONS[config.precision]):
+        return as_json(_computed(config, earlier))
 
 
 def _computed(config: ExperimentConfig, earlier: Sequence[Result]) -> Result:
@@ -192,18 +200,33 @@ def versions() -> dict[str, str]:
     >>> sorted(versions())
     ['numpy', 'scikit-learn', 'scipy', 'torch']
     """
-    return {name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")}
+    names = ("torch", "numpy", "scipy", "scikit-learn")
+    return {name: version(name).split("+")[0] for name in names}  # the CPU and the CUDA build compute the same
 
 
 @lru_cache(maxsize=64)
 def _code(method: Callable[..., Any] | None) -> str:
-    """The code of a run: this module, the method in use, and what these import; other methods do not matter."""
-    module = method.__module__ if method else __name__
-    if method and not module.startswith("l2h."):  # a reader's own method
-        source = _own_source(method)
-        used = modules_in_use({__name__, *imports(source)}, aside=["l2h.methods"])
-        return key(own=source_fingerprint(source), code=code_fingerprint(used))
-    return code_fingerprint(modules_in_use({__name__, module}, aside=["l2h.methods"]))
+    """The code of a run: how runs are made, the method in use, and what these reach; other methods do not matter."""
+    code, roots = code_of_run(method)
+    return code.fingerprint(roots, without=REGISTRIES)
+
+
+def code_of_run(method: Callable[..., Any] | None) -> tuple[Code, list[Definition]]:
+    """Where the code of a run begins: what makes any run, and its method.
+
+    Args:
+        method: the method in use; None for a run that trains a client.
+
+    Returns:
+        The sources, and the definitions that the run begins with.
+    """
+    roots, code = [Definition(__name__, "_made"), Definition(__name__, "from_json")], CODE
+    if method and method.__module__.startswith(f"{PACKAGE.name}."):
+        roots.append(Definition(method.__module__, method.__name__))
+    elif method:  # a reader's own method
+        code = Code(PACKAGE)
+        roots.append(code.add("own", _own_source(method), _imported(method)))
+    return code, roots
 
 
 def _own_source(method: Callable[..., Any]) -> str:
@@ -212,6 +235,17 @@ def _own_source(method: Callable[..., Any]) -> str:
         return inspect.getsource(sys.modules[method.__module__])
     except (OSError, TypeError):  # a notebook's __main__ is no file
         return dedent(inspect.getsource(method))
+
+
+def _imported(method: Callable[..., Any]) -> dict[str, str]:
+    """What the names around a reader's method stand for: in a notebook they were imported in another cell."""
+    around = getattr(method, "__globals__", {}).items()
+    modules = {name: value.__name__ for name, value in around if inspect.ismodule(value)}
+    return modules | {
+        name: f"{value.__module__}.{value.__qualname__}"
+        for name, value in around
+        if inspect.isfunction(value) or inspect.isclass(value)
+    }
 
 
 @contextmanager

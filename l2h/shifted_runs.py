@@ -23,9 +23,10 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from l2h import checks, data, estimate, experiments, methods, models, shifts, train
 from l2h.data import Part
+from l2h.fingerprint import Definition, key
 from l2h.problem import Predictions, server_label
-from l2h.runs import PARTS, PRECISIONS, ExperimentConfig, load, needs, versions
-from l2h.store import Store, code_fingerprint, key, modules_in_use
+from l2h.runs import CODE, PARTS, PRECISIONS, ExperimentConfig, load, needs, versions
+from l2h.store import Store
 
 HELD_OUT = ("calibration", "validation")  # as they are, to set what a stream starts with
 
@@ -96,8 +97,7 @@ def run_shifted(
     kept = store.get(shifted_key(config, viewing))
     if kept is None:
         earlier = [run_shifted(one, viewing, store=store) for one in needs(config)]
-        with _like_a_run(config):
-            kept = _as_json(_computed(config, viewing, earlier))
+        kept = _made(config, viewing, earlier)
         store.put(shifted_key(config, viewing), kept)
     return _from_json(config, kept)
 
@@ -146,6 +146,12 @@ def _of_interest(config: ExperimentConfig, viewing: Viewing) -> Viewing:
     """A client, or a server for others to use, is run once, whether activations of a system are asked for or not."""
     alone = config.method == "client" or config.method in methods.ALONE
     return replace(viewing, hidden=()) if alone else viewing
+
+
+def _made(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[ShiftedResult]) -> dict[str, Any]:
+    """A run as the store keeps it: all that its key must know of its code is reached from here."""
+    with _like_a_run(config):
+        return _as_json(_computed(config, viewing, earlier))
 
 
 def _computed(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[ShiftedResult]) -> ShiftedResult:
@@ -235,8 +241,8 @@ def _digest(source: str) -> str:
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    """Who makes runs, and in which order, does not matter to them."""
-    return code_fingerprint(modules_in_use(["l2h.shifted_runs"], aside=["l2h.experiments"]))
+    """All methods count; who makes runs, and in which order, does not."""
+    return CODE.fingerprint([Definition(__name__, "_made"), Definition(__name__, "_from_json")])
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Keys that change exactly when a result might, and a store that never shows half of one."""
 
-import hashlib
 import json
 import os
 import random
@@ -15,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2h import store
-from l2h.store import Store, code_fingerprint, key, modules_in_use, source_fingerprint
+from l2h.fingerprint import key
+from l2h.store import Store
 
 KEY = key(seed=1)
 JSON = st.recursive(
@@ -23,104 +23,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
-
-
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package of three modules, of which `a` imports `b` inside a function, and `c` stands alone."""
-    folder = tmp_path / "l2h"
-    folder.mkdir()
-    monkeypatch.setattr(store, "PACKAGE", folder)
-    sources = {
-        "__init__": '"""The package."""',
-        "a": "import numpy\n\ndef f():\n    from l2h import b\n    return b.g()\n",
-        "b": '"""Doc."""\n\ndef g():\n    """One."""\n    return 1  # why\n',
-        "c": "import l2h.b as b\n",
-    }
-    for name, source in sources.items():
-        (folder / f"{name}.py").write_text(source)
-    return folder
-
-
-def fingerprint(*roots):
-    return code_fingerprint(modules_in_use(roots))
-
-
-def test_modules_in_use_are_found_through_imports_of_imports(package):
-    assert modules_in_use(["l2h.a"]) == ("l2h", "l2h.a", "l2h.b")
-    assert modules_in_use(["l2h.c"]) == ("l2h", "l2h.b", "l2h.c")
-    assert modules_in_use([]) == ()
-
-
-def test_a_package_inside_the_package_is_followed(package):
-    (package / "serve").mkdir()
-    (package / "serve" / "__init__.py").write_text("")
-    (package / "serve" / "wire.py").write_text("import l2h.c\n")
-    assert modules_in_use(["l2h.serve.wire"]) == ("l2h", "l2h.b", "l2h.c", "l2h.serve", "l2h.serve.wire")
-
-
-@pytest.mark.parametrize("name", ["l2h.nowhere", "numpy", "l2h.a.f", ""])
-def test_other_modules_are_refused(package, name):
-    with pytest.raises(ValueError, match="expected a module of l2h, got"):
-        modules_in_use([name])
-
-
-@pytest.mark.parametrize(
-    "edited",
-    [
-        "def g():\n    return 1\n",
-        '"""Other words."""\n\n\ndef g():\n    """Two."""\n\n    return (1)\n',
-        "# a comment\ndef g(): return 1\n",
-    ],
-)
-def test_words_and_layout_make_nothing_stale(package, edited):
-    before = fingerprint("l2h.a")
-    (package / "b.py").write_text(edited)
-    assert fingerprint("l2h.a") == before
-
-
-@pytest.mark.parametrize(
-    "edited",
-    [
-        "def g():\n    return 2\n",
-        "def g():\n    return 1.0\n",
-        "def g():\n    return True\n",
-        "def g():\n    return None\n",
-        "def g():\n    return '1'\n",
-        "def g(x=1):\n    return 1\n",
-        "def h():\n    return 1\n",
-        "def g():\n    return 1\n\nx = 'not a docstring'\n",
-    ],
-)
-def test_code_does(package, edited):
-    before, alone = fingerprint("l2h.a"), fingerprint("l2h")
-    (package / "b.py").write_text(edited)
-    assert fingerprint("l2h.a") != before
-    assert fingerprint("l2h") == alone
-
-
-def test_a_module_more_changes_the_fingerprint(package):
-    before = fingerprint("l2h.a")
-    (package / "b.py").write_text("import l2h.d\n\ndef g():\n    return 1\n")
-    (package / "d.py").write_text("")
-    assert fingerprint("l2h.a") != before
-
-
-def test_an_expression_that_is_no_docstring_counts():
-    assert source_fingerprint("x = 1\n'text'") != source_fingerprint("x = 1")
-    assert source_fingerprint("f''") != source_fingerprint("")
-
-
-def test_the_fingerprint_is_the_same_on_every_python_version():
-    """Written out by hand: no field that is empty, since Python 3.12 gave functions an empty `type_params`."""
-    name = ("arguments", {})
-    tree = ("Module", {"body": [("FunctionDef", {"name": "f", "args": name, "body": [("Pass", {})]})]})
-    assert source_fingerprint("def f(): pass") == hashlib.sha256(repr(tree).encode()).hexdigest()
-
-
-@given(st.dictionaries(st.text(min_size=1), JSON, max_size=4))
-def test_the_order_of_facts_does_not_matter(facts):
-    assert key(**facts) == key(**dict(reversed(facts.items())))
 
 
 @given(JSON, JSON)
@@ -233,8 +135,3 @@ def test_concurrent_writers_do_not_mix(tmp_path):
             assert result is None or len(set(result["writer"])) == 1
         assert [future.result() for future in futures] == [None] * 4
     assert [path.name for path in tmp_path.iterdir()] == [f"{KEY}.json"]
-
-
-def test_what_is_reached_only_through_a_module_set_aside_is_left_out(package):
-    assert modules_in_use(["l2h.a"], aside=["l2h.b"]) == ("l2h", "l2h.a")
-    assert modules_in_use(["l2h.a", "l2h.c"], aside=["l2h.a"]) == ("l2h", "l2h.b", "l2h.c")

@@ -121,6 +121,7 @@ def test_the_digest_depends_on_every_staged_file(root, tmp_path):
 
 def test_a_book_is_built_once_kept_on_failure_and_replaced_when_good(root, tmp_path, monkeypatch):
     html = tmp_path / "out" / "html"
+    html.mkdir(parents=True)  # an empty folder loses nothing
     monkeypatch.setattr(render, "stage", partial(render.stage, root=root))
     index = render.render(root / "book", html)
     assert index == html / "index.html" and "<h1>Index" in index.read_text()
@@ -138,6 +139,25 @@ def test_a_book_is_built_once_kept_on_failure_and_replaced_when_good(root, tmp_p
     render.render(root / "book", html)
     assert "<h1>Another index" in index.read_text()
     assert sorted(path.name for path in html.parent.iterdir()) == ["html"]  # nothing is left lying about
+
+
+@pytest.mark.parametrize("made", ["thesis.tex", "photos/one.png", "html/.inputs.sha256"])
+def test_a_folder_with_files_of_others_is_refused_before_anything_is_built(tmp_path, made):
+    mine = tmp_path / "mine" / made
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError, match=rf"an empty folder or a book built before, got {tmp_path / 'mine'}"):
+        render.render(tmp_path / "no notebooks", tmp_path / "mine")
+    assert mine.read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_file_or_a_link_to_nothing_in_the_place_of_the_book_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError, match=f"got {tmp_path / name}"):
+            render.render(tmp_path / "no notebooks", tmp_path / name)
+    assert (tmp_path / "file").read_text() == "mine" and (tmp_path / "link").is_symlink()
 
 
 def test_the_old_book_comes_back_if_the_new_one_cannot_be_put_in_its_place(tmp_path):

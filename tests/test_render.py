@@ -1,7 +1,10 @@
 """Rendering: what is staged, what is refused, and that the last good book survives a bad build."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -117,6 +120,28 @@ def test_the_digest_depends_on_every_staged_file(root, tmp_path):
     changed = render.digest(folder)
     (folder / "index.md").rename(folder / "other.md")
     assert len({before, changed, render.digest(folder)}) == 3
+
+
+STAGE = """
+import sys
+from pathlib import Path
+from l2h import render
+render.stage(render.ROOT / "book", Path(sys.argv[1]))
+print(render.digest(Path(sys.argv[1])))
+"""
+
+
+def test_the_real_book_is_staged_alike_whatever_the_order_of_sets(tmp_path):
+    digests, texts = [], []
+    for seed in ("1", "2"):
+        run = [sys.executable, "-c", STAGE, str(tmp_path / seed)]
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(render.ROOT)}
+        digests.append(subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout)
+        files = [path for path in (tmp_path / seed).rglob("*") if path.is_file()]
+        texts.append({path.relative_to(tmp_path / seed): path.read_bytes() for path in files})
+    assert texts[0].keys() == texts[1].keys()
+    assert [path.name for path in texts[0] if texts[0][path] != texts[1][path]] == []
+    assert digests[0] == digests[1] and len(digests[0].strip()) == 64
 
 
 def test_a_book_is_built_once_kept_on_failure_and_replaced_when_good(root, tmp_path, monkeypatch):

@@ -10,12 +10,15 @@ TORCH ?= default
 PROFILE ?= quick
 PY := $(VENV)/bin/python
 export PYTHONUNBUFFERED := 1
+# What the shell tells pip about other places would lead out of the environment.
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 
 # The CUDA build's libraries stand in the lock, too; the CPU build does without.
 LOCK = $(if $(filter cpu,$(TORCH)),grep -Ev '^(cuda|nvidia|triton)',cat) requirements.txt
 INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if $(filter cpu,$(TORCH)),--torch-backend cpu)
 
-.PHONY: book html test verify record reference bench lock clean
+.PHONY: book html test verify record reference bench lock clean unbroken
 
 book: $(VENV)/.ready
 	$(PY) -m l2h.execute quick
@@ -45,10 +48,16 @@ lock: $(VENV)/.ready
 clean:
 	rm -rf _build
 
-$(VENV)/.ready: requirements.txt pyproject.toml
+# An upgrade of the system's Python leaves links to one that is gone, and an environment that looks ready.
+unbroken:
+	@test ! -L $(PY) || test -e $(PY) || { echo "$(PY) leads to a Python that is gone: delete $(VENV) and run make again" >&2; exit 1; }
+
+$(VENV)/.ready: requirements.txt pyproject.toml | unbroken
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; name it with PYTHON=...')"
 	@echo "Setting up $(VENV): some minutes, and some gigabytes, the first time"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@for tool in "uv --version" "pip --version" "ensurepip --default-pip"; do $(PY) -m $$tool >/dev/null 2>&1 && exit; done; \
+	echo "$(VENV) has no pip and cannot get it: install Python's venv (python3-venv), or delete $(VENV), and run make again" >&2; exit 1
 	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --quiet $(shell grep '^uv==' requirements.txt)
 	@$(LOCK) | $(INSTALL) -r - -e .
 	@touch $@

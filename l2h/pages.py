@@ -107,7 +107,8 @@ def cited_tests(folder: Path, texts: Iterable[str]) -> str:
         ValueError: if a page cites a test that does not exist, or one whose name two files share.
     """
     cited = {label for text in texts for label in CITED.findall(text)}
-    found: dict[str, list[str]] = {label: [] for label in cited}
+    sections: list[str] = []
+    times = dict.fromkeys(sorted(cited), 0)
     for path in sorted(folder.glob("test_*.py")):
         text = path.read_text("utf8")
         for node in ast.parse(text).body:
@@ -116,11 +117,12 @@ def cited_tests(folder: Path, texts: Iterable[str]) -> str:
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 code = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
                 title = node.name.removeprefix("test_").replace("_", " ").capitalize()
-                found[label].append(f"({label})=\n## {title}\n\n`tests/{path.name}`\n\n```python\n{code}\n```\n")
-    wrong = {label: len(sections) for label, sections in sorted(found.items()) if len(sections) != 1}
+                times[label] += 1
+                sections.append(f"({label})=\n## {title}\n\n`tests/{path.name}`\n\n```python\n{code}\n```\n")
+    wrong = {label: count for label, count in times.items() if count != 1}
     if wrong:
         raise ValueError(f"expected one test for each that a page cites, got {described(wrong)}")
-    return "\n".join(section for sections in found.values() for section in sections)
+    return "\n".join(sections)
 
 
 def api(package: Path) -> str:

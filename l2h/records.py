@@ -200,5 +200,7 @@ def _clean(output: NotebookNode, images: bool) -> None:
 
 
 def _without_paths(text: str) -> str:
-    text = text.replace(f"{ROOT}{os.sep}", "").replace(f"{Path.home()}{os.sep}", "~/")
+    for folder, short in ((ROOT, ""), (Path.home(), "~/")):
+        if folder != Path(folder.anchor):  # the root of all files, as in containers, names no machine
+            text = text.replace(f"{folder}{os.sep}", short)
     return re.sub(r"/tmp/ipykernel_\d+/", "", text)  # where the kernel says that a cell's code lies

@@ -24,13 +24,14 @@ ROOT = PACKAGE.parent
 BUILD = ROOT / "_build"
 HERE = "% l2h: the ledger in short"  # a comment in a plain page; what the landing page shows takes its place
 DIGEST = ".inputs.sha256"  # lies in the built book and says from what it was built
+WHERE = "where the pages go: a new or an empty folder, or a book built before, which is replaced as a whole"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command: renders, and prints the path of index.html; an error is one line on stderr and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m l2h.render", description="Render the book.")
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "book", help="folder of executed .ipynb")
-    parser.add_argument("--html", type=Path, default=BUILD / "html", help="where the pages go")
+    parser.add_argument("--html", type=Path, default=BUILD / "html", help=WHERE)
     options = parser.parse_args(arguments)
     try:
         sys.stdout.write(f"{render(options.folder, options.html)}\n")
@@ -45,16 +46,18 @@ def render(notebooks: Path, html: Path = BUILD / "html") -> Path:
 
     Args:
         notebooks: folder of executed chapters, one .ipynb per chapter of `_toc.yml`.
-        html: folder of the pages, replaced as a whole.
+        html: folder of the pages: new, empty, or a book that was built before and is replaced as a whole.
 
     Returns:
         The path of index.html.
 
     Raises:
+        FileExistsError: if `html` is a file, or a folder with files that are no book; it stays as it is.
         FileNotFoundError: if a chapter is missing.
         ValueError: if a chapter was not executed to its end.
         RuntimeError: with the builder's messages, if the build fails.
     """
+    check_replaceable(html)
     html.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".render-", dir=html.parent) as folder:
         staged = Path(folder) / "staged"
@@ -66,6 +69,21 @@ def render(notebooks: Path, html: Path = BUILD / "html") -> Path:
             (fresh / DIGEST).write_text(inputs, "utf8")
             swap(fresh, html)
     return html / "index.html"
+
+
+def check_replaceable(html: Path) -> None:
+    """Refuse a place for the pages where the build would delete what it did not make.
+
+    Args:
+        html: a path; allowed are none that exists, an empty folder, and a folder with the file `DIGEST` of a book.
+
+    Raises:
+        FileExistsError: if it is anything else: a file, a link to nothing, or a folder with other files.
+    """
+    replaceable = html.is_dir() and ((html / DIGEST).is_file() or not any(html.iterdir()))
+    if not replaceable and (html.exists() or html.is_symlink()):
+        found = "with files that this command did not make" if html.is_dir() else "which is no folder"
+        raise FileExistsError(f"expected a new path, an empty folder or a book built before, got {html}, {found}")
 
 
 def toc(root: Path = ROOT) -> list[str]:

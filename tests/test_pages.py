@@ -1,6 +1,7 @@
 """Beyond the doctests: what the generated pages say of whole records and of a whole package."""
 
 import ast
+import re
 
 import pytest
 
@@ -124,6 +125,15 @@ def test_a_cited_test_stands_on_its_page_under_its_label(tmp_path):
     assert text.startswith("(test-two-is-two)=\n## Two is two\n\n`tests/test_0.py`\n")
     assert f"```python\n{source}```" in text
     assert "other" not in text
+
+
+def test_cited_tests_stand_in_the_order_of_their_files_whatever_the_order_of_the_citations(tmp_path):
+    names = [f"test_{name}" for name in ("delta", "alpha", "echo", "bravo", "golf", "charlie", "foxtrot", "hotel")]
+    for number, pair in enumerate(zip(names[::2], names[1::2], strict=True)):
+        (tmp_path / f"test_{number}.py").write_text("\n\n".join(f"def {name}(): ..." for name in pair))
+    for cited in (names, names[::-1], sorted(names)):
+        text = pages.cited_tests(tmp_path, [f"{{ref}}`it <{name.replace('_', '-')}>`" for name in cited])
+        assert re.findall(r"^def (\w+)", text, re.MULTILINE) == names
 
 
 @pytest.mark.parametrize("files", [[], ["def test_other(): ...\n"], ["def test_two_is_two(): ...\n"] * 2])

@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from datetime import date
 from pathlib import Path
 
 import nbformat
 import yaml
+from packaging.requirements import Requirement
 
 from l2h import render
 
@@ -93,3 +95,24 @@ def test_changelog_keeps_its_form():
         assert number and date.fromisoformat(day)
     kinds = {line for line in lines if line.startswith("### ")}
     assert kinds <= {f"### {kind}" for kind in ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")}
+
+
+def requirements(name):
+    """The lines of a file of requirements by the name of the package; a lock may have two lines of one."""
+    lines = (re.split(r"(?:^|\s)#", line)[0].strip() for line in (ROOT / name).read_text("utf8").splitlines())
+    read = [Requirement(line) for line in lines if line]
+    return {one.name: [other for other in read if other.name == one.name] for one in read}
+
+
+def test_every_dependency_has_a_lower_bound_which_the_lock_satisfies():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
+    asked, locked = requirements("requirements.in"), requirements("requirements.txt")
+    dependencies = [Requirement(line) for line in project["dependencies"]]
+    assert len(dependencies) > 10
+    for dependency in dependencies:
+        assert any(bound.operator == ">=" for bound in dependency.specifier), f"{dependency} has no lower bound"
+        versions = [bound.version for line in locked[dependency.name] for bound in line.specifier]
+        assert versions and all(map(dependency.specifier.contains, versions)), f"{dependency}, locked {versions}"
+        for line in asked[dependency.name]:
+            pinned = any(bound.operator == "==" for bound in line.specifier)
+            assert pinned or line.specifier == dependency.specifier, f"{dependency} here, {line} in requirements.in"

@@ -157,6 +157,14 @@ def test_a_record_names_no_path_of_this_machine_and_keeps_its_pictures(done, sou
     assert picture.data == {"image/png": "iVBO/root/", "text/plain": "<Figure> ~/data", "text/html": "<p>l2h"}
 
 
+@pytest.mark.parametrize("home", ["/", ""])
+def test_a_home_that_is_the_root_hides_nothing_in_addresses_and_paths(done, source, monkeypatch, home):
+    monkeypatch.setenv("HOME", home)
+    code_cells(done)[-1].outputs[0].text = "https://a.org/x, //b.org and /data/y"
+    stream, _ = code_cells(publishable(executed(source, done)))[-1].outputs
+    assert stream.text == "https://a.org/x, //b.org and /data/y"
+
+
 def test_a_reference_does_without_pictures(done, source):
     _, picture = code_cells(publishable(executed(source, done), images=False))[-1].outputs
     assert set(picture.data) == {"text/plain", "text/html"}

@@ -1,7 +1,10 @@
 """Rendering: what is staged, what is refused, and that the last good book survives a bad build."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -119,8 +122,31 @@ def test_the_digest_depends_on_every_staged_file(root, tmp_path):
     assert len({before, changed, render.digest(folder)}) == 3
 
 
+STAGE = """
+import sys
+from pathlib import Path
+from l2h import render
+render.stage(render.ROOT / "book", Path(sys.argv[1]))
+print(render.digest(Path(sys.argv[1])))
+"""
+
+
+def test_the_real_book_is_staged_alike_whatever_the_order_of_sets(tmp_path):
+    digests, texts = [], []
+    for seed in ("1", "2"):
+        run = [sys.executable, "-c", STAGE, str(tmp_path / seed)]
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(render.ROOT)}
+        digests.append(subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout)
+        files = [path for path in (tmp_path / seed).rglob("*") if path.is_file()]
+        texts.append({path.relative_to(tmp_path / seed): path.read_bytes() for path in files})
+    assert texts[0].keys() == texts[1].keys()
+    assert [path.name for path in texts[0] if texts[0][path] != texts[1][path]] == []
+    assert digests[0] == digests[1] and len(digests[0].strip()) == 64
+
+
 def test_a_book_is_built_once_kept_on_failure_and_replaced_when_good(root, tmp_path, monkeypatch):
     html = tmp_path / "out" / "html"
+    html.mkdir(parents=True)  # an empty folder loses nothing
     monkeypatch.setattr(render, "stage", partial(render.stage, root=root))
     index = render.render(root / "book", html)
     assert index == html / "index.html" and "<h1>Index" in index.read_text()
@@ -138,6 +164,25 @@ def test_a_book_is_built_once_kept_on_failure_and_replaced_when_good(root, tmp_p
     render.render(root / "book", html)
     assert "<h1>Another index" in index.read_text()
     assert sorted(path.name for path in html.parent.iterdir()) == ["html"]  # nothing is left lying about
+
+
+@pytest.mark.parametrize("made", ["thesis.tex", "photos/one.png", "html/.inputs.sha256"])
+def test_a_folder_with_files_of_others_is_refused_before_anything_is_built(tmp_path, made):
+    mine = tmp_path / "mine" / made
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError, match=rf"an empty folder or a book built before, got {tmp_path / 'mine'}"):
+        render.render(tmp_path / "no notebooks", tmp_path / "mine")
+    assert mine.read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_file_or_a_link_to_nothing_in_the_place_of_the_book_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError, match=f"got {tmp_path / name}"):
+            render.render(tmp_path / "no notebooks", tmp_path / name)
+    assert (tmp_path / "file").read_text() == "mine" and (tmp_path / "link").is_symlink()
 
 
 def test_the_old_book_comes_back_if_the_new_one_cannot_be_put_in_its_place(tmp_path):

@@ -34,7 +34,10 @@ def main(
     mode, folders = parser.parse_args(arguments).mode, folders or Folders()
     try:
         known = claims.read(book)
-        names = [name for name in records.chapters(folders.book) if name in {one.chapter for one in known.values()}]
+        every = records.chapters(folders.book)
+        names = [name for name in every if name in {one.chapter for one in known.values()}]
+        others = [name for name in every if name not in names]  # one with evidence has lost its file of claims
+        ledger.entries(known, executed(folders.book, others) | executed(folders.notebooks / mode, others))
         if mode == "update":
             found = ledger.entries(known, executed(folders.book, names))
             say("\n".join(ledger.commit(found, book)) or "every verdict stands")

@@ -1,6 +1,10 @@
 """`make verify` on a book of two chapters: what it prints, writes and refuses."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from toys import HEADER
@@ -122,3 +126,27 @@ def test_a_lost_file_of_claims_is_an_error_while_its_chapter_has_evidence(book, 
 def test_a_ledger_without_claims_is_an_error(book, capsys, mode):
     assert main([mode], book, book.book.parent / "nowhere") == 1
     assert capsys.readouterr().err.endswith("nowhere, got no such folder\n")
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_check_says_so_by_its_exit_code_and_leaves_the_last_report(book, tmp_path, sent, code):
+    begun, report = tmp_path / "begun", tmp_path / "claims.json"
+    (tmp_path / "claims" / "91_toy.yml").write_text(LEDGER.replace("VERDICT", "reproduced"))
+    wait = f"import pathlib, time\n\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(600)\n```\n"
+    (book.book / "91_toy.md").write_text(HEADER + wait)
+    report.write_text("[]\n")
+    program = (
+        "import signal, sys; from pathlib import Path; from l2h import execute, records, verify\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell starts it ignoring interrupts
+        "execute._cifar10 = lambda: None; base = Path(sys.argv[1])\n"
+        "folders = records.Folders(base / 'book', base / 'notebooks', base / 'references')\n"
+        "sys.exit(verify.main(['quick'], folders, base / 'claims', base / 'claims.json'))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as checking:
+        while not begun.exists() and checking.poll() is None:
+            time.sleep(0.1)
+        checking.send_signal(sent)
+        _, err = checking.communicate()
+    assert (checking.returncode, report.read_text()) == (code, "[]\n")
+    assert "Traceback" not in err

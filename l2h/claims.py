@@ -7,6 +7,7 @@ hands in evidence; `assess` shows the verdict and leaves the evidence in the exe
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,18 @@ KINDS = ("definition", "theorem", "empirical", "interpretation", "finding")
 EXACT = ("definition", "theorem")  # the same verdict at every profile and on every data set
 REQUIRED, OPTIONAL = {"id", "statement", "source", "kind", "rule", "verdict"}, {"label"}
 IN_RULE = {"estimand", "method", *FORMS}
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        names = [self.construct_object(key, deep=True) for key in keys]
+        twice = [name for place, name in enumerate(names) if name in names[:place]]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 @dataclass(frozen=True)
@@ -77,19 +90,25 @@ def read(folder: Path = FOLDER) -> dict[str, Claim]:
         Claims in the order of the files.
 
     Raises:
-        ValueError: if an entry has a wrong form, or an id occurs twice; it names the file and the entry.
+        ValueError: if an entry has a wrong form, or an id occurs twice, or the name of a file does not end in .yml; it
+            names the file and the entry. If there is no claim; it names the folder.
 
     >>> claim = next(iter(read().values()))
     >>> claim.kind in KINDS
     True
     """
     ledger: dict[str, Claim] = {}
+    for path in sorted(folder.glob("*")):
+        if path.suffix != ".yml" and path.suffix.lower() in (".yml", ".yaml"):
+            raise ValueError(f"expected files of claims with names that end in .yml, got {path.name}")
     for path in sorted(folder.glob("*.yml")):
         for claim in _claims(path):
             if claim.id in ledger:
                 other = ledger[claim.id].chapter
                 raise ValueError(f"{path.name}: expected an id of its own, got {claim.id} of {other}")
             ledger[claim.id] = claim
+    if not ledger:
+        raise ValueError(f"expected claims in {folder}, got {'none' if folder.is_dir() else 'no such folder'}")
     return ledger
 
 
@@ -196,7 +215,26 @@ def _told(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
 
 def _claims(path: Path) -> list[Claim]:
     try:
-        entries = yaml.safe_load(path.read_text("utf8"))
+        return parse(path.read_bytes().decode("utf8"), path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name}: expected text in UTF-8, got {error}") from None
+
+
+def parse(text: str, path: Path) -> list[Claim]:
+    """The claims in the text of a file of the ledger.
+
+    Args:
+        text: in YAML.
+        path: of the file, which names the chapter.
+
+    Returns:
+        Claims in their order.
+
+    Raises:
+        ValueError: if the text or an entry has a wrong form; it names the file and the entry.
+    """
+    try:
+        entries = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name}: expected YAML, got {error}") from None
     if not isinstance(entries, list):
@@ -233,6 +271,8 @@ def _rule(entry: Any) -> Rule:
     cases = {ALONE: given} if form == "holds" else given
     if not isinstance(cases, dict) or (form == "theorem" and not {"stated"} <= set(cases) <= {"stated", "corrected"}):
         raise ValueError(f"expected cases by name (of a theorem: stated, perhaps corrected), got {given!r}")
+    if not cases:
+        raise ValueError(f"expected at least one case in {form}, got none")
     bounds = {str(name): _bounds(one) for name, one in cases.items()}
     return Rule(form, bounds, entry.get("estimand", ""), entry.get("method", ""))
 
@@ -244,4 +284,8 @@ def _bounds(entry: Any) -> dict[str, Any]:
     good = all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers.values())
     if not numbers or not good or not set(numbers) <= {"above", "below"}:
         raise ValueError(f"expected bounds such as {{above: 0}}, {{above: 0, below: 1}} or proved, got {entry!r}")
+    if not all(map(isfinite, numbers.values())):
+        raise ValueError(f"expected finite bounds, got {entry!r}")
+    if len(numbers) == 2 and numbers["above"] >= numbers["below"]:
+        raise ValueError(f"expected above < below, got {entry!r}")
     return dict(numbers)

@@ -65,8 +65,15 @@ def entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[str, An
 
     Returns:
         One entry per claim, in the ledger's order.
+
+    Raises:
+        ValueError: if there is evidence of claims that the ledger does not hold; it names them and their chapters.
     """
     stored = {name: harvest(notebook) for name, notebook in notebooks.items()}
+    lost = {chapter: ", ".join(one for one in found if one not in ledger) for chapter, found in stored.items()}
+    if any(lost.values()):
+        told = "; ".join(f"{chapter} has evidence of {names}" for chapter, names in lost.items() if names)
+        raise ValueError(f"expected every claim with evidence in the ledger, got none for some: {told}")
     return [_entry(claim, stored.get(claim.chapter, {}).get(claim.id)) for claim in ledger.values()]
 
 
@@ -116,13 +123,24 @@ def commit(found: list[Entry], folder: Path = claims.FOLDER) -> list[str]:
 
     Returns:
         One line per verdict that changed.
+
+    Raises:
+        ValueError: if a file has its ids and verdicts in lines of another form than `with_verdicts` reads; it names the
+            file, and no file is changed.
     """
     fit = [one for one in found if one.found and not one.about_digits and one.profile in (*IN_LEDGER, None)]
     changed = {one.claim.id: one for one in fit if one.found != one.claim.verdict}
+    texts = {}
     for chapter in {one.claim.chapter for one in changed.values()}:
         path = folder / f"{chapter}.yml"
         words = {name: one.found or OPEN for name, one in changed.items() if one.claim.chapter == chapter}
-        store.write_atomically(path, with_verdicts(path.read_text("utf8"), words))
+        texts[path] = with_verdicts(path.read_text("utf8"), words)
+        written = {claim.id: claim.verdict for claim in claims.parse(texts[path], path)}
+        if left := [name for name, word in words.items() if written[name] != word]:
+            lines = "lines `- id: name` and `  verdict: word` without quotes around the name"
+            raise ValueError(f"{path.name}: expected {lines}, got another form of {', '.join(left)}")
+    for path, text in texts.items():
+        store.write_atomically(path, text)
     return [f"{name}: {one.claim.verdict} -> {one.found}" for name, one in changed.items()]
 
 

@@ -6,6 +6,7 @@ committed records into the ledger.
 """
 
 import argparse
+import asyncio
 import json
 import sys
 from collections import Counter
@@ -28,22 +29,30 @@ def main(
     book: Path = claims.FOLDER,
     report: Path = REPORT,
 ) -> int:
-    """The command: the table on stdout, what is wrong on stderr, with exit code 1."""
+    """The command: the table on stdout, what is wrong on stderr, with exit code 1; 130 or 143 if it is interrupted."""
     parser = argparse.ArgumentParser(prog="python -m l2h.verify", description="Check the ledger of claims.")
     parser.add_argument("mode", choices=(*PROFILES, "update"), nargs="?", default="quick")
     mode, folders = parser.parse_args(arguments).mode, folders or Folders()
     try:
         known = claims.read(book)
-        names = [name for name in records.chapters(folders.book) if name in {one.chapter for one in known.values()}]
+        every = records.chapters(folders.book)
+        names = [name for name in every if name in {one.chapter for one in known.values()}]
+        others = [name for name in every if name not in names]  # one with evidence has lost its file of claims
+        ledger.entries(known, executed(folders.book, others) | executed(folders.notebooks / mode, others))
         if mode == "update":
             found = ledger.entries(known, executed(folders.book, names))
             say("\n".join(ledger.commit(found, book)) or "every verdict stands")
             return 0
-        report.unlink(missing_ok=True)  # the one of an earlier check says nothing about this one
         found = ledger.entries(known, executed(execute.execute(mode, names, folders), names))
     except (OSError, ValueError, RuntimeError) as error:
+        if mode != "update":
+            report.unlink(missing_ok=True)  # the one of an earlier check says nothing about one that failed
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130  # as a shell reports a command that Ctrl-C ended; the report of an earlier check stays
+    except asyncio.CancelledError:
+        return 143  # and one that was terminated
     faults = {one.claim.id: ledger.trouble(one, exists=one.claim.chapter in names) for one in found}
     store.write_atomically(report, json.dumps([as_json(one, faults[one.claim.id]) for one in found], indent=1) + "\n")
     say(table(found))

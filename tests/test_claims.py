@@ -134,6 +134,14 @@ def test_rules_change_with_what_decides_and_with_nothing_else(folder):
         ({"rule": {**RULE, "holds": {"over": 0}}}, "expected bounds such as"),
         ({"rule": {**RULE, "holds": {}}}, "expected bounds such as"),
         ({"rule": {**RULE, "holds": {"above": "1e-9"}}}, "expected bounds such as"),
+        ({"rule": {**RULE, "holds": {"above": float("nan")}}}, "91_toy.yml, gains: expected finite bounds, got"),
+        ({"rule": {**RULE, "holds": {"below": float("inf")}}}, "91_toy.yml, gains: expected finite bounds, got"),
+        ({"rule": {**RULE, "holds": {"above": 1, "below": 0}}}, "91_toy.yml, gains: expected above < below, got"),
+        ({"rule": {**RULE, "holds": {"above": 1, "below": 1}}}, "91_toy.yml, gains: expected above < below, got"),
+        (
+            {"rule": {"estimand": "x", "method": "y", "conditions": {}}},
+            "gains: expected at least one case in conditions",
+        ),
         ({"rule": {"estimand": "x", "method": "y", "theorem": {"corrected": "proved"}}}, "expected cases by name"),
         ({"rule": {"estimand": "x", "method": "y", "conditions": "proved"}}, "expected cases by name"),
     ],
@@ -155,6 +163,37 @@ def test_a_file_is_a_list_and_an_id_occurs_once(folder):
     written(folder, ENTRY)
     (folder / "92_other.yml").write_text(yaml.safe_dump([ENTRY]))
     with pytest.raises(ValueError, match=r"92_other.yml: expected an id of its own, got gains of 91_toy"):
+        claims.read(folder)
+
+
+def test_a_ledger_without_claims_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=f"expected claims in {tmp_path}, got none"):
+        claims.read(tmp_path)
+    with pytest.raises(ValueError, match=r"expected claims in .*nowhere, got no such folder"):
+        claims.read(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"expected claims in .*, got none$"):
+        written(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".YAML", ".YML"])
+def test_a_file_of_claims_with_another_ending_is_refused(folder, suffix):
+    (folder / "92_other.yml").rename(folder / f"92_other{suffix}")
+    with pytest.raises(ValueError, match=rf"names that end in .yml, got 92_other{suffix}$"):
+        claims.read(folder)
+
+
+@pytest.mark.parametrize("line", ["  verdict: open\n", "  rule: {absent: x, absent: x}\n"])
+def test_a_key_that_is_given_twice_is_refused(folder, line):
+    path = folder / "92_other.yml"
+    path.write_text("- id: elsewhere\n  verdict: reproduced\n" + line)
+    with pytest.raises(ValueError, match=r"(?s)92_other.yml: expected YAML, got (verdict|absent) twice.* line [13]"):
+        claims.read(folder)
+
+
+@pytest.mark.parametrize("coding", ["latin-1", "utf-16"])
+def test_a_file_that_is_not_utf8_is_named(folder, coding):
+    (folder / "92_other.yml").write_text("# größer\n", encoding=coding)
+    with pytest.raises(ValueError, match=r"92_other.yml: expected text in UTF-8, got .*can't decode"):
         claims.read(folder)
 
 

@@ -101,6 +101,12 @@ def test_missing_evidence_is_a_fault_only_where_the_chapter_exists():
     assert trouble(early, exists=False) == "committed as false, but there is no 91_toy"
 
 
+def test_evidence_of_a_claim_that_no_file_holds_is_an_error():
+    executed = notebook(gains={"holds": GOOD}, lost={"holds": GOOD}, gone={"holds": GOOD})
+    with pytest.raises(ValueError, match=r"got none for some: 91_toy has evidence of lost, gone$"):
+        one(claim(), executed)
+
+
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "91_toy.yml").write_text(
@@ -134,6 +140,17 @@ def test_records_enter_the_ledger_and_only_verdicts_change(folder):
 )
 def test_quick_runs_digits_and_silence_do_not_enter_the_ledger(folder, executed):
     assert committed(folder, executed) == ([], {"gains": "open", "loses": "open"})
+
+
+@pytest.mark.parametrize(("old", "new"), [("id: gains", 'id: "gains"'), ("  verdict: open", "  'verdict': open")])
+def test_a_verdict_that_cannot_be_written_is_an_error_and_no_file_changes(folder, old, new):
+    path = folder / "91_toy.yml"
+    path.write_text(path.read_text().replace(old, new))
+    (folder / "92_other.yml").write_text(path.read_text().replace("gains", "wins").replace("loses", "draws"))
+    before = {one.name: one.read_text() for one in folder.iterdir()}
+    with pytest.raises(ValueError, match=r"91_toy.yml: expected lines `- id: name` .* got another form of .*gains"):
+        committed(folder, notebook(gains={"holds": GOOD}))
+    assert {one.name: one.read_text() for one in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize("word", ["open", *VERDICTS])

@@ -1,6 +1,10 @@
 """`make verify` on a book of two chapters: what it prints, writes and refuses."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from toys import HEADER
@@ -88,15 +92,61 @@ def test_a_failing_chapter_and_a_wrong_ledger_are_told_in_words(book, capsys):
     assert code == 1 and err.startswith("91_toy.yml, gains: expected verdict to be one of 'open', 'reproduced'")
 
 
-def test_update_takes_the_records_and_says_what_changed(book, capsys):
+def stored(name):
+    """An executed chapter with evidence against a claim."""
     record = {"chapter": "91_toy", "profile": "paper", "source": None}
-    record["claims"] = {"gains": {"holds": {"estimate": -0.2, "low": -0.3, "high": -0.1}}}
+    record["claims"] = {name: {"holds": {"estimate": -0.2, "low": -0.3, "high": -0.1}}}
     output = {"output_type": "display_data", "metadata": {}, "data": {"application/vnd.l2h.claims+json": record}}
     cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output]}
-    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    (book.book / "91_toy.ipynb").write_text(json.dumps(notebook))
+    return {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def test_update_takes_the_records_and_says_what_changed(book, capsys):
+    (book.book / "91_toy.ipynb").write_text(json.dumps(stored("gains")))
     code, out, err, report = verify(book, capsys, "update", verdict="open")
     assert (code, out, err, report) == (0, "gains: open -> not reproduced\n", "", None)
     assert "verdict: not reproduced\n" in (book.book.parent / "claims" / "91_toy.yml").read_text()
     assert main(["update"], book, book.book.parent / "claims") == 0
     assert capsys.readouterr().out == "every verdict stands\n"
+
+
+@pytest.mark.parametrize("mode", ["quick", "paper", "update"])
+def test_a_lost_file_of_claims_is_an_error_while_its_chapter_has_evidence(book, capsys, mode):
+    folder, report = book.book.parent / "claims", book.book.parent / "claims.json"
+    (folder / "92_other.yml").write_text(LEDGER[LEDGER.index("- id: later") :])
+    (book.book / "91_toy.md").write_text(SOURCE)
+    (book.book / "91_toy.ipynb").write_text(json.dumps(stored("gains")))
+    assert main([mode], book, folder, report) == 1
+    out, err = capsys.readouterr()
+    assert (out, report.exists()) == ("", False)
+    assert err == "expected every claim with evidence in the ledger, got none for some: 91_toy has evidence of gains\n"
+
+
+@pytest.mark.parametrize("mode", ["quick", "paper", "update"])
+def test_a_ledger_without_claims_is_an_error(book, capsys, mode):
+    assert main([mode], book, book.book.parent / "nowhere") == 1
+    assert capsys.readouterr().err.endswith("nowhere, got no such folder\n")
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_check_says_so_by_its_exit_code_and_leaves_the_last_report(book, tmp_path, sent, code):
+    begun, report = tmp_path / "begun", tmp_path / "claims.json"
+    (tmp_path / "claims" / "91_toy.yml").write_text(LEDGER.replace("VERDICT", "reproduced"))
+    wait = f"import pathlib, time\n\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(600)\n```\n"
+    (book.book / "91_toy.md").write_text(HEADER + wait)
+    report.write_text("[]\n")
+    program = (
+        "import signal, sys; from pathlib import Path; from l2h import execute, records, verify\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell starts it ignoring interrupts
+        "execute._cifar10 = lambda: None; base = Path(sys.argv[1])\n"
+        "folders = records.Folders(base / 'book', base / 'notebooks', base / 'references')\n"
+        "sys.exit(verify.main(['quick'], folders, base / 'claims', base / 'claims.json'))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as checking:
+        while not begun.exists() and checking.poll() is None:
+            time.sleep(0.1)
+        checking.send_signal(sent)
+        _, err = checking.communicate()
+    assert (checking.returncode, report.read_text()) == (code, "[]\n")
+    assert "Traceback" not in err

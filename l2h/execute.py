@@ -16,7 +16,7 @@ from typing import Any
 
 import nbformat
 
-from l2h import checks, data, records
+from l2h import checks, data, records, store
 from l2h.jobs import AT_ONCE, Job, execute_all, say
 from l2h.records import Folders
 from l2h.studies import PROFILES
@@ -164,9 +164,10 @@ def _reused(job: Job, folders: Folders) -> bool:
 def _environment(chapters: int) -> dict[str, str]:
     """Of the kernels: one thread each; sweeps inside a chapter share the cores that are left."""
     workers = max(1, (os.cpu_count() or 1) // max(1, min(AT_ONCE, chapters)))
-    found = {"L2H_DATA": str(_cifar10())} if _cifar10() else {}
-    own_kernel = {"JUPYTER_PREFER_ENV_PATH": "1"}  # not a kernel of this name in the user's home
-    return {"L2H_WORKERS": str(workers), **os.environ, **ONE_THREAD, **found, **own_kernel}
+    images = _cifar10()
+    found = {"L2H_DATA": str(images.absolute())} if images else {}
+    runs = {"L2H_RUNS": str(store.default_folder())}  # absolute, as a kernel works in a folder of its own
+    return {"L2H_WORKERS": str(workers), **os.environ, **ONE_THREAD, **found, **runs}
 
 
 if __name__ == "__main__":

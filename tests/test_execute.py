@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from toys import HEADER
@@ -26,6 +27,27 @@ Prose.
 )
 SLEEPY = HEADER + "import time\n\ntime.sleep(600)\n```\n"
 FAILING = HEADER + "ce = 0.1\n```\n\n```{code-cell} ipython3\nprint(ce)\n1 / 0\n```\n"
+FIGURE = """---
+mystnb:
+  image:
+    alt: "One point in the middle."
+---
+"""
+DRAWN = (
+    HEADER
+    + FIGURE
+    + """from importlib.util import find_spec
+
+import matplotlib
+import matplotlib.pyplot as plt
+
+assert __debug__ and not {"mine", "debug"} & set(globals())
+assert find_spec("colours") is None
+assert matplotlib.rcParams["axes.facecolor"] == "white"
+plt.subplots()[1].plot([0], [0]);
+```
+"""
+)
 DYING = HEADER + "import os\n\nos._exit(3)\n```\n"
 
 
@@ -117,6 +139,52 @@ def test_a_notebook_with_a_cell_that_was_not_executed_is_refused(folders, capsys
     code, _, said = run(capsys, folders, "quick")
     assert code == 1 and "code cells were not executed; the notebook so far" in said
     assert not (folders.notebooks / "quick" / "c1.ipynb").exists()
+
+
+def test_no_setting_of_the_user_reaches_a_kernel(folders, capsys, tmp_path, monkeypatch):
+    write(folders, drawn=DRAWN)
+    user = tmp_path / "user"
+    profile, kernel = user / "profile_default", user / "kernels" / "python3"
+    for folder in (profile / "startup", kernel):
+        folder.mkdir(parents=True)
+    for folder in (user, user / "matplotlib"):
+        folder.mkdir(exist_ok=True)
+        (folder / "matplotlibrc").write_text("text.usetex: True\naxes.facecolor: yellow\n")
+    (profile / "startup" / "00-mine.py").write_text("debug = False\n")
+    (profile / "ipython_kernel_config.py").write_text("c.InlineBackend.figure_formats = {'svg'}\n")
+    (user / "ipython_config.py").write_text("c.InteractiveShellApp.exec_lines = ['mine = 2']\n")
+    (user / "mine.py").write_text("mine = 1\n")
+    (user / "colours.py").touch()
+    (kernel / "kernel.json").write_text('{"argv": ["false"], "display_name": "Python 3", "language": "python"}')
+    hostile = {
+        "IPYTHONDIR": user, "JUPYTER_PATH": user, "MATPLOTLIBRC": user / "matplotlib", "MPLBACKEND": "Agg",
+        "PYTHONOPTIMIZE": 1, "PYTHONSTARTUP": user / "mine.py",
+    }  # fmt: skip
+    for name, value in hostile.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.chdir(user)
+    code, _, said = run(capsys, folders, "quick")
+    assert (code, said) == (0, "")
+    (picture,) = code_cells(read_notebook(folders.notebooks / "quick" / "drawn.ipynb"))[-1].outputs
+    assert "image/png" in picture.data
+
+
+def test_a_described_picture_that_is_not_shown_is_a_failure(folders, capsys):
+    write(folders, blank=HEADER + FIGURE + "picture = None\n```\n")
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1
+    assert said.startswith("blank: code cell 2 has a text for its picture (mystnb.image.alt) and shows no image/png;")
+    assert not (folders.notebooks / "quick" / "blank.ipynb").exists()
+
+
+def test_kernels_find_relative_folders_of_the_shell(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("L2H_RUNS", "runs")
+    monkeypatch.setattr(execute, "_cifar10", lambda: Path("images"))
+    (tmp_path / "kernel").mkdir()
+    found = jobs._without_settings(execute._environment(1) | {"PYTHONPATH": "mine"}, tmp_path / "kernel")
+    assert (found["L2H_RUNS"], found["L2H_DATA"]) == (str(tmp_path / "runs"), str(tmp_path / "images"))
+    assert found["PYTHONPATH"] == f"{records.ROOT}{os.pathsep}{tmp_path / 'mine'}"
 
 
 def test_a_disk_that_takes_no_notebook_is_one_line(folders, capsys, monkeypatch):

@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 
 from l2h import checks, data, records, store
-from l2h.jobs import AT_ONCE, Job, execute_all, say
+from l2h.jobs import AT_ONCE, Job, execute_all, remove_partial, say
 from l2h.records import Folders
 from l2h.studies import PROFILES
 
@@ -73,6 +73,7 @@ def execute(profile: str, names: Sequence[str], folders: Folders, *, source: str
     output = folders.notebooks / (profile if source == at_hand else f"{profile}-{source}")
     if at_hand == "digits" and any(map(records.needs_data, names)):
         say("CIFAR-10 is not at hand: digits take its place. Set L2H_DATA to its folder, or try again when online.")
+    remove_partial(folders.notebooks)
     jobs = [_job(name, profile, source, output, folders) for name in names]
     stale = [job for job in jobs if not _reused(job, folders)]
     for job in jobs:

@@ -18,6 +18,7 @@ from l2h import records
 
 AT_ONCE = 2
 HEARTBEAT = 30.0  # seconds between signs of life of a long chapter
+PARTIAL = re.compile(r"\.(\d+)\.partial\.ipynb$")  # the number is that of the process which executes it
 INLINE = "module://matplotlib_inline.backend_inline"
 # Of the user's shell: they would run code in a kernel, change what its code does or prints, or replace the kernel.
 LEFT_OUT = ("PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "JUPYTER_PATH", "IPYKERNEL_CELL_NAME")
@@ -72,6 +73,28 @@ async def execute_all(jobs: Sequence[Job], environment: dict[str, str]) -> None:
             heart.cancel()
     except* (ChapterError, OSError, ValueError) as failed:
         raise failed.exceptions[0] from None
+
+
+def remove_partial(notebooks: Path) -> None:
+    """Remove the half-executed notebooks of commands that have ended; those of commands under way are in use.
+
+    Args:
+        notebooks: one folder of executed notebooks per profile.
+    """
+    for path in notebooks.glob("*/*.partial.ipynb"):
+        named = PARTIAL.search(path.name)
+        if named and not _exists(int(named[1])):
+            path.unlink(missing_ok=True)
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment: dict[str, str]) -> None:

@@ -119,13 +119,30 @@ def test_a_failure_names_chapter_cell_and_traceback_and_stops_the_rest(folders, 
 
 def test_two_commands_that_execute_a_chapter_do_not_share_its_notebook(folders, capsys, monkeypatch):
     write(folders, c1=QUIET)
-    names = set()
-    for process in (1, 2):
+    names, processes = set(), (os.getpid(), os.getppid())  # both exist
+    for process in processes:
         monkeypatch.setattr(os, "getpid", lambda process=process: process)
         write(folders, c1=QUIET + f"\n```{{code-cell}} ipython3\n{process} / 0\n```\n")
         run(capsys, folders, "quick")
         names |= {path.name for path in folders.notebooks.glob("quick/*.partial.ipynb")}
-    assert names == {"c1.1.partial.ipynb", "c1.2.partial.ipynb"}
+    assert names == {f"c1.{process}.partial.ipynb" for process in processes}
+
+
+def test_what_ended_processes_left_half_executed_is_removed(folders, capsys):
+    write(folders, c1=QUIET)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    left = [folders.notebooks / profile / f"c0.{ended.pid}.partial.ipynb" for profile in ("quick", "paper-digits")]
+    kept = [
+        folders.notebooks / "quick" / name
+        for name in (f"c0.{os.getpid()}.partial.ipynb", "c0.mine.partial.ipynb", "c0.ipynb", f"{ended.pid}.ipynb")
+    ]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert run(capsys, folders, "quick")[0] == 0
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
 
 
 def test_a_notebook_with_a_cell_that_was_not_executed_is_refused(folders, capsys, monkeypatch):

@@ -16,7 +16,7 @@ from typing import Any
 
 import nbformat
 
-from l2h import checks, data, records, store
+from l2h import checks, data, outputs, records, store
 from l2h.jobs import AT_ONCE, Job, execute_all, remove_partial, say
 from l2h.records import Folders
 from l2h.studies import PROFILES
@@ -157,8 +157,10 @@ def _reused(job: Job, folders: Folders) -> bool:
     for path in (*folders.notebooks.glob(f"*/{job.output.name}"), folders.book / job.output.name):
         done = records.read_notebook(path)
         if done is not None and done.metadata.get("l2h", {}).get("key") == job.key:
-            records.write_notebook(job.output, records.executed(job.notebook, done))
-            return True
+            if outputs.unchanged(done):
+                records.write_notebook(job.output, records.executed(job.notebook, done))
+                return True
+            say(f"{path}: not reused, its code or outputs were changed after its execution")
     return False
 
 

@@ -300,6 +300,26 @@ def test_records_and_references_are_made_of_executions(folders, capsys, monkeypa
     assert texts[0] == texts[1] and "injected-parameters" not in texts[0]
 
 
+@pytest.mark.parametrize("place", ["notebooks", "book"])
+def test_edited_outputs_are_not_reused(folders, capsys, monkeypatch, place):
+    write(folders, c1=QUIET)
+    monkeypatch.setattr(execute, "_cifar10", lambda: records.ROOT)
+    assert run(capsys, folders, "record")[0] == 0
+    kept = folders.notebooks / "paper" / "c1.ipynb"
+    record = folders.book / "c1.ipynb"
+    good = record.read_text()
+    edited = kept if place == "notebooks" else record
+    edited.write_text(edited.read_text().replace("paper 1 ", "paper 9 "))
+    if place == "book":
+        kept.unlink()
+    code, said, _ = run(capsys, folders, "record")
+    assert code == 0
+    assert said.startswith(f"{edited}: not reused, its code or outputs were changed after its execution\n")
+    assert ("c1: started" in said) is (place == "book"), "the other copy is as good as an execution"
+    assert "paper 1 " in kept.read_text() and "paper 9 " not in record.read_text()
+    assert place == "book" or record.read_text() == good
+
+
 def test_records_need_cifar10(folders, capsys):
     write(folders, c1=QUIET)
     code, _, said = run(capsys, folders, "record")

@@ -5,7 +5,7 @@ import json
 import pytest
 from toys import HEADER
 
-from l2h import data, execute
+from l2h import data, execute, outputs
 from l2h.records import Folders
 from l2h.verify import main
 
@@ -93,8 +93,15 @@ def test_update_takes_the_records_and_says_what_changed(book, capsys):
     record["claims"] = {"gains": {"holds": {"estimate": -0.2, "low": -0.3, "high": -0.1}}}
     output = {"output_type": "display_data", "metadata": {}, "data": {"application/vnd.l2h.claims+json": record}}
     cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output]}
-    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    (book.book / "91_toy.ipynb").write_text(json.dumps(notebook))
+    notebook = {"cells": [cell], "metadata": {"l2h": {}}, "nbformat": 4, "nbformat_minor": 5}
+    outputs.write_digest(notebook)
+    path = book.book / "91_toy.ipynb"
+    path.write_text(json.dumps(notebook).replace("-0.3", "-0.9"))
+    code, out, err, _ = verify(book, capsys, "update", verdict="open")
+    assert (code, out) == (1, "") and "91_toy.ipynb, where they were changed after its execution" in err
+    assert "verdict: open\n" in (book.book.parent / "claims" / "91_toy.yml").read_text()
+
+    path.write_text(json.dumps(notebook))
     code, out, err, report = verify(book, capsys, "update", verdict="open")
     assert (code, out, err, report) == (0, "gains: open -> not reproduced\n", "", None)
     assert "verdict: not reproduced\n" in (book.book.parent / "claims" / "91_toy.yml").read_text()

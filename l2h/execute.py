@@ -16,8 +16,8 @@ from typing import Any
 
 import nbformat
 
-from l2h import checks, data, records
-from l2h.jobs import AT_ONCE, Job, execute_all, say
+from l2h import checks, data, outputs, records, store
+from l2h.jobs import AT_ONCE, Job, execute_all, remove_partial, say
 from l2h.records import Folders
 from l2h.studies import PROFILES
 
@@ -73,6 +73,7 @@ def execute(profile: str, names: Sequence[str], folders: Folders, *, source: str
     output = folders.notebooks / (profile if source == at_hand else f"{profile}-{source}")
     if at_hand == "digits" and any(map(records.needs_data, names)):
         say("CIFAR-10 is not at hand: digits take its place. Set L2H_DATA to its folder, or try again when online.")
+    remove_partial(folders.notebooks)
     jobs = [_job(name, profile, source, output, folders) for name in names]
     stale = [job for job in jobs if not _reused(job, folders)]
     for job in jobs:
@@ -156,17 +157,20 @@ def _reused(job: Job, folders: Folders) -> bool:
     for path in (*folders.notebooks.glob(f"*/{job.output.name}"), folders.book / job.output.name):
         done = records.read_notebook(path)
         if done is not None and done.metadata.get("l2h", {}).get("key") == job.key:
-            records.write_notebook(job.output, records.executed(job.notebook, done))
-            return True
+            if outputs.unchanged(done):
+                records.write_notebook(job.output, records.executed(job.notebook, done))
+                return True
+            say(f"{path}: not reused, its code or outputs were changed after its execution")
     return False
 
 
 def _environment(chapters: int) -> dict[str, str]:
     """Of the kernels: one thread each; sweeps inside a chapter share the cores that are left."""
     workers = max(1, (os.cpu_count() or 1) // max(1, min(AT_ONCE, chapters)))
-    found = {"L2H_DATA": str(_cifar10())} if _cifar10() else {}
-    own_kernel = {"JUPYTER_PREFER_ENV_PATH": "1"}  # not a kernel of this name in the user's home
-    return {"L2H_WORKERS": str(workers), **os.environ, **ONE_THREAD, **found, **own_kernel}
+    images = _cifar10()
+    found = {"L2H_DATA": str(images.absolute())} if images else {}
+    runs = {"L2H_RUNS": str(store.default_folder())}  # absolute, as a kernel works in a folder of its own
+    return {"L2H_WORKERS": str(workers), **os.environ, **ONE_THREAD, **found, **runs}
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,6 +18,10 @@ from l2h import records
 
 AT_ONCE = 2
 HEARTBEAT = 30.0  # seconds between signs of life of a long chapter
+PARTIAL = re.compile(r"\.(\d+)\.partial\.ipynb$")  # the number is that of the process which executes it
+INLINE = "module://matplotlib_inline.backend_inline"
+# Of the user's shell: they would run code in a kernel, change what its code does or prints, or replace the kernel.
+LEFT_OUT = ("PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "JUPYTER_PATH", "IPYKERNEL_CELL_NAME")
 
 
 class Job(NamedTuple):
@@ -70,6 +75,28 @@ async def execute_all(jobs: Sequence[Job], environment: dict[str, str]) -> None:
         raise failed.exceptions[0] from None
 
 
+def remove_partial(notebooks: Path) -> None:
+    """Remove the half-executed notebooks of commands that have ended; those of commands under way are in use.
+
+    Args:
+        notebooks: one folder of executed notebooks per profile.
+    """
+    for path in notebooks.glob("*/*.partial.ipynb"):
+        named = PARTIAL.search(path.name)
+        if named and not _exists(int(named[1])):
+            path.unlink(missing_ok=True)
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
 async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment: dict[str, str]) -> None:
     async with gate:
         clock.running[job.name] = time.monotonic()
@@ -79,8 +106,8 @@ async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment:
         done = records.read_notebook(partial)
         if errors or done is None:
             raise ChapterError(_failure(job, done, partial, errors))
-        if left := sum(_left_out(cell) for cell in records.code_cells(done)):
-            raise ChapterError(f"{job.name}: {left} code cells were not executed; the notebook so far: {partial}")
+        if fault := _incomplete(records.code_cells(done)):
+            raise ChapterError(f"{job.name}: {fault}; the notebook so far: {partial}")
         if job.key != records.chapter_key(job.name, job.notebook, profile=job.profile, data=job.data):
             raise ChapterError(f"{job.name}: the code that it uses changed while it was executed; execute it again")
         seconds = time.monotonic() - clock.running.pop(job.name)
@@ -94,18 +121,43 @@ async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment:
 async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> str:
     """What papermill said if it failed, else nothing; it is stopped if we are."""
     records.write_notebook(partial, job.notebook)
-    command = [sys.executable, "-m", "papermill", str(partial), str(partial), "--no-progress-bar"]
+    path = str(partial.absolute())
+    command = [sys.executable, "-m", "papermill", path, path, "--no-progress-bar"]
     command += ["--start-timeout", "300"]  # two kernels that import torch on a busy laptop take their time
     command += ["-y", yaml.safe_dump(job.parameters)] if job.parameters else []
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=environment)
-    try:
-        _, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.communicate()
+    with tempfile.TemporaryDirectory(prefix="l2h-kernel-", ignore_cleanup_errors=True) as folder:
+        # matplotlib, IPython and Python's import look into the working folder first
+        command += ["--cwd", folder]
+        variables = _without_settings(environment, Path(folder))
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=variables)
+        try:
+            _, errors = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.communicate()
     return f"papermill: exit code {process.returncode}\n{errors.decode(errors='replace')}" if process.returncode else ""
+
+
+def _without_settings(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """A kernel's environment without the user's settings of Python, IPython, Jupyter and matplotlib.
+
+    Args:
+        environment: of the command.
+        folder: empty, and the kernel's working folder.
+    """
+    defaults = folder / "matplotlibrc"
+    defaults.touch()  # a file without a line leaves matplotlib as it was released
+    given = [str(Path(path).absolute()) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    ours = {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # not a kernel of this name in the user's home
+        "MATPLOTLIBRC": str(defaults),
+        "MPLBACKEND": INLINE,
+        "PYTHONPATH": os.pathsep.join([str(records.ROOT), *given]),  # the package that this command is of
+    }
+    return {name: value for name, value in environment.items() if name not in LEFT_OUT} | ours
 
 
 def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) -> str:
@@ -124,8 +176,18 @@ def _begun(cell: NotebookNode) -> bool:
     return cell.metadata.get("papermill", {}).get("start_time") is not None
 
 
-def _left_out(cell: NotebookNode) -> bool:
-    return bool(cell.source.strip()) and cell.execution_count is None
+def _incomplete(cells: Sequence[NotebookNode]) -> str | None:
+    """What an execution without an error still lacks, or None."""
+    if left := sum(bool(cell.source.strip()) and cell.execution_count is None for cell in cells):
+        return f"{left} code cells were not executed"
+    for number, cell in enumerate(cells, 1):
+        if _describes_picture(cell) and not any("image/png" in output.get("data", ()) for output in cell.outputs):
+            return f"code cell {number} has a text for its picture (mystnb.image.alt) and shows no image/png"
+    return None
+
+
+def _describes_picture(cell: NotebookNode) -> bool:
+    return "alt" in cell.metadata.get("mystnb", {}).get("image", {})
 
 
 async def _beat(clock: Clock) -> None:

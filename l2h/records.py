@@ -18,7 +18,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from l2h import claims, fingerprint, runs, store
+from l2h import claims, fingerprint, outputs, runs, store
 from l2h.fingerprint import PACKAGE
 from l2h.hardware import accelerator
 from l2h.studies import STUDIES, at_profile
@@ -26,7 +26,6 @@ from l2h.studies import STUDIES, at_profile
 ROOT = PACKAGE.parent
 # Every chapter's study, since that of a chapter is a fact of its own; and how keys are made, which changes no result.
 LEFT_OUT = ("STUDIES", "THEORY", "run_key", "shifted_key")
-INJECTED = "injected-parameters"
 LOCAL = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
 
 
@@ -75,7 +74,7 @@ def write_notebook(path: Path, notebook: NotebookNode) -> None:
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The code cells that the source wrote: all but the one that papermill injects."""
-    return [cell for cell in notebook.cells if cell.cell_type == "code" and not _injected(cell)]
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and not outputs.injected(cell)]
 
 
 def needs_data(name: str) -> bool:
@@ -136,7 +135,7 @@ def executed(source: NotebookNode, done: NotebookNode) -> NotebookNode:
 
     Args:
         source: as `read_source` gives it.
-        done: the executed notebook; its source may have had other prose.
+        done: the executed notebook, whose outputs are its execution's; its source may have had other prose.
 
     Returns:
         A notebook that has papermill's injected cell, if there was one.
@@ -145,10 +144,11 @@ def executed(source: NotebookNode, done: NotebookNode) -> NotebookNode:
     for cell, old in zip(code_cells(notebook), code_cells(done), strict=True):
         cell.update(outputs=deepcopy(old.outputs), execution_count=old.execution_count)
     at = next((i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ())), -1)
-    notebook.cells[at + 1 : at + 1] = [deepcopy(cell) for cell in done.cells if _injected(cell)]
+    notebook.cells[at + 1 : at + 1] = [deepcopy(cell) for cell in done.cells if outputs.injected(cell)]
     notebook.metadata.update({k: deepcopy(v) for k, v in done.metadata.items() if k in ("language_info", "l2h")})
     kept = {k: v for k, v in done.metadata.get("papermill", {}).items() if k not in LOCAL}
     notebook.metadata["papermill"] = kept
+    outputs.write_digest(notebook)
     return notebook
 
 
@@ -163,17 +163,18 @@ def publishable(notebook: NotebookNode, *, images: bool = True) -> NotebookNode:
         A notebook that converts back to its source.
     """
     notebook = deepcopy(notebook)
-    notebook.cells = [cell for cell in notebook.cells if not _injected(cell)]
+    notebook.cells = [cell for cell in notebook.cells if not outputs.injected(cell)]
     for cell in code_cells(notebook):
         for output in cell.outputs:
             _clean(output, images)
+    outputs.write_digest(notebook)
     return notebook
 
 
 def is_fresh(name: str, record: NotebookNode, source: NotebookNode) -> bool:
-    """Whether a record's code, study, torch and modules are still those it was executed with, on the data it names."""
+    """Whether a record shows what it was executed with, its code, study, torch and modules, on the data it names."""
     known = record.metadata.get("l2h", {})
-    if "key" not in known or len(code_cells(record)) != len(code_cells(source)):
+    if "key" not in known or not outputs.unchanged(record) or len(code_cells(record)) != len(code_cells(source)):
         return False
     return known.key == chapter_key(name, source, profile=known.profile, data=known.data)
 
@@ -183,10 +184,6 @@ def same_text(notebook: NotebookNode, source: NotebookNode) -> bool:
     back = jupytext.reads(jupytext.writes(notebook, fmt="md:myst"), fmt="md:myst")
     first, second = ([(c.cell_type, c.source, c.metadata) for c in nb.cells] for nb in (back, source))
     return first == second
-
-
-def _injected(cell: NotebookNode) -> bool:
-    return INJECTED in cell.metadata.get("tags", ())
 
 
 def _clean(output: NotebookNode, images: bool) -> None:

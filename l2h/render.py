@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from l2h import claims, ledger, ledger_page, pages
+from l2h import claims, ledger, ledger_page, outputs, pages
 from l2h.fingerprint import PACKAGE
 
 ROOT = PACKAGE.parent
@@ -54,7 +54,7 @@ def render(notebooks: Path, html: Path = BUILD / "html") -> Path:
     Raises:
         FileExistsError: if `html` is a file, or a folder with files that are no book; it stays as it is.
         FileNotFoundError: if a chapter is missing.
-        ValueError: if a chapter was not executed to its end.
+        ValueError: if a chapter was not executed to its end, or its outputs were changed afterwards.
         RuntimeError: with the builder's messages, if the build fails.
     """
     check_replaceable(html)
@@ -149,7 +149,8 @@ def chapter(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is none, naming the commands that make it.
-        ValueError: if its execution failed, or a code cell was never executed.
+        ValueError: if its execution failed, if a code cell was never executed, or if the notebook names our execution
+            and shows other outputs.
     """
     if not path.exists():
         raise FileNotFoundError(f"expected an executed chapter {path}, found none; `make book` makes the quick ones")
@@ -159,6 +160,8 @@ def chapter(path: Path) -> dict[str, Any]:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code" and cell["source"] and cell["execution_count"] is None:
             raise ValueError(f"expected an executed chapter, got {path} with a code cell that was never executed")
+    if "l2h" in notebook["metadata"]:
+        outputs.check(notebook, path)
     return notebook
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from l2h import claims, execute, ledger, records, store
+from l2h import claims, execute, ledger, outputs, records, store
 from l2h.jobs import say
 from l2h.ledger import Entry
 from l2h.records import ROOT, Folders
@@ -62,9 +62,19 @@ def main(
 
 
 def executed(folder: Path, names: list[str]) -> dict[str, Mapping[str, Any]]:
-    """The executed chapters of a folder, by name; a chapter that was never executed is left out."""
-    notebooks = {name: records.read_notebook(folder / f"{name}.ipynb") for name in names}
-    return {name: notebook for name, notebook in notebooks.items() if notebook is not None}
+    """The executed chapters of a folder, by name; a chapter that was never executed is left out.
+
+    Raises:
+        ValueError: if code or outputs of a chapter were changed after its execution.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for name in names:
+        path = folder / f"{name}.ipynb"
+        notebook = records.read_notebook(path)
+        if notebook is not None:
+            outputs.check(notebook, path)
+            found[name] = notebook
+    return found
 
 
 def as_json(entry: Entry, fault: str | None) -> dict[str, Any]:

@@ -36,8 +36,8 @@ STOREYS = {
     ],
     "use": [
         "studies_theory", "studies", "designs", "designs_multiclass", "readings_multiclass", "evidence_multiclass",
-        "designs_drift", "readings_drift", "contest", "chapters", "records", "jobs", "execute", "sweep", "ledger",
-        "verify", "pages", "ledger_page", "render", "helper", "cli",
+        "designs_drift", "readings_drift", "contest", "chapters", "outputs", "records", "jobs", "execute", "sweep",
+        "ledger", "verify", "pages", "ledger_page", "render", "helper", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for storey in STOREYS.values() for module in storey]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from toys import HEADER
@@ -26,6 +27,27 @@ Prose.
 )
 SLEEPY = HEADER + "import time\n\ntime.sleep(600)\n```\n"
 FAILING = HEADER + "ce = 0.1\n```\n\n```{code-cell} ipython3\nprint(ce)\n1 / 0\n```\n"
+FIGURE = """---
+mystnb:
+  image:
+    alt: "One point in the middle."
+---
+"""
+DRAWN = (
+    HEADER
+    + FIGURE
+    + """from importlib.util import find_spec
+
+import matplotlib
+import matplotlib.pyplot as plt
+
+assert __debug__ and not {"mine", "debug"} & set(globals())
+assert find_spec("colours") is None
+assert matplotlib.rcParams["axes.facecolor"] == "white"
+plt.subplots()[1].plot([0], [0]);
+```
+"""
+)
 DYING = HEADER + "import os\n\nos._exit(3)\n```\n"
 
 
@@ -97,13 +119,30 @@ def test_a_failure_names_chapter_cell_and_traceback_and_stops_the_rest(folders, 
 
 def test_two_commands_that_execute_a_chapter_do_not_share_its_notebook(folders, capsys, monkeypatch):
     write(folders, c1=QUIET)
-    names = set()
-    for process in (1, 2):
+    names, processes = set(), (os.getpid(), os.getppid())  # both exist
+    for process in processes:
         monkeypatch.setattr(os, "getpid", lambda process=process: process)
         write(folders, c1=QUIET + f"\n```{{code-cell}} ipython3\n{process} / 0\n```\n")
         run(capsys, folders, "quick")
         names |= {path.name for path in folders.notebooks.glob("quick/*.partial.ipynb")}
-    assert names == {"c1.1.partial.ipynb", "c1.2.partial.ipynb"}
+    assert names == {f"c1.{process}.partial.ipynb" for process in processes}
+
+
+def test_what_ended_processes_left_half_executed_is_removed(folders, capsys):
+    write(folders, c1=QUIET)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    left = [folders.notebooks / profile / f"c0.{ended.pid}.partial.ipynb" for profile in ("quick", "paper-digits")]
+    kept = [
+        folders.notebooks / "quick" / name
+        for name in (f"c0.{os.getpid()}.partial.ipynb", "c0.mine.partial.ipynb", "c0.ipynb", f"{ended.pid}.ipynb")
+    ]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert run(capsys, folders, "quick")[0] == 0
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
 
 
 def test_a_notebook_with_a_cell_that_was_not_executed_is_refused(folders, capsys, monkeypatch):
@@ -117,6 +156,52 @@ def test_a_notebook_with_a_cell_that_was_not_executed_is_refused(folders, capsys
     code, _, said = run(capsys, folders, "quick")
     assert code == 1 and "code cells were not executed; the notebook so far" in said
     assert not (folders.notebooks / "quick" / "c1.ipynb").exists()
+
+
+def test_no_setting_of_the_user_reaches_a_kernel(folders, capsys, tmp_path, monkeypatch):
+    write(folders, drawn=DRAWN)
+    user = tmp_path / "user"
+    profile, kernel = user / "profile_default", user / "kernels" / "python3"
+    for folder in (profile / "startup", kernel):
+        folder.mkdir(parents=True)
+    for folder in (user, user / "matplotlib"):
+        folder.mkdir(exist_ok=True)
+        (folder / "matplotlibrc").write_text("text.usetex: True\naxes.facecolor: yellow\n")
+    (profile / "startup" / "00-mine.py").write_text("debug = False\n")
+    (profile / "ipython_kernel_config.py").write_text("c.InlineBackend.figure_formats = {'svg'}\n")
+    (user / "ipython_config.py").write_text("c.InteractiveShellApp.exec_lines = ['mine = 2']\n")
+    (user / "mine.py").write_text("mine = 1\n")
+    (user / "colours.py").touch()
+    (kernel / "kernel.json").write_text('{"argv": ["false"], "display_name": "Python 3", "language": "python"}')
+    hostile = {
+        "IPYTHONDIR": user, "JUPYTER_PATH": user, "MATPLOTLIBRC": user / "matplotlib", "MPLBACKEND": "Agg",
+        "PYTHONOPTIMIZE": 1, "PYTHONSTARTUP": user / "mine.py",
+    }  # fmt: skip
+    for name, value in hostile.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.chdir(user)
+    code, _, said = run(capsys, folders, "quick")
+    assert (code, said) == (0, "")
+    (picture,) = code_cells(read_notebook(folders.notebooks / "quick" / "drawn.ipynb"))[-1].outputs
+    assert "image/png" in picture.data
+
+
+def test_a_described_picture_that_is_not_shown_is_a_failure(folders, capsys):
+    write(folders, blank=HEADER + FIGURE + "picture = None\n```\n")
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1
+    assert said.startswith("blank: code cell 2 has a text for its picture (mystnb.image.alt) and shows no image/png;")
+    assert not (folders.notebooks / "quick" / "blank.ipynb").exists()
+
+
+def test_kernels_find_relative_folders_of_the_shell(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("L2H_RUNS", "runs")
+    monkeypatch.setattr(execute, "_cifar10", lambda: Path("images"))
+    (tmp_path / "kernel").mkdir()
+    found = jobs._without_settings(execute._environment(1) | {"PYTHONPATH": "mine"}, tmp_path / "kernel")
+    assert (found["L2H_RUNS"], found["L2H_DATA"]) == (str(tmp_path / "runs"), str(tmp_path / "images"))
+    assert found["PYTHONPATH"] == f"{records.ROOT}{os.pathsep}{tmp_path / 'mine'}"
 
 
 def test_a_disk_that_takes_no_notebook_is_one_line(folders, capsys, monkeypatch):
@@ -213,6 +298,26 @@ def test_records_and_references_are_made_of_executions(folders, capsys, monkeypa
     assert code == 0 and said.count("started") == 1, "a chapter without data is the same on both sources"
     texts = [(folders.references / source / "c1.ipynb").read_text() for source in ("cifar10", "digits")]
     assert texts[0] == texts[1] and "injected-parameters" not in texts[0]
+
+
+@pytest.mark.parametrize("place", ["notebooks", "book"])
+def test_edited_outputs_are_not_reused(folders, capsys, monkeypatch, place):
+    write(folders, c1=QUIET)
+    monkeypatch.setattr(execute, "_cifar10", lambda: records.ROOT)
+    assert run(capsys, folders, "record")[0] == 0
+    kept = folders.notebooks / "paper" / "c1.ipynb"
+    record = folders.book / "c1.ipynb"
+    good = record.read_text()
+    edited = kept if place == "notebooks" else record
+    edited.write_text(edited.read_text().replace("paper 1 ", "paper 9 "))
+    if place == "book":
+        kept.unlink()
+    code, said, _ = run(capsys, folders, "record")
+    assert code == 0
+    assert said.startswith(f"{edited}: not reused, its code or outputs were changed after its execution\n")
+    assert ("c1: started" in said) is (place == "book"), "the other copy is as good as an execution"
+    assert "paper 1 " in kept.read_text() and "paper 9 " not in record.read_text()
+    assert place == "book" or record.read_text() == good
 
 
 def test_records_need_cifar10(folders, capsys):

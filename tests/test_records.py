@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from toys import HEADER
 
-from l2h import records, studies
+from l2h import outputs, records, studies
 from l2h.records import chapter_key, code_cells, executed, facts, is_fresh, publishable, read_source, same_text
 from l2h.studies import STUDIES
 
@@ -145,6 +145,19 @@ def test_a_record_of_other_text_or_other_code_is_told(book, done, source):
     assert not is_fresh("91_toy", record, read_source("91_toy", book))
     (book / "91_toy.md").write_text(SOURCE.replace("tolerance: 0.02", "tolerance: 0.01"))
     assert not same_text(record, read_source("91_toy", book))
+
+
+def test_every_form_that_is_kept_has_the_digest_of_its_own_outputs(done, source):
+    notebook = executed(source, done)
+    forms = [notebook, publishable(notebook), publishable(notebook, images=False)]
+    assert all(map(outputs.unchanged, forms))
+    assert len({form.metadata.l2h.outputs for form in forms}) == 3  # with paths, without, and without pictures
+
+
+def test_a_record_whose_outputs_were_edited_is_not_fresh(done, source):
+    record = publishable(executed(source, done))
+    code_cells(record)[-1].outputs[0].text += "0.9\n"
+    assert not is_fresh("91_toy", record, source)
 
 
 def test_a_notebook_without_facts_is_not_fresh(source):

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from comparison import IGNORED, NUMBER, Numbers, differences, tolerance_of
 
-from l2h import claims, data, records
+from l2h import claims, data, outputs, records
 
 FOLDERS = records.Folders()
 CHAPTERS = records.chapters()
@@ -32,6 +32,13 @@ def test_every_code_cell_of_a_reference_ran(source, name):
     assert [cell.execution_count for cell in cells] == sorted({cell.execution_count for cell in cells})
     assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
     assert any(cell.outputs for cell in cells)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("folder", [FOLDERS.book, FOLDERS.references / "cifar10", FOLDERS.references / "digits"])
+def test_no_committed_output_was_edited(folder, name):
+    path = folder / f"{name}.ipynb"
+    outputs.check(records.read_notebook(path), path)
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

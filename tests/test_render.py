@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 import yaml
 
-from l2h import render
+from l2h import outputs, render
 
 
 def cell(source, **more):
@@ -45,6 +45,8 @@ def root(tmp_path):
 
 
 def executed(root, content):
+    if "l2h" in content["metadata"]:
+        outputs.write_digest(content)
     (root / "book" / "01_problem.ipynb").write_text(json.dumps(content))
 
 
@@ -109,6 +111,15 @@ def test_a_failed_chapter_is_refused(root, tmp_path):
 def test_a_chapter_that_was_never_executed_is_refused(root, tmp_path):
     executed(root, notebook(cell("1", execution_count=None)))
     with pytest.raises(ValueError, match="never executed"):
+        staged(root, tmp_path)
+
+
+def test_a_chapter_with_edited_outputs_is_refused(root, tmp_path):
+    shown = {"output_type": "stream", "name": "stdout", "text": ["0.2\n"]}
+    executed(root, notebook(cell("1", outputs=[shown]), l2h={"profile": "paper", "seconds": 2.0}))
+    path = root / "book" / "01_problem.ipynb"
+    path.write_text(path.read_text().replace("0.2", "0.9"))
+    with pytest.raises(ValueError, match=r"01_problem\.ipynb, where they were changed after its execution"):
         staged(root, tmp_path)
 
 

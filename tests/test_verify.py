@@ -9,7 +9,7 @@ import time
 import pytest
 from toys import HEADER
 
-from l2h import data, execute
+from l2h import data, execute, outputs
 from l2h.records import Folders
 from l2h.verify import main
 
@@ -98,11 +98,19 @@ def stored(name):
     record["claims"] = {name: {"holds": {"estimate": -0.2, "low": -0.3, "high": -0.1}}}
     output = {"output_type": "display_data", "metadata": {}, "data": {"application/vnd.l2h.claims+json": record}}
     cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output]}
-    return {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": [cell], "metadata": {"l2h": {}}, "nbformat": 4, "nbformat_minor": 5}
+    outputs.write_digest(notebook)
+    return notebook
 
 
 def test_update_takes_the_records_and_says_what_changed(book, capsys):
-    (book.book / "91_toy.ipynb").write_text(json.dumps(stored("gains")))
+    path = book.book / "91_toy.ipynb"
+    path.write_text(json.dumps(stored("gains")).replace("-0.3", "-0.9"))
+    code, out, err, _ = verify(book, capsys, "update", verdict="open")
+    assert (code, out) == (1, "") and "91_toy.ipynb, where they were changed after its execution" in err
+    assert "verdict: open\n" in (book.book.parent / "claims" / "91_toy.yml").read_text()
+
+    path.write_text(json.dumps(stored("gains")))
     code, out, err, report = verify(book, capsys, "update", verdict="open")
     assert (code, out, err, report) == (0, "gains: open -> not reproduced\n", "", None)
     assert "verdict: not reproduced\n" in (book.book.parent / "claims" / "91_toy.yml").read_text()

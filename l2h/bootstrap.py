@@ -252,7 +252,7 @@ def _resampled(values: np.ndarray, among: np.ndarray | None, *, draws: int, seed
     """The k means (k,) and their resamples (k, draws)."""
     k, seeds, n = values.shape
     generator = np.random.default_rng(seed)
-    parts = values[None] if among is None else np.stack([values * among, among])  # numerators, denominators
+    parts = values[None] if among is None else np.stack([1.0 * values * among, among])  # numerators, denominators
     a = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)  # (draws, S)
     weighted = _weighted_sums(parts.reshape(-1, n), draws, generator).reshape(draws, -1, k, seeds)
     both = _ratios(np.einsum("ds,dpks->pkd", a, weighted), seeds * n)

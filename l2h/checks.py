@@ -71,6 +71,23 @@ def finite(**arrays: Any) -> None:
             raise ValueError(f"expected finite {name}, got {int(wrong.sum())} entries that are not")
 
 
+def floating(**arrays: Any) -> None:
+    """Refuse anything but floating-point numbers: differences of integers of few bits wrap.
+
+    Raises:
+        ValueError: naming the type that came.
+
+    >>> import numpy
+    >>> floating(r=numpy.array([-128], dtype=numpy.int8))
+    Traceback (most recent call last):
+    ValueError: expected floating-point r, got int8
+    """
+    for name, array in arrays.items():
+        kind = str(array.dtype).removeprefix("torch.")
+        if not kind.startswith(("float", "bfloat")):
+            raise ValueError(f"expected floating-point {name}, got {kind}")
+
+
 def at_least(bound: float, **values: Any) -> None:
     """Refuse numbers below a bound (and NaN).
 

@@ -145,6 +145,7 @@ def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
     """
     checks.vectors(r=r)
     checks.finite(r=r)
+    r = 1.0 * r  # the span of integers need not fit into their type
     checks.at_least(3, number=number)
     inner = np.quantile(r, np.linspace(0, 1, number - 2))
     reach = 1 + np.ptp(r)

@@ -76,7 +76,7 @@ def temperature(score: Tensor, y: Tensor) -> float:
     checks.finite(score=score)
     if score.ndim == 1:
         checks.signs(y=y)
-        margin = (score * y).double()  # (n,)
+        margin = score.double() * y  # (n,)
     else:
         checks.numbers(score.shape[1], y=y)
         logits = score.double()  # (n, K)
@@ -131,7 +131,7 @@ def score_features(score: Tensor, temperature: float) -> Tensor:
     """
     checks.positive(temperature=temperature)
     if score.ndim == 1:
-        features = torch.stack([score, score.abs()], dim=1) / temperature
+        features = torch.stack([score / temperature, (score / temperature).abs()], dim=1)
     else:
         logs = torch.log_softmax(score.double() / temperature, dim=1)  # (n, K)
         first, second = logs.topk(2, dim=1).values.unbind(1)

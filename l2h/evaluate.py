@@ -282,7 +282,7 @@ def brier_score(p: np.ndarray, happened: np.ndarray) -> float:
     0.125
     """
     _check_forecast(p, happened)
-    return float(((p - happened) ** 2).mean())
+    return float(((1.0 * p - happened) ** 2).mean())
 
 
 def log_loss(p: np.ndarray, happened: np.ndarray, *, least: float = 1e-6) -> float:

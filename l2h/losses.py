@@ -84,7 +84,8 @@ def surrogate(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha
         (n,) losses.
 
     Raises:
-        ValueError: if shapes differ, labels are not -1/+1, or a parameter is not positive.
+        ValueError: if shapes differ, scores are no floating-point numbers, labels are not -1/+1, or a parameter is not
+            positive.
 
     >>> zero, one = torch.zeros(1), torch.ones(1)
     >>> surrogate(zero, zero, -one, one, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
@@ -93,6 +94,7 @@ def surrogate(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha
     Source: arXiv 2409.16253, the surrogate loss; conventions as in the notation page.
     """
     checks.vectors(r=r, e=e, m=m, y=y)
+    checks.floating(r=r, e=e)
     checks.signs(m=m, y=y)
     checks.positive(beta=beta, alpha=alpha.min() if isinstance(alpha, Tensor) else alpha)
     served = costs.c1 * bounded_exp(beta / 2 * (-e * y - r))  # (n,)

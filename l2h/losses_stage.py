@@ -101,6 +101,7 @@ def stage_rejector(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *, cos
     Source: arXiv 2501.13810, with a softmax over (local, remote) written by its log-odds.
     """
     checks.vectors(r=r, client_wrong=client_wrong, server_wrong=server_wrong)
+    checks.floating(r=r)
     weights = stage_weights(client_wrong.to(r.dtype), server_wrong.to(r.dtype), costs=costs, form=form)
     return weights.keep * functional.softplus(-r) + weights.ask * functional.softplus(r)
 
@@ -214,5 +215,6 @@ def specialising(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, be
 def _check(r: Tensor, e: Tensor, m: Tensor, y: Tensor) -> None:
     checks.vectors(r=r, m=m, y=y)
     checks.same_length(e=e, y=y)
+    checks.floating(r=r, e=e)
     if e.ndim != 2 or e.shape[1] < 2:
         raise ValueError(f"expected e of shape (n, K) with K >= 2, got shape {tuple(e.shape)}")

@@ -132,3 +132,12 @@ def test_bad_input_to_the_surrogate_is_refused(change, message):
 def test_bad_input_to_the_generalized_loss_is_refused():
     with pytest.raises(ValueError, match="one length"):
         generalized_zero_one(**{**good(), "m": torch.ones(3)}, costs=Costs())
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int64, torch.bool])
+@pytest.mark.parametrize("name", ["r", "e"])
+def test_the_surrogate_refuses_scores_whose_differences_wrap(name, kind):
+    one = torch.ones(2)
+    scores = {"r": one, "e": one, name: one.to(kind)}
+    with pytest.raises(ValueError, match=f"floating-point {name}, got {str(kind).removeprefix('torch.')}"):
+        surrogate(**scores, m=one, y=one, costs=Costs(), alpha=1.0, beta=1.0)

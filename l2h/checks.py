@@ -59,6 +59,18 @@ def numbers(classes: int, **arrays: Any) -> None:
             raise ValueError(f"expected {name} in 0..{classes - 1}, got {array[wrong][0].item()}")
 
 
+def events(**arrays: Any) -> None:
+    """Refuse anything but booleans or numbers 0 and 1.
+
+    Raises:
+        ValueError: naming the first offending value.
+    """
+    for name, array in arrays.items():
+        wrong = (array != 0) & (array != 1)
+        if wrong.any():
+            raise ValueError(f"expected {name} in {{0, 1}}, got {array[wrong][0].item()}")
+
+
 def finite(**arrays: Any) -> None:
     """Refuse NaN and infinities.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from l2h import checks
-from l2h.problem import Costs, asks, server_label
+from l2h.problem import Costs, asks, labels_of, server_label
 
 LARGEST_EXPONENT = 60.0  # e^60 = 1.1e26: a batch of 10^12 such terms still fits into float32
 
@@ -22,15 +22,15 @@ def generalized_zero_one(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any
     Args:
         r: (n,) rejector scores, NumPy or torch.
         e: (n,) server scores, or (n, K) for K classes.
-        m: (n,) the client's labels.
-        y: (n,) true labels.
+        m: (n,) the client's labels, -1/+1, or 0..K-1 for K classes.
+        y: (n,) true labels, coded likewise.
         costs: c1 and ce.
 
     Returns:
         (n,) losses, each 0, 1, ce or c1 + ce.
 
     Raises:
-        ValueError: if lengths differ.
+        ValueError: if lengths differ, a score is not finite, or a label is coded otherwise.
 
     >>> one = torch.ones(3)
     >>> r, e = torch.tensor([1.0, -1.0, 0.0]), torch.tensor([1.0, 1.0, -1.0])
@@ -41,6 +41,8 @@ def generalized_zero_one(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any
     """
     checks.vectors(r=r, m=m, y=y)
     checks.same_length(e=e, y=y)
+    checks.finite(r=r, e=e)
+    labels_of(e, m=m, y=y)
     ask = asks(r)  # (n,)
     return ~ask * 1.0 * (m != y) + ask * (costs.c1 * (server_label(e) != y) + costs.ce)
 

@@ -115,6 +115,7 @@ def _check_one_more(scores: Tensor, m: Tensor, y: Tensor) -> None:
     checks.floating(scores=scores)
     if scores.ndim != 2 or scores.shape[1] < 3:
         raise ValueError(f"expected scores (n, K + 1) of K >= 2 classes and of keeping, got {tuple(scores.shape)}")
+    checks.numbers(scores.shape[1] - 1, m=m, y=y)
 
 
 def mozannar_sontag(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:

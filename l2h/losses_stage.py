@@ -30,11 +30,15 @@ def in_columns(e: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
     Returns:
         The scores (n, K) and the labels in 0..K-1.
 
+    Raises:
+        ValueError: if labels beside (n,) scores are not -1/+1.
+
     >>> in_columns(torch.tensor([3.0]), torch.tensor([-1]))
     (tensor([[-1.5000,  1.5000]]), tensor([0]))
     """
     if e.ndim == 2:
         return e, *labels
+    checks.signs(**{f"labels[{place}]": label for place, label in enumerate(labels)})
     return torch.stack([-e / 2, e / 2], dim=1), *((label + 1) // 2 for label in labels)
 
 
@@ -218,3 +222,4 @@ def _check(r: Tensor, e: Tensor, m: Tensor, y: Tensor) -> None:
     checks.floating(r=r, e=e)
     if e.ndim != 2 or e.shape[1] < 2:
         raise ValueError(f"expected e of shape (n, K) with K >= 2, got shape {tuple(e.shape)}")
+    checks.numbers(e.shape[1], m=m, y=y)

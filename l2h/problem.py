@@ -65,6 +65,24 @@ def server_label(e: Any) -> Any:
     return 2 * (e >= 0) - 1 if e.ndim == 1 else e.argmax(-1)
 
 
+def labels_of(e: Any, **labels: Any) -> None:
+    """Refuse labels that are not coded as the scores demand: -1/+1 for scores (n,), 0..K-1 for scores (n, K).
+
+    Raises:
+        ValueError: if the scores have another shape, or a label is none of these; it names the first.
+
+    >>> labels_of(np.zeros((2, 3)), y=np.array([0, 3]))
+    Traceback (most recent call last):
+    ValueError: expected y in 0..2, got 3
+    """
+    if e.ndim == 1:
+        checks.signs(**labels)
+    elif e.ndim == 2:
+        checks.numbers(e.shape[1], **labels)
+    else:
+        raise ValueError(f"expected scores of shape (n,) or (n, K), got shape {tuple(e.shape)}")
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What client, rejector and server said about n examples: the waist between learning and evidence.
@@ -74,11 +92,11 @@ class Predictions:
         r: (n,) the rejector's scores; r > 0 keeps, r <= 0 asks. Integers become float64, and so do numbers of 16 bits:
             differences of the former wrap, and those of the latter overflow.
         e: (n,) the server's scores, or (n, K) for K classes; converted as r is.
-        y: (n,) the true labels, coded as in m.
+        y: (n,) the true labels, coded as in m: -1/+1, or 0..K-1 for K classes.
 
     Raises:
-        ValueError: if lengths differ, there is no example, or a score is not a finite real number: booleans are none,
-            nor are integers that float64 does not hold exactly.
+        ValueError: if lengths differ, there is no example, a label is coded otherwise, or a score is not a finite real
+            number: booleans are none, nor are integers that float64 does not hold exactly.
 
     >>> Predictions(m=np.array([1]), r=np.array([0.2, 0.1]), e=np.array([0.5]), y=np.array([1]))
     Traceback (most recent call last):
@@ -98,8 +116,7 @@ class Predictions:
         checks.finite(r=self.r, e=self.e)
         if len(self.y) == 0:
             raise ValueError("expected at least one example, got none")
-        if self.e.ndim == 1:
-            checks.signs(m=self.m, y=self.y)
+        labels_of(self.e, m=self.m, y=self.y)
 
 
 def _as_scores(name: str, values: Any) -> Any:

@@ -210,3 +210,9 @@ def test_a_grid_on_scores_of_8_bits_is_that_of_the_numbers_they_are(r):
 def test_an_error_curve_on_scores_of_8_bits_is_that_of_the_numbers_they_are():
     r, wrong = np.array([-128, -128, 127, 127] * 9, np.int8), np.array([1, 0, 0, 0] * 9, np.uint8)
     assert drift.error_curve(r, wrong) == drift.error_curve(r.astype(float), wrong.astype(float))
+
+
+@pytest.mark.parametrize("wrong", [-1, 2, np.nan])
+def test_an_error_curve_of_what_is_no_event_is_refused(wrong):
+    with pytest.raises(ValueError, match=rf"wrong in \{{0, 1\}}, got {wrong}"):
+        drift.error_curve(np.array([0.1, 0.2]), np.array([1, wrong]))

@@ -216,3 +216,12 @@ def test_scores_whose_differences_wrap_are_refused():
     for loss in (partial(mozannar_sontag, costs=Costs()), one_vs_all, partial(realizable, costs=Costs())):
         with pytest.raises(ValueError, match="floating-point scores, got int8"):
             loss(torch.zeros(2, 3, dtype=torch.int8), label, label)
+
+
+def test_labels_that_are_not_the_numbers_of_the_classes_are_refused():
+    good, bad = torch.tensor([0, 1]), torch.tensor([0, 2])  # 2 is the column for keeping
+    for loss in (partial(mozannar_sontag, costs=Costs()), one_vs_all, partial(realizable, costs=Costs())):
+        with pytest.raises(ValueError, match=r"y in 0\.\.1, got 2"):
+            loss(torch.zeros(2, 3), good, bad)
+        with pytest.raises(ValueError, match=r"m in 0\.\.1, got 2"):
+            loss(torch.zeros(2, 3), bad, good)

@@ -115,3 +115,15 @@ def test_scores_of_16_bits_are_widened_since_their_differences_overflow():
 def test_scores_that_are_no_real_numbers_or_would_be_rounded_are_refused(name, scores, message):
     with pytest.raises(ValueError, match=message.format(name)):
         on(2, **{name: scores})
+
+
+@pytest.mark.parametrize("name", ["m", "y"])
+@pytest.mark.parametrize("labels", [[-1, 1], [1, 2], [0, 0.5], [0, 9], [0, np.nan]])
+def test_labels_that_are_not_the_numbers_of_the_classes_are_refused(name, labels):
+    with pytest.raises(ValueError, match=rf"{name} in 0\.\.1, got"):
+        on(2, **{"m": np.zeros(2), "y": np.ones(2), "e": np.eye(2), name: np.array(labels)})
+
+
+def test_scores_of_three_axes_are_refused():
+    with pytest.raises(ValueError, match=r"shape \(n,\) or \(n, K\), got shape \(2, 2, 1\)"):
+        on(2, e=np.zeros((2, 2, 1)))

@@ -30,6 +30,8 @@ def vectors(**arrays: Any) -> None:
         ValueError: if an argument is not of shape (n,) or the lengths differ.
     """
     for name, array in arrays.items():
+        if not hasattr(array, "shape"):
+            raise ValueError(f"expected {name} as an array of shape (n,), got a {type(array).__name__}")
         if len(array.shape) != 1:
             raise ValueError(f"expected {name} of shape (n,), got shape {tuple(array.shape)}")
     same_length(**arrays)
@@ -107,8 +109,8 @@ def at_least(bound: float, **values: Any) -> None:
         ValueError: with the bound and the value.
     """
     for name, value in values.items():
-        if not value >= bound or value == float("inf"):
-            raise ValueError(f"expected a finite {name} >= {bound:g}, got {value}")
+        if isinstance(value, str) or not value >= bound or value == float("inf"):
+            raise ValueError(f"expected a finite {name} >= {bound:g}, got {_shown(value)}")
 
 
 def whole(bound: int, **values: Any) -> None:
@@ -133,8 +135,8 @@ def positive(**values: Any) -> None:
         ValueError: with the value.
     """
     for name, value in values.items():
-        if not value > 0 or value == float("inf"):
-            raise ValueError(f"expected a finite {name} > 0, got {value}")
+        if isinstance(value, str) or not value > 0 or value == float("inf"):
+            raise ValueError(f"expected a finite {name} > 0, got {_shown(value)}")
 
 
 def probabilities(upper: float = 1.0, **arrays: Any) -> None:
@@ -163,3 +165,8 @@ def one_of(options: Collection[Any] | Iterable[Any], **values: Any) -> None:
     for name, value in values.items():
         if value not in known:
             raise ValueError(f"expected {name} to be one of {', '.join(map(repr, known))}, got {value!r}")
+
+
+def _shown(value: Any) -> str:
+    """Text in quotation marks, since "1" is not 1."""
+    return repr(value) if isinstance(value, str) else str(value)

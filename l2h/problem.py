@@ -121,6 +121,8 @@ class Predictions:
 
 def _as_scores(name: str, values: Any) -> Any:
     """Scores of a type in which their differences neither wrap nor overflow; float32 and wider stay as they are."""
+    if not hasattr(values, "shape"):
+        raise ValueError(f"expected {name} as an array, got a {type(values).__name__}")
     numbers = np.asarray(values)
     if numbers.dtype.kind == "f" and numbers.dtype.itemsize > 2:
         return values

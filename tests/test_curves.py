@@ -232,3 +232,8 @@ def test_scores_of_8_bits_count_as_the_numbers_they_are(pair, share, c1, ce):
 def test_the_lowest_score_of_8_bits_does_not_come_first():
     p = Predictions(m=np.ones(3), r=np.array([-128, 0, 9], np.int8), e=np.ones(3), y=np.ones(3))
     assert accuracy_coverage_curve(p).threshold.tolist() == [9, 0, -128, -256]
+
+
+@given(p=predictions(), coverage=st.floats(0, 1))
+def test_a_single_coverage_is_taken_as_one_of_many(p, coverage):
+    assert np.array_equal(correctness_at(p, coverage), correctness_at(p, [coverage])[0])

@@ -127,3 +127,14 @@ def test_labels_that_are_not_the_numbers_of_the_classes_are_refused(name, labels
 def test_scores_of_three_axes_are_refused():
     with pytest.raises(ValueError, match=r"shape \(n,\) or \(n, K\), got shape \(2, 2, 1\)"):
         on(2, e=np.zeros((2, 2, 1)))
+
+
+@pytest.mark.parametrize("name", ["m", "r", "e", "y"])
+def test_lists_are_refused_by_name(name):
+    with pytest.raises(ValueError, match=rf"{name} as an array.*, got a list"):
+        on(2, **{name: [1.0, 1.0]})
+
+
+def test_costs_as_text_are_refused():
+    with pytest.raises(ValueError, match="finite c1 >= 0, got '1'"):
+        Costs(c1="1")

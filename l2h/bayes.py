@@ -36,7 +36,7 @@ def server_rule(eta: Any) -> Any:
     Source: arXiv 2409.16253, Bayes classifier.
     """
     checks.probabilities(eta=eta)
-    return 2 * eta - 1
+    return 2.0 * eta - 1  # unsigned integers would wrap
 
 
 def server_error(eta: Any) -> Any:
@@ -86,7 +86,7 @@ def rejector_rule(mu: Any, p: Any, *, costs: Costs) -> Any:
     Source: arXiv 2409.16253, Bayes rejector.
     """
     checks.probabilities(mu=mu, p=p)
-    return costs.c1 * mu + costs.ce - p
+    return 1.0 * costs.c1 * mu + costs.ce - p  # 1.0: unsigned integers would wrap
 
 
 def pointwise_risk(mu: Any, p: Any, *, costs: Costs) -> Any:

@@ -128,7 +128,7 @@ def bands(values: Any, *, level: float = 0.95) -> Interval:
         (k,) means, lower and upper limits; not cut at 0 or 1.
 
     Raises:
-        ValueError: if the shape is not (S, k) with S >= 1, or the level is out of range.
+        ValueError: if the shape is not (S, k) with S >= 1, a value is not finite, or the level is out of range.
 
     >>> bands([[0.5, 0.75], [0.75, 0.75]])
     Interval(estimate=array([0.625, 0.75 ]), low=array([0.5 , 0.75]), high=array([0.75, 0.75]))
@@ -136,6 +136,7 @@ def bands(values: Any, *, level: float = 0.95) -> Interval:
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or len(values) == 0:
         raise ValueError(f"expected values of shape (seeds, places), got shape {values.shape}")
+    checks.finite(values=values)
     _check_level(level)
     mean, seeds = values.mean(axis=0), len(values)
     if seeds < 3:
@@ -184,7 +185,7 @@ def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
         Mean, lower and upper limit.
 
     Raises:
-        ValueError: if there are fewer than two seeds, or the level is out of range.
+        ValueError: if there are fewer than two seeds, a value is not finite, or the level is out of range.
 
     >>> [round(limit, 2) for limit in mean_over_seeds([1.0, 2.0])]
     [1.5, -4.85, 7.85]
@@ -192,6 +193,7 @@ def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(f"expected values of shape (seeds,) from two seeds or more, got shape {values.shape}")
+    checks.finite(values=values)
     _check_level(level)
     mean, seeds = float(values.mean()), len(values)
     half = float(stdtrit(seeds - 1, (1 + level) / 2)) * float(values.std(ddof=1)) / np.sqrt(seeds)
@@ -252,7 +254,7 @@ def _resampled(values: np.ndarray, among: np.ndarray | None, *, draws: int, seed
     """The k means (k,) and their resamples (k, draws)."""
     k, seeds, n = values.shape
     generator = np.random.default_rng(seed)
-    parts = values[None] if among is None else np.stack([values * among, among])  # numerators, denominators
+    parts = values[None] if among is None else np.stack([1.0 * values * among, among])  # numerators, denominators
     a = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)  # (draws, S)
     weighted = _weighted_sums(parts.reshape(-1, n), draws, generator).reshape(draws, -1, k, seeds)
     both = _ratios(np.einsum("ds,dpks->pkd", a, weighted), seeds * n)

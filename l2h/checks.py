@@ -30,6 +30,8 @@ def vectors(**arrays: Any) -> None:
         ValueError: if an argument is not of shape (n,) or the lengths differ.
     """
     for name, array in arrays.items():
+        if not hasattr(array, "shape"):
+            raise ValueError(f"expected {name} as an array of shape (n,), got a {type(array).__name__}")
         if len(array.shape) != 1:
             raise ValueError(f"expected {name} of shape (n,), got shape {tuple(array.shape)}")
     same_length(**arrays)
@@ -59,6 +61,18 @@ def numbers(classes: int, **arrays: Any) -> None:
             raise ValueError(f"expected {name} in 0..{classes - 1}, got {array[wrong][0].item()}")
 
 
+def events(**arrays: Any) -> None:
+    """Refuse anything but booleans or numbers 0 and 1.
+
+    Raises:
+        ValueError: naming the first offending value.
+    """
+    for name, array in arrays.items():
+        wrong = (array != 0) & (array != 1)
+        if wrong.any():
+            raise ValueError(f"expected {name} in {{0, 1}}, got {array[wrong][0].item()}")
+
+
 def finite(**arrays: Any) -> None:
     """Refuse NaN and infinities.
 
@@ -71,6 +85,23 @@ def finite(**arrays: Any) -> None:
             raise ValueError(f"expected finite {name}, got {int(wrong.sum())} entries that are not")
 
 
+def floating(**arrays: Any) -> None:
+    """Refuse anything but floating-point numbers: differences of integers of few bits wrap.
+
+    Raises:
+        ValueError: naming the type that came.
+
+    >>> import numpy
+    >>> floating(r=numpy.array([-128], dtype=numpy.int8))
+    Traceback (most recent call last):
+    ValueError: expected floating-point r, got int8
+    """
+    for name, array in arrays.items():
+        kind = str(array.dtype).removeprefix("torch.")
+        if not kind.startswith(("float", "bfloat")):
+            raise ValueError(f"expected floating-point {name}, got {kind}")
+
+
 def at_least(bound: float, **values: Any) -> None:
     """Refuse numbers below a bound (and NaN).
 
@@ -78,8 +109,8 @@ def at_least(bound: float, **values: Any) -> None:
         ValueError: with the bound and the value.
     """
     for name, value in values.items():
-        if not value >= bound or value == float("inf"):
-            raise ValueError(f"expected a finite {name} >= {bound:g}, got {value}")
+        if isinstance(value, str) or not value >= bound or value == float("inf"):
+            raise ValueError(f"expected a finite {name} >= {bound:g}, got {_shown(value)}")
 
 
 def whole(bound: int, **values: Any) -> None:
@@ -104,8 +135,8 @@ def positive(**values: Any) -> None:
         ValueError: with the value.
     """
     for name, value in values.items():
-        if not value > 0 or value == float("inf"):
-            raise ValueError(f"expected a finite {name} > 0, got {value}")
+        if isinstance(value, str) or not value > 0 or value == float("inf"):
+            raise ValueError(f"expected a finite {name} > 0, got {_shown(value)}")
 
 
 def probabilities(upper: float = 1.0, **arrays: Any) -> None:
@@ -134,3 +165,8 @@ def one_of(options: Collection[Any] | Iterable[Any], **values: Any) -> None:
     for name, value in values.items():
         if value not in known:
             raise ValueError(f"expected {name} to be one of {', '.join(map(repr, known))}, got {value!r}")
+
+
+def _shown(value: Any) -> str:
+    """Text in quotation marks, since "1" is not 1."""
+    return repr(value) if isinstance(value, str) else str(value)

@@ -109,10 +109,11 @@ def correctness_at(predictions: Predictions, coverages: Any) -> np.ndarray:
 
     Args:
         predictions: of n examples.
-        coverages: (k,) shares kept, in [0, 1].
+        coverages: (k,) shares kept, in [0, 1], or a single one.
 
     Returns:
-        (k, n) probabilities of a right label: 0 or 1, and between them where a random part of a tie is kept.
+        (k, n), or (n,) for a single coverage: probabilities of a right label, 0 or 1, and between them where a random
+        part of a tie is kept.
 
     Raises:
         ValueError: if a coverage is outside [0, 1].
@@ -124,7 +125,7 @@ def correctness_at(predictions: Predictions, coverages: Any) -> np.ndarray:
     coverages = np.asarray(coverages, dtype=float)
     checks.probabilities(coverages=coverages)
     above, tied = _ranks(predictions.r)
-    share = np.clip((coverages[:, None] * len(above) - above) / tied, 0, 1)  # (k, n) probability to be kept
+    share = np.clip((coverages[..., None] * len(above) - above) / tied, 0, 1)  # (k, n) probability to be kept
     m_right, e_right = right_answers(predictions)
     return share * m_right + (1 - share) * e_right
 

@@ -145,6 +145,7 @@ def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
     """
     checks.vectors(r=r)
     checks.finite(r=r)
+    r = 1.0 * r  # the span of integers need not fit into their type
     checks.at_least(3, number=number)
     inner = np.quantile(r, np.linspace(0, 1, number - 2))
     reach = 1 + np.ptp(r)
@@ -191,7 +192,8 @@ def error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None =
         The curve.
 
     Raises:
-        ValueError: if shapes differ, there is no example, a score is not finite or a weight is negative.
+        ValueError: if shapes differ, there is no example, a score is not finite, an event is not 0 or 1, or a weight is
+            negative.
 
     >>> curve = error_curve(np.array([-1.0, -1.0, 1.0, 1.0] * 50), np.array([1, 1, 1, 0] * 50))
     >>> bool(curve.at(-1.0) > 0.98), round(float(curve.at(1.0)), 2)
@@ -201,6 +203,7 @@ def error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None =
     """
     weight = np.ones(len(r)) if weight is None else weight
     checks.vectors(r=r, wrong=wrong, weight=weight)
+    checks.events(wrong=wrong)
     checks.finite(r=r, weight=weight)
     checks.at_least(0, weight=weight.min(initial=0.0))
     if len(r) == 0:

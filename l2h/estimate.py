@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.nn.functional import softplus
 
 from l2h import checks, models, train
+from l2h.problem import labels_of
 
 LARGEST_LOG_TEMPERATURE = 10.0  # e^10: scores that say nothing about y end here, at a probability of one half
 LARGEST_FEATURE = 10.0  # e^-10: beyond it a linear layer on the scores would only learn from a few
@@ -76,7 +77,7 @@ def temperature(score: Tensor, y: Tensor) -> float:
     checks.finite(score=score)
     if score.ndim == 1:
         checks.signs(y=y)
-        margin = (score * y).double()  # (n,)
+        margin = score.double() * y  # (n,)
     else:
         checks.numbers(score.shape[1], y=y)
         logits = score.double()  # (n, K)
@@ -131,7 +132,7 @@ def score_features(score: Tensor, temperature: float) -> Tensor:
     """
     checks.positive(temperature=temperature)
     if score.ndim == 1:
-        features = torch.stack([score, score.abs()], dim=1) / temperature
+        features = torch.stack([score / temperature, (score / temperature).abs()], dim=1)
     else:
         logs = torch.log_softmax(score.double() / temperature, dim=1)  # (n, K)
         first, second = logs.topk(2, dim=1).values.unbind(1)
@@ -229,7 +230,8 @@ def errors(name: str, *, x: Tensor, score: Tensor, m: Tensor, y: Tensor, seed: i
         A function of images and scores to (n,) probabilities in double precision.
 
     Raises:
-        ValueError: if the name is unknown, lengths differ or there is no example.
+        ValueError: if the name is unknown, lengths differ, labels are not coded as the scores demand, or there is no
+            example.
 
     >>> y, m = torch.ones(4), torch.tensor([1, 1, 1, -1])
     >>> p = errors("constant", x=torch.zeros(4, 3, 32, 32), score=3.0 * m, m=m, y=y)
@@ -242,6 +244,7 @@ def errors(name: str, *, x: Tensor, score: Tensor, m: Tensor, y: Tensor, seed: i
     checks.same_length(x=x, score=score)
     checks.vectors(m=m, y=y)
     checks.same_length(score=score, y=y)
+    labels_of(score, m=m, y=y)
     if len(y) == 0:
         raise ValueError("expected at least one example, got none")
     return ESTIMATORS[name](x, score, m != y, y, seed)

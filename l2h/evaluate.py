@@ -220,7 +220,8 @@ def reliability(p: np.ndarray, happened: np.ndarray, *, bins: int = 15) -> Relia
         Mean probability, frequency and size of each bin, in the order of p.
 
     Raises:
-        ValueError: if lengths differ, there is no example, a probability leaves [0, 1], or there is no bin.
+        ValueError: if lengths differ, there is no example or no bin, a probability leaves [0, 1], or an event is not
+            0 or 1.
 
     >>> reliability(np.array([0.1, 0.1, 0.8]), np.array([0, 1, 1]), bins=2).n
     array([2, 1])
@@ -276,13 +277,13 @@ def brier_score(p: np.ndarray, happened: np.ndarray) -> float:
         A number in [0, 1].
 
     Raises:
-        ValueError: if lengths differ, there is no example, or a probability leaves [0, 1].
+        ValueError: if lengths differ, there is no example, a probability leaves [0, 1], or an event is not 0 or 1.
 
     >>> brier_score(np.array([0.5, 1.0]), np.array([1, 1]))
     0.125
     """
     _check_forecast(p, happened)
-    return float(((p - happened) ** 2).mean())
+    return float(((1.0 * p - happened) ** 2).mean())
 
 
 def log_loss(p: np.ndarray, happened: np.ndarray, *, least: float = 1e-6) -> float:
@@ -299,7 +300,7 @@ def log_loss(p: np.ndarray, happened: np.ndarray, *, least: float = 1e-6) -> flo
         A number >= 0.
 
     Raises:
-        ValueError: if lengths differ, there is no example, or a probability leaves [0, 1].
+        ValueError: if lengths differ, there is no example, a probability leaves [0, 1], or an event is not 0 or 1.
 
     >>> round(log_loss(np.array([0.5, 0.5]), np.array([1, 0])), 4)
     0.6931
@@ -312,4 +313,5 @@ def log_loss(p: np.ndarray, happened: np.ndarray, *, least: float = 1e-6) -> flo
 def _check_forecast(p: np.ndarray, happened: np.ndarray) -> None:
     checks.vectors(p=p, happened=happened)
     checks.probabilities(p=p)
+    checks.events(happened=happened)
     checks.at_least(1, examples=len(p))

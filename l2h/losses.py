@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from l2h import checks
-from l2h.problem import Costs, asks, server_label
+from l2h.problem import Costs, asks, labels_of, server_label
 
 LARGEST_EXPONENT = 60.0  # e^60 = 1.1e26: a batch of 10^12 such terms still fits into float32
 
@@ -22,15 +22,15 @@ def generalized_zero_one(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any
     Args:
         r: (n,) rejector scores, NumPy or torch.
         e: (n,) server scores, or (n, K) for K classes.
-        m: (n,) the client's labels.
-        y: (n,) true labels.
+        m: (n,) the client's labels, -1/+1, or 0..K-1 for K classes.
+        y: (n,) true labels, coded likewise.
         costs: c1 and ce.
 
     Returns:
         (n,) losses, each 0, 1, ce or c1 + ce.
 
     Raises:
-        ValueError: if lengths differ.
+        ValueError: if lengths differ, a score is not finite, or a label is coded otherwise.
 
     >>> one = torch.ones(3)
     >>> r, e = torch.tensor([1.0, -1.0, 0.0]), torch.tensor([1.0, 1.0, -1.0])
@@ -41,6 +41,8 @@ def generalized_zero_one(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any
     """
     checks.vectors(r=r, m=m, y=y)
     checks.same_length(e=e, y=y)
+    checks.finite(r=r, e=e)
+    labels_of(e, m=m, y=y)
     ask = asks(r)  # (n,)
     return ~ask * 1.0 * (m != y) + ask * (costs.c1 * (server_label(e) != y) + costs.ce)
 
@@ -84,7 +86,8 @@ def surrogate(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha
         (n,) losses.
 
     Raises:
-        ValueError: if shapes differ, labels are not -1/+1, or a parameter is not positive.
+        ValueError: if shapes differ, scores are no floating-point numbers, labels are not -1/+1, or a parameter is not
+            positive.
 
     >>> zero, one = torch.zeros(1), torch.ones(1)
     >>> surrogate(zero, zero, -one, one, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
@@ -93,6 +96,7 @@ def surrogate(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha
     Source: arXiv 2409.16253, the surrogate loss; conventions as in the notation page.
     """
     checks.vectors(r=r, e=e, m=m, y=y)
+    checks.floating(r=r, e=e)
     checks.signs(m=m, y=y)
     checks.positive(beta=beta, alpha=alpha.min() if isinstance(alpha, Tensor) else alpha)
     served = costs.c1 * bounded_exp(beta / 2 * (-e * y - r))  # (n,)

@@ -57,6 +57,7 @@ def deferral(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
     Source: the cost-sensitive form of two-stage deferral, Mao, Mohri, Mohri and Zhong, NeurIPS 2023.
     """
     checks.vectors(r=r, kept=kept, asked=asked)
+    checks.floating(r=r)
     return kept * softplus(r) + asked * softplus(-r)
 
 
@@ -81,6 +82,7 @@ def triage(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
     Source: Okati, De and Gomez-Rodriguez, Differentiable learning under triage, NeurIPS 2021.
     """
     checks.vectors(r=r, kept=kept, asked=asked)
+    checks.floating(r=r)
     return deferral(r, (kept > asked).to(r.dtype), (kept <= asked).to(r.dtype))
 
 
@@ -103,14 +105,17 @@ def soft_deferral(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
     Source: Geifman and El-Yaniv, SelectiveNet, ICML 2019, with costs for the selective risk.
     """
     checks.vectors(r=r, kept=kept, asked=asked)
+    checks.floating(r=r)
     return torch.sigmoid(r) * kept + torch.sigmoid(-r) * asked
 
 
 def _check_one_more(scores: Tensor, m: Tensor, y: Tensor) -> None:
     checks.vectors(m=m, y=y)
     checks.same_length(scores=scores, y=y)
+    checks.floating(scores=scores)
     if scores.ndim != 2 or scores.shape[1] < 3:
         raise ValueError(f"expected scores (n, K + 1) of K >= 2 classes and of keeping, got {tuple(scores.shape)}")
+    checks.numbers(scores.shape[1] - 1, m=m, y=y)
 
 
 def mozannar_sontag(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:

@@ -30,11 +30,15 @@ def in_columns(e: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
     Returns:
         The scores (n, K) and the labels in 0..K-1.
 
+    Raises:
+        ValueError: if labels beside (n,) scores are not -1/+1.
+
     >>> in_columns(torch.tensor([3.0]), torch.tensor([-1]))
     (tensor([[-1.5000,  1.5000]]), tensor([0]))
     """
     if e.ndim == 2:
         return e, *labels
+    checks.signs(**{f"labels[{place}]": label for place, label in enumerate(labels)})
     return torch.stack([-e / 2, e / 2], dim=1), *((label + 1) // 2 for label in labels)
 
 
@@ -101,6 +105,7 @@ def stage_rejector(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *, cos
     Source: arXiv 2501.13810, with a softmax over (local, remote) written by its log-odds.
     """
     checks.vectors(r=r, client_wrong=client_wrong, server_wrong=server_wrong)
+    checks.floating(r=r)
     weights = stage_weights(client_wrong.to(r.dtype), server_wrong.to(r.dtype), costs=costs, form=form)
     return weights.keep * functional.softplus(-r) + weights.ask * functional.softplus(r)
 
@@ -214,5 +219,7 @@ def specialising(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, be
 def _check(r: Tensor, e: Tensor, m: Tensor, y: Tensor) -> None:
     checks.vectors(r=r, m=m, y=y)
     checks.same_length(e=e, y=y)
+    checks.floating(r=r, e=e)
     if e.ndim != 2 or e.shape[1] < 2:
         raise ValueError(f"expected e of shape (n, K) with K >= 2, got shape {tuple(e.shape)}")
+    checks.numbers(e.shape[1], m=m, y=y)

@@ -10,6 +10,8 @@ import numpy as np
 
 from l2h import checks
 
+LARGEST_WHOLE = 2**53  # up to here float64 holds every integer
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -63,18 +65,38 @@ def server_label(e: Any) -> Any:
     return 2 * (e >= 0) - 1 if e.ndim == 1 else e.argmax(-1)
 
 
+def labels_of(e: Any, **labels: Any) -> None:
+    """Refuse labels that are not coded as the scores demand: -1/+1 for scores (n,), 0..K-1 for scores (n, K).
+
+    Raises:
+        ValueError: if the scores have another shape, or a label is none of these; it names the first.
+
+    >>> labels_of(np.zeros((2, 3)), y=np.array([0, 3]))
+    Traceback (most recent call last):
+    ValueError: expected y in 0..2, got 3
+    """
+    if e.ndim == 1:
+        checks.signs(**labels)
+    elif e.ndim == 2:
+        checks.numbers(e.shape[1], **labels)
+    else:
+        raise ValueError(f"expected scores of shape (n,) or (n, K), got shape {tuple(e.shape)}")
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What client, rejector and server said about n examples: the waist between learning and evidence.
 
     Args:
         m: (n,) the client's labels.
-        r: (n,) the rejector's scores; r > 0 keeps, r <= 0 asks.
-        e: (n,) the server's scores, or (n, K) for K classes.
-        y: (n,) the true labels, coded as in m.
+        r: (n,) the rejector's scores; r > 0 keeps, r <= 0 asks. Integers become float64, and so do numbers of 16 bits:
+            differences of the former wrap, and those of the latter overflow.
+        e: (n,) the server's scores, or (n, K) for K classes; converted as r is.
+        y: (n,) the true labels, coded as in m: -1/+1, or 0..K-1 for K classes.
 
     Raises:
-        ValueError: if lengths differ, there is no example, or a score is not finite.
+        ValueError: if lengths differ, there is no example, a label is coded otherwise, or a score is not a finite real
+            number: booleans are none, nor are integers that float64 does not hold exactly.
 
     >>> Predictions(m=np.array([1]), r=np.array([0.2, 0.1]), e=np.array([0.5]), y=np.array([1]))
     Traceback (most recent call last):
@@ -89,11 +111,26 @@ class Predictions:
     def __post_init__(self) -> None:
         checks.vectors(m=self.m, r=self.r, y=self.y)
         checks.same_length(e=self.e, y=self.y)
+        for name in ("r", "e"):
+            object.__setattr__(self, name, _as_scores(name, getattr(self, name)))  # the class is frozen
         checks.finite(r=self.r, e=self.e)
         if len(self.y) == 0:
             raise ValueError("expected at least one example, got none")
-        if self.e.ndim == 1:
-            checks.signs(m=self.m, y=self.y)
+        labels_of(self.e, m=self.m, y=self.y)
+
+
+def _as_scores(name: str, values: Any) -> Any:
+    """Scores of a type in which their differences neither wrap nor overflow; float32 and wider stay as they are."""
+    if not hasattr(values, "shape"):
+        raise ValueError(f"expected {name} as an array, got a {type(values).__name__}")
+    numbers = np.asarray(values)
+    if numbers.dtype.kind == "f" and numbers.dtype.itemsize > 2:
+        return values
+    if numbers.dtype.kind not in "iuf":
+        raise ValueError(f"expected real numbers as {name}, got {numbers.dtype}")
+    if numbers.dtype.kind != "f" and ((numbers > LARGEST_WHOLE) | (numbers < -LARGEST_WHOLE)).any():
+        raise ValueError(f"expected integers from -2^53 to 2^53 as {name}, got larger ones")
+    return numbers.astype(np.float64)
 
 
 def system_output(predictions: Predictions) -> np.ndarray:

@@ -86,7 +86,7 @@ def charges(z: np.ndarray, down: np.ndarray, up: np.ndarray) -> np.ndarray:
     >>> charges(np.zeros(1), np.ones(1), np.ones(1)).round(4)
     array([1.3863])
     """
-    return down * np.logaddexp(0, z) + up * np.logaddexp(0, -z)
+    return down * np.logaddexp(0, z) + up * np.logaddexp(0, -1.0 * z)
 
 
 def refitted(
@@ -140,7 +140,7 @@ def refitted(
     for _ in range(100):  # Newton's method, damped
         p = expit(design @ layer)
         gradient = design.T @ (down * p - up * (1 - p)) + pull * (layer - old)
-        curvature = (design.T * ((down + up) * p * (1 - p))) @ design + pull * np.eye(len(old))
+        curvature = (design.T * ((1.0 * down + up) * p * (1 - p))) @ design + pull * np.eye(len(old))
         step = np.linalg.solve(curvature, gradient)
         before, size = objective(layer), 1.0
         while size > 1e-9 and objective(layer - size * step) > before:

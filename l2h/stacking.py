@@ -58,7 +58,8 @@ def stacked(
 def _features(signals: Signals) -> np.ndarray:
     """(n, 2 + rejectors) numbers; the score's size enters beside the score, whose sign is the client's label."""
     checks.vectors(score=signals.score, **{f"r[{i}]": r for i, r in enumerate(signals.r)})
-    return np.stack([signals.score, np.abs(signals.score), *signals.r], axis=1)
+    score = 1.0 * signals.score  # the size of the least integer does not fit into its type
+    return np.stack([score, np.abs(score), *signals.r], axis=1)
 
 
 def _chances(features: np.ndarray, wrong: np.ndarray, others: np.ndarray) -> np.ndarray:

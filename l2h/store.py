@@ -4,6 +4,7 @@ A key states what a result depends on: configuration, data, versions of librarie
 While the key is unchanged the result is reused; as soon as one of them changes, the key does, too.
 """
 
+import hashlib
 import json
 import os
 from contextlib import suppress
@@ -22,7 +23,7 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class Store:
-    """Results by key, one JSON file each; safe for concurrent writers and for a writer that is killed.
+    """Results by key, one JSON file each with a digest; safe for concurrent writers and for a writer that is killed.
 
     Args:
         folder: created when the first result is kept.
@@ -46,17 +47,21 @@ class Store:
             What was put, as JSON reads it: lists for tuples.
 
         Raises:
-            ValueError: if the key is not one, or if the file is corrupt; it names the file.
+            ValueError: if the key is not one, or the file is not as `put` wrote it under this key: truncated, edited,
+                or copied from another key; it names the file.
         """
         path = self._path(key)
         try:
-            result = json.loads(path.read_bytes(), parse_constant=_refuse)
+            content = path.read_bytes()
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise ValueError(f"{path} is corrupt ({error}); delete it, and the result is computed again") from error
-        if not isinstance(result, dict):
-            raise ValueError(f"{path} is corrupt (expected an object); delete it, and the result is computed again")
+        text = content[len(_with_digest(key, b"")) - 1 : -1]
+        if content != _with_digest(key, text):
+            raise ValueError(
+                f"{path} is corrupt (expected the content that was written under this name, with its SHA-256); "
+                "delete it, and the result is computed again"
+            )
+        result: dict[str, Any] = json.loads(text)
         return result
 
     def put(self, key: str, result: dict[str, Any]) -> None:
@@ -72,7 +77,8 @@ class Store:
         """
         if not isinstance(result, dict):
             raise TypeError(f"expected a result as a dict, got {type(result).__name__}")
-        write_atomically(self._path(key), json.dumps(result, allow_nan=False))
+        text = json.dumps(result, allow_nan=False)  # ASCII, with escapes
+        write_atomically(self._path(key), _with_digest(key, text.encode()).decode())
 
     def _path(self, key: str) -> Path:
         if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
@@ -103,5 +109,7 @@ def write_atomically(path: Path, text: str) -> None:
             temporary.unlink()
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"expected finite numbers, got {constant}")
+def _with_digest(key: str, text: bytes) -> bytes:
+    """The JSON of a result as a file holds it; the key is digested, too, so that no file passes for another."""
+    digest = hashlib.sha256(key.encode() + text).hexdigest()
+    return b'{"sha256": "%s", "result": %s}' % (digest.encode(), text)

@@ -108,3 +108,9 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
         admissible(0.4, 0.5, client="stubborn")
     with pytest.raises(ValueError, match="client to be one of"):
         ever_optimal(Costs(), client="stubborn")
+
+
+def test_whole_numbers_of_8_bits_are_the_probabilities_0_and_1():
+    none, sure, costs = np.array([0, 1], np.uint8), np.array([1, 1], np.uint8), Costs(c1=1, ce=0)
+    assert server_rule(none).tolist() == [-1, 1]
+    assert rejector_rule(none, sure, costs=costs).tolist() == [-1, 0]

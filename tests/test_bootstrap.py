@@ -240,3 +240,11 @@ def test_a_difference_may_be_below_zero_though_no_value_is():
     assert share.low == 0 > difference.low
     assert paired_bootstrap(wins) == pytest.approx(difference)
     assert paired_bootstrap(2 * wins).low == pytest.approx(2 * difference.low)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_values_of_seeds_that_are_not_finite_are_refused(wrong):
+    with pytest.raises(ValueError, match="finite values, got 1 entries"):
+        bootstrap.bands([[0.5], [wrong], [0.5]])
+    with pytest.raises(ValueError, match="finite values, got 1 entries"):
+        bootstrap.mean_over_seeds([0.5, wrong])

@@ -9,6 +9,7 @@ import oracles_evidence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from samples import columns, costs, many, predictions, tied
 from sklearn.metrics import roc_auc_score
 
@@ -199,3 +200,40 @@ def test_the_ranking_of_errors_agrees_with_scikit_learn_and_its_spread_with_resa
     linear = np.array([values[draw].mean() for draw in draws])
     assert np.std(linear) == pytest.approx(np.std(resampled), rel=0.05)
     assert np.corrcoef(linear, resampled)[0, 1] > 0.99
+
+
+@st.composite
+def quantised(draw):
+    """Predictions whose scores are integers of 8 bits, and the same with scores in double precision."""
+    p = draw(predictions())
+    kind = draw(st.sampled_from(["int8", "uint8"]))
+    r = draw(arrays(kind, len(p.r)))
+    return replace(p, r=r), replace(p, r=r.astype(float))
+
+
+@given(pair=quantised(), share=st.floats(0, 1), **costs)
+def test_scores_of_8_bits_count_as_the_numbers_they_are(pair, share, c1, ce):
+    priced = Costs(c1=c1, ce=ce)
+    for p, exact in (pair, pair[::-1]):
+        for curve, same in (
+            (accuracy_coverage_curve(p), accuracy_coverage_curve(exact)),
+            (loss_curve(p, costs=priced), loss_curve(exact, costs=priced)),
+        ):
+            assert all(np.array_equal(one, other) for one, other in zip(curve, same, strict=True))
+            assert (np.diff(curve.threshold) < 0).all()
+        assert threshold_for_coverage(p, share) == threshold_for_coverage(exact, share)
+        assert threshold_for_loss(p, costs=priced) == threshold_for_loss(exact, costs=priced)
+        for function in (area_by_example, error_auroc_by_example):
+            assert np.array_equal(function(p), function(exact))
+        threshold = pair[0].r[0].astype("int8")
+        assert np.array_equal(shifted(p, threshold).r, exact.r - float(threshold))
+
+
+def test_the_lowest_score_of_8_bits_does_not_come_first():
+    p = Predictions(m=np.ones(3), r=np.array([-128, 0, 9], np.int8), e=np.ones(3), y=np.ones(3))
+    assert accuracy_coverage_curve(p).threshold.tolist() == [9, 0, -128, -256]
+
+
+@given(p=predictions(), coverage=st.floats(0, 1))
+def test_a_single_coverage_is_taken_as_one_of_many(p, coverage):
+    assert np.array_equal(correctness_at(p, coverage), correctness_at(p, [coverage])[0])

@@ -6,6 +6,7 @@ import oracles_drift
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from samples import many
 from scipy.stats import binom
 
@@ -197,3 +198,21 @@ def test_the_loss_under_label_shifts_is_a_line_only_with_both_labels():
     assert drift.off_the_line(many(300), costs=COSTS) < 1e-12
     with pytest.raises(ValueError, match="p lacks"):
         drift.off_the_line(many(5, y=np.ones(5, dtype=int)), costs=COSTS)
+
+
+@given(st.sampled_from(["int8", "uint8"]).flatmap(lambda kind: arrays(kind, st.integers(1, 20))))
+def test_a_grid_on_scores_of_8_bits_is_that_of_the_numbers_they_are(r):
+    grid = drift.threshold_grid(r, 7)
+    assert np.array_equal(grid, drift.threshold_grid(r.astype(float), 7))
+    assert grid[0] < r.min() and grid[-1] > r.max()
+
+
+def test_an_error_curve_on_scores_of_8_bits_is_that_of_the_numbers_they_are():
+    r, wrong = np.array([-128, -128, 127, 127] * 9, np.int8), np.array([1, 0, 0, 0] * 9, np.uint8)
+    assert drift.error_curve(r, wrong) == drift.error_curve(r.astype(float), wrong.astype(float))
+
+
+@pytest.mark.parametrize("wrong", [-1, 2, np.nan])
+def test_an_error_curve_of_what_is_no_event_is_refused(wrong):
+    with pytest.raises(ValueError, match=rf"wrong in \{{0, 1\}}, got {wrong}"):
+        drift.error_curve(np.array([0.1, 0.2]), np.array([1, wrong]))

@@ -161,3 +161,18 @@ def test_temperatures_are_positive_and_labels_are_numbers():
             function(torch.zeros(2), 0.0)
     with pytest.raises(ValueError, match=r"y in 0\.\.2, got 3"):
         estimate.temperature(torch.zeros(2, 3), torch.tensor([0, 3]))
+
+
+def test_scores_of_8_bits_count_as_the_numbers_they_are():
+    score = torch.tensor([-128, 127, -128, 3], dtype=torch.int8)
+    y = torch.tensor([-1, 1, 1, 1], dtype=torch.int8)
+    assert estimate.temperature(score, y) == estimate.temperature(score.float(), y.float())
+    assert torch.equal(estimate.score_features(score, 20.0), estimate.score_features(score.float(), 20.0))
+
+
+def test_labels_that_are_not_coded_as_the_scores_demand_are_refused():
+    x, two = torch.zeros(2, 3, 32, 32), torch.tensor([-1, 1])
+    with pytest.raises(ValueError, match=r"y in \{-1, \+1\}, got 0"):
+        estimate.errors("constant", x=x, score=torch.zeros(2), m=two, y=torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match=r"m in 0\.\.2, got -1"):
+        estimate.errors("constant", x=x, score=torch.zeros(2, 3), m=two, y=torch.tensor([0, 1]))

@@ -145,3 +145,18 @@ def test_the_reference_losses_are_those_of_fixed_and_all_knowing_decisions(p, c1
     assert found.oracle == pytest.approx(sum(min(float(w), a) for w, a in zip(wrong_m, asked, strict=True)) / n)
     loss = evaluate.system_loss(p, costs=Costs(c1=c1, ce=ce))
     assert found.oracle <= loss + 1e-9 and found.oracle <= found.random + 1e-9
+
+
+def test_forecasts_of_8_bits_count_as_the_numbers_they_are():
+    p, happened = np.array([0, 1, 0], np.uint8), np.array([1, 1, 0], np.uint8)
+    assert evaluate.brier_score(p, happened) == pytest.approx(1 / 3)
+    assert evaluate.calibration_error(p, happened) == pytest.approx(evaluate.calibration_error(1.0 * p, happened))
+
+
+@pytest.mark.parametrize(
+    "score", [evaluate.brier_score, evaluate.log_loss, evaluate.reliability, evaluate.calibration_error]
+)
+@pytest.mark.parametrize("wrong", [-1, 2, 0.5, np.nan])
+def test_what_is_no_event_is_refused(score, wrong):
+    with pytest.raises(ValueError, match=rf"happened in \{{0, 1\}}, got {wrong}"):
+        score(np.array([0.1, 0.2]), np.array([1, wrong]))

@@ -132,3 +132,29 @@ def test_bad_input_to_the_surrogate_is_refused(change, message):
 def test_bad_input_to_the_generalized_loss_is_refused():
     with pytest.raises(ValueError, match="one length"):
         generalized_zero_one(**{**good(), "m": torch.ones(3)}, costs=Costs())
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int64, torch.bool])
+@pytest.mark.parametrize("name", ["r", "e"])
+def test_the_surrogate_refuses_scores_whose_differences_wrap(name, kind):
+    one = torch.ones(2)
+    scores = {"r": one, "e": one, name: one.to(kind)}
+    with pytest.raises(ValueError, match=f"floating-point {name}, got {str(kind).removeprefix('torch.')}"):
+        surrogate(**scores, m=one, y=one, costs=Costs(), alpha=1.0, beta=1.0)
+
+
+@pytest.mark.parametrize("array_of", [np.array, torch.tensor])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"m": [0.0, 1.0]}, r"m in \{-1, \+1\}, got 0"),
+        ({"y": [1.0, float("nan")]}, r"y in \{-1, \+1\}, got nan"),
+        ({"r": [1.0, float("nan")]}, "finite r"),
+        ({"e": [1.0, float("nan")]}, "finite e"),
+        ({"e": [[0.0, 1.0], [1.0, 0.0]]}, r"in 0\.\.1, got -1"),
+    ],
+)
+def test_other_codings_and_nan_are_refused_by_the_generalized_loss(array_of, change, message):
+    good = {"r": [1.0, -1.0], "e": [1.0, -1.0], "m": [-1.0, 1.0], "y": [1.0, -1.0]}
+    with pytest.raises(ValueError, match=message):
+        generalized_zero_one(**{name: array_of(values) for name, values in {**good, **change}.items()}, costs=Costs())

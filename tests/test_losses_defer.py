@@ -206,3 +206,22 @@ def test_shapes_must_agree():
     for loss in (deferral, losses_defer.triage, losses_defer.soft_deferral):
         with pytest.raises(ValueError, match="one length"):
             loss(torch.zeros(2), torch.zeros(3), torch.zeros(2))
+
+
+def test_scores_whose_differences_wrap_are_refused():
+    whole, label = torch.zeros(2, dtype=torch.int8), torch.zeros(2, dtype=torch.long)
+    for loss in (deferral, losses_defer.triage, losses_defer.soft_deferral):
+        with pytest.raises(ValueError, match="floating-point r, got int8"):
+            loss(whole, torch.ones(2), torch.ones(2))
+    for loss in (partial(mozannar_sontag, costs=Costs()), one_vs_all, partial(realizable, costs=Costs())):
+        with pytest.raises(ValueError, match="floating-point scores, got int8"):
+            loss(torch.zeros(2, 3, dtype=torch.int8), label, label)
+
+
+def test_labels_that_are_not_the_numbers_of_the_classes_are_refused():
+    good, bad = torch.tensor([0, 1]), torch.tensor([0, 2])  # 2 is the column for keeping
+    for loss in (partial(mozannar_sontag, costs=Costs()), one_vs_all, partial(realizable, costs=Costs())):
+        with pytest.raises(ValueError, match=r"y in 0\.\.1, got 2"):
+            loss(torch.zeros(2, 3), good, bad)
+        with pytest.raises(ValueError, match=r"m in 0\.\.1, got 2"):
+            loss(torch.zeros(2, 3), bad, good)

@@ -196,3 +196,33 @@ def test_bad_parameters_are_refused():
         specialising(**good(), costs=Costs(), beta=-1.0)
     with pytest.raises(ValueError, match="one length"):
         stage_rejector(torch.ones(2), torch.ones(1), torch.ones(2), costs=Costs(), form="paper")
+
+
+@pytest.mark.parametrize("name", ["r", "e"])
+def test_scores_whose_differences_wrap_are_refused(name):
+    label = torch.zeros(2, dtype=torch.long)
+    scores = {"r": torch.zeros(2), "e": torch.zeros(2, 3)}
+    scores[name] = scores[name].to(torch.int8)
+    for loss, options in (
+        (stage_switching, {"form": "paper"}),
+        (surrogate_classes, {"alpha": 1.0, "beta": 1.0}),
+        (specialising, {"beta": 1.0}),
+    ):
+        with pytest.raises(ValueError, match=f"floating-point {name}, got int8"):
+            loss(**scores, m=label, y=label, costs=Costs(), **options)
+    with pytest.raises(ValueError, match="floating-point r, got int8"):
+        stage_rejector(scores["r"].to(torch.int8), label, label, costs=Costs(), form="paper")
+
+
+@pytest.mark.parametrize("wrong", [-1, -100, 3])  # -100 is what the cross-entropy of torch leaves out
+def test_labels_that_are_not_the_numbers_of_the_classes_are_refused(wrong):
+    good, bad = torch.tensor([0, 1]), torch.tensor([0, wrong])
+    for labels, name in (((bad, good), "m"), ((good, bad), "y")):
+        for loss, options in ((stage_switching, {"form": "paper"}), (specialising, {"beta": 1.0})):
+            with pytest.raises(ValueError, match=rf"{name} in 0\.\.2, got {wrong}"):
+                loss(torch.zeros(2), torch.zeros(2, 3), *labels, costs=Costs(), **options)
+
+
+def test_two_classes_in_columns_are_coded_by_their_signs():
+    with pytest.raises(ValueError, match=r"labels\[1\] in \{-1, \+1\}, got 0"):
+        in_columns(torch.zeros(2), torch.tensor([1, -1]), torch.tensor([1, 0]))

@@ -207,3 +207,12 @@ def unplayed():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_charges_of_8_bits_count_as_the_numbers_they_are():
+    hidden, old = np.array([[-1.0], [1.0], [2.0]]), np.array([0.5, 0.0])
+    down, up = np.array([200, 0, 90], np.uint8), np.array([100, 250, 0], np.uint8)
+    found = refit.refitted(hidden, down, up, old=old, strength=0.1)
+    assert np.array_equal(found, refit.refitted(hidden, down.astype(float), up.astype(float), old=old, strength=0.1))
+    z = np.array([-128, 0], np.int8)
+    assert np.array_equal(refit.charges(z, 0.0 * z, 1.0 + 0 * z), refit.charges(z.astype(float), 0.0 * z, 1.0 + 0 * z))

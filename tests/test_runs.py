@@ -53,6 +53,17 @@ def test_a_kept_result_is_read_and_not_made_again(store, monkeypatch):
     assert same(first, again) and first.seconds == again.seconds
 
 
+def test_another_runs_file_under_this_runs_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "_computed", lambda config, _: runs.Result(config, {}, {}, (), 0.0))
+    clients = [ExperimentConfig(method="client", client="well_trained", source="digits", seed=seed) for seed in (0, 1)]
+    assert [run(client, store=Store(tmp_path)).config for client in clients] == clients
+    asked, other = (tmp_path / f"{runs.run_key(client)}.json" for client in clients)
+    asked.write_bytes(other.read_bytes())
+    with pytest.raises(ValueError, match=rf"{asked.name} is corrupt.*delete it"):
+        run(clients[0], store=Store(tmp_path))
+    assert run(clients[1], store=Store(tmp_path)).config == clients[1]
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -106,6 +107,18 @@ def test_activations_change_no_answer_and_no_client(store):
 def test_a_system_without_networks_has_no_activations(store):
     with pytest.raises(ValueError, match="expected networks that end in a linear layer with one output"):
         run_shifted(CONFIDENCE, Viewing(("clean",), images=20, hidden=("clean",)), store=store)
+
+
+def test_another_runs_file_under_this_runs_name_is_refused(tmp_path, monkeypatch):
+    empty = partial(shifted_runs.ShiftedResult, scores={}, seconds=0.0, hidden={}, layers={})
+    monkeypatch.setattr(shifted_runs, "_computed", lambda config, *_: empty(config))
+    clients = [ExperimentConfig(method="client", client="well_trained", source="digits", seed=seed) for seed in (0, 1)]
+    for client in clients:
+        run_shifted(client, store=Store(tmp_path))
+    asked, other = (tmp_path / f"{shifted_runs.shifted_key(client)}.json" for client in clients)
+    asked.write_bytes(other.read_bytes())
+    with pytest.raises(ValueError, match=rf"{asked.name} is corrupt.*delete it"):
+        run_shifted(clients[0], store=Store(tmp_path))
 
 
 def test_a_sweep_takes_any_executor_and_tells(tmp_path, caplog):

@@ -74,3 +74,14 @@ def test_signals_have_to_fit(parts):
         stacked(calibration, Signals(score, []), test, Signals(score, []), costs=COSTS)
     with pytest.raises(ValueError, match=r"score: 2000, r\[0\]: 4000"):
         stacked(calibration, Signals(score, [test.r]), test, Signals(test_score, [test.r]), costs=COSTS)
+
+
+def test_signals_of_8_bits_count_as_the_numbers_they_are():
+    n, generator = 60, np.random.default_rng(0)
+    score, r = generator.integers(-128, 128, (2, n)).astype(np.int8)
+    score[:5] = -128
+    label = np.where(generator.random(n) < 0.5, 1, -1)
+    p = Predictions(m=label, r=np.zeros(n), e=generator.normal(size=n), y=np.where(generator.random(n) < 0.7, 1, -1))
+    whole, exact = Signals(score, [r]), Signals(score.astype(float), [r.astype(float)])
+    found, expected = (stacked(p, signals, p, signals, costs=Costs(1.0, 0.1)).r for signals in (whole, exact))
+    assert np.array_equal(found, expected)

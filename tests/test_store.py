@@ -69,13 +69,67 @@ def test_a_key_that_is_none_is_refused(tmp_path, name):
         Store(tmp_path).get(name)
 
 
-@pytest.mark.parametrize("content", [b"", b'{"loss": 0.1', b'{"loss": NaN}', b"[1]", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"loss": 0.1', b'{"loss": NaN}', b"[1]", b"\xff\xfe"])
 def test_a_corrupt_file_is_named(tmp_path, content):
     path = tmp_path / f"{KEY}.json"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"corrupt.*delete it") as refused:
         Store(tmp_path).get(KEY)
     assert str(path) in str(refused.value)
+
+
+def refused_by_name(folder, key):
+    with pytest.raises(ValueError, match=r"corrupt.*delete it") as refused:
+        Store(folder).get(key)
+    return f"{key}.json" in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A file of the store, with escapes, numbers and nesting in it."""
+    Store(tmp_path).put(KEY, {"config": {"seed": 1, "name": "ü"}, "scores": [[0.1 * i, -1e-300] for i in range(20)]})
+    return tmp_path / f"{KEY}.json"
+
+
+def test_every_flipped_bit_is_found(kept):
+    content = kept.read_bytes()
+    places = random.Random(0).sample(range(8 * len(content)), 400)
+    for place in [*range(8 * 20), *places]:  # the first bytes are the frame around the digest
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        kept.write_bytes(flipped)
+        assert refused_by_name(kept.parent, KEY), place
+    kept.write_bytes(content)
+    assert Store(kept.parent).get(KEY)["config"]["name"] == "ü"
+
+
+def test_every_truncated_or_longer_file_is_found(kept):
+    content = kept.read_bytes()
+    for length in range(len(content)):
+        kept.write_bytes(content[:length])
+        assert refused_by_name(kept.parent, KEY), length
+    for more in (b"\n", b" ", b"}", content):
+        kept.write_bytes(content + more)
+        assert refused_by_name(kept.parent, KEY), more
+
+
+def test_an_edited_file_is_found(kept):
+    content = kept.read_bytes()
+    for old, new in ((b'"seed": 1', b'"seed": 2'), (b", ", b","), (b"-1e-300", b"-1E-300")):
+        kept.write_bytes(content.replace(old, new, 1))
+        assert kept.read_bytes() != content and refused_by_name(kept.parent, KEY), old
+
+
+def test_another_keys_file_under_this_name_is_found(kept):
+    other = key(seed=2)
+    Store(kept.parent).put(other, {"config": {"seed": 2}})
+    kept.write_bytes((kept.parent / f"{other}.json").read_bytes())
+    assert refused_by_name(kept.parent, KEY)
+    assert Store(kept.parent).get(other) == {"config": {"seed": 2}}
+
+
+def test_a_file_is_json_that_other_tools_can_read(kept):
+    assert json.loads(kept.read_text(encoding="utf-8"))["result"] == Store(kept.parent).get(KEY)
 
 
 def test_a_result_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
     Raises:
         ValueError: if a code cell is not plain Python.
     """
-    code, cells = fingerprint.Code(PACKAGE), [cell.source for cell in code_cells(notebook)]
+    code, cells = fingerprint.Code(PACKAGE, ROOT / "companion"), [cell.source for cell in code_cells(notebook)]
     try:
         roots = [code.add(name, "\n\n".join(cells))]
         statements = [len(ast.parse(cell).body) for cell in cells]  # what a cell shows depends on where it ends

@@ -202,8 +202,6 @@ class Study09(Study):
 
 FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
 RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
-HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
-SIZES = (50, 100, 200, 400, 800)
 
 STUDIES: dict[str, tuple[Study, ...]] = {
     "01_problem": (

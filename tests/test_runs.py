@@ -329,7 +329,7 @@ def test_two_stages_are_trained_on_answers_given_out_of_fold(store, monkeypatch)
     seen = {}
     real = methods.METHODS["two_stage"]
     spy = lambda parts, **told: seen.update(server=parts.helper.server) or real(parts, **told)  # noqa: E731
-    spy.__module__ = real.__module__
+    spy.__module__, spy.__name__ = real.__module__, real.__name__
     monkeypatch.setitem(methods.GIVEN, "two_stage", spy)
     run(config_of("two_stage", seed=5), store=store)
     plain = run(config_of("plain_server", seed=5), store=store)

@@ -100,7 +100,7 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
     code, cells = fingerprint.Code(PACKAGE, ROOT / "companion"), [cell.source for cell in code_cells(notebook)]
     try:
         roots = [code.add(name, "\n\n".join(cells))]
-        statements = [len(ast.parse(cell).body) for cell in cells]  # what a cell shows depends on where it ends
+        statements = [_statements(cell) for cell in cells]  # what a cell shows depends on where it ends
     except SyntaxError as error:
         raise ValueError(f"expected plain Python in the code cells of {name}, got {error.text!r}") from error
     study = at_profile(name, profile) if name in STUDIES else None
@@ -184,6 +184,11 @@ def same_text(notebook: NotebookNode, source: NotebookNode) -> bool:
     back = jupytext.reads(jupytext.writes(notebook, fmt="md:myst"), fmt="md:myst")
     first, second = ([(c.cell_type, c.source, c.metadata) for c in nb.cells] for nb in (back, source))
     return first == second
+
+
+def _statements(cell: str) -> int:
+    imports = ast.Import | ast.ImportFrom
+    return sum(not isinstance(node, imports) for node in ast.parse(cell).body)
 
 
 def _clean(output: NotebookNode, images: bool) -> None:

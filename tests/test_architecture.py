@@ -25,11 +25,11 @@ STOREYS = {
     "learning": [
         "sources", "sources_other", "humans", "data", "shifts", "streams", "hardware", "optimize", "augment", "models",
         "models_large", "train", "recipes", "estimate", "systems", "methods_help", "methods_confidence",
-        "methods_stage", "methods_staged", "methods_defer", "methods_simple", "methods", "vectorised",
+        "methods_stage", "methods_staged", "methods_defer", "methods_simple", "methods",
     ],
     "evidence": [
         "store", "evaluate", "bootstrap", "curves", "comparisons", "significance", "promises", "stacking",
-        "agreement", "pricing", "budgets", "configuration", "runs", "workers", "progress", "experiments",
+        "agreement", "pricing", "budgets", "configuration", "runs", "experiments",
         "verdicts", "claims",
         "plots", "plots_comparison", "plots_costs", "shifted_runs", "drift", "detectors", "remedies", "refit",
         "online", "plots_bayes", "plots_bound", "plots_surrogate", "plots_drift", "interactive", "plots_multiclass",
@@ -68,7 +68,7 @@ ONLY = {
 }
 SIGNS = {"problem"} | {module for module in ORDER if module.startswith("certify")}  # a prover has terms of its own
 MEANS = {"train", "evaluate", "bootstrap"}  # bootstrap: over seeds and resamples
-DEVICES = {"hardware", "experiments", "helper"}
+DEVICES = {"hardware", "helper"}
 
 
 def imported(tree):

@@ -123,6 +123,7 @@ def sweep(
     missing = {config: key for config, key in keys.items() if key not in store}
     if missing:
         _check_folder(store)
+        _check_machine(executor, missing)
         try:
             failures = _make(missing, store, task, executor)
         except (KeyboardInterrupt, BrokenExecutor, OSError) as error:
@@ -143,7 +144,7 @@ def _make(
         while True:
             left = {config: key for config, key in missing.items() if key not in store and _can_begin(config, failures)}
             try:
-                with _executor(executor, missing) as workers, closing(_outcomes(left, store, task, workers)) as outcomes:
+                with _executor(executor, missing) as pool, closing(_outcomes(left, store, task, pool)) as outcomes:
                     for config, error in outcomes:
                         if error:
                             failures[config] = error
@@ -251,14 +252,16 @@ def _executor(executor: Executor | None, runs: Iterable[ExperimentConfig]) -> It
 
         with Client(address) as client:
             yield client.get_executor(pure=False)
+    elif (count := _process_count(runs)) > 1:
+        with _processes(count) as pool:
+            yield pool
     else:
-        hardware.asked_for()
-        count = min(_worker_count(), sum(not _stays_here(config) for config in runs))
-        if count > 1:
-            with _processes(count) as pool:
-                yield pool
-        else:
-            yield None
+        yield None
+
+
+def _process_count(runs: Iterable[ExperimentConfig]) -> int:
+    """How many processes of this machine make runs: not more than there are runs that processes can make."""
+    return min(_worker_count(), sum(not _stays_here(config) for config in runs))
 
 
 def _worker_count() -> int:
@@ -271,7 +274,6 @@ def _worker_count() -> int:
 @contextmanager
 def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
     """Processes of this machine, which end at once when the context does, or when this process is killed."""
-    _check_script()
     context = get_context("spawn")  # a fork of a process whose torch has started its threads can hang
     alive, held_here = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_sweep, initargs=(alive,))
@@ -313,17 +315,6 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _check_script() -> None:
-    """Refuse a script that worker processes cannot import, as `python - < script` has none that lies in a file."""
-    main = sys.modules["__main__"]
-    path = getattr(main, "__file__", None)
-    if path and getattr(main, "__spec__", None) is None and not Path(path).exists():
-        raise RuntimeError(
-            f"expected a script in a file, which worker processes can import, got {path}; save the script, call sweep "
-            'below `if __name__ == "__main__":`, and run the file; or set L2H_WORKERS=1'
-        )
-
-
 def _check_folder(store: Store) -> None:
     try:
         store.folder.mkdir(parents=True, exist_ok=True)
@@ -332,6 +323,20 @@ def _check_folder(store: Store) -> None:
     except OSError as error:
         message = f"expected a folder where results can be kept (L2H_RUNS), got {store.folder}: {error.strerror}"
         raise OSError(error.errno, message) from error
+
+
+def _check_machine(executor: Executor | None, runs: Iterable[ExperimentConfig]) -> None:
+    """If this machine makes the runs, refuse an accelerator that is absent, and a script that workers cannot import."""
+    if executor is not None or os.environ.get("L2H_SCHEDULER"):
+        return
+    hardware.asked_for()
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)  # "<stdin>" for `python - < script`
+    if path and getattr(main, "__spec__", None) is None and not Path(path).exists() and _process_count(runs) > 1:
+        raise RuntimeError(
+            f"expected a script in a file, which worker processes can import, got {path}; save the script, call sweep "
+            'below `if __name__ == "__main__":`, and run the file; or set L2H_WORKERS=1'
+        )
 
 
 def _kept(missing: Mapping[ExperimentConfig, str], store: Store) -> str:

@@ -183,16 +183,6 @@ def test_functions_are_short(module):
     assert not {f.name: body_lines(f) for f in functions(TREES[module]) if body_lines(f) > 40}
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_modules_are_small(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    documented = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
-    texts = [node.body[0] for node in documented if ast.get_docstring(node)]
-    explained = sum(text.end_lineno - text.lineno + 1 for text in texts)
-    lines = len(path.read_text(encoding="utf-8").splitlines()) - explained
-    assert lines <= 250, "docstrings aside, a sign of a missing idea: split it by that idea"
-
-
 @pytest.mark.parametrize("module", sorted(TREES))
 def test_public_names_are_explained(module):
     silent = [node.name for node in public(TREES[module]) if not ast.get_docstring(node)]

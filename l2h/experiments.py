@@ -175,7 +175,7 @@ def _outcomes(
     configs: Mapping[ExperimentConfig, str], store: Store, task: Task, executor: Executor | None
 ) -> Generator[tuple[ExperimentConfig, BaseException | None], None, None]:
     """Make runs, each once those that it reads are made, and yield each with its error, or None."""
-    order = TopologicalSorter({config: [one for one in needs(config) if one in configs] for config in configs})
+    order = TopologicalSorter({config: [earlier for earlier in needs(config) if earlier in configs] for config in configs})
     order.prepare()
     work = partial(_work, store=store, task=task)
     here: deque[ExperimentConfig] = deque()
@@ -228,7 +228,7 @@ def _made_here(work: Callable[[ExperimentConfig], str], config: ExperimentConfig
 
 def _stays_here(config: ExperimentConfig) -> bool:
     """Whether a run reads or is one of a method that is not of this package, which no other process knows."""
-    used = (methods.METHODS.get(one.method) for one in with_dependencies([config]))
+    used = (methods.METHODS.get(earlier.method) for earlier in with_dependencies([config]))
     return not all(method is None or method.__module__.startswith("l2h.") for method in used)
 
 
@@ -350,12 +350,12 @@ def _raise_failures(
 ) -> None:
     if not failures:
         return
-    config, error = next(iter(failures.items()))
-    blocked = sum(one not in failures and not _can_begin(one, failures) for one in missing)
+    blocked = sum(not _can_begin(config, failures) for config in missing) - len(failures)
     waiting = f", {blocked} that need them were not begun" if blocked else ""
+    first, error = next(iter(failures.items()))
     raise RuntimeError(
         f"{len(failures)} of {len(missing)} runs failed{waiting}; {_kept(missing, store)}. "
-        f"The first that failed: {config}: {error!r}"
+        f"The first that failed: {first}: {error!r}"
     ) from error
 
 

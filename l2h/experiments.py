@@ -175,7 +175,7 @@ def _outcomes(
     configs: Mapping[ExperimentConfig, str], store: Store, task: Task, executor: Executor | None
 ) -> Generator[tuple[ExperimentConfig, BaseException | None], None, None]:
     """Make runs, each once those that it reads are made, and yield each with its error, or None."""
-    order = TopologicalSorter({config: [earlier for earlier in needs(config) if earlier in configs] for config in configs})
+    order = TopologicalSorter({config: filter(configs.__contains__, needs(config)) for config in configs})
     order.prepare()
     work = partial(_work, store=store, task=task)
     here: deque[ExperimentConfig] = deque()

@@ -35,7 +35,7 @@ SLOW = [replace(HELP, recipe="released", seed=seed) for seed in range(4)]  # abo
 
 def content(store):
     """What the store holds, but for the seconds that it took."""
-    kept = {path.stem: json.loads(path.read_bytes()) for path in store.folder.glob("*.json")}
+    kept = {path.stem: store.get(path.stem) for path in store.folder.glob("*.json")}
     return {name: {fact: value for fact, value in result.items() if fact != "seconds"} for name, result in kept.items()}
 
 

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from benchmarks import evaluation, step_efficiency, sweep, time_to_quality, vectorised, workers
+from benchmarks import evaluation, step_efficiency, sweep, time_to_quality, workers
 from benchmarks.figures import line
 
 BENCHMARKS = {
@@ -11,7 +11,6 @@ BENCHMARKS = {
     "time_to_quality": time_to_quality.figures,
     "sweep": sweep.figures,
     "workers": workers.figures,
-    "vectorised": vectorised.figures,
     "evaluation": evaluation.figures,
 }
 

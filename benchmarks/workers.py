@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from l2h.experiments import closure, over_seeds, sweep
+from l2h.experiments import over_seeds, sweep, with_dependencies
 from l2h.runs import ExperimentConfig
 from l2h.store import Store
 
@@ -26,7 +26,7 @@ def figures(configs: list[ExperimentConfig] = CONFIGS) -> Iterator[Figure]:
     Both start their processes anew, each of which imports torch and reads the images on the time that is measured.
     """
     alone, together = _minutes_of_one(configs), _minutes_of_two(configs)
-    rates = [len(closure(configs)) / minutes for minutes in (together, alone)]
+    rates = [len(with_dependencies(configs)) / minutes for minutes in (together, alone)]
     yield Figure(
         "runs_per_minute", rates[0], "runs/minute", f"one process, the same {len(configs)} and clients", *rates
     )

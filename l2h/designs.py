@@ -15,7 +15,7 @@ from l2h.bootstrap import Interval, bands
 from l2h.budgets import Size, Spending, count, spending
 from l2h.curves import shifted, threshold_for_loss
 from l2h.evaluate import reference_losses, system_loss
-from l2h.experiments import closure, over_seeds
+from l2h.experiments import over_seeds, with_dependencies
 from l2h.problem import Costs, Predictions, server_label
 from l2h.runs import ExperimentConfig, Result
 from l2h.stacking import Signals, stacked
@@ -157,7 +157,8 @@ def runs(design: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int) -> li
     Returns:
         Configurations, ready for `experiments.sweep`.
     """
-    return closure(one for group in design.values() for config in group.values() for one in over_seeds(config, seeds))
+    configs = [config for group in design.values() for config in group.values()]
+    return with_dependencies(run for config in configs for run in over_seeds(config, seeds))
 
 
 def training(results: Iterable[Result]) -> tuple[int, float]:

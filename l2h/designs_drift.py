@@ -13,7 +13,7 @@ import numpy as np
 
 from l2h import designs, detectors, drift, online, refit, shifted_runs, streams
 from l2h.evaluate import in_windows, loss_by_example, system_loss
-from l2h.experiments import closure, over_seeds
+from l2h.experiments import over_seeds, with_dependencies
 from l2h.problem import Costs, Predictions
 from l2h.refit import Layers
 from l2h.remedies import Hidden, Outcome, Policy, play
@@ -63,7 +63,7 @@ def sweep(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Tune
     configs = {(m, c): over_seeds(replace(base, method=m, client=c), study.seeds) for m, c in names}
     results: dict[ExperimentConfig, Any] = {}
     for name in reversed(names):  # what the first is read with stays
-        wanted = closure(configs[name])
+        wanted = with_dependencies(configs[name])
         results |= dict(zip(wanted, shifted_runs.sweep(wanted, close if name == names[0] else plain), strict=True))
     said = {name: [_said(results[one]) for one in several] for name, several in configs.items()}
     views = {name: [drift.tuned(one, costs=base.costs) for one in several] for name, several in said.items()}

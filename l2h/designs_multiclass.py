@@ -18,7 +18,7 @@ from l2h.data import PAIR
 from l2h.designs import ALONE, OURS, at_costs
 from l2h.estimate import score_features
 from l2h.evaluate import kept, right_answers
-from l2h.experiments import closure, over_seeds
+from l2h.experiments import over_seeds, with_dependencies
 from l2h.losses_stage import FORMS
 from l2h.problem import Costs, Predictions, server_label
 from l2h.recipes import RECIPES
@@ -267,7 +267,8 @@ def every_run(study: Any, steps: int) -> list[ExperimentConfig]:
         *(comparison(study), confidence_beside(study), signs(study), tables(study), by_classes(study)),
         delayed(study, steps),
     )
-    return closure(one for design in designs for config in design.values() for one in over_seeds(config, study.seeds))
+    configs = [config for design in designs for config in design.values()]
+    return with_dependencies(run for config in configs for run in over_seeds(config, study.seeds))
 
 
 class Systems(NamedTuple):

@@ -138,8 +138,8 @@ def sweep(
     Raises:
         RuntimeError: if runs failed; and whatever else `experiments.sweep` raises.
     """
-    kind = experiments.Kind(partial(run_shifted, viewing=viewing), partial(shifted_key, viewing=viewing))
-    return experiments.sweep(configs, executor=executor, store=store, kind=kind)
+    task = experiments.Task(partial(run_shifted, viewing=viewing), partial(shifted_key, viewing=viewing))
+    return experiments.sweep(configs, executor=executor, store=store, task=task)
 
 
 def _of_interest(config: ExperimentConfig, viewing: Viewing) -> Viewing:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import evaluation, recipe, released, step_efficiency, time_to_quality, vectorised, workers
+from benchmarks import evaluation, recipe, released, step_efficiency, time_to_quality, workers
 from benchmarks.figures import Figure, line
 from l2h import data, losses, models, train
 from l2h.problem import Costs
@@ -112,39 +112,6 @@ def test_one_worker_and_two_make_the_same_runs_from_nothing(monkeypatch):
     assert one == two and how["store"] != otherwise["store"]
     assert how["executor"]._max_workers == 1
     assert "executor" not in otherwise and workers.os.environ["L2H_WORKERS"] == "2"
-
-
-def test_what_is_trained_at_once_is_what_is_trained_alone(monkeypatch):
-    monkeypatch.setattr(vectorised, "IMAGES", 20)
-    made, where = [], torch.device("cpu")
-    build = vectorised._networks
-    monkeypatch.setattr(vectorised, "_networks", lambda seed: made.append(build(seed)) or made[-1])
-    vectorised._together(2, where)
-    vectorised._alone(2, where)
-    for one, other in ((made[0], made[2]), (made[1], made[3])):
-        for network, same in zip(one, other, strict=True):
-            pairs = zip(network.parameters(), same.parameters(), strict=True)
-            assert all(torch.allclose(*pair, atol=1e-4) for pair in pairs)
-
-
-@pytest.mark.parametrize("gpu", [False, True])
-def test_the_speed_of_many_at_once_is_reported_only_where_there_is_a_gpu(monkeypatch, gpu):
-    """The clock of each turn is made up: the first is not counted, and one alone takes three times as long."""
-    times = {vectorised._together: iter([9.0, 1.0, 2.0, 3.0] * 2), vectorised._alone: iter([9.0, 3.0, 6.0, 9.0] * 2)}
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    monkeypatch.setattr(vectorised, "_seconds", lambda work, where: next(times[work.func]))
-    figures = {figure.name: figure for figure in vectorised.figures(counts=(1, 2))}
-    costs = {"configuration_of_1": (2.0, 2.0), "configuration_of_2": (1.0, 2.0)}
-    speeds = {"configurations_at_once_1": (3.0, 6.0), "configurations_at_once_2": (3.0, 3.0)} if gpu else {}
-    assert {name: (figure.value, figure.baseline_value) for name, figure in figures.items()} == costs | speeds
-    assert all(("on cuda" if gpu else "on cpu") in figure.ratio_to for figure in figures.values())
-
-
-def test_the_cost_of_one_of_many_at_once_is_measured(monkeypatch):
-    monkeypatch.setattr(vectorised, "IMAGES", 20)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    one, two = vectorised.figures(counts=(1, 2))
-    assert min(one.value, two.value) > 0 and one.baseline_value == two.baseline_value == one.value
 
 
 def test_the_time_of_evaluation_is_held_against_its_budget():

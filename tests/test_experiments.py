@@ -1,25 +1,63 @@
-"""Sweeps: nothing made twice, failures told, killed at any moment and resumed."""
+"""Sweeps: the same results, bitwise, whoever makes them; nothing is made twice or lost, whoever is killed."""
 
 import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections import Counter
+import threading
+import time
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from multiprocessing import active_children
 
+import dask
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
-from l2h import experiments, progress, runs, workers
-from l2h.experiments import closure, sweep, sweep_together
-from l2h.runs import ExperimentConfig
+from l2h import configuration, experiments, methods, runs
+from l2h.experiments import Task, over_seeds, sweep, with_dependencies
+from l2h.runs import ExperimentConfig, run_key
 from l2h.store import Store
+from l2h.systems import System, given_server
 
 BASE = ExperimentConfig(method="confidence", client="well_trained", source="digits", ce=0.1)
 CONFIGS = [replace(BASE, method=method, seed=seed) for seed in range(2) for method in ("confidence", "random")]
+HELP = ExperimentConfig(method="learning_to_help", source="digits", ce=0.1)
+QUICK = [replace(HELP, method=method, seed=seed) for seed in range(2) for method in ("confidence", "learning_to_help")]
+SLOW = [replace(HELP, recipe="released", seed=seed) for seed in range(4)]  # about a second each: time to be killed in
+
+
+def content(store):
+    """What the store holds, but for the seconds that it took."""
+    kept = {path.stem: store.get(path.stem) for path in store.folder.glob("*.json")}
+    return {name: {fact: value for fact, value in result.items() if fact != "seconds"} for name, result in kept.items()}
+
+
+def files(store):
+    """The bytes of every result; one that is made again would take other seconds, and differ."""
+    return {path.name: path.read_bytes() for path in store.folder.glob("*.json")}
+
+
+def wait_until(condition, seconds=300):
+    latest = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < latest, "it did not happen"
+        time.sleep(0.01)
+
+
+def living(group):
+    """Whether a process of this group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +66,20 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("L2H_WORKERS", "1")
         return store, sweep(CONFIGS, store=store)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """All runs as this process makes them, one after the other."""
+    store = Store(tmp_path_factory.mktemp("alone"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("L2H_WORKERS", "1")
+        sweep([*QUICK, *SLOW], store=store)
+    return content(store)
+
+
+def expected(alone, configs):
+    return {run_key(config): alone[run_key(config)] for config in with_dependencies(configs)}
 
 
 def test_results_come_in_the_order_asked_for(made):
@@ -45,6 +97,13 @@ def test_any_executor_will_do(made, tmp_path):
     assert np.array_equal(results[0].scores["test"]["r"], made[1][0].scores["test"]["r"])
 
 
+def test_threads_of_one_process_give_bitwise_the_same(alone, tmp_path):
+    store = Store(tmp_path)
+    with ThreadPoolExecutor(4) as threads:
+        sweep(QUICK, executor=threads, store=store)
+    assert content(store) == expected(alone, QUICK)
+
+
 BROKEN = replace(BASE, method="learning_to_help", alpha="released", ce=0.3)  # beyond the released formula's domain
 
 
@@ -53,118 +112,80 @@ def test_a_failed_run_is_shown_and_the_others_are_made(tmp_path, monkeypatch, ca
     monkeypatch.setenv("L2H_WORKERS", "1")
     store, pool = Store(tmp_path), ThreadPoolExecutor(1) if threads else None
     waiting = replace(BROKEN, method="confidence", server="learning_to_help")
-    with pytest.raises(RuntimeError, match=r"1 of 5 runs failed, 1 that need them were not begun.*ce=0\.3.*0\.18"):
+    kept = f"3 of 5 runs were made and are kept in {tmp_path}; the same sweep makes the others"
+    with pytest.raises(RuntimeError, match="1 of 5 runs failed, 1 that need them were not begun") as refused:
         sweep([waiting, BROKEN, CONFIGS[1]], executor=pool, store=store)
+    assert f"; {kept}. The first that failed: {BROKEN}: ValueError(" in str(refused.value)
+    assert "0.18" in str(refused.value)
+    assert isinstance(refused.value.__cause__, ValueError)
     (failed,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert failed.getMessage() == f"failed: {BROKEN}"
     assert "Traceback" in caplog.text and "alpha_released" in caplog.text
-    made = [config for config in closure([waiting, BROKEN, CONFIGS[1]]) if store.get(runs.run_key(config))]
-    assert made == [config for config in closure([CONFIGS[1]])]
+    made = [config for config in with_dependencies([waiting, BROKEN, CONFIGS[1]]) if store.get(run_key(config))]
+    assert made == with_dependencies([CONFIGS[1]])
 
 
-def test_a_run_that_kills_its_worker_is_given_up(made, tmp_path, monkeypatch, caplog):
-    tried = Counter()
-
-    def work(config, store, **kind):
-        tried[config.method] += 1
-        if config.method == "random":
-            raise BrokenExecutor("killed")
-        return made_by_hand(config, store, **kind)
-
-    made_by_hand = workers.work
-    monkeypatch.setattr(workers, "work", work)
-    monkeypatch.setenv("L2H_WORKERS", "1")
-    with pytest.raises(RuntimeError, match="1 of 4 runs failed"):
-        sweep(CONFIGS[:2], store=Store(tmp_path))
-    assert tried == {"client": 1, "plain_server": 1, "confidence": 1, "random": experiments.ATTEMPTS}
-    assert caplog.text.count("it is made again") == experiments.ATTEMPTS - 1
+def deadly(config, *, store):
+    """A run that kills the process that makes it, if it is of "random"."""
+    if config.method == "random":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return runs.run(config, store=store)
 
 
-def test_a_given_executor_that_breaks_says_how_to_go_on(tmp_path, monkeypatch, caplog):
-    def work(config, store, **kind):
-        if config.method == "plain_server":
-            pool._broken = "a worker was killed"  # as an executor marks itself, refusing all that is submitted later
-            raise BrokenExecutor("killed")
-        return made_by_hand(config, store, **kind)
+def test_a_run_that_kills_its_workers_is_named_and_what_was_made_is_kept(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(experiments, "RESTARTS", 1)
+    monkeypatch.setenv("L2H_WORKERS", "2")
+    random = CONFIGS[1]
+    kept = f"2 of 3 runs were made and are kept in {tmp_path}; the same sweep makes the others"
+    with pytest.raises(RuntimeError, match=re.escape(f"workers died 2 times; {kept}")) as died:
+        sweep([random], store=Store(tmp_path), task=Task(run=deadly))
+    assert str(died.value).endswith(f"a worker died while these runs were made: {random}")
+    assert caplog.text.count("the workers are started again") == 1
+    assert not active_children()
 
-    made_by_hand = workers.work
-    monkeypatch.setattr(workers, "work", work)
-    with ThreadPoolExecutor(1) as pool, pytest.raises(BrokenExecutor):
-        sweep(CONFIGS[:1], executor=pool, store=Store(tmp_path))
+
+def spoilt(error, method, config, *, store):
+    """A run of one method raises an error."""
+    if config.method == method:
+        raise error
+    return runs.run(config, store=store)
+
+
+def test_a_given_executor_that_breaks_says_how_to_go_on(tmp_path, caplog):
+    task = Task(run=partial(spoilt, BrokenExecutor("killed"), "plain_server"))
+    with ThreadPoolExecutor(1) as pool, pytest.raises(BrokenExecutor, match="method='plain_server'"):
+        sweep(CONFIGS[:1], executor=pool, store=Store(tmp_path), task=task)
     assert f"1 of 3 runs were made and are kept in {tmp_path}; the same sweep makes the others" in caplog.text
 
 
+def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("L2H_WORKERS", "1")
+    with pytest.raises(KeyboardInterrupt):
+        sweep(CONFIGS[:1], store=Store(tmp_path), task=Task(run=partial(spoilt, KeyboardInterrupt(), "confidence")))
+    assert f"2 of 3 runs were made and are kept in {tmp_path}; the same sweep makes the others" in caplog.text
+
+
 def test_a_worker_with_other_code_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "work", lambda config, store, **kind: workers.Made("0" * 64, 1.0))
+    monkeypatch.setattr(experiments, "_work", lambda config, **_: "0" * 64)
     with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="expected a worker with the same code"):
         sweep(CONFIGS[:1], executor=pool, store=Store(tmp_path))
 
 
 def test_a_worker_that_keeps_its_results_elsewhere_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "work", lambda config, store, **kind: workers.Made(runs.run_key(config), 1.0))
+    monkeypatch.setattr(experiments, "_work", lambda config, **_: run_key(config))
     monkeypatch.setattr(experiments, "SHARED_WITHIN", 0.0)
     with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match=f"share the folder {tmp_path}, got"):
         sweep(CONFIGS[:1], executor=pool, store=Store(tmp_path))
 
 
-def test_progress_counts_and_estimates(tmp_path, monkeypatch, caplog):
-    caplog.set_level(logging.INFO)
-    monkeypatch.setattr(progress, "AT_MOST_EVERY", 0.0)
+def test_a_bar_counts_what_is_made_and_what_failed(tmp_path, monkeypatch, caplog, capsys):
     monkeypatch.setenv("L2H_WORKERS", "1")
-    sweep(CONFIGS[:2], store=Store(tmp_path))
-    lines = [record.getMessage() for record in caplog.records if record.name == "l2h.sweep"]
-    form = r"(\d) of 4 runs done, (\d) running, 0 failed; 0:\d\d elapsed, (time left not known yet|about 0:\d\d left)"
-    counts = [re.fullmatch(form, line).groups() for line in lines]
-    assert [(int(done), int(running)) for done, running, _ in counts] == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 0)]
-    assert counts[0][2] == "time left not known yet"
-
-
-def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, caplog):
-    def work(config, store, **kind):
-        if config.method == "confidence":
-            raise KeyboardInterrupt
-        return made_by_hand(config, store, **kind)
-
-    made_by_hand = workers.work
-    monkeypatch.setattr(workers, "work", work)
-    monkeypatch.setenv("L2H_WORKERS", "1")
-    with pytest.raises(KeyboardInterrupt):
-        sweep(CONFIGS[:1], store=Store(tmp_path))
-    assert f"2 of 3 runs were made and are kept in {tmp_path}; the same sweep makes the others" in caplog.text
-
-
-TOGETHER = [
-    replace(BASE, method="learning_to_help", ce=ce, seed=seed, alpha=alpha, client=client)
-    for seed, ce, alpha, client in ((0, 0.0, "released", "well_trained"), (1, 0.1, "estimated", "as_released"))
-]
-
-
-def test_runs_that_are_trained_together_agree_with_those_that_are_not(tmp_path):
-    configs, store = [*TOGETHER, replace(TOGETHER[0], hidden=20), TOGETHER[0]], Store(tmp_path)
-    for one, alone in zip(sweep_together(configs, store=store), sweep(configs, store=store), strict=True):
-        assert one.config == alone.config and one.data == alone.data
-        assert one.history == pytest.approx(alone.history, abs=1e-4)
-        for part in runs.SERVED:
-            for name in "mrey":
-                assert np.allclose(one.scores[part][name], alone.scores[part][name], rtol=0, atol=1e-4)
-
-
-def test_runs_that_are_trained_together_are_kept_apart_and_not_made_again(tmp_path, monkeypatch):
-    store = Store(tmp_path)
-    first = sweep_together(TOGETHER, at_once=1, store=store)
-    assert not any(runs.run_key(config) in store for config in TOGETHER)
-    monkeypatch.setattr(experiments.vectorised, "learning_to_help", lambda *_, **__: pytest.fail("made again"))
-    again = sweep_together(TOGETHER, store=store)
-    assert [one.seconds for one in again] == [one.seconds for one in first]
-
-
-def test_only_learning_to_help_is_trained_together(tmp_path):
-    with pytest.raises(ValueError, match="expected method to be one of 'learning_to_help', got 'random'"):
-        sweep_together([replace(BASE, method="random")], store=Store(tmp_path))
-    with pytest.raises(ValueError, match="expected start to be one of '', got 'fast'"):
-        sweep_together([replace(TOGETHER[0], start="fast", squash=False)], store=Store(tmp_path))
-    with pytest.raises(ValueError, match="expected a finite at_once >= 1, got 0"):
-        sweep_together(TOGETHER, at_once=0, store=Store(tmp_path))
+    sweep(CONFIGS[:1], store=Store(tmp_path))
+    assert capsys.readouterr().err == ""  # no line is added to a notebook's output
+    caplog.set_level(logging.INFO, logger="l2h.sweep")
+    with pytest.raises(RuntimeError):
+        sweep([CONFIGS[1], BROKEN], store=Store(tmp_path))
+    assert re.search(r"runs: 100%\|.*\| 2/2 \[\d\d:\d\d<\d\d:\d\d,.*failed=1\]", capsys.readouterr().err)
 
 
 KILLED = '''
@@ -181,13 +202,13 @@ from pathlib import Path
 import numpy as np
 
 from l2h import runs
-from l2h.experiments import closure, sweep
+from l2h.experiments import sweep, with_dependencies
 from l2h.store import Store
 from test_experiments import BASE, replace
 
 folder, notes = Path(sys.argv[1]), Path(sys.argv[2])
 CONFIGS = [replace(BASE, method="learning_to_help", seed=seed) for seed in range(40)]
-KEYS = {runs.run_key(config) for config in closure(CONFIGS)}
+KEYS = {runs.run_key(config) for config in with_dependencies(CONFIGS)}
 store, moments = Store(folder), random.Random(0)
 
 
@@ -230,16 +251,190 @@ print(json.dumps({"kills": kills, "halves": halves}))
 '''
 
 
+def run_script(text, folder, *arguments, stdin=None, **environment):
+    """Execute a script that knows this package and these tests; with `stdin` as `python - < script` does."""
+    script = folder / "script.py"
+    script.write_text(text)
+    command = [sys.executable, "-", *arguments] if stdin else [sys.executable, script, *arguments]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    return subprocess.run(command, env=env, input=text if stdin else None, capture_output=True, text=True, check=False)
+
+
 def test_a_sweep_that_is_killed_at_any_moment_goes_on_where_it_stopped(tmp_path):
-    script, paths = tmp_path / "killed.py", os.pathsep.join(sys.path)
-    script.write_text(KILLED)
-    environment = {**os.environ, "PYTHONPATH": paths, "L2H_WORKERS": "1"}
-    command = [sys.executable, script, tmp_path / "runs", tmp_path / "notes"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = run_script(KILLED, tmp_path, tmp_path / "runs", tmp_path / "notes", L2H_WORKERS="1")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["kills"] >= 20, "too few moments to show anything"
-    assert told["halves"] >= 1, "none of them hit a write"
+    counts = json.loads(done.stdout)
+    assert counts["kills"] >= 20, "too few moments to show anything"
+    assert counts["halves"] >= 1, "none of them hit a write"
+
+
+def test_a_killed_worker_costs_the_runs_under_way_and_nothing_else(alone, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("L2H_WORKERS", "2")
+    store, before = Store(tmp_path), {}
+
+    def kill():
+        wait_until(lambda: len(files(store)) > len(SLOW))  # the clients are made, and a run
+        victim = active_children()[0].pid
+        os.kill(victim, signal.SIGSTOP)
+        before.update(files(store))
+        os.kill(victim, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    sweep(SLOW, store=store)
+    killer.join()
+    assert "a worker died while these runs were made: ExperimentConfig(" in caplog.text
+    assert len(SLOW) < len(before) < len(with_dependencies(SLOW))
+    assert content(store) == expected(alone, SLOW)
+    assert before.items() <= files(store).items()
+    assert not active_children()
+
+
+@contextmanager
+def dask_cluster(count):
+    with LocalCluster(
+        n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL
+    ) as cluster:
+        yield cluster
+
+
+def test_a_dask_cluster_loses_a_worker_and_nothing_else(alone, tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    with dask_cluster(3) as cluster:
+        monkeypatch.setenv("L2H_SCHEDULER", cluster.scheduler_address)
+        before, at_work = {}, cluster.scheduler.workers.values()
+
+        def kill():
+            wait_until(lambda: len(files(store)) > len(SLOW) and any(worker.processing for worker in at_work))
+            victim = next(worker.name for worker in at_work if worker.processing)
+            os.kill(cluster.workers[victim].pid, signal.SIGSTOP)
+            before.update(files(store))
+            os.kill(cluster.workers[victim].pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        sweep(SLOW, store=store)
+        killer.join()
+    assert len(SLOW) < len(before) < len(with_dependencies(SLOW))
+    assert content(store) == expected(alone, SLOW)
+    assert before.items() <= files(store).items()
+
+
+SWEEPING = """
+import sys
+from pathlib import Path
+from l2h.experiments import sweep
+from l2h.store import Store
+from test_experiments import SLOW
+
+if __name__ == "__main__":
+    sweep(SLOW, store=Store(Path(sys.argv[1])))
+"""
+
+
+def test_workers_end_with_the_sweep_that_is_killed(tmp_path):
+    store, script = Store(tmp_path / "runs"), tmp_path / "sweeping.py"
+    script.write_text(SWEEPING)
+    environment = {**os.environ, "L2H_WORKERS": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, script, store.folder], env=environment, start_new_session=True) as sweeping:
+        wait_until(lambda: len(files(store)) > 1)
+        sweeping.kill()
+
+    wait_until(lambda: not living(sweeping.pid))
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+from l2h.experiments import over_seeds, sweep
+from l2h.runs import ExperimentConfig
+from l2h.store import Store
+
+sweep(over_seeds(ExperimentConfig("random", source="digits"), 2), store=Store(Path(sys.argv[1])))
+"""
+TO_WRITE = 'below `if __name__ == "__main__":`'
+
+
+def test_a_script_that_sweeps_at_top_level_is_told_once_what_to_write(tmp_path):
+    done = run_script(UNGUARDED, tmp_path, tmp_path / "runs", L2H_WORKERS="2")
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("RuntimeError: expected a script that calls sweep") and TO_WRITE in error
+    assert done.stderr.count("Traceback") == 1 and len(done.stderr.splitlines()) < 20
+    assert not files(Store(tmp_path / "runs"))
+
+
+@pytest.mark.parametrize("text", [UNGUARDED, SWEEPING], ids=["without a guard", "with one"])
+def test_a_script_that_is_no_file_is_told_once_what_to_do(tmp_path, text):
+    done = run_script(text, tmp_path, tmp_path / "runs", stdin=True, L2H_WORKERS="2")
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("RuntimeError: expected a script in a file") and TO_WRITE in error and "<stdin>" in error
+    assert done.stderr.count("Traceback") == 1 and len(done.stderr.splitlines()) < 20
+
+
+def darkness(parts, *, costs, seed, options):
+    """A method as a reader adds it in a notebook: it asks about dark images."""
+    return System(lambda examples: examples.x.flatten(1).double().mean(1) - 77, given_server, False, False)
+
+
+def test_a_method_of_the_readers_own_is_made_in_this_process(tmp_path, monkeypatch):
+    monkeypatch.setitem(methods.GIVEN, "darkness", darkness)
+    monkeypatch.setenv("L2H_WORKERS", "2")
+    store, made = Store(tmp_path), []
+    computed = runs._computed
+    monkeypatch.setattr(runs, "_computed", lambda config, earlier: made.append(config) or computed(config, earlier))
+    configs = over_seeds(replace(BASE, method="darkness"), 2)
+    results = sweep(configs, store=store)
+    assert made == configs  # the clients and servers were made by the workers
+    assert [result.config for result in results] == configs and len(files(store)) == 6
+    asked = results[0].scores["test"]["r"] <= 0
+    assert asked.any() and not asked.all()
+
+
+def test_a_run_that_reads_one_of_the_readers_own_stays_here_too(monkeypatch):
+    monkeypatch.setitem(methods.JOINT, "own", darkness)
+    monkeypatch.setattr(configuration, "SERVERS", (*methods.ALONE, *methods.JOINT))
+    assert experiments._stays_here(replace(BASE, server="own"))
+    assert not experiments._stays_here(BASE)
+
+
+@pytest.mark.parametrize("text", ["0", "two", "-1", "1.5"])
+def test_a_number_of_workers_that_is_none_is_refused(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("L2H_WORKERS", text)
+    with pytest.raises(ValueError, match=f"expected L2H_WORKERS to be a whole number >= 1, got '{text}'"):
+        sweep(CONFIGS, store=Store(tmp_path))
+
+
+def test_there_are_no_more_processes_than_runs(monkeypatch):
+    monkeypatch.setenv("L2H_WORKERS", "64")
+    with experiments._executor(None, CONFIGS[:1]) as executor:
+        assert executor is None and not active_children()
+
+
+def test_an_accelerator_that_is_not_there_is_refused_once(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("L2H_ACCELERATOR", "abacus")
+    with pytest.raises(ValueError, match=r"expected L2H_ACCELERATOR to be one of .* got 'abacus'"):
+        sweep(CONFIGS, store=Store(tmp_path))
+    assert "failed" not in caplog.text and not active_children()
+
+
+def test_a_folder_that_takes_no_results_is_refused_once(tmp_path, monkeypatch, caplog):
+    (file := tmp_path / "file").write_text("")
+    monkeypatch.setenv("L2H_RUNS", str(file))
+    monkeypatch.setattr(runs, "_computed", lambda *_: pytest.fail("computed for nothing"))
+    with pytest.raises(OSError, match=rf"expected a folder where results can be kept \(L2H_RUNS\), got {file}"):
+        sweep(CONFIGS)
+    assert "failed" not in caplog.text
+
+
+def test_a_cluster_that_does_not_answer_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("L2H_SCHEDULER", "tcp://127.0.0.1:9")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
+        pytest.raises(OSError, match=r"127\.0\.0\.1:9"),
+    ):
+        sweep(QUICK, store=Store(tmp_path))
 
 
 def test_a_full_disk_ends_a_sweep_at_once(tmp_path, monkeypatch):
@@ -252,19 +447,19 @@ def test_a_full_disk_ends_a_sweep_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(Store, "put", full)
     monkeypatch.setenv("L2H_WORKERS", "1")
     with pytest.raises(OSError, match="No space left"):
-        experiments.sweep([replace(BASE, method="random", seed=seed) for seed in range(3)], store=Store(tmp_path))
+        sweep([replace(BASE, method="random", seed=seed) for seed in range(3)], store=Store(tmp_path))
     assert len(begun) == 1
 
 
 def test_one_client_and_one_server_serve_every_method():
-    made = closure([replace(BASE, method=method) for method in ("confidence", "random", "oracle", "learning_to_help")])
-    assert sorted(config.method for config in made) == [
+    configs = [replace(BASE, method=method) for method in ("confidence", "random", "oracle", "learning_to_help")]
+    assert sorted(config.method for config in with_dependencies(configs)) == [
         "client", "confidence", "learning_to_help", "oracle", "plain_server", "random",
     ]  # fmt: skip
 
 
 def test_every_run_comes_after_what_it_needs():
-    ordered = closure([replace(BASE, server="learning_to_help")])
+    ordered = with_dependencies([replace(BASE, server="learning_to_help")])
     for i, config in enumerate(ordered):
         assert set(runs.needs(config)) <= set(ordered[:i])
-    assert experiments.closure(ordered) == ordered
+    assert with_dependencies(ordered) == ordered

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from distributed import LocalCluster
-from test_workers import living, wait_until
+from test_experiments import living, wait_until
 
 from l2h import records, sweep
 from l2h.records import Folders
@@ -80,7 +80,7 @@ def test_a_chapters_runs_are_made_and_nothing_else(folders, capsys):
     said = capsys.readouterr()
     assert kept(folders) == 2
     assert "runs: on digits, not on CIFAR-10" in said.err
-    assert "1 of 1 runs done, 0 running, 0 failed" in said.err
+    assert "runs: 100%" in said.err and "| 1/1 [" in said.err
     assert said.out == ""
 
 
@@ -124,8 +124,11 @@ def test_what_the_page_on_many_runs_shows_exists():
     for module, profile, chapter in commands:
         assert (records.ROOT / f"{module.replace('.', '/')}.py").exists()
         assert profile in PROFILES and chapter in records.chapters()
-    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    compile(code, "scale.md", "exec")
+    scripts = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(scripts) == 2
+    for script in scripts:
+        compile(script, "scale.md", "exec")
+        assert '\nif __name__ == "__main__":\n' in script
 
 
 INTERRUPTED = """

@@ -21,23 +21,23 @@ INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if
 .PHONY: book html test verify record reference bench lock clean unbroken
 
 book: $(VENV)/.ready
-	$(PY) -m l2h.execute quick
-	$(PY) -m l2h.render _build/notebooks/quick
+	$(PY) -m companion.build.execute quick
+	$(PY) -m companion.build.render _build/notebooks/quick
 
 html: $(VENV)/.ready
-	$(PY) -m l2h.render book
+	$(PY) -m companion.build.render book
 
 test: $(VENV)/.ready
 	$(PY) -m pytest -q
 
 verify: $(VENV)/.ready
-	$(PY) -m l2h.verify $(PROFILE)
+	$(PY) -m companion.build.verify $(PROFILE)
 
 record: $(VENV)/.ready
-	$(PY) -m l2h.execute record
+	$(PY) -m companion.build.execute record
 
 reference: $(VENV)/.ready
-	$(PY) -m l2h.execute reference
+	$(PY) -m companion.build.execute reference
 
 bench: $(VENV)/.ready
 	$(PY) -m benchmarks

@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.figures import Figure
-from l2h.curves import accuracy_coverage_curve, area_under_curve, loss_curve
+from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve, loss_curve
 from l2h.problem import Costs, Predictions
 
 BUDGET = 1.0  # seconds

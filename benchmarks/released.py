@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import datasets, transforms
 
-from l2h.calibration import alpha_released
 from l2h.problem import Costs
+from l2h.theory.calibration import alpha_released
 
 BATCH = 16
 EPOCHS = 30

@@ -16,7 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import recipe, released
 from benchmarks.figures import Figure
-from l2h import models, train
+from l2h.models import networks
+from l2h.training import loop
 
 SIDE = 4096
 PAIRS = 15
@@ -42,8 +43,8 @@ def _figure(name: str, operations: int, pairs: list[tuple[float, float]]) -> Fig
 
 
 def _networks() -> tuple[nn.Module, nn.Module]:
-    with train.seeded(0):
-        return models.rejector(), models.LeNet(squash=True)
+    with loop.seeded(0):
+        return networks.rejector(), networks.LeNet(squash=True)
 
 
 def _batch() -> tuple[Tensor, Tensor, Tensor]:
@@ -56,7 +57,7 @@ def _batch() -> tuple[Tensor, Tensor, Tensor]:
 
 def _train(r: nn.Module, e: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> None:
     config = replace(recipe.RECIPE, epochs=1)
-    train.fit_jointly(*batch, rejector=r, server=e, loss=recipe.loss, config=config, seed=0, alpha=recipe.ALPHA)
+    loop.fit_jointly(*batch, rejector=r, server=e, loss=recipe.loss, config=config, seed=0, alpha=recipe.ALPHA)
 
 
 def _operations(work: Callable[[], None]) -> int:

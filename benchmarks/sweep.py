@@ -12,10 +12,10 @@ from threading import Event
 import psutil
 
 from benchmarks.figures import Figure
-from l2h.experiments import over_seeds, sweep
-from l2h.runs import ExperimentConfig
-from l2h.store import Store
-from l2h.studies import RELEASED_COSTS
+from companion.chapters.parameters import RELEASED_COSTS
+from l2h.experiments.config import ExperimentConfig
+from l2h.experiments.store import Store
+from l2h.experiments.sweep import over_seeds, sweep
 
 BASE = ExperimentConfig("learning_to_help", alpha="released")
 CONFIGS = [one for ce in RELEASED_COSTS for one in over_seeds(replace(BASE, ce=ce), 5)]

@@ -5,7 +5,9 @@ from statistics import mean, median
 
 from benchmarks import recipe, released
 from benchmarks.figures import Figure
-from l2h import data, train
+from l2h.data import dataset as data_dataset
+from l2h.data import sources
+from l2h.training import clients, loop
 
 SEEDS = 5
 ACCURACY, SENT = 0.90, 0.474  # what the released notebook prints for its system at ce = 0
@@ -20,11 +22,11 @@ def figures() -> list[Figure]:
     Raises:
         RuntimeError: if CIFAR-10 is missing, or the recipe misses the quality.
     """
-    folder = data.find()
+    folder = sources.find()
     if folder is None:
         raise RuntimeError(NEEDS_CIFAR10)
-    dataset = data.load(source="cifar10")
-    client = train.fit_client(data.training(dataset), form="as_released", seed=0)
+    dataset = data_dataset.load(source="cifar10")
+    client = clients.fit_client(data_dataset.training(dataset), form="as_released", seed=0)
     outcomes = _ours(dataset, client)
     baseline = released.seconds(released.Pair(folder, client))
     _check_quality(outcomes, dataset, client)
@@ -33,14 +35,14 @@ def figures() -> list[Figure]:
     return [Figure("time_to_quality", baseline / own, "ratio", ratio_to, own, baseline)]
 
 
-def _ours(dataset: data.Dataset, client: train.nn.Module) -> list[recipe.Outcome]:
+def _ours(dataset: data_dataset.Dataset, client: loop.nn.Module) -> list[recipe.Outcome]:
     part, validation = recipe.learning_part(dataset), dataset.validation.x
     m = recipe.labels(client, part.x)
     recipe.learn(part, m, validation, seed=0)  # the first one pays for torch's own start
     return [recipe.learn(part, m, validation, seed=seed) for seed in range(SEEDS)]
 
 
-def _check_quality(outcomes: list[recipe.Outcome], dataset: data.Dataset, client: train.nn.Module) -> None:
+def _check_quality(outcomes: list[recipe.Outcome], dataset: data_dataset.Dataset, client: loop.nn.Module) -> None:
     m = recipe.labels(client, dataset.test.x)
     pairs = [recipe.accuracy_and_sent(outcome, dataset.test, m) for outcome in outcomes]
     accuracy, sent = (mean(column) for column in zip(*pairs, strict=True))

@@ -10,9 +10,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from l2h.experiments import over_seeds, sweep, with_dependencies
-from l2h.runs import ExperimentConfig
-from l2h.store import Store
+from l2h.experiments.config import ExperimentConfig
+from l2h.experiments.store import Store
+from l2h.experiments.sweep import over_seeds, sweep, with_dependencies
 
 BASE = ExperimentConfig("learning_to_help", sizes=(1000, 2000, 1000, 1000))
 COSTS = tuple(0.02 * k for k in range(10))

@@ -115,7 +115,7 @@ def break_even(costs: Costs, *, server_error: float) -> float:
 
 
 class Levels(NamedTuple):
-    """The losses beside which that of a rejector is to be read; `evaluate.reference_losses` measures the same."""
+    """The losses beside which that of a rejector is to be read; `metrics.reference_losses` measures the same."""
 
     never: float  # ask
     always: float

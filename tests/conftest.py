@@ -3,13 +3,15 @@
 import os
 import shutil
 
-import folders
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+from helpers import datasets
 from hypothesis import settings
 
-from l2h import data, execute, plots, records, render
+from companion.build import execute, notebooks, render
+from l2h.data import sources as data_sources
+from l2h.plotting import style
 
 matplotlib.use("Agg")
 
@@ -20,7 +22,7 @@ settings.load_profile("book")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 # Without a browser its tests do not exist, and the summary says so; L2H_BROWSER=required makes that a failure.
-collect_ignore = [] if CHROMIUM or os.environ.get("L2H_BROWSER") == "required" else ["test_browser.py"]
+collect_ignore = [] if CHROMIUM or os.environ.get("L2H_BROWSER") == "required" else ["book/test_browser.py"]
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -39,9 +41,9 @@ def chromium():
 @pytest.fixture(scope="session")
 def quick():
     """The folders of all chapters executed at `quick`, for the data at hand and for digits."""
-    sources = ("digits",) if data.find() is None else ("cifar10", "digits")
-    folders = records.Folders()
-    return {source: execute.execute("quick", records.chapters(), folders, source=source) for source in sources}
+    sources = ("digits",) if data_sources.find() is None else ("cifar10", "digits")
+    folders = notebooks.Folders()
+    return {source: execute.execute("quick", notebooks.chapters(), folders, source=source) for source in sources}
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +56,7 @@ def built_book(quick, tmp_path_factory):
 @pytest.fixture
 def ax():
     """Axes in the book's style, drawn once at the end, so that a warning while drawing fails."""
-    with plots.style():
+    with style.style():
         figure, axes = plt.subplots()
         yield axes
         figure.canvas.draw()
@@ -64,7 +66,7 @@ def ax():
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A folder that holds CIFAR-100, SVHN and ImageNet with few images each."""
-    folders.cifar100(tmp_path, monkeypatch)
-    folders.svhn(tmp_path, monkeypatch)
-    folders.imagenet(tmp_path)
+    datasets.cifar100(tmp_path, monkeypatch)
+    datasets.svhn(tmp_path, monkeypatch)
+    datasets.imagenet(tmp_path)
     return tmp_path

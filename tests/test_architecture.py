@@ -3,11 +3,12 @@
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from l2h.experiments.fingerprint import PACKAGE
+
+ROOT = PACKAGE.parent
 PACKAGE = ROOT / "l2h"
 PATHS = sorted(PACKAGE.rglob("*.py"))
 TREES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PATHS if path.stem != "__init__"}

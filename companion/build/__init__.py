@@ -1,0 +1,1 @@
+"""From sources to pages: executing, recording, rendering and verifying the book."""

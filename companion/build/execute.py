@@ -1,0 +1,384 @@
+"""Execute chapters: `python -m companion.build.execute quick|paper|full|record|reference [CHAPTER ...]`.
+
+Papermill executes, two chapters at a time with one thread each, into `_build/notebooks/<profile>`; what is fresh is not
+executed again. `record` executes at `paper` and replaces the committed records in `book`; `reference` executes at
+`quick` on CIFAR-10 and on digits and replaces `tests/reference`.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+from companion.build import notebooks, outputs
+from companion.build.notebooks import Folders
+from companion.chapters.settings import PROFILES
+from l2h import checks
+from l2h.data import dataset, sources
+from l2h.experiments import store
+
+GUESS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+AT_ONCE = 2
+HEARTBEAT = 30.0  # seconds between signs of life of a long chapter
+PARTIAL = re.compile(r"\.(\d+)\.partial\.ipynb$")  # the number is that of the process which executes it
+INLINE = "module://matplotlib_inline.backend_inline"
+# Of the user's shell: they would run code in a kernel, change what its code does or prints, or replace the kernel.
+LEFT_OUT = ("PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "JUPYTER_PATH", "IPYKERNEL_CELL_NAME")
+
+
+def main(arguments: list[str] | None = None, folders: Folders | None = None) -> int:
+    """The command: a line per chapter on stdout; an error on stderr, with exit code 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m companion.build.execute", description="Execute chapters of the book."
+    )
+    parser.add_argument("mode", choices=(*PROFILES, "record", "reference"))
+    parser.add_argument("chapters", nargs="*", help="names such as 05_cifar10; all, if none is given")
+    options = parser.parse_args(arguments)
+    folders = folders or Folders()
+    try:
+        known = notebooks.chapters(folders.book)
+        for name in options.chapters:
+            checks.one_of(known, chapter=name)
+        names = options.chapters or known
+        if options.mode == "record":
+            record(names, folders)
+        elif options.mode == "reference":
+            reference(names, folders)
+        else:
+            execute(options.mode, names, folders)
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130  # as a shell reports a command that Ctrl-C ended
+    except asyncio.CancelledError:
+        return 143  # and one that was terminated
+    return 0
+
+
+def execute(profile: str, names: Sequence[str], folders: Folders, *, source: str | None = None) -> Path:
+    """Execute the chapters that are not fresh, and put the present text around the outputs of those that are.
+
+    Args:
+        profile: one of `PROFILES`.
+        names: of chapters.
+        folders: where they lie and where they go.
+        source: "cifar10" or "digits"; None for what is at hand.
+
+    Returns:
+        The folder of the executed notebooks.
+
+    Raises:
+        ChapterError: if a chapter fails; what else is under way is stopped.
+    """
+    at_hand = "digits" if _cifar10() is None else "cifar10"
+    source = source or at_hand
+    output = folders.notebooks / (profile if source == at_hand else f"{profile}-{source}")
+    if at_hand == "digits" and any(map(notebooks.needs_data, names)):
+        say("CIFAR-10 is not at hand: digits take its place. Set L2H_DATA to its folder, or try again when online.")
+    remove_partial(folders.notebooks)
+    jobs = [_job(name, profile, source, output, folders) for name in names]
+    stale = [job for job in jobs if not _reused(job, folders)]
+    for job in jobs:
+        if job not in stale:
+            say(f"{job.name}: fresh, not executed again")
+    asyncio.run(execute_all(stale, _environment(len(stale))))
+    return output
+
+
+def record(names: Sequence[str], folders: Folders) -> None:
+    """Execute at `paper` and replace the committed records.
+
+    Args:
+        names: of chapters.
+        folders: where they lie and where they go.
+
+    Raises:
+        FileNotFoundError: without CIFAR-10, which the records are about.
+        ChapterError: if a chapter fails; no record is replaced.
+    """
+    if _cifar10() is None:
+        raise FileNotFoundError("expected CIFAR-10 for the records, found none; set L2H_DATA to its folder")
+    output = execute("paper", names, folders)
+    for name in names:
+        _publish(output / f"{name}.ipynb", folders.book / f"{name}.ipynb")
+
+
+def reference(names: Sequence[str], folders: Folders) -> None:
+    """Execute at `quick` on CIFAR-10, if it is at hand, and on digits, and replace what the tests compare with.
+
+    Args:
+        names: of chapters.
+        folders: where they lie and where they go.
+
+    Raises:
+        ChapterError: if a chapter fails.
+    """
+    for source in ("digits",) if _cifar10() is None else ("cifar10", "digits"):
+        output = execute("quick", names, folders, source=source)
+        for name in names:
+            _publish(output / f"{name}.ipynb", folders.references / source / f"{name}.ipynb", images=False)
+
+
+def _publish(executed: Path, path: Path, *, images: bool = True) -> None:
+    notebook = nbformat.read(executed, as_version=4)
+    notebooks.write_notebook(path, notebooks.publishable(notebook, images=images))
+    say(f"wrote {path}")
+
+
+@lru_cache(maxsize=1)
+def _cifar10() -> Path | None:
+    """Found once for all chapters: none of them waits for a network that does not answer."""
+    return sources.find()
+
+
+@lru_cache(maxsize=2)
+def _facts(source: str) -> dict[str, Any]:
+    """Of the default task: its digest changes with the images as with the way they are split."""
+    return dataset.load(source=source, folder=_cifar10() if source == "cifar10" else None).facts()
+
+
+class Job(NamedTuple):
+    """One chapter to execute: its source, what is injected, what it depends on, where it goes."""
+
+    name: str
+    notebook: NotebookNode
+    parameters: dict[str, Any]
+    output: Path
+    key: str
+    profile: str
+    data: dict[str, Any] | None
+    expected: float  # seconds
+
+
+def _job(name: str, profile: str, source: str, output: Path, folders: Folders) -> Job:
+    notebook = notebooks.read_source(name, folders.book)
+    facts = _facts(source) if notebooks.needs_data(name) else None
+    parameters = {"profile": profile} if profile != "paper" else {}  # a record shows its source as it stands
+    if facts and source == "digits":
+        parameters["data"] = source
+    key = notebooks.chapter_key(name, notebook, profile=profile, data=facts)
+    path = output / f"{name}.ipynb"
+    return Job(name, notebook, parameters, path, key, profile, facts, _expected(path, profile, folders))
+
+
+def _expected(path: Path, profile: str, folders: Folders) -> float:
+    places = [path, folders.book / path.name, *folders.references.glob(f"*/{path.name}")]
+    known = [notebook.metadata.get("l2h", {}) for notebook in map(notebooks.read_notebook, places) if notebook]
+    return next((float(facts["seconds"]) for facts in known if facts.get("profile") == profile), GUESS)
+
+
+def _reused(job: Job, folders: Folders) -> bool:
+    """Whether an execution with this key was kept; the present prose is put around its outputs."""
+    for path in (*folders.notebooks.glob(f"*/{job.output.name}"), folders.book / job.output.name):
+        done = notebooks.read_notebook(path)
+        if done is not None and done.metadata.get("l2h", {}).get("key") == job.key:
+            if outputs.unchanged(done):
+                notebooks.write_notebook(job.output, notebooks.executed(job.notebook, done))
+                return True
+            say(f"{path}: not reused, its code or outputs were changed after its execution")
+    return False
+
+
+def _environment(chapters: int) -> dict[str, str]:
+    """Of the kernels: one thread each; sweeps inside a chapter share the cores that are left."""
+    workers = max(1, (os.cpu_count() or 1) // max(1, min(AT_ONCE, chapters)))
+    images = _cifar10()
+    found = {"L2H_DATA": str(images.absolute())} if images else {}
+    runs = {"L2H_RUNS": str(store.default_folder())}  # absolute, as a kernel works in a folder of its own
+    return {"L2H_WORKERS": str(workers), **os.environ, **ONE_THREAD, **found, **runs}
+
+
+class Clock(NamedTuple):
+    """Progress: when it all started, the expected seconds of unfinished chapters, and when those under way started."""
+
+    started: float
+    unfinished: dict[str, float]
+    running: dict[str, float]
+
+
+class ChapterError(RuntimeError):
+    """A chapter failed; the message names it and its cell, and holds the traceback."""
+
+
+async def execute_all(jobs: Sequence[Job], environment: dict[str, str]) -> None:
+    """Execute chapters, the longest first, so that none runs alone at the end for long.
+
+    Args:
+        jobs: of distinct chapters.
+        environment: of their kernels.
+
+    Raises:
+        ChapterError: if a chapter fails; what else is under way is stopped.
+        OSError, ValueError: if a notebook cannot be written or read.
+    """
+    # Else a runner that is terminated would leave its kernels to compute on, unseen.
+    own = cast(asyncio.Task[None], asyncio.current_task())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
+    clock = Clock(time.monotonic(), {job.name: job.expected for job in jobs}, {})
+    gate = asyncio.Semaphore(AT_ONCE)
+    try:
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(_beat(clock))
+            longest_first = sorted(jobs, key=lambda job: -job.expected)
+            await asyncio.gather(*(group.create_task(_execute(job, gate, clock, environment)) for job in longest_first))
+            heart.cancel()
+    except* (ChapterError, OSError, ValueError) as failed:
+        raise failed.exceptions[0] from None
+
+
+def remove_partial(notebooks: Path) -> None:
+    """Remove the half-executed notebooks of commands that have ended; those of commands under way are in use.
+
+    Args:
+        notebooks: one folder of executed notebooks per profile.
+    """
+    for path in notebooks.glob("*/*.partial.ipynb"):
+        named = PARTIAL.search(path.name)
+        if named and not _exists(int(named[1])):
+            path.unlink(missing_ok=True)
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment: dict[str, str]) -> None:
+    async with gate:
+        clock.running[job.name] = time.monotonic()
+        say(f"{job.name}: started at {job.profile}; {_progress(clock)}")
+        partial = job.output.with_suffix(f".{os.getpid()}.partial.ipynb")  # another command may execute it, too
+        errors = await _papermill(job, partial, environment)
+        done = notebooks.read_notebook(partial)
+        if errors or done is None:
+            raise ChapterError(_failure(job, done, partial, errors))
+        if fault := _incomplete(notebooks.code_cells(done)):
+            raise ChapterError(f"{job.name}: {fault}; the notebook so far: {partial}")
+        if job.key != notebooks.chapter_key(job.name, job.notebook, profile=job.profile, data=job.data):
+            raise ChapterError(f"{job.name}: the code that it uses changed while it was executed; execute it again")
+        seconds = time.monotonic() - clock.running.pop(job.name)
+        del clock.unfinished[job.name]
+        done.metadata["l2h"] = notebooks.facts(job.key, profile=job.profile, data=job.data, seconds=seconds)
+        notebooks.write_notebook(job.output, notebooks.executed(job.notebook, done))
+        partial.unlink()
+        say(f"{job.name}: done in {_minutes(seconds)}; {_progress(clock)}")
+
+
+async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> str:
+    """What papermill said if it failed, else nothing; it is stopped if we are."""
+    notebooks.write_notebook(partial, job.notebook)
+    path = str(partial.absolute())
+    command = [sys.executable, "-m", "papermill", path, path, "--no-progress-bar"]
+    command += ["--start-timeout", "300"]  # two kernels that import torch on a busy laptop take their time
+    command += ["-y", yaml.safe_dump(job.parameters)] if job.parameters else []
+    pipe = asyncio.subprocess.PIPE
+    with tempfile.TemporaryDirectory(prefix="l2h-kernel-", ignore_cleanup_errors=True) as folder:
+        # matplotlib, IPython and Python's import look into the working folder first
+        command += ["--cwd", folder]
+        variables = _without_settings(environment, Path(folder))
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=variables)
+        try:
+            _, errors = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.communicate()
+    return f"papermill: exit code {process.returncode}\n{errors.decode(errors='replace')}" if process.returncode else ""
+
+
+def _without_settings(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """A kernel's environment without the user's settings of Python, IPython, Jupyter and matplotlib.
+
+    Args:
+        environment: of the command.
+        folder: empty, and the kernel's working folder.
+    """
+    defaults = folder / "matplotlibrc"
+    defaults.touch()  # a file without a line leaves matplotlib as it was released
+    given = [str(Path(path).absolute()) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    ours = {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # not a kernel of this name in the user's home
+        "MATPLOTLIBRC": str(defaults),
+        "MPLBACKEND": INLINE,
+        "PYTHONPATH": os.pathsep.join([str(notebooks.ROOT), *given]),  # the package that this command is of
+    }
+    return {name: value for name, value in environment.items() if name not in LEFT_OUT} | ours
+
+
+def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) -> str:
+    """Which cell was the last to begin, and how it failed: its traceback, or what papermill said if the kernel died."""
+    # papermill notes what it starts; the execution count comes from the kernel, which may die before it says it
+    begun = [cell for cell in (notebooks.code_cells(done) if done else ()) if _begun(cell)]
+    if not begun:
+        return f"{job.name} failed before its first cell at {job.profile}\n\n{errors[-4000:]}"
+    raised = [output.traceback for output in begun[-1].outputs if output.output_type == "error"]
+    traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(raised[0])) if raised else errors[-4000:]
+    where = f"{job.name} failed in code cell {len(begun)} at {job.profile}; the notebook so far: {partial}"
+    return f"{where}\n\n{begun[-1].source}\n\n{traceback}"
+
+
+def _begun(cell: NotebookNode) -> bool:
+    return cell.metadata.get("papermill", {}).get("start_time") is not None
+
+
+def _incomplete(cells: Sequence[NotebookNode]) -> str | None:
+    """What an execution without an error still lacks, or None."""
+    if left := sum(bool(cell.source.strip()) and cell.execution_count is None for cell in cells):
+        return f"{left} code cells were not executed"
+    for number, cell in enumerate(cells, 1):
+        if _describes_picture(cell) and not any("image/png" in output.get("data", ()) for output in cell.outputs):
+            return f"code cell {number} has a text for its picture (mystnb.image.alt) and shows no image/png"
+    return None
+
+
+def _describes_picture(cell: NotebookNode) -> bool:
+    return "alt" in cell.metadata.get("mystnb", {}).get("image", {})
+
+
+async def _beat(clock: Clock) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT)
+        say(f"{', '.join(clock.running)}: under way; {_progress(clock)}")
+
+
+def _progress(clock: Clock) -> str:
+    now = time.monotonic()
+    left = [max(0.0, expected - (now - clock.running.get(name, now))) for name, expected in clock.unfinished.items()]
+    remaining = max(sum(left) / AT_ONCE, *left, 0.0)
+    overdue = clock.running and not remaining
+    to_go = "longer than expected" if overdue else f"about {_minutes(remaining)} to go"
+    return f"{_minutes(now - clock.started)} elapsed, {to_go}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def say(line: str) -> None:
+    """One line on stdout, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""Chapters as files: the MyST source, its key, and its executed notebook in the forms in which it is kept.
+
+An executed notebook states in `metadata.l2h` what it depends on. While its key is unchanged, its outputs are put
+under the source's present text; so editing prose makes nothing stale.
+"""
+
+import ast
+import os
+import platform
+import re
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+from companion.build import outputs
+from companion.chapters.parameters import STUDIES, at_profile
+from companion.claims import registry
+from l2h.experiments import fingerprint, run, store
+from l2h.experiments.fingerprint import PACKAGE
+from l2h.training.device import accelerator
+
+# Every chapter's study, since that of a chapter is a fact of its own; and how keys are made, which changes no result.
+LEFT_OUT = ("STUDIES", "THEORY", "run_key", "shifted_key")
+LOCAL = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
+ROOT = PACKAGE.parent
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where sources, executed notebooks and references lie.
+
+    Args:
+        book: sources, and their records beside them.
+        notebooks: one folder of executed notebooks per profile.
+        references: one folder of executed notebooks per data source.
+    """
+
+    book: Path = ROOT / "book"
+    notebooks: Path = ROOT / "_build" / "notebooks"
+    references: Path = ROOT / "tests" / "book" / "reference"
+
+
+def chapters(book: Path = ROOT / "book") -> list[str]:
+    """The names of the pages that are executed: those whose header names a kernel."""
+    return [path.stem for path in sorted(book.glob("*.md")) if "kernelspec" in jupytext.read(path).metadata]
+
+
+def read_source(name: str, book: Path = ROOT / "book") -> NotebookNode:
+    """A chapter's source as a notebook without outputs, whose cell names do not change from read to read."""
+    notebook = jupytext.read(book / f"{name}.md")
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+    return notebook
+
+
+def read_notebook(path: Path) -> NotebookNode | None:
+    """An executed notebook, or None where there is none, or none that can be read."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (FileNotFoundError, nbformat.reader.NotJSONError):
+        return None
+
+
+def write_notebook(path: Path, notebook: NotebookNode) -> None:
+    """Write a notebook in one piece, unless the file says the same already."""
+    text = nbformat.writes(notebook) + "\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        store.write_atomically(path, text)
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells that the source wrote: all but the one that papermill injects."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and not outputs.injected(cell)]
+
+
+def needs_data(name: str) -> bool:
+    """Whether a chapter computes on images, so that its key depends on them."""
+    return any(hasattr(study, "data") for study in STUDIES.get(name, ()))
+
+
+def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[str, Any] | None) -> str:
+    """The one rule of staleness, for a chapter: its code, study, data and rules, and the libraries' versions.
+
+    Args:
+        name: of the chapter.
+        notebook: its source.
+        profile: "quick", "paper" or "full".
+        data: facts of the data set; None if the chapter needs none.
+
+    Returns:
+        The key that a fresh execution carries.
+
+    Raises:
+        ValueError: if a code cell is not plain Python.
+    """
+    code, cells = fingerprint.Code(PACKAGE, ROOT / "companion"), [cell.source for cell in code_cells(notebook)]
+    try:
+        roots = [code.add(name, "\n\n".join(cells))]
+        statements = [_statements(cell) for cell in cells]  # what a cell shows depends on where it ends
+    except SyntaxError as error:
+        raise ValueError(f"expected plain Python in the code cells of {name}, got {error.text!r}") from error
+    study = at_profile(name, profile) if name in STUDIES else None
+    roots += [fingerprint.Definition(type(study).__module__, type(study).__name__)] if study else []
+    return fingerprint.key(
+        code=code.fingerprint(roots, without=LEFT_OUT),
+        statements=statements,
+        study=asdict(study) if study else {"profile": profile},
+        data=data and {"source": data["source"], "sha256": data["sha256"]},
+        rules=registry.rules(name),
+        accelerator=accelerator(),
+        versions=run.versions(),
+    )
+
+
+def facts(key: str, *, profile: str, data: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+    """What an executed notebook says about itself in `metadata.l2h`."""
+    with_one = f" and {accelerator()}" if accelerator() else ""
+    names = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "papermill")
+    return dict(
+        key=key,
+        profile=profile,
+        seconds=round(seconds, 1),
+        machine=f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()})" + with_one,
+        versions={"python": platform.python_version(), **{name: version(name) for name in names}},
+        data=data,
+    )
+
+
+def executed(source: NotebookNode, done: NotebookNode) -> NotebookNode:
+    """The present text of a source with the outputs of an execution of the same code.
+
+    Args:
+        source: as `read_source` gives it.
+        done: the executed notebook, whose outputs are its execution's; its source may have had other prose.
+
+    Returns:
+        A notebook that has papermill's injected cell, if there was one.
+    """
+    notebook = deepcopy(source)
+    for cell, old in zip(code_cells(notebook), code_cells(done), strict=True):
+        cell.update(outputs=deepcopy(old.outputs), execution_count=old.execution_count)
+    at = next((i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ())), -1)
+    notebook.cells[at + 1 : at + 1] = [deepcopy(cell) for cell in done.cells if outputs.injected(cell)]
+    notebook.metadata.update({k: deepcopy(v) for k, v in done.metadata.items() if k in ("language_info", "l2h")})
+    kept = {k: v for k, v in done.metadata.get("papermill", {}).items() if k not in LOCAL}
+    notebook.metadata["papermill"] = kept
+    outputs.write_digest(notebook)
+    return notebook
+
+
+def publishable(notebook: NotebookNode, *, images: bool = True) -> NotebookNode:
+    """An executed notebook as it is committed: without the injected cell and without this machine's paths.
+
+    Args:
+        notebook: as `executed` gives it.
+        images: keep the pictures; references do without, since pictures are not compared.
+
+    Returns:
+        A notebook that converts back to its source.
+    """
+    notebook = deepcopy(notebook)
+    notebook.cells = [cell for cell in notebook.cells if not outputs.injected(cell)]
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            _clean(output, images)
+    outputs.write_digest(notebook)
+    return notebook
+
+
+def is_fresh(name: str, record: NotebookNode, source: NotebookNode) -> bool:
+    """Whether a record shows what it was executed with, its code, study, torch and modules, on the data it names."""
+    known = record.metadata.get("l2h", {})
+    if "key" not in known or not outputs.unchanged(record) or len(code_cells(record)) != len(code_cells(source)):
+        return False
+    return known.key == chapter_key(name, source, profile=known.profile, data=known.data)
+
+
+def same_text(notebook: NotebookNode, source: NotebookNode) -> bool:
+    """Whether a record converts back to its source: the same cells in the same order, with the same metadata."""
+    back = jupytext.reads(jupytext.writes(notebook, fmt="md:myst"), fmt="md:myst")
+    first, second = ([(c.cell_type, c.source, c.metadata) for c in nb.cells] for nb in (back, source))
+    return first == second
+
+
+def _statements(cell: str) -> int:
+    imports = ast.Import | ast.ImportFrom
+    return sum(not isinstance(node, imports) for node in ast.parse(cell).body)
+
+
+def _clean(output: NotebookNode, images: bool) -> None:
+    if "text" in output:
+        output.text = _without_paths(output.text)
+    for kind in list(output.get("data", ())):
+        if kind.startswith("text/"):
+            output.data[kind] = _without_paths(output.data[kind])
+        elif kind.startswith("image/") and not images:
+            del output.data[kind]
+
+
+def _without_paths(text: str) -> str:
+    for folder, short in ((ROOT, ""), (Path.home(), "~/")):
+        if folder != Path(folder.anchor):  # the root of all files, as in containers, names no machine
+            text = text.replace(f"{folder}{os.sep}", short)
+    return re.sub(r"/tmp/ipykernel_\d+/", "", text)  # where the kernel says that a cell's code lies

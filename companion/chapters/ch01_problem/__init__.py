@@ -1,0 +1,1 @@
+"""Chapter 01, the problem: what only this chapter computes and draws."""

@@ -1,0 +1,26 @@
+"""What chapter 01 computes at each profile."""
+
+from dataclasses import dataclass
+
+from companion.chapters.settings import Study
+
+
+@dataclass(frozen=True)
+class Study01(Study):
+    """Chapter 01, the problem.
+
+    Args:
+        seeds: how many seeds, from 0 on.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
+        hidden: hidden units of the rejectors that are compared.
+        ce_grid: costs of asking that are compared.
+        data: "cifar10" or "digits".
+        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+    """
+
+    seeds: int
+    sizes: tuple[int, ...]
+    hidden: tuple[int, ...] = (2, 20, 120)
+    ce_grid: tuple[float, ...] = (0.3, 0.1, 0.01)
+    data: str | None = None
+    precision: str = "float32"

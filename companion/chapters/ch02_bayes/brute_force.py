@@ -1,0 +1,125 @@
+"""Brute force on finite spaces: every rule there is, priced in exact fractions.
+
+A rule says for each of k kinds of points whether to keep, or to ask a server that says -1 or +1. There are 3^k of
+them, and the risk of each is a sum of fractions, so that "no rule is better" is decided without a tolerance.
+"""
+
+import itertools
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from l2h import checks
+from l2h.theory.bayes import CLIENTS
+from l2h.theory.distributions import Piece
+
+ACTIONS = ("keep", "-1", "+1")
+LARGEST = 10  # 3^10 = 59,049 rules
+
+
+def action_costs(piece: Piece, *, c1: Fraction, ce: Fraction) -> dict[str, Fraction]:
+    r"""What each action costs on one piece, per unit of its mass.
+
+    .. math:: C(\text{keep}) = p, \quad C(-1) = c_1 \eta + c_e, \quad C(+1) = c_1 (1 - \eta) + c_e
+
+    Args:
+        piece: mass, eta and p.
+        c1: cost of a wrong answer of the server, exact.
+        ce: cost of asking, exact.
+
+    Returns:
+        Action -> conditional risk.
+
+    >>> action_costs(Piece(Fraction(1), Fraction(4, 5), Fraction(1, 2)), c1=Fraction(1), ce=Fraction(1, 10))
+    {'keep': Fraction(1, 2), '-1': Fraction(9, 10), '+1': Fraction(3, 10)}
+    """
+    return {"keep": piece.p, "-1": c1 * piece.eta + ce, "+1": c1 * (1 - piece.eta) + ce}
+
+
+def risks_of_all_rules(pieces: Sequence[Piece], *, c1: Fraction, ce: Fraction) -> dict[tuple[str, ...], Fraction]:
+    """The risk of each of the 3^k rules.
+
+    Args:
+        pieces: k <= 10 pieces.
+        c1: cost of a wrong answer of the server, exact.
+        ce: cost of asking, exact.
+
+    Returns:
+        Rule, an action for each piece -> risk.
+
+    Raises:
+        ValueError: if there are more than 10 pieces.
+
+    >>> from l2h.theory.distributions import atoms
+    >>> risks = risks_of_all_rules(atoms().pieces, c1=Fraction(1), ce=Fraction(3, 20))
+    >>> len(risks), min(risks.values()), min(risks, key=risks.get)
+    (243, Fraction(9, 40), ('keep', 'keep', 'keep', '+1', '-1'))
+    """
+    if len(pieces) > LARGEST:
+        raise ValueError(f"expected at most {LARGEST} pieces, got {len(pieces)}: there are 3^k rules")
+    priced = [
+        [(action, piece.mass * cost) for action, cost in action_costs(piece, c1=c1, ce=ce).items()] for piece in pieces
+    ]
+    return {
+        tuple(action for action, _ in rule): sum((cost for _, cost in rule), Fraction(0))
+        for rule in itertools.product(*priced)
+    }
+
+
+def bayes_rule(pieces: Sequence[Piece], *, c1: Fraction, ce: Fraction) -> tuple[str, ...]:
+    r"""The rule of r* and e*: keep where c1 mu + ce > p, else ask for the likelier label (+1 at a tie).
+
+    Args:
+        pieces: of X.
+        c1: cost of a wrong answer of the server, exact.
+        ce: cost of asking, exact.
+
+    Returns:
+        An action for each piece.
+
+    >>> bayes_rule([Piece(Fraction(1), Fraction(4, 5), Fraction(1, 2))], c1=Fraction(1), ce=Fraction(1, 10))
+    ('+1',)
+
+    Source: arXiv 2409.16253, the Bayes rules.
+    """
+
+    def decide(piece: Piece) -> str:
+        if c1 * min(piece.eta, 1 - piece.eta) + ce > piece.p:
+            return "keep"
+        return "+1" if 2 * piece.eta >= 1 else "-1"
+
+    return tuple(map(decide, pieces))
+
+
+def random_pieces(k: int, *, client: str, generator: np.random.Generator) -> tuple[Piece, ...]:
+    """A random distribution on k points whose probabilities are twentieths, the edges 0, 1/2 and 1 among them.
+
+    Args:
+        k: number of points, >= 1.
+        client: "deterministic" (p is eta or 1 - eta), "independent" (between them) or "free".
+        generator: of NumPy.
+
+    Returns:
+        Pieces whose masses sum to 1.
+
+    Raises:
+        ValueError: if k < 1 or the client is unknown.
+
+    >>> sum(piece.mass for piece in random_pieces(4, client="free", generator=np.random.default_rng(0)))
+    Fraction(1, 1)
+    """
+    checks.at_least(1, k=k)
+    checks.one_of(CLIENTS, client=client)
+    weights = generator.integers(1, 10, k)
+    pieces = []
+    for weight in weights:
+        eta = Fraction(int(generator.integers(21)), 20)
+        share = Fraction(int(generator.integers(21)), 20)  # how often the client says -1
+        p = {
+            "deterministic": eta if share < Fraction(1, 2) else 1 - eta,
+            "independent": share * eta + (1 - share) * (1 - eta),
+            "free": share,
+        }[client]
+        pieces.append(Piece(Fraction(int(weight), int(weights.sum())), eta, p))
+    return tuple(pieces)

@@ -1,0 +1,90 @@
+"""Empirical risk minimisation over pairs of thresholds on a line, exactly: a sort and two walks."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from l2h import checks
+from l2h.problem import Costs
+from l2h.theory.rademacher_exact import points
+
+
+class Threshold(NamedTuple):
+    """The function side * (x - at): positive to the right of `at` for side +1, to its left for side -1."""
+
+    at: float
+    side: int
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """Its values at x.
+
+        >>> Threshold(at=1.0, side=-1).scores(np.array([0.0, 3.0]))
+        array([ 1., -2.])
+        """
+        return self.side * (x - self.at)
+
+
+class Minimiser(NamedTuple):
+    """A pair of thresholds of least empirical risk."""
+
+    r: Threshold
+    e: Threshold
+    empirical_risk: float
+
+
+def best_thresholds(x: np.ndarray, m: np.ndarray, y: np.ndarray, *, costs: Costs) -> Minimiser:
+    r"""A pair of two-sided thresholds with the least mean generalized 0-1 loss on a sample.
+
+    .. math:: (\hat{r}, \hat{e}) \in \arg\min_{r, e} \frac{1}{n} \sum_i L(r, e, x_i, y_i)
+
+    Args:
+        x: (n,) distinct finite numbers.
+        m: (n,) the client's labels in {-1, +1}.
+        y: (n,) true labels in {-1, +1}.
+        costs: c1 and ce.
+
+    Returns:
+        Minimiser; thresholds lie halfway between points, or beyond them by 1.
+
+    Raises:
+        ValueError: if shapes differ, labels are not -1/+1, numbers are not finite, or two are equal.
+
+    >>> x, y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 1, -1, 1])
+    >>> best_thresholds(x, np.ones(4), y, costs=Costs(c1=1.0, ce=0.25)).empirical_risk
+    0.125
+    """
+    x = points(x)
+    checks.vectors(x=x, m=m, y=y)
+    checks.signs(m=m, y=y)
+    order = np.argsort(x, kind="stable")
+    x, m, y = x[order], m[order], y[order]
+    if (np.diff(x) == 0).any():
+        raise ValueError("expected distinct points, got two that are equal")
+    upward = _best_of_first(x, m != y, y, costs)
+    downward = _best_of_first(-x[::-1], (m != y)[::-1], y[::-1], costs)
+    if upward.empirical_risk <= downward.empirical_risk:
+        return upward
+    r, e, risk = downward
+    return Minimiser(Threshold(-r.at, -r.side), Threshold(-e.at, -e.side), risk)
+
+
+def _between(x: np.ndarray, k: int) -> float:
+    """A threshold above the k smallest points and below the others."""
+    padded = np.concatenate([[x[0] - 2], x, [x[-1] + 2]])
+    return float((padded[k] + padded[k + 1]) / 2)
+
+
+def _best_of_first(x: np.ndarray, errors: np.ndarray, y: np.ndarray, costs: Costs) -> Minimiser:
+    """The best pair whose rejector asks about the k smallest points, for some k; x increases."""
+    n = len(x)
+    walk = np.concatenate([[0], np.cumsum(y)])
+    asked = np.arange(n + 1)
+    rising = (asked - walk) / 2 + np.minimum.accumulate(walk)  # errors of the best server -1, then +1, on the k first
+    falling = (asked + walk) / 2 - np.maximum.accumulate(walk)
+    kept = errors.sum() - np.concatenate([[0], np.cumsum(errors)])
+    total = kept + costs.ce * asked + costs.c1 * np.minimum(rising, falling)
+    k = int(np.argmin(total))
+    side = 1 if rising[k] <= falling[k] else -1
+    cut = int(np.argmin(side * walk[: k + 1]))
+    r = Threshold(_between(x, k), 1)  # r > 0, keep, to the right
+    return Minimiser(r, Threshold(_between(x, cut), side), float(total[k] / n))

@@ -1,0 +1,79 @@
+"""Figures of the chapter on the bound: both sides against n, exact failure probabilities, and what does not vanish."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from l2h.evaluation.intervals import Interval
+from l2h.plotting.style import COLOURS, look
+
+EXAMPLES = "sample size $n$ (examples)"
+GAP = "risk minus empirical risk (mistakes of the client)"
+
+
+def draw_sides(
+    ax: Axes, n: Any, measured: Mapping[str, Any], spread: Any, penalties: Mapping[str, Any], *, order: Sequence[str]
+) -> None:
+    """Measured largest gaps below, penalties above, both against the sample size on logarithmic axes.
+
+    Args:
+        ax: where to draw.
+        n: (k,) sample sizes.
+        measured: name -> (k,) gaps; filled markers.
+        spread: (low, high), (k,) each: between which most samples lie.
+        penalties: name -> (k,) penalties; hollow markers.
+        order: names that fix the looks across panels.
+    """
+    ax.fill_between(n, *spread, color=COLOURS[0], alpha=0.2, linewidth=0)
+    for name, value in {**measured, **penalties}.items():
+        fill = "full" if name in measured else "none"
+        ax.plot(n, value, label=name, fillstyle=fill, **look(name, order))
+    ax.set(xscale="log", yscale="log", xlabel=EXAMPLES, ylabel=GAP)
+    ax.set_xticks(n, [f"{one:g}" for one in n])
+    ax.minorticks_off()
+
+
+def draw_failures(
+    ax: Axes, costs: Any, failures: Mapping[str, Any], *, delta: float, limits: Mapping[str, float]
+) -> None:
+    """Exact probabilities that a bound fails against c1 + ce, with the probability that it allows.
+
+    Args:
+        ax: where to draw.
+        costs: (k,) values of c1 + ce.
+        failures: name -> (k,) probabilities.
+        delta: what the bound allows.
+        limits: name -> value of c1 + ce to mark.
+    """
+    for name, probability in failures.items():
+        appearance = look(name, list(failures))
+        ax.plot(costs, probability, label=name, markevery=0.1, **appearance)
+    ax.axhline(delta, color="black", linewidth=1.5)
+    ax.text(max(costs), delta, f"allowed: {delta:g} ", ha="right", va="bottom")
+    for (name, value), style in zip(limits.items(), ("-", ":"), strict=False):
+        ax.axvline(value, color="0.4", linestyle=style, label=f"{name}, {value:.3f}")
+    ax.set(
+        xlabel="$c_1 + c_e$ (mistakes of the client)", ylabel="probability that the stated bound fails", ylim=(0, None)
+    )
+    ax.legend()
+
+
+def draw_vanishing(ax: Axes, n: Any, bands: Mapping[str, Interval], *, level: float, words: str) -> None:
+    """What vanishes with the sample size and what does not, with bands, beside a level.
+
+    Args:
+        ax: where to draw.
+        n: (k,) sample sizes.
+        bands: name -> Interval of (k,) arrays.
+        level: a value to mark.
+        words: what it is.
+    """
+    for name, (mean, low, high) in bands.items():
+        appearance = look(name, list(bands))
+        ax.fill_between(n, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(n, mean, label=name, **appearance)
+    ax.axhline(0, color="black", linewidth=1)
+    ax.axhline(level, color=COLOURS[-1], linestyle=":", label=words)
+    ax.set(xscale="log", xlabel=EXAMPLES, ylabel="mistakes of the client per example")
+    ax.legend()

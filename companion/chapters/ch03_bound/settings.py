@@ -1,0 +1,30 @@
+"""What chapter 03 computes at each profile."""
+
+from dataclasses import dataclass
+
+from companion.chapters.settings import Study
+
+
+@dataclass(frozen=True)
+class Study03(Study):
+    """Chapter 03, the bound.
+
+    Args:
+        draws: samples per family on which the bound is put to the test.
+        n_grid: sample sizes at which both sides are compared.
+        gap_draws: samples per family and size for that.
+        families: random pairs of families on which the complexity of the losses is enumerated.
+        images: training images that a network is made to memorise; 0 for all.
+        erm_grid: sample sizes at which pairs of thresholds are fitted.
+        erm_draws: samples per size for that.
+        data: "cifar10" or "digits".
+    """
+
+    draws: int
+    n_grid: tuple[int, ...]
+    gap_draws: int
+    families: int
+    images: int
+    erm_grid: tuple[int, ...]
+    erm_draws: int
+    data: str | None = None

@@ -1,0 +1,183 @@
+r"""How often Theorem 1 fails: exactly where the sample space is small, by simulation elsewhere.
+
+The samples are those of `generalization_gap`: pure noise, where every gap between risk and empirical risk is chance.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import beta, binom
+
+from companion.chapters.ch03_bound import generalization_gap
+from companion.chapters.ch03_bound.generalization_gap import ATOMS, BALL, Case, Draws, best_on_atom, complexity_on_atoms
+from l2h import checks
+from l2h.problem import Costs
+from l2h.theory.generalization import Penalty, corrected, expected, margin, stated
+
+Form = Callable[..., Penalty]
+FORMS: dict[str, Form] = {"stated": stated, "corrected": corrected, "expected": expected}
+MARGIN: dict[str, Form] = {
+    "margin": partial(margin, rho=generalization_gap.RHO)
+}  # of the linear ball, whose scores are real
+COUNTEREXAMPLES = {
+    "one example": Case("constant", Costs(0.12, 0.12), n=1, delta=0.19, p=0.8),
+    "hundred examples": Case("constant", Costs(0.05, 0.05), n=100, delta=0.05),
+    "both constants": Case("constants", Costs(0.005, 0.005), n=400, delta=0.01),
+    "both constants, complexity doubled": Case("constants", Costs(0.0005, 0.0005), n=2000, delta=1e-4, factor=2.0),
+    "two atoms": Case("atoms", Costs(0.01, 0.01), n=100, delta=0.001),
+}
+
+
+class FailureRate(NamedTuple):
+    """A measured rate of failure with its 99% interval of Clopper and Pearson."""
+
+    rate: float
+    low: float
+    high: float
+    draws: int
+
+
+def _fails(case: Case, form: str, draws: Draws) -> np.ndarray:
+    rad = case.factor * (draws.mean_rad if form == "expected" else draws.rad)
+    penalty = {**FORMS, **MARGIN}[form](rad, rad, costs=case.costs, n=case.n, delta=case.delta)
+    return draws.gap > penalty.total
+
+
+def exact_failure(case: Case, *, form: str = "stated") -> float:
+    r"""The exact probability that some pair (r, e) of the family exceeds its bound.
+
+    .. math:: P(\exists (r, e): R > \hat{R} + \text{penalty})
+
+    For "constant" (always keep) it is P(Bin(n, p) < n (p - penalty)); for "constants" and "atoms" (all functions of one
+    or of two atoms) the sum over all counts of client errors and labels.
+
+    Args:
+        case: with family "constant", "constants" or "atoms"; "atoms" takes about a second at n = 100.
+        form: "stated", "corrected" or "expected".
+
+    Returns:
+        The probability; the bound promises at most delta.
+
+    Raises:
+        ValueError: if the family or the form is unknown.
+
+    >>> round(exact_failure(COUNTEREXAMPLES["hundred examples"]), 6)
+    0.184101
+    """
+    checks.one_of(ATOMS, family=case.family)
+    checks.one_of(FORMS, form=form)
+    checks.probabilities(p=case.p)
+    counts = np.arange(case.n + 1)
+    if case.family == "constant":
+        gap, zero = case.p - counts / case.n, np.zeros(())
+        return float(binom.pmf(counts, case.n, case.p)[_fails(case, form, Draws(gap, zero, 0.0))].sum())
+    if case.family == "constants":
+        values, chance = _atom_law(case.n, case, 1)
+        rad = complexity_on_atoms(np.array([case.n]), case.n)
+        return float(chance[_fails(case, form, Draws(values, rad, float(rad)))].sum())
+    return _exact_failure_on_two_atoms(case, form)
+
+
+def _atom_law(count: int, case: Case, atoms: int) -> tuple[np.ndarray, np.ndarray]:
+    """The gaps on an atom that holds count examples, in increasing order, and their probabilities."""
+    k = np.arange(count + 1)
+    values = best_on_atom(k[:, None], k[None, :], np.array(count), case, atoms).ravel()
+    chance = np.outer(binom.pmf(k, count, case.p), binom.pmf(k, count, 0.5)).ravel()
+    order = np.argsort(values)
+    return values[order], chance[order]
+
+
+def _exact_failure_on_two_atoms(case: Case, form: str) -> float:
+    n = case.n
+    weights = binom.pmf(np.arange(n + 1), n, 0.5)
+    rads = complexity_on_atoms(np.array([np.arange(n + 1), n - np.arange(n + 1)]), n)
+    total = 0.0
+    for count, weight in enumerate(weights):
+        (left, p_left), (right, p_right) = (_atom_law(k, case, 2) for k in (count, n - count))
+        rad = case.factor * (weights @ rads if form == "expected" else rads[count])
+        penalty = FORMS[form](rad, rad, costs=case.costs, n=n, delta=case.delta).total
+        above = np.append(p_right[::-1].cumsum()[::-1], 0.0)  # above[i] = P(right >= its i-th value)
+        total += weight * (p_left @ above[np.searchsorted(right, penalty - left, side="right")])
+    return float(total)
+
+
+def failure_rate(case: Case, *, form: str, draws: int = 10_000, seed: int = 0) -> FailureRate:
+    """The measured rate at which some pair (r, e) of the family exceeds its bound.
+
+    Args:
+        case: with a family of `generalization_gap.FAMILIES`; the supremum over pairs is exact, but for the linear ball.
+        form: "stated", "corrected" or "expected"; "margin" for the linear ball.
+        draws: number of samples, >= 1.
+        seed: of the samples.
+
+    Returns:
+        FailureRate; the bound promises a rate of at most delta.
+
+    Raises:
+        ValueError: if the family or the form is unknown, p is no probability, or draws < 1.
+
+    >>> failure_rate(Case("constants", Costs(1.0, 0.1), n=50, delta=0.05), form="corrected", draws=100).rate
+    0.0
+    """
+    checks.one_of(generalization_gap.FAMILIES, family=case.family)
+    checks.one_of(MARGIN if case.family == BALL else FORMS, form=form)
+    return failure_rates(case, draws=draws, seed=seed)[form]
+
+
+def failure_rates(case: Case, *, draws: int = 10_000, seed: int = 0) -> dict[str, FailureRate]:
+    """The measured rates of all forms that apply to a family, on the same samples.
+
+    Args:
+        case: as for `failure_rate`.
+        draws: number of samples, >= 1.
+        seed: of the samples.
+
+    Returns:
+        Form -> FailureRate.
+
+    Raises:
+        ValueError: as `failure_rate`.
+
+    >>> list(failure_rates(Case("atoms", Costs(1.0, 0.1), n=50, delta=0.05), draws=100))
+    ['stated', 'corrected', 'expected']
+    """
+    drawn = generalization_gap.draw(case, draws, np.random.default_rng(seed))
+    counts = {form: int(_fails(case, form, drawn).sum()) for form in (MARGIN if case.family == BALL else FORMS)}
+    return {form: _clopper_pearson(count, draws) for form, count in counts.items()}
+
+
+def _clopper_pearson(failures: int, draws: int) -> FailureRate:
+    low = float(beta.ppf(0.005, failures, draws - failures + 1)) if failures else 0.0
+    high = float(beta.isf(0.005, failures + 1, draws - failures)) if failures < draws else 1.0
+    return FailureRate(failures / draws, low, high, draws)
+
+
+def score_counterexample(*, scale: float, costs: Costs, n: int, delta: float) -> tuple[float, float]:
+    r"""Real-valued scores break the stated form with certainty: scaled down, they keep their decisions.
+
+    .. math:: \hat{R} + \text{penalty} = c_e + (1 + c_1 + c_e) t
+        + 3 (c_1 + c_e) \sqrt{\ln(2/\delta)/2n} < \frac{1}{2} = R
+
+    X uniform, Y = 1, a client that errs half of the time, servers {+1}, rejectors t f for all f into {-1, +1}, whose
+    complexity is t. The rejector that asks at the sample and keeps elsewhere has empirical risk ce and risk 1/2.
+
+    Args:
+        scale: t > 0.
+        costs: c1 and ce.
+        n: number of examples.
+        delta: probability of failure that the bound allows.
+
+    Returns:
+        The bound's right-hand side, and the risk 1/2 that it should not be below.
+
+    Raises:
+        ValueError: if scale is not positive, or as `l2h.theory.generalization.stated`.
+
+    >>> right, risk = score_counterexample(scale=0.001, costs=Costs(1.0, 0.3), n=10_000, delta=0.05)
+    >>> print(f"{right:.4f} < {risk}")
+    0.3553 < 0.5
+    """
+    checks.positive(scale=scale)
+    return costs.ce + float(stated(scale, 0.0, costs=costs, n=n, delta=delta).total), 0.5

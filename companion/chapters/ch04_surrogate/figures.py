@@ -1,0 +1,205 @@
+"""Figures of the chapter on the surrogate: each `draw_x` puts given numbers on given axes and computes nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+
+from l2h.plotting.style import ACCURACY, COLOURS, LINES, MARKERS, look
+
+MU = "best server's error probability $\\mu$"
+P = "client's error probability $p$"
+SHADE = "0.9"
+
+
+def draw_surface(ax: Any, r: np.ndarray, e: np.ndarray, *, above: np.ndarray, below: np.ndarray) -> None:
+    """A surface above a landscape of steps.
+
+    Args:
+        ax: three-dimensional axes.
+        r: (k,) rejector scores.
+        e: (j,) server scores.
+        above: (j, k) the surrogate.
+        below: (j, k) the generalized 0-1 loss.
+    """
+    grid = np.meshgrid(r, e)
+    ax.plot_surface(*grid, below, color=COLOURS[4], rstride=1, cstride=1, linewidth=0, antialiased=False)
+    ax.plot_wireframe(*grid, above, color=COLOURS[0], linewidth=0.6, rstride=4, cstride=4)
+    ax.set(xlabel="rejector's score $r$", ylabel="server's score $e$", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+    ax.set_zlabel("loss (mistakes of the client)")
+    ax.view_init(elev=24, azim=-125)
+    ax.set_box_aspect(None, zoom=0.9)
+
+
+def draw_logit(ax: Axes, z: np.ndarray, losses: Mapping[str, np.ndarray], *, bends: float) -> None:
+    """The loss along the logit of r, and where its last term bends the wrong way.
+
+    Args:
+        ax: where to draw.
+        z: (k,) logits.
+        losses: name -> (k,) losses.
+        bends: the logit beyond which exp(alpha r(z)) is concave.
+    """
+    ax.axvspan(bends, z[-1], color=SHADE, label="$e^{\\alpha r(z)}$ is concave")
+    for name, loss in losses.items():
+        ax.plot(z, loss, label=name, markevery=0.1, **look(name, list(losses)))
+    ax.set(xlabel="logit $z$ of the rejector, $r = 2\\sigma(z) - 1$", ylabel="loss (mistakes of the client)")
+    ax.legend()
+
+
+def draw_reduced(
+    ax: Axes, r: np.ndarray, risks: Mapping[str, np.ndarray], minima: Mapping[str, Sequence[float]]
+) -> None:
+    """The reduced risk F(r) for several alphas, each with its minimum, and the line r = 0 between ask and keep.
+
+    Args:
+        ax: where to draw.
+        r: (k,) rejector scores.
+        risks: name -> (k,) values of F.
+        minima: name -> (r, F) of the minimum.
+    """
+    ax.axvspan(r[0], 0, color=SHADE)
+    for name, risk in risks.items():
+        appearance = look(name, list(risks))
+        ax.plot(r, risk, label=name, color=appearance["color"], linestyle=appearance["linestyle"])
+        ax.plot(*minima[name], color=appearance["color"], marker=appearance["marker"], markersize=9)
+    ax.text(0.02, 0.03, "ask", transform=ax.transAxes)
+    ax.text(0.98, 0.03, "keep", transform=ax.transAxes, ha="right")
+    ax.set(xlabel="rejector's score $r$", ylabel="$F(r)$, surrogate risk at the best $e$", xlim=(r[0], r[-1]))
+    ax.legend(loc="upper center")
+
+
+def draw_plane(ax: Axes, mu: np.ndarray, cost: np.ndarray, boundaries: Mapping[str, np.ndarray]) -> None:
+    """Where it pays to ask in the plane of (mu, p), and from which p on several alphas ask.
+
+    Args:
+        ax: where to draw.
+        mu: (k,) error probabilities of the best server, rising.
+        cost: (k,) cost of asking, c1 mu + ce.
+        boundaries: name -> (k,) the p above which the surrogate's minimiser asks.
+    """
+    ax.fill_between(mu, cost, 1, color=SHADE, label="asking is cheaper")
+    ax.plot(mu, mu, color="black", linewidth=0.8, linestyle=":", label="deterministic client")
+    ax.plot(mu, 1 - mu, color="black", linewidth=0.8, linestyle=":")
+    for name, p in boundaries.items():
+        ax.plot(mu, p, label=name, markevery=0.1, **look(name, list(boundaries)))
+    ax.set(xlabel=MU, ylabel=P, xlim=(0, 0.5), ylim=(0, 1))
+    ax.legend(loc="lower right")
+
+
+def draw_thresholds(ax: Axes, ce: np.ndarray, thresholds: Mapping[str, np.ndarray]) -> None:
+    """The error probability from which on a rule asks, against the cost of asking.
+
+    Args:
+        ax: where to draw.
+        ce: (k,) costs of asking.
+        thresholds: name -> (k,) error probabilities.
+    """
+    for name, values in thresholds.items():
+        ax.plot(ce, values, label=name, markevery=0.1, **look(name, list(thresholds)))
+    ax.set(xlabel="cost of asking $c_e$ (mistakes of the client)", ylabel=f"asks above this {P}", ylim=(0, 1))
+    ax.legend()
+
+
+def draw_frontier(
+    ax: Axes, coverage: np.ndarray, accuracy: np.ndarray, systems: Mapping[str, Mapping[str, tuple[float, float]]]
+) -> None:
+    """The best accuracy at each coverage, and where systems stand.
+
+    Args:
+        ax: where to draw.
+        coverage: (k,) shares kept, rising.
+        accuracy: (k,) accuracies of the frontier.
+        systems: name -> label of a point -> (coverage, accuracy); the first and last points show their labels.
+    """
+    ax.plot(coverage, accuracy, color="0.6", label="asking where $p > \\tau$, all $\\tau$")
+    for place, (name, points) in enumerate(systems.items()):
+        marks: dict[str, Any] = {"linestyle": "none", "marker": MARKERS[place], "color": COLOURS[place]}
+        ax.plot(*zip(*points.values(), strict=True), label=name, **marks)
+        for label in {*list(points)[:1], *list(points)[-1:]}:
+            side, shift = ("right", (-6, -14)) if place else ("left", (6, 6))
+            ax.annotate(label, points[label], shift, textcoords="offset points", ha=side, color=COLOURS[place])
+    ax.set(xlabel="coverage (share kept on the device)", ylabel=ACCURACY.replace("images", "inputs"), xlim=(0.5, 1.05))
+    ax.margins(y=0.15)
+    ax.legend(loc="lower left")
+
+
+def draw_transfer(ax: Axes, excess: np.ndarray, *, proved: np.ndarray, computed: np.ndarray) -> None:
+    """The largest excess risk at a given excess surrogate risk: as proved, and as computed.
+
+    Args:
+        ax: where to draw.
+        excess: (k,) excess surrogate risks > 0.
+        proved: (k,) the bound of a theorem.
+        computed: (k,) the computed envelope.
+    """
+    ax.fill_between(excess, computed, 1e-9, color=SHADE)
+    ax.plot(excess, proved, color=COLOURS[1], linestyle=LINES[1], label="proved bound")
+    ax.plot(excess, computed, color=COLOURS[0], linestyle=LINES[0], label="computed envelope")
+    ax.set(xscale="log", yscale="log", xlabel="excess surrogate risk $R_S - R_S^*$", xlim=(excess[0], excess[-1]))
+    ax.set(ylabel="excess risk $R - R^*$ (mistakes of the client)", ylim=(computed[0] / 2, proved[-1] * 2))
+    ax.legend(loc="lower right")
+
+
+def draw_powers(ax: Axes, t: np.ndarray, measured: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray]) -> None:
+    """What a wrong decision loses in surrogate risk, against its regret, beside the limiting powers.
+
+    Args:
+        ax: where to draw.
+        t: (k,) regrets.
+        measured: name -> (k,) excess surrogate risks.
+        limits: name -> (k,) the leading term.
+    """
+    for name, values in measured.items():
+        appearance = look(name, list(measured))
+        ax.plot(t, values, label=name, linestyle="none", color=appearance["color"], marker=appearance["marker"])
+        ax.plot(t, limits[name], color=appearance["color"], linestyle=appearance["linestyle"], linewidth=1)
+    ax.set(xscale="log", yscale="log", xlabel="regret of the wrong decision (mistakes of the client)")
+    ax.set(ylabel="excess surrogate risk")
+    ax.legend()
+
+
+def draw_descent(
+    ax: Axes, sizes: Sequence[int], bands: Mapping[str, Sequence[Any]], limits: Mapping[str, float], floor: Any
+) -> None:
+    """Excess risk against the sample size, one line with a band per rule, with its limit and what the cells allow.
+
+    Args:
+        ax: where to draw.
+        sizes: (k,) sample sizes.
+        bands: name -> (mean, low, high), (k,) each.
+        limits: name -> the exact excess risk of the rule in the population, drawn where it is not 0.
+        floor: (k,) mean excess risk of the best tables.
+    """
+    for name, (mean, low, high) in bands.items():
+        appearance = look(name, list(bands))
+        ax.fill_between(sizes, np.maximum(low, 0), high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(sizes, mean, label=name, **appearance)
+        if limits[name] > 1e-9:
+            ax.axhline(limits[name], color=appearance["color"], linestyle=(0, (6, 3)), linewidth=1)
+    ax.plot(sizes, floor, color="black", linewidth=1, linestyle=(0, (1, 1)), label="best table")
+    ax.set_yscale("symlog", linthresh=1e-5)
+    ax.set(xscale="log", xlabel="examples $n$", ylabel="excess risk (mistakes of the client)", ylim=(0, 1))
+
+
+def draw_regrets(
+    ax: Axes, alpha: np.ndarray, beta: np.ndarray, regrets: np.ndarray, curves: Mapping[str, np.ndarray]
+) -> None:
+    """Excess risk over the plane of (beta, alpha) as a heat map, with curves of alpha against beta.
+
+    Args:
+        ax: where to draw.
+        alpha: (j,) rising.
+        beta: (k,) rising.
+        regrets: (j, k) excess risks >= 0.
+        curves: name -> (k,) alphas.
+    """
+    faint = PowerNorm(0.4, vmin=0)  # small regrets are told apart, large ones less
+    mesh = ax.pcolormesh(beta, alpha, regrets, cmap="cividis", shading="nearest", norm=faint)
+    ax.figure.colorbar(mesh, ax=ax, label="excess risk (mistakes of the client)")
+    for name, (colour, line) in zip(curves, (("white", "-"), (COLOURS[1], "--")), strict=False):
+        ax.plot(beta, curves[name], label=name, color=colour, linestyle=line, linewidth=2)
+    ax.set(xlabel="$\\beta$", ylabel="$\\alpha$", ylim=(alpha[0], alpha[-1]))
+    ax.legend(loc="upper left", facecolor="0.5", labelcolor="white")

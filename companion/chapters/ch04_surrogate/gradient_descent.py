@@ -1,0 +1,278 @@
+"""Gradient descent on the surrogate where its outcome is judged exactly: tables of scores, one pair (r, e) per cell.
+
+A partition of X into cells is all that the system sees of x. Its class of tables is convex, grows with the sample, and
+a table's risk is a finite sum; so what is left over is what the surrogate, its alpha and the sample do.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from l2h import checks
+from l2h.losses.surrogate import surrogate
+from l2h.problem import Costs, asks, server_label
+from l2h.theory.bayes import pointwise_risk, server_error
+from l2h.theory.distributions import TESTBEDS, Sample, Testbed
+from l2h.theory.regret import Rule
+
+STEPS = 500
+NODES = 20  # of the quadrature in each cell, per axis
+KINDS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])  # (y, m), all that the loss sees of an example in its cell
+POINTS = {"atoms": np.arange(0.5, 4), "specialist": np.array([0.45, 0.75])}  # edges between the pieces
+
+
+class Grid(NamedTuple):
+    """Where the cells of a testbed lie."""
+
+    width: Callable[[int], float]  # of a cell for n examples
+    low: float  # the inner edges lie between low and high, on every axis
+    high: float
+    jumps: tuple[float, ...]  # edges, too: where the client's answer changes
+    end: float  # X lies in [-end, end] but for 10^-18
+    axes: int
+
+
+GRIDS = {
+    "gaussians": Grid(lambda n: 2 * n ** (-1 / 3), -4, 4, (1.0,), 10, axes=1),
+    "xor": Grid(lambda n: 3 * n ** (-1 / 4), -4, 4, (0.5,), 10, axes=2),
+    "logistic": Grid(lambda n: n ** (-1 / 3) / 2, -1, 1, (), 1, axes=1),
+}
+
+
+class Cells(NamedTuple):
+    """A partition of X, and what is true in each of its k cells."""
+
+    edges: np.ndarray  # inner edges, the same along every axis
+    mass: np.ndarray  # (k,) P(cell)
+    eta: np.ndarray  # (k,) P(Y=1|cell)
+    p: np.ndarray  # (k,) P(M≠Y|cell)
+
+
+class ScoreTables(NamedTuple):
+    """One pair of scores per cell, for R rules and S samples."""
+
+    r: np.ndarray  # (R, S, k)
+    e: np.ndarray  # (R, S, k)
+
+
+class LearningCurve(NamedTuple):
+    """What descent loses, by rule, sample size and seed."""
+
+    excess: np.ndarray  # (R, N, S) risk of the learned tables minus the Bayes risk
+    floor: np.ndarray  # (N, S) the same for the best tables: what the cells cannot express
+
+
+def cells_for(testbed: Testbed, n: int, *, shift: float = 0.5) -> Cells:
+    r"""The cells for n examples, narrower the more there are, with their exact probabilities.
+
+    .. math:: w = O(n^{-1/(2 + d)}) \text{ along each of } d \text{ axes}
+
+    The client's jumps are edges, too. A testbed with finitely many kinds of points has one cell for each kind.
+
+    Args:
+        testbed: one of TESTBEDS.
+        n: number of examples, >= 1.
+        shift: where the grid begins, in widths of a cell, in [0, 1].
+
+    Returns:
+        Cells, to about 10 digits (exact but for rounding on finite testbeds).
+
+    Raises:
+        ValueError: if n < 1, shift leaves [0, 1] or the testbed is not one of TESTBEDS.
+
+    >>> cells_for(TESTBEDS["specialist"], 100).mass
+    array([0.45, 0.3 , 0.25])
+
+    Source: the histogram rule, Devroye, Gyorfi and Lugosi (1996), section 6.4.
+    """
+    checks.at_least(1, n=n)
+    checks.probabilities(shift=shift)
+    if TESTBEDS.get(testbed.name) is not testbed:
+        raise ValueError(f"expected one of TESTBEDS, got {testbed.name} of another make")
+    if testbed.name in POINTS:
+        exact = np.array(testbed.pieces, dtype=float)  # (k, 3): mass, eta, p
+        return Cells(POINTS[testbed.name], *exact.T)
+    grid = GRIDS[testbed.name]
+    width = grid.width(n)
+    number = max(int((grid.high - grid.low) / width), 1)
+    regular = grid.low + width * (shift + np.arange(number))
+    edges = np.union1d(regular[np.abs(regular) < grid.end], grid.jumps)
+    return _integrated(testbed, edges, grid)
+
+
+def _integrated(testbed: Testbed, edges: np.ndarray, grid: Grid) -> Cells:
+    """The cells between the edges, with their probabilities by Gauss-Legendre quadrature in each."""
+    assert testbed.density is not None
+    nodes, factors = np.polynomial.legendre.leggauss(NODES)
+    ends = np.concatenate([[-grid.end], edges, [grid.end]])
+    half = np.diff(ends) / 2
+    points = ends[:-1, None] + half[:, None] * (1 + nodes)  # (cells of an axis, nodes)
+    weights = half[:, None] * factors
+    if grid.axes == 2:
+        k, q = points.shape
+        points = np.stack(np.broadcast_arrays(points[:, None, :, None], points[None, :, None, :]), axis=-1)
+        points = points.reshape(k * k, q * q, 2)
+        weights = (weights[:, None, :, None] * weights[None, :, None, :]).reshape(k * k, q * q)
+    flat = points.reshape(-1, 2) if grid.axes == 2 else points.ravel()
+    density = testbed.density(flat)
+    mass, positive, wrong = (
+        np.einsum("kq,kq->k", weights, (density * value).reshape(weights.shape))
+        for value in (1.0, testbed.eta(flat), testbed.p(flat))
+    )
+    return Cells(edges, mass, (positive / mass).clip(0, 1), (wrong / mass).clip(0, 1))
+
+
+def count(sample: Sample, cells: Cells) -> np.ndarray:
+    """How many examples of each kind lie in each cell: all that the loss of a table sees of a sample.
+
+    Args:
+        sample: of the testbed that the cells belong to.
+        cells: k of them.
+
+    Returns:
+        (4, k) counts, in the order of KINDS.
+
+    >>> sample = Sample(x=np.array([0.1, 0.5, 0.5]), y=np.array([1, -1, 1]), m=np.array([1, -1, -1]))
+    >>> count(sample, cells_for(TESTBEDS["specialist"], 3))
+    array([[1, 0, 0],
+           [0, 1, 0],
+           [0, 0, 0],
+           [0, 1, 0]])
+    """
+    axes = sample.x.reshape(len(sample.y), -1)
+    place = np.zeros(len(axes), dtype=int)
+    for axis in axes.T:
+        place = place * (len(cells.edges) + 1) + np.searchsorted(cells.edges, axis)
+    kind = (1 - sample.y) + (1 - sample.m) // 2
+    k = len(cells.mass)
+    return np.bincount(kind * k + place, minlength=4 * k).reshape(4, k)
+
+
+def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float, steps: int = STEPS) -> ScoreTables:
+    r"""Plain gradient descent from r = e = 0 on the mean surrogate of the examples of each cell.
+
+    .. math:: (r, e) \leftarrow (r, e) - \frac{1}{\Lambda} \nabla W, \qquad
+              \Lambda = \max(1, \beta^2/2, \alpha^2)(1 + c_1 + c_e)
+
+    Where W is at most W(0, 0) its curvature is at most Lambda, so that no step goes up. Cells share no score, so this
+    is descent on the mean over the whole sample with each cell's step divided by the cell's share of the examples.
+    The scores of a cell without an example stay 0.
+
+    Args:
+        counts: (S, 4, k) examples of each kind in each cell, for S samples.
+        alpha: (R, S, k) calibration parameters > 0, for R rules.
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        steps: of descent, >= 1.
+
+    Returns:
+        ScoreTables.
+
+    Raises:
+        ValueError: if shapes do not match, or alpha, beta or steps leaves its range.
+
+    >>> counts = np.array([[[9], [0], [0], [1]]])  # ten examples in one cell; the client errs on none
+    >>> tables = descend(counts, np.array([[[2.0]]]), costs=Costs(c1=1.0, ce=0.1), beta=2.0)
+    >>> bool(tables.r > 0), bool(tables.e > 0)
+    (True, True)
+
+    Source: derived in the chapter on the surrogate.
+    """
+    if counts.ndim != 3 or alpha.ndim != 3 or counts.shape != (alpha.shape[1], 4, alpha.shape[2]):
+        raise ValueError(f"expected counts (S, 4, k) and alpha (R, S, k), got {counts.shape} and {alpha.shape}")
+    checks.positive(alpha=alpha.min(), beta=beta)
+    checks.at_least(1, steps=steps)
+    share = torch.tensor(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))  # (S, 4, k)
+    shape = (len(alpha), *share.shape)  # (R, S, 4, k)
+    y, m = (torch.tensor(kind)[:, None].expand(shape).reshape(-1) for kind in KINDS.T)
+    weights = torch.tensor(alpha)[:, :, None]  # (R, S, 1, k)
+    step = 1 / (weights.square().clamp(min=max(1, beta**2 / 2)) * (1 + costs.c1 + costs.ce))
+    every = weights.expand(shape).reshape(-1)
+    scores = torch.zeros(2, shape[0], shape[1], 1, shape[3], dtype=torch.float64, requires_grad=True)  # r and e
+    for _ in range(steps):
+        r, e = (table.expand(shape).reshape(-1) for table in scores)
+        loss = surrogate(r, e, m, y, costs=costs, alpha=every, beta=beta)
+        (slope,) = torch.autograd.grad((loss.reshape(shape) * share).sum(), scores)
+        scores = (scores.detach() - step * slope).requires_grad_()
+    return ScoreTables(*scores.detach().squeeze(3).numpy())
+
+
+def risk_of(tables: ScoreTables, cells: Cells, *, costs: Costs) -> np.ndarray:
+    r"""The exact risk of tables.
+
+    .. math:: R(r, e) = \sum_C P(C)\big(p_C 1[r_C > 0] + (c_1 P(\mathrm{label}(e_C) \neq Y|C) + c_e) 1[r_C \leq 0]\big)
+
+    Args:
+        tables: r and e of shape (..., k).
+        cells: k of them.
+        costs: c1 and ce.
+
+    Returns:
+        Risks of shape (...).
+
+    >>> always_ask = ScoreTables(-np.ones(3), np.array([1.0, -1.0, 1.0]))
+    >>> round(float(risk_of(always_ask, cells_for(TESTBEDS["specialist"], 1), costs=Costs(c1=1.0, ce=0.15))), 12)
+    0.2
+
+    Source: the generalized 0-1 loss of arXiv 2409.16253, in expectation.
+    """
+    label = server_label(tables.e.ravel()).reshape(tables.e.shape)
+    wrong = np.where(label > 0, 1 - cells.eta, cells.eta)
+    return np.where(asks(tables.r), costs.c1 * wrong + costs.ce, cells.p) @ cells.mass
+
+
+def learning_curve(
+    testbed: Testbed,
+    rules: Mapping[str, Rule],
+    *,
+    sizes: Sequence[int],
+    seeds: int,
+    costs: Costs,
+    beta: float = 2.0,
+    steps: int = STEPS,
+) -> LearningCurve:
+    """Descend on samples of growing size, and compare with the Bayes risk.
+
+    Each sample has a grid of its own, shifted at random: else a size would be lucky whose edges fall on the Bayes
+    boundary. Alpha is what a rule makes of the true mu and p of a cell; estimating them is another question.
+
+    Args:
+        testbed: one of TESTBEDS.
+        rules: name -> (mu, p) -> alpha > 0.
+        sizes: N sample sizes, each >= 1.
+        seeds: how many samples of each size, >= 1.
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        steps: of descent.
+
+    Returns:
+        LearningCurve, rules in the order given.
+
+    Raises:
+        ValueError: if an argument leaves its range.
+
+    >>> rules = {"two": lambda mu, p: 2.0}
+    >>> curve = learning_curve(TESTBEDS["atoms"], rules, sizes=[10, 1000], seeds=3, costs=Costs(c1=1.0, ce=0.15))
+    >>> curve.excess.shape, curve.floor.round(12).tolist()
+    ((1, 2, 3), [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+    Source: derived in the chapter on the surrogate.
+    """
+    checks.at_least(1, seeds=seeds)
+    bayes = float(testbed.bayes_risk(costs))
+    excess, floor = np.empty((len(rules), len(sizes), seeds)), np.empty((len(sizes), seeds))
+    for place, n in enumerate(sizes):
+        generators = [np.random.default_rng([seed, n]) for seed in range(seeds)]
+        grids = [cells_for(testbed, n, shift=generator.random()) for generator in generators]
+        samples = (testbed.sample(n, generator) for generator in generators)
+        counts = np.stack([count(sample, cells) for sample, cells in zip(samples, grids, strict=True)])
+        mu, p = np.stack([server_error(cells.eta) for cells in grids]), np.stack([cells.p for cells in grids])
+        alpha = np.stack([np.broadcast_to(rule(mu, p), mu.shape) for rule in rules.values()])  # (R, S, k)
+        tables = descend(counts, alpha, costs=costs, beta=beta, steps=steps)
+        for seed, cells in enumerate(grids):
+            own = ScoreTables(tables.r[:, seed], tables.e[:, seed])
+            excess[:, place, seed] = risk_of(own, cells, costs=costs) - bayes
+            floor[place, seed] = pointwise_risk(mu[seed], p[seed], costs=costs) @ cells.mass - bayes
+    return LearningCurve(excess, floor)

@@ -1,0 +1,24 @@
+"""What chapter 04 computes at each profile."""
+
+from dataclasses import dataclass
+
+from companion.chapters.settings import Study
+
+
+@dataclass(frozen=True)
+class Study04(Study):
+    """Chapter 04, the surrogate.
+
+    Args:
+        seeds: how many samples of each size, from seed 0 on.
+        ce_grid: costs of asking in the table of the released constant, at most 0.18.
+        examples: sample sizes of the descent, rising.
+        grid: values of mu and of p in the computed envelope.
+        heat: values of alpha and of beta in the heat maps.
+    """
+
+    seeds: int
+    ce_grid: tuple[float, ...] = (0.0, 0.01, 0.15, 0.16, 0.18)  # the released notebook's
+    examples: tuple[int, ...] = (100, 1000, 10_000)
+    grid: int = 101
+    heat: tuple[int, int] = (16, 12)

@@ -1,0 +1,50 @@
+"""Figures of chapter 05."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from l2h.evaluation.intervals import Interval
+from l2h.plotting.lines import _draw_bands
+from l2h.plotting.style import COLOURS, COST, COVERAGE, PRINTED, RATE
+
+
+def draw_offload(
+    ax: Axes,
+    rates: Mapping[str, Sequence[Any]],
+    *,
+    references: Mapping[str, Sequence[Any]] | None = None,
+    order: Sequence[str] = (),
+) -> None:
+    """Offload rate against the cost of asking, one line with a band per system, beside printed numbers.
+
+    Args:
+        ax: where to draw.
+        rates: name -> (ce, mean, low, high), (k,) each.
+        references: name -> (ce, rate), numbers printed elsewhere; hollow stars without a line.
+        order: names that fix the looks across figures; by default the names of the systems.
+    """
+    _draw_bands(ax, rates, order)
+    for name, (ce, rate) in (references or {}).items():
+        ax.plot(ce, rate, label=name, **PRINTED)
+    ax.set(xlabel=COST, ylabel=RATE, ylim=(0, 1))
+    ax.legend()
+
+
+def draw_differences(
+    ax: Axes, coverages: Any, intervals: Sequence[Interval], *, what: str = "accuracy (share right)"
+) -> None:
+    """Paired differences with their intervals at each coverage, and the line of no difference.
+
+    Args:
+        ax: where to draw.
+        coverages: (k,) shares kept.
+        intervals: k intervals of the difference first - second.
+        what: name and unit of what differs.
+    """
+    estimate, low, high = zip(*intervals, strict=True)
+    ax.axhline(0, color="black", linewidth=1)
+    ax.vlines(coverages, low, high, color=COLOURS[0], linewidth=2)
+    ax.plot(coverages, estimate, linestyle="none", marker="o", color=COLOURS[0])
+    ax.set(xlabel=COVERAGE, ylabel=f"difference in {what}", xlim=(-0.03, 1.03))

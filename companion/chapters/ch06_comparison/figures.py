@@ -1,0 +1,131 @@
+"""Figures of the comparison: gaps, ranks, losses beside their reference lines, budgets, and agreement with people."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from l2h.evaluation.intervals import Interval
+from l2h.plotting.comparisons import PALE
+from l2h.plotting.style import ACCURACY, COLOURS, COST, MARKERS, RATE, look
+
+LEVELS: Mapping[str, dict[str, Any]] = {
+    "never ask": {"color": "black", "linestyle": "-"},
+    "always ask": {"color": "black", "linestyle": "--"},
+    "random, best rate": {"color": "grey", "linestyle": "-.", "linewidth": 3, "alpha": 0.5},
+    "oracle": {"color": "black", "linestyle": ":"},
+}
+FLOPS = "operations on the device per image"
+BYTES = "bytes sent per image"
+
+
+def draw_losses(
+    ax: Axes,
+    ce: Any,
+    losses: Mapping[str, Sequence[Any]],
+    levels: Mapping[str, Any],
+    *,
+    order: Sequence[str] = (),
+) -> None:
+    """System loss against the cost of asking: methods with bands, beside what needs no rejector, and the oracle.
+
+    Args:
+        ax: where to draw.
+        ce: (k,) costs of asking.
+        losses: name -> (mean, low, high), (k,) each.
+        levels: a name of LEVELS -> (k,) losses.
+        order: names that fix the looks across figures; by default the names of the losses.
+    """
+    for name, level in levels.items():
+        ax.plot(ce, level, label=name, **LEVELS[name])
+    for name, (mean, low, high) in losses.items():
+        appearance = look(name, order or list(losses))
+        ax.fill_between(ce, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(ce, mean, label=name, **appearance)
+    ax.set(xlabel=COST, ylabel="system loss (mistakes of the client)")
+
+
+def draw_room(ax: Axes, ce: Any, levels: Mapping[str, Any]) -> None:
+    """What needs no rejector, the oracle, and the room between the best coin and the oracle that a rejector may win.
+
+    Args:
+        ax: where to draw.
+        ce: (k,) costs of asking.
+        levels: each name of LEVELS -> (k,) losses.
+    """
+    room = (levels["random, best rate"], levels["oracle"])
+    ax.fill_between(ce, *room, color=COLOURS[0], alpha=0.2, linewidth=0, label="room for a rejector")
+    for name, appearance in LEVELS.items():
+        ax.plot(ce, levels[name], label=name, **appearance)
+    ax.set(xlabel=COST, ylabel="system loss")
+
+
+def draw_budget(
+    ax: Axes,
+    points: Mapping[str, tuple[float, Interval]],
+    *,
+    what: str,
+    order: Sequence[str] = (),
+    ahead: Sequence[str] = (),
+    log: bool = False,
+) -> None:
+    """Accuracy against what is spent, one point with its interval per system, and the line of those that are ahead.
+
+    Args:
+        ax: where to draw.
+        points: name -> (spent per image, accuracy).
+        what: name of what is spent: FLOPS or BYTES.
+        order: names that fix the looks across figures, 49 at most; by default the names of the points.
+        ahead: names that no other one beats, by what they spend; the others are drawn pale. By default all are.
+        log: whether the axis of what is spent is logarithmic.
+    """
+    for name, (spent, accuracy) in points.items():
+        front = name in ahead or not ahead
+        appearance = _point(name, order or list(points)) | {"alpha": 1 if front else PALE, "zorder": 3 if front else 2}
+        bar = {key: appearance[key] for key in ("color", "alpha", "zorder")}
+        ax.vlines(spent, accuracy.low, accuracy.high, linewidth=1.5, **bar)
+        ax.plot(spent, accuracy.estimate, label=name, markersize=8, linestyle="none", **appearance)
+    if ahead:
+        steps = [(points[name][0], points[name][1].estimate) for name in ahead]
+        ax.step(*np.transpose(steps), where="post", color="grey", linewidth=1, zorder=1)
+    if log:
+        ax.set_xscale("log")
+    ax.set(xlabel=what, ylabel=ACCURACY)
+    middle = [accuracy.estimate for _, accuracy in points.values()]
+    room = max(0.05, max(middle) - min(middle))  # an interval of two seeds runs out of the axes, as in `draw_gaps`
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, min(middle) - room), min(high, max(middle) + room))
+
+
+def draw_rates_by_uncertainty(
+    ax: Axes, edges: Any, shares: Any, rates: Mapping[str, Sequence[Interval]], *, order: Sequence[str] = ()
+) -> None:
+    """Share of images sent, for groups of images on which people agree less and less.
+
+    Args:
+        ax: where to draw.
+        edges: (k + 1,) limits of the groups in bits of human entropy.
+        shares: (k,) share of the images in each group.
+        rates: name -> k intervals; groups stand side by side, whatever their width.
+        order: names that fix the looks across figures; by default the names of the rates.
+    """
+    places = np.arange(len(edges) - 1)
+    for name, several in rates.items():
+        appearance = look(name, order or list(rates))
+        estimate, low, high = np.array(several, dtype=float).T
+        ax.fill_between(places, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(places, estimate, label=name, **appearance)
+    limits = zip(pairwise(edges), shares, strict=True)
+    names = [f"{low:.2f} to\n{high:.2f}\n({share:.0%})" for (low, high), share in limits]
+    ax.set_xticks(places, names)
+    ax.set(xlabel="entropy of the people's answers (bits; share of images)", ylabel=RATE, ylim=(0, 1))
+    ax.legend()
+
+
+def _point(name: str, order: Sequence[str]) -> dict[str, Any]:
+    """Colour and marker of a point, which has no line style: no two of 49 names share both."""
+    place = list(order).index(name)
+    turn = place // len(MARKERS)
+    return {"color": COLOURS[(place + turn) % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}

@@ -1,0 +1,30 @@
+"""What chapter 06 computes at each profile."""
+
+from dataclasses import dataclass
+
+from companion.chapters.settings import Study
+
+
+@dataclass(frozen=True)
+class Study06(Study):
+    """Chapter 06, the comparison.
+
+    Args:
+        seeds: how many seeds, from 0 on.
+        clients: forms of the client.
+        pairs: "easy pair" and "hard pair", names in `systems.PAIRS`.
+        few: whether only those of `systems.SYSTEMS` compete that the chapter's claims are about.
+        ce_grid: costs of asking for which every system is re-thresholded.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
+        data: "cifar10" or "digits".
+        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+    """
+
+    seeds: int
+    few: bool = False
+    clients: tuple[str, ...] = ("as_released", "well_trained", "lenet")
+    pairs: tuple[str, ...] = ("easy pair", "hard pair")
+    ce_grid: tuple[float, ...] = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
+    sizes: tuple[int, ...] = ()
+    data: str | None = None
+    precision: str = "float32"

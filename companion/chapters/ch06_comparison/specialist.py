@@ -1,0 +1,57 @@
+"""The testbed on which joint training wins: a server that is better for the system, though worse on its own."""
+
+from fractions import Fraction
+from itertools import accumulate
+from typing import NamedTuple
+
+from l2h.theory.distributions import TESTBEDS, Piece
+
+
+class Pair(NamedTuple):
+    """A server sign(t - x) or sign(x - t), and what its best rejector makes of it."""
+
+    sign: int  # +1: the server answers +1 up to t, -1 above; -1: the other way round
+    threshold: Fraction  # t
+    error: Fraction  # P(label(e) != Y), of the server alone
+    risk: Fraction  # of the system with the best rejector for this server
+    sent: Fraction  # share that this rejector sends
+
+
+def pairs(c1: Fraction, ce: Fraction) -> list[Pair]:
+    r"""Every server of the class that can be optimal on the testbed `specialist`, with its best rejector.
+
+    .. math:: R(t) = \sum_k \pi_k \min(p_k, c_1 P(label(e) \neq Y | k) + c_e)
+
+    with the pieces k of the testbed, cut at t. Error and risk are linear in t within a piece, so that the ends of
+    the pieces are enough. A tie keeps.
+
+    Args:
+        c1: cost of a wrong answer of the server.
+        ce: cost of asking.
+
+    Returns:
+        Eight pairs, exact.
+
+    >>> found = pairs(Fraction(1), Fraction(3, 20))
+    >>> min(pair.risk for pair in found), min(found, key=lambda pair: pair.error).risk
+    (Fraction(7, 80), Fraction(11, 40))
+
+    Source: derived in the chapter on the comparison.
+    """
+    pieces = TESTBEDS["specialist"].pieces
+    edges = [Fraction(0), *accumulate(piece.mass for piece in pieces)]
+    return [_pair(pieces, sign, place, edges, c1, ce) for sign in (1, -1) for place in range(len(edges))]
+
+
+def _pair(pieces: tuple[Piece, ...], sign: int, place: int, edges: list[Fraction], c1: Fraction, ce: Fraction) -> Pair:
+    labels = [sign if k < place else -sign for k in range(len(pieces))]
+    wrong = [1 - piece.eta if label > 0 else piece.eta for piece, label in zip(pieces, labels, strict=True)]
+    asking = [c1 * one + ce for one in wrong]
+    both = list(zip(pieces, asking, strict=True))
+    return Pair(
+        sign,
+        edges[place],
+        error=sum((piece.mass * one for piece, one in zip(pieces, wrong, strict=True)), Fraction(0)),
+        risk=sum((piece.mass * min(piece.p, cost) for piece, cost in both), Fraction(0)),
+        sent=sum((piece.mass for piece, cost in both if cost < piece.p), Fraction(0)),
+    )

@@ -1,0 +1,1 @@
+"""Chapter 07, many classes: what only this chapter computes and draws."""

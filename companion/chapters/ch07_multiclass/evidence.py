@@ -1,0 +1,253 @@
+"""What the chapter on many classes hands in for its claims: numbers that follow from theory, and those of runs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from companion.chapters.ch07_multiclass import specialists
+from companion.chapters.ch07_multiclass.analysis import slope_interval, trend_interval
+from companion.chapters.ch07_multiclass.experiments import (
+    SPECIALISED,
+    Systems,
+    by_classes,
+    client_apart,
+    comparison,
+    confidence_beside,
+    delayed,
+    servers_where_asked,
+    signs,
+    tables,
+)
+from companion.claims.evidence import Evidence
+from companion.proofs import counterexamples
+from l2h.evaluation.comparisons import mean_difference, mean_interval
+from l2h.evaluation.curves import area_by_example
+from l2h.evaluation.metrics import kept, loss_by_example, right_answers
+from l2h.experiments.config import ExperimentConfig
+from l2h.losses.stage_switching import FORMS
+from l2h.losses.surrogate import in_columns, surrogate, surrogate_classes
+from l2h.problem import Costs, Predictions, asks
+from l2h.theory import multiclass
+from l2h.theory.bayes import pointwise_risk, rejector_rule
+
+NUMBERS = (2, 3, 5, 10)  # of classes
+DRAWS = 2000  # random points for each number of classes
+ALPHAS = np.geomspace(0.5, 8, 41)
+BETAS = (2.0, 4.0, 8.0)
+COSTS = Costs(c1=1.0, ce=0.15)  # of the testbed
+Runs = Callable[[ExperimentConfig], Sequence[Predictions]]  # the test predictions of a run, one per seed
+
+
+def theory() -> dict[str, Any]:
+    """The evidence that needs no run: the same at every profile.
+
+    Returns:
+        Evidence by claim.
+
+    >>> theory()["two-classes-are-a-special-case"].high < 1e-6
+    True
+    """
+    joint = counterexamples.joint_stage_objective()["joint-stage-objective"]
+    return {
+        "many-classes-bayes-rules": Evidence.exact(max(_excess_of_rules(count) for count in NUMBERS)),
+        "confidence-has-a-price": {
+            "never more": Evidence.exact(max(over for count in NUMBERS for over in _over_the_price(count))),
+            "attained": Evidence.exact(max(_short_of_the_price(count) for count in NUMBERS)),
+        },
+        "stage-minimiser-consistent": {form: Evidence.exact(stage_regret(form)) for form in FORMS[:2]},
+        "joint-stage-objective-consistent": {"stated": Evidence.certified(joint)},
+        "two-classes-are-a-special-case": Evidence.exact(_apart_for_two_classes()),
+        "plain-cross-entropy-does-not-specialise": _specialising(),
+        "one-alpha-specialises-and-asks": {
+            name: Evidence.exact(_best_of_convex(pairs))
+            for name, pairs in (("two classes", 1), ("four classes", 2), ("ten classes", 5))
+        },
+    }
+
+
+def measured(said: Systems, study: Any, *, steps: int, data: str) -> dict[str, Any]:
+    """The evidence of the runs.
+
+    Args:
+        said: what the systems said.
+        study: of the chapter.
+        steps: in an epoch of the delayed trainings.
+        data: SHA-256 of the data set.
+
+    Returns:
+        Evidence by claim.
+    """
+    runs = {name: one for (client, name), one in comparison(study).items() if client == study.clients[0]}
+    of, costs = said.as_trained, runs["stage switching"].costs
+    stage, special, convex = (said.tuned(runs[name]) for name in ("stage switching", *SPECIALISED))
+    confident = of(confidence_beside(study)["stage switching"])
+    by_form, late, evidence = signs(study), delayed(study, steps), partial(Evidence.measured, data=data)
+    slope = partial(slope_interval, places=study.c1_grid)
+    of_server, sent, lost = _server_right, _sent, partial(loss_by_example, costs=costs)
+    late_lost = partial(loss_by_example, costs=late[1].costs)
+    at_printed = {name: of(one) for (at, name), one in tables(study).items() if at == costs}
+    return {
+        "many-classes-beat-confidence": evidence(_mean(area_by_example), of(runs["stage switching"]), confident),
+        "many-classes-find-hard-examples": evidence(client_apart, stage),
+        "reversed-sign-shows-in-the-slope": {
+            form: _sloped(slope, [of(by_form[form, c1]) for c1 in study.c1_grid], data) for form in FORMS
+        },
+        "reversed-sign-sends-more": evidence(_mean(sent), at_printed["stage, released"], at_printed["stage, shifted"]),
+        "moderate-server": evidence(partial(mean_interval, by_example=of_server), of(runs["always ask"]))
+        if study.network.startswith("residual")
+        else Evidence.absent("this profile trains a smaller server than the claim is about"),
+        "specialised-server-better-where-asked": {
+            "in stages": evidence(servers_where_asked, special, stage),
+            "convex": evidence(servers_where_asked, convex, stage),
+        },
+        "specialised-system-better": evidence(_mean(lost), special, stage),
+        "gap-to-confidence-grows-with-classes": _trend(of, study, data),
+        "stale-copies-are-harmless": {
+            "loss": evidence(_mean(late_lost), of(late[steps]), of(late[1])),
+            "offload rate": evidence(_mean(sent), of(late[steps]), of(late[1])),
+        },
+    }
+
+
+def prices(ce: np.ndarray) -> dict[str, list[float]]:
+    """What the best rule of p alone may lose at c1 = 1 and each cost of asking, for each number of classes.
+
+    Args:
+        ce: (k,) costs of asking.
+
+    Returns:
+        Number of classes, in words -> k excess risks.
+
+    >>> prices(np.array([0.25]))["2"]
+    [0.0]
+    """
+    return {
+        f"{K}": [multiclass.price_of_confidence(classes=K, costs=Costs(1.0, float(one))) for one in ce] for K in NUMBERS
+    }
+
+
+def stage_regret(form: str) -> float:
+    """The largest regret of the stage-switching minimiser over a grid of error probabilities and costs.
+
+    >>> stage_regret("paper") < 1e-9 < stage_regret("released")
+    True
+    """
+    p, of_e = np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 101))
+    worst = 0.0
+    for c1 in (0.0, 0.5, 1.0, 1.25):
+        for ce in (0.0, 0.05, 0.25, 0.5):
+            costs = Costs(c1, ce)
+            r = multiclass.stage_minimiser(p, of_e, costs=costs, form=form)
+            attained = np.where(asks(r), ce + c1 * of_e, p)
+            worst = max(worst, float((attained - pointwise_risk(of_e, p, costs=costs)).max()))
+    return worst
+
+
+def _mean(by_example: Callable[[Predictions], Any]) -> Callable[..., Any]:
+    return partial(mean_difference, by_example=by_example)
+
+
+def _sent(predictions: Predictions) -> np.ndarray:
+    return 1 - kept(predictions)
+
+
+def _server_right(predictions: Predictions) -> np.ndarray:
+    return right_answers(predictions)[1] * 1.0
+
+
+def _sloped(slope: Callable[..., Any], by_place: list[Sequence[Predictions]], data: str) -> Evidence:
+    estimate, low, high = slope(by_place)
+    several = by_place[0]
+    return Evidence(estimate, low, high, n=len(several[0].y), seeds=len(several), data=data)
+
+
+def _trend(of: Runs, study: Any, data: str) -> Evidence:
+    runs, numbers = by_classes(study), study.numbers
+    learned, confident = ([of(runs[count, name]) for count in numbers] for name in ("two-stage", "confidence"))
+    estimate, low, high = trend_interval(learned, confident, np.log(numbers))
+    return Evidence(estimate, low, high, seeds=study.seeds, data=data)
+
+
+def _points(count: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Costs]]:
+    """Random posteriors, the client's labels and their error probabilities, at several costs."""
+    generator = np.random.default_rng(count)
+    for c1, ce in generator.uniform(0, 1.5, (8, 2)):
+        eta = generator.dirichlet(np.full(count, 0.5), DRAWS)
+        client = generator.integers(count, size=DRAWS)
+        yield eta, client, 1 - np.take_along_axis(eta, client[:, None], 1)[:, 0], Costs(c1, ce)
+
+
+def _excess_of_rules(count: int) -> float:
+    """The Bayes rules' risk less the least of all K + 1 actions, at the worst of the random points."""
+    worst = 0.0
+    for eta, _, p, costs in _points(count):
+        label, mu = multiclass.label_rule(eta), multiclass.server_error(eta)
+        answer = costs.ce + costs.c1 * (1 - np.take_along_axis(eta, label[:, None], 1)[:, 0])
+        attained = np.where(asks(rejector_rule(mu, p, costs=costs)), answer, p)
+        actions = np.column_stack([p, costs.ce + costs.c1 * (1 - eta)])
+        worst = max(worst, float((attained - actions.min(1)).max()))
+    return worst
+
+
+def _over_the_price(count: int) -> Iterator[float]:
+    """By how much the best rule of p loses more than its bound, on random points with p in steps of 0.1."""
+    for eta, client, p, costs in _points(count):
+        level = np.round(p, 1)  # so that many points share a p
+        others = np.where(np.arange(count) == client[:, None], 0, eta)
+        scaled = others * (level / np.where(p > 0, p, 1))[:, None]
+        scaled[np.arange(DRAWS), client] = 1 - level
+        mu = multiclass.server_error(scaled / scaled.sum(1, keepdims=True))
+        excess = multiclass.excess_of_confidence(np.full(DRAWS, 1 / DRAWS), level, mu, costs=costs)
+        yield excess - bound_of_confidence(count, costs.c1)
+
+
+def _short_of_the_price(count: int) -> float:
+    """What the example with a client that is always wrong falls short of the bound."""
+    spread = (count - 2) / (count - 1)
+    costs = Costs(1.0, 1 - spread / 2)
+    attained = multiclass.excess_of_confidence([0.5, 0.5], [1, 1], [0, 1 - 1 / (count - 1)], costs=costs)
+    return bound_of_confidence(count, 1.0) - attained
+
+
+def bound_of_confidence(count: int, c1: float) -> float:
+    """The bound on what a rule of p alone loses, c1 (K - 2) / (4 (K - 1)).
+
+    >>> bound_of_confidence(3, 1.0)
+    0.125
+    """
+    return c1 * (count - 2) / (4 * (count - 1))
+
+
+def _apart_for_two_classes() -> float:
+    """The largest relative difference between L_S and its form for K classes with K = 2."""
+    generator, worst = torch.Generator().manual_seed(0), 0.0
+    for alpha, beta, c1, ce in ((1.0, 2.0, 1.0, 0.15), (2.5, 1.0, 0.7, 0.0), (0.3, 4.0, 1.3, 0.4)):
+        r, e = 5 * torch.randn(2, DRAWS, generator=generator, dtype=torch.float64)
+        m, y = 2 * torch.randint(2, (2, DRAWS), generator=generator) - 1
+        told: dict[str, Any] = {"costs": Costs(c1, ce), "alpha": alpha, "beta": beta}
+        columns, m_class, y_class = in_columns(e, m, y)
+        one, many = surrogate(r, e, m, y, **told), surrogate_classes(r, columns, m_class, y_class, **told)
+        worst = max(worst, ((one - many).abs() / one).max().item())
+    return worst
+
+
+def _specialising() -> dict[str, Evidence]:
+    excess: dict[str, list[float]] = {"plain": [], "in stages": []}
+    for pairs in (2, 5):
+        atoms = specialists.specialists(pairs)
+        least = specialists.least_risk(atoms, costs=COSTS)
+        solved = specialists.plain(atoms, costs=COSTS), specialists.staged(atoms, costs=COSTS, beta=2.0)
+        for found, tables_ in zip(excess.values(), solved, strict=True):
+            found.append(specialists.risk(atoms, tables_, costs=COSTS) - least)
+    return {"plain": Evidence.exact(min(excess["plain"])), "in stages": Evidence.exact(max(excess["in stages"]))}
+
+
+def _best_of_convex(pairs: int) -> float:
+    """The smallest excess risk of the convex form over all alphas and betas."""
+    atoms = specialists.specialists(pairs)
+    solved = (specialists.convex(atoms, costs=COSTS, alpha=float(a), beta=beta) for beta in BETAS for a in ALPHAS)
+    least = specialists.least_risk(atoms, costs=COSTS)
+    return min(specialists.risk(atoms, one, costs=COSTS) for one in solved) - least

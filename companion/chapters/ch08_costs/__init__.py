@@ -1,0 +1,1 @@
+"""Chapter 08, the costs: what only this chapter computes and draws."""

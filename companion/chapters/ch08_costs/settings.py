@@ -1,0 +1,46 @@
+"""What chapter 08 computes at each profile."""
+
+from dataclasses import dataclass
+
+from companion.chapters.settings import Study
+
+
+@dataclass(frozen=True)
+class Study08(Study):
+    """Chapter 08, the costs.
+
+    Args:
+        seeds: how many seeds, from 0 on.
+        ce_grid: costs of asking for which systems are trained; none 0, where one alpha for all clients may be infinite.
+        c1_grid: costs of the server's mistakes, each with each of ce_grid.
+        alphas: of the map of alpha and beta.
+        betas: of the same map.
+        rules: for alpha, each with and without squashing.
+        estimates: of p(x), names in `error_estimation.ESTIMATORS`.
+        servers: networks of the server, the smallest first.
+        hidden: units of the rejector, the fewest first.
+        inputs: networks of the rejector, by what they read and how.
+        reader: client of that comparison: one that has all that a rejector may read, a last hidden layer included.
+        clients: forms of the client; the first one alone where one is enough.
+        pairs: "easy pair" and "hard pair", names in `systems.PAIRS`; the first one alone where one is enough.
+        sizes: images in the four training parts of CIFAR-10; empty for all.
+        data: "cifar10" or "digits".
+        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+    """
+
+    seeds: int
+    ce_grid: tuple[float, ...] = (0.02, 0.1, 0.3)
+    c1_grid: tuple[float, ...] = (0.5, 1.0, 1.5)
+    alphas: tuple[float, ...] = (0.5, 2.0, 6.0, 18.0)
+    betas: tuple[float, ...] = (2.0, 4.0, 8.0)
+    rules: tuple[str, ...] = ("released", "client_error", "deterministic", "estimated")
+    estimates: tuple[str, ...] = ("isotonic", "logistic", "network")
+    servers: tuple[str, ...] = ("linear", "one_hidden_layer", "lenet")
+    hidden: tuple[int, ...] = (4, 120, 480)
+    inputs: tuple[str, ...] = ("scores", "features", "linear", "hidden", "lenet")
+    reader: str = "lenet"
+    clients: tuple[str, ...] = ("as_released", "well_trained")
+    pairs: tuple[str, ...] = ("easy pair",)
+    sizes: tuple[int, ...] = ()
+    data: str | None = None
+    precision: str = "float32"

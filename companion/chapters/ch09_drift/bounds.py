@@ -1,0 +1,198 @@
+"""Bounds of chapter 09 for data that change, and their empirical checks."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import binomtest
+
+from l2h import checks
+from l2h.evaluation.intervals import Interval
+from l2h.evaluation.metrics import by_class, loss_by_example, system_loss
+from l2h.evaluation.thresholds import shifted
+from l2h.problem import Costs, Predictions, server_label
+from l2h.theory import generalization, rademacher_exact
+
+
+def losses_at(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
+    """The loss of each example at each of N thresholds, (N, n)."""
+    return np.stack([loss_by_example(shifted(predictions, t), costs=costs) for t in thresholds])
+
+
+def risks(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
+    """System loss at each of N thresholds, (N,).
+
+    >>> p = Predictions(m=np.array([1, 1]), r=np.array([0.5, 0.1]), e=np.array([1.0, 1.0]), y=np.array([1, -1]))
+    >>> risks(p, np.array([-1.0, 0.2, 1.0]), costs=Costs(c1=1.0, ce=0.25))
+    array([0.5  , 0.625, 0.75 ])
+    """
+    return np.array([system_loss(shifted(predictions, t), costs=costs) for t in thresholds])
+
+
+def guarantee(sample: Predictions, *, costs: Costs, delta: float) -> float:
+    """What the corrected Theorem 1 adds to the loss on a sample, for all thresholds on r and the server as it is.
+
+    Args:
+        sample: predictions on n examples that nothing was trained on.
+        costs: c1 and ce.
+        delta: probability of failure.
+
+    Returns:
+        The penalty; a single server has complexity 0, thresholds have that of the n scores, ties and all.
+    """
+    rad_r = rademacher_exact.exact_thresholds(sample.r).value
+    return float(generalization.corrected(rad_r, 0.0, costs=costs, n=len(sample.y), delta=delta).total)
+
+
+def promised(sample: Predictions, *, costs: Costs, delta: float) -> float:
+    """What the corrected Theorem 1 promises of the sign rule: the loss on a sample plus the `guarantee`."""
+    return system_loss(sample, costs=costs) + guarantee(sample, costs=costs, delta=delta)
+
+
+class Separation(NamedTuple):
+    """How far a changed distribution is from the first one, for thresholds on r and the server as it is."""
+
+    labelled: float  # discrepancy of the losses
+    label_free: float  # the same with the server's labels in place of the true ones
+    joint_error: float  # the server's error rates under both distributions, together
+
+
+def separation(before: Predictions, after: Predictions, thresholds: np.ndarray, *, costs: Costs) -> Separation:
+    """The discrepancies between two distributions, each given by all of its examples.
+
+    Args:
+        before: predictions on all examples of P.
+        after: predictions on all examples of Q.
+        thresholds: (N,) on r.
+        costs: c1 and ce.
+
+    Returns:
+        What the two bounds of `generalization.transferred` need.
+    """
+    pair = (before, after)
+    labelled = generalization.discrepancy(*(risks(p, thresholds, costs=costs) for p in pair))
+    unlabelled = (Predictions(p.m, p.r, p.e, server_label(p.e)) for p in pair)
+    label_free = generalization.discrepancy(*(risks(p, thresholds, costs=costs) for p in unlabelled))
+    errors = (system_loss(replace(p, r=-np.ones(len(p.r))), costs=Costs(1.0, 0.0)) for p in pair)  # asks always
+    return Separation(labelled, label_free, sum(errors))
+
+
+def off_the_line(predictions: Predictions, *, costs: Costs) -> float:
+    r"""How far the expected loss under label shifts is from a straight line in the share of label +1, at most.
+
+    .. math:: \max_\pi \Big| \frac{1}{n} \sum_i \frac{q_\pi(y_i)}{p(y_i)} L_i - (1 - \pi) R_- - \pi R_+ \Big|
+
+    Args:
+        predictions: on examples of both labels.
+        costs: c1 and ce.
+
+    Returns:
+        The largest distance over 101 shares from 0 to 1.
+
+    Raises:
+        ValueError: if a label is missing.
+
+    >>> one = np.ones(3)
+    >>> off_the_line(Predictions(one, one, one, np.array([1, -1, -1])), costs=Costs()) < 1e-12
+    True
+    """
+    plus, loss = (predictions.y == 1).astype(int), loss_by_example(predictions, costs=costs)
+    share, each = plus.sum() / len(plus), [system_loss(part, costs=costs) for part in by_class(predictions).values()]
+    distances = []
+    for pi in np.linspace(0, 1, 101):
+        weights = generalization.label_weights([1 - share, share], [1 - pi, pi])[plus]
+        distances.append(abs(weights @ loss / len(loss) - (1 - pi) * each[0] - pi * each[-1]))
+    return float(max(distances))
+
+
+class UnderShift(NamedTuple):
+    """One system under k distributions: what it loses, and what the bounds add to the promise for the first."""
+
+    loss: np.ndarray  # (k,) of the sign rule
+    labelled: np.ndarray  # (k,) the discrepancy
+    label_free: np.ndarray  # (k,) the discrepancy with the server's labels, and max(1, c1) times the joint error
+
+
+def under_shift(tables: Sequence[Predictions], thresholds: np.ndarray, *, costs: Costs) -> UnderShift:
+    """What a system loses under several distributions, and how far each is from the first.
+
+    Args:
+        tables: k predictions, each on all examples of a distribution; the first is the one of the promise.
+        thresholds: (N,) on r.
+        costs: c1 and ce.
+
+    Returns:
+        One number of each kind per distribution.
+    """
+    apart = [separation(tables[0], table, thresholds, costs=costs) for table in tables]
+    return UnderShift(
+        np.array([system_loss(table, costs=costs) for table in tables]),
+        np.array([one.labelled for one in apart]),
+        np.array([one.label_free + max(1, costs.c1) * one.joint_error for one in apart]),
+    )
+
+
+def worst_gaps(
+    losses: np.ndarray, target: np.ndarray, *, weights: np.ndarray, size: int, draws: int, seed: int
+) -> np.ndarray:
+    r"""How far a target risk lies above the weighted empirical risk of a sample, at the worst of N thresholds.
+
+    .. math:: \max_k \Big(R_k - \frac{1}{n} \sum_{i \in S} w_i L_{k,i}\Big), \quad |S| = n
+
+    Args:
+        losses: (N, m) of all examples of the distribution that is sampled, `losses_at`.
+        target: (N,) risks R_k under the distribution that is asked about.
+        weights: (m,) w; 1 without importance weighting.
+        size: n examples per sample, drawn with replacement.
+        draws: samples.
+        seed: of the samples.
+
+    Returns:
+        (draws,) gaps: a bound fails on a sample where its penalty is smaller.
+
+    Raises:
+        ValueError: if shapes do not match, or a number is below 1.
+
+    >>> worst_gaps(np.ones((2, 5)), np.array([1.0, 1.5]), weights=np.ones(5), size=3, draws=2, seed=0)
+    array([0.5, 0.5])
+    """
+    if losses.shape != (len(target), len(weights)):
+        raise ValueError(f"expected losses of shape {(len(target), len(weights))}, got {losses.shape}")
+    checks.at_least(1, size=size, draws=draws)
+    chosen = np.random.default_rng(seed).integers(losses.shape[1], size=(draws, size))
+    empirical = np.stack([(losses * weights)[:, sample].sum(axis=1) / size for sample in chosen])  # (draws, N)
+    return (target - empirical).max(axis=1)
+
+
+class Tried(NamedTuple):
+    """How a bound did on samples."""
+
+    fails: Interval  # share of the samples on which it fails at some threshold, with its exact 95 % limits
+    needed: float  # the penalty that would have failed on a share delta of them
+    penalty: float  # the one it has
+
+
+def tried(gaps: np.ndarray, *, penalty: float, delta: float) -> Tried:
+    """How often a penalty is too small for the gaps of samples.
+
+    Args:
+        gaps: (draws,) `worst_gaps`.
+        penalty: of the bound.
+        delta: probability of failure that the bound allows.
+
+    Returns:
+        The share of failures with the interval of Clopper and Pearson, and how tight the penalty is.
+
+    Raises:
+        ValueError: if there is no sample, or delta is no probability.
+
+    >>> round(tried(np.linspace(0, 1, 101), penalty=2.0, delta=0.05).needed, 3)
+    0.95
+    """
+    checks.at_least(1, draws=len(gaps))
+    checks.probabilities(delta=delta)
+    fails = int((gaps > penalty).sum())
+    limits = binomtest(fails, len(gaps)).proportion_ci(0.95, method="exact")
+    share = Interval(fails / len(gaps), float(limits.low), float(limits.high))
+    return Tried(share, float(np.quantile(gaps, 1 - delta)), float(penalty))

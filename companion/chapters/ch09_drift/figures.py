@@ -1,0 +1,198 @@
+"""Figures of chapter 09: streams over time, what remedies save, regret and bounds; nothing is computed here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from l2h.evaluation.intervals import Interval
+from l2h.plotting.style import COLOURS, look
+
+STEP = "input (place in the stream)"
+LOSS = "system loss (mistakes of the client)"
+
+
+def draw_over_time(
+    ax: Axes, series: Mapping[str, Sequence[Any]], *, what: str, change: float, order: Sequence[str] = ()
+) -> None:
+    """Quantities along a stream, one line with a band each, and where the distribution changes.
+
+    Args:
+        ax: where to draw.
+        series: name -> (step, mean, low, high), (k,) each.
+        what: name and unit of the quantity.
+        change: step of the change.
+        order: names that fix the looks across figures; by default the names of the series.
+    """
+    for name, (step, mean, low, high) in series.items():
+        appearance = look(name, order or list(series))
+        ax.fill_between(step, low, high, color=appearance["color"], alpha=0.15, linewidth=0)
+        ax.plot(step, mean, label=name, markevery=0.15, **appearance)
+    ax.axvline(change, color="black", linewidth=1, linestyle=":")
+    ax.set(xlabel=STEP, ylabel=what)
+    place = ax.get_subplotspec()
+    if place is not None and not place.is_last_row():
+        ax.set_xlabel("")
+
+
+def draw_panels(
+    axes: Any,
+    series: Mapping[str, Mapping[str, Interval]],
+    *,
+    steps: Sequence[float],
+    change: float,
+    levels: Mapping[str, float] | None = None,
+) -> None:
+    """Quantities along several streams: one row of panels per quantity, one column per stream.
+
+    Args:
+        axes: (quantities, streams) where to draw.
+        series: stream -> name and unit of the quantity -> (k,) means with their bands.
+        steps: (k,) places in the stream.
+        change: step of the change.
+        levels: quantity -> a height to be compared with, drawn as a dashed line.
+    """
+    for column, (stream, quantities) in zip(axes.T, series.items(), strict=True):
+        for ax, (what, band) in zip(column, quantities.items(), strict=True):
+            draw_over_time(ax, {stream: (steps, *band)}, what=what, change=change)
+            if what in (levels or {}):
+                ax.axhline((levels or {})[what], color=COLOURS[1], linestyle="--", label="Theorem 1 promises")
+                if ax in axes[:, 0]:
+                    ax.legend(fontsize="small", handles=ax.lines[-1:], loc="upper left")
+            ax.label_outer()
+            ax.set_xlabel("input" if ax is column[-1] else "")
+        column[0].set_title(stream)
+
+
+def draw_savings(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, what: str) -> None:
+    """One row per remedy, one point with its interval per case, and the line of no difference.
+
+    Args:
+        ax: where to draw.
+        savings: case -> remedy -> interval of what the remedy saves.
+        what: name and unit of what is saved.
+    """
+    cases = list(savings)
+    remedies = list(next(iter(savings.values())))
+    for place, case in enumerate(cases):
+        appearance = look(case, cases)
+        rows = [row + 0.7 * ((place + 0.5) / len(cases) - 0.5) for row in range(len(remedies))]
+        estimate, low, high = zip(*(savings[case][remedy] for remedy in remedies), strict=True)
+        ax.hlines(rows, low, high, color=appearance["color"], linewidth=1.5)
+        ax.plot(estimate, rows, linestyle="none", color=appearance["color"], marker=appearance["marker"], label=case)
+    ax.axvline(0, color="black", linewidth=1)
+    ax.set_yticks(range(len(remedies)), remedies)
+    ax.set_ylim(len(remedies) - 0.5, -0.5)
+    ax.set(xlabel=what, ylabel="remedy")
+
+
+def draw_regret(ax: Axes, regret: Sequence[Any], bounds: Mapping[str, Sequence[Any]]) -> None:
+    """Regret summed up along the stream, with its band, below its bounds.
+
+    Args:
+        ax: where to draw.
+        regret: (step, mean, low, high), (k,) each.
+        bounds: name -> (step, mean, low, high), (k,) each.
+    """
+    order = ["measured regret", *bounds]
+    for name, (step, mean, low, high) in {order[0]: regret, **bounds}.items():
+        appearance = look(name, order)
+        ax.fill_between(step, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(step, mean, label=name, markevery=0.15, **appearance)
+    ax.axhline(0, color="black", linewidth=1)
+    ax.set(xlabel=STEP, ylabel="regret so far (mistakes of the client)")
+    ax.legend()
+
+
+def draw_bounds(ax: Axes, severity: Sequence[float], lines: Mapping[str, Interval], *, title: str) -> None:
+    """A measured loss and its bounds against the severity of a shift, with bands over seeds.
+
+    Args:
+        ax: where to draw.
+        severity: (k,) degrees.
+        lines: name -> (k,) means with their bands.
+        title: the kind of shift.
+    """
+    for name, (mean, low, high) in lines.items():
+        appearance = look(name, list(lines))
+        ax.fill_between(severity, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(severity, mean, label=name, **appearance)
+    ax.set(xlabel="severity (degrees)", ylabel=LOSS, title=title)
+    ax.set_xticks(list(severity))
+    place = ax.get_subplotspec()
+    if place is not None and not place.is_first_col():
+        ax.set_ylabel("")
+
+
+def draw_devices(
+    ax: Axes, positive: Any, values: Mapping[str, Any], *, what: str, line: Sequence[float] | None = None
+) -> None:
+    """One point per device and system against the device's share of label +1.
+
+    Args:
+        ax: where to draw.
+        positive: (d,) shares of label +1.
+        values: name -> (d,) one value per device.
+        what: name and unit of the value.
+        line: values at shares 0 and 1, joined by a straight line.
+    """
+    if line is not None:
+        ax.plot([0, 1], line, color="black", linestyle=":", label="line between the classes")
+    for name, value in values.items():
+        appearance = look(name, list(values))
+        ax.plot(
+            positive, value, linestyle="none", color=appearance["color"], marker=appearance["marker"],
+            alpha=0.6, label=name,
+        )  # fmt: skip
+    ax.set(xlabel="share of label +1 on the device", ylabel=what, xlim=(-0.03, 1.03))
+
+
+def draw_spread(ax: Axes, concentration: Sequence[float], lines: Mapping[str, Interval], *, what: str) -> None:
+    """How much devices differ against the concentration of their label distributions, with bands over seeds.
+
+    Args:
+        ax: where to draw.
+        concentration: (k,) parameters a of the Dirichlet distribution; small ones give devices that differ.
+        lines: name -> (k,) means with their bands.
+        what: name and unit of what differs.
+    """
+    for name, (mean, low, high) in lines.items():
+        appearance = look(name, list(lines))
+        ax.fill_between(concentration, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(concentration, mean, label=name, **appearance)
+    ax.set(xlabel="concentration of the devices' label shares", ylabel=what, xscale="log")
+
+
+def draw_rates(ax: Axes, steps: Sequence[float], rates: Sequence[float], *, largest: float) -> None:
+    """The worst-case bound per input against the length of the stream, and the largest loss there is.
+
+    Args:
+        ax: where to draw.
+        steps: (k,) lengths.
+        rates: (k,) bounds per input.
+        largest: loss of one input at most: a bound above it says nothing.
+    """
+    ax.plot(steps, rates, **look("bound", ["bound"]), label="worst-case bound")
+    ax.axhline(largest, color="black", linestyle=":", label="largest loss there is")
+    ax.set(xlabel="inputs in the stream", ylabel="regret per input (mistakes)", xscale="log", yscale="log")
+    ax.legend()
+
+
+def draw_alarms(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kinds: Sequence[str]) -> None:
+    """The delay of each detector after each kind of change, one point per stream; what was never found is left out.
+
+    Args:
+        ax: where to draw.
+        delays: detector -> one sequence of delays per kind.
+        kinds: names of the changes.
+    """
+    for place, (name, per_kind) in enumerate(delays.items()):
+        offset = 0.6 * ((place + 0.5) / len(delays) - 0.5)
+        spots = [(row + offset, delay) for row, several in enumerate(per_kind) for delay in several]
+        appearance = {"color": COLOURS[place], "marker": look(name, list(delays))["marker"]}
+        rows, heights = [spot[0] for spot in spots], [spot[1] for spot in spots]
+        ax.plot(rows, heights, linestyle="none", label=name, alpha=0.7, **appearance)
+    ax.set_xticks(range(len(kinds)), kinds, rotation=25, ha="right")
+    ax.set(xlabel="kind of change", ylabel="delay of the alarm (inputs)", xlim=(-0.5, len(kinds) - 0.5))
+    ax.label_outer()
+    ax.legend(loc="upper center", ncols=3)

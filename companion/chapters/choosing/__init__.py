@@ -1,0 +1,1 @@
+"""The page on choosing the costs: what only this chapter computes and draws."""

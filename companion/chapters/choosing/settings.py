@@ -1,0 +1,16 @@
+"""What the page on choosing the costs computes at each profile."""
+
+from dataclasses import dataclass
+
+from companion.chapters.settings import Study
+
+
+@dataclass(frozen=True)
+class StudyChoosing(Study):
+    """The page on choosing the costs.
+
+    Args:
+        draws: validation parts that are drawn to see whether a budget is kept; the rule of its claim says how many.
+    """
+
+    draws: int = 4000

@@ -1,0 +1,360 @@
+"""Validates a chapter's parameters.
+
+The parameters cell of a chapter holds literals; None stands for the value of the profile, which the chapter's settings
+hold. A field of the settings that readers may change has its check in `CHECKS`.
+"""
+
+import ast
+from collections.abc import Callable
+from dataclasses import fields, replace
+from math import isfinite
+from typing import Any, NamedTuple
+
+from IPython import get_ipython
+from IPython.display import Markdown, display
+
+from companion.chapters.ch01_problem.settings import Study01
+from companion.chapters.ch02_bayes.settings import Study02
+from companion.chapters.ch03_bound.settings import Study03
+from companion.chapters.ch04_surrogate.settings import Study04
+from companion.chapters.ch05_cifar10.settings import Study05
+from companion.chapters.ch06_comparison.settings import Study06
+from companion.chapters.ch07_multiclass.settings import Study07
+from companion.chapters.ch08_costs.settings import Study08
+from companion.chapters.ch09_drift.settings import Study09
+from companion.chapters.choosing.settings import StudyChoosing
+from companion.chapters.settings import PROFILES, Study
+from l2h import checks
+from l2h.data import sources
+
+BANNER = (
+    "> **Computed on digits, not on CIFAR-10.** CIFAR-10 was not at hand, or digits were asked for: every number and "
+    "figure on this page comes from scikit-learn's bundled 8×8 digits, and says nothing about the paper's images."
+)
+LITERALS = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set)
+FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
+RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
+FEW_COSTS = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
+MANY_COSTS = tuple(k / 40 for k in range(31))
+SIZES = (50, 100, 200, 400, 800)
+HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
+
+
+def open_chapter(name: str, namespace: dict[str, Any]) -> Any:
+    """Check a chapter's parameters and return its study, which holds a value for each.
+
+    In IPython, assertions of later cells report what does not hold instead of failing, if a value differs from the
+    profile's, or if digits are used at another profile than "quick".
+
+    Args:
+        name: of the chapter, as in its file's name.
+        namespace: the notebook's globals().
+
+    Returns:
+        The profile's study of this chapter with the explicit values in place; `dataset` names the source at hand.
+
+    Raises:
+        ValueError: for a chapter, a name or a value that does not exist, with those that do; and for a value with
+            which this chapter cannot compute, with the reason.
+        TypeError: for a value of a wrong type.
+
+    >>> open_chapter("05_cifar10", {"profile": "quick", "seeds": 3, "ce_grid": None, "data": "cifar10"})
+    Study05(profile='quick', seeds=3, ce_grid=(0.0, 0.1), ce_compare=(0.1,), ..., data='cifar10', ...)
+    """
+    checks.one_of(STUDIES, chapter=name)
+    known = parameters(name)
+    if "__study__" not in namespace:  # opened again in one session, a notebook has variables of its own
+        _refuse_unknown(name, namespace, known)
+    given = {one: namespace[one] for one in known if namespace.get(one) is not None}
+    recorded = at_profile(name, CHECKS["profile"](given.pop("profile", "paper")))
+    study = replace(recorded, **{one: CHECKS[one](value) for one, value in given.items()})
+    for one in given:
+        _refuse_unfit(name, one, getattr(study, one))
+    if "data" in known and study.data is None:
+        study = replace(study, data="digits" if sources.find() is None else "cifar10")
+    if "data" in known and study.data == "digits":
+        whole = {"sizes": ()} if hasattr(study, "sizes") else {}  # sizes of CIFAR-10's parts; digits are few
+        study = replace(study, **whole)
+        display(Markdown(BANNER))
+    namespace["__study__"] = study
+    _bind_assertions(namespace, _differences(study, recorded, given))
+    return study
+
+
+def parameters(name: str) -> tuple[str, ...]:
+    """The names that a reader may set in a chapter.
+
+    Args:
+        name: of the chapter, a key of `STUDIES`.
+
+    Returns:
+        The fields of its study that have a check.
+
+    >>> parameters("05_cifar10")
+    ('profile', 'seeds', 'ce_grid', 'data')
+    """
+    return tuple(field.name for field in fields(STUDIES[name][0]) if field.name in CHECKS)
+
+
+def _refuse_unknown(name: str, namespace: dict[str, Any], known: tuple[str, ...]) -> None:
+    unknown = [
+        one
+        for one, value in namespace.items()
+        if isinstance(value, LITERALS) and not one.startswith("_") and one not in (*known, "In", "Out")
+    ]
+    if unknown:
+        raise ValueError(f"expected parameters of {name} among {', '.join(known)}, got {', '.join(unknown)}")
+
+
+def _refuse_unfit(name: str, parameter: str, value: Any) -> None:
+    for need in NEEDS.get((name, parameter), ()):
+        if not need.met(value):
+            shown = list(value) if isinstance(value, tuple) else value
+            raise ValueError(f"expected {need.words} in {parameter} of {name}, got {shown!r}: {need.reason}")
+
+
+def _differences(study: Any, recorded: Any, given: Any) -> list[str]:
+    """The reader's own parameters in words; without data, since claims are tested on digits at quick, too."""
+    own = [one for one in given if one != "data" and getattr(study, one) != getattr(recorded, one)]
+    if getattr(study, "data", None) == "digits" and study.profile != "quick":
+        own.append("data")
+    return [f"{one} = {getattr(study, one)!r}" for one in own]
+
+
+class ReportingAssertions(ast.NodeTransformer):
+    """Turns `assert claim` into `if not claim: __report__("claim")`, for IPython's `ast_transformers`."""
+
+    def visit_Assert(self, node: ast.Assert) -> ast.If:
+        """The statement in place of an assertion."""
+        report = ast.Expr(ast.Call(ast.Name("__report__", ast.Load()), [ast.Constant(ast.unparse(node.test))], []))
+        found = ast.If(ast.UnaryOp(ast.Not(), node.test), [report], [])
+        return ast.fix_missing_locations(ast.copy_location(found, node))
+
+
+def _bind_assertions(namespace: dict[str, Any], own: list[str]) -> None:
+    """Let the assertions of later cells report, if there are parameters of the reader's own, and fail otherwise."""
+    shell = get_ipython()
+    if shell is None:
+        return
+    others = [one for one in shell.ast_transformers if not isinstance(one, ReportingAssertions)]
+    shell.ast_transformers = [*others, ReportingAssertions()] if own else others
+
+    def report(claim: str) -> None:
+        words = f"This chapter asserts it of the parameters of its profiles; here {', '.join(own)}."
+        display(Markdown(f"> **Does not hold here:** `{claim}`. {words}"))
+
+    namespace["__report__"] = report
+
+
+def _profile(value: Any) -> str:
+    checks.one_of(PROFILES, profile=value)
+    return str(value)
+
+
+def _count(name: str) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"expected {name} to be a count, a whole number >= 1, got {value!r}")
+        checks.at_least(1, **{name: value})
+        return value
+
+    return check
+
+
+def _ce_grid(value: Any) -> tuple[float, ...]:
+    numbers = value if isinstance(value, list | tuple) else ()
+    if not numbers or not all(isinstance(ce, int | float) and not isinstance(ce, bool) for ce in numbers):
+        raise TypeError(f"expected ce_grid to be a list of numbers >= 0, as in [0, 0.1], got {value!r}")
+    if not all(ce >= 0 and isfinite(ce) for ce in numbers):
+        raise ValueError(f"expected finite numbers >= 0 in ce_grid, got {value!r}")
+    return tuple(float(ce) for ce in numbers)
+
+
+def _data(value: Any) -> str:
+    checks.one_of(sources.CLASSES, data=value)
+    return str(value)
+
+
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "profile": _profile,
+    "seeds": _count("seeds"),
+    "draws": _count("draws"),
+    "ce_grid": _ce_grid,
+    "data": _data,
+}
+
+
+class Need(NamedTuple):
+    """What a chapter needs of a parameter to compute all that it shows."""
+
+    met: Callable[[Any], bool]
+    words: str
+    reason: str
+
+
+def _at_least(count: int, what: str, reason: str) -> Need:
+    return Need(lambda value: value >= count, f"at least {count} {what}", reason)
+
+
+SEEDS = _at_least(2, "seeds", "its intervals are computed from the spread over seeds")
+RELEASED = RELEASED_COSTS[-1]
+AT_MOST = Need(
+    lambda costs: max(costs) <= RELEASED,
+    f"costs in [0, {RELEASED:g}]",
+    f"the released formula for alpha has no value above its constant {RELEASED:g}",
+)
+ZERO = Need(lambda costs: 0 in costs, "a cost 0", "its figures and claims use the systems trained at cost 0")
+POSITIVE = Need(lambda costs: min(costs) > 0, "costs > 0", "at cost 0 the alpha for all clients may be infinite")
+DIFFERENT = Need(
+    lambda costs: len(set(costs)) >= 2,
+    "at least two different costs",
+    "it compares the systems of the smallest and of the largest",
+)
+NEEDS: dict[tuple[str, str], tuple[Need, ...]] = {
+    ("02_bayes", "draws"): (_at_least(100, "draws", "its normal intervals need errors of every rule"),),
+    ("04_surrogate", "ce_grid"): (AT_MOST,),
+    ("05_cifar10", "ce_grid"): (AT_MOST, ZERO, DIFFERENT),
+    ("06_comparison", "seeds"): (SEEDS,),
+    ("07_multiclass", "seeds"): (SEEDS,),
+    ("08_costs", "ce_grid"): (POSITIVE, DIFFERENT),
+    ("09_drift", "seeds"): (SEEDS,),
+}
+THEORY: dict[str, tuple[Study, ...]] = {
+    "02_bayes": (
+        Study02("quick", draws=100_000, ce_grid=FEW_COSTS, spaces=30, points=4),
+        Study02("paper", draws=2_000_000, ce_grid=MANY_COSTS, spaces=400, points=5),
+        Study02("full", draws=20_000_000, ce_grid=MANY_COSTS, spaces=2000, points=6),
+    ),
+    "03_bound": (
+        Study03("quick", 1000, (50, 100, 200, 400), 100, 100, images=500, erm_grid=(100, 1000, 10_000), erm_draws=20),
+        Study03("paper", 10_000, SIZES, 500, 1500, images=0, erm_grid=(*SIZES, 10_000, 100_000), erm_draws=200),
+        Study03("full", 100_000, (*SIZES, 1600), 2000, 5000, images=0, erm_grid=(*SIZES, 100_000), erm_draws=1000),
+    ),
+    "04_surrogate": (
+        Study04("quick", seeds=3),
+        Study04("paper", seeds=10, examples=HALF_DECADES, grid=201, heat=(48, 36)),
+        Study04("full", seeds=40, examples=HALF_DECADES, grid=401, heat=(96, 72)),
+    ),
+    "errata": (Study("quick"), Study("paper"), Study("full")),  # the same at every profile,
+}
+STUDIES: dict[str, tuple[Study, ...]] = {
+    "01_problem": (
+        Study01("quick", seeds=1, sizes=FEWER, precision="float64"),
+        Study01("paper", seeds=3, sizes=()),
+        Study01("full", seeds=10, sizes=()),
+    ),
+    **THEORY,
+    "05_cifar10": (
+        Study05(
+            "quick",
+            seeds=2,
+            ce_grid=(0.0, 0.1),
+            ce_compare=(0.1,),
+            released_seeds=0,
+            sizes=FEWER,
+            precision="float64",
+        ),
+        Study05("paper", seeds=5, ce_grid=RELEASED_COSTS),
+        Study05(
+            "full",
+            seeds=20,
+            ce_grid=RELEASED_COSTS,
+            released_seeds=20,
+            clients=("as_released", "well_trained", "lenet"),
+        ),
+    ),
+    "06_comparison": (
+        Study06(
+            "quick",
+            seeds=2,
+            few=True,
+            clients=("as_released",),
+            pairs=("easy pair",),
+            sizes=FEWER,
+            precision="float64",
+        ),
+        Study06("paper", seeds=5),
+        Study06("full", seeds=20),
+    ),
+    "07_multiclass": (
+        Study07(
+            "quick",
+            seeds=2,
+            classes=3,
+            clients=("follow_up",),
+            network="one_hidden_layer",
+            recipe="fast",
+            c1_grid=(0.0, 0.25, 0.75),
+            numbers=(2, 3),
+            few=(200, 400, 200, 200),
+            refreshes=(1,),
+            resamples=400,
+            sizes=(300, 900, 300, 300),
+            precision="float64",
+        ),
+        Study07("paper", seeds=3),
+        Study07("full", seeds=5, network="residual_large", recipe="large"),
+    ),
+    "08_costs": (
+        Study08(
+            "quick",
+            seeds=2,
+            ce_grid=(0.02, 0.3),
+            c1_grid=(0.5, 1.0),
+            alphas=(0.5, 6.0),
+            betas=(2.0,),
+            rules=("released", "deterministic"),
+            estimates=("isotonic",),
+            servers=("linear", "lenet"),
+            hidden=(4, 120),
+            inputs=("scores", "features", "hidden"),
+            clients=("as_released",),
+            sizes=FEWER,
+            precision="float64",
+        ),
+        Study08("paper", seeds=3),
+        Study08(
+            "full",
+            seeds=10,
+            ce_grid=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
+            c1_grid=(0.25, 0.5, 1.0, 1.5, 2.0),
+            alphas=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+            betas=(0.5, 1.0, 2.0, 4.0, 8.0),
+            clients=("as_released", "well_trained", "lenet"),
+            pairs=("easy pair", "hard pair"),
+        ),
+    ),
+    "choosing": (StudyChoosing("quick"), StudyChoosing("paper"), StudyChoosing("full")),
+    "09_drift": (
+        Study09(
+            "quick",
+            seeds=3,
+            draws=200,
+            length=1200,
+            quiet=1000,
+            severities=(1, 2, 3, 4),
+            images=200,
+            devices=15,
+            sizes=FEWER,
+            precision="float64",
+        ),
+        Study09("paper", seeds=5, draws=2000),
+        Study09("full", seeds=20, draws=10_000, length=20_000),
+    ),
+}
+
+
+def at_profile(name: str, profile: str) -> Any:
+    """The study of a chapter at a profile, with nothing changed.
+
+    Args:
+        name: of the chapter, a key of `STUDIES`.
+        profile: one of `PROFILES`.
+
+    Returns:
+        A `Study`.
+
+    >>> at_profile("05_cifar10", "paper").seeds
+    5
+    """
+    return replace(STUDIES[name][PROFILES.index(profile)], chapter=name)

@@ -1,0 +1,1 @@
+"""Claims: their rules, their evidence and their verdicts."""

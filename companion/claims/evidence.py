@@ -1,0 +1,314 @@
+"""Evidence, rules and verdicts: what a claim rests on, what must hold of it, and the word that follows.
+
+A rule is fixed before the claim's first run. The word is computed from the evidence alone, never stored.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import inf, isfinite
+from typing import Any, Protocol
+
+from l2h import checks
+
+VERDICTS = (
+    "reproduced",
+    "reproduced with a correction",
+    "holds only under a condition",
+    "not reproduced",
+    "false",
+    "inconclusive",
+    "not testable here",
+)
+HOLDS, FAILS, UNCLEAR, ABSENT = "reproduced", "not reproduced", "inconclusive", "not testable here"  # of one case
+PROVED = "proved"  # the bounds of a case that a prover decides
+FORMS = ("holds", "conditions", "theorem", "absent")
+ALONE = "holds"  # the name of the only case of a rule that has one
+
+
+class Limits(Protocol):
+    """Anything with an estimate between its limits, as `intervals.Interval`."""
+
+    @property
+    def low(self) -> Any:
+        """The lower limit."""
+
+    @property
+    def high(self) -> Any:
+        """The upper limit."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A number between its limits, and what it rests on; exact and certified numbers are their own limits.
+
+    Args:
+        estimate: finite; 1 where a prover proved, 0 where it refuted.
+        low: lower limit.
+        high: upper limit, >= low.
+        n: how many examples.
+        seeds: how many seeds.
+        data: SHA-256 of the data set.
+        counterexample: numbers by name that anyone can put into the statement which they break.
+        reason: why there is no number; see `absent`.
+
+    Raises:
+        ValueError: if a number is missing or not finite, or high < low.
+
+    >>> Evidence(0.04, 0.01, 0.07, n=2000, seeds=5).text()
+    '0.04 [0.01, 0.07], n = 2000, 5 seeds'
+    """
+
+    estimate: Any = None
+    low: Any = None
+    high: Any = None
+    n: int | None = None
+    seeds: int | None = None
+    data: str | None = None
+    counterexample: Mapping[str, Any] | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        numbers = {"estimate": self.estimate, "low": self.low, "high": self.high}
+        if self.reason is not None:
+            return
+        if any(number is None for number in numbers.values()):
+            raise ValueError(f"expected an estimate with its limits, or Evidence.absent(reason), got {numbers}")
+        for name, number in numbers.items():
+            if not isfinite(float(number)):
+                raise ValueError(f"expected a finite {name}, got {float(number)}; Evidence.absent says why none is had")
+            object.__setattr__(self, name, float(number))
+        checks.at_least(self.low, high=self.high)
+        for name in ("n", "seeds"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, int(getattr(self, name)))
+        if self.counterexample is not None:
+            object.__setattr__(self, "counterexample", {k: str(v) for k, v in self.counterexample.items()})
+
+    @classmethod
+    def exact(cls, number: Any, *, counterexample: Mapping[str, Any] | None = None) -> "Evidence":
+        """A number that is its own limits.
+
+        >>> Evidence.exact(0.25).text()
+        '0.25'
+        """
+        return cls(number, number, number, counterexample=counterexample)
+
+    @classmethod
+    def certified(cls, certificate: Any) -> "Evidence":
+        """What a prover said: a `prover.Certificate`, or anything with its verdict and counterexample.
+
+        >>> from companion.proofs.losses import released_weight
+        >>> Evidence.certified(released_weight()["released-weight"]).text()
+        'refuted at p = 1/10, of_e = 1/2, c1 = 1, ce = 1/5'
+        """
+        low, high = {PROVED: (1, 1), "refuted": (0, 0)}.get(certificate.verdict, (0, 1))
+        found = certificate.counterexample
+        return cls((low + high) / 2, low, high, counterexample=found and {k: str(v) for k, v in found.items()})
+
+    @classmethod
+    def measured(cls, interval: Callable[..., Any], *several: Any, data: str | None = None) -> "Evidence":
+        """An interval over seeds and examples, with both counted; absent where there is no run or no such example.
+
+        Args:
+            interval: gives (estimate, low, high) from the predictions, such as `comparisons.mean_interval`.
+            several: of each system its predictions, one per seed.
+            data: SHA-256 of the data set.
+
+        Returns:
+            The evidence.
+
+        >>> Evidence.measured(lambda runs: (0.5, 0.4, 0.6), []).text()
+        'none: not run at this profile'
+        """
+        if not all(map(len, several)):
+            return cls.absent("not run at this profile")
+        estimate, low, high = (float(limit) for limit in interval(*several))
+        if not all(map(isfinite, (estimate, low, high))):
+            return cls.absent("there is no such example")
+        return cls(estimate, low, high, n=len(several[0][0].y), seeds=len(several[0]), data=data)
+
+    @classmethod
+    def absent(cls, reason: str) -> "Evidence":
+        """No evidence, and why.
+
+        >>> Evidence.absent("CIFAR-10H is not at hand").text()
+        'none: CIFAR-10H is not at hand'
+        """
+        return cls(reason=reason)
+
+    def as_json(self) -> dict[str, Any]:
+        """What is stored: the fields that are set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def text(self) -> str:
+        """One line for readers."""
+        if self.reason is not None:
+            return f"none: {self.reason}"
+        number = "refuted" if self.counterexample and self.low == self.high == 0 else f"{self.estimate:.6g}"
+        spread = ""
+        if self.low < self.high:
+            number, spread = f"{self.estimate:.4g}", f" [{self.low:.4g}, {self.high:.4g}]"
+        broken = f" at {', '.join(f'{k} = {v}' for k, v in self.counterexample.items())}" if self.counterexample else ""
+        several = f", {self.seeds} seed{'s' if self.seeds > 1 else ''}" if self.seeds else ""
+        counts = (f", n = {self.n}" if self.n else "") + several
+        return f"{number}{spread}{counts}{broken}"
+
+
+def judge(interval: Limits, *, above: float | None = None, below: float | None = None) -> str:
+    """The verdict on a claim that a quantity lies above, or below, a bound, or between the two.
+
+    The claim is reproduced where the whole interval lies on its side, not reproduced where the whole interval
+    lies on the other side, and inconclusive where the interval is too wide to tell.
+
+    Args:
+        interval: of the quantity.
+        above: bound that the quantity is claimed to exceed.
+        below: bound that the quantity is claimed to stay under.
+
+    Returns:
+        One of VERDICTS.
+
+    Raises:
+        ValueError: if there is no bound, or the interval is not finite.
+
+    >>> judge(Evidence(0.04, 0.01, 0.07), above=0), judge(Evidence(0.04, -0.01, 0.09), above=0)
+    ('reproduced', 'inconclusive')
+    >>> judge(Evidence(0.04, 0.03, 0.05), above=-0.02, below=0.02)
+    'not reproduced'
+    """
+    if above is None and below is None:
+        raise ValueError("expected a bound: above, below or both, got none")
+    low, high = float(interval.low), float(interval.high)
+    checks.at_least(low, high=high)
+    lowest, highest = -inf if above is None else above, inf if below is None else below
+    if lowest < low and high < highest:
+        return HOLDS
+    return FAILS if high <= lowest or low >= highest else UNCLEAR
+
+
+def least(found: Sequence[Evidence]) -> Evidence:
+    """The smallest of several quantities, none of them named beforehand.
+
+    Its lower limit is the smallest lower limit, which holds wherever the one of the truly smallest does.
+
+    Args:
+        found: evidence on each, none of it absent.
+
+    Returns:
+        The smallest estimate, between the smallest lower and the smallest upper limit; the rest is the first one's.
+
+    Raises:
+        ValueError: if there is none.
+
+    >>> least([Evidence(0.1, 0.0, 0.2), Evidence(0.2, -0.1, 0.5)]).text()
+    '0.1 [-0.1, 0.2]'
+    """
+    if not found:
+        raise ValueError("expected evidence on at least one quantity, got none")
+    names = ("estimate", "low", "high")
+    return replace(found[0], **{name: min(getattr(one, name) for one in found) for name in names})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What must hold for a claim, case by case.
+
+    Args:
+        form: "holds" (one case), "conditions" (several that may hold or not), "theorem" (the statement as quoted, and
+            as corrected) or "absent" (it cannot be tested here).
+        cases: bounds by case: {"above": number, "below": number} or either, or {"proved": True}.
+        estimand: what the number is, in words.
+        method: how its limits come about.
+        reason: of an absent rule.
+    """
+
+    form: str
+    cases: Mapping[str, Mapping[str, Any]]
+    estimand: str
+    method: str
+    reason: str | None = None
+
+    def text(self) -> str:
+        """The bounds in words.
+
+        >>> Rule("theorem", {"stated": {"below": 0.05}, "corrected": {"proved": True}}, "", "").text()
+        'stated < 0.05; corrected: proved'
+        """
+        told = [(name, _bounds(bounds)) for name, bounds in self.cases.items()]
+        return "; ".join(f"{'' if name == ALONE else name}{words}".removeprefix(": ").strip() for name, words in told)
+
+
+def _bounds(bounds: Mapping[str, Any]) -> str:
+    if PROVED in bounds:
+        return ": proved"
+    if len(bounds) == 2:
+        return f" in ({bounds['above']:g}, {bounds['below']:g})"
+    return f" > {bounds['above']:g}" if "above" in bounds else f" < {bounds['below']:g}"
+
+
+def outcome(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
+    """The verdict on one case.
+
+    Args:
+        evidence: of the case.
+        bounds: as in `Rule`.
+
+    Returns:
+        "reproduced", "not reproduced", "inconclusive" or "not testable here".
+
+    >>> outcome(Evidence.exact(1), {"proved": True}), outcome(Evidence.absent("no labels"), {"above": 0})
+    ('reproduced', 'not testable here')
+    """
+    if evidence.reason is not None:
+        return ABSENT
+    return judge(evidence, above=0.5) if PROVED in bounds else judge(evidence, **bounds)
+
+
+def verdict(rule: Rule, evidence: Mapping[str, Evidence]) -> str:
+    """The verdict on a claim.
+
+    One case: its own. Conditions: reproduced where all hold, "holds only under a condition" where some hold and others
+    certainly do not, not reproduced where some certainly do not and none holds, else inconclusive. A theorem: as
+    stated, or with its correction; false where neither holds and a counterexample is given.
+
+    Args:
+        rule: of the claim.
+        evidence: by case, one per case of the rule.
+
+    Returns:
+        One of VERDICTS.
+
+    Raises:
+        ValueError: if the cases are not those of the rule.
+
+    >>> rule = Rule("conditions", {"small": {"above": 0}, "large": {"above": 0}}, "gain", "bootstrap")
+    >>> verdict(rule, {"small": Evidence(0.1, 0.05, 0.15), "large": Evidence(-0.1, -0.15, -0.05)})
+    'holds only under a condition'
+    """
+    if rule.form == "absent":
+        return ABSENT
+    if set(evidence) != set(rule.cases):
+        raise ValueError(f"expected evidence for {', '.join(rule.cases)}, got it for {', '.join(evidence) or 'none'}")
+    found = {case: outcome(evidence[case], bounds) for case, bounds in rule.cases.items()}
+    if rule.form == "theorem":
+        return _of_theorem(found, evidence["stated"].counterexample is not None)
+    return _of_conditions(list(found.values()))
+
+
+def _of_conditions(found: list[str]) -> str:
+    if len(set(found)) == 1:
+        return found[0]
+    if FAILS in found:  # one case that certainly fails decides about "in all cases", whatever the unclear ones are
+        return "holds only under a condition" if HOLDS in found else FAILS
+    return UNCLEAR
+
+
+def _of_theorem(found: dict[str, str], broken: bool) -> str:
+    stated, corrected = found["stated"], found.get("corrected", FAILS)
+    if stated != FAILS:
+        return stated
+    if corrected == HOLDS:
+        return "reproduced with a correction"
+    if corrected != FAILS:
+        return UNCLEAR
+    return "false" if broken else FAILS

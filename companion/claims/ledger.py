@@ -1,0 +1,167 @@
+"""The ledger against executed notebooks: their evidence is read, and every verdict computed anew from it.
+
+No word that a notebook shows is trusted, only the numbers it stored.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from companion.claims import registry
+from companion.claims.evidence import Evidence, verdict
+from companion.claims.registry import EXACT, MIME, OPEN, Claim
+from l2h.experiments import store
+
+IN_LEDGER = ("paper", "full")  # profiles whose verdicts may be committed
+SIDES = {"reproduced": 1, "reproduced with a correction": 1, "not reproduced": -1, "false": -1}
+
+
+class Entry(NamedTuple):
+    """A claim beside what executed notebooks say of it."""
+
+    claim: Claim
+    found: str | None  # the verdict that follows from the evidence; None without evidence
+    evidence: dict[str, Evidence]  # by case
+    profile: str | None  # at which the chapter was executed
+    source: str | None  # "cifar10" or "digits", for a chapter that uses images
+
+    @property
+    def about_digits(self) -> bool:
+        """Whether the verdict is about digits and says nothing of the paper's images."""
+        return registry.about_digits(self.claim, self.source)
+
+
+def harvest(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """The evidence that the chapter's cells stored, by claim.
+
+    Args:
+        notebook: executed, as JSON or nbformat reads it.
+
+    Returns:
+        By id: profile, source and evidence by case.
+
+    Raises:
+        ValueError: if a claim is assessed twice.
+    """
+    found: dict[str, Any] = {}
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    for record in (output["data"][MIME] for output in outputs if MIME in output.get("data", ())):
+        for name, cases in record["claims"].items():
+            if name in found:
+                raise ValueError(f"expected one assessment of {name}, got two in {record['chapter']}")
+            evidence = {case: Evidence(**stored) for case, stored in cases.items()}
+            found[name] = {"profile": record["profile"], "source": record["source"], "evidence": evidence}
+    return found
+
+
+def entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
+    """Every claim of the ledger with its evidence and the verdict that follows.
+
+    Evidence of other cases than the rule's is that of an older rule, and counts as none.
+
+    Args:
+        ledger: claims by id.
+        notebooks: executed chapters by name.
+
+    Returns:
+        One entry per claim, in the ledger's order.
+
+    Raises:
+        ValueError: if there is evidence of claims that the ledger does not hold; it names them and their chapters.
+    """
+    stored = {name: harvest(notebook) for name, notebook in notebooks.items()}
+    lost = {chapter: ", ".join(one for one in found if one not in ledger) for chapter, found in stored.items()}
+    if any(lost.values()):
+        told = "; ".join(f"{chapter} has evidence of {names}" for chapter, names in lost.items() if names)
+        raise ValueError(f"expected every claim with evidence in the ledger, got none for some: {told}")
+    return [_entry(claim, stored.get(claim.chapter, {}).get(claim.id)) for claim in ledger.values()]
+
+
+def _entry(claim: Claim, given: Mapping[str, Any] | None) -> Entry:
+    if claim.rule.form == "absent":
+        return Entry(claim, verdict(claim.rule, {}), {}, None, None)
+    if given is None or set(given["evidence"]) != set(claim.rule.cases):
+        return Entry(claim, None, {}, None, None)
+    evidence = {case: given["evidence"][case] for case in claim.rule.cases}
+    return Entry(claim, verdict(claim.rule, evidence), evidence, given["profile"], given["source"])
+
+
+def trouble(entry: Entry, *, exists: bool) -> str | None:
+    """What is wrong between the evidence and the committed verdict.
+
+    A theorem's verdict is the same at every profile. An empirical one may be weaker at quick, but never the opposite.
+    What is computed on digits is not compared.
+
+    Args:
+        entry: of a claim.
+        exists: whether its chapter does.
+
+    Returns:
+        Words, or None if all is well.
+    """
+    claim, found = entry.claim, entry.found
+    if found is None:
+        if exists:
+            return f"{claim.chapter} has no evidence for it"
+        return None if claim.verdict == OPEN else f"committed as {claim.verdict}, but there is no {claim.chapter}"
+    if entry.about_digits:
+        return None
+    if claim.verdict == OPEN:
+        return f"{found} by its evidence, but open in the ledger"
+    free = entry.profile == "quick" and claim.kind not in EXACT
+    if found == claim.verdict or (free and SIDES.get(found, 0) * SIDES.get(claim.verdict, 0) >= 0):
+        return None
+    return f"{found} by its evidence, but {claim.verdict} in the ledger"
+
+
+def commit(found: list[Entry], folder: Path = registry.FOLDER) -> list[str]:
+    """Write the verdicts that follow from the evidence into the ledger; only the verdicts' lines change.
+
+    Args:
+        found: entries of records; those at quick, on digits and without evidence are left as they are.
+        folder: of the ledger.
+
+    Returns:
+        One line per verdict that changed.
+
+    Raises:
+        ValueError: if a file has its ids and verdicts in lines of another form than `with_verdicts` reads; it names the
+            file, and no file is changed.
+    """
+    fit = [one for one in found if one.found and not one.about_digits and one.profile in (*IN_LEDGER, None)]
+    changed = {one.claim.id: one for one in fit if one.found != one.claim.verdict}
+    texts = {}
+    for chapter in {one.claim.chapter for one in changed.values()}:
+        path = folder / f"{chapter}.yml"
+        words = {name: one.found or OPEN for name, one in changed.items() if one.claim.chapter == chapter}
+        texts[path] = with_verdicts(path.read_text("utf8"), words)
+        written = {claim.id: claim.verdict for claim in registry.parse(texts[path], path)}
+        if left := [name for name, word in words.items() if written[name] != word]:
+            lines = "lines `- id: name` and `  verdict: word` without quotes around the name"
+            raise ValueError(f"{path.name}: expected {lines}, got another form of {', '.join(left)}")
+    for path, text in texts.items():
+        store.write_atomically(path, text)
+    return [f"{name}: {one.claim.verdict} -> {one.found}" for name, one in changed.items()]
+
+
+def with_verdicts(text: str, words: Mapping[str, str]) -> str:
+    r"""The text of a file of the ledger with other verdicts.
+
+    Args:
+        text: of the file, one `- id:` and one `  verdict:` line per claim.
+        words: verdicts by id.
+
+    Returns:
+        The text; YAML would read a bare `false` as no word, so that it is quoted.
+
+    >>> with_verdicts("- id: a\n  verdict: open\n- id: b\n  verdict: open\n", {"b": "false"})
+    '- id: a\n  verdict: open\n- id: b\n  verdict: "false"\n'
+    """
+    lines, name = text.splitlines(), ""
+    for number, line in enumerate(lines):
+        if begins := re.match(r"- id: *(\S+)", line):
+            name = begins[1]
+        elif line.startswith("  verdict:") and name in words:
+            lines[number] = f"  verdict: {words[name]}".replace(": false", ': "false"')
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,288 @@
+"""The ledger: every claim with its source, its rule and its committed verdict, and how a chapter assesses its own.
+
+`book/claims/NN_name.yml` holds the claims of one chapter. A rule is committed before the claim's first run. A chapter
+hands in evidence; `assess` shows the verdict and leaves the evidence in the executed notebook, from which
+`make verify` computes the verdict again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from IPython.display import display
+
+from companion.claims.evidence import (
+    ALONE,
+    FAILS,
+    FORMS,
+    HOLDS,
+    PROVED,
+    UNCLEAR,
+    VERDICTS,
+    Evidence,
+    Rule,
+    outcome,
+    verdict,
+)
+from l2h import checks
+from l2h.experiments.fingerprint import PACKAGE
+
+MIME = "application/vnd.l2h.claims+json"  # of the evidence in an executed notebook
+OPEN = "open"
+KINDS = ("definition", "theorem", "empirical", "interpretation", "finding")
+EXACT = ("definition", "theorem")  # the same verdict at every profile and on every data set
+REQUIRED, OPTIONAL = {"id", "statement", "source", "kind", "rule", "verdict"}, {"label"}
+FOLDER = PACKAGE.parent / "book" / "claims"
+IN_RULE = {"estimand", "method", *FORMS}
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        names = [self.construct_object(key, deep=True) for key in keys]
+        twice = [name for place, name in enumerate(names) if name in names[:place]]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Args:
+        id: unique in the ledger.
+        statement: in our words.
+        source: where the paper or the released code makes it, or "this project".
+        kind: one of KINDS.
+        chapter: the one that assesses it.
+        rule: what must hold.
+        verdict: committed; one of VERDICTS, or "open" until its chapter has a record.
+        label: of the theorem of its chapter that states it.
+    """
+
+    id: str
+    statement: str
+    source: str
+    kind: str
+    chapter: str
+    rule: Rule
+    verdict: str
+    label: str | None = None
+
+
+def read(folder: Path = FOLDER) -> dict[str, Claim]:
+    """The whole ledger by id, chapter by chapter.
+
+    Args:
+        folder: with one YAML file per chapter.
+
+    Returns:
+        Claims in the order of the files.
+
+    Raises:
+        ValueError: if an entry has a wrong form, or an id occurs twice, or the name of a file does not end in .yml; it
+            names the file and the entry. If there is no claim; it names the folder.
+
+    >>> claim = next(iter(read().values()))
+    >>> claim.kind in KINDS
+    True
+    """
+    ledger: dict[str, Claim] = {}
+    for path in sorted(folder.glob("*")):
+        if path.suffix != ".yml" and path.suffix.lower() in (".yml", ".yaml"):
+            raise ValueError(f"expected files of claims with names that end in .yml, got {path.name}")
+    for path in sorted(folder.glob("*.yml")):
+        for claim in _claims(path):
+            if claim.id in ledger:
+                other = ledger[claim.id].chapter
+                raise ValueError(f"{path.name}: expected an id of its own, got {claim.id} of {other}")
+            ledger[claim.id] = claim
+    if not ledger:
+        raise ValueError(f"expected claims in {folder}, got {'none' if folder.is_dir() else 'no such folder'}")
+    return ledger
+
+
+def of_chapter(chapter: str, folder: Path = FOLDER) -> dict[str, Claim]:
+    """The claims of one chapter by id; none, if it has no file."""
+    path = folder / f"{chapter}.yml"
+    return {claim.id: claim for claim in _claims(path)} if path.exists() else {}
+
+
+def rules(chapter: str, folder: Path = FOLDER) -> dict[str, Any]:
+    """What the table of a chapter depends on besides its evidence: kinds and rules, but neither prose nor verdicts."""
+    return {
+        name: [claim.kind in EXACT, claim.rule.form, dict(claim.rule.cases)]
+        for name, claim in of_chapter(chapter, folder).items()
+    }
+
+
+def assess(
+    study: Any, evidence: Mapping[str, Evidence | Mapping[str, Evidence]], folder: Path = FOLDER
+) -> pd.DataFrame:
+    """Show the verdicts on claims of a chapter, and leave their evidence in the notebook.
+
+    Args:
+        study: of the chapter, as `open_chapter` returns it.
+        evidence: by id; where a rule has several cases, by case. `Evidence.absent(reason)` where there is none.
+        folder: of the ledger.
+
+    Returns:
+        A table with the columns rule, evidence and verdict, one row per claim; on digits an empirical row says so.
+
+    Raises:
+        ValueError: if an id or a case is not that of a claim of this chapter, with those that are.
+
+    >>> from companion.chapters.parameters import at_profile
+    >>> assess(at_profile("01_problem", "quick"), {"nothing": Evidence.exact(1)})
+    Traceback (most recent call last):
+    ValueError: expected claims of 01_problem among ..., got nothing
+    """
+    known = of_chapter(study.chapter, folder)
+    unknown = [name for name in evidence if name not in known]
+    if unknown:
+        there = ", ".join(known) or "none"
+        raise ValueError(f"expected claims of {study.chapter} among {there}, got {', '.join(unknown)}")
+    found = {name: by_case(known[name], given) for name, given in evidence.items()}
+    source = getattr(study, "data", None)
+    stored = {name: {case: one.as_json() for case, one in cases.items()} for name, cases in found.items()}
+    record = {"chapter": study.chapter, "profile": study.profile, "source": source, "claims": stored}
+    # A page shows the comment, that is nothing: the table that is returned is for readers.
+    display({MIME: record, "text/html": "<!-- the evidence, for make verify -->"}, raw=True)
+    pd.set_option("display.max_colwidth", None)
+    return pd.DataFrame({name: row(known[name], cases, source) for name, cases in found.items()}).T
+
+
+def by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str, Evidence]:
+    """The evidence of a claim by case.
+
+    Args:
+        claim: of the ledger.
+        given: evidence, by case where the rule has several; one absence stands for all cases.
+
+    Returns:
+        Evidence for each case of the rule.
+
+    Raises:
+        ValueError: if a case is missing, or is not one of the rule's.
+    """
+    cases = list(claim.rule.cases)
+    if isinstance(given, Evidence):
+        if given.reason is not None or cases == [ALONE]:
+            return dict.fromkeys(cases, given)
+        raise ValueError(f"{claim.id}: expected evidence by case, {', '.join(cases)}, got one number")
+    if set(given) != set(cases):
+        wanted = ", ".join(cases) or "no evidence: its rule says that it is not testable here"
+        raise ValueError(f"{claim.id}: expected evidence for {wanted}, got it for {', '.join(given) or 'nothing'}")
+    return {case: given[case] for case in cases}
+
+
+def row(claim: Claim, evidence: Mapping[str, Evidence], source: str | None) -> dict[str, str]:
+    """A claim's line in a table: its rule and evidence in words, and its verdict."""
+    told = {"rule": claim.rule.text(), "evidence": "; ".join(lines(claim.rule, evidence))}
+    about = "digits, not the paper's images" if about_digits(claim, source) else ""
+    return {**told, "verdict": verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
+
+
+def lines(rule: Rule, evidence: Mapping[str, Evidence]) -> list[str]:
+    """The evidence of a claim in words, case by case; of several cases each with its own outcome."""
+    if list(evidence) == [ALONE]:
+        return ["none: " * (evidence[ALONE].reason is not None) + _told(evidence[ALONE], rule.cases[ALONE])]
+    words = {HOLDS: "holds", FAILS: "does not hold", UNCLEAR: "unclear"}
+    found = {case: words.get(outcome(one, rule.cases[case]), "no evidence") for case, one in evidence.items()}
+    return [f"{case} {found[case]}: {_told(one, rule.cases[case])}" for case, one in evidence.items()]
+
+
+def about_digits(claim: Claim, source: str | None) -> bool:
+    """Whether a verdict is about scikit-learn's digits and has no place in the ledger."""
+    return source == "digits" and claim.kind not in EXACT
+
+
+def _told(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
+    if PROVED in bounds and evidence.low == 1:
+        return PROVED
+    return evidence.reason or evidence.text()
+
+
+def _claims(path: Path) -> list[Claim]:
+    try:
+        return parse(path.read_bytes().decode("utf8"), path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name}: expected text in UTF-8, got {error}") from None
+
+
+def parse(text: str, path: Path) -> list[Claim]:
+    """The claims in the text of a file of the ledger.
+
+    Args:
+        text: in YAML.
+        path: of the file, which names the chapter.
+
+    Returns:
+        Claims in their order.
+
+    Raises:
+        ValueError: if the text or an entry has a wrong form; it names the file and the entry.
+    """
+    try:
+        entries = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name}: expected YAML, got {error}") from None
+    if not isinstance(entries, list):
+        raise ValueError(f"{path.name}: expected a list of claims, got {type(entries).__name__}")
+    return [_claim(path, number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def _claim(path: Path, number: int, entry: Any) -> Claim:
+    where = f"{path.name}, claim {number}"
+    if not isinstance(entry, dict) or not REQUIRED <= set(entry) <= REQUIRED | OPTIONAL:
+        got = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
+        raise ValueError(f"{where}: expected {', '.join(sorted(REQUIRED))} and perhaps label, got {got}")
+    where = f"{path.name}, {entry['id']}"
+    try:
+        checks.one_of(KINDS, kind=entry["kind"])
+        checks.one_of((OPEN, *VERDICTS), verdict=entry["verdict"])
+        rule = _rule(entry["rule"])
+        texts = [entry[name] for name in ("id", "statement", "source")] + [rule.estimand, rule.method]
+        if not all(isinstance(text, str) and text.strip() for text in texts):
+            raise ValueError(f"expected words for id, statement, source, estimand and method, got {texts}")
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return Claim(**{**entry, "rule": rule, "chapter": path.stem})
+
+
+def _rule(entry: Any) -> Rule:
+    forms = [name for name in FORMS if isinstance(entry, dict) and name in entry]
+    if len(forms) != 1 or not set(entry) <= IN_RULE:
+        got = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
+        raise ValueError(f"expected a rule with estimand, method and one of {', '.join(FORMS)}, got {got}")
+    form, given = forms[0], entry[forms[0]]
+    if form == "absent":
+        return Rule(form, {}, entry.get("estimand", given), entry.get("method", given), reason=given)
+    cases = {ALONE: given} if form == "holds" else given
+    if not isinstance(cases, dict) or (form == "theorem" and not {"stated"} <= set(cases) <= {"stated", "corrected"}):
+        raise ValueError(f"expected cases by name (of a theorem: stated, perhaps corrected), got {given!r}")
+    if not cases:
+        raise ValueError(f"expected at least one case in {form}, got none")
+    bounds = {str(name): _bounds(one) for name, one in cases.items()}
+    return Rule(form, bounds, entry.get("estimand", ""), entry.get("method", ""))
+
+
+def _bounds(entry: Any) -> dict[str, Any]:
+    if entry == PROVED:
+        return {PROVED: True}
+    numbers = entry if isinstance(entry, dict) else {}
+    good = all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers.values())
+    if not numbers or not good or not set(numbers) <= {"above", "below"}:
+        raise ValueError(f"expected bounds such as {{above: 0}}, {{above: 0, below: 1}} or proved, got {entry!r}")
+    if not all(map(isfinite, numbers.values())):
+        raise ValueError(f"expected finite bounds, got {entry!r}")
+    if len(numbers) == 2 and numbers["above"] >= numbers["below"]:
+        raise ValueError(f"expected above < below, got {entry!r}")
+    return dict(numbers)

@@ -1,0 +1,1 @@
+"""Machine-checked proofs of the statements in `l2h.theory`."""

@@ -1,0 +1,221 @@
+r"""Which alpha is calibrated, decided without exponentials.
+
+By convexity the surrogate's minimiser asks exactly where its slope at r = 0 is positive,
+
+.. math:: F'(0) = \alpha p - \beta c_1 \sqrt{\mu(1-\mu)} - c_e,
+
+and a square root is a variable that is >= 0 and whose square is known: all that follows is algebra.
+"""
+
+import z3
+from z3 import And, Implies, Or
+
+from companion.proofs.bayes import ASKING, BEST_SERVER, COSTS, c1, ce, mu, p
+from companion.proofs.prover import Certificate, prove
+
+alpha, beta, other, p_t, u = z3.Reals("alpha beta other p_t u")
+root_mu, root_t, root_u = z3.Reals("root_mu root_t root_u")
+
+
+def is_root(root: z3.ArithRef, square: z3.ArithRef) -> z3.BoolRef:
+    """Root is the square root of the term.
+
+    >>> from companion.proofs.bayes import mu
+    >>> is_root(root_mu, mu * (1 - mu))
+    And(root_mu >= 0, root_mu*root_mu == mu*(1 - mu))
+    """
+    return And(root >= 0, root * root == square)
+
+
+SLOPE = alpha * p - beta * c1 * root_mu - ce
+GAIN = p - ASKING
+DOMAIN = [*COSTS, beta > 0, *BEST_SERVER, p >= 0, p <= 1, is_root(root_mu, mu * (1 - mu))]
+DETERMINISTIC = Or(p == mu, p == 1 - mu)
+THRESHOLD = [  # p_t, without its quotients, and the single alpha of a deterministic client
+    p_t > 0,
+    p_t < 1,
+    z3.If(c1 + 2 * ce >= 1, p_t * (1 + c1) == c1 + ce, p_t * (1 - c1) == ce),
+    is_root(root_t, p_t * (1 - p_t)),
+]
+SINGLE = alpha * p_t == beta * c1 * root_t + ce
+RELEASED = [2 * p * alpha == beta * (ce + 2 * root_u), is_root(root_u, (p - ce) * (c1 - p + ce)), p > 0]
+INNER = [ce <= p, 2 * (p - ce) <= c1]
+CALIBRATED = And(Implies(GAIN > 0, SLOPE > 0), Implies(GAIN < 0, SLOPE < 0))
+EXACTLY_CALIBRATED = And((GAIN > 0) == (SLOPE > 0), (GAIN < 0) == (SLOPE < 0))
+
+
+def calibrated_alphas() -> dict[str, Certificate]:
+    r"""The two calibrated choices that depend on x, and that no number does for a client whose p is free of mu.
+
+    .. math:: \alpha(\mu) = \frac{\beta c_1 \sqrt{\mu(1-\mu)} + c_e}{c_1\mu + c_e}, \qquad
+        \alpha(p) = \frac{c_e + \beta\sqrt{(p - c_e)(c_1 - p + c_e)}}{p} \text{ between } c_e \text{ and } c_e + c_1/2
+
+    Returns:
+        Certificates "alpha-from-mu", "alpha-from-p" and "no-single-alpha" (at c1 = 1, ce = 0.15, beta = 2).
+
+    >>> [certificate.verdict for certificate in calibrated_alphas().values()]
+    ['proved', 'proved', 'proved']
+    """
+    below = And(p < ce, alpha == 1)
+    inside = And(ce <= p, 2 * (p - ce) <= c1, u * c1 == p - ce, alpha * p == ce + beta * c1 * root_u)
+    above = And(2 * (p - ce) > c1, alpha * (c1 + 2 * ce) == beta * c1 + 2 * ce)
+    from_p = [*DOMAIN, c1 > 0, p > 0, Or(below, inside, above), is_root(root_u, u * (1 - u))]
+    return {
+        "alpha-from-mu": prove(
+            "alpha(mu) is calibrated for every p where c1 mu + ce > 0",
+            EXACTLY_CALIBRATED,
+            given=[*DOMAIN, ASKING > 0, alpha * ASKING == beta * c1 * root_mu + ce],
+        ),
+        "alpha-from-p": prove("alpha(p), clamped, is calibrated for every mu where p > 0", CALIBRATED, given=from_p),
+        "no-single-alpha": _no_single_alpha(),
+    }
+
+
+def _no_single_alpha() -> Certificate:
+    """Whatever alpha, one of two points is decided wrongly: near p = T, mu = 1/10 needs 3 and mu = 1/5 needs 19/7."""
+
+    def wrong(error: z3.ArithRef, best_error: str, root: str) -> z3.BoolRef:
+        best, cost = z3.RealVal(best_error), z3.RealVal("3/20")
+        slope, gain = alpha * error - 2 * z3.RealVal(root) - cost, error - best - cost
+        return And(best <= error, error <= 1 - best, Or(And(gain > 0, slope < 0), And(gain < 0, slope > 0)))
+
+    near_tenth = z3.If(alpha <= 1, z3.RealVal("1/2"), (z3.RealVal("1/4") + z3.RealVal("3/4") / alpha) / 2)
+    near_fifth = (z3.RealVal("7/20") + z3.RealVal("19/20") / alpha) / 2
+    return prove(
+        "Every constant alpha > 0 decides some admissible (p, mu) wrongly; independent or free client, "
+        "c1 = 1, ce = 0.15, beta = 2",
+        Or(wrong(near_tenth, "1/10", "3/10"), wrong(near_fifth, "1/5", "2/5")),
+        given=[alpha > 0],
+    )
+
+
+def single_alpha() -> dict[str, Certificate]:
+    r"""A deterministic client has one calibrated number, and only one.
+
+    .. math:: \alpha = \beta c_1 \sqrt{(1 - p_t)/p_t} + c_e/p_t
+
+    In u = sqrt((1 - p)/p) the client asks iff alpha > beta c1 u + ce (1 + u^2), which increases with u: a larger alpha
+    asks at some p < p_t, a smaller one keeps at some p > p_t.
+
+    Returns:
+        Certificates "single-alpha", "single-alpha-not-larger", "single-alpha-not-smaller", "single-alpha-tie" (c1 = 1,
+        ce = 0: every alpha >= beta) and "single-alpha-released" (the released formula at p_t, beta = 2).
+
+    >>> {certificate.verdict for certificate in single_alpha().values()}
+    {'proved'}
+    """
+    step = z3.Real("step")
+
+    def asks_above(odds: z3.ArithRef) -> z3.ArithRef:
+        return beta * c1 * odds + ce * (1 + odds * odds)
+
+    near = [*COSTS, beta > 0, c1 + ce > 0, u > 0, alpha == asks_above(u), step > 0, step <= 1]
+    released = [p == p_t, *RELEASED, other * p_t == beta * c1 * root_t + ce]
+    close = 2 * step * (beta * c1 + ce * (2 * u + 1))
+    return {
+        "single-alpha": prove(
+            "The single alpha is calibrated for a deterministic client with 0 < p_t < 1",
+            CALIBRATED,
+            given=[*DOMAIN, DETERMINISTIC, *THRESHOLD, SINGLE],
+        ),
+        "single-alpha-not-larger": prove(
+            "Every larger alpha asks at some p < p_t; c1 + ce > 0",
+            asks_above(u + step) < other,
+            given=[*near, other > alpha, close <= other - alpha],
+        ),
+        "single-alpha-not-smaller": prove(
+            "Every smaller alpha keeps at some p > p_t; c1 + ce > 0",
+            asks_above(u - step) > other,
+            given=[*near, step < u, other < alpha, close <= alpha - other],
+        ),
+        "single-alpha-tie": prove(
+            "At c1 = 1, ce = 0 every alpha >= beta is calibrated for a deterministic client",
+            CALIBRATED,
+            given=[*DOMAIN, DETERMINISTIC, c1 == 1, ce == 0, alpha >= beta],
+        ),
+        "single-alpha-released": prove(
+            "At beta = 2 the released formula at p = p_t is the single alpha; c1 > 0",
+            alpha == other,
+            given=[*COSTS, c1 > 0, beta == 2, *THRESHOLD, *released],
+        ),
+    }
+
+
+def released_alpha() -> dict[str, Certificate]:
+    r"""The released formula: right at beta = 2 inside its domain, wrong beyond, each with numbers.
+
+    .. math:: \alpha = \frac{\beta}{2p} \Big(c_e + 2\sqrt{(p - c_e)(c_1 - p + c_e)}\Big)
+
+    Returns:
+        Certificates "released-equals", "released-deterministic" and "released-flat" (the slope is 0 at c1 = 1, ce = 0).
+
+    >>> [certificate.verdict for certificate in released_alpha().values()]
+    ['proved', 'proved', 'proved']
+    """
+    inner = [*DOMAIN, *RELEASED, *INNER, other * p == ce + beta * root_u]
+    deterministic = [*DOMAIN, *RELEASED, DETERMINISTIC, beta == 2]
+    return {
+        "released-equals": prove(
+            "The released formula is alpha(p) iff beta = 2 or ce = 0; p between ce and ce + c1/2",
+            (alpha == other) == Or(beta == 2, ce == 0),
+            given=inner,
+        ),
+        "released-deterministic": prove(
+            "The released formula with the true p(x) is calibrated wherever it is real; beta = 2, deterministic "
+            "client, c1 >= 1 but not c1 = 1 with ce = 0",
+            EXACTLY_CALIBRATED,
+            given=[*deterministic, c1 >= 1, Or(c1 > 1, ce > 0)],
+        ),
+        "released-flat": prove(
+            "The released formula with the true p(x) leaves the slope at 0 for every p at c1 = 1, ce = 0, beta = 2; "
+            "deterministic client",
+            SLOPE == 0,
+            given=[*deterministic, c1 == 1, ce == 0],
+        ),
+    }
+
+
+def released_failures() -> dict[str, Certificate]:
+    """Where the released formula decides wrongly, in numbers whose square roots are rational.
+
+    Returns:
+        Certificates "released-beta-1", "released-beta-4", "released-upper-range", "released-small-c1" (with the true
+        p(x)) and "released-constant" (with p = 0.18), all refuted.
+
+    >>> released_failures()["released-small-c1"].counterexample["p"]
+    Fraction(1, 2)
+    """
+    p_0 = z3.Real("p_0")
+    constant = [2 * p_0 * alpha == beta * (ce + 2 * root_u), is_root(root_u, (p_0 - ce) * (c1 - p_0 + ce))]
+    true_p = "The released formula with the true p(x) is calibrated"
+    claims = {
+        "released-beta-1": (
+            f"{true_p} at beta = 1; p between ce and ce + c1/2",
+            [*RELEASED, beta == 1, *INNER],
+            dict(p="1/2", mu="1/10", c1=1, ce="3/10", beta=1, alpha="11/10", root_mu="3/10", root_u="2/5"),
+        ),
+        "released-beta-4": (
+            f"{true_p} at beta = 4; p between ce and ce + c1/2",
+            [*RELEASED, beta == 4, *INNER],
+            dict(p="1/2", mu="9/34", c1=1, ce="3/10", beta=4, alpha="22/5", root_mu="15/34", root_u="2/5"),
+        ),
+        "released-upper-range": (
+            f"{true_p} wherever it is real; beta = 2, free client",
+            [*RELEASED, beta == 2],
+            dict(p=1, mu="1/5", c1=1, ce="1/10", beta=2, alpha="7/10", root_mu="2/5", root_u="3/10"),
+        ),
+        "released-small-c1": (
+            f"{true_p} wherever it is real; beta = 2, deterministic client, c1 < 1",
+            [*RELEASED, beta == 2, DETERMINISTIC, c1 < 1],
+            dict(p="1/2", mu="1/2", c1="2/5", ce="1/10", beta=2, alpha="1/5", root_mu="1/2", root_u=0),
+        ),
+        "released-constant": (
+            "The released formula at p = 0.18 is calibrated; c1 = 1, ce = 0.18, beta = 2, deterministic client",
+            [*constant, p_0 == z3.RealVal("9/50"), beta == 2, c1 == 1, ce == p_0, DETERMINISTIC],
+            dict(p="4/5", mu="1/5", c1=1, ce="9/50", beta=2, alpha=1, root_mu="2/5", root_u=0, p_0="9/50"),
+        ),
+    }
+    return {
+        name: prove(words, CALIBRATED, given=[*DOMAIN, *given], example=example)
+        for name, (words, given, example) in claims.items()
+    }

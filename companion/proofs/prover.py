@@ -1,0 +1,213 @@
+"""Two machines that decide statements for all reals: an SMT solver for algebra, interval arithmetic for the rest.
+
+`companion.proofs.statements` gathers the statements of the theory.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import z3
+from mpmath.ctx_iv import MPIntervalContext
+from z3.z3util import get_vars
+
+from l2h import checks
+
+PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
+SOLVER = f"SMT: z3 {z3.get_version_string()}, nonlinear real arithmetic"
+intervals = MPIntervalContext()  # our own, so that its precision is nobody else's
+intervals.dps = 30
+ARITHMETIC = f"interval arithmetic: mpmath, {intervals.dps} digits"
+
+
+class Certificate(NamedTuple):
+    """What a machine says about a statement."""
+
+    statement: str  # in words, with its domain
+    verdict: str  # "proved", "refuted" or "undecided"
+    method: str  # which machine
+    counterexample: dict[str, Fraction] | None  # exact numbers that break a refuted statement
+    reason: str  # what was checked, or why it stays undecided
+
+
+def exact(number: Any) -> Fraction:
+    """A number as the fraction that its decimal digits mean.
+
+    Args:
+        number: a Fraction, an int, or decimal digits as a string; floats are refused, for 0.1 is not a tenth.
+
+    Returns:
+        The fraction.
+
+    Raises:
+        TypeError: if number is none of these.
+
+    >>> exact("0.15")
+    Fraction(3, 20)
+    """
+    if not isinstance(number, Fraction | int | str):
+        raise TypeError(f"expected a Fraction, an int or decimal digits, got {number!r}")
+    return Fraction(number)
+
+
+def _refutes(point: Mapping[str, Fraction], claim: z3.BoolRef, given: Iterable[z3.BoolRef]) -> bool:
+    """Whether the numbers satisfy what is given and break the claim, by exact arithmetic alone."""
+    values = [(z3.Real(name), z3.RealVal(str(number))) for name, number in point.items()]
+    broken = z3.And(*given, z3.Not(claim))
+    return z3.is_true(z3.simplify(z3.substitute(broken, *values)))
+
+
+def prove(
+    statement: str,
+    claim: z3.BoolRef,
+    *,
+    given: Iterable[z3.BoolRef] = (),
+    example: Mapping[str, Any] | None = None,
+    milliseconds: int = 20_000,
+) -> Certificate:
+    """Decide a claim about all reals: proved if its negation has no solution, refuted with numbers that break it.
+
+    Args:
+        statement: the claim in words, with its domain.
+        claim: the claim in z3's terms, polynomial in its variables.
+        given: the domain, conditions in z3's terms.
+        example: numbers that should break the claim, readable ones instead of the solver's own.
+        milliseconds: the solver's time limit, >= 1.
+
+    Returns:
+        Certificate; every counterexample has been put into the claim by exact arithmetic.
+
+    Raises:
+        ValueError: if milliseconds < 1.
+        TypeError: if a number of the example is not exact.
+
+    >>> x = z3.Real("x")
+    >>> prove("x^2 >= 0", x * x >= 0).verdict
+    'proved'
+    >>> prove("x^2 >= x for x > 0", x * x >= x, given=[x > 0], example={"x": "0.5"}).counterexample
+    {'x': Fraction(1, 2)}
+    """
+    checks.at_least(1, milliseconds=milliseconds)
+    given = list(given)
+    if example is not None:
+        point = {name: exact(number) for name, number in example.items()}
+        if _refutes(point, claim, given):
+            return Certificate(statement, REFUTED, SOLVER, point, "these numbers break it, by exact arithmetic")
+        return Certificate(statement, UNDECIDED, SOLVER, None, f"the example {example} does not break it")
+    context = z3.Context()  # the solver's path depends on what it has seen; so that each proof starts afresh
+    solver = z3.SolverFor("QF_NRA", ctx=context)
+    solver.set("timeout", milliseconds)
+    solver.add(*(condition.translate(context) for condition in given))
+    if solver.check() != z3.sat:
+        return Certificate(
+            statement, UNDECIDED, SOLVER, None, "no point of the domain was found: a proof would be empty"
+        )
+    solver.add(z3.Not(claim).translate(context))
+    answer = solver.check()
+    if answer == z3.unsat:
+        return Certificate(statement, PROVED, SOLVER, None, "its negation has no solution in the reals")
+    if answer == z3.unknown:
+        return Certificate(statement, UNDECIDED, SOLVER, None, f"the solver gave up: {solver.reason_unknown()}")
+    point = _rational(solver.model(), [name.translate(context) for name in get_vars(z3.And(*given, claim))])
+    if _refutes(point, claim, given):
+        return Certificate(statement, REFUTED, SOLVER, point, "found by the solver, confirmed by exact arithmetic")
+    return Certificate(statement, UNDECIDED, SOLVER, None, f"the counterexample is irrational: {solver.model()}")
+
+
+def _rational(model: z3.ModelRef, variables: Iterable[z3.ArithRef]) -> dict[str, Fraction]:
+    """The model's numbers; an irrational one is rounded to 20 digits."""
+    values = ((str(variable), model.eval(variable, model_completion=True)) for variable in variables)
+    return {name: (v if z3.is_rational_value(v) else v.approx(20)).as_fraction() for name, v in values}
+
+
+def enclose(low: Any, high: Any | None = None) -> Any:
+    """The interval from low to high, or the narrowest one around low.
+
+    Args:
+        low: exact number, as for `exact`.
+        high: exact number >= low.
+
+    Returns:
+        An interval of `intervals`.
+
+    Raises:
+        TypeError: if a number is not exact.
+        ValueError: if high < low.
+
+    >>> third = enclose(Fraction(1, 3))
+    >>> 3 * third.a <= 1 <= 3 * third.b
+    True
+    """
+    low = exact(low)
+    high = low if high is None else exact(high)
+    if high < low:
+        raise ValueError(f"expected low <= high, got {low} and {high}")
+    ends = [intervals.mpf(end.numerator) / end.denominator for end in (low, high)]
+    return intervals.mpf([ends[0].a, ends[1].b])
+
+
+def refute_at(statement: str, point: Mapping[str, Any], facts: Mapping[str, Callable[..., Any]]) -> Certificate:
+    """Refute a statement at one point, where every fact that contradicts it is certainly positive.
+
+    Args:
+        statement: the claim in words, with its domain.
+        point: exact numbers by name.
+        facts: what contradicts the claim, in words, and its left-hand side, a function of the point's intervals that
+            is positive where the fact holds.
+
+    Returns:
+        Certificate: refuted, or undecided with the fact that could not be certified.
+
+    Raises:
+        TypeError: if a number of the point is not exact.
+
+    >>> refute_at("exp(x) <= 3 for x <= 2", {"x": 2}, {"exp(2) > 3": lambda x: intervals.exp(x) - 3}).verdict
+    'refuted'
+    """
+    numbers = {name: exact(number) for name, number in point.items()}
+    box = {name: enclose(number) for name, number in numbers.items()}
+    for words, fact in facts.items():
+        value = fact(**box)
+        if not value.a > 0:
+            return Certificate(statement, UNDECIDED, ARITHMETIC, None, f"{words} not certified: it encloses {value}")
+    return Certificate(statement, REFUTED, ARITHMETIC, numbers, "; ".join(facts))
+
+
+def positive(
+    statement: str, expression: Callable[..., Any], box: Mapping[str, tuple[Any, Any]], *, pieces: int = 10_000
+) -> Certificate:
+    """Decide whether an expression is positive on a whole box, by splitting it until every piece is certain.
+
+    Args:
+        statement: the claim in words, with its domain.
+        expression: function of intervals by name, whose value encloses the expression's range.
+        box: exact ends (low, high) by name.
+        pieces: the number of pieces at which to give up, >= 1.
+
+    Returns:
+        Certificate: proved; refuted with the middle of a piece, where the expression is certainly <= 0; or undecided.
+
+    Raises:
+        TypeError: if an end is not exact.
+        ValueError: if pieces < 1 or an end is on the wrong side.
+
+    >>> positive("exp(x) > x on [-1, 1]", lambda x: intervals.exp(x) - x, {"x": (-1, 1)}).verdict
+    'proved'
+    """
+    checks.at_least(1, pieces=pieces)
+    waiting = [{name: (exact(low), exact(high)) for name, (low, high) in box.items()}]
+    widths = {name: high - low or 1 for name, (low, high) in waiting[0].items()}
+    done = 0
+    while waiting and done < pieces:
+        piece, done = waiting.pop(), done + 1
+        if expression(**{name: enclose(*ends) for name, ends in piece.items()}).a > 0:
+            continue
+        middle = {name: (low + high) / 2 for name, (low, high) in piece.items()}
+        if expression(**{name: enclose(number) for name, number in middle.items()}).b <= 0:
+            return Certificate(statement, REFUTED, ARITHMETIC, middle, "not positive there, by interval arithmetic")
+        longest = max(piece, key=lambda name: (piece[name][1] - piece[name][0]) / widths[name])
+        low, high = piece[longest]
+        waiting += [{**piece, longest: half} for half in ((low, middle[longest]), (middle[longest], high))]
+    if waiting:
+        return Certificate(statement, UNDECIDED, ARITHMETIC, None, f"some of {done} pieces enclose 0")
+    return Certificate(statement, PROVED, ARITHMETIC, None, f"positive on each of the pieces, {done} in all")

@@ -1,0 +1,56 @@
+"""Every statement of the theory that a machine decides: proved, or refuted with numbers that anyone can put in.
+
+The algebraic statements are proved for all reals by an SMT solver; where there are exponentials, interval arithmetic
+refutes at a point or proves on a box. `companion.proofs.prover` holds both machines.
+"""
+
+from companion.proofs import bayes, boxes, calibration, counterexamples, excess_risk, generalization, losses
+from companion.proofs.prover import Certificate
+
+__all__ = ["ALGEBRAIC", "ANALYTIC", "Certificate", "certificates"]
+ALGEBRAIC = (
+    bayes.bayes_rules,
+    bayes.optimal_ranges,
+    bayes.deterministic_client,
+    bayes.conventions,
+    bayes.monotone_rules,
+    losses.upper_bound,
+    losses.convexity,
+    losses.margin_loss,
+    calibration.calibrated_alphas,
+    calibration.single_alpha,
+    calibration.released_alpha,
+    calibration.released_failures,
+    excess_risk.transfer_sums,
+    excess_risk.transfer_large_costs,
+    excess_risk.transfer_small_costs,
+    generalization.loss_range,
+    generalization.complexity_constants,
+    generalization.stated_deviation,
+    losses.stage_weights,
+    losses.released_weight,
+)
+ANALYTIC = (
+    counterexamples.wrong_alphas,
+    counterexamples.surrogate_shape,
+    counterexamples.stated_bound,
+    counterexamples.joint_stage_objective,
+    counterexamples.quartic_transfer,
+    boxes.envelope,
+    boxes.logistic_testbed,
+)
+
+
+def certificates() -> dict[str, Certificate]:
+    """All certificates by name, in the order of the theory; some seconds.
+
+    Returns:
+        Certificates; none is undecided.
+
+    >>> sorted({certificate.verdict for certificate in certificates().values()})
+    ['proved', 'refuted']
+    """
+    named = [item for group in ALGEBRAIC + ANALYTIC for item in group().items()]
+    found = dict(named)
+    assert len(found) == len(named), "two certificates have one name"
+    return found

@@ -1,0 +1,1 @@
+"""Streams that change: schedules, detectors, monitoring and adaptation policies."""

@@ -1,0 +1,164 @@
+"""Drift detectors from `river`, on a signal that needs no labels, and what they find in a stream."""
+
+import random
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from river import drift as river
+from scipy.stats import ks_2samp
+
+from l2h import checks
+from l2h.problem import Predictions, asks, server_label
+
+# Set on Gaussian noise, before any stream of images was seen: at their defaults Page-Hinkley and KSWIN raise several
+# alarms in 10,000 steps of it, with a slack of 0.1 deviations and a level of 1e-5 less than one.
+DETECTORS: dict[str, Callable[[int], Any]] = {
+    "ADWIN": lambda seed: river.ADWIN(delta=0.002),
+    "Page-Hinkley": lambda seed: river.PageHinkley(delta=0.1, threshold=50.0),
+    "KSWIN": lambda seed: river.KSWIN(alpha=1e-5, window_size=200, stat_size=60, seed=seed),
+}
+AT_ONCE = 1000  # tests of KSWIN that are computed together
+SIGNALS: dict[str, Callable[[Predictions], np.ndarray]] = {
+    "r": lambda p: p.r,
+    "disagreement": lambda p: (p.m != server_label(p.e)).astype(float),
+}
+
+
+def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: int = 0) -> np.ndarray:
+    """The steps at which a detector raises an alarm; it starts afresh after each.
+
+    Args:
+        signal: (T,) what is monitored, in the order of time, such as r.
+        reference: (n,) held-out values of it: their mean is its zero, their deviation its unit (1 if all are alike).
+        detector: a name in `DETECTORS`.
+        seed: of KSWIN's samples.
+
+    Returns:
+        (k,) rising steps; the alarm of step t is raised after its input was seen.
+
+    Raises:
+        ValueError: if the detector does not exist, values are not finite, or there is no reference.
+
+    >>> signal = np.append(np.zeros(300), np.ones(300))
+    >>> bool(alarms(signal, np.array([-1.0, 1.0]), detector="ADWIN")[0] >= 300)
+    True
+
+    Source: Bifet and Gavalda, SDM 2007 (ADWIN); Page, Biometrika 41, 1954; Raab, Heusinger and Schleif,
+    Neurocomputing 416, 2020 (KSWIN); the implementations of `river`.
+    """
+    checks.one_of(DETECTORS, detector=detector)
+    checks.vectors(signal=signal)
+    checks.vectors(reference=reference)
+    checks.finite(signal=signal, reference=reference)
+    checks.at_least(1, **{"values in reference": len(reference)})
+    unit = (signal - reference.sum() / len(reference)) / (reference.std() or 1.0)
+    first = _first_of_kswin if detector == "KSWIN" else _first
+    found: list[int] = []
+    while (step := first(unit[found[-1] + 1 if found else 0 :], DETECTORS[detector](seed + len(found)))) is not None:
+        found.append(step + (found[-1] + 1 if found else 0))
+    return np.array(found, dtype=int)
+
+
+def _first(values: np.ndarray, one: Any) -> int | None:
+    """The step of a detector's first alarm."""
+    for step, value in enumerate(values.tolist()):
+        one.update(value)
+        if one.drift_detected:
+            return step
+    return None
+
+
+def _first_of_kswin(values: np.ndarray, one: Any) -> int | None:
+    """As `_first`, but many tests at once: river computes an exact p-value anew at every step, and that takes minutes.
+
+    A p-value falls as the distance grows, so that the distance alone decides.
+    """
+    size, among, draw = one.stat_size, one.window_size - one.stat_size, random.Random(one.seed)
+    critical = _critical(size, one.alpha)
+    for start in range(0, len(values) - one.window_size + 1, AT_ONCE):
+        windows = np.lib.stride_tricks.sliding_window_view(values[start:], one.window_size)[:AT_ONCE]
+        places = np.array([draw.sample(range(among), size) for _ in windows])
+        distances = _distances(np.take_along_axis(windows, places, axis=1), windows[:, among:])
+        hits = np.flatnonzero(distances >= critical)
+        if len(hits):
+            return start + int(hits[0]) + one.window_size - 1
+    return None
+
+
+def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Kolmogorov-Smirnov distances of k pairs of samples of n values each, times n: (k,)."""
+    both = np.concatenate([first, second], axis=1)  # (k, 2n)
+    order = both.argsort(axis=1)
+    step = np.where(order < first.shape[1], 1, -1).cumsum(axis=1)
+    ranked = np.take_along_axis(both, order, axis=1)
+    ends = np.append(ranked[:, 1:] > ranked[:, :-1], np.ones((len(both), 1), dtype=bool), axis=1)  # of equal values
+    return np.where(ends, np.abs(step), 0).max(axis=1)
+
+
+@lru_cache(maxsize=8)
+def _critical(size: int, alpha: float) -> int:
+    """The least distance, times n, at which river's KSWIN raises an alarm: p <= alpha, and more than 0.1."""
+    apart = (k for k in range(1, size + 1) if 10 * k > size)
+    ranks = np.arange(size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=RuntimeWarning)  # as river does
+        return next((k for k in apart if ks_2samp(ranks, ranks + k - 0.5).pvalue <= alpha), size + 1)
+
+
+def listen(stream: Predictions, held_out: Predictions, *, signal: str, detector: str, seed: int = 0) -> np.ndarray:
+    """The steps at which a detector raises an alarm on a signal that costs no label.
+
+    Args:
+        stream: predictions on T examples in the order of time.
+        held_out: predictions on examples from before.
+        signal: "r", the score of every input, or "disagreement", whether client and server disagree, which is known of
+            the inputs that the sign rule sends.
+        detector: a name in `DETECTORS`.
+        seed: of KSWIN's samples.
+
+    Returns:
+        (k,) rising steps.
+
+    Raises:
+        ValueError: if the signal or the detector does not exist.
+    """
+    checks.one_of(SIGNALS, signal=signal)
+    of = SIGNALS[signal]
+    heard = np.arange(len(stream.r)) if signal == "r" else np.flatnonzero(asks(stream.r))
+    return heard[alarms(of(stream)[heard], of(held_out), detector=detector, seed=seed)]
+
+
+class Found(NamedTuple):
+    """What alarms say about one stream."""
+
+    false_alarms: int  # before the change
+    quiet_steps: int  # steps before the change, in which every alarm is false
+    delay: float  # steps from the change to the first alarm; NaN where there is none within the patience
+
+
+def score_alarms(at: np.ndarray, *, change: int, length: int, patience: int) -> Found:
+    """Compare alarms with what happened.
+
+    Args:
+        at: (k,) rising steps of alarms.
+        change: the first changed step, from 0 to length; length if nothing changes.
+        length: T steps.
+        patience: steps after the change within which an alarm counts as finding it.
+
+    Returns:
+        False alarms and delay.
+
+    Raises:
+        ValueError: if the change lies outside the stream, or the patience is below 1.
+
+    >>> score_alarms(np.array([10, 130]), change=100, length=200, patience=50)
+    Found(false_alarms=1, quiet_steps=100, delay=30.0)
+    """
+    checks.at_least(0, change=change)
+    checks.at_least(change, length=length)
+    checks.at_least(1, patience=patience)
+    after = at[(at >= change) & (at < change + patience)]
+    return Found(int((at < change).sum()), change, float(after[0] - change) if len(after) else float("nan"))

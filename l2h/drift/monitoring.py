@@ -1,0 +1,136 @@
+"""What a system does on a stream whose distribution changes, and which of its promises break.
+
+A stream is `Predictions` in the order of time, put together from tables: what one system said about every image
+under every condition.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import expit
+from scipy.stats import ks_2samp
+
+from l2h import checks
+from l2h.evaluation.calibration import calibration_error
+from l2h.evaluation.metrics import in_windows, loss_by_example
+from l2h.problem import Costs, Predictions, asks
+
+BINS = 5  # of a window's calibration error: more would measure its few examples, not the probabilities
+RIDGE = 1e-3  # keeps the error curve finite where no error was seen yet
+
+
+class ErrorCurve(NamedTuple):
+    """The client's error probability as a logistic function of r: p(r) = 1 / (1 + exp(-(intercept + slope r)))."""
+
+    intercept: float
+    slope: float
+
+    def at(self, r: Any) -> np.ndarray:
+        """p(r), of the shape of r."""
+        return expit(self.intercept + self.slope * np.asarray(r, dtype=float))
+
+
+def error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None = None) -> ErrorCurve:
+    r"""The error probability as a logistic function of a score, by maximum likelihood with a slight ridge.
+
+    .. math:: \min_{a, b} \sum_i w_i \log(1 + e^{-z_i (a + b r_i)}) + \frac{\rho}{2} (a^2 + b^2), \quad z_i = \pm 1
+
+    Args:
+        r: (n,) scores.
+        wrong: (n,) whether the client was wrong, or any other event.
+        weight: (n,) weights >= 0, such as inverse probabilities of having been asked; by default 1.
+
+    Returns:
+        The curve.
+
+    Raises:
+        ValueError: if shapes differ, there is no example, a score is not finite, an event is not 0 or 1, or a weight is
+            negative.
+
+    >>> curve = error_curve(np.array([-1.0, -1.0, 1.0, 1.0] * 50), np.array([1, 1, 1, 0] * 50))
+    >>> bool(curve.at(-1.0) > 0.98), round(float(curve.at(1.0)), 2)
+    (True, 0.5)
+
+    Source: Platt scaling (Platt 1999), here of errors on r.
+    """
+    weight = np.ones(len(r)) if weight is None else weight
+    checks.vectors(r=r, wrong=wrong, weight=weight)
+    checks.events(wrong=wrong)
+    checks.finite(r=r, weight=weight)
+    checks.at_least(0, weight=weight.min(initial=0.0))
+    if len(r) == 0:
+        raise ValueError("expected at least one example, got none")
+    design = np.stack([np.ones(len(r)), r])  # (2, n)
+    coefficients, objective = np.zeros(2), np.inf
+    for _ in range(50):  # Newton's method, damped
+        p = expit(coefficients @ design)
+        gradient = design @ (weight * (p - wrong)) + RIDGE * coefficients
+        curvature = (design * (weight * p * (1 - p))) @ design.T + RIDGE * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        coefficients, before = _downhill(coefficients, step, design, wrong, weight), objective
+        objective = _objective(coefficients, design, wrong, weight)
+        if before - objective < 1e-10 * (1 + abs(objective)):
+            break
+    return ErrorCurve(float(coefficients[0]), float(coefficients[1]))
+
+
+def _objective(coefficients: np.ndarray, design: np.ndarray, wrong: np.ndarray, weight: np.ndarray) -> float:
+    z = coefficients @ design
+    return float(weight @ (np.logaddexp(0, z) - wrong * z) + RIDGE / 2 * coefficients @ coefficients)
+
+
+def _downhill(
+    start: np.ndarray, step: np.ndarray, design: np.ndarray, wrong: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """The full Newton step, or half of it, or a quarter, ...: the first that does not climb."""
+    here = _objective(start, design, wrong, weight)
+    for halvings in range(30):
+        there = start - step / 2**halvings
+        if _objective(there, design, wrong, weight) <= here:
+            return there
+    return start
+
+
+class Watch(NamedTuple):
+    """What an observer with all labels would see in consecutive windows of a stream, (k,) each."""
+
+    step: np.ndarray  # the middle of the window
+    offload: np.ndarray  # share sent
+    loss: np.ndarray  # system loss
+    stated_error: np.ndarray  # the client's error probability, as held-out data stated it
+    actual_error: np.ndarray  # the client's error rate
+    calibration: np.ndarray  # expected calibration error of the stated probabilities, in BINS bins
+    distance: np.ndarray  # Kolmogorov-Smirnov distance of the window's r from held-out r
+    p_value: np.ndarray  # of the two-sample test that both come from one distribution
+
+
+def watch(stream: Predictions, reference: Predictions, *, width: int, costs: Costs) -> Watch:
+    """What a fixed system does over time, and which assumptions still hold.
+
+    Args:
+        stream: predictions on T examples in the order of time.
+        reference: predictions on held-out examples from before: its error curve is what the system states.
+        width: examples per window, from 1 to T.
+        costs: c1 and ce.
+
+    Returns:
+        One number of each kind per window.
+
+    Raises:
+        ValueError: if the width is out of range.
+    """
+    stated = error_curve(reference.r, reference.m != reference.y).at(stream.r)
+    loss = in_windows(loss_by_example(stream, costs=costs), width)
+    wrong = stream.m != stream.y
+    windows, claimed, happened = (v[: len(loss) * width].reshape(-1, width) for v in (stream.r, stated, wrong))
+    tests = [ks_2samp(window, reference.r, method="asymp") for window in windows]
+    return Watch(
+        step=(np.arange(len(loss)) + 0.5) * width,
+        offload=in_windows(asks(stream.r), width),
+        loss=loss,
+        stated_error=in_windows(stated, width),
+        actual_error=in_windows(wrong, width),
+        calibration=np.array([calibration_error(*w, bins=BINS) for w in zip(claimed, happened, strict=True)]),
+        distance=np.array([float(test.statistic) for test in tests]),
+        p_value=np.array([float(test.pvalue) for test in tests]),
+    )

@@ -1,0 +1,235 @@
+"""Streams: what arrives at each step, as places in tables that hold every image under every condition.
+
+A plan says how the distribution changes over time; `draw` fills it with images, independently and with replacement,
+so that at every step the distribution is known exactly: it is uniform over the images that the plan allows.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from l2h import checks
+from l2h.data.corruptions import CLEAN, CORRUPTIONS, SEVERITIES, UNSEEN
+from l2h.problem import Predictions
+
+PRIOR_STEP = 0.08  # label shift: how far P(Y = 1) moves from 1/2 per degree of severity
+UNSEEN_STEP = 0.12  # share of the class never seen per degree of severity
+KINDS = (*CORRUPTIONS, "label shift", "unseen class")
+
+
+class Plan(NamedTuple):
+    """How the distribution changes over T steps."""
+
+    condition: np.ndarray  # (T,) names of conditions
+    positive: np.ndarray  # (T,) P(Y = 1); NaN leaves the labels as they come
+    unseen: np.ndarray  # (T,) share of the class never seen
+    change: int  # the first step whose distribution differs from that of step 0; T if none does
+
+
+class Course(NamedTuple):
+    """A plan, filled: at step t comes image `place[t]` of the table of `condition[t]`."""
+
+    condition: np.ndarray  # (T,) names of conditions
+    place: np.ndarray  # (T,) places among the images of that condition
+    change: int  # as in `Plan`
+
+
+def plan(kind: str | None, *, length: int, severity: int = 5, gradual: bool = False) -> Plan:
+    """A stream that is clean at first and changes in the middle, at once or by degrees.
+
+    Args:
+        kind: a name in `KINDS`, or None for a stream that never changes.
+        length: T >= 8 steps.
+        severity: 1 to 5, the degree that is reached. Degree s of a label shift is P(Y = 1) = 0.5 + 0.08 s, degree s
+            of an unseen class a share 0.12 s of it.
+        gradual: False jumps there at step T / 2; True climbs one degree at a time from T / 4 to 3 T / 4.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: if kind or severity does not exist, or length < 8.
+
+    >>> plan("noise", length=8, severity=2).condition.tolist()
+    ['clean', 'clean', 'clean', 'clean', 'noise 2', 'noise 2', 'noise 2', 'noise 2']
+    >>> plan("label shift", length=8, severity=2, gradual=True).positive.tolist()
+    [nan, nan, 0.58, 0.58, 0.66, 0.66, 0.66, 0.66]
+    """
+    checks.one_of((None, *KINDS), kind=kind)
+    checks.one_of(SEVERITIES, severity=severity)
+    checks.at_least(8, length=length)
+    degree = np.zeros(length, dtype=int)
+    if kind is not None:
+        start, stop = (length // 4, 3 * length // 4) if gradual else (length // 2, length // 2)
+        climbing = np.arange(stop - start) * severity // max(1, stop - start) + 1
+        degree[start:] = np.append(climbing, np.full(length - stop, severity))
+    condition, positive = np.full(length, CLEAN, dtype=object), np.full(length, np.nan)
+    share = np.zeros(length)
+    changed = degree >= 1
+    if kind in CORRUPTIONS:
+        condition[changed] = [f"{kind} {one}" for one in degree[changed]]
+    elif kind == "label shift":
+        positive[changed] = 0.5 + PRIOR_STEP * degree[changed]
+    else:
+        share = UNSEEN_STEP * degree
+    return Plan(condition.astype(str), positive, share, int(np.argmax(changed)) if changed.any() else length)
+
+
+def draw(planned: Plan, labels: Mapping[str, np.ndarray], *, seed: int) -> Course:
+    """Fill a plan with images.
+
+    Args:
+        planned: T steps.
+        labels: condition -> (n,) labels -1/+1 of the images that its table holds.
+        seed: of the choice.
+
+    Returns:
+        The course of T steps.
+
+    Raises:
+        KeyError: if a condition of the plan has no table.
+
+    >>> y = np.array([-1, -1, 1])
+    >>> course = draw(plan("label shift", length=4000), {"clean": y, "unseen": y}, seed=0)
+    >>> round(float((course.place[2000:] == 2).sum() / 2000), 2)
+    0.9
+    """
+    generator = np.random.default_rng(seed)
+    length = len(planned.condition)
+    spot, is_unseen, is_positive = generator.random((3, length))
+    condition = np.where(is_unseen < planned.unseen, UNSEEN, planned.condition)
+    wanted = np.where(np.isnan(planned.positive), 0, np.where(is_positive < planned.positive, 1, -1))
+    place = np.zeros(length, dtype=int)
+    for name in np.unique(condition):
+        for label in (-1, 0, 1):
+            here = (condition == name) & (wanted == label)
+            among = np.flatnonzero((labels[str(name)] == label) | (label == 0))
+            place[here] = among[(spot[here] * len(among)).astype(int)]
+    return Course(condition, place, planned.change)
+
+
+def lingering(course: Course, *, stay: float, seed: int) -> Course:
+    """A course whose images stay in view: at every step the last one remains, or the one planned for the step comes.
+
+    Which image comes at a step has the distribution of the plan as before, but neighbours are no longer independent:
+    n inputs show about n / stay images. What is in view when the distribution changes goes at once.
+
+    Args:
+        course: T steps, drawn independently.
+        stay: inputs for which an image remains on average, >= 1; 1 leaves the course as it is.
+        seed: of the times.
+
+    Returns:
+        The course of T steps.
+
+    Raises:
+        ValueError: if stay < 1.
+
+    >>> drawn = draw(plan(None, length=8), {"clean": np.ones(100)}, seed=0)
+    >>> lingering(drawn, stay=1e9, seed=0).place.tolist() == [int(drawn.place[0])] * 8
+    True
+    """
+    checks.at_least(1, stay=stay)
+    comes = np.random.default_rng([seed, 2]).random(len(course.place)) < 1 / stay  # not what drew the images
+    comes[0] = True
+    comes[course.change : course.change + 1] = True
+    last = np.maximum.accumulate(np.where(comes, np.arange(len(comes)), 0))
+    return Course(course.condition[last], course.place[last], course.change)
+
+
+def devices(number: int, *, concentration: float, seed: int) -> np.ndarray:
+    r"""The label distributions of many devices: the share of label +1 on each.
+
+    .. math:: \pi_d \sim \mathrm{Dirichlet}(a, a)
+
+    Small concentrations a give devices that see one class almost only, large ones devices that are alike.
+
+    Args:
+        number: of devices, >= 1.
+        concentration: a > 0.
+        seed: of the draw.
+
+    Returns:
+        (number,) shares of label +1.
+
+    Raises:
+        ValueError: if number < 1 or the concentration is not positive.
+
+    >>> devices(3, concentration=1e6, seed=0).round(2)
+    array([0.5, 0.5, 0.5])
+
+    Source: the split of Hsu, Qi and Brown, arXiv 1909.06335, for two classes.
+    """
+    checks.at_least(1, number=number)
+    checks.positive(concentration=concentration)
+    return np.random.default_rng(seed).dirichlet([concentration, concentration], size=number)[:, 1]
+
+
+def device_plan(positive: float, *, length: int) -> Plan:
+    """The stream of one device: clean images, a share `positive` of them of label +1, and no change.
+
+    Raises:
+        ValueError: if the share is not in [0, 1] or length < 1.
+    """
+    checks.probabilities(positive=positive)
+    checks.at_least(1, length=length)
+    return Plan(np.full(length, CLEAN), np.full(length, float(positive)), np.zeros(length), length)
+
+
+def along(tables: Mapping[str, Predictions], course: Course) -> Predictions:
+    """A system's predictions along a course.
+
+    Args:
+        tables: condition -> predictions on all of its images.
+        course: T steps.
+
+    Returns:
+        The predictions on T examples, in the order of time.
+
+    Raises:
+        KeyError: if a condition of the course has no table.
+
+    >>> table = Predictions(m=np.array([1, -1]), r=np.array([0.5, -0.5]), e=np.array([1.0, 1.0]), y=np.array([1, 1]))
+    >>> along({"clean": table}, Course(np.array(["clean"] * 3), np.array([1, 0, 1]), 3)).r
+    array([-0.5,  0.5, -0.5])
+    """
+    length = len(course.place)
+    kinds = {"m": int, "r": float, "e": float, "y": int}
+    columns: dict[str, Any] = {name: np.zeros(length, dtype=kind) for name, kind in kinds.items()}
+    for condition in np.unique(course.condition):
+        here = course.condition == condition
+        for name, column in columns.items():
+            column[here] = getattr(tables[str(condition)], name)[course.place[here]]
+    return Predictions(**columns)
+
+
+def course_of(
+    tables: Mapping[str, Predictions],
+    kind: str | None,
+    *,
+    length: int,
+    severity: int = 4,
+    gradual: bool = False,
+    seed: int = 0,
+) -> Course:
+    """Which images come in a stream of some kind; `along` gives what a system says about them.
+
+    Args:
+        tables: condition -> predictions on all of its images, of any system.
+        kind: as in `streams.plan`.
+        length: as in `streams.plan`.
+        severity: as in `streams.plan`.
+        gradual: as in `streams.plan`.
+        seed: of the images that are drawn.
+
+    Returns:
+        The course, the same for all systems that were shown the same images.
+
+    Raises:
+        ValueError: as `streams.plan`.
+        KeyError: if a condition has no table.
+    """
+    planned = plan(kind, length=length, severity=severity, gradual=gradual)
+    labels = {condition: table.y for condition, table in tables.items()}
+    return draw(planned, labels, seed=seed)

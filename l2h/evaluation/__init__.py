@@ -1,0 +1,1 @@
+"""Metrics of a system's predictions, curves, thresholds, and comparisons with confidence intervals."""

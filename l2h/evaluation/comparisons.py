@@ -1,0 +1,263 @@
+"""What several seeds of one or two systems, evaluated on the same examples, say together.
+
+Two systems are compared example by example and seed by seed, so that what they share cancels. Scores and
+thresholds stay those of the full sample when examples are resampled.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from l2h import checks
+from l2h.evaluation.bootstrap import intervals, paired_bootstrap
+from l2h.evaluation.curves import correctness_at
+from l2h.evaluation.intervals import Interval, bands
+from l2h.evaluation.metrics import Cell, FourCells, kept, reference_losses, right_answers, system_loss
+from l2h.evaluation.thresholds import at_costs
+from l2h.problem import Costs, Predictions
+
+
+def mean_interval(several: Sequence[Predictions], by_example: Callable[[Predictions], Any], **options: Any) -> Interval:
+    """Mean over examples and seeds of a value per example, with its interval.
+
+    Args:
+        several: one system's predictions, one per seed, on the same examples.
+        by_example: gives (n,) values, such as `metrics.correctness` or `curves.area_by_example`.
+        options: draws, level and seed of `paired_bootstrap`.
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if there is no seed, or the seeds were evaluated on different examples.
+    """
+    return intervals(_by_seed(several, by_example).astype(float)[None], **options)[0]
+
+
+def mean_difference(
+    first: Sequence[Predictions],
+    second: Sequence[Predictions],
+    by_example: Callable[[Predictions], Any],
+    **options: Any,
+) -> Interval:
+    """Difference first - second of two systems in the mean of a value per example, with its interval.
+
+    Args:
+        first: predictions of one system, one per seed.
+        second: predictions of the other, paired: the same seeds and examples.
+        by_example: gives (n,) values, such as `area_by_example` or `partial(loss_by_example, costs=costs)`.
+        options: draws, level and seed of `paired_bootstrap`.
+
+    Returns:
+        Difference, lower and upper limit.
+
+    Raises:
+        ValueError: if there is no seed, or seeds or examples do not pair.
+    """
+    return paired_bootstrap(paired(first, second, by_example), **options)
+
+
+def difference_at(
+    first: Sequence[Predictions],
+    second: Sequence[Predictions],
+    coverages: Any,
+    *,
+    simultaneous: bool = False,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[Interval]:
+    """Difference of two systems in accuracy, first - second, at each of k coverages.
+
+    One interval at a time (percentiles) supports a statement on a coverage named beforehand. Whoever looks
+    along a grid and says at which coverages the first one wins has k chances to be fooled; with
+    `simultaneous` all k intervals hold together at the level (max-t, see `bootstrap.intervals`). Where the
+    systems agree on every example of every seed, the interval is the point 0.
+
+    Args:
+        first: predictions of one system, one per seed.
+        second: predictions of the other, paired: the same seeds and examples.
+        coverages: (k,) shares kept, in [0, 1].
+        simultaneous: whether all intervals hold together.
+        draws: number of resamples.
+        level: of confidence, in (0, 1).
+        seed: of the resampling.
+
+    Returns:
+        k intervals.
+
+    Raises:
+        ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
+    """
+    differences = paired(first, second, lambda p: correctness_at(p, coverages))  # (S, k, n)
+    told: dict[str, Any] = {"draws": draws, "level": level, "seed": seed, "simultaneous": simultaneous}
+    return intervals(differences.swapaxes(0, 1), signed=True, **told)
+
+
+def four_cells_intervals(
+    several: Sequence[Predictions], *, draws: int = 2000, level: float = 0.95, seed: int = 0
+) -> FourCells:
+    """The four-cell table of several seeds together, an interval in every place.
+
+    Accuracies are pooled: right answers over examples in the portion, all seeds together, so that a seed
+    which keeps nothing has no say. Resamples in which a portion is empty are left out; a portion that
+    is empty in every seed has NaN for its accuracies. n is the mean count of a seed.
+
+    Args:
+        several: one system's predictions, one per seed, on the same examples.
+        draws: number of resamples.
+        level: of confidence, in (0, 1).
+        seed: of the resampling.
+
+    Returns:
+        `FourCells` whose numbers are intervals.
+
+    Raises:
+        ValueError: if there is no seed, the seeds were evaluated on different examples, or an option is out of range.
+    """
+    m, e = _by_seed(several, right_answers).astype(float).swapaxes(0, 1)  # (S, n) each
+    keep = _by_seed(several, kept)
+    cells = []
+    for part in (keep, 1 - keep):
+        values = np.stack([part, m, e, m - e])  # (4, S, n)
+        among = np.stack([np.ones_like(part), part, part, part])
+        signed = [False, False, False, True]
+        share, *accuracies = intervals(values, among, signed=signed, draws=draws, level=level, seed=seed)
+        cells.append(Cell(Interval(*(part.shape[1] * limit for limit in share)), *accuracies))
+    return FourCells(*cells)
+
+
+def paired(
+    first: Sequence[Predictions], second: Sequence[Predictions], by_example: Callable[[Predictions], Any]
+) -> np.ndarray:
+    """Differences first - second of a value per example, seed by seed and example by example.
+
+    Args:
+        first: predictions of one system, one per seed.
+        second: predictions of the other: the same seeds and examples.
+        by_example: gives (n,) values, or (k, n).
+
+    Returns:
+        (S, n) differences, or (S, k, n).
+
+    Raises:
+        ValueError: if there is no seed, or seeds or examples do not pair.
+    """
+    checks.same_length(first=first, second=second)
+    both = _by_seed([*first, *second], by_example)
+    return both[: len(first)] - both[len(first) :]
+
+
+def servers_apart(first: Sequence[Predictions], second: Sequence[Predictions], **options: Any) -> Interval:
+    """Accuracy of the first system's server minus accuracy of the second's, on what the first system asks.
+
+    Args:
+        first: predictions of the system that decides, one per seed.
+        second: predictions with the other server: the same seeds and examples.
+        options: draws, level and seed of `bootstrap.intervals`.
+
+    Returns:
+        The difference, pooled over seeds; NaN if the first system never asks.
+
+    Raises:
+        ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
+    """
+    gap = paired(first, second, lambda p: right_answers(p)[1].astype(float))  # (S, n)
+    asked = 1 - _by_seed(first, kept)
+    return intervals(gap[None], asked[None], signed=True, **options)[0]
+
+
+def cell_interval(several: Sequence[Predictions], *, portion: str, place: str, **options: Any) -> Interval:
+    """One place of the four-cell table.
+
+    Args:
+        several: one system's predictions, one per seed, on the same examples.
+        portion: "kept" or "asked".
+        place: "n", "m", "e" or "differ".
+        options: draws, level and seed of `four_cells_intervals`.
+
+    Returns:
+        The interval; NaN if the portion is empty in every seed.
+
+    Raises:
+        ValueError: if the portion or the place is unknown, or as `four_cells_intervals`.
+    """
+    checks.one_of(FourCells._fields, portion=portion)
+    checks.one_of(Cell._fields, place=place)
+    found: Interval = getattr(getattr(four_cells_intervals(several, **options), portion), place)
+    return found
+
+
+def client_apart(several: Sequence[Predictions], **options: Any) -> Interval:
+    """How much better the client is on what is kept than on what is asked, with a conservative interval.
+
+    The two accuracies' own limits are subtracted crosswise, which is wider than an interval of the difference.
+
+    Args:
+        several: one system's predictions, one per seed, on the same examples.
+        options: draws, level and seed of `four_cells_intervals`.
+
+    Returns:
+        The difference, kept minus asked; NaN if a portion is empty in every seed.
+
+    Raises:
+        ValueError: as `four_cells_intervals`.
+    """
+    kept_part, asked_part = (cell.m for cell in four_cells_intervals(several, **options))
+    return Interval(
+        kept_part.estimate - asked_part.estimate, kept_part.low - asked_part.high, kept_part.high - asked_part.low
+    )
+
+
+def _by_seed(several: Sequence[Predictions], by_example: Callable[[Predictions], Any]) -> np.ndarray:
+    if len(several) == 0:
+        raise ValueError("expected the predictions of at least one seed, got none")
+    for index, predictions in enumerate(several):
+        if not np.array_equal(predictions.y, several[0].y):
+            raise ValueError(f"expected all seeds on the same examples, got other labels y at index {index}")
+    return np.stack([by_example(predictions) for predictions in several])
+
+
+def swapped(decides: Sequence[Predictions], answers: Sequence[Predictions]) -> list[Predictions]:
+    """The rejector of one system with the server of another, seed by seed.
+
+    Args:
+        decides: whose m, r and y are taken.
+        answers: whose e is taken: the same seeds and examples.
+
+    Returns:
+        One prediction per seed.
+    """
+    return [replace(one, e=other.e) for one, other in zip(decides, answers, strict=True)]
+
+
+def losses_at(priced: Sequence[Costs], chosen_on: Sequence[Predictions], given: Sequence[Predictions]) -> Interval:
+    """System loss of one training at several costs, each with its own threshold, with a band over seeds.
+
+    Args:
+        priced: k pairs of costs.
+        chosen_on: predictions on the validation part, one per seed.
+        given: of the same systems on the test part.
+
+    Returns:
+        (k,) means, lower and upper limits, as `intervals.bands`.
+    """
+    rows = [[system_loss(p, costs=c) for p in at_costs(chosen_on, given, costs=c)] for c in priced]
+    return bands(np.transpose(rows))
+
+
+def levels_at(priced: Sequence[Costs], given: Sequence[Predictions]) -> dict[str, np.ndarray]:
+    """The reference losses of a client and a server at several costs, averaged over seeds.
+
+    Args:
+        priced: k pairs of costs.
+        given: predictions with this client and server, one per seed.
+
+    Returns:
+        "never ask", "always ask", "random, best rate" and "oracle" -> (k,) losses.
+    """
+    found = np.array([[reference_losses(p, costs=c) for c in priced] for p in given])  # (S, k, 4)
+    names = ("never ask", "always ask", "random, best rate", "oracle")
+    return {name: bands(found[:, :, place]).estimate for place, name in enumerate(names)}

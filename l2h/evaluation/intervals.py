@@ -1,0 +1,183 @@
+"""Confidence intervals of means, rates and exponents over seeds."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+from scipy.stats import chi2
+
+from l2h import checks
+
+
+class Interval(NamedTuple):
+    """An estimate between its limits; numbers, or (k,) arrays for a band."""
+
+    estimate: Any
+    low: Any
+    high: Any
+
+
+def bands(values: Any, *, level: float = 0.95) -> Interval:
+    """Mean over seeds at each of k places, with a band: Student's t interval of the mean, pointwise.
+
+    Student's interval of two seeds is 13 times wider than what they span and says nothing; with fewer than
+    three seeds the band runs from the smallest to the largest value and is a range, not a confidence interval.
+
+    Args:
+        values: (S, k) one row per seed.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        (k,) means, lower and upper limits; not cut at 0 or 1.
+
+    Raises:
+        ValueError: if the shape is not (S, k) with S >= 1, a value is not finite, or the level is out of range.
+
+    >>> bands([[0.5, 0.75], [0.75, 0.75]])
+    Interval(estimate=array([0.625, 0.75 ]), low=array([0.5 , 0.75]), high=array([0.75, 0.75]))
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2 or len(values) == 0:
+        raise ValueError(f"expected values of shape (seeds, places), got shape {values.shape}")
+    checks.finite(values=values)
+    _check_level(level)
+    mean, seeds = values.mean(axis=0), len(values)
+    if seeds < 3:
+        return Interval(mean, values.min(axis=0), values.max(axis=0))
+    half = stdtrit(seeds - 1, (1 + level) / 2) * values.std(axis=0, ddof=1) / np.sqrt(seeds)
+    return Interval(mean, mean - half, mean + half)
+
+
+def normal(values: Any, *, level: float = 0.95) -> Interval:
+    r"""Mean of one large sample of independent values, with the interval of the central limit theorem.
+
+    .. math:: \bar v \pm z \frac{s}{\sqrt n}
+
+    For a million draws of a simulation, where resampling would be slow and add nothing.
+
+    Args:
+        values: (n,) independent and bounded, n >= 2.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if there are fewer than two values, one is not finite, or level is out of range.
+
+    >>> normal([0.0, 1.0] * 50).low
+    np.float64(0.401...)
+    """
+    values = np.asarray(values, dtype=float)
+    checks.vectors(values=values)
+    checks.finite(values=values)
+    checks.at_least(2, n=len(values))
+    _check_level(level)
+    mean, half = values.mean(), ndtri((1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values))
+    return Interval(mean, mean - half, mean + half)
+
+
+def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
+    """Mean of one number per seed with Student's interval, very wide for two seeds.
+
+    Args:
+        values: (S,) one number per seed, S >= 2: a single one does not show how seeds differ.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if there are fewer than two seeds, a value is not finite, or the level is out of range.
+
+    >>> [round(limit, 2) for limit in mean_over_seeds([1.0, 2.0])]
+    [1.5, -4.85, 7.85]
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"expected values of shape (seeds,) from two seeds or more, got shape {values.shape}")
+    checks.finite(values=values)
+    _check_level(level)
+    mean, seeds = float(values.mean()), len(values)
+    half = float(stdtrit(seeds - 1, (1 + level) / 2)) * float(values.std(ddof=1)) / np.sqrt(seeds)
+    return Interval(mean, float(mean - half), float(mean + half))
+
+
+def power_law(sizes: Any, values: Any, *, level: float = 0.95) -> Interval:
+    r"""The exponent with which a mean over seeds changes with size, with Student's interval by the jackknife.
+
+    .. math:: \log \frac1S \sum_s v_{s}(n) \approx a + b \log n, \qquad b_s = S b - (S - 1)\, b_{\text{without } s}
+
+    The mean is taken before the logarithm, so that single values may be 0. With fewer than three seeds the limits
+    are the smallest and the largest b_s, as in `bands`.
+
+    Args:
+        sizes: (k,) distinct numbers > 0, k >= 2.
+        values: (S, k) one row per seed, S >= 2, all >= 0; at each size at least two seeds have a value > 0.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        The exponent b, bias-corrected, with its limits.
+
+    Raises:
+        ValueError: if a shape or a value is not as above, or the level is out of range.
+
+    >>> as_text(power_law([10, 100], [[1.0, 0.1], [2.0, 0.2]]), digits=6)
+    '-1.000000 [-1.000000, -1.000000]'
+
+    Source: Efron and Stein 1981, "The jackknife estimate of variance", Annals of Statistics 9(3).
+    """
+    sizes, values = np.asarray(sizes, dtype=float), np.asarray(values, dtype=float)
+    if values.ndim != 2 or len(values) < 2 or sizes.shape != values.shape[1:] or len(np.unique(sizes)) < 2:
+        raise ValueError(f"expected sizes (k,) and values (seeds >= 2, k >= 2), got {sizes.shape} and {values.shape}")
+    seeds, total = len(values), values.sum(axis=0)
+    without = total - values  # (S, k)
+    if values.min() < 0 or sizes.min() <= 0 or without.min() <= 0:
+        raise ValueError(f"expected values >= 0, two of them > 0 at each size > 0, got {sizes} and {values}")
+    slopes = np.polyfit(np.log(sizes), np.log(np.vstack([total, without])).T, 1)[0]
+    pseudo = seeds * slopes[0] - (seeds - 1) * slopes[1:]
+    return Interval(*(float(limit[0]) for limit in bands(pseudo[:, None], level=level)))
+
+
+def as_text(interval: Interval, *, digits: int = 3) -> str:
+    """An interval as a table shows it.
+
+    >>> as_text(Interval(0.71234, 0.7, 0.725))
+    '0.712 [0.700, 0.725]'
+    """
+    estimate, low, high = (f"{value:.{digits}f}" for value in interval)
+    return f"{estimate} [{low}, {high}]"
+
+
+def _check_level(level: float) -> None:
+    checks.positive(level=level, **{"1 - level": 1 - level})
+
+
+def rate(events: int, steps: int, *, per: int = 10_000, level: float = 0.95) -> Interval:
+    r"""Events per so many steps, with the exact interval of a Poisson rate.
+
+    .. math:: \chi^2_{2k}(\tfrac{1 - c}{2}) / 2 \leq \lambda \leq \chi^2_{2k + 2}(\tfrac{1 + c}{2}) / 2
+
+    Args:
+        events: k >= 0 counted.
+        steps: in which they were counted, >= 1.
+        per: the unit.
+        level: of confidence c, in (0, 1).
+
+    Returns:
+        The rate between its limits.
+
+    Raises:
+        ValueError: if a number is out of range.
+
+    >>> tuple(round(limit, 3) for limit in rate(0, 10_000))
+    (0.0, 0.0, 3.689)
+
+    Source: Garwood, Biometrika 28, 1936.
+    """
+    checks.at_least(0, events=events)
+    checks.at_least(1, steps=steps)
+    checks.positive(level=level, **{"1 - level": 1 - level})
+    low = chi2.ppf((1 - level) / 2, 2 * events) / 2 if events else 0.0
+    high = chi2.ppf((1 + level) / 2, 2 * events + 2) / 2
+    return Interval(*(float(limit) * per / steps for limit in (events, low, high)))

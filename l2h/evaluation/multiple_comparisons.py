@@ -1,0 +1,224 @@
+"""Who is better than whom, many at once: gaps that hold together, mean ranks and their critical difference.
+
+Whoever compares one method with a dozen rivals has a dozen chances to be fooled; both tools here charge for that.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+from l2h import checks
+from l2h.evaluation.bootstrap import intervals
+from l2h.evaluation.comparisons import paired
+from l2h.evaluation.curves import correctness_at
+from l2h.evaluation.intervals import Interval
+from l2h.problem import Predictions
+
+OUTCOMES = ("better", "worse", "not told apart")
+WORDS = dict(zip(OUTCOMES, ("better than", "worse than", "not told apart from"), strict=True))
+
+
+def gaps(
+    reference: Sequence[Predictions],
+    rivals: Mapping[str, Sequence[Predictions]],
+    by_example: Callable[[Predictions], Any],
+    *,
+    level: float = 0.95,
+    cells: int = 1,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    r"""Differences reference - rival in the mean of a value per example, all of which hold together.
+
+    Within one cell (a client and a pair of classes) max-t intervals share the resampled seeds and examples of all
+    rivals. Cells have other examples, and are joined by Bonferroni: each gets
+
+    .. math:: 1 - \frac{1 - \mathrm{level}}{\mathrm{cells}}
+
+    Args:
+        reference: predictions of one system, one per seed.
+        rivals: name -> predictions of another, paired: the same seeds and examples.
+        by_example: gives (n,) values, such as `curves.area_by_example`.
+        level: of confidence for all rivals of all cells together, in (0, 1).
+        cells: how many such families are looked at, >= 1.
+        draws: number of resamples.
+        seed: of the resampling.
+
+    Returns:
+        Name -> interval of the difference.
+
+    Raises:
+        ValueError: if there is no rival, seeds or examples do not pair, or an option is out of range.
+
+    >>> one = [Predictions(m=np.array([1]), r=np.array([1.0]), e=np.array([1.0]), y=np.array([1]))]
+    >>> gaps(one, {"itself": one}, lambda p: p.r)
+    {'itself': Interval(estimate=0.0, low=0.0, high=0.0)}
+    """
+    if not rivals:
+        raise ValueError("expected at least one rival, got none")
+    shared = _shared(level, cells)
+    values = np.stack([paired(reference, rival, by_example) for rival in rivals.values()])  # (k, S, n)
+    told: dict[str, Any] = {"signed": True, "simultaneous": True, "level": shared, "draws": draws, "seed": seed}
+    return dict(zip(rivals, intervals(values, **told), strict=True))
+
+
+def gaps_at(
+    reference: Sequence[Predictions],
+    rivals: Mapping[str, Sequence[Predictions]],
+    coverages: Any,
+    *,
+    level: float = 0.95,
+    cells: int = 1,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, list[Interval]]:
+    """Differences reference - rival in accuracy at k coverages; those of all rivals and coverages hold together.
+
+    Args:
+        reference: predictions of one system, one per seed.
+        rivals: name -> predictions of another, paired: the same seeds and examples.
+        coverages: (k,) shares kept, in [0, 1].
+        level: of confidence, as in `gaps`.
+        cells: how many such families are looked at, as in `gaps`.
+        draws: number of resamples.
+        seed: of the resampling.
+
+    Returns:
+        Name -> k intervals.
+
+    Raises:
+        ValueError: as `gaps`, or if a coverage is outside [0, 1].
+    """
+    if not rivals:
+        raise ValueError("expected at least one rival, got none")
+    shared = _shared(level, cells)
+    values = [paired(reference, rival, lambda p: correctness_at(p, coverages)) for rival in rivals.values()]
+    flat = np.concatenate(values, axis=1).swapaxes(0, 1)  # (rivals * k, S, n)
+    found = intervals(flat, signed=True, simultaneous=True, level=shared, draws=draws, seed=seed)
+    k = len(found) // len(rivals)
+    return {name: found[place * k : (place + 1) * k] for place, name in enumerate(rivals)}
+
+
+def _shared(level: float, cells: int) -> float:
+    checks.at_least(1, cells=cells)
+    checks.positive(level=level, **{"1 - level": 1 - level})
+    return 1 - (1 - level) / cells
+
+
+def outcome(gap: Interval) -> str:
+    """What an interval of a difference says about the first system.
+
+    Args:
+        gap: of first - second, where more is better.
+
+    Returns:
+        One of OUTCOMES.
+
+    >>> outcome(Interval(0.04, 0.01, 0.07)), outcome(Interval(0.04, -0.01, 0.09))
+    ('better', 'not told apart')
+    """
+    return OUTCOMES[0] if gap.low > 0 else OUTCOMES[1] if gap.high < 0 else OUTCOMES[2]
+
+
+def in_words(found: Mapping[str, Mapping[str, Interval]], names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Who is beaten where, and by how much, and at how many places.
+
+    Args:
+        found: place -> rival -> difference reference - rival; not every place need have every rival.
+        names: of the rivals, in the order in which they are told.
+
+    Returns:
+        Place -> "better than", "worse than" or "not told apart from" -> rivals with their differences, or "none";
+        last "places" -> the same -> rivals with the number of places.
+
+    >>> in_words({"here": {"a": Interval(0.2, 0.1, 0.3)}}, ["a"])["here"]["better than"]
+    'a (+0.200)'
+    """
+    told = {place: {name: outcome(gap) for name, gap in gaps.items()} for place, gaps in found.items()}
+
+    def at(place: str, word: str) -> list[str]:
+        return [f"{name} ({found[place][name].estimate:+.3f})" for name in names if told[place].get(name) == word]
+
+    def count(word: str) -> list[str]:
+        places = {name: sum(outcomes.get(name) == word for outcomes in told.values()) for name in names}
+        return [f"{name} ({number})" for name, number in places.items() if number]
+
+    rows = {place: {word: at(place, word) for word in OUTCOMES} for place in found}
+    rows["places"] = {word: count(word) for word in OUTCOMES}
+    return {row: {WORDS[word]: ", ".join(said) or "none" for word, said in of.items()} for row, of in rows.items()}
+
+
+class Standings(NamedTuple):
+    """Mean ranks of k methods over blocks."""
+
+    rank: dict[str, float]  # 1 is best; methods in the order of their ranks
+    difference: float  # critical difference: ranks further apart than this differ
+    p_value: float  # Friedman's test that no method differs from another
+    blocks: int
+
+
+def standings(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) -> Standings:
+    r"""Mean ranks over blocks, with Friedman's test and Nemenyi's critical difference.
+
+    .. math:: \mathrm{CD} = \frac{q_{\mathrm{level}}(k, \infty)}{\sqrt 2} \sqrt{\frac{k(k + 1)}{6N}}
+
+    with the quantile q of the studentized range for k methods and N blocks. It supposes independent blocks.
+
+    Args:
+        scores: name -> one score per block, more is better; equal scores share their ranks.
+        level: of confidence for all pairs of methods together, in (0, 1).
+
+    Returns:
+        `Standings`, best method first; equal ranks in the order given.
+
+    Raises:
+        ValueError: for fewer than three methods or two blocks, methods of unequal length, or scores not finite.
+
+    >>> table = standings({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.6, 0.6], "c": [0.1, 0.2, 0.3]})
+    >>> {name: round(rank, 3) for name, rank in table.rank.items()}
+    {'a': 1.0, 'b': 2.0, 'c': 3.0}
+    >>> round(table.difference, 3)
+    1.914
+
+    Source: Demšar, Statistical comparisons of classifiers over multiple data sets, JMLR 7, 2006.
+    """
+    if len(scores) < 3:
+        raise ValueError(f"expected at least three methods to rank, got {len(scores)}")
+    checks.same_length(**scores)
+    table = np.array(list(scores.values()), dtype=float)  # (k, N)
+    k, blocks = table.shape
+    checks.at_least(2, blocks=blocks)
+    checks.finite(scores=table)
+    checks.positive(level=level, **{"1 - level": 1 - level})
+    ranks = rankdata(-table, axis=0).sum(axis=1) / blocks  # (k,)
+    best_first = np.argsort(ranks, kind="stable")
+    equal = bool((table == table[0]).all())  # all ranks tie in every block: Friedman's statistic is 0 / 0
+    critical = studentized_range.ppf(level, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * blocks))
+    return Standings(
+        rank={list(scores)[place]: float(ranks[place]) for place in best_first},
+        difference=float(critical),
+        p_value=1.0 if equal else float(friedmanchisquare(*table).pvalue),
+        blocks=blocks,
+    )
+
+
+def alike(table: Standings) -> list[tuple[str, ...]]:
+    """The largest groups of methods whose ranks lie within the critical difference of each other.
+
+    Args:
+        table: of `standings`.
+
+    Returns:
+        Groups of at least two names, best first; none is part of another.
+
+    >>> alike(Standings({"a": 1.0, "b": 1.5, "c": 3.0}, difference=1.6, p_value=0.01, blocks=9))
+    [('a', 'b'), ('b', 'c')]
+    """
+    names, ranks = list(table.rank), np.array(list(table.rank.values()))
+    ends = [int(np.searchsorted(ranks, rank + table.difference, side="right")) for rank in ranks]
+    # a start whose reach is no longer than its predecessor's adds nothing
+    new = [0, *(place + 1 for place, (before, here) in enumerate(pairwise(ends)) if here > before)]
+    return [tuple(names[start : ends[start]]) for start in new if ends[start] - start > 1]

@@ -1,0 +1,97 @@
+"""What a system asks of the device and of the link: parameters and operations of its networks, bytes that it sends."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from l2h import checks
+from l2h.models.layers import CHANNELS, KERNEL, SIDE, ConvPool
+
+IMAGE_BYTES = CHANNELS * SIDE * SIDE  # one byte per pixel and channel, as the images are stored
+
+
+class Size(NamedTuple):
+    """A network's size."""
+
+    parameters: int  # trained numbers
+    flops: int  # operations per image; a multiplication and an addition are two
+
+
+def count(network: nn.Module) -> Size:
+    """The size of a network, its operations counted layer by layer on one image.
+
+    Linear layers and convolutions count; biases, rectification, pooling and squashing are cheap beside them and do
+    not. A convolution counts as its definition has it, however it is computed.
+
+    Args:
+        network: from float pixels (n, 3, 32, 32).
+
+    Returns:
+        `Size`.
+
+    >>> from l2h.models.networks import linear
+    >>> from l2h.models.networks import rejector
+    >>> count(linear()), count(rejector(120))
+    (Size(parameters=3073, flops=6144), Size(parameters=368881, flops=737520))
+    """
+    operations: list[int] = []
+
+    def dense(layer: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
+        operations.append(2 * given[0].shape[-1] * result.shape[-1])
+
+    def convolution(layer: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
+        channels, height, width, _ = given[0].shape
+        places = (height - KERNEL + 1) * (width - KERNEL + 1)
+        operations.append(2 * channels * KERNEL * KERNEL * len(result) * places)
+
+    hooks = [
+        layer.register_forward_hook(dense if isinstance(layer, nn.Linear) else convolution)
+        for layer in network.modules()
+        if isinstance(layer, nn.Linear | ConvPool)
+    ]
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, CHANNELS, SIDE, SIDE))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Size(sum(weight.numel() for weight in network.parameters()), sum(operations))
+
+
+class Spending(NamedTuple):
+    """What a system spends per image, on average; numbers, or (k,) arrays at k coverages."""
+
+    device_flops: Any  # on the device
+    bytes_sent: Any  # over the link
+
+
+def spending(rejector: Size, client: Size, coverage: Any, *, needs_score: bool, needs_server: bool) -> Spending:
+    r"""What a system spends per image at a coverage C.
+
+    .. math:: F_r + F_m \cdot (C \text{ or } 1), \qquad B \cdot (1 - C \text{ or } 1)
+
+    The rejector computes for every image. The client computes for what is kept, or for every image where the
+    decision reads its score. Images travel where they are sent, or all of them where the decision reads the server's
+    answer: such a system saves nothing on the link, whatever its coverage.
+
+    Args:
+        rejector: size of what decides; (0, 0) where nothing but a comparison is made.
+        client: size of the client.
+        coverage: share kept, in [0, 1], a number or an array.
+        needs_score: whether deciding reads the client's score.
+        needs_server: whether deciding reads the server's answer.
+
+    Returns:
+        `Spending`.
+
+    Raises:
+        ValueError: if a coverage is outside [0, 1].
+
+    >>> spending(Size(0, 0), Size(3073, 6144), 0.75, needs_score=True, needs_server=False)
+    Spending(device_flops=6144.0, bytes_sent=768.0)
+    """
+    checks.probabilities(coverage=coverage)
+    computed = coverage * 0 + 1.0 if needs_score else coverage
+    sent = coverage * 0 + 1.0 if needs_server else 1 - coverage
+    return Spending(rejector.flops + client.flops * computed, IMAGE_BYTES * sent)

@@ -1,0 +1,1 @@
+"""Runs: configurations, the store of results, and sweeps over many configurations."""

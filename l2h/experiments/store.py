@@ -1,0 +1,115 @@
+"""The store that keeps a result under its key.
+
+A key states what a result depends on: configuration, data, versions of libraries and the code in use.
+While the key is unchanged the result is reused; as soon as one of them changes, the key does, too.
+"""
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from l2h.experiments.fingerprint import PACKAGE
+
+
+def default_folder() -> Path:
+    """Where runs are kept: L2H_RUNS, else `_build/runs` of this checkout."""
+    return Path(os.environ.get("L2H_RUNS") or PACKAGE.parent / "_build" / "runs").expanduser().absolute()
+
+
+@dataclass(frozen=True)
+class Store:
+    """Results by key, one JSON file each with a digest; safe for concurrent writers and for a writer that is killed.
+
+    Args:
+        folder: created when the first result is kept.
+
+    >>> "0" * 64 in Store(folder=Path("nowhere"))
+    False
+    """
+
+    folder: Path = field(default_factory=default_folder)
+
+    def __contains__(self, key: str) -> bool:
+        return self._path(key).exists()
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The result kept under a key, or None where there is none.
+
+        Args:
+            key: as `fingerprint.key` makes it.
+
+        Returns:
+            What was put, as JSON reads it: lists for tuples.
+
+        Raises:
+            ValueError: if the key is not one, or the file is not as `put` wrote it under this key: truncated, edited,
+                or copied from another key; it names the file.
+        """
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        text = content[len(_with_digest(key, b"")) - 1 : -1]
+        if content != _with_digest(key, text):
+            raise ValueError(
+                f"{path} is corrupt (expected the content that was written under this name, with its SHA-256); "
+                "delete it, and the result is computed again"
+            )
+        result: dict[str, Any] = json.loads(text)
+        return result
+
+    def put(self, key: str, result: dict[str, Any]) -> None:
+        """Keep a result: whoever reads the key sees the whole of it or nothing.
+
+        Args:
+            key: as `fingerprint.key` makes it.
+            result: what JSON can hold.
+
+        Raises:
+            TypeError, ValueError: if the key is not one, or the result is not JSON: an object, NaN or an infinity.
+            OSError: if it cannot be written; nothing is left behind.
+        """
+        if not isinstance(result, dict):
+            raise TypeError(f"expected a result as a dict, got {type(result).__name__}")
+        text = json.dumps(result, allow_nan=False)  # ASCII, with escapes
+        write_atomically(self._path(key), _with_digest(key, text.encode()).decode())
+
+    def _path(self, key: str) -> Path:
+        if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
+            raise ValueError(f"expected a key of 64 hexadecimal digits, got {key!r}")
+        return self.folder / f"{key}.json"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that at every moment, even if we are killed, it has its old content or its new one.
+
+    Args:
+        path: the file; its folder is created.
+        text: the new content.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")  # on the same disk, or the replacement is no rename
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _with_digest(key: str, text: bytes) -> bytes:
+    """The JSON of a result as a file holds it; the key is digested, too, so that no file passes for another."""
+    digest = hashlib.sha256(key.encode() + text).hexdigest()
+    return b'{"sha256": "%s", "result": %s}' % (digest.encode(), text)

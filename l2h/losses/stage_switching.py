@@ -1,0 +1,152 @@
+"""Losses for many classes, one value per example: the stage-switching loss in its three forms, and two that specialise.
+
+Scores e have one column per class and labels are 0..K-1; `in_columns` brings two classes coded -1/+1 into this form.
+"""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.nn import functional
+
+from l2h import checks
+from l2h.losses.surrogate import _check, bounded_exp
+from l2h.problem import Costs, server_label
+
+FORMS = ("paper", "shifted", "released")
+
+
+class Weights(NamedTuple):
+    """What keeping and asking weigh in the rejector's part of the stage-switching loss."""
+
+    keep: Any
+    ask: Any
+
+
+def stage_weights(client_wrong: Any, server_wrong: Any, *, costs: Costs, form: str) -> Weights:
+    r"""The weights of "keep" and "ask", linear in the two mistakes: their means given x come from p and P(e≠Y|x).
+
+    .. math:: \text{paper: } 1 - 1[m \neq y], \; 1 - c_e - c_1 1[e \neq y] \qquad
+              \text{shifted: both} + C - 1, \; C = \max(1, c_1 + c_e) \qquad
+              \text{released: } 1 - 1[m \neq y], \; 1 - c_e + c_1 1[e \neq y]
+
+    Args:
+        client_wrong: 1[m≠y] or P(M≠Y|x), a number or any shape, in [0, 1].
+        server_wrong: 1[e≠y] or P(e≠Y|x), likewise.
+        costs: c1 and ce.
+        form: "paper" (the follow-up's formula), "shifted" (its weights raised so that none is negative) or
+            "released" (the released code, whose sign of c1 is reversed).
+
+    Returns:
+        Weights(keep, ask).
+
+    Raises:
+        ValueError: if the form is unknown.
+
+    >>> [stage_weights(1.0, 1.0, costs=Costs(c1=1.0, ce=0.25), form=form).ask for form in FORMS]
+    [-0.25, 0.0, 1.75]
+
+    Source: arXiv 2501.13810, stage-switching loss; its released training script for the last form.
+    """
+    checks.one_of(FORMS, form=form)
+    raised = max(1.0, costs.c1 + costs.ce) if form == "shifted" else 1.0
+    sign = -1 if form == "released" else 1
+    return Weights(raised - client_wrong, raised - costs.ce - sign * costs.c1 * server_wrong)
+
+
+def stage_rejector(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *, costs: Costs, form: str) -> Tensor:
+    r"""The rejector's part of the stage-switching loss; r is the log-odds of "keep".
+
+    .. math:: -w_{keep} \log \sigma(r) - w_{ask} \log \sigma(-r)
+
+    Args:
+        r: (n,) rejector scores.
+        client_wrong: (n,) 1[m≠y].
+        server_wrong: (n,) 1[label(e)≠y].
+        costs: c1 and ce.
+        form: one of FORMS.
+
+    Returns:
+        (n,) losses; in the paper's form unbounded below as r grows where both are wrong and c1 + ce > 1.
+
+    Raises:
+        ValueError: if shapes differ or the form is unknown.
+
+    >>> wrong = torch.ones(1)
+    >>> stage_rejector(torch.tensor([100.0]), wrong, wrong, costs=Costs(c1=1.0, ce=0.25), form="paper")
+    tensor([-25.])
+
+    Source: arXiv 2501.13810, with a softmax over (local, remote) written by its log-odds.
+    """
+    checks.vectors(r=r, client_wrong=client_wrong, server_wrong=server_wrong)
+    checks.floating(r=r)
+    weights = stage_weights(client_wrong.to(r.dtype), server_wrong.to(r.dtype), costs=costs, form=form)
+    return weights.keep * functional.softplus(-r) + weights.ask * functional.softplus(r)
+
+
+def stage_switching(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, form: str) -> Tensor:
+    r"""The stage-switching loss: cross-entropy of the server, and the rejector's part given the server's label.
+
+    .. math:: L = -\log \mathrm{softmax}(e)_y - w_{keep} \log \sigma(r) - w_{ask} \log \sigma(-r)
+
+    The label that enters w_ask has no gradient: the server learns from its cross-entropy alone, and r from the
+    server as it stands.
+
+    Args:
+        r: (n,) rejector scores.
+        e: (n, K) server scores.
+        m: (n,) the client's labels in 0..K-1.
+        y: (n,) true labels in 0..K-1.
+        costs: c1 and ce.
+        form: one of FORMS.
+
+    Returns:
+        (n,) losses.
+
+    Raises:
+        ValueError: if shapes differ or the form is unknown.
+
+    >>> zero = torch.zeros(1)
+    >>> stage_switching(zero, torch.zeros(1, 2), zero.long(), zero.long(), costs=Costs(c1=1.0), form="paper")
+    tensor([2.0794])
+
+    Source: arXiv 2501.13810.
+    """
+    _check(r, e, m, y)
+    served = functional.cross_entropy(e, y, reduction="none")
+    return served + stage_rejector(r, m != y, server_label(e) != y, costs=costs, form=form)
+
+
+def specialising(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, beta: float) -> Tensor:
+    r"""A loss in stages whose server specialises: cross-entropy with the weights that L_S gives its examples.
+
+    .. math:: L = \underline{e^{-\frac{\beta}{2} r}} \big(-\log \mathrm{softmax}(e)_y\big)
+              - 1[m \neq y] \log \sigma(-r) - (c_e + c_1 1[e \neq y]) \log \sigma(r)
+
+    The underlined weight has no gradient. For every server the minimiser over r is log((ce + c1 P(e≠Y|x)) / p), whose
+    sign is the Bayes rule for that server: nothing needs to be calibrated, for any number of classes.
+
+    Args:
+        r: (n,) rejector scores.
+        e: (n, K) server scores.
+        m: (n,) the client's labels in 0..K-1.
+        y: (n,) true labels in 0..K-1.
+        costs: c1 and ce.
+        beta: how fast an example loses weight as r keeps it, >= 0; at 0 the server is trained on all alike.
+
+    Returns:
+        (n,) losses.
+
+    Raises:
+        ValueError: if shapes differ or beta is negative.
+
+    >>> zero, label = torch.zeros(1), torch.zeros(1, dtype=torch.long)
+    >>> specialising(zero, torch.zeros(1, 2), label, label, costs=Costs(c1=1.0, ce=1.0), beta=2.0)
+    tensor([1.3863])
+
+    Source: derived in the chapter on many classes.
+    """
+    _check(r, e, m, y)
+    checks.at_least(0, beta=beta)
+    served = bounded_exp(-beta / 2 * r.detach()) * functional.cross_entropy(e, y, reduction="none")
+    asking = costs.ce + costs.c1 * (server_label(e) != y).to(r.dtype)
+    return served + (m != y) * functional.softplus(r) + asking * functional.softplus(-r)

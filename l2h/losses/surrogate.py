@@ -1,0 +1,178 @@
+"""Losses, one value per example: the generalized 0-1 loss L and its convex surrogate L_S."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from l2h import checks
+from l2h.problem import Costs, asks, labels_of, server_label
+
+LARGEST_EXPONENT = 60.0  # e^60 = 1.1e26: a batch of 10^12 such terms still fits into float32
+
+
+def generalized_zero_one(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any:
+    r"""The generalized 0-1 loss: a kept mistake costs 1, a question ce, a wrong answer of the server c1.
+
+    .. math:: L = 1[m \neq y] 1[r > 0] + (c_1 1[label(e) \neq y] + c_e) 1[r \leq 0]
+
+    Equation (1) of the paper with convention C2: the server answers +1 if e >= 0, so that a tie is
+    charged to one label only.
+
+    Args:
+        r: (n,) rejector scores, NumPy or torch.
+        e: (n,) server scores, or (n, K) for K classes.
+        m: (n,) the client's labels, -1/+1, or 0..K-1 for K classes.
+        y: (n,) true labels, coded likewise.
+        costs: c1 and ce.
+
+    Returns:
+        (n,) losses, each 0, 1, ce or c1 + ce.
+
+    Raises:
+        ValueError: if lengths differ, a score is not finite, or a label is coded otherwise.
+
+    >>> one = torch.ones(3)
+    >>> r, e = torch.tensor([1.0, -1.0, 0.0]), torch.tensor([1.0, 1.0, -1.0])
+    >>> generalized_zero_one(r, e, -one, one, costs=Costs(c1=1.0, ce=0.25))
+    tensor([1.0000, 0.2500, 1.2500])
+
+    Source: arXiv 2409.16253, equation (1).
+    """
+    checks.vectors(r=r, m=m, y=y)
+    checks.same_length(e=e, y=y)
+    checks.finite(r=r, e=e)
+    labels_of(e, m=m, y=y)
+    ask = asks(r)  # (n,)
+    return ~ask * 1.0 * (m != y) + ask * (costs.c1 * (server_label(e) != y) + costs.ce)
+
+
+def bounded_exp(t: Tensor) -> Tensor:
+    """Exponential that continues as its tangent above LARGEST_EXPONENT.
+
+    It equals exp(t) for t <= 60, and stays convex, increasing, continuously differentiable and >= 1[t >= 0]
+    beyond; values and gradients are finite in float32 up to t of about 10^12.
+
+    Args:
+        t: exponents, any shape.
+
+    Returns:
+        Values of the same shape.
+
+    >>> bounded_exp(torch.tensor([0.0, 1000.0])).isfinite().all()
+    tensor(True)
+    """
+    return torch.exp(t.clamp(max=LARGEST_EXPONENT)) * (1 + torch.relu(t - LARGEST_EXPONENT))
+
+
+def surrogate(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha: Any, beta: float) -> Tensor:
+    r"""The convex surrogate L_S, an upper bound of the generalized 0-1 loss for all alpha, beta >= 0.
+
+    .. math:: L_S = c_1 e^{\frac{\beta}{2}(-ey - r)} + c_e e^{-r} + 1[m \neq y] e^{\alpha r}
+
+    Exact while every exponent is at most 60; beyond, each exponential continues as its tangent
+    (`bounded_exp`), so that loss and gradient stay finite wherever training in float32 can reach.
+
+    Args:
+        r: (n,) rejector scores.
+        e: (n,) server scores.
+        m: (n,) the client's labels in {-1, +1}.
+        y: (n,) true labels in {-1, +1}.
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, a number or (n,) values that may depend on x.
+        beta: calibration parameter > 0.
+
+    Returns:
+        (n,) losses.
+
+    Raises:
+        ValueError: if shapes differ, scores are no floating-point numbers, labels are not -1/+1, or a parameter is not
+            positive.
+
+    >>> zero, one = torch.zeros(1), torch.ones(1)
+    >>> surrogate(zero, zero, -one, one, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
+    tensor([2.2500])
+
+    Source: arXiv 2409.16253, the surrogate loss; conventions as in the notation page.
+    """
+    checks.vectors(r=r, e=e, m=m, y=y)
+    checks.floating(r=r, e=e)
+    checks.signs(m=m, y=y)
+    checks.positive(beta=beta, alpha=alpha.min() if isinstance(alpha, Tensor) else alpha)
+    served = costs.c1 * bounded_exp(beta / 2 * (-e * y - r))  # (n,)
+    asked = costs.ce * bounded_exp(-r)  # (n,)
+    kept = (m != y) * bounded_exp(alpha * r)  # (n,)
+    return served + asked + kept
+
+
+def in_columns(e: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
+    r"""Two classes in one column of scores and labels -1/+1, written as two columns and labels 0/1.
+
+    .. math:: e \mapsto (-e/2, e/2), \quad y \mapsto (y + 1)/2
+
+    The difference of the two columns is e, so that every loss of differences keeps its value.
+
+    Args:
+        e: (n,) scores of two classes, or (n, K) scores, which are returned as they are.
+        labels: any number of (n,) labels, coded as e demands.
+
+    Returns:
+        The scores (n, K) and the labels in 0..K-1.
+
+    Raises:
+        ValueError: if labels beside (n,) scores are not -1/+1.
+
+    >>> in_columns(torch.tensor([3.0]), torch.tensor([-1]))
+    (tensor([[-1.5000,  1.5000]]), tensor([0]))
+    """
+    if e.ndim == 2:
+        return e, *labels
+    checks.signs(**{f"labels[{place}]": label for place, label in enumerate(labels)})
+    return torch.stack([-e / 2, e / 2], dim=1), *((label + 1) // 2 for label in labels)
+
+
+def surrogate_classes(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha: Any, beta: float) -> Tensor:
+    r"""The surrogate L_S for K classes: jointly convex in (r, e), an upper bound, and L_S itself where K = 2.
+
+    .. math:: L_K = c_1 \sum_{k \neq y} e^{\frac{\beta}{2}(e_k - e_y - r)} + c_e e^{-r} + 1[m \neq y] e^{\alpha r}
+
+    The server's examples weigh c1 exp(-beta r / 2): it learns where the rejector asks. Above an exponent of 60 each
+    exponential continues as its tangent, as in the loss of two classes.
+
+    Args:
+        r: (n,) rejector scores.
+        e: (n, K) server scores.
+        m: (n,) the client's labels in 0..K-1.
+        y: (n,) true labels in 0..K-1.
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, a number or (n,) values that may depend on x.
+        beta: calibration parameter > 0.
+
+    Returns:
+        (n,) losses.
+
+    Raises:
+        ValueError: if shapes differ or a parameter is not positive.
+
+    >>> zero, label = torch.zeros(1), torch.zeros(1, dtype=torch.long)
+    >>> surrogate_classes(zero, torch.zeros(1, 3), label + 1, label, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
+    tensor([3.2500])
+
+    Source: derived in the chapter on many classes.
+    """
+    _check(r, e, m, y)
+    checks.positive(beta=beta, alpha=alpha.min() if isinstance(alpha, Tensor) else alpha)
+    margins = e - e.gather(1, y[:, None])  # (n, K)
+    others = 1 - functional.one_hot(y, e.shape[1])
+    served = costs.c1 * (others * bounded_exp(beta / 2 * (margins - r[:, None]))).sum(1)
+    return served + costs.ce * bounded_exp(-r) + (m != y) * bounded_exp(alpha * r)
+
+
+def _check(r: Tensor, e: Tensor, m: Tensor, y: Tensor) -> None:
+    checks.vectors(r=r, m=m, y=y)
+    checks.same_length(e=e, y=y)
+    checks.floating(r=r, e=e)
+    if e.ndim != 2 or e.shape[1] < 2:
+        raise ValueError(f"expected e of shape (n, K) with K >= 2, got shape {tuple(e.shape)}")
+    checks.numbers(e.shape[1], m=m, y=y)

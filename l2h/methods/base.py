@@ -1,0 +1,140 @@
+"""What every method is given and gives: examples, parts, options, a system, and the networks to choose from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from l2h import checks
+from l2h.methods import error_estimation
+from l2h.models import networks, resnet
+from l2h.training import config
+
+# Names only: what they mean stands with the methods that read them, and tests keep both in step.
+ALPHAS = ("released", "client_error", "deterministic", "estimated", "posterior")
+FORMS = ("paper", "shifted", "released")
+CONFIDENCES = ("temperature", "softmax", "margin", "entropy")
+# What a device can run: on the image, on the client's scores alone, or on its last hidden layer and its scores; one
+# linear layer on what the client has computed anyway costs next to nothing.
+REJECTORS = ("hidden", "linear", "lenet", "scores", "features")
+ON_CLIENT = ("scores", "features")
+
+
+class Examples(NamedTuple):
+    """What is known about n examples of two classes (labels -1/+1) or of K (labels 0..K-1)."""
+
+    x: Tensor  # (n, 3, 32, 32) uint8 images
+    y: Tensor  # (n,) true labels
+    m: Tensor  # (n,) the frozen client's labels
+    score: Tensor  # the frozen client's scores: (n,), positive for label +1, or (n, K)
+    server: Tensor | None = None  # scores of a server trained beforehand, (n,) or (n, K)
+    teacher: Tensor | None = None  # (n,) scores r of that server's own decision, for a rejector that imitates it
+    features: Tensor | None = None  # (n, d) activations of the client's last hidden layer, for a rejector on them
+
+
+class Parts(NamedTuple):
+    """The disjoint parts of the training data that a method may look at."""
+
+    helper: Examples  # r and e are trained here
+    calibration: Examples  # P(M != Y | x) and temperatures are estimated here
+    validation: Examples  # thresholds and every other choice are made here
+    weights: Tensor | None = None  # of a server trained beforehand, from which a method's own server starts
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a method may be told; each method reads what concerns it.
+
+    Args:
+        alpha: of learning to help, a rule in ALPHAS or a number > 0.
+        beta: of learning to help, > 0.
+        squash: learning to help with r and e in (-1, 1), as released.
+        hidden: hidden units of the rejector "hidden".
+        network: of the server, a name in SERVER_NETWORKS.
+        recipe: of every training.
+        rejector: the device's own network, a name in REJECTORS.
+        confidence: what confidence is measured by, a name in CONFIDENCES.
+        estimate: of P(M != Y | x) for alpha "estimated", a name in estimate.ESTIMATORS.
+        budget: share of the questions, in [0, 1], for methods that are given one.
+        form: of the stage-switching loss, a name in FORMS.
+        refresh: steps after which the device's copy of the server is renewed, >= 1; 1 is no delay.
+
+    Raises:
+        ValueError: if a name is unknown or a number out of range.
+    """
+
+    alpha: str | float = "deterministic"
+    beta: float = 2.0
+    squash: bool = True
+    hidden: int = 120
+    network: str = "lenet"
+    recipe: config.TrainConfig = config.FAST
+    rejector: str = "hidden"
+    confidence: str = "temperature"
+    estimate: str = "logistic"
+    budget: float = 0.5
+    form: str = "shifted"
+    refresh: int = 1
+
+    def __post_init__(self) -> None:
+        if isinstance(self.alpha, str):
+            checks.one_of(ALPHAS, alpha=self.alpha)
+        else:
+            checks.positive(alpha=self.alpha)
+        checks.positive(beta=self.beta)
+        checks.whole(1, hidden=self.hidden, refresh=self.refresh)
+        checks.one_of(SERVER_NETWORKS, network=self.network)
+        checks.one_of(REJECTORS, rejector=self.rejector)
+        checks.one_of(CONFIDENCES, confidence=self.confidence)
+        checks.one_of(error_estimation.ESTIMATORS, estimate=self.estimate)
+        checks.probabilities(budget=self.budget)
+        checks.one_of(FORMS, form=self.form)
+
+
+class System(NamedTuple):
+    """A rejector and a server, and what deciding needs."""
+
+    r: Callable[[Examples], Tensor]  # scores (n,): keep where r > 0
+    e: Callable[[Examples], Tensor]  # scores (n,), +1 where e >= 0, or (n, K)
+    needs_server: bool  # does the decision itself need the server?
+    needs_score: bool  # does the decision need the client's scores?
+    history: tuple[float, ...] = ()  # mean training loss of each epoch
+    held_out: Tensor | None = None  # scores e of the helper part, by servers that did not see the example
+    weights: Tensor | None = None  # of the server, for methods that start from it
+
+
+# Each takes the number of outputs, and whether scores are squashed into (-1, 1).
+SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "linear": networks.linear,
+    "one_hidden_layer": lambda outputs=1, *, squash: networks.rejector(outputs=outputs, squash=squash),
+    "lenet": networks.LeNet,
+    "residual_small": resnet.residual_small,
+    "residual_large": resnet.residual_large,
+}
+
+
+def classes(examples: Examples) -> int:
+    """How many classes there are: 2 for labels -1/+1 with scores (n,), else the K of scores (n, K)."""
+    return 2 if examples.score.ndim == 1 else examples.score.shape[1]
+
+
+def outputs(examples: Examples) -> int:
+    """How many scores a classifier has for these labels: 1 for -1/+1, else K."""
+    return 1 if examples.score.ndim == 1 else classes(examples)
+
+
+def class_numbers(labels: Tensor, examples: Examples) -> Tensor:
+    """Labels as 0..K-1: -1/+1 become 0/1, others are so already."""
+    return (labels + 1) // 2 if examples.score.ndim == 1 else labels
+
+
+def given_server(examples: Examples) -> Tensor:
+    """The scores of the server trained beforehand.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if examples.server is None:
+        raise ValueError("expected the scores of a server trained beforehand in examples.server, got None")
+    return examples.server

@@ -1,0 +1,251 @@
+"""What calibration data says about a frozen client: the temperature of its scores, and P(M != Y | x).
+
+An estimator of P(M != Y | x) is fitted on data that the client did not see; it knows of the client its
+labels and scores, and x. `evaluate` measures how well its probabilities fit other data.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.functional import softplus
+
+from l2h import checks
+from l2h.models import networks
+from l2h.problem import labels_of
+from l2h.training import config, loop
+
+LARGEST_LOG_TEMPERATURE = 10.0  # e^10: scores that say nothing about y end here, at a probability of one half
+LARGEST_FEATURE = 10.0  # e^-10: beyond it a linear layer on the scores would only learn from a few
+NEIGHBOURS = 50  # a share of errors among 50 is known to about 0.07
+POOLED = 4  # side of the squares over which images are averaged before distances are taken
+Estimate = Callable[[Tensor, Tensor], Tensor]  # images (n, ...) and client's scores -> (n,) probabilities
+NETWORK = config.TrainConfig(epochs=10, batch_size=64, lr=1e-3, weight_decay=1e-2, flip=True)
+
+
+def error_rate(m: Tensor, y: Tensor) -> float:
+    """The share of examples on which the client is wrong, the constant estimate of P(M != Y | x).
+
+    Args:
+        m: (n,) the client's labels.
+        y: (n,) true labels.
+
+    Returns:
+        A number in [0, 1].
+
+    Raises:
+        ValueError: if lengths differ or there is no example.
+
+    >>> error_rate(torch.tensor([1, 1, -1, -1]), torch.tensor([1, -1, -1, -1]))
+    0.25
+    """
+    checks.vectors(m=m, y=y)
+    if len(y) == 0:
+        raise ValueError("expected at least one example, got none")
+    return int((m != y).sum()) / len(y)
+
+
+def temperature(score: Tensor, y: Tensor) -> float:
+    r"""The temperature T > 0 that makes softmax(score / T) the most likely P(Y | x).
+
+    .. math:: T = \arg\min_T \sum_i \log(1 + e^{-y_i s_i / T})
+              \quad\text{or}\quad \arg\min_T -\sum_i \log\mathrm{softmax}(s_i / T)_{y_i}
+
+    Dividing by T changes no label and no order of the scores, only how sure they claim to be.
+
+    Args:
+        score: (n,) scores of a binary classifier, positive for label +1, or (n, K) scores of K classes.
+        y: (n,) true labels in {-1, +1}, or 0..K-1, from data that the classifier did not see.
+
+    Returns:
+        T in [e^-10, e^10].
+
+    Raises:
+        ValueError: if lengths differ, labels are not coded so or scores are not finite.
+
+    >>> score = torch.tensor([4.0, 4.0, 4.0, -4.0])
+    >>> T = temperature(score, torch.tensor([1, 1, -1, -1]))
+    >>> print(f"{torch.sigmoid(score[0] / T):.3f}")
+    0.750
+
+    Source: Guo et al., On calibration of modern neural networks, ICML 2017.
+    """
+    checks.same_length(score=score, y=y)
+    checks.finite(score=score)
+    if score.ndim == 1:
+        checks.signs(y=y)
+        margin = score.double() * y  # (n,)
+    else:
+        checks.numbers(score.shape[1], y=y)
+        logits = score.double()  # (n, K)
+
+    def negative_log_likelihood(log_temperature: float) -> float:
+        cold = math.exp(-log_temperature)
+        if score.ndim == 1:
+            return softplus(-margin * cold).sum().item()
+        return functional.cross_entropy(logits * cold, y, reduction="sum").item()
+
+    bounds = (-LARGEST_LOG_TEMPERATURE, LARGEST_LOG_TEMPERATURE)
+    found = minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-9})
+    return math.exp(found.x)
+
+
+def probabilities(score: Tensor, temperature: float = 1.0) -> Tensor:
+    r"""What scores claim as P(Y = k | x): the softmax of K scores, or sigmoids of one.
+
+    Args:
+        score: (n,) scores, positive for label +1, or (n, K).
+        temperature: > 0, divides the scores.
+
+    Returns:
+        (n, K) probabilities in double precision; for labels -1/+1 the columns are -1 and +1.
+
+    Raises:
+        ValueError: if the temperature is not positive.
+
+    >>> probabilities(torch.zeros(1))
+    tensor([[0.5000, 0.5000]], dtype=torch.float64)
+    """
+    checks.positive(temperature=temperature)
+    if score.ndim == 1:
+        score = score.double() / temperature
+        return torch.stack([torch.sigmoid(-score), torch.sigmoid(score)], dim=1)
+    return torch.softmax(score.double() / temperature, dim=1)
+
+
+def score_features(score: Tensor, temperature: float) -> Tensor:
+    """What one linear layer needs to know of a client's scores to tell where the client errs.
+
+    Args:
+        score: (n,) scores, positive for label +1, or (n, K).
+        temperature: > 0, divides the scores.
+
+    Returns:
+        (n, 2): the score and its size; or (n, K + 2): log-probabilities, the gap between the two largest of
+        them, and the entropy. Entries lie in [-10, 10].
+
+    >>> score_features(torch.tensor([-4.0]), 2.0)
+    tensor([[-2.,  2.]])
+    """
+    checks.positive(temperature=temperature)
+    if score.ndim == 1:
+        features = torch.stack([score / temperature, (score / temperature).abs()], dim=1)
+    else:
+        logs = torch.log_softmax(score.double() / temperature, dim=1)  # (n, K)
+        first, second = logs.topk(2, dim=1).values.unbind(1)
+        features = torch.cat([logs, (first - second)[:, None], entropy(logs.exp())[:, None]], dim=1)
+    return loop.floats(features.clamp(-LARGEST_FEATURE, LARGEST_FEATURE))
+
+
+def entropy(probabilities: Tensor) -> Tensor:
+    r"""How undecided (n, K) probabilities are, (n,), in nats.
+
+    .. math:: -\sum_k P_k \log P_k
+
+    >>> entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+    tensor([0.6931, 0.0000])
+    """
+    return torch.special.entr(probabilities).sum(1)
+
+
+def _constant(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+    rate = int(wrong.sum()) / len(wrong)
+    return lambda x, score: torch.full((len(score),), rate, dtype=torch.float64)
+
+
+def _temperature(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+    fitted = temperature(score, y)
+    return lambda x, score: 1 - probabilities(score, fitted).amax(1)
+
+
+def _isotonic(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+    from sklearn.isotonic import IsotonicRegression
+
+    claimed = _temperature(x, score, wrong, y, seed)
+    regression = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    regression.fit(claimed(x, score).numpy(), wrong.double().numpy())
+    return lambda x, score: torch.from_numpy(regression.predict(claimed(x, score).numpy()))
+
+
+def _logistic(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+    from sklearn.linear_model import LogisticRegression
+
+    if wrong.all() or not wrong.any():  # nothing to regress on
+        return _constant(x, score, wrong, y, seed)
+    fitted = temperature(score, y)
+    regression = LogisticRegression().fit(score_features(score, fitted).numpy(), wrong.numpy())
+    return lambda x, score: torch.from_numpy(
+        regression.predict_proba(score_features(score, fitted).numpy())[:, 1]
+    ).double()
+
+
+def _network(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+    with loop.seeded(seed):
+        network = networks.rejector(squash=False)
+    loop.fit(network, x, (2 * wrong.long() - 1,), loop.classification_loss, config=NETWORK, seed=seed)
+    return lambda x, score: torch.sigmoid(loop.scores(network, x)).double()
+
+
+def _neighbours(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+    from sklearn.neighbors import KNeighborsRegressor
+
+    regression = KNeighborsRegressor(min(NEIGHBOURS, len(wrong)))
+    regression.fit(_small(x), wrong.double().numpy())
+    return lambda x, score: torch.from_numpy(regression.predict(_small(x)))
+
+
+def _small(x: Tensor) -> np.ndarray:
+    return functional.avg_pool2d(loop.inputs(x), POOLED).flatten(1).numpy()
+
+
+ESTIMATORS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, int], Estimate]] = {
+    "constant": _constant,
+    "temperature": _temperature,
+    "isotonic": _isotonic,
+    "logistic": _logistic,
+    "network": _network,
+    "neighbours": _neighbours,
+}
+
+
+def errors(name: str, *, x: Tensor, score: Tensor, m: Tensor, y: Tensor, seed: int = 0) -> Estimate:
+    """Estimate P(M != Y | x) from examples that the client did not see.
+
+    "constant" is the client's error rate; "temperature" 1 minus its temperature-scaled confidence; "isotonic"
+    a monotone function of that confidence; "logistic" a logistic regression on its scores (`score_features`);
+    "network" the rejector's network on the image; "neighbours" the share of errors among the 50 nearest images.
+
+    Args:
+        name: of the estimator, a key of ESTIMATORS.
+        x: (n, 3, 32, 32) uint8 images.
+        score: (n,) or (n, K) scores of the client.
+        m: (n,) the client's labels.
+        y: (n,) true labels.
+        seed: of the network's initial weights and batches.
+
+    Returns:
+        A function of images and scores to (n,) probabilities in double precision.
+
+    Raises:
+        ValueError: if the name is unknown, lengths differ, labels are not coded as the scores demand, or there is no
+            example.
+
+    >>> y, m = torch.ones(4), torch.tensor([1, 1, 1, -1])
+    >>> p = errors("constant", x=torch.zeros(4, 3, 32, 32), score=3.0 * m, m=m, y=y)
+    >>> p(torch.zeros(1, 3, 32, 32), torch.zeros(1))
+    tensor([0.2500], dtype=torch.float64)
+
+    Source: scikit-learn for isotonic and logistic regression and for nearest neighbours.
+    """
+    checks.one_of(ESTIMATORS, name=name)
+    checks.same_length(x=x, score=score)
+    checks.vectors(m=m, y=y)
+    checks.same_length(score=score, y=y)
+    labels_of(score, m=m, y=y)
+    if len(y) == 0:
+        raise ValueError("expected at least one example, got none")
+    return ESTIMATORS[name](x, score, m != y, y, seed)

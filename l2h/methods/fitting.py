@@ -1,0 +1,257 @@
+"""Networks of the device and of the server, and how they are fitted."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from l2h import checks
+from l2h.losses.deferral import asking_costs, deferral
+from l2h.methods import error_estimation
+from l2h.methods.base import ON_CLIENT, SERVER_NETWORKS, Examples, Options, Parts, classes, given_server
+from l2h.models import networks
+from l2h.problem import Costs, server_label
+from l2h.training import clients, config, loop
+
+
+class Device(NamedTuple):
+    """A network of the device's own, and what it reads."""
+
+    network: nn.Module
+    view: Callable[[Examples], Tensor]
+    needs_score: bool
+
+    def scores(self, examples: Examples) -> Tensor:
+        """The network's scores of examples, (n,) or (n, outputs)."""
+        return loop.scores(self.network, self.view(examples))
+
+
+def given_features(examples: Examples) -> Tensor:
+    """The activations of the client's last hidden layer.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if examples.features is None:
+        raise ValueError("expected the client's last hidden layer in examples.features, got None")
+    return examples.features
+
+
+def client_features(x: Tensor, weights: Tensor, score: Tensor, *, form: str) -> Tensor:
+    """What a frozen client's last hidden layer says of images.
+
+    Args:
+        x: (n, 3, 32, 32) uint8 images.
+        weights: of the client, as `weights_of` took them.
+        score: its scores, (n,) or (n, K), which say how many outputs it has.
+        form: of the client, a name in `clients.CLIENTS_WITH_FEATURES`.
+
+    Returns:
+        (n, d) activations.
+
+    Raises:
+        ValueError: if such a client has no hidden layer, or the weights do not fit it.
+    """
+    checks.one_of(clients.CLIENTS_WITH_FEATURES, **{"form of a client with features": form})
+    network = clients.CLIENTS[form][0](1 if score.ndim == 1 else score.shape[1])
+    set_weights(network, weights)
+    return loop.scores(networks.Activations(network), x)
+
+
+def server_network(parts: Parts, options: Options, *, outputs: int, squash: bool = False) -> nn.Module:
+    """Build a server's network: with new weights, or with those of the server that the parts bring along.
+
+    Where it has more outputs than that server, the first ones start as the server's, the others anew.
+
+    Args:
+        parts: of the training data, with or without weights.
+        options: network.
+        outputs: of the network.
+        squash: scores in (-1, 1).
+
+    Returns:
+        The network; new weights come from torch's global generator.
+
+    Raises:
+        ValueError: if the weights do not fit the network.
+    """
+    network = SERVER_NETWORKS[options.network](outputs, squash=squash)
+    if parts.weights is not None:
+        known = SERVER_NETWORKS[options.network](
+            1 if parts.helper.score.ndim == 1 else classes(parts.helper), squash=False
+        )
+        set_weights(known, parts.weights)
+        for own, given in zip(_floats(network), _floats(known), strict=True):
+            rows = torch.cat([-given / 2, given / 2]) if len(given) == 1 < len(own) else given  # one column as two
+            own[: len(rows)] = rows
+    return network
+
+
+def weights_of(network: nn.Module) -> Tensor:
+    """All that training changed in a network, as one vector: its weights and its running means.
+
+    >>> weights_of(nn.Linear(3, 2)).shape
+    torch.Size([8])
+    """
+    return torch.cat([values.flatten() for values in _floats(network)])
+
+
+def set_weights(network: nn.Module, weights: Tensor) -> None:
+    """Give a network the weights that `weights_of` took from another one of its kind.
+
+    Args:
+        network: changed in place.
+        weights: (n,) of `weights_of`.
+
+    Raises:
+        ValueError: if there are more or fewer than the network has.
+    """
+    values = _floats(network)
+    sizes = [value.numel() for value in values]
+    if len(weights) != sum(sizes):
+        raise ValueError(f"expected {sum(sizes)} weights for this network, got {len(weights)}")
+    for value, part in zip(values, weights.split(sizes), strict=True):
+        value.copy_(part.view(value.shape))
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    return [values for values in network.state_dict().values() if values.is_floating_point()]
+
+
+def device(parts: Parts, options: Options, *, outputs: int = 1, squash: bool = False) -> Device:
+    """Build the device's own network; initial weights come from torch's global generator.
+
+    Args:
+        parts: of the training data; the temperature of the client's scores, and the mean and deviation of its last
+            hidden layer, are taken from its calibration part.
+        options: rejector and hidden.
+        outputs: of the network.
+        squash: scores in (-1, 1).
+
+    Returns:
+        The network, untrained, with what it reads.
+
+    Raises:
+        ValueError: if the rejector reads the client's last hidden layer, and the parts do not bring it along.
+    """
+    if options.rejector in ON_CLIENT:
+        view = _of_client(parts.calibration, hidden_layer=options.rejector == "features")
+        network: nn.Module = networks.OnScores(view(parts.calibration).shape[1], outputs, squash=squash)
+        return Device(network, view, needs_score=True)
+    if options.rejector == "hidden":
+        network = networks.rejector(options.hidden, outputs=outputs, squash=squash)
+    else:
+        network = SERVER_NETWORKS[options.rejector](outputs, squash=squash)
+    return Device(network, lambda examples: examples.x, needs_score=False)
+
+
+def _of_client(held_out: Examples, *, hidden_layer: bool) -> Callable[[Examples], Tensor]:
+    temperature = error_estimation.temperature(held_out.score, held_out.y)
+
+    def of_scores(examples: Examples) -> Tensor:
+        return error_estimation.score_features(examples.score, temperature)
+
+    if not hidden_layer:
+        return of_scores
+    known = given_features(held_out)
+
+    def of_both(examples: Examples) -> Tensor:
+        units = loop.standardised(given_features(examples), known)
+        limit = error_estimation.LARGEST_FEATURE  # of one unit, which may be far livelier here than it was there
+        # d units weigh about as much as one score feature: `networks.GAIN` is made for a handful
+        units = units.clamp(-limit, limit) / units.shape[1] ** 0.5
+        return torch.cat([of_scores(examples), loop.floats(units)], dim=1)
+
+    return of_both
+
+
+def fit_device(
+    on: Device,
+    examples: Examples,
+    targets: tuple[Tensor, ...],
+    loss: Callable[..., Tensor],
+    *,
+    options: Options,
+    seed: int,
+) -> tuple[float, ...]:
+    """Train the device's network alone.
+
+    Args:
+        on: the network, trained in place, with what it reads.
+        examples: to train on.
+        targets: tensors of n entries each.
+        loss: loss(scores, *targets) of a batch, one value per example.
+        options: the recipe; scores are neither mirrored nor moved, whatever it says of images.
+        seed: of the batches.
+
+    Returns:
+        The mean loss of each epoch.
+    """
+    x = on.view(examples)
+    config = replace(options.recipe, flip=False, shift=0) if on.needs_score else options.recipe
+    return loop.fit(on.network, x, targets, loss, config=config, seed=seed).losses
+
+
+def begin(on: Device, parts: Parts, *, costs: Costs, seed: int) -> None:
+    r"""Train the device's network for the server that a joint training starts from, as the two-stage method would.
+
+    .. math:: L = 1[m \neq y] \log(1 + e^{r}) + (c_e + c_1 1[label(e) \neq y]) \log(1 + e^{-r})
+
+    Args:
+        on: the rejector, trained in place, with what it reads.
+        parts: of the training data, with that server's scores of the helper part, given out of fold.
+        costs: c1 and ce.
+        seed: of the batches.
+
+    Raises:
+        ValueError: if no server's scores are given.
+    """
+    helper = parts.helper
+    wrong = server_label(given_server(helper)) != helper.y
+    targets = (loop.floats(helper.m != helper.y), asking_costs(loop.floats(wrong), costs=costs))
+    fit_device(on, helper, targets, deferral, options=Options(recipe=config.FAST), seed=seed)
+
+
+def fit_both(
+    on: Device,
+    server: nn.Module,
+    examples: Examples,
+    loss: Callable[..., Tensor],
+    *,
+    options: Options,
+    seed: int,
+    alpha: float | Tensor = 1.0,
+) -> tuple[float, ...]:
+    """Train the device's network and a server together on one loss.
+
+    Args:
+        on: the rejector, trained in place, with what it reads.
+        server: trained in place, on the images.
+        examples: to train on.
+        loss: loss(r, e, m, y, alpha) of a batch, one value per example.
+        options: the recipe.
+        seed: of the batches.
+        alpha: a number or (n,) values, passed on to the loss.
+
+    Returns:
+        The mean loss of each epoch.
+    """
+    x, y, m, *_ = examples
+    history = loop.fit_jointly(
+        *(x, y, m),
+        rejector=on.network,
+        server=server,
+        loss=loss,
+        config=options.recipe,
+        seed=seed,
+        alpha=alpha,
+        seen=on.view(examples) if on.needs_score else None,
+    )
+    return history.losses
+
+
+def of_server(server: nn.Module) -> Callable[[Examples], Tensor]:
+    """The scores e of a server that reads the images."""
+    return lambda examples: loop.scores(server, examples.x)

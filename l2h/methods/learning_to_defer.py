@@ -1,0 +1,196 @@
+"""Rivals that train a server of their own: learning to defer, triage, and selection under a budget."""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import count
+
+import torch
+from torch import Tensor, nn
+
+from l2h.losses import deferral
+from l2h.losses.deferral import asking_costs, soft_deferral, triage
+from l2h.methods.base import Examples, Options, Parts, System, class_numbers, classes, outputs
+from l2h.methods.fitting import Device, device, fit_both, of_server, server_network
+from l2h.problem import Costs, asks
+from l2h.training import loop
+
+PENALTY = 32.0  # SelectiveNet's lambda
+
+
+def _one_more(
+    parts: Parts, seed: int, options: Options, loss: Callable[..., Tensor], rule: Callable[[Tensor], Tensor]
+) -> System:
+    """A server with K + 1 scores, the last for keeping, trained on loss(scores, m, y)."""
+    helper = parts.helper
+    with loop.seeded(seed):
+        network = server_network(parts, options, outputs=classes(helper) + 1)
+    targets = (class_numbers(helper.m, helper), class_numbers(helper.y, helper))
+    history = loop.fit(network, helper.x, targets, loss, config=options.recipe, seed=seed)
+
+    @lru_cache(maxsize=1)  # r and e of the same images come from the same scores; a tensor is its own key
+    def scores(x: Tensor) -> Tensor:
+        return loop.scores(network, x)
+
+    def e(examples: Examples) -> Tensor:
+        g = scores(examples.x)
+        return g[:, 1] - g[:, 0] if outputs(examples) == 1 else g[:, :-1]
+
+    return System(lambda examples: rule(scores(examples.x)), e, True, False, history.losses)
+
+
+def mozannar_sontag(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    """Learning to defer with one softmax over K answers and "keep", weighted by costs.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: network and recipe.
+
+    Returns:
+        A system whose decision needs the server; "distilled" imitates it on the device.
+
+    Source: Mozannar and Sontag, ICML 2020; `deferral.mozannar_sontag`.
+    """
+
+    def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
+        return deferral.mozannar_sontag(scores, m, y, costs=costs)
+
+    return _one_more(parts, seed, options, loss, deferral.largest_score_rule)
+
+
+def one_vs_all(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    """Learning to defer with K + 1 separate probabilities; costs enter with the decision alone.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce, for the decision only.
+        seed: of initial weights and batches.
+        options: network and recipe.
+
+    Returns:
+        A system whose decision needs the server; "distilled" imitates it on the device.
+
+    Source: Verma and Nalisnick, ICML 2022; `deferral.one_vs_all`.
+    """
+    return _one_more(
+        parts,
+        seed,
+        options,
+        deferral.one_vs_all,
+        lambda scores: deferral.one_vs_all_rule(scores, costs=costs),
+    )
+
+
+def realizable(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    """Learning to defer on the realizable surrogate, extended to costs; not consistent for a deterministic client.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: network and recipe.
+
+    Returns:
+        A system whose decision needs the server; "distilled" imitates it on the device.
+
+    Source: Mozannar et al., AISTATS 2023; `deferral.realizable`.
+    """
+
+    def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
+        return deferral.realizable(scores, m, y, costs=costs)
+
+    return _one_more(parts, seed, options, loss, deferral.largest_score_rule)
+
+
+def differentiable_triage(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    r"""A rejector trained on the label "asking was cheaper", and a server trained on what it sends.
+
+    .. math:: L = s\,\ell(e, y) + 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r}), \quad
+              k = 1[m \neq y], \quad a = c_e + c_1 (1 - P_e(y|x))
+
+    In the first half of the steps s = 1, a server for everything; in the second s = 1[r <= 0]. The label ignores
+    what is at stake, so this is not the Bayes rejector: it asks where asking is cheaper more often than not.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: rejector, hidden, network and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Source: Okati, De and Gomez-Rodriguez, NeurIPS 2021, with costs in place of a budget.
+    """
+    steps = options.recipe.epochs * math.ceil(len(parts.helper.y) / options.recipe.batch_size)
+    step = count()
+
+    def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
+        answer_loss = loop.classification_loss(e, y)
+        asked = asking_costs(1 - torch.exp(-answer_loss.detach()), costs=costs)
+        sent = loop.floats(asks(r)) if next(step) >= steps / 2 else 1.0
+        return triage(r, loop.floats(m != y), asked) + sent * answer_loss
+
+    on, server = _pair(parts, seed, options)
+    history = fit_both(on, server, parts.helper, loss, options=options, seed=seed)
+    return System(on.scores, of_server(server), False, on.needs_score, history)
+
+
+def budgeted(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    r"""A soft selection that asks a share b of the questions, in the manner of SelectiveNet.
+
+    .. math:: L = \tfrac12 \Big[ \sigma(r) 1[m \neq y] + \sigma(-r) \big(c_e + c_1 \ell(e, y)\big)
+              + \lambda \big(\overline{\sigma(-r)} - b\big)^2 \Big] + \tfrac12 \ell(e, y)
+
+    with the log-loss in bits, an upper bound of the error, and the bar a mean over the batch; the last term
+    keeps a server from seeing too little, as SelectiveNet's auxiliary head does. Afterwards r is shifted so that
+    the share b of the validation part is asked. The order of r is by what keeping costs more than asking, with
+    the log-loss for the server's error, which is not the Bayes order where Y is uncertain.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: budget, rejector, hidden, network and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Source: Geifman and El-Yaniv, SelectiveNet, ICML 2019.
+    """
+
+    def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
+        bits = loop.classification_loss(e, y) / math.log(2)
+        selective = soft_deferral(r, loop.floats(m != y), asking_costs(bits, costs=costs))
+        missed = loop.batch_mean(torch.sigmoid(-r)) - options.budget
+        return (selective + PENALTY * missed**2 + bits) / 2
+
+    on, server = _pair(parts, seed, options)
+    history = fit_both(on, server, parts.helper, loss, options=options, seed=seed)
+    shift = ask_share(on.scores(parts.validation), options.budget)
+    return System(lambda examples: on.scores(examples) - shift, of_server(server), False, on.needs_score, history)
+
+
+def ask_share(r: Tensor, share: float) -> float:
+    """The threshold t at which "ask where r <= t" asks a share of some examples.
+
+    Args:
+        r: (n,) scores.
+        share: of questions, in [0, 1].
+
+    Returns:
+        The score of the last example that is asked, or a value below all if none is.
+
+    >>> ask_share(torch.tensor([0.5, 0.125, 0.375, 0.25]), 0.5)
+    0.25
+    """
+    asked = round(share * len(r))
+    ordered = r.double().sort().values
+    return float(ordered[asked - 1]) if asked else float(ordered[0]) - 1
+
+
+def _pair(parts: Parts, seed: int, options: Options) -> tuple[Device, nn.Module]:
+    with loop.seeded(seed):
+        return device(parts, options), server_network(parts, options, outputs=outputs(parts.helper))

@@ -1,0 +1,125 @@
+"""Learning to help: r and e trained jointly on the paper's surrogate, with every rule for its alpha."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from l2h import checks
+from l2h.losses import surrogate
+from l2h.methods import error_estimation
+from l2h.methods.base import Options, Parts, System, given_server, outputs
+from l2h.methods.fitting import begin, device, fit_both, of_server, server_network
+from l2h.problem import Costs
+from l2h.theory import calibration, multiclass
+from l2h.training import loop
+
+FOR_MANY = ("posterior",)  # rules for alpha that are calibrated for any number of classes
+RELEASED_P = 0.18  # the released notebook's constant for P(M != Y), whatever x
+
+
+def alpha_of(
+    rule: str | float, parts: Parts, costs: Costs, beta: float, *, options: Options | None = None
+) -> float | Tensor:
+    """The alpha that a rule gives for a client seen through its calibration part.
+
+    Args:
+        rule: "released" (the released formula at its constant p = 0.18), "client_error" (the clamped formula at
+            the client's error rate on the calibration part), "deterministic" (the single calibrated alpha),
+            "estimated" (the clamped formula at an estimate of P(M != Y | x), for each x), "posterior" (from the
+            probabilities that a server trained beforehand gives the classes, for each x), or a number, which is
+            its own rule.
+        parts: of the training data.
+        costs: c1 and ce.
+        beta: > 0.
+        options: whether scores are squashed, which a calibrated alpha must know; for "estimated", the estimator.
+
+    Returns:
+        alpha > 0, or (n,) of them for the helper part.
+
+    Raises:
+        ValueError: for an unknown rule, where the released formula has no real value (ce > 0.18), or for "posterior"
+            with squashed scores.
+    """
+    if not isinstance(rule, str):
+        return float(rule)
+    checks.one_of(ALPHA_RULES, rule=rule)
+    return ALPHA_RULES[rule](parts, costs, beta, options or Options())
+
+
+def _released(parts: Parts, costs: Costs, beta: float, options: Options) -> float:
+    return float(calibration.alpha_released(RELEASED_P, costs=costs, beta=beta))
+
+
+def _client_error(parts: Parts, costs: Costs, beta: float, options: Options) -> float:
+    p = error_estimation.error_rate(parts.calibration.m, parts.calibration.y)
+    return float(calibration.alpha_from_p(p, costs=costs, beta=beta, squash=options.squash))
+
+
+def _deterministic(parts: Parts, costs: Costs, beta: float, options: Options) -> float:
+    return float(calibration.alpha_deterministic(costs=costs, beta=beta, squash=options.squash))
+
+
+def _estimated(parts: Parts, costs: Costs, beta: float, options: Options) -> Tensor:
+    held_out, helper = parts.calibration, parts.helper
+    p_of = error_estimation.errors(options.estimate, x=held_out.x, score=held_out.score, m=held_out.m, y=held_out.y)
+    p = p_of(helper.x, helper.score).numpy()
+    alpha = calibration.alpha_from_p(p, costs=costs, beta=beta, squash=options.squash)
+    return loop.floats(alpha)
+
+
+def _posterior(parts: Parts, costs: Costs, beta: float, options: Options) -> Tensor:
+    if options.squash:
+        raise ValueError("expected squash=False for alpha 'posterior', which is calibrated for free scores, got True")
+    helper, held_out = parts.helper, parts.calibration
+    temperature = error_estimation.temperature(given_server(held_out), held_out.y)
+    eta = error_estimation.probabilities(given_server(helper), temperature).numpy()
+    return loop.floats(multiclass.alpha_from_posterior(eta, costs=costs, beta=beta))
+
+
+ALPHA_RULES: dict[str, Callable[[Parts, Costs, float, Options], float | Tensor]] = {
+    "released": _released,
+    "client_error": _client_error,
+    "deterministic": _deterministic,
+    "estimated": _estimated,
+    "posterior": _posterior,
+}
+
+
+def learning_to_help(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    """The paper's method: r and e trained jointly on the surrogate L_S, or on its form for K classes.
+
+    A server that starts from one trained on cross-entropy has scores near log P(Y=k|x), and the surrogate's
+    minimiser has them divided by beta: so they are, in the loss.
+
+    Args:
+        parts: of the training data.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: alpha rule, beta, squash, rejector, network and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Raises:
+        ValueError: if there are more than two classes and the rule for alpha is one for two.
+
+    Source: arXiv 2409.16253, the surrogate loss and its CIFAR-10 experiment; for K classes the chapter on them.
+    """
+    columns = outputs(parts.helper)
+    if columns > 1 and isinstance(options.alpha, str):
+        checks.one_of(FOR_MANY, **{f"alpha for {columns} classes": options.alpha})
+    alpha = alpha_of(options.alpha, parts, costs, options.beta, options=options)
+    with loop.seeded(seed):
+        rejector = device(parts, options, squash=options.squash)
+        server = server_network(parts, options, outputs=columns, squash=options.squash)
+    scale = 1.0
+    if parts.weights is not None:
+        begin(rejector, parts, costs=costs, seed=seed)
+        scale = options.beta
+
+    def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
+        form = surrogate.surrogate if columns == 1 else surrogate.surrogate_classes
+        return form(r, e / scale, m, y, costs=costs, alpha=alpha, beta=options.beta)
+
+    history = fit_both(rejector, server, parts.helper, loss, options=options, seed=seed, alpha=alpha)
+    return System(rejector.scores, of_server(server), False, rejector.needs_score, history)

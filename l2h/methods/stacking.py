@@ -1,0 +1,70 @@
+"""A rejector made of what the device knows anyway: the client's score and other rejectors, weighed on held-out data."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from l2h import checks
+from l2h.evaluation.metrics import right_answers
+from l2h.problem import Costs, Predictions
+from l2h.theory.bayes import rejector_rule
+
+
+class Signals(NamedTuple):
+    """What the device can compute about n inputs before it decides."""
+
+    score: np.ndarray  # (n,) the client's scores: their sign is its label, their size its confidence
+    r: Sequence[np.ndarray]  # rejectors' scores, (n,) each; none is fine
+
+
+def stacked(
+    calibration: Predictions, calibration_signals: Signals, given: Predictions, signals: Signals, *, costs: Costs
+) -> Predictions:
+    r"""The same client and server with a rejector that weighs the signals.
+
+    .. math:: r(x) = c_1 \hat p_e(x) + c_e - \hat p(x)
+
+    Two logistic regressions on the signals, fitted on the calibration part, estimate how likely the client (p) and the
+    server (p_e) are wrong; the Bayes rule for this server takes their estimates. Deciding needs the client's score.
+
+    Args:
+        calibration: predictions of client and server on the calibration part; their r is not read.
+        calibration_signals: of the same examples.
+        given: predictions on other examples, such as the test part; their r is replaced.
+        signals: of these examples, in the same order of rejectors.
+        costs: c1 and ce.
+
+    Returns:
+        The given predictions with the new r.
+
+    Raises:
+        ValueError: if lengths differ, or the numbers of rejectors do.
+
+    Source: this project; its rule is the Bayes rejector of a given server.
+    """
+    if len(calibration_signals.r) != len(signals.r):
+        raise ValueError(f"expected the same rejectors twice, got {len(calibration_signals.r)} and {len(signals.r)}")
+    before, here = _features(calibration_signals), _features(signals)
+    checks.same_length(calibration=calibration.y, signals=before)
+    checks.same_length(given=given.y, signals=here)
+    p, p_e = (_chances(before, ~right, here) for right in right_answers(calibration))
+    return Predictions(given.m, rejector_rule(p_e, p, costs=costs), given.e, given.y)
+
+
+def _features(signals: Signals) -> np.ndarray:
+    """(n, 2 + rejectors) numbers; the score's size enters beside the score, whose sign is the client's label."""
+    checks.vectors(score=signals.score, **{f"r[{i}]": r for i, r in enumerate(signals.r)})
+    score = 1.0 * signals.score  # the size of the least integer does not fit into its type
+    return np.stack([score, np.abs(score), *signals.r], axis=1)
+
+
+def _chances(features: np.ndarray, wrong: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """P(wrong) of other examples; a constant where all or none of the known ones are wrong."""
+    if wrong.all() or not wrong.any():
+        return np.full(len(others), float(wrong[0]))
+    fitted = make_pipeline(StandardScaler(), LogisticRegression()).fit(features, wrong)
+    return fitted.predict_proba(others)[:, 1]

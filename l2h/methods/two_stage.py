@@ -1,0 +1,146 @@
+"""Two stages: a server trained beforehand stays as it is, and only the device's rejector is trained for it."""
+
+import torch
+from torch import Tensor
+
+from l2h.losses.deferral import asking_costs, deferral
+from l2h.methods import error_estimation
+from l2h.methods.base import Examples, Options, Parts, System, given_server
+from l2h.methods.fitting import Device, device, fit_device
+from l2h.problem import Costs, server_label
+from l2h.training import loop
+
+
+def _server_wrong(examples: Examples) -> Tensor:
+    return server_label(given_server(examples)) != examples.y
+
+
+def _device(parts: Parts, options: Options, seed: int, *, outputs: int = 1) -> Device:
+    with loop.seeded(seed):
+        return device(parts, options, outputs=outputs)
+
+
+def _signs(truth: Tensor) -> Tensor:
+    return 2 * truth.long() - 1
+
+
+def separate(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    r"""A rejector trained to tell where the client is wrong, which knows nothing of where the server is.
+
+    .. math:: r(x) = c_e + c_1 P(label(e) \neq Y) - \sigma(a(x)), \quad \sigma(a(x)) \approx P(M \neq Y | x)
+
+    It is the Bayes rejector for a server whose error rate, known from the calibration part, is the same for
+    every x, and only for such a server.
+
+    Args:
+        parts: of the training data, with a server's scores on the calibration part.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: rejector, hidden and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Raises:
+        ValueError: if no server's scores are given.
+    """
+    helper, held_out = parts.helper, parts.calibration
+    asked = asking_costs(error_estimation.error_rate(server_label(given_server(held_out)), held_out.y), costs=costs)
+    on = _device(parts, options, seed)
+    targets = (_signs(helper.m != helper.y),)
+    history = fit_device(on, helper, targets, loop.classification_loss, options=options, seed=seed)
+    return System(
+        lambda examples: asked - torch.sigmoid(on.scores(examples)), given_server, False, on.needs_score, history
+    )
+
+
+def two_stage(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    r"""A rejector trained on what each decision costs with the server as it is.
+
+    .. math:: L = 1[m \neq y] \log(1 + e^{r}) + (c_e + c_1 1[label(e) \neq y]) \log(1 + e^{-r})
+
+    The minimiser r = log((c_e + c_1 P(label(e) != Y|x)) / P(M != Y|x)) is the Bayes rejector for this server,
+    whatever c1, ce >= 0. The server's answers on the helper part are those of `plain_server`, given out of fold.
+
+    Args:
+        parts: of the training data, with a server's scores on the helper part.
+        costs: c1 and ce.
+        seed: of initial weights and batches.
+        options: rejector, hidden and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Raises:
+        ValueError: if no server's scores are given.
+
+    Source: Mao, Mohri, Mohri and Zhong, Two-stage learning to defer with multiple experts, NeurIPS 2023.
+    """
+    helper, on = parts.helper, _device(parts, options, seed)
+    targets = (loop.floats(helper.m != helper.y), asking_costs(loop.floats(_server_wrong(helper)), costs=costs))
+    history = fit_device(on, helper, targets, deferral, options=options, seed=seed)
+    return System(on.scores, given_server, False, on.needs_score, history)
+
+
+def two_sigmoid(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    r"""Two probabilities on the device, that the client errs and that the server does; the costs come afterwards.
+
+    .. math:: r(x) = c_e + c_1 \sigma(b(x)) - \sigma(a(x))
+
+    Both are calibrated by the logistic loss, so one training serves every (c1, ce).
+
+    Args:
+        parts: of the training data, with a server's scores on the helper part.
+        costs: c1 and ce, for the decision only.
+        seed: of initial weights and batches.
+        options: rejector, hidden and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Raises:
+        ValueError: if no server's scores are given.
+    """
+    helper, on = parts.helper, _device(parts, options, seed, outputs=2)
+    targets = (_signs(helper.m != helper.y), _signs(_server_wrong(helper)))
+
+    def loss(scores: Tensor, client_wrong: Tensor, server_wrong: Tensor) -> Tensor:
+        return loop.classification_loss(scores[:, 0], client_wrong) + loop.classification_loss(
+            scores[:, 1], server_wrong
+        )
+
+    def r(examples: Examples) -> Tensor:
+        client, server = torch.sigmoid(on.scores(examples)).unbind(1)
+        return asking_costs(server, costs=costs) - client
+
+    history = fit_device(on, helper, targets, loss, options=options, seed=seed)
+    return System(r, given_server, False, on.needs_score, history)
+
+
+def distilled(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+    r"""A rejector for the device that imitates a decision which needs the server.
+
+    .. math:: L = \max(0, -t) \log(1 + e^{r}) + \max(0, t) \log(1 + e^{-r})
+
+    with t(x) the teacher's score, its estimate of what asking costs more than keeping. The minimiser given what
+    the device sees has the sign of E[t|x]; where the device sees x whole, that is the teacher's decision.
+
+    Args:
+        parts: of the training data, with the teacher's scores r and e on the helper part.
+        costs: not used; the teacher knows them.
+        seed: of initial weights and batches.
+        options: rejector, hidden and recipe.
+
+    Returns:
+        A system that decides on the device.
+
+    Raises:
+        ValueError: if there is no teacher.
+    """
+    helper, on = parts.helper, _device(parts, options, seed)
+    if helper.teacher is None:
+        raise ValueError("expected the decisions of a method to imitate in examples.teacher, got None")
+    asked = loop.floats(helper.teacher)
+    targets = (torch.relu(-asked), torch.relu(asked))
+    history = fit_device(on, helper, targets, deferral, options=options, seed=seed)
+    return System(on.scores, given_server, False, on.needs_score, history)

@@ -1,0 +1,1 @@
+"""Networks of clients, rejectors and servers."""

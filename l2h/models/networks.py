@@ -1,0 +1,150 @@
+"""Architectures of clients, rejectors and servers; nothing here trains.
+
+Every network reads float pixels (n, 3, 32, 32) in [-1, 1] and returns scores (n,), or (n, K) for K > 1 outputs.
+Initial weights come from torch's global generator: build networks inside `loop.seeded`.
+"""
+
+from torch import Tensor, nn
+
+from l2h import checks
+from l2h.models.layers import CHANNELS, SIDE, ConvPool, Scores
+
+UNITS = 84  # of LeNet's last hidden layer
+GAIN = 10.0  # of a rejector on the client's scores
+PIXELS = CHANNELS * SIDE * SIDE
+
+
+def linear(outputs: int = 1, *, squash: bool = False) -> nn.Module:
+    """One linear layer on the pixels: the legacy device's client.
+
+    Args:
+        outputs: 1 for two classes with labels -1/+1, K for K classes.
+        squash: scores in (-1, 1).
+
+    Returns:
+        A network from (n, 3, 32, 32) to (n,) or (n, K).
+
+    Raises:
+        ValueError: if there is no output.
+
+    >>> linear()(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5])
+
+    Source: the released notebook's client.
+    """
+    checks.at_least(1, outputs=outputs)
+    return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, outputs), Scores(squash=squash))
+
+
+def rejector(hidden: int = 120, *, outputs: int = 1, squash: bool = True) -> nn.Module:
+    """One hidden layer of rectified units: small enough for the device that runs it.
+
+    Args:
+        hidden: number of hidden units.
+        outputs: 1 for a rejector; as a classifier it may have more.
+        squash: scores in (-1, 1), as released; without it the rejector is unbounded, as in the theory.
+
+    Returns:
+        A network from (n, 3, 32, 32) to (n,), or (n, outputs) for more than one.
+
+    Raises:
+        ValueError: if there is no hidden unit or no output.
+
+    >>> rejector()(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5])
+
+    Source: the released notebook's rejector, 3072-120-1.
+    """
+    checks.at_least(1, hidden=hidden, outputs=outputs)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, outputs), Scores(squash=squash)
+    )
+
+
+class OnScores(nn.Module):
+    """One linear layer on a few features of the client's scores: next to nothing beside the client itself.
+
+    It starts at zero, and its output is scaled up: a handful of weights must go further than those of a network
+    on the image in as many steps of the same size.
+
+    Args:
+        features: how many there are.
+        outputs: 1 for a rejector.
+        squash: scores in (-1, 1).
+
+    Raises:
+        ValueError: if there is no feature or no output.
+
+    >>> OnScores(2)(torch.zeros(5, 2)).shape
+    torch.Size([5])
+    """
+
+    def __init__(self, features: int, outputs: int = 1, *, squash: bool = False) -> None:
+        super().__init__()
+        checks.at_least(1, features=features, outputs=outputs)
+        self.layer, self.last = nn.Linear(features, outputs), Scores(squash=squash)
+        nn.init.zeros_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score features (n, features)."""
+        return self.last(GAIN * self.layer(x))
+
+
+class LeNet(nn.Module):
+    """Two 5x5 convolutions with pooling, then 400-120-84-K: the released server, and the larger client.
+
+    Args:
+        outputs: 1 for two classes with labels -1/+1, K for K classes.
+        squash: scores in (-1, 1), as the released server.
+
+    Raises:
+        ValueError: if there is no output.
+
+    >>> LeNet(outputs=10)(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5, 10])
+
+    Source: the released notebook's server.
+    """
+
+    def __init__(self, outputs: int = 1, *, squash: bool = False) -> None:
+        super().__init__()
+        checks.at_least(1, outputs=outputs)
+        self.features = nn.Sequential(ConvPool(CHANNELS, 6, tile=(4, 2)), ConvPool(6, 16, tile=(2, 2)))
+        self.classifier = nn.Sequential(
+            *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, UNITS), nn.ReLU()),
+            *(nn.Linear(UNITS, outputs), Scores(squash=squash)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score images (n, 3, 32, 32)."""
+        return self.classifier(self.flat(x))
+
+    def flat(self, x: Tensor) -> Tensor:
+        """The (n, 400) maps that the convolutions make of images."""
+        maps = self.features(x.permute(1, 2, 3, 0).contiguous())  # (16, 5, 5, n)
+        return maps.flatten(0, 2).t()
+
+
+class Activations(nn.Module):
+    """A LeNet up to its last linear layer: the activations of its 84 last hidden units.
+
+    Args:
+        network: whose layers are used, not copied.
+
+    Raises:
+        ValueError: if the network is no LeNet, and so has no such units.
+
+    >>> Activations(LeNet(outputs=10))(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5, 84])
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        if not isinstance(network, LeNet):
+            raise ValueError(f"expected a LeNet, which has a last hidden layer, got {type(network).__name__}")
+        self.network, self.head = network, network.classifier[:-2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn images (n, 3, 32, 32) into activations (n, 84), none negative."""
+        return self.head(self.network.flat(x))

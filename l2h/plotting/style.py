@@ -1,0 +1,113 @@
+"""Colours, line styles, axis labels and grids of panels that all figures share."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+import seaborn
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":")
+COVERAGE = "coverage (share of images kept on the device)"
+ACCURACY = "accuracy (share of images right)"
+RATE = "offload rate (share of images sent)"
+COST = "cost of asking $c_e$ (mistakes of the client)"
+PRINTED: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": "*",
+    "markersize": 11,
+    "markerfacecolor": "none",
+    "color": "black",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Sizes and colours of all figures: text stays readable where a figure is shown 360 pixels wide.
+
+    >>> with style():
+    ...     matplotlib.rcParams["figure.facecolor"]
+    'white'
+    """
+    ours: dict[Any, Any] = {
+        "font.size": 11,
+        "axes.titlesize": 12,
+        "axes.labelsize": 11,
+        "legend.fontsize": 9,
+        "lines.markersize": 5,
+        "figure.figsize": (4.8, 3.6),
+        "figure.dpi": 144,
+        "figure.facecolor": "white",
+        "savefig.facecolor": "white",
+        "figure.constrained_layout.use": True,
+        "image.interpolation": "nearest",
+    }
+    with matplotlib.rc_context({**seaborn.axes_style("whitegrid"), **ours}):
+        yield
+
+
+def look(name: str, order: Sequence[str]) -> dict[str, Any]:
+    """Colour, marker and line style of a name by its place in an order; 28 names differ.
+
+    Args:
+        name: of a method.
+        order: all names, the same in every figure that shows them.
+
+    Returns:
+        Keywords for `Axes.plot`.
+
+    Raises:
+        ValueError: if the name is not in the order.
+
+    >>> look("random", ["confidence", "random"])
+    {'color': '#D55E00', 'marker': 's', 'linestyle': '--'}
+    """
+    if name not in order:
+        raise ValueError(f"expected a name among {', '.join(order)}, got {name}")
+    place = list(order).index(name)
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": LINES[place % len(LINES)],
+    }
+
+
+def panels(count: int, across: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with axes in rows, those that are left over blank.
+
+    Args:
+        count: of the axes that are used, >= 1.
+        across: how many stand in a row.
+        size: width and height of one, in inches.
+        options: of `pyplot.subplots`, such as sharey.
+
+    Returns:
+        The figure, and the axes in reading order.
+    """
+    rows = -(-count // across)
+    shape: dict[str, Any] = {"figsize": (size[0] * across, size[1] * rows), "squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(rows, across, **shape, **options)
+    for blank in axes.flat[count:]:
+        blank.set_axis_off()
+    return figure, list(axes.flat[:count])
+
+
+def share_legend(figure: Figure, *axes: Axes, columns: int = 4) -> None:
+    """One legend below a figure, of everything that its axes name, in place of one in each.
+
+    Args:
+        figure: that gets the legend.
+        axes: whose own legends, if any, are taken away.
+        columns: of the legend.
+    """
+    named: dict[str, Any] = {}
+    for ax in axes:
+        named |= dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+        if (own := ax.get_legend()) is not None:
+            own.remove()
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)

@@ -1,0 +1,1 @@
+"""The paper's theory: Bayes rules, calibration, surrogate risks and generalization bounds."""

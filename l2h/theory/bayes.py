@@ -1,0 +1,282 @@
+"""Bayes-optimal servers and rejectors where eta(x) = P(Y=1|x) and p(x) = P(M≠Y|x) are known.
+
+Asking the best server costs T = c1 mu + ce with mu = min(eta, 1 - eta), keeping costs p. Three kinds of client:
+deterministic (M = m(x), p is mu or 1 - mu), independent (M is independent of Y given x, p lies between these) and
+free (the client sees more than x, any p in [0, 1]).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from l2h import checks
+from l2h.problem import Costs
+
+ROUNDING = 1e-12
+CLIENTS = ("deterministic", "independent", "free")
+
+
+def server_rule(eta: Any) -> Any:
+    r"""The Bayes server as a score: +1 is the likelier label where it is >= 0.
+
+    .. math:: e^*(x) = 2\eta(x) - 1
+
+    Args:
+        eta: P(Y=1|x), a number or any shape, in [0, 1].
+
+    Returns:
+        e*, of the same shape, in [-1, 1]; 0 at eta = 1/2, where both labels err equally.
+
+    Raises:
+        ValueError: if eta leaves [0, 1].
+
+    >>> server_rule(np.array([0.0, 0.5, 0.75]))
+    array([-1. ,  0. ,  0.5])
+
+    Source: arXiv 2409.16253, Bayes classifier.
+    """
+    checks.probabilities(eta=eta)
+    return 2.0 * eta - 1  # unsigned integers would wrap
+
+
+def server_error(eta: Any) -> Any:
+    r"""The error probability of the best server.
+
+    .. math:: \mu(x) = \min(\eta(x), 1 - \eta(x))
+
+    Args:
+        eta: P(Y=1|x), a number or any shape, in [0, 1].
+
+    Returns:
+        mu, of the same shape, in [0, 1/2].
+
+    Raises:
+        ValueError: if eta leaves [0, 1].
+
+    >>> server_error(np.array([0.0, 0.5, 0.75]))
+    array([0.  , 0.5 , 0.25])
+
+    Source: arXiv 2409.16253, Bayes classifier.
+    """
+    checks.probabilities(eta=eta)
+    return np.minimum(eta, 1 - eta)
+
+
+def rejector_rule(mu: Any, p: Any, *, costs: Costs) -> Any:
+    r"""The Bayes rejector as a score: what asking costs more than keeping; keep where it is > 0.
+
+    .. math:: r^*(x) = c_1\mu(x) + c_e - p(x)
+
+    With the error probability of any other server for mu it is the best rejector for that server.
+
+    Args:
+        mu: the server's error probability given x, any shape, in [0, 1]; `server_error(eta)` for the best server.
+        p: P(M≠Y|x), of the same shape, in [0, 1].
+        costs: c1 and ce.
+
+    Returns:
+        r*, of the same shape; at a tie it is 0, which asks (convention C1).
+
+    Raises:
+        ValueError: if a probability leaves [0, 1].
+
+    >>> rejector_rule(np.array([0.0, 0.5]), np.array([0.5, 0.5]), costs=Costs(c1=1.0, ce=0.25))
+    array([-0.25,  0.25])
+
+    Source: arXiv 2409.16253, Bayes rejector.
+    """
+    checks.probabilities(mu=mu, p=p)
+    return 1.0 * costs.c1 * mu + costs.ce - p  # 1.0: unsigned integers would wrap
+
+
+def pointwise_risk(mu: Any, p: Any, *, costs: Costs) -> Any:
+    r"""The risk of the best decision at x.
+
+    .. math:: R^*(x) = \min\big(p(x), c_1\mu(x) + c_e\big)
+
+    Args:
+        mu: the server's error probability given x, any shape, in [0, 1]; `server_error(eta)` for the best server.
+        p: P(M≠Y|x), of the same shape, in [0, 1].
+        costs: c1 and ce.
+
+    Returns:
+        Conditional risks, of the same shape, in [0, 1].
+
+    Raises:
+        ValueError: if a probability leaves [0, 1].
+
+    >>> pointwise_risk(np.array([0.0, 0.5]), np.array([0.5, 0.5]), costs=Costs(c1=1.0, ce=0.25))
+    array([0.25, 0.5 ])
+
+    Source: arXiv 2409.16253, the risk of the Bayes rules.
+    """
+    checks.probabilities(mu=mu, p=p)
+    return np.minimum(p, costs.c1 * mu + costs.ce)
+
+
+def ask_threshold(costs: Costs) -> float:
+    r"""The error probability p_t above which it pays to ask, for a deterministic client.
+
+    .. math:: p_t = \frac{c_1 + c_e}{1 + c_1} \text{ if } c_1 + 2 c_e \geq 1, \quad \frac{c_e}{1 - c_1} \text{ if not}
+
+    A deterministic client has p in {mu, 1 - mu}, so that D(p) = p - c1 min(p, 1 - p) - ce alone decides;
+    D has slope 1 - c1, then 1 + c1, and changes its sign once, at p_t.
+
+    Args:
+        costs: c1 and ce.
+
+    Returns:
+        p_t >= 0; at least 1 where ce >= 1, which no p exceeds.
+
+    >>> round(ask_threshold(Costs(c1=1.0, ce=0.18)), 4)
+    0.59
+
+    Source: derived in the chapter on Bayes rules.
+    """
+    if costs.c1 + 2 * costs.ce >= 1:
+        return (costs.c1 + costs.ce) / (1 + costs.c1)
+    return costs.ce / (1 - costs.c1)
+
+
+def admissible(mu: Any, p: Any, *, client: str) -> Any:
+    """Whether a client of this kind can have the error probability p where the best server has mu.
+
+    Args:
+        mu: min(eta, 1 - eta), any shape, in [0, 1/2].
+        p: P(M≠Y|x), of the same shape, in [0, 1].
+        client: "deterministic" (p is mu or 1 - mu, up to 1e-12), "independent" (between them) or "free" (any p).
+
+    Returns:
+        Booleans of the same shape.
+
+    Raises:
+        ValueError: if the client is unknown or a probability leaves its range.
+
+    >>> [bool(admissible(0.2, 0.5, client=client)) for client in CLIENTS]
+    [False, True, True]
+
+    Source: derived in the chapter on Bayes rules.
+    """
+    checks.one_of(CLIENTS, client=client)
+    checks.probabilities(p=p)
+    checks.probabilities(upper=0.5, mu=mu)
+    inside = np.minimum(p - mu, 1 - mu - p)  # how far p lies inside [mu, 1 - mu]
+    if client == "deterministic":
+        return np.abs(inside) <= ROUNDING
+    return inside >= (-ROUNDING if client == "independent" else -1)
+
+
+class Optimal(NamedTuple):
+    """Whether an action is strictly better than the other for some admissible (mu, p)."""
+
+    ask: bool
+    keep: bool
+
+
+def ever_optimal(costs: Costs, *, client: str) -> Optimal:
+    r"""When each action is ever strictly optimal.
+
+    .. math:: \text{ask: } c_e < 1, \qquad \text{keep: } c_e > 0 \text{ or } c_1 > 1 \;(\text{free client: } c_1 > 0)
+
+    Asking is best at mu = 0, p = 1; keeping is best at p = 0 for a free client, else at p = mu. So with ce = 0
+    and c1 <= 1 a client that sees no more than x should always ask.
+
+    Args:
+        costs: c1 and ce.
+        client: "deterministic", "independent" or "free".
+
+    Returns:
+        Optimal(ask, keep).
+
+    Raises:
+        ValueError: if the client is unknown.
+
+    >>> ever_optimal(Costs(c1=1.0, ce=0.0), client="deterministic")
+    Optimal(ask=True, keep=False)
+
+    Source: derived in the chapter on Bayes rules.
+    """
+    checks.one_of(CLIENTS, client=client)
+    enough = 0 if client == "free" else 1
+    return Optimal(ask=costs.ce < 1, keep=costs.ce > 0 or costs.c1 > enough)
+
+
+class Regions(NamedTuple):
+    """What belongs to each of the three actions: a share of the square, or the corners of a polygon."""
+
+    keep: Any
+    minus: Any  # ask, and the server says -1
+    plus: Any  # ask, and the server says +1
+
+
+def tent(costs: Costs) -> np.ndarray:
+    r"""The border between keeping and asking, from eta = 0 to eta = 1.
+
+    .. math:: p = \min\big(1, c_1 \min(\eta, 1 - \eta) + c_e\big)
+
+    Args:
+        costs: c1 and ce.
+
+    Returns:
+        (k, 2) corners (eta, p) of the border, a line between one and the next; (1/2, .) among them.
+
+    >>> tent(Costs(c1=1.0, ce=0.25)).tolist()
+    [[0.0, 0.25], [0.5, 0.75], [1.0, 0.25]]
+
+    Source: derived in the chapter on Bayes rules.
+    """
+    bends = {0.0, 0.5, 1.0}
+    if costs.ce < 1 < costs.ce + costs.c1 / 2:  # the tent reaches p = 1, where the square ends
+        reached = (1 - costs.ce) / costs.c1
+        bends |= {reached, 1 - reached}
+    eta = np.array(sorted(bends))
+    return np.column_stack([eta, np.minimum(1, rejector_rule(server_error(eta), 0 * eta, costs=costs))])
+
+
+def polygons(costs: Costs) -> Regions:
+    """The three regions as polygons; one of no area where an action is never best.
+
+    Args:
+        costs: c1 and ce.
+
+    Returns:
+        Regions of (k, 2) corners (eta, p).
+
+    >>> polygons(Costs(c1=1.0, ce=0.25)).minus.tolist()
+    [[0.0, 0.25], [0.5, 0.75], [0.5, 1.0], [0.0, 1.0]]
+    """
+    border = tent(costs)
+    left, right = border[border[:, 0] <= 0.5], border[border[:, 0] >= 0.5]
+    return Regions(
+        keep=np.vstack([border, [[1.0, 0.0], [0.0, 0.0]]]),
+        minus=np.vstack([left, [[0.5, 1.0], [0.0, 1.0]]]),
+        plus=np.vstack([right, [[1.0, 1.0], [0.5, 1.0]]]),
+    )
+
+
+def shares(costs: Costs) -> Regions:
+    r"""The share of the square on which each action is best; ties have no area.
+
+    .. math:: \text{keep} = 2 \int_0^{1/2} \min(1, c_1 u + c_e) \, du =
+        \begin{cases} 1 & c_e \geq 1 \\ c_e + c_1 / 4 & c_e + c_1 / 2 \leq 1 \\
+        1 - (1 - c_e)^2 / c_1 & \text{else} \end{cases}
+
+    Args:
+        costs: c1 and ce.
+
+    Returns:
+        Regions of numbers in [0, 1] with sum 1.
+
+    >>> shares(Costs(c1=1.0, ce=0.25))
+    Regions(keep=0.5, minus=0.25, plus=0.25)
+
+    Source: derived in the chapter on Bayes rules.
+    """
+    c1, ce = costs.c1, costs.ce
+    if ce >= 1:
+        keep = 1.0
+    elif ce + c1 / 2 <= 1:
+        keep = ce + c1 / 4
+    else:
+        keep = 1 - (1 - ce) ** 2 / c1
+    return Regions(keep, (1 - keep) / 2, (1 - keep) / 2)

@@ -1,0 +1,210 @@
+"""Calibration of the surrogate: which alpha makes its minimiser ask exactly where the Bayes rule asks."""
+
+from typing import Any
+
+import numpy as np
+
+from l2h import checks
+from l2h.problem import Costs
+from l2h.theory.bayes import ask_threshold, rejector_rule, server_error
+from l2h.theory.conditional_risk import floor_of_server, slope_at_zero
+
+ROUNDINGS = 8
+TINY = float(np.finfo(float).tiny)  # a cost below it counts as 0: dividing by it would overflow
+
+
+def _ratio(u: np.ndarray, *, costs: Costs, beta: float, squash: bool) -> np.ndarray:
+    """g(u), the pull towards keeping over the cost of asking; 1 where asking costs nothing."""
+    pull = beta / 2 * costs.c1 * floor_of_server(u, beta=beta, squash=squash) + costs.ce
+    cost = costs.c1 * u + costs.ce
+    return np.divide(pull, cost, out=np.ones_like(cost), where=cost >= TINY)[()]
+
+
+def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, squash: bool = False) -> np.ndarray:
+    r"""The alpha that depends on the best server's error only: calibrated for every client.
+
+    .. math:: \alpha(\mu) = g(\mu), \quad g(u) = \frac{\beta c_1 s(u)/2 + c_e}{c_1 u + c_e}
+
+    Then F'(0) = alpha (p - c1 mu - ce) for every p. Where c1 mu + ce = 0 (that is, below 2e-308) every alpha > 0
+    is calibrated, and 1 is returned; only under squash with c1 > 0 none is.
+
+    Args:
+        mu: min(eta, 1 - eta), any shape, in [0, 1/2].
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        alpha > 0, of the same shape.
+
+    Raises:
+        ValueError: if mu leaves [0, 1/2], beta is not positive, or squash would need alpha = inf: c1 mu + ce = 0 < c1.
+
+    >>> alpha_from_mu(np.array([0.05, 0.3]), costs=Costs(c1=1.0, ce=0.15), beta=2.0).round(3)
+    array([2.929, 2.37 ])
+
+    Source: derived in the chapter on the surrogate, calibration (A).
+    """
+    mu = np.asarray(mu, dtype=float)
+    if squash and costs.c1 > 0 and np.any(costs.c1 * mu + costs.ce < TINY):
+        raise ValueError(f"expected c1 mu + ce > 0 under squash, got mu = {mu.min():g} with {costs}")
+    return _ratio(mu, costs=costs, beta=beta, squash=squash)
+
+
+def alpha_from_p(p: Any, *, costs: Costs, beta: float, squash: bool = False) -> np.ndarray:
+    r"""The alpha that depends on the client's error probability only: calibrated for every mu.
+
+    .. math:: \alpha(p) = g(u), \quad u = \mathrm{clip}\big((p - c_e)/c_1, 0, 1/2\big)
+
+    For ce < p < ce + c1/2 this is (ce + beta sqrt((p - ce)(c1 - p + ce)))/p; below it is 1, above it is
+    (beta c1 + 2 ce)/(c1 + 2 ce). It is finite and positive for every p in [0, 1].
+
+    Args:
+        p: P(M≠Y|x), any shape, in [0, 1].
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        alpha > 0, of the same shape.
+
+    Raises:
+        ValueError: if p leaves [0, 1] or beta is not positive.
+
+    >>> alpha_from_p(np.array([0.0, 0.18, 1.0]), costs=Costs(c1=1.0, ce=0.15), beta=2.0).round(4)
+    array([1.    , 2.7287, 1.7692])
+
+    Source: derived in the chapter on the surrogate, calibration (B); the released formula with its domain repaired.
+    """
+    p = np.asarray(p, dtype=float)
+    checks.probabilities(p=p)
+    reach = np.clip(p - costs.ce, 0, costs.c1 / 2)  # dividing after the clip cannot overflow
+    u = reach / costs.c1 if costs.c1 > 0 else reach
+    return _ratio(u, costs=costs, beta=beta, squash=squash)
+
+
+def alpha_deterministic(*, costs: Costs, beta: float, squash: bool = False) -> float:
+    r"""The single alpha that is calibrated for a deterministic client, whatever its p(x).
+
+    .. math:: \alpha^* = \frac{\beta c_1 s(\min(p_t, 1 - p_t))/2 + c_e}{p_t}
+              = \beta c_1 \sqrt{(1 - p_t)/p_t} + c_e/p_t
+
+    It is the only one where 0 < p_t < 1, except at c1 = 1, ce = 0, where every alpha >= beta works and beta is
+    returned. With c1 = 0, or ce >= 1 (never ask), alpha = 1 is calibrated and returned.
+
+    Args:
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        alpha > 0.
+
+    Raises:
+        ValueError: if beta is not positive, or 0 < c1 < 1 with ce = 0: there it pays to ask for every p > 0, which
+            would need alpha = inf.
+
+    >>> round(alpha_deterministic(costs=Costs(c1=1.0, ce=0.18), beta=2.0), 5)
+    1.97232
+
+    Source: derived in the chapter on the surrogate.
+    """
+    checks.positive(beta=beta)
+    if costs.c1 == 0 or costs.ce >= 1:
+        return 1.0
+    p = ask_threshold(costs)
+    if p < TINY:
+        raise ValueError(f"expected ce > 0 or c1 >= 1 (no finite alpha suits every client), got {costs}")
+    pull = beta / 2 * costs.c1 * floor_of_server(min(p, 1 - p), beta=beta, squash=squash) + costs.ce
+    return float(pull / p)
+
+
+def alpha_released(p: Any, *, costs: Costs, beta: float) -> np.ndarray:
+    r"""The alpha of the authors' released code, which is calibrated only for beta = 2 or ce = 0.
+
+    .. math:: \alpha = \frac{\beta \big(c_e + 2\sqrt{(p - c_e)(c_1 - p + c_e)}\big)}{2p}
+
+    Args:
+        p: P(M≠Y|x), or the one constant that the released code puts for it; any shape, in [ce, ce + c1] and (0, 1].
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+
+    Returns:
+        alpha >= 0, of the same shape; 0 only where ce = 0 and p = c1.
+
+    Raises:
+        ValueError: if p leaves [0, 1], p = 0, or the square root has no real value: p < ce or p > ce + c1.
+
+    >>> alpha_released(np.array([0.18]), costs=Costs(c1=1.0, ce=0.0), beta=2.0).round(4)
+    array([4.2687])
+
+    Source: the released notebook; its radicand 4 c1 (p - ce) - 4 p^2 + 8 ce p - 4 ce^2 is 4 (p - ce)(c1 - p + ce).
+    """
+    p = np.asarray(p, dtype=float)
+    checks.probabilities(p=p)
+    checks.positive(beta=beta)
+    low, high = costs.ce, costs.ce + costs.c1
+    outside = (p < low) | (p > high) | (p == 0)
+    if outside.any():
+        raise ValueError(f"expected p > 0 in [ce, ce + c1] = [{low:g}, {high:g}], got {p[outside][0]:g}")
+    root = np.sqrt((p - low) * (high - p))
+    return beta * (costs.ce + 2 * root) / (2 * p)
+
+
+def asks_at_minimum(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+    """Whether the surrogate's minimiser asks: where F'(0) >= 0 (a minimum at r = 0 asks, convention C1).
+
+    Args:
+        eta: P(Y=1|x), any shape, in [0, 1].
+        p: P(M≠Y|x), of the same shape or a number, in [0, 1].
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, likewise.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        Booleans of the same shape.
+
+    Raises:
+        ValueError: if an argument leaves its range.
+
+    >>> bool(asks_at_minimum(0.85, 0.85, costs=Costs(c1=1.0, ce=0.18), alpha=1.0, beta=2.0))
+    False
+
+    Source: derived in the chapter on the surrogate.
+    """
+    return slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash) >= 0
+
+
+def is_calibrated(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+    r"""Whether minimising the surrogate at x leads to a Bayes decision, strictly.
+
+    .. math:: \mathrm{sign} F'(0) = \mathrm{sign}(p - c_1\mu - c_e) \quad \text{wherever } p \neq c_1\mu + c_e
+
+    A slope of 0 is not enough where asking is better: minimising sequences may then reach r = 0 from above, and keep.
+
+    Args:
+        eta: P(Y=1|x), any shape, in [0, 1].
+        p: P(M≠Y|x), of the same shape or a number, in [0, 1].
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, likewise.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        Booleans of the same shape; numbers within a few roundings of 0 count as 0.
+
+    Raises:
+        ValueError: if an argument leaves its range.
+
+    >>> bool(is_calibrated(0.5, 0.7, costs=Costs(c1=1.0, ce=0.15), alpha=2.0, beta=2.0))
+    True
+
+    Source: derived in the chapter on the surrogate.
+    """
+    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    loss = -rejector_rule(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
+    scale = ROUNDINGS * np.finfo(float).eps
+    tie = np.abs(loss) <= scale * (1 + costs.c1 + costs.ce)
+    flat = np.abs(slope) <= scale * (alpha + beta * costs.c1 + costs.ce)
+    return tie | (~flat & ((slope > 0) == (loss > 0)))

@@ -1,0 +1,219 @@
+"""The surrogate risk given x: its value, its minimiser (r, e), and the slope that decides what it does."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import expit, logit
+
+from l2h import checks
+from l2h.problem import Costs
+from l2h.theory.bayes import server_error
+
+LARGEST_POWER = 700.0  # e^700 = 1e304, about the largest float64
+NEWTON_STEPS = 12  # they reach 1e-12 for alpha in [1e-3, 1e3] and beta in [1e-3, 1e4]
+
+
+def floor_of_server(mu: Any, *, beta: float, squash: bool = False) -> np.ndarray:
+    r"""The server's part of the surrogate, minimised over e: s(mu), or over |e| <= 1 where squashed.
+
+    .. math:: s(\mu) = \min_e \mu e^{\beta e/2} + (1 - \mu) e^{-\beta e/2} = 2\sqrt{\mu(1-\mu)}
+
+    Args:
+        mu: min(eta, 1 - eta), any shape, in [0, 1/2].
+        beta: calibration parameter > 0.
+        squash: whether e is confined to [-1, 1]; then the minimum is larger for mu < 1/(1 + e^beta).
+
+    Returns:
+        s(mu), of the same shape, in [0, 1].
+
+    Raises:
+        ValueError: if mu leaves [0, 1/2] or beta is not positive.
+
+    >>> floor_of_server(np.array([0.0, 0.5]), beta=2.0)
+    array([0., 1.])
+
+    Source: the inner minimum of arXiv 2409.16253, surrogate loss.
+    """
+    mu = np.asarray(mu, dtype=float)
+    checks.probabilities(upper=0.5, mu=mu)
+    checks.positive(beta=beta)
+    inside = 2 * np.sqrt(mu * (1 - mu))
+    if not squash:
+        return inside
+    edge = min(beta / 2, 700.0)  # beyond, no mu > 0 of float64 lies below expit(-beta)
+    at_edge = mu * np.exp(edge) + (1 - mu) * np.exp(-edge)
+    return np.where(mu < expit(-beta), at_edge, inside)[()]
+
+
+class Minimiser(NamedTuple):
+    """Where the conditional surrogate risk is least."""
+
+    r: np.ndarray
+    e: np.ndarray
+
+
+def _guard(eta: Any, p: Any, alpha: Any, beta: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three arrays, within their ranges."""
+    eta, p, alpha = (np.asarray(value, dtype=float) for value in (eta, p, alpha))
+    checks.probabilities(eta=eta, p=p)
+    checks.finite(alpha=alpha)
+    checks.positive(alpha=alpha.min(), beta=beta)
+    return eta, p, alpha
+
+
+def _term(weight: Any, exponent: Any) -> np.ndarray:
+    """The product weight e^exponent, which is 0 where the weight is 0, whatever the exponent."""
+    some = weight > 0
+    power = np.where(some, np.log(np.where(some, weight, 1)) + np.where(some, exponent, 0), -np.inf)
+    if not (power <= LARGEST_POWER).all():
+        raise ValueError(f"expected r and e with every term of the risk below e^{LARGEST_POWER}, got e^{power.max():g}")
+    return np.exp(power)
+
+
+def conditional_risk(r: Any, e: Any, *, eta: Any, p: Any, costs: Costs, alpha: Any, beta: float) -> np.ndarray:
+    r"""The surrogate risk given x.
+
+    .. math:: W(r, e) = c_1\big(\eta e^{-\beta(e + r)/2} + (1 - \eta) e^{\beta(e - r)/2}\big)
+              + c_e e^{-r} + p e^{\alpha r}
+
+    Args:
+        r: rejector scores, any shape; infinite where the minimum is.
+        e: server scores, likewise; where both are infinite the limit in e is taken first.
+        eta: P(Y=1|x), of the same shape or a number, in [0, 1].
+        p: P(M≠Y|x), likewise.
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, likewise.
+        beta: calibration parameter > 0.
+
+    Returns:
+        Risks, of the same shape, >= 0.
+
+    Raises:
+        ValueError: if an argument leaves its range, or a term of the risk exceeds e^700.
+
+    >>> float(conditional_risk(0.0, 0.0, eta=0.9, p=0.5, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0))
+    1.75
+
+    Source: conditional expectation of arXiv 2409.16253, surrogate loss.
+    """
+    eta, p, alpha = _guard(eta, p, alpha, beta)
+    r, e = np.asarray(r, dtype=float), np.asarray(e, dtype=float)
+    ahead = np.where(np.isinf(e), 0, r)  # where both are infinite, e goes there first: the infimum
+    positive, negative = -beta / 2 * (e + ahead), beta / 2 * (e - ahead)
+    served = _term(costs.c1 * eta, positive) + _term(costs.c1 * (1 - eta), negative)
+    return served + _term(np.asarray(costs.ce), -r) + _term(p, alpha * r)
+
+
+def reduced_risk(
+    r: Any, *, eta: Any, p: Any, costs: Costs, alpha: Any, beta: float, squash: bool = False
+) -> np.ndarray:
+    r"""The surrogate risk given x, minimised over e: convex in r.
+
+    .. math:: F(r) = \min_e W(r, e) = c_1 s(\mu) e^{-\beta r/2} + c_e e^{-r} + p e^{\alpha r}
+
+    Args:
+        r: rejector scores, any shape.
+        eta: P(Y=1|x), of the same shape or a number, in [0, 1].
+        p: P(M≠Y|x), likewise.
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, likewise.
+        beta: calibration parameter > 0.
+        squash: whether e is confined to [-1, 1].
+
+    Returns:
+        Risks, of the same shape, >= 0.
+
+    Raises:
+        ValueError: if an argument leaves its range, or a term of the risk exceeds e^700.
+
+    >>> float(reduced_risk(0.0, eta=1.0, p=0.5, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0))
+    0.75
+
+    Source: derived in the chapter on the surrogate.
+    """
+    eta, p, alpha = _guard(eta, p, alpha, beta)
+    s = floor_of_server(server_error(eta), beta=beta, squash=squash)
+    r = np.asarray(r, dtype=float)
+    return _term(costs.c1 * s, -beta / 2 * r) + _term(np.asarray(costs.ce), -r) + _term(p, alpha * r)
+
+
+def slope_at_zero(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+    r"""The slope that decides: the minimiser keeps (r > 0) exactly where it is negative.
+
+    .. math:: F'(0) = \alpha p - \tfrac{\beta}{2} c_1 s(\mu) - c_e
+
+    Args:
+        eta: P(Y=1|x), any shape, in [0, 1].
+        p: P(M≠Y|x), of the same shape or a number, in [0, 1].
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, likewise.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        Slopes, of the same shape.
+
+    Raises:
+        ValueError: if an argument leaves its range.
+
+    >>> float(slope_at_zero(0.85, 0.85, costs=Costs(c1=1.0, ce=0.18), alpha=1.0, beta=2.0).round(4))
+    -0.0441
+
+    Source: derived in the chapter on the surrogate.
+    """
+    eta, p, alpha = _guard(eta, p, alpha, beta)
+    return alpha * p - beta / 2 * costs.c1 * floor_of_server(server_error(eta), beta=beta, squash=squash) - costs.ce
+
+
+def _balance(pull: np.ndarray, ce: float, log_push: np.ndarray, alpha: np.ndarray, beta: float) -> np.ndarray:
+    """The r at which pull e^{-beta r/2} + ce e^{-r} = push e^{alpha r}, for positive sides, by Newton on logarithms.
+
+    The difference of the logarithms is concave and increasing, so that every step but the first goes up to the root.
+    """
+    with np.errstate(divide="ignore"):
+        log_pull, log_ce = np.log(pull), np.log(ce)
+    r = np.zeros(np.broadcast(log_pull, log_push, alpha).shape)
+    for _ in range(NEWTON_STEPS):
+        total = np.logaddexp(log_pull - beta / 2 * r, log_ce - r)
+        share = np.exp(log_pull - beta / 2 * r - total)
+        r = r - (log_push + alpha * r - total) / (alpha + share * beta / 2 + 1 - share)
+    return r
+
+
+def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> Minimiser:
+    r"""The (r, e) at which the conditional surrogate risk is least.
+
+    .. math:: e = \frac{1}{\beta}\ln\frac{\eta}{1 - \eta}, \qquad F'(r) = 0
+
+    The minimum may lie at infinity: e at eta in {0, 1}; r = +inf where p = 0, r = -inf where asking costs nothing
+    (c1 s(mu) = ce = 0). Where nothing costs anything r = 0. Under squash both are clipped to [-1, 1], which is
+    where the convex risk over the square is least.
+
+    Args:
+        eta: P(Y=1|x), any shape, in [0, 1].
+        p: P(M≠Y|x), of the same shape or a number, in [0, 1].
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, likewise.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        Minimiser(r, e).
+
+    Raises:
+        ValueError: if an argument leaves its range.
+
+    >>> best = minimiser(0.85, 0.85, costs=Costs(c1=1.0, ce=0.18), alpha=1.0, beta=2.0)
+    >>> float(best.r.round(4)), float(best.e.round(4))
+    (0.0253, 0.8673)
+
+    Source: derived in the chapter on the surrogate.
+    """
+    eta, p, alpha = _guard(eta, p, alpha, beta)
+    pull = beta / 2 * costs.c1 * floor_of_server(server_error(eta), beta=beta, squash=squash)
+    keeps, asked = p > 0, pull + costs.ce > 0
+    log_push = np.log(alpha) + np.log(np.where(keeps, p, 1))
+    inside = _balance(np.where(asked, pull, 1), costs.ce, log_push, alpha, beta)
+    r = np.where(keeps & asked, inside, np.where(keeps, -np.inf, np.where(asked, np.inf, 0.0)))
+    e = np.broadcast_to(logit(eta) / beta, r.shape)
+    return Minimiser(np.clip(r, -1, 1), np.clip(e, -1, 1)) if squash else Minimiser(r[()], e[()])

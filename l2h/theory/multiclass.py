@@ -1,0 +1,309 @@
+"""Many classes: the Bayes rules, what a rule of p alone must lose, and the calibration of the losses for K classes.
+
+Where the posterior is known, eta has one column per class. `bayes.rejector_rule` and `bayes.pointwise_risk` take the
+error of the best server, whatever the number of classes.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy.special import xlogy
+
+from l2h import checks
+from l2h.losses.stage_switching import stage_weights
+from l2h.problem import Costs
+from l2h.theory.bayes import rejector_rule
+
+ROUNDING = 1e-9  # how far posteriors may sum from 1
+GRID = 20_001  # numbers of p in [0, 1] that are searched
+
+
+def posterior(eta: Any) -> np.ndarray:
+    """Posteriors as an array, checked.
+
+    Args:
+        eta: (..., K) with K >= 2, each row >= 0 with sum 1.
+
+    Returns:
+        The same as floats.
+
+    Raises:
+        ValueError: if there are fewer than two classes, an entry leaves [0, 1], or a row does not sum to 1.
+
+    >>> posterior([[0.5, 0.6]])
+    Traceback (most recent call last):
+    ValueError: expected posteriors that sum to 1, got a sum of 1.1
+    """
+    eta = np.asarray(eta, dtype=float)
+    if eta.ndim == 0 or eta.shape[-1] < 2:
+        raise ValueError(f"expected eta of shape (..., K) with K >= 2, got shape {eta.shape}")
+    checks.probabilities(upper=1 + ROUNDING, eta=eta)
+    sums = eta.sum(-1)
+    wrong = np.abs(sums - 1) > ROUNDING
+    if wrong.any():
+        raise ValueError(f"expected posteriors that sum to 1, got a sum of {sums[wrong].flat[0]:g}")
+    return eta
+
+
+def label_rule(eta: Any) -> np.ndarray:
+    r"""The Bayes server's label, the likeliest class.
+
+    .. math:: e^*(x) = \arg\max_k \eta_k(x)
+
+    Args:
+        eta: (..., K) posteriors.
+
+    Returns:
+        Labels in 0..K-1, the first of several likeliest ones.
+
+    Raises:
+        ValueError: if eta is no posterior.
+
+    >>> label_rule([[0.2, 0.5, 0.3]])
+    array([1])
+
+    Source: derived in the chapter on many classes.
+    """
+    return posterior(eta).argmax(-1)
+
+
+def server_error(eta: Any) -> np.ndarray:
+    r"""The error probability of the best server.
+
+    .. math:: \mu(x) = 1 - \max_k \eta_k(x)
+
+    Args:
+        eta: (..., K) posteriors.
+
+    Returns:
+        mu in [0, 1 - 1/K], without the last axis.
+
+    Raises:
+        ValueError: if eta is no posterior.
+
+    >>> server_error([[0.2, 0.5, 0.3]])
+    array([0.5])
+
+    Source: derived in the chapter on many classes.
+    """
+    return 1 - posterior(eta).max(-1)
+
+
+def error_range(p: Any, *, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    r"""Between which bounds the best server's error lies, for a deterministic client that errs with probability p.
+
+    .. math:: \min(p, 1 - p) \leq \mu \leq \min\Big(p, 1 - \frac{p}{K - 1}\Big)
+
+    For two classes both bounds agree, and p says all; for more they differ where p > 1/2.
+
+    Args:
+        p: P(M≠Y|x), any shape, in [0, 1].
+        classes: K >= 2.
+
+    Returns:
+        Lower and upper bound, each attained.
+
+    Raises:
+        ValueError: if p leaves [0, 1] or there are fewer than two classes.
+
+    >>> [float(bound) for bound in error_range(0.75, classes=4)]
+    [0.25, 0.75]
+
+    Source: derived in the chapter on many classes.
+    """
+    p = np.asarray(p, dtype=float)
+    checks.probabilities(p=p)
+    checks.at_least(2, classes=classes)
+    return np.minimum(p, 1 - p), np.minimum(p, 1 - p / (classes - 1))
+
+
+def price_of_confidence(*, classes: int, costs: Costs) -> float:
+    r"""The most that the best rule of p(x) alone can lose against the Bayes rule, for a deterministic client.
+
+    .. math:: \sup_p \frac{a b}{a + b}, \quad a = c_1\overline\mu(p) + c_e - p, \; b = p - c_1\underline\mu(p) - c_e,
+              \qquad \sup_{c_e} \sup_p \frac{a b}{a + b} = \frac{c_1}{4} \frac{K - 2}{K - 1}
+
+    The bounds of mu are those of `error_range`: a is the most that a question can lose at p, b the most that it can
+    win, and only a p with both positive is ambiguous. Zero for two classes: there a perfect confidence says all.
+
+    Args:
+        classes: K >= 2.
+        costs: c1 and ce.
+
+    Returns:
+        The supremum of the excess risk over all distributions; it is searched on a grid of p, to about 1e-6.
+
+    Raises:
+        ValueError: if there are fewer than two classes.
+
+    >>> [round(price_of_confidence(classes=K, costs=Costs(c1=1.0, ce=0.75)), 4) for K in (2, 3)]
+    [0.0, 0.125]
+
+    Source: derived in the chapter on many classes.
+    """
+    checks.at_least(2, classes=classes)
+    p = np.union1d(np.linspace(0, 1, GRID), [1 - 1 / classes])  # the bound of mu has a kink there
+    low, high = error_range(p, classes=classes)
+    lose = np.maximum(rejector_rule(high, p, costs=costs), 0)
+    win = np.maximum(-rejector_rule(low, p, costs=costs), 0)
+    ambiguous = (lose > 0) & (win > 0)
+    return float(np.divide(lose * win, lose + win, out=np.zeros_like(p), where=ambiguous).max())
+
+
+def excess_of_confidence(mass: Any, p: Any, mu: Any, *, costs: Costs) -> float:
+    r"""What the best rule of p(x) alone loses against the Bayes rule on finitely many kinds of points.
+
+    .. math:: \sum_{v} \min\big(E[g_+ ; p = v], E[g_- ; p = v]\big), \quad g = p - c_1\mu - c_e
+
+    Args:
+        mass: (n,) probabilities of the points.
+        p: (n,) P(M≠Y|x); equal numbers cannot be told apart.
+        mu: (n,) the best server's error.
+        costs: c1 and ce.
+
+    Returns:
+        The excess risk >= 0.
+
+    Raises:
+        ValueError: if lengths differ or a probability leaves [0, 1].
+
+    >>> round(excess_of_confidence([0.5, 0.5], [0.6, 0.6], [0.4, 0.6], costs=Costs(c1=1.0, ce=0.15)), 3)
+    0.025
+
+    Source: derived in the chapter on many classes.
+    """
+    mass, p, mu = (np.asarray(values, dtype=float) for values in (mass, p, mu))
+    checks.vectors(mass=mass, p=p, mu=mu)
+    checks.probabilities(mass=mass)
+    gain = -rejector_rule(mu, p, costs=costs)
+    _, group = np.unique(p, return_inverse=True)
+    wins, losses = (np.bincount(group, weights=mass * np.maximum(sign * gain, 0)) for sign in (1, -1))
+    return float(np.minimum(wins, losses).sum())
+
+
+def floor_of_server(eta: Any) -> np.ndarray:
+    r"""The server's part of the surrogate for K classes, minimised over its scores.
+
+    .. math:: s_K(\eta) = \min_e \sum_y \eta_y \sum_{k \neq y} e^{\frac{\beta}{2}(e_k - e_y)}
+              = \Big(\sum_k \sqrt{\eta_k}\Big)^2 - 1
+
+    It is attained at e_k = log(eta_k) / beta up to a constant, and equals 2 sqrt(mu (1 - mu)) for two classes.
+
+    Args:
+        eta: (..., K) posteriors.
+
+    Returns:
+        s_K in [0, K - 1], without the last axis.
+
+    Raises:
+        ValueError: if eta is no posterior.
+
+    >>> floor_of_server([[0.5, 0.5], [1.0, 0.0]]).round(12)
+    array([1., 0.])
+
+    Source: derived in the chapter on many classes.
+    """
+    return np.sqrt(posterior(eta)).sum(-1) ** 2 - 1
+
+
+def alpha_from_posterior(eta: Any, *, costs: Costs, beta: float) -> np.ndarray:
+    r"""The alpha that makes the surrogate for K classes calibrated, whatever the client.
+
+    .. math:: \alpha(\eta) = \frac{\beta c_1 s_K(\eta)/2 + c_e}{c_1\mu(\eta) + c_e}
+
+    Then the slope at r = 0 is F'(0) = alpha (p - c1 mu - ce). Where asking costs nothing, every alpha > 0 is
+    calibrated, and 1 is returned.
+
+    Args:
+        eta: (..., K) posteriors.
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+
+    Returns:
+        alpha > 0, without the last axis.
+
+    Raises:
+        ValueError: if eta is no posterior or beta is not positive.
+
+    >>> round(float(alpha_from_posterior([0.95, 0.05], costs=Costs(c1=1.0, ce=0.15), beta=2.0)), 3)
+    2.929
+
+    Source: derived in the chapter on many classes; for two classes it is calibration (A) of the surrogate.
+    """
+    checks.positive(beta=beta)
+    pull = beta / 2 * costs.c1 * floor_of_server(eta) + costs.ce
+    cost = costs.c1 * server_error(eta) + costs.ce
+    return np.divide(pull, cost, out=np.ones_like(cost), where=cost > 0)[()]
+
+
+def stage_minimiser(p: Any, of_e: Any, *, costs: Costs, form: str) -> np.ndarray:
+    r"""The rejector that minimises the stage-switching loss given x, for a server with a given error.
+
+    .. math:: r^* = \log \frac{A}{B}, \quad A = E[w_{keep}|x], \; B = E[w_{ask}|x]
+
+    It is infinite where a weight is <= 0: with B < 0 the risk falls without bound as r grows, which keeps.
+
+    Args:
+        p: P(M≠Y|x), any shape, in [0, 1].
+        of_e: P(e≠Y|x) of any server, likewise; `server_error(eta)` for the best one.
+        costs: c1 and ce.
+        form: one of `stage_switching.FORMS`.
+
+    Returns:
+        r*, of the same shape, infinite where the infimum is at infinity; 0 at a tie, which asks.
+
+    Raises:
+        ValueError: if a probability leaves [0, 1] or the form is unknown.
+
+    >>> forms = ("paper", "shifted", "released")
+    >>> [round(float(stage_minimiser(0.3, 0.5, costs=Costs(1.0, 0.25), form=form)), 2) for form in forms]
+    [1.03, 0.64, -0.58]
+
+    Source: derived in the chapter on many classes.
+    """
+    p, of_e = (np.asarray(value, dtype=float) for value in (p, of_e))
+    checks.probabilities(p=p, of_e=of_e)
+    keep, ask = np.broadcast_arrays(*stage_weights(p, of_e, costs=costs, form=form))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds = np.log(keep) - np.log(ask)
+    cases = [(keep > 0) & (ask > 0), (ask < 0) | (keep > 0), ask > 0]
+    return np.select(cases, [odds, np.inf, -np.inf], 0.0)[()]
+
+
+def joint_stage_value(eta: Any, p: Any, label: int, *, costs: Costs) -> float:
+    r"""The least stage-switching risk of a server with a given label, if the label in the weight were learnt, too.
+
+    .. math:: \inf_{\arg\max e = j} E[-\log \mathrm{softmax}(e)_Y] + (A + B) H\Big(\frac{A}{A + B}\Big), \quad
+              A = 1 - p, \; B = 1 - c_e - c_1(1 - \eta_j)
+
+    The infimum ties class j with the classes that are likelier than their common mean.
+
+    Args:
+        eta: (K,) posterior at x.
+        p: P(M≠Y|x).
+        label: j, the server's label at x.
+        costs: c1 and ce, with A, B >= 0.
+
+    Returns:
+        The infimum.
+
+    Raises:
+        ValueError: if eta is no posterior, p leaves [0, 1], or B < 0, where there is no infimum.
+
+    >>> values = [joint_stage_value([0.55, 0.45], 0.5, j, costs=Costs(c1=0.8, ce=0.05)) for j in (0, 1)]
+    >>> values[0] > values[1]  # the wrong label is cheaper
+    True
+
+    Source: derived in the chapter on many classes.
+    """
+    eta = posterior(eta)
+    checks.probabilities(p=p)
+    keep, ask = stage_weights(p, 1 - eta[label], costs=costs, form="paper")
+    checks.at_least(0, **{"the weight of asking": ask})
+    tied = [eta[label]]
+    for other in np.sort(np.delete(eta, label))[::-1]:
+        if other * len(tied) > sum(tied):
+            tied.append(other)
+    rest = np.sort(np.delete(eta, label))[::-1][len(tied) - 1 :]
+    cross_entropy = -xlogy(sum(tied), sum(tied) / len(tied)) - xlogy(rest, rest).sum()
+    return float(cross_entropy + xlogy(keep + ask, keep + ask) - xlogy(keep, keep) - xlogy(ask, ask))

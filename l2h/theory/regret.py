@@ -1,0 +1,258 @@
+"""What a choice of alpha costs: the regret of the surrogate's minimiser, at a point, on a testbed, at worst."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from l2h import checks
+from l2h.problem import Costs
+from l2h.theory.bayes import CLIENTS, ask_threshold, rejector_rule, server_error
+from l2h.theory.calibration import alpha_deterministic, alpha_from_mu, alpha_from_p, alpha_released, asks_at_minimum
+from l2h.theory.conditional_risk import slope_at_zero
+from l2h.theory.distributions import Testbed
+
+Rule = Callable[[np.ndarray, np.ndarray], Any]  # (mu, p) -> alpha
+RELEASED_P = 0.18  # what the released notebook has for P(M≠Y|x), whatever x
+
+
+def rules(*, costs: Costs, beta: float, squash: bool = False) -> dict[str, Rule]:
+    """The choices of alpha that are compared, as functions of mu and p.
+
+    Args:
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1]; the released constant does not know of it.
+
+    Returns:
+        "from mu", "from p", "single" (of a deterministic client) and "released at 0.18"; a rule that has no value at
+        these costs raises when it is called.
+
+    >>> rule = rules(costs=Costs(c1=1.0, ce=0.18), beta=2.0)["released at 0.18"]
+    >>> rule(np.zeros(2), np.ones(2))
+    1.0
+
+    Source: derived in the chapter on the surrogate; the constant is that of the released notebook.
+    """
+    return {
+        "from mu": lambda mu, p: alpha_from_mu(mu, costs=costs, beta=beta, squash=squash),
+        "from p": lambda mu, p: alpha_from_p(p, costs=costs, beta=beta, squash=squash),
+        "single": lambda mu, p: alpha_deterministic(costs=costs, beta=beta, squash=squash),
+        "released at 0.18": lambda mu, p: float(alpha_released(RELEASED_P, costs=costs, beta=beta)),
+    }
+
+
+def regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+    r"""What the decision of the surrogate's minimiser costs more than the Bayes decision, given x.
+
+    .. math:: |p - c_1\mu - c_e| \; 1[\text{the decisions differ}]
+
+    Args:
+        eta: P(Y=1|x), any shape, in [0, 1].
+        p: P(M≠Y|x), of the same shape or a number, in [0, 1].
+        costs: c1 and ce.
+        alpha: calibration parameter > 0, likewise.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        Regrets, of the same shape, >= 0.
+
+    Raises:
+        ValueError: if an argument leaves its range.
+
+    >>> float(regret(0.85, 0.85, costs=Costs(c1=1.0, ce=0.18), alpha=1.0, beta=2.0).round(4))
+    0.52
+
+    Source: derived in the chapter on the surrogate.
+    """
+    ask = asks_at_minimum(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    gain = -rejector_rule(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
+    return np.maximum(np.where(ask, -gain, gain), 0)[()]
+
+
+def expected_regret(rule: Rule, testbed: Testbed, *, costs: Costs, beta: float, squash: bool = False) -> float:
+    r"""What the surrogate's minimiser costs more than the Bayes rule, on a testbed.
+
+    .. math:: R(r_{\min}, e^*) - R^*
+
+    Args:
+        rule: (mu, p) -> alpha > 0, both (n,); for a constant, `lambda mu, p: 2.0`.
+        testbed: with known eta and p.
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        squash: whether r and e are confined to [-1, 1].
+
+    Returns:
+        The excess risk, >= 0 up to about 1e-10.
+
+    Raises:
+        ValueError: if alpha or beta leaves its range.
+
+    >>> from l2h.theory.distributions import gaussians
+    >>> costs = Costs(c1=1.0, ce=0.15)
+    >>> round(expected_regret(lambda mu, p: 2.7287, gaussians(t=0.42642), costs=costs, beta=2.0), 5)
+    0.00887
+
+    Source: derived in the chapter on the surrogate.
+    """
+
+    def r(x: np.ndarray) -> np.ndarray:
+        eta, p = testbed.eta(x), testbed.p(x)
+        alpha = rule(server_error(eta), p)
+        return -slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+
+    return testbed.risk(r, costs=costs) - float(testbed.bayes_risk(costs))
+
+
+def effective_threshold(alpha: float, *, costs: Costs, beta: float) -> float:
+    r"""The error probability above which a constant alpha asks, for a deterministic client.
+
+    .. math:: (\alpha^2 + B) p^2 - (2\alpha c_e + B) p + c_e^2 = 0, \quad B = (\beta c_1)^2
+
+    The surrogate's minimiser asks iff alpha p - ce >= beta c1 sqrt(p (1 - p)); the larger root is where this begins.
+
+    Args:
+        alpha: calibration parameter > 0.
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+
+    Returns:
+        The threshold in [0, 1]; 1 where alpha <= ce, which never asks (but for a tie at p = 1).
+
+    Raises:
+        ValueError: if alpha or beta is not positive.
+
+    >>> round(effective_threshold(1.0, costs=Costs(c1=1.0, ce=0.18), beta=2.0), 4)
+    0.8645
+
+    Source: derived in the chapter on the surrogate.
+    """
+    checks.positive(alpha=alpha, beta=beta)
+    if alpha <= costs.ce:
+        return 1.0
+    square = (beta * costs.c1) ** 2
+    middle = 2 * alpha * costs.ce + square
+    root = np.sqrt(square * (square + 4 * costs.ce * (alpha - costs.ce)))
+    return float((middle + root) / (2 * (alpha**2 + square)))
+
+
+def worst_regret(p: Any, *, alpha: float, costs: Costs, beta: float, client: str) -> np.ndarray:
+    r"""The largest regret of a constant alpha at p, over every mu that the client admits.
+
+    .. math:: \sup_\mu |p - c_1\mu - c_e| \; 1[\text{the decisions differ}]
+
+    The minimiser asks for mu up to the mu_0 with beta c1 s(mu_0)/2 = alpha p - ce and keeps beyond, so that the
+    supremum lies at mu_0 or at the largest admissible mu.
+
+    Args:
+        p: P(M≠Y|x), any shape, in [0, 1].
+        alpha: calibration parameter > 0, one number.
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        client: "deterministic", "independent" or "free".
+
+    Returns:
+        Suprema, of the same shape, >= 0.
+
+    Raises:
+        ValueError: if the client is unknown or an argument leaves its range.
+
+    >>> worst_regret(np.array([0.85]), alpha=1.0, costs=Costs(c1=1.0, ce=0.18), beta=2.0, client="free").round(4)
+    array([0.5412])
+
+    Source: derived in the chapter on the surrogate.
+    """
+    checks.one_of(CLIENTS, client=client)
+    checks.positive(alpha=alpha, beta=beta)
+    p = np.asarray(p, dtype=float)
+    if client == "deterministic":
+        return regret(p, p, costs=costs, alpha=alpha, beta=beta)
+    checks.probabilities(p=p)
+    top = np.full_like(p, 0.5) if client == "free" else server_error(p)
+    spare, half = alpha * p - costs.ce, beta * costs.c1 / 2
+    level = np.clip(spare, 0, half) / half if half > 0 else 1.0 * (spare >= 0)
+    mu = (1 - np.sqrt(1 - level**2)) / 2
+    asked = np.where(spare >= 0, costs.c1 * np.minimum(mu, top) + costs.ce - p, 0)
+    kept = np.where((spare < 0) | (mu < top), p - costs.c1 * mu - costs.ce, 0)
+    return np.maximum(np.maximum(asked, kept), 0)[()]
+
+
+def concave_hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which points carry the least concave function above all points.
+
+    Args:
+        x: (n,) abscissae, finite.
+        y: (n,) ordinates, finite.
+
+    Returns:
+        Indices of the vertices, by increasing x.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    >>> concave_hull(np.array([0.0, 1.0, 2.0]), np.array([0.0, -1.0, 1.0]))
+    array([0, 2])
+
+    Source: the monotone chain, upper half.
+    """
+    checks.vectors(x=x, y=y)
+    hull: list[int] = []
+    for k in np.lexsort((-y, x)):
+        if hull and x[k] == x[hull[-1]]:
+            continue  # the first point of an abscissa is its highest
+        while len(hull) > 1:
+            i, j = hull[-2:]
+            if (x[j] - x[i]) * (y[k] - y[i]) < (y[j] - y[i]) * (x[k] - x[i]):
+                break
+            hull.pop()
+        hull.append(int(k))
+    return np.array(hull)
+
+
+class WorstCase(NamedTuple):
+    """A distribution of p on at most two points, and what a constant alpha loses on it."""
+
+    excess: float
+    p: np.ndarray
+    mass: np.ndarray
+
+
+def worst_excess(alpha: float, *, mean: float, costs: Costs, beta: float, client: str, grid: int = 4001) -> WorstCase:
+    """The worst excess risk of a constant alpha over all distributions with a given mean error of the client.
+
+    The excess is an expectation of `worst_regret`, so its supremum under E p(X) = mean is the concave hull of that
+    function at the mean, and two points attain it (or approach it, where mu or p lies at a jump).
+
+    Args:
+        alpha: calibration parameter > 0, one number.
+        mean: P(M≠Y), in (0, 1).
+        costs: c1 and ce.
+        beta: calibration parameter > 0.
+        client: "deterministic", "independent" or "free".
+        grid: number of values of p, besides the points where the decision changes.
+
+    Returns:
+        WorstCase(excess, p, mass), to about 1e-6.
+
+    Raises:
+        ValueError: if the client is unknown or an argument leaves its range.
+
+    >>> worst = worst_excess(1.0, mean=0.18, costs=Costs(c1=1.0, ce=0.18), beta=2.0, client="deterministic")
+    >>> round(worst.excess, 4), worst.p.round(4)
+    (0.1143, array([0.    , 0.8645]))
+
+    Source: derived in the chapter on the surrogate.
+    """
+    checks.positive(mean=mean, below_one=1 - mean)
+    jump = effective_threshold(alpha, costs=costs, beta=beta)
+    turns = np.array([jump, ask_threshold(costs), costs.ce / alpha, (costs.ce + beta * costs.c1 / 2) / alpha])
+    beside = np.clip(np.concatenate([turns - 1e-9, turns, turns + 1e-9]), 0, 1)
+    p = np.union1d(np.linspace(0, 1, grid), beside)
+    y = worst_regret(p, alpha=alpha, costs=costs, beta=beta, client=client)
+    hull = concave_hull(p, y)
+    right = int(np.searchsorted(p[hull], mean))
+    pair = hull[right - 1 : right + 1]
+    share = (mean - p[pair[0]]) / (p[pair[1]] - p[pair[0]])
+    mass = np.array([1 - share, share])
+    return WorstCase(float(mass @ y[pair]), p[pair], mass)

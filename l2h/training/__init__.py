@@ -1,0 +1,1 @@
+"""Training networks: configurations, the loop, and the frozen clients."""

@@ -1,0 +1,72 @@
+"""Clients: the legacy classifiers that are trained once and then frozen."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from l2h import checks
+from l2h.data.dataset import Part
+from l2h.models.networks import LeNet, linear
+from l2h.training.config import TrainConfig
+from l2h.training.loop import classification_loss, fit, seeded
+
+
+def released_client_loss(scores: Tensor, y: Tensor) -> Tensor:
+    r"""The released client's loss: binary cross-entropy fed with -1/+1 where it expects 0/1.
+
+    .. math:: \log(1 + e^{s}) - y s
+
+    For y = -1 this is unbounded below as s falls, which biases the client towards -1; it is kept
+    because the released client was trained so.
+
+    Args:
+        scores: (n,) scores s.
+        y: (n,) labels in {-1, +1}.
+
+    Returns:
+        (n,) losses.
+
+    >>> released_client_loss(torch.tensor([-10.0]), torch.tensor([-1.0])).item() < -9
+    True
+    """
+    return functional.binary_cross_entropy_with_logits(scores, y.to(scores.dtype), reduction="none")
+
+
+CLIENTS: dict[str, tuple[Callable[[int], nn.Module], Callable[..., Tensor], TrainConfig]] = {
+    "as_released": (
+        linear,
+        released_client_loss,
+        TrainConfig(epochs=1, batch_size=16, lr=1e-3, optimizer="sgd", schedule="constant"),
+    ),
+    "well_trained": (linear, classification_loss, TrainConfig(epochs=60, batch_size=200, lr=1e-3, weight_decay=0.1)),
+    "lenet": (LeNet, classification_loss, TrainConfig(epochs=20, batch_size=64, lr=3e-3, flip=True)),
+    "follow_up": (LeNet, classification_loss, TrainConfig(10, 16, 1e-3, optimizer="sgd", schedule="constant")),
+}
+CLIENTS_WITH_FEATURES = tuple(name for name, (build, *_) in CLIENTS.items() if build is LeNet)  # a last hidden layer
+
+
+def fit_client(part: Part, *, form: str, seed: int) -> nn.Module:
+    """Train a client, to be frozen ever after.
+
+    Args:
+        part: the images and labels that it may see.
+        form: "as_released" (one linear layer, one epoch of the released loss), "well_trained" (the same
+            layer with correct targets to convergence), "lenet" or "follow_up" (LeNet as the follow-up trains it).
+        seed: of initial weights and order.
+
+    Returns:
+        A network from float pixels to scores (n,), or (n, K) for K > 2 classes.
+
+    Raises:
+        ValueError: if the form is unknown, or the released loss meets more than two classes.
+    """
+    checks.one_of(CLIENTS, form=form)
+    build, loss, config = CLIENTS[form]
+    pair = bool((part.y < 0).any())
+    if form == "as_released" and not pair:
+        raise ValueError("expected labels -1/+1 for the as_released client, got classes 0..K-1")
+    with seeded(seed):
+        client = build(1 if pair else int(part.y.max()) + 1)
+    fit(client, part.x, (part.y,), loss, config=config, seed=seed)
+    return client

@@ -1,0 +1,124 @@
+"""How to train: the settings of a training, and the optimizer and schedule that they stand for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from l2h import checks
+
+WARM_UP = 0.25  # share of the steps in which a one-cycle schedule rises
+# For residual networks: their batches are normalised, which allows for large steps and for products of few digits.
+RESIDUAL: dict[str, Any] = {"batch_size": 128, "optimizer": "sgd", "weight_decay": 5e-4, "flip": True, "bfloat16": True}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Args:
+        epochs: passes over the data, >= 1.
+        batch_size: examples per step, >= 1.
+        lr: learning rate on the mean loss of a batch, > 0; the highest one of a one-cycle schedule.
+        optimizer: "adam" or "sgd".
+        momentum: of SGD, in [0, 1].
+        betas: decay of the two averages that Adam keeps, in [0, 1).
+        rejector_rate: learning rate of a rejector that is trained beside a server, over lr, > 0.
+        weight_decay: L2 penalty's factor, >= 0.
+        schedule: "one_cycle" (straight up to lr, then straight down to zero) or "constant".
+        flip: mirror each image with probability 1/2.
+        shift: move each image by up to so many pixels in each direction, its edge repeated, >= 0.
+        bfloat16: multiply in bfloat16 where the processor can; elsewhere, and in double precision, as ever.
+
+    Raises:
+        ValueError: if a value is outside its range.
+
+    >>> TrainConfig(epochs=0, batch_size=16, lr=0.1)
+    Traceback (most recent call last):
+    ValueError: expected a whole epochs >= 1, got 0
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+    rejector_rate: float = 1.0
+    weight_decay: float = 0.0
+    schedule: str = "one_cycle"
+    flip: bool = False
+    shift: int = 0
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        checks.whole(1, epochs=self.epochs, batch_size=self.batch_size)
+        checks.whole(0, shift=self.shift)
+        checks.positive(lr=self.lr, rejector_rate=self.rejector_rate)
+        checks.one_of(("adam", "sgd"), optimizer=self.optimizer)
+        checks.probabilities(momentum=self.momentum)
+        for beta in self.betas:
+            checks.at_least(0, **{"decay in betas": beta})
+            checks.positive(**{"1 - decay in betas": 1 - beta})
+        checks.at_least(0, weight_decay=self.weight_decay)
+        checks.one_of(("one_cycle", "constant"), schedule=self.schedule)
+
+
+# The notebook sums over a batch of 16 with rate 1e-4, which is the mean with rate 16e-4.
+RELEASED = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
+# Chosen on calibration and validation images: as good for a pair, a server and a device's classifier as longer ones.
+FAST = TrainConfig(epochs=6, batch_size=96, lr=6e-3, betas=(0.8, 0.99), rejector_rate=0.2, flip=True)
+
+
+def optimizer_of(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimizer of a network's weights, those of a rejector beside a server at a rate of their own.
+
+    Args:
+        network: what is trained; its attribute `rejector`, if it has one, is the rejector.
+        config: how to train.
+
+    Returns:
+        Adam or SGD.
+    """
+    rejector = getattr(network, "rejector", None)
+    apart = {id(w) for w in rejector.parameters()} if rejector is not None and config.rejector_rate != 1 else set()
+    trained = [w for w in network.parameters() if w.requires_grad]
+    weights: list[dict[str, Any]] = [{"params": [w for w in trained if id(w) not in apart]}]
+    if apart:
+        weights.append({"params": [w for w in trained if id(w) in apart], "lr": config.lr * config.rejector_rate})
+    if config.optimizer == "adam":
+        return torch.optim.Adam(weights, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+    return torch.optim.SGD(
+        weights, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
+    )
+
+
+def schedule_of(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
+    """The learning rates of all steps, over the configured ones.
+
+    Args:
+        optimizer: whose rates change.
+        config: how to train.
+        steps: of the whole training.
+
+    Returns:
+        A scheduler that is stepped once per batch.
+    """
+    rise = max(1, round(WARM_UP * steps))
+
+    def one_cycle(step: int) -> float:
+        return min((step + 1) / rise, (steps - step) / (steps - rise + 1))
+
+    return LambdaLR(optimizer, one_cycle if config.schedule == "one_cycle" else lambda step: 1.0)
+
+
+RECIPES = {
+    "fast": FAST,
+    "released": RELEASED,
+    "moderate": TrainConfig(epochs=9, lr=0.1, shift=3, **RESIDUAL),
+    # one more pass over the data; Adam's steps keep their size whatever the loss, and exponentials can be large
+    "one_more": TrainConfig(epochs=1, batch_size=128, lr=5e-4, flip=True, shift=3),
+    "large": TrainConfig(epochs=60, lr=0.1, shift=4, **RESIDUAL),
+}

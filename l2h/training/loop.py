@@ -1,0 +1,330 @@
+"""Training: one readable loop, and the clients, rejectors and servers that it fits.
+
+The loss is an argument, and of the client only its labels m(x) are known here. A result depends on the data,
+the settings, the seed, the initial weights, the number of threads and torch's default type of floats, and on no
+other global state; with a recipe that asks for bfloat16, on whether the processor has it, too. Where L2H_ACCELERATOR
+names one, as in "cuda", it trains and scores, and networks and results come back to the CPU.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import ceil, isfinite
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from l2h import checks
+from l2h.data.dataset import pixels
+from l2h.training.augment import flipped, moved
+from l2h.training.config import TrainConfig, optimizer_of, schedule_of
+from l2h.training.device import asked_for, has_bfloat16
+
+
+class History(NamedTuple):
+    """What a training leaves behind besides the weights."""
+
+    losses: tuple[float, ...]  # mean over the examples of each epoch
+    steps: int
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw initial weights from a seed, and leave torch's global generator as it was.
+
+    >>> from l2h.models.networks import linear
+    >>> with seeded(0): a = linear()
+    >>> with seeded(0): b = linear()
+    >>> bool((a[1].weight == b[1].weight).all())
+    True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def inputs(x: Tensor) -> Tensor:
+    """What a network reads: bytes become pixels, floats stay as they are.
+
+    >>> inputs(torch.tensor([0, 255], dtype=torch.uint8))
+    tensor([-1.,  1.])
+    """
+    return pixels(x) if x.dtype == torch.uint8 else x
+
+
+def standardised(values: Tensor, known: Tensor) -> Tensor:
+    r"""Columns in units of their deviation from their mean, both taken from known values and fixed ever after.
+
+    .. math:: \frac{v_j - \bar k_j}{s_j}, \qquad s_j^2 = \frac1n \sum_i (k_{ij} - \bar k_j)^2
+
+    Args:
+        values: (n, d).
+        known: (n', d), n' >= 1; a column that does not vary here is only centred.
+
+    Returns:
+        (n, d).
+
+    Raises:
+        ValueError: if nothing is known, or the columns differ in number.
+
+    >>> standardised(torch.tensor([[4.0, 7.0]]), torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
+    tensor([[3., 2.]])
+    """
+    if len(known) == 0 or values.shape[1:] != known.shape[1:]:
+        raise ValueError(f"expected columns as in {tuple(known.shape)} known values, got {tuple(values.shape)}")
+    deviation = known.std(0, correction=0)
+    return (values - known.mean(0)) / torch.where(deviation > 0, deviation, 1.0)
+
+
+def floats(values: Any) -> Tensor:
+    """Booleans or numbers in the type that networks compute in, torch's default.
+
+    >>> floats(torch.tensor([True, False]))
+    tensor([1., 0.])
+    """
+    return torch.as_tensor(values, dtype=torch.get_default_dtype())
+
+
+def fit(
+    network: nn.Module,
+    x: Tensor,
+    targets: Sequence[Tensor],
+    loss: Callable[..., Tensor],
+    *,
+    config: TrainConfig,
+    seed: int,
+) -> History:
+    """Train a network in place: the one loop of this package.
+
+    Args:
+        network: from float inputs to outputs of any kind.
+        x: (n, ...) uint8 images or float inputs.
+        targets: tensors of n entries each, cut into the same batches as x.
+        loss: loss(outputs, *targets) of a batch, one value per example.
+        config: how to train.
+        seed: of the order of the examples and of the flips.
+
+    Returns:
+        The mean loss of each epoch and the number of steps; the network is left in evaluation mode.
+
+    Raises:
+        ValueError: if lengths differ, the loss is not one value per example, flips meet anything but images, or the
+            accelerator that is asked for is not there.
+        FloatingPointError: if the loss is no longer finite.
+
+    >>> from l2h.training.config import RELEASED
+    >>> x, y = torch.randn(64, 2), torch.ones(64)
+    >>> fit(nn.Linear(2, 1), x, (y,), lambda e, y: (e[:, 0] - y) ** 2, config=RELEASED, seed=0).steps
+    120
+    """
+    checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
+    if (config.flip or config.shift) and x.ndim != 4:
+        raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
+    generator, home, where = torch.Generator().manual_seed(seed), x.device, asked_for()
+    x, *targets = (values.to(where or home) for values in (x, *targets))
+    steps = config.epochs * ceil(len(x) / config.batch_size)
+    network.to(x.device).train()
+    optimizer = optimizer_of(network, config)
+    schedule = schedule_of(optimizer, config, steps)
+    losses = []
+    for epoch in range(config.epochs):
+        total = torch.zeros((), device=x.device)
+        for batch in torch.randperm(len(x), generator=generator).to(x.device).split(config.batch_size):
+            images = x.index_select(0, batch)
+            if config.flip:
+                images = flipped(images, generator)
+            if config.shift:
+                images = moved(images, config.shift, generator)
+            outputs = _outputs(network, images, low=config.bfloat16)
+            values = loss(outputs, *(target[batch] for target in targets))
+            if values.shape != batch.shape:
+                raise ValueError(f"expected a loss of shape {tuple(batch.shape)}, got {tuple(values.shape)}")
+            optimizer.zero_grad()
+            values.mean().backward()
+            optimizer.step()
+            schedule.step()
+            total += values.detach().sum()
+        losses.append(total.item() / len(x))
+        if not isfinite(losses[-1]):
+            raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the mean loss is {losses[-1]}; lower lr")
+    network.eval().to(home)
+    return History(tuple(losses), steps)
+
+
+def _outputs(network: nn.Module, x: Tensor, *, low: bool) -> Any:
+    """A network's outputs, computed in bfloat16 if `low` and where that is faster; losses see full precision."""
+    if not (low and torch.get_default_dtype() == torch.float32 and has_bfloat16()):
+        return network(inputs(x))
+    with torch.autocast(x.device.type, torch.bfloat16):
+        outputs = network(inputs(x))
+    several = outputs if isinstance(outputs, tuple) else (outputs,)
+    full = tuple(None if one is None else floats(one) for one in several)
+    return full if isinstance(outputs, tuple) else full[0]
+
+
+def batch_mean(values: Tensor) -> Tensor:
+    """The mean over a batch, for losses that hold a batch as a whole to something.
+
+    >>> batch_mean(torch.tensor([0.0, 1.0]))
+    tensor(0.5000)
+    """
+    return values.mean()
+
+
+def classification_loss(scores: Tensor, y: Tensor) -> Tensor:
+    r"""The logistic loss of scores, or cross-entropy for many classes.
+
+    .. math:: \log(1 + e^{-y e}) \quad\text{or}\quad -\log \mathrm{softmax}(e)_y
+
+    Args:
+        scores: (n,) with labels in {-1, +1}, or (n, K) with labels 0..K-1.
+        y: (n,) labels.
+
+    Returns:
+        (n,) losses.
+
+    >>> classification_loss(torch.zeros(1), torch.ones(1))
+    tensor([0.6931])
+    """
+    if scores.ndim == 1:
+        return functional.softplus(-y * scores)
+    return functional.cross_entropy(scores, y, reduction="none")
+
+
+class _Together(nn.Module):
+    """Rejector and server as one network, so that one loop trains both."""
+
+    def __init__(self, rejector: nn.Module, server: nn.Module) -> None:
+        super().__init__()
+        self.rejector, self.server = rejector, server
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.rejector(x), self.server(x)
+
+
+class _Beside(nn.Module):
+    """A server that reads x, with the weights of a rejector that reads something else."""
+
+    def __init__(self, rejector: nn.Module, server: nn.Module) -> None:
+        super().__init__()
+        self.rejector, self.server = rejector, server
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.server(x)
+
+
+def fit_jointly(
+    x: Tensor,
+    y: Tensor,
+    m: Tensor,
+    *,
+    rejector: nn.Module,
+    server: nn.Module,
+    loss: Callable[..., Tensor],
+    config: TrainConfig,
+    seed: int,
+    alpha: Any = 1.0,
+    seen: Tensor | None = None,
+) -> History:
+    """Train rejector and server together on one loss: learning to help.
+
+    Args:
+        x: (n, 3, 32, 32) uint8 images or float pixels.
+        y: (n,) true labels.
+        m: (n,) labels of the frozen client.
+        rejector: network to (n,) scores r, trained in place.
+        server: network to scores e, trained in place.
+        loss: loss(r, e, m, y, alpha) of a batch, one value per example.
+        config: how to train.
+        seed: of the order of the examples.
+        alpha: calibration parameter, a number or (n,) values, for losses that have one.
+        seen: (n, ...) what the rejector reads where it is not x, such as the client's scores.
+
+    Returns:
+        The history of the joint training.
+
+    Raises:
+        ValueError: if lengths differ.
+    """
+    alphas = alpha if isinstance(alpha, Tensor) and alpha.ndim else torch.full((len(x),), float(alpha), device=x.device)
+    if seen is not None:
+        return fit(
+            _Beside(rejector, server),
+            x,
+            (seen, m, y, alphas),
+            lambda e, seen, m, y, alpha: loss(rejector(seen), e, m, y, alpha),
+            config=config,
+            seed=seed,
+        )
+    return fit(
+        _Together(rejector, server),
+        x,
+        (m, y, alphas),
+        lambda outputs, m, y, alpha: loss(*outputs, m, y, alpha),
+        config=config,
+        seed=seed,
+    )
+
+
+def fit_separately(
+    x: Tensor,
+    y: Tensor,
+    m: Tensor,
+    *,
+    rejector: nn.Module,
+    server: nn.Module,
+    config: TrainConfig,
+    seed: int,
+) -> History:
+    """Train the server to be right and the rejector to tell where the client is right, each on its own.
+
+    Args:
+        x: (n, 3, 32, 32) uint8 images or float pixels.
+        y: (n,) true labels.
+        m: (n,) labels of the frozen client.
+        rejector: network to (n,) scores r, trained in place on the logistic loss of the target +1 where m = y, else -1.
+        server: network to scores e, trained in place on the logistic loss, or cross-entropy for many classes.
+        config: how to train.
+        seed: of the order of the examples.
+
+    Returns:
+        The history of the sum of both losses: the two networks share no weights.
+
+    Raises:
+        ValueError: if lengths differ.
+    """
+    checks.vectors(y=y, m=m)
+    right = 2 * (m == y) - 1  # (n,)
+    return fit(
+        _Together(rejector, server),
+        x,
+        (right, y),
+        lambda outputs, right, y: classification_loss(outputs[0], right) + classification_loss(outputs[1], y),
+        config=config,
+        seed=seed,
+    )
+
+
+@torch.no_grad()
+def scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> Tensor:
+    """A network's scores of all images, in evaluation mode and without gradients.
+
+    Args:
+        network: from float pixels to scores.
+        x: (n, 3, 32, 32) uint8 images or float inputs.
+        batch_size: images at a time, which bounds the memory.
+
+    Returns:
+        (n,) or (n, K) scores.
+
+    >>> from l2h.models.networks import linear
+    >>> scores(linear(), torch.zeros(7, 3, 32, 32, dtype=torch.uint8)).shape
+    torch.Size([7])
+    """
+    checks.at_least(1, batch_size=batch_size)
+    where = asked_for() or x.device
+    network.eval().to(where)
+    answers = torch.cat([network(inputs(batch.to(where))) for batch in x.split(batch_size)])
+    network.to(x.device)
+    return answers.to(x.device)

@@ -1,0 +1,238 @@
+"""The rendered book in a real browser, served from this machine and cut off from every other."""
+
+import random
+import re
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from companion.build import render
+from companion.chapters.ch02_bayes.interactive import regions
+from l2h.problem import Costs
+from l2h.theory.bayes import ask_threshold, pointwise_risk, server_error, shares
+
+PAGES = [*render.toc(), "search", "genindex"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TYPESET = "() => [...document.querySelectorAll('.math')].every(part => part.querySelector('mjx-container'))"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(built_book):
+    """Where the book is served."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(built_book))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=FLAGS) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser):
+    """An empty page that notes what goes wrong and lets no request leave the machine."""
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.faults = []
+
+    def local_only(route):
+        if urlparse(route.request.url).hostname in ("127.0.0.1", None, ""):
+            route.continue_()
+        else:
+            page.faults.append(f"request to {route.request.url}")
+            route.abort()
+
+    page.route("**/*", local_only)
+    page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("response", lambda answer: answer.status >= 400 and page.faults.append(f"{answer.status} {answer.url}"))
+    yield page
+    page.close()
+
+
+def test_a_fault_is_noticed(page, address):
+    page.goto(f"{address}/index.html")
+    page.evaluate("() => { new Image().src = 'https://elsewhere.example/x.png'; console.error('told') }")
+    page.wait_for_timeout(200)
+    assert "told" in page.faults and "request to https://elsewhere.example/x.png" in page.faults
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_loads_without_fault_typesets_and_fits(page, address, name):
+    page.goto(f"{address}/{name}.html", wait_until="load")
+    page.wait_for_function(TYPESET)
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 360, scheme
+        beyond = "images => images.filter(image => image.getBoundingClientRect().right > 360).map(image => image.src)"
+        assert page.locator("article img").evaluate_all(beyond) == [], scheme
+    assert page.faults == []
+
+
+def test_search_finds_the_rejector(page, address):
+    page.goto(f"{address}/index.html")
+    page.locator(".search-button__button:visible, .search-button-field:visible").first.click()
+    page.locator("input[type=search]:visible").first.fill("rejector")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=rejector*")
+    expect(page.locator("#search-results li a", has_text="Notation").first).to_be_visible()
+    assert page.faults == []
+
+
+def test_the_theme_switch_changes_the_theme(page, address):
+    page.goto(f"{address}/notation.html")
+    seen = set()
+    for _ in range(3):
+        page.locator(".theme-switch-button:visible").first.click()
+        seen.add(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
+    assert len(seen) == 2  # light, dark, and the system's choice, which is one of them
+    assert page.faults == []
+
+
+def test_a_folded_solution_opens(page, address):
+    page.goto(f"{address}/01_problem.html")
+    solution = page.locator(".solution.dropdown, .solution.toggle-container, .solution details").first
+    hidden = solution.inner_text()
+    solution.locator("summary, button.toggle-button, p.admonition-title").first.click()
+    page.wait_for_timeout(300)
+    assert len(solution.inner_text()) > len(hidden)
+
+
+def test_the_book_opens_from_a_folder(page, built_book):
+    page.goto((built_book / "notation.html").as_uri(), wait_until="load")
+    page.wait_for_function(TYPESET)
+    assert page.locator("mjx-container").count() > 10
+    assert page.faults == []
+
+
+def move(page, name, steps):
+    """Move a slider of the figure by the keyboard: whole steps to the right, or to the left of its lower end."""
+    slider = page.locator(f".l2h-regions [data-part={name}]")
+    slider.focus()
+    page.keyboard.press("Home")
+    for _ in range(steps):
+        page.keyboard.press("ArrowRight")
+
+
+def assert_figure_says(page, c1, ce, eta, p):
+    """That the script's numbers are those of the rules in Python."""
+    root, costs = page.locator(".l2h-regions"), Costs(c1, ce)
+    shown = {name: float(root.get_attribute(f"data-{name}")) for name in ("keep", "minus", "plus", "threshold")}
+    assert shown == pytest.approx({**shares(costs)._asdict(), "threshold": ask_threshold(costs)}, abs=1e-12)
+    least = pointwise_risk(server_error(eta), p, costs=costs)
+    of_best = page.locator(f".l2h-regions [data-part=cost-{root.get_attribute('data-best')}]").inner_text()
+    said = page.locator(".l2h-regions [data-part=said]").inner_text()
+    assert float(of_best) == pytest.approx(least, abs=0.0051)
+    numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", said.replace("c1 =", ""))]
+    assert numbers[:2] == [c1, ce] and numbers[2] == pytest.approx(100 * shown["keep"], abs=0.051)
+
+
+@pytest.fixture
+def figure(page, tmp_path):
+    """The interactive figure alone, opened from a file."""
+    path = tmp_path / "figure.html"
+    head = "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+    path.write_text(f"{head}<title>Regions</title>{regions(Costs(1.0, 0.15)).html}", encoding="utf-8")
+    page.goto(path.as_uri())
+    return page
+
+
+def test_the_sliders_agree_with_the_rules_wherever_they_stand(figure):
+    assert_figure_says(figure, 1.0, 0.15, 0.7, 0.5)
+    chance = random.Random(0)
+    for _ in range(60):
+        at = {"c1": chance.randrange(41) / 20, "ce": chance.randrange(101) / 100}
+        at |= {"eta": chance.randrange(21) / 20, "p": chance.randrange(21) / 20}
+        for name, value in at.items():
+            figure.locator(f"[data-part={name}]").fill(str(value))
+        assert_figure_says(figure, **at)
+    assert figure.faults == []
+
+
+def test_the_regions_move_by_keyboard_alone(figure):
+    border = figure.locator("[data-part=border]")
+    before = border.get_attribute("points")
+    figure.keyboard.press("Tab")
+    assert figure.evaluate("() => document.activeElement.dataset.part") == "c1"
+    figure.keyboard.press("ArrowRight")
+    assert border.get_attribute("points") != before
+    move(figure, "ce", 100)
+    assert_figure_says(figure, 1.05, 1.0, 0.7, 0.5)
+    assert "should never ask" in figure.locator("[data-part=said]").inner_text()
+    names = figure.locator(".l2h-regions label").all_inner_texts()
+    assert len(names) == 4 and all(name.strip() for name in names)
+    assert figure.locator("[aria-live=polite]").count() == 1
+    assert figure.faults == []
+
+
+def test_without_scripts_the_figure_stands_still_and_says_so(browser, tmp_path):
+    context = browser.new_context(java_script_enabled=False)
+    page, path = context.new_page(), tmp_path / "figure.html"
+    path.write_text(f"<meta charset='utf-8'>{regions(Costs(1.0, 0.15)).html}", encoding="utf-8")
+    page.goto(path.as_uri())
+    assert page.locator("input").first.is_hidden()
+    assert page.locator("[data-part=still]").is_visible()
+    assert page.locator("[data-part=area-keep]").bounding_box()["height"] > 50
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("served", [True, False], ids=["served", "from a folder"])
+def test_the_chapter_on_bayes_rules_holds_the_figure(page, address, built_book, scheme, served):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{address}/02_bayes.html" if served else (built_book / "02_bayes.html").as_uri(), wait_until="load")
+    move(page, "c1", 10)
+    move(page, "ce", 30)
+    assert_figure_says(page, 0.5, 0.3, 0.7, 0.5)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    words = page.locator(".l2h-regions svg text").first
+    assert words.evaluate("e => e.getBoundingClientRect().height") >= 11
+    assert contrast(page) >= 4.5
+    assert page.faults == []
+
+
+def contrast(page):
+    """Of the figure's text against the nearest background behind it."""
+    colours = page.locator(".l2h-regions [data-part=said]").evaluate(
+        """part => {
+          const colour = getComputedStyle(part).color;
+          for (let at = part; at; at = at.parentElement) {
+            const behind = getComputedStyle(at).backgroundColor;
+            if (!/, 0\\)$/.test(behind)) return [colour, behind];
+          }
+          return [colour, 'rgb(255, 255, 255)'];
+        }"""
+    )
+    light, dark = sorted((luminance(colour) for colour in colours), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour):
+    """Relative luminance of a CSS colour such as rgb(0, 0, 0)."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

@@ -1,0 +1,77 @@
+"""What every chapter promises: literal parameters, a strict front door, short cells, a kernel that any machine has."""
+
+import ast
+import subprocess
+import sys
+
+import jupytext
+import nbformat
+import pytest
+
+from companion.build import notebooks, reference_pages
+from companion.chapters.parameters import STUDIES, parameters
+
+CHAPTERS = notebooks.chapters()
+
+
+def cells(name):
+    return notebooks.code_cells(notebooks.read_source(name))
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_kernel_is_named(name):
+    assert notebooks.read_source(name).metadata.kernelspec == {
+        "display_name": "Python 3", "language": "python", "name": "python3",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_cells_are_few_and_short(name):
+    assert len(cells(name)) <= 18
+    assert max(len(cell.source.splitlines()) for cell in cells(name)) <= 15
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_parameters_are_literals_and_the_front_door_comes_next(name):
+    first, second = cells(name)[:2]
+    assert first.metadata.tags == ["parameters"]
+    values = {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(first.source).body}
+    assert values.pop("profile") == "paper" and set(values.values()) <= {None}
+    assert tuple(ast.literal_eval(f"{('profile', *values)!r}")) == parameters(name)
+    assert f'study = open_chapter("{name}", globals())' in second.source
+    assert name in STUDIES
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_figure_has_an_alternative_text(name):
+    for cell in cells(name):
+        if "plt.subplots" in cell.source:
+            assert len(cell.metadata.mystnb.image.alt) > 40
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ("cee: 0.1", "expected parameters of 01_problem among profile, seeds, ce_grid, data, got cee"),
+        ("seeds: two", "got 'two'"),
+    ],
+)
+def test_papermill_refuses_a_wrong_parameter_with_those_that_exist(tmp_path, parameter, message):
+    notebook = tmp_path / "chapter.ipynb"
+    nbformat.write(jupytext.read(notebooks.ROOT / "book" / "01_problem.md"), notebook)
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "-y", f"{{profile: quick, {parameter}}}"]
+    done = subprocess.run([*command, str(notebook), str(tmp_path / "out.ipynb")], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_source_is_paired_with_its_record_and_survives_conversion(name):
+    source = notebooks.read_source(name)
+    assert source.metadata.jupytext.formats == "ipynb,md:myst"
+    assert notebooks.same_text(source, source)
+
+
+def test_every_test_that_a_proof_cites_exists_once():
+    texts = [path.read_text(encoding="utf-8") for path in (notebooks.ROOT / "book").glob("*.md")]
+    assert reference_pages.cited_tests(notebooks.ROOT / "tests", texts).count("## ") > 10

@@ -1,0 +1,118 @@
+"""README's code blocks run as they stand, and the files beside it say what they must."""
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import nbformat
+import yaml
+from packaging.requirements import Requirement
+
+from companion.build import render
+
+ROOT = render.ROOT
+README = (ROOT / "README.md").read_text("utf8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [line for language, text in BLOCKS if language == "bash" for line in text.splitlines()]
+
+
+def test_every_block_is_of_a_kind_that_is_run_here():
+    assert {language for language, _ in BLOCKS} == {"bash", "python"}
+    assert {command.split()[0] for command in COMMANDS} == {"make", "papermill"}
+
+
+def test_python_blocks_give_what_they_show():
+    for number, text in enumerate(text for language, text in BLOCKS if language == "python"):
+        examples = doctest.DocTestParser().get_doctest(text, {}, f"README {number}", "README.md", 0)
+        assert examples.examples
+        assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_make_is_called_with_targets_and_variables_that_exist():
+    makefile = (ROOT / "Makefile").read_text("utf8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    for command in [*COMMANDS, *re.findall(r"`(make [^`]+)`", README)]:
+        name, *rest = command.split()
+        if name == "make":
+            assert {word for word in rest if "=" not in word} <= targets, command
+            assert all(f"\n{word.split('=')[0]} ?=" in makefile for word in rest if "=" in word), command
+
+
+def test_papermill_runs_a_chapter_as_written(tmp_path):
+    (tmp_path / "book").symlink_to(ROOT / "book")
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for command in COMMANDS:
+        if command.startswith("papermill"):
+            run = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
+            assert run.returncode == 0, run.stderr[-4000:]
+    done = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert done.metadata.papermill.parameters == {"profile": "quick", "ce_grid": [0, 0.1], "seeds": 2}
+    assert all(cell.execution_count for cell in done.cells if cell.cell_type == "code")
+
+
+def test_paths_and_links_exist():
+    rows = re.findall(r"^\| (`.+?`) \|", README, re.MULTILINE)
+    paths = [path for row in rows for path in re.findall(r"`(.+?)`", row)]
+    paths += [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert len(paths) > 8
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_modules_named_as_commands_exist():
+    modules = re.findall(r"python -m ([a-z0-9_.]+)", README)
+    assert modules and all((ROOT / f"{name.replace('.', '/')}.py").exists() for name in modules)
+
+
+def test_citation_follows_the_format_and_cites_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)  # what version 1.2.0 requires
+    assert citation["cff-version"] == "1.2.0" and citation["license"] == "MIT"
+    works = [citation["preferred-citation"], *citation["references"]]
+    for work in works:
+        assert {"type", "title", "authors"} <= set(work)
+        assert all(set(author) <= {"family-names", "given-names"} for author in work["authors"])
+        assert f"{{{work['doi']}}}" in bibliography()
+    assert works[0]["doi"] in README
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf8"), re.MULTILINE)
+    assert version and citation["version"] == version.group(1)
+
+
+def bibliography():
+    return (ROOT / "references.bib").read_text("utf8")
+
+
+def test_changelog_keeps_its_form():
+    lines = (ROOT / "CHANGELOG.md").read_text("utf8").splitlines()
+    versions = [line for line in lines if line.startswith("## ")]
+    assert versions[0] == "## [Unreleased]"
+    for line in versions[1:]:
+        number, day = re.fullmatch(r"## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d{2}-\d{2})", line).groups()
+        assert number and date.fromisoformat(day)
+    kinds = {line for line in lines if line.startswith("### ")}
+    assert kinds <= {f"### {kind}" for kind in ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")}
+
+
+def requirements(name):
+    """The lines of a file of requirements by the name of the package; a lock may have two lines of one."""
+    lines = (re.split(r"(?:^|\s)#", line)[0].strip() for line in (ROOT / name).read_text("utf8").splitlines())
+    read = [Requirement(line) for line in lines if line]
+    return {one.name: [other for other in read if other.name == one.name] for one in read}
+
+
+def test_every_dependency_has_a_lower_bound_which_the_lock_satisfies():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
+    asked, locked = requirements("requirements.in"), requirements("requirements.txt")
+    dependencies = [Requirement(line) for line in project["dependencies"]]
+    assert len(dependencies) > 10
+    for dependency in dependencies:
+        assert any(bound.operator == ">=" for bound in dependency.specifier), f"{dependency} has no lower bound"
+        versions = [bound.version for line in locked[dependency.name] for bound in line.specifier]
+        assert versions and all(map(dependency.specifier.contains, versions)), f"{dependency}, locked {versions}"
+        for line in asked[dependency.name]:
+            pinned = any(bound.operator == "==" for bound in line.specifier)
+            assert pinned or line.specifier == dependency.specifier, f"{dependency} here, {line} in requirements.in"

@@ -1,0 +1,403 @@
+"""The executor on a book of small chapters: what runs, what does not run again, and how a failure is told."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from helpers.chapters import HEADER
+
+from companion.build import execute, notebooks
+from companion.build.execute import main
+from companion.build.notebooks import Folders, code_cells, read_notebook, read_source, same_text
+from l2h.data import dataset
+
+QUIET = (
+    HEADER
+    + """import os
+
+print(profile, os.environ["OMP_NUM_THREADS"], os.environ["L2H_WORKERS"])
+```
+
+Prose.
+"""
+)
+SLEEPY = HEADER + "import time\n\ntime.sleep(600)\n```\n"
+FAILING = HEADER + "ce = 0.1\n```\n\n```{code-cell} ipython3\nprint(ce)\n1 / 0\n```\n"
+FIGURE = """---
+mystnb:
+  image:
+    alt: "One point in the middle."
+---
+"""
+DRAWN = (
+    HEADER
+    + FIGURE
+    + """from importlib.util import find_spec
+
+import matplotlib
+import matplotlib.pyplot as plt
+
+assert __debug__ and not {"mine", "debug"} & set(globals())
+assert find_spec("colours") is None
+assert matplotlib.rcParams["axes.facecolor"] == "white"
+plt.subplots()[1].plot([0], [0]);
+```
+"""
+)
+DYING = HEADER + "import os\n\nos._exit(3)\n```\n"
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """An empty book, on a machine without CIFAR-10 whose data nobody needs."""
+    monkeypatch.setattr(execute, "_cifar10", lambda: None)
+    monkeypatch.delenv("L2H_WORKERS", raising=False)
+    (tmp_path / "book").mkdir()
+    return Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
+
+
+def write(folders, **sources):
+    for name, source in sources.items():
+        (folders.book / f"{name}.md").write_text(source)
+
+
+def run(capsys, folders, *arguments):
+    """Exit code and what was said."""
+    code = main(list(arguments), folders)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_chapters_are_executed_once_and_their_prose_is_kept_up(folders, capsys):
+    write(folders, c1=QUIET, c2=QUIET)
+    code, said, _ = run(capsys, folders, "quick")
+    assert code == 0
+    assert said.count("started at quick") == said.count(": done in 0:") == 2
+    assert said.splitlines()[-1].endswith("about 0:00 to go")
+    path = folders.notebooks / "quick" / "c1.ipynb"
+    done = read_notebook(path)
+    workers = max(1, os.cpu_count() // 2)
+    assert code_cells(done)[-1].outputs[0].text == f"quick 1 {workers}\n"
+    assert (done.metadata.l2h.profile, done.metadata.l2h.data) == ("quick", None)
+    assert done.metadata.papermill.exception is None
+    assert sorted(one.name for one in path.parent.iterdir()) == ["c1.ipynb", "c2.ipynb"]
+
+    write(folders, c1=QUIET.replace("Prose.", "Other prose."))
+    code, said, _ = run(capsys, folders, "quick")
+    assert (code, said) == (0, "c1: fresh, not executed again\nc2: fresh, not executed again\n")
+    edited = read_notebook(path)
+    assert edited.cells[-1].source == "Other prose."
+    assert code_cells(edited)[-1].outputs == code_cells(done)[-1].outputs
+
+    write(folders, c1=QUIET.replace("print(", "print(1, "))
+    code, said, _ = run(capsys, folders, "quick", "c1")
+    assert code == 0 and "c1: started" in said and "c2" not in said
+    assert code_cells(read_notebook(path))[-1].outputs[0].text.startswith("1 quick")
+
+
+def test_a_failure_names_chapter_cell_and_traceback_and_stops_the_rest(folders, capsys):
+    write(folders, bad=FAILING, slow=SLEEPY, waiting=QUIET)
+    folders.notebooks.joinpath("quick").mkdir(parents=True)
+    good = folders.notebooks / "quick" / "bad.ipynb"
+    notebooks.write_notebook(good, read_source("bad", folders.book))
+    before, started = good.read_text(), time.monotonic()
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1 and time.monotonic() - started < 400
+    assert "bad failed in code cell 3 at quick" in said
+    assert "print(ce)\n1 / 0" in said and "ZeroDivisionError: division by zero" in said and "\x1b[" not in said
+    assert good.read_text() == before
+    (path,) = folders.notebooks.glob("quick/bad.*.partial.ipynb")
+    partial = read_notebook(path)
+    assert str(path) in said
+    assert code_cells(partial)[-1].outputs[0].text == "0.1\n"
+    assert not (folders.notebooks / "quick" / "slow.ipynb").exists()
+
+
+def test_two_commands_that_execute_a_chapter_do_not_share_its_notebook(folders, capsys, monkeypatch):
+    write(folders, c1=QUIET)
+    names, processes = set(), (os.getpid(), os.getppid())  # both exist
+    for process in processes:
+        monkeypatch.setattr(os, "getpid", lambda process=process: process)
+        write(folders, c1=QUIET + f"\n```{{code-cell}} ipython3\n{process} / 0\n```\n")
+        run(capsys, folders, "quick")
+        names |= {path.name for path in folders.notebooks.glob("quick/*.partial.ipynb")}
+    assert names == {f"c1.{process}.partial.ipynb" for process in processes}
+
+
+def test_what_ended_processes_left_half_executed_is_removed(folders, capsys):
+    write(folders, c1=QUIET)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    left = [folders.notebooks / profile / f"c0.{ended.pid}.partial.ipynb" for profile in ("quick", "paper-digits")]
+    kept = [
+        folders.notebooks / "quick" / name
+        for name in (f"c0.{os.getpid()}.partial.ipynb", "c0.mine.partial.ipynb", "c0.ipynb", f"{ended.pid}.ipynb")
+    ]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert run(capsys, folders, "quick")[0] == 0
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
+
+
+def test_a_notebook_with_a_cell_that_was_not_executed_is_refused(folders, capsys, monkeypatch):
+    write(folders, c1=QUIET)
+
+    async def stopped(job, partial, environment):
+        notebooks.write_notebook(partial, job.notebook)
+        return ""
+
+    monkeypatch.setattr(execute, "_papermill", stopped)
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1 and "code cells were not executed; the notebook so far" in said
+    assert not (folders.notebooks / "quick" / "c1.ipynb").exists()
+
+
+def test_no_setting_of_the_user_reaches_a_kernel(folders, capsys, tmp_path, monkeypatch):
+    write(folders, drawn=DRAWN)
+    user = tmp_path / "user"
+    profile, kernel = user / "profile_default", user / "kernels" / "python3"
+    for folder in (profile / "startup", kernel):
+        folder.mkdir(parents=True)
+    for folder in (user, user / "matplotlib"):
+        folder.mkdir(exist_ok=True)
+        (folder / "matplotlibrc").write_text("text.usetex: True\naxes.facecolor: yellow\n")
+    (profile / "startup" / "00-mine.py").write_text("debug = False\n")
+    (profile / "ipython_kernel_config.py").write_text("c.InlineBackend.figure_formats = {'svg'}\n")
+    (user / "ipython_config.py").write_text("c.InteractiveShellApp.exec_lines = ['mine = 2']\n")
+    (user / "mine.py").write_text("mine = 1\n")
+    (user / "colours.py").touch()
+    (kernel / "kernel.json").write_text('{"argv": ["false"], "display_name": "Python 3", "language": "python"}')
+    hostile = {
+        "IPYTHONDIR": user, "JUPYTER_PATH": user, "MATPLOTLIBRC": user / "matplotlib", "MPLBACKEND": "Agg",
+        "PYTHONOPTIMIZE": 1, "PYTHONSTARTUP": user / "mine.py",
+    }  # fmt: skip
+    for name, value in hostile.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.chdir(user)
+    code, _, said = run(capsys, folders, "quick")
+    assert (code, said) == (0, "")
+    (picture,) = code_cells(read_notebook(folders.notebooks / "quick" / "drawn.ipynb"))[-1].outputs
+    assert "image/png" in picture.data
+
+
+def test_a_described_picture_that_is_not_shown_is_a_failure(folders, capsys):
+    write(folders, blank=HEADER + FIGURE + "picture = None\n```\n")
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1
+    assert said.startswith("blank: code cell 2 has a text for its picture (mystnb.image.alt) and shows no image/png;")
+    assert not (folders.notebooks / "quick" / "blank.ipynb").exists()
+
+
+def test_kernels_find_relative_folders_of_the_shell(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("L2H_RUNS", "runs")
+    monkeypatch.setattr(execute, "_cifar10", lambda: Path("images"))
+    (tmp_path / "kernel").mkdir()
+    found = execute._without_settings(execute._environment(1) | {"PYTHONPATH": "mine"}, tmp_path / "kernel")
+    assert (found["L2H_RUNS"], found["L2H_DATA"]) == (str(tmp_path / "runs"), str(tmp_path / "images"))
+    assert found["PYTHONPATH"] == f"{notebooks.ROOT}{os.pathsep}{tmp_path / 'mine'}"
+
+
+def test_a_disk_that_takes_no_notebook_is_one_line(folders, capsys, monkeypatch):
+    write(folders, c1=QUIET)
+
+    async def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(execute, "_papermill", full)
+    assert run(capsys, folders, "quick")[::2] == (1, "[Errno 28] No space left on device\n")
+
+
+def test_what_an_accelerator_computed_is_not_fresh_without_it(folders, monkeypatch):
+    write(folders, c1=QUIET)
+    notebook = read_source("c1", folders.book)
+    before = notebooks.chapter_key("c1", notebook, profile="quick", data=None)
+    monkeypatch.setenv("L2H_ACCELERATOR", "cuda")
+    assert notebooks.chapter_key("c1", notebook, profile="quick", data=None) != before
+    assert notebooks.facts("", profile="quick", data=None, seconds=1.0)["machine"].endswith(" and cuda")
+
+
+def test_a_kernel_that_dies_is_a_failure(folders, capsys):
+    write(folders, gone=DYING)
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1
+    assert "gone failed in code cell 2 at quick" in said and "os._exit(3)" in said and "Kernel died" in said
+
+
+def test_code_that_changes_meanwhile_spoils_an_execution(folders, capsys, monkeypatch):
+    write(folders, c1=QUIET)
+    keys = iter("ab")
+    monkeypatch.setattr(notebooks, "chapter_key", lambda *_, **__: next(keys))
+    code, _, said = run(capsys, folders, "quick")
+    assert (code, said) == (1, "c1: the code that it uses changed while it was executed; execute it again\n")
+    assert not (folders.notebooks / "quick" / "c1.ipynb").exists()
+
+
+def test_a_kernel_that_does_not_exist_is_a_failure(folders, capsys):
+    write(folders, foreign=QUIET.replace("name: python3", "name: nowhere"))
+    code, _, said = run(capsys, folders, "quick")
+    assert code == 1
+    assert "foreign failed before its first cell at quick" in said and "No such kernel named nowhere" in said
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path, sent, code):
+    note = f"import os, pathlib, time\n\npathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
+    write(folders, slow=SLEEPY.replace("import time", note))
+    program = (
+        "import signal, sys; from pathlib import Path\n"
+        "from companion.build import execute; from companion.build.notebooks import Folders\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell starts it ignoring interrupts
+        "execute._cifar10 = lambda: None; base = Path(sys.argv[1])\n"
+        "sys.exit(execute.main(['quick'], Folders(base / 'book', base / 'notebooks', base / 'references')))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stderr=subprocess.DEVNULL) as runner:
+        kernel = _written(tmp_path / "pid", 300)
+        runner.send_signal(sent)
+        assert runner.wait(300) == code
+    deadline = time.monotonic() + 15
+    while _alive(kernel) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(kernel)
+
+
+def _written(path, seconds):
+    deadline = time.monotonic() + seconds
+    while not (path.exists() and path.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return int(path.read_text())
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_records_and_references_are_made_of_executions(folders, capsys, monkeypatch):
+    write(folders, c1=QUIET)
+    monkeypatch.setattr(execute, "_cifar10", lambda: notebooks.ROOT)
+    assert run(capsys, folders, "record")[0] == 0
+    record = read_notebook(folders.book / "c1.ipynb")
+    assert same_text(record, read_source("c1", folders.book))
+    assert code_cells(record)[-1].outputs[0].text.startswith("paper 1 ")
+    assert record.metadata.l2h.profile == "paper"
+
+    (folders.notebooks / "paper" / "c1.ipynb").unlink()
+    code, said, _ = run(capsys, folders, "paper")
+    assert (code, said) == (0, "c1: fresh, not executed again\n"), "a fresh record is as good as an execution"
+
+    code, said, _ = run(capsys, folders, "reference")
+    assert code == 0 and said.count("started") == 1, "a chapter without data is the same on both sources"
+    texts = [(folders.references / source / "c1.ipynb").read_text() for source in ("cifar10", "digits")]
+    assert texts[0] == texts[1] and "injected-parameters" not in texts[0]
+
+
+@pytest.mark.parametrize("place", ["notebooks", "book"])
+def test_edited_outputs_are_not_reused(folders, capsys, monkeypatch, place):
+    write(folders, c1=QUIET)
+    monkeypatch.setattr(execute, "_cifar10", lambda: notebooks.ROOT)
+    assert run(capsys, folders, "record")[0] == 0
+    kept = folders.notebooks / "paper" / "c1.ipynb"
+    record = folders.book / "c1.ipynb"
+    good = record.read_text()
+    edited = kept if place == "notebooks" else record
+    edited.write_text(edited.read_text().replace("paper 1 ", "paper 9 "))
+    if place == "book":
+        kept.unlink()
+    code, said, _ = run(capsys, folders, "record")
+    assert code == 0
+    assert said.startswith(f"{edited}: not reused, its code or outputs were changed after its execution\n")
+    assert ("c1: started" in said) is (place == "book"), "the other copy is as good as an execution"
+    assert "paper 1 " in kept.read_text() and "paper 9 " not in record.read_text()
+    assert place == "book" or record.read_text() == good
+
+
+def test_records_need_cifar10(folders, capsys):
+    write(folders, c1=QUIET)
+    code, _, said = run(capsys, folders, "record")
+    assert code == 1 and "expected CIFAR-10 for the records, found none" in said
+
+
+def test_an_unknown_chapter_is_refused(folders, capsys):
+    write(folders, c1=QUIET)
+    code, _, said = run(capsys, folders, "quick", "c9")
+    assert (code, said) == (1, "expected chapter to be one of 'c1', got 'c9'\n")
+
+
+def test_an_unknown_mode_is_refused(folders):
+    with pytest.raises(SystemExit):
+        main(["slow"], folders)
+
+
+@pytest.mark.parametrize(("source", "injected"), [("cifar10", {}), ("digits", {"data": "digits"})])
+def test_a_chapter_on_images_gets_its_source_and_depends_on_it(monkeypatch, source, injected):
+    facts = {"source": source, "sha256": "0" * 64}
+    monkeypatch.setattr(execute, "_facts", lambda _: facts)
+    job = execute._job("05_cifar10", "quick", source, notebooks.ROOT / "nowhere", Folders())
+    assert job.parameters == {"profile": "quick"} | injected
+    assert job.data == facts
+    assert job.expected > 0
+
+
+def test_nothing_is_injected_into_a_record(monkeypatch):
+    monkeypatch.setattr(execute, "_facts", lambda source: {"source": source, "sha256": "0" * 64})
+    assert execute._job("05_cifar10", "paper", "cifar10", notebooks.ROOT / "nowhere", Folders()).parameters == {}
+
+
+def test_kernels_get_the_data_that_were_found_one_thread_and_their_share_of_the_cores(monkeypatch):
+    monkeypatch.delenv("L2H_WORKERS", raising=False)
+    monkeypatch.setattr(execute, "_cifar10", lambda: notebooks.ROOT / "images")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    environment = execute._environment(5)
+    assert environment["L2H_DATA"] == str(notebooks.ROOT / "images")
+    assert (environment["OMP_NUM_THREADS"], environment["L2H_WORKERS"]) == ("1", "4")
+    assert execute._environment(1)["L2H_WORKERS"] == "8"
+    monkeypatch.setenv("L2H_WORKERS", "3")
+    assert execute._environment(1)["L2H_WORKERS"] == "3"
+
+
+def test_data_are_looked_for_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(dataset, "find", lambda: calls.append(1))
+    execute._cifar10.cache_clear()
+    assert execute._cifar10() is execute._cifar10() is None
+    execute._cifar10.cache_clear()
+    assert calls == [1]
+
+
+def test_digits_are_announced_where_they_matter(folders, capsys, monkeypatch):
+    write(folders, c1=QUIET)
+    monkeypatch.setattr(execute, "_reused", lambda *_: True)
+    assert run(capsys, folders, "quick")[1] == "c1: fresh, not executed again\n"
+    monkeypatch.setattr(notebooks, "needs_data", lambda _: True)
+    assert run(capsys, folders, "quick")[1].startswith("CIFAR-10 is not at hand: digits take its place.")
+
+
+def test_progress_is_told_in_minutes(monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 190.0)
+    clock = execute.Clock(100.0, {"a": 300.0, "b": 60.0, "c": 60.0}, {"a": 150.0, "b": 100.0})
+    assert execute._progress(clock) == "1:30 elapsed, about 4:20 to go"
+    clock = execute.Clock(100.0, {"a": 50.0}, {"a": 120.0})
+    assert execute._progress(clock) == "1:30 elapsed, longer than expected"
+
+
+def test_the_expected_time_comes_from_the_last_execution(folders):
+    write(folders, c1=QUIET)
+    path = folders.references / "digits" / "c1.ipynb"
+    source = read_source("c1", folders.book)
+    source.metadata["l2h"] = {"profile": "quick", "seconds": 12.5}
+    notebooks.write_notebook(path, source)
+    nowhere = folders.notebooks / "quick" / "c1.ipynb"
+    assert execute._expected(nowhere, "quick", folders) == 12.5
+    assert execute._expected(nowhere, "paper", folders) == execute.GUESS
+    assert json.loads(path.read_text())["metadata"]["l2h"]["seconds"] == 12.5

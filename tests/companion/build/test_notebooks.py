@@ -1,0 +1,215 @@
+"""Chapters as files: what makes one stale, and what a record keeps of its execution."""
+
+import copy
+from pathlib import Path
+
+import nbformat
+import pytest
+from helpers.chapters import HEADER
+
+from companion.build import notebooks, outputs
+from companion.build.notebooks import (
+    chapter_key,
+    code_cells,
+    executed,
+    facts,
+    is_fresh,
+    publishable,
+    read_source,
+    same_text,
+)
+from companion.chapters import parameters
+from companion.chapters.parameters import STUDIES
+from l2h.experiments import run
+
+OPENING = "```{code-cell} ipython3\n"
+SOURCE = (
+    HEADER.replace('"paper"', '"paper"  # how long').removesuffix(OPENING)
+    + """Some prose.
+
+```{code-cell} ipython3
+---
+l2h:
+  tolerance: 0.02
+  why: trained
+---
+from l2h.problem import asks
+
+print(asks(-1))
+```
+"""
+)
+
+
+@pytest.fixture
+def book(tmp_path):
+    folder = tmp_path / "book"
+    folder.mkdir()
+    (folder / "91_toy.md").write_text(SOURCE)
+    (folder / "index.md").write_text("# A plain page\n")
+    return folder
+
+
+@pytest.fixture
+def source(book):
+    return read_source("91_toy", book)
+
+
+@pytest.fixture
+def done(source):
+    """The source as papermill leaves it: with an injected cell, its own notes, outputs and local paths."""
+    notebook = copy.deepcopy(source)
+    injected = nbformat.v4.new_code_cell('profile = "quick"', metadata={"tags": ["injected-parameters"]})
+    notebook.cells.insert(2, injected)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(cells, 1):
+        cell.update(execution_count=count)
+        cell.metadata["papermill"] = {"duration": 0.1}
+    home = f"{Path.home()}/data"
+    picture = {"image/png": "iVBO/root/", "text/plain": f"<Figure> {home}", "text/html": f"<p>{notebooks.ROOT}/l2h"}
+    cells[-1].outputs = [
+        nbformat.v4.new_output("stream", text=f"{notebooks.ROOT}/l2h/x.py /tmp/ipykernel_12/3.py"),
+        nbformat.v4.new_output("display_data", data=picture),
+    ]
+    notebook.metadata["papermill"] = {"input_path": "/a", "output_path": "/b", "duration": 1.5, "exception": None}
+    key = chapter_key("91_toy", source, profile="paper", data=None)
+    notebook.metadata["l2h"] = facts(key, profile="paper", data=None, seconds=1.52)
+    return notebook
+
+
+def key(text, book, **changed):
+    (book / "91_toy.md").write_text(text)
+    return chapter_key("91_toy", read_source("91_toy", book), **{"profile": "paper", "data": None} | changed)
+
+
+def test_chapters_are_the_pages_that_name_a_kernel(book):
+    assert notebooks.chapters(book) == ["91_toy"]
+
+
+def test_a_source_reads_the_same_each_time(book):
+    assert read_source("91_toy", book) == read_source("91_toy", book)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("Some prose.", "Other prose."), ("# how long", "# why"), ("print(asks(-1))", "print( asks(-1) )")]
+)
+def test_prose_comments_and_layout_make_nothing_stale(book, old, new):
+    assert key(SOURCE.replace(old, new), book) == key(SOURCE, book)
+
+
+@pytest.mark.parametrize(("old", "new"), [("asks(-1)", "asks(1)"), ("problem import asks", "checks import one_of")])
+def test_code_and_the_modules_it_uses_do(book, old, new):
+    assert key(SOURCE.replace(old, new), book) != key(SOURCE, book)
+
+
+def test_profile_data_and_torch_do(book, monkeypatch):
+    data = {"source": "digits", "sha256": "0" * 64, "sizes": {}}
+    before = key(SOURCE, book)
+    assert key(SOURCE, book, profile="quick") != before
+    assert key(SOURCE, book, data=data) != before
+    assert key(SOURCE, book, data=data | {"sha256": "1" * 64}) != key(SOURCE, book, data=data)
+    real = run.versions()
+    monkeypatch.setattr(run, "versions", lambda: real | {"numpy": "9.9"})
+    assert key(SOURCE, book) != before
+
+
+def test_the_study_of_a_chapter_counts_and_that_of_others_does_not(monkeypatch):
+    def key_at_quick():
+        return chapter_key("01_problem", read_source("01_problem"), profile="quick", data=None)
+
+    before = key_at_quick()
+    for name, stale in (("05_cifar10", False), ("01_problem", True)):
+        monkeypatch.setattr(parameters, "STUDIES", STUDIES | {name: STUDIES[name][::-1]})
+        assert (key_at_quick() != before) is stale
+
+
+def test_a_code_cell_that_is_not_python_is_refused(book):
+    with pytest.raises(ValueError, match=r"expected plain Python in the code cells of 91_toy, got '%time 1"):
+        key(SOURCE.replace("print(asks(-1))", "%time 1"), book)
+
+
+def test_an_execution_is_put_under_the_present_text(book, done):
+    (book / "91_toy.md").write_text(SOURCE.replace("Some prose.", "Other prose."))
+    notebook = executed(read_source("91_toy", book), done)
+    assert notebook.cells[3].source == "Other prose."
+    assert [cell.source for cell in notebook.cells if cell.cell_type == "code"][1] == 'profile = "quick"'
+    assert code_cells(notebook)[-1].outputs == code_cells(done)[-1].outputs
+    assert "papermill" not in code_cells(notebook)[-1].metadata
+    assert notebook.metadata.papermill == {"duration": 1.5, "exception": None}
+
+
+def test_a_record_converts_back_to_its_source_and_is_fresh(done, source):
+    record = publishable(executed(source, done))
+    assert same_text(record, source)
+    assert is_fresh("91_toy", record, source)
+    assert not [cell for cell in record.cells if "injected-parameters" in cell.metadata.get("tags", ())]
+
+
+def test_a_record_of_other_text_or_other_code_is_told(book, done, source):
+    record = publishable(executed(source, done))
+    (book / "91_toy.md").write_text(SOURCE.replace("Some prose.", "Other prose."))
+    assert not same_text(record, read_source("91_toy", book))
+    assert is_fresh("91_toy", record, read_source("91_toy", book))
+    (book / "91_toy.md").write_text(SOURCE.replace("asks(-1)", "asks(1)"))
+    assert not is_fresh("91_toy", record, read_source("91_toy", book))
+    (book / "91_toy.md").write_text(SOURCE.replace("tolerance: 0.02", "tolerance: 0.01"))
+    assert not same_text(record, read_source("91_toy", book))
+
+
+def test_every_form_that_is_kept_has_the_digest_of_its_own_outputs(done, source):
+    notebook = executed(source, done)
+    forms = [notebook, publishable(notebook), publishable(notebook, images=False)]
+    assert all(map(outputs.unchanged, forms))
+    assert len({form.metadata.l2h.outputs for form in forms}) == 3  # with paths, without, and without pictures
+
+
+def test_a_record_whose_outputs_were_edited_is_not_fresh(done, source):
+    record = publishable(executed(source, done))
+    code_cells(record)[-1].outputs[0].text += "0.9\n"
+    assert not is_fresh("91_toy", record, source)
+
+
+def test_a_notebook_without_facts_is_not_fresh(source):
+    assert not is_fresh("91_toy", source, source)
+
+
+def test_a_record_names_no_path_of_this_machine_and_keeps_its_pictures(done, source):
+    stream, picture = code_cells(publishable(executed(source, done)))[-1].outputs
+    assert stream.text == "l2h/x.py 3.py"
+    assert picture.data == {"image/png": "iVBO/root/", "text/plain": "<Figure> ~/data", "text/html": "<p>l2h"}
+
+
+@pytest.mark.parametrize("home", ["/", ""])
+def test_a_home_that_is_the_root_hides_nothing_in_addresses_and_paths(done, source, monkeypatch, home):
+    monkeypatch.setenv("HOME", home)
+    code_cells(done)[-1].outputs[0].text = "https://a.org/x, //b.org and /data/y"
+    stream, _ = code_cells(publishable(executed(source, done)))[-1].outputs
+    assert stream.text == "https://a.org/x, //b.org and /data/y"
+
+
+def test_a_reference_does_without_pictures(done, source):
+    _, picture = code_cells(publishable(executed(source, done), images=False))[-1].outputs
+    assert set(picture.data) == {"text/plain", "text/html"}
+
+
+def test_facts_name_machine_and_versions():
+    known = facts("0" * 64, profile="quick", data=None, seconds=1.26)
+    assert (known["seconds"], known["profile"], known["data"]) == (1.3, "quick", None)
+    assert "cores" in known["machine"] and {"python", "torch", "numpy"} <= set(known["versions"])
+
+
+def test_a_notebook_is_written_only_if_it_changed(tmp_path, source):
+    path = tmp_path / "new" / "91_toy.ipynb"
+    notebooks.write_notebook(path, source)
+    before = path.stat().st_ino
+    notebooks.write_notebook(path, source)
+    assert path.stat().st_ino == before
+    source.cells[0].source = "# Another"
+    notebooks.write_notebook(path, source)
+    assert notebooks.read_notebook(path).cells[0].source == "# Another"
+
+
+def test_what_is_not_there_or_broken_is_no_notebook(tmp_path):
+    (tmp_path / "broken.ipynb").write_text('{"cells": [')
+    assert notebooks.read_notebook(tmp_path / "none.ipynb") is None
+    assert notebooks.read_notebook(tmp_path / "broken.ipynb") is None

@@ -1,0 +1,144 @@
+"""Beyond the doctests: what the generated pages say of whole records and of a whole package."""
+
+import ast
+import re
+
+import pytest
+
+from companion.build import reference_pages
+
+FACTS = {
+    "key": "0123456789abcdef0123",
+    "profile": "paper",
+    "seconds": 61.26,
+    "machine": "2 cores",
+    "versions": {"python": "3.11.7", "torch": "2.15.0"},
+    "data": {"name": "cifar10 airplane/automobile", "sha256": "fedcba9876543210"},
+}
+
+BASE = '''"""Is used."""
+
+class Pair(NamedTuple):
+    """Two."""
+
+    x: int = 1
+    y: float
+
+    def total(self) -> float:
+        """Sum."""
+
+    def _no(self): ...
+
+class Net(Module):
+    """Learns."""
+
+    def __init__(self, width: int = 3, *, deep: bool) -> None: ...
+
+def double(x: int, *, times: int = 2) -> int:
+    """Twice.
+
+    .. math:: 2x
+
+    Args:
+        x: a number
+            at all.
+        times: n.
+
+    Returns:
+        The double.
+
+    Raises:
+        ValueError: never.
+
+    >>> double(2)
+    4
+    """
+'''
+
+
+def test_status_has_a_row_per_chapter_and_one_paragraph_per_machine():
+    ran = {"l2h": FACTS, "papermill": {"start_time": "2026-11-24T10:00:00", "duration": 60.0}}
+    text = reference_pages.status(
+        {"01_problem": ran, "05_cifar10": ran, "09_drift": {"l2h": FACTS | {"machine": "8 cores"}}}
+    )
+    row = "| {doc}`05_cifar10` | paper | 61.3 s | 2026-11-24 | cifar10 airplane/automobile (SHA-256 fedcba987654…) |"
+    assert row in text
+    assert text.count("Machine and versions: ") == 2
+    assert "Machine and versions: 2 cores; python 3.11.7, torch 2.15.0." in text
+    assert text.count("key `0123456789abcdef`") == 3
+
+
+def test_status_says_what_was_not_recorded():
+    text = reference_pages.status({"01_problem": {}})
+    assert "| {doc}`01_problem` | – | an unrecorded time | – | – |" in text
+    assert "not recorded; not recorded" in text
+
+
+def test_provenance_names_profile_time_machine_and_data():
+    told = reference_pages.provenance({"l2h": FACTS})
+    assert told.startswith("Executed at the `paper` profile in 61.3 s on 2 cores.")
+    assert "cifar10 airplane/automobile" in told
+    assert reference_pages.provenance({}) == "Executed at the `unknown` profile in an unrecorded time."
+
+
+@pytest.fixture
+def package(tmp_path):
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "a_user.py").write_text('"""Uses."""\nfrom l2h import base\n\n\ndef _hidden():\n    """No."""\n')
+    (folder / "base.py").write_text(BASE)
+    return folder
+
+
+def test_reference_lists_public_names_with_their_arguments(package):
+    text = reference_pages.api(package)
+    assert text.index("## toy.base") < text.index("## toy.a_user")
+    assert "## toy.base\n\n:::{py:currentmodule} toy.base\n:::" in text
+    assert ":::{py:function} double(x: int, *, times: int=2) -> int\n:module: toy.base" in text
+    assert "::::{py:class} Pair(x: int=1, y: float)" in text and ":::{py:method} total(self) -> float" in text
+    assert "{py:class} Net(width: int=3, *, deep: bool)" in text
+    assert "hidden" not in text and "_no" not in text
+    assert ":param x: a number at all.\n:param times: n." in text
+    assert ":returns: The double." in text and ":raises ValueError: never." in text
+    assert "```pycon\n>>> double(2)\n4\n```" in text
+    assert "```{math}\n2x\n```" in text
+
+
+def test_docstrings_keep_lists_and_lose_accidental_markup():
+    assert reference_pages.markdown("- one\n  of\n- two") == "- one of\n- two"
+    assert reference_pages.markdown("r <= 0 [and] __x__ $5") == r"r \<= 0 \[and\] \_\_x\_\_ \$5"
+
+
+def test_imports_are_read_in_both_forms():
+    tree = ast.parse("import l2h\nfrom l2h import a, b\nfrom l2h.c import d\nfrom numpy import e")
+    assert reference_pages.imported(tree) == {"a", "b", "c"}
+
+
+def cited_tests(tmp_path, *files):
+    for number, text in enumerate(files):
+        (tmp_path / f"test_{number}.py").write_text(text)
+    return reference_pages.cited_tests(tmp_path, ["See {ref}`this <test-two-is-two>` and [that](test-no-citation)."])
+
+
+def test_a_cited_test_stands_on_its_page_under_its_label(tmp_path):
+    source = "@given(x=1)\ndef test_two_is_two(x):\n    assert x\n"
+    text = cited_tests(tmp_path, f"{source}\n\ndef test_other():\n    pass\n")
+    assert text.startswith("(test-two-is-two)=\n## Two is two\n\n`tests/test_0.py`\n")
+    assert f"```python\n{source}```" in text
+    assert "other" not in text
+
+
+def test_cited_tests_stand_in_the_order_of_their_files_whatever_the_order_of_the_citations(tmp_path):
+    names = [f"test_{name}" for name in ("delta", "alpha", "echo", "bravo", "golf", "charlie", "foxtrot", "hotel")]
+    for number, pair in enumerate(zip(names[::2], names[1::2], strict=True)):
+        (tmp_path / f"test_{number}.py").write_text("\n\n".join(f"def {name}(): ..." for name in pair))
+    for cited in (names, names[::-1], sorted(names)):
+        text = reference_pages.cited_tests(tmp_path, [f"{{ref}}`it <{name.replace('_', '-')}>`" for name in cited])
+        assert re.findall(r"^def (\w+)", text, re.MULTILINE) == names
+
+
+@pytest.mark.parametrize("files", [[], ["def test_other(): ...\n"], ["def test_two_is_two(): ...\n"] * 2])
+def test_a_citation_of_no_test_or_of_two_is_refused(tmp_path, files):
+    with pytest.raises(ValueError, match=r"one test for each that a page cites, got test-two-is-two [02]"):
+        cited_tests(tmp_path, *files)

@@ -1,0 +1,218 @@
+"""Rendering: what is staged, what is refused, and that the last good book survives a bad build."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+import yaml
+
+from companion.build import outputs, render
+
+
+def cell(source, **more):
+    plain = {"cell_type": "code", "id": "c", "metadata": {}, "outputs": [], "execution_count": 1}
+    return plain | {"source": source} | more
+
+
+def notebook(*cells, **metadata):
+    title = {"cell_type": "markdown", "id": "t", "metadata": {}, "source": "# A chapter\n\nIt is about $x$."}
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return {"cells": [title, *cells], "metadata": kernel | metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A repository with the smallest book: one plain page and one chapter, executed."""
+    root = tmp_path / "repository"
+    (root / "book").mkdir(parents=True)
+    (root / "l2h").mkdir()
+    shutil.copy(render.ROOT / "_config.yml", root)
+    shutil.copytree(render.ROOT / "book" / "_templates", root / "book" / "_templates")
+    shutil.copytree(render.ROOT / "book" / "_static", root / "book" / "_static")
+    (root / "references.bib").write_text("")
+    chapters = [{"file": "book/01_problem"}, {"file": "book/status"}]
+    toc = {"format": "jb-book", "root": "book/index", "parts": [{"chapters": chapters}]}
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc))
+    (root / "book" / "index.md").write_text("# Index\n\nSee {doc}`01_problem`.\n")
+    (root / "book" / "status.md").write_text("# Status\n")
+    (root / "book" / "01_problem.md").write_text("---\nkernelspec:\n  name: python3\n---\n\n# A chapter\n")
+    executed(root, notebook(cell("1 + 1")))
+    return root
+
+
+def executed(root, content):
+    if "l2h" in content["metadata"]:
+        outputs.write_digest(content)
+    (root / "book" / "01_problem.ipynb").write_text(json.dumps(content))
+
+
+def staged(root, tmp_path):
+    render.stage(root / "book", tmp_path / "staged", root=root)
+    return tmp_path / "staged"
+
+
+def test_contents_and_chapters_of_the_real_book():
+    assert render.toc()[:2] == ["index", "notation"]
+    assert set(render.chapters()) == {
+        name for name in render.toc() if name[0].isdigit() or name in ("errata", "choosing")
+    }
+
+
+def test_one_format_of_each_chapter_is_staged(root, tmp_path):
+    folder = staged(root, tmp_path)
+    assert {path.name for path in folder.iterdir() if path.suffix in (".md", ".ipynb")} == {
+        "index.md",
+        "status.md",
+        "01_problem.ipynb",
+    }
+    assert "book/" not in (folder / "_toc.yml").read_text()
+    assert "| {doc}`01_problem` |" in (folder / "status.md").read_text()
+
+
+def test_a_staged_chapter_ends_with_its_provenance(root, tmp_path):
+    executed(root, notebook(cell("1"), l2h={"profile": "quick", "seconds": 2.0}))
+    last = json.loads((staged(root, tmp_path) / "01_problem.ipynb").read_text())["cells"][-1]
+    assert "Executed at the `quick` profile in 2.0 s" in last["source"]
+
+
+def test_the_ledger_is_put_where_a_plain_page_asks_for_it(root, tmp_path):
+    (root / "book" / "claims").mkdir()
+    rule = "rule: {estimand: gain, method: t, holds: {above: 0}}"
+    ledger = f"- {{id: gains, statement: It gains., source: x, kind: empirical, verdict: open, {rule}}}\n"
+    (root / "book" / "claims" / "01_problem.yml").write_text(ledger)
+    (root / "book" / "index.md").write_text(f"# Index\n\n{render.HERE}\n\nThe end.\n")
+    text = (staged(root, tmp_path) / "index.md").read_text()
+    assert '<th scope="row">open</th><td>1</td>' in text and text.endswith("\n\nThe end.\n")
+    assert render.HERE not in text
+    names = {path.name for path in (tmp_path / "staged").rglob("*.yml")}
+    assert names == {"_config.yml", "_toc.yml"}  # the ledger's files are no pages
+
+
+def test_the_title_of_a_chapter_is_its_first_heading():
+    assert render.title({"cells": [{"source": ["# The problem\n", "\n", "Text."]}]}) == "The problem"
+
+
+def test_a_missing_chapter_is_refused(root, tmp_path):
+    (root / "book" / "01_problem.ipynb").unlink()
+    with pytest.raises(FileNotFoundError, match=r"01_problem\.ipynb, found none; `make book`"):
+        staged(root, tmp_path)
+
+
+def test_a_failed_chapter_is_refused(root, tmp_path):
+    executed(root, notebook(cell("1 / 0"), papermill={"exception": True}))
+    with pytest.raises(ValueError, match="whose execution failed"):
+        staged(root, tmp_path)
+
+
+def test_a_chapter_that_was_never_executed_is_refused(root, tmp_path):
+    executed(root, notebook(cell("1", execution_count=None)))
+    with pytest.raises(ValueError, match="never executed"):
+        staged(root, tmp_path)
+
+
+def test_a_chapter_with_edited_outputs_is_refused(root, tmp_path):
+    shown = {"output_type": "stream", "name": "stdout", "text": ["0.2\n"]}
+    executed(root, notebook(cell("1", outputs=[shown]), l2h={"profile": "paper", "seconds": 2.0}))
+    path = root / "book" / "01_problem.ipynb"
+    path.write_text(path.read_text().replace("0.2", "0.9"))
+    with pytest.raises(ValueError, match=r"01_problem\.ipynb, where they were changed after its execution"):
+        staged(root, tmp_path)
+
+
+def test_the_digest_depends_on_every_staged_file(root, tmp_path):
+    folder = staged(root, tmp_path)
+    before = render.digest(folder)
+    assert render.digest(folder) == before
+    (folder / "index.md").write_text("# Index, changed\n")
+    changed = render.digest(folder)
+    (folder / "index.md").rename(folder / "other.md")
+    assert len({before, changed, render.digest(folder)}) == 3
+
+
+STAGE = """
+import sys
+from pathlib import Path
+from l2h import render
+render.stage(render.ROOT / "book", Path(sys.argv[1]))
+print(render.digest(Path(sys.argv[1])))
+"""
+
+
+def test_the_real_book_is_staged_alike_whatever_the_order_of_sets(tmp_path):
+    digests, texts = [], []
+    for seed in ("1", "2"):
+        run = [sys.executable, "-c", STAGE, str(tmp_path / seed)]
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(render.ROOT)}
+        digests.append(subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout)
+        files = [path for path in (tmp_path / seed).rglob("*") if path.is_file()]
+        texts.append({path.relative_to(tmp_path / seed): path.read_bytes() for path in files})
+    assert texts[0].keys() == texts[1].keys()
+    assert [path.name for path in texts[0] if texts[0][path] != texts[1][path]] == []
+    assert digests[0] == digests[1] and len(digests[0].strip()) == 64
+
+
+def test_a_book_is_built_once_kept_on_failure_and_replaced_when_good(root, tmp_path, monkeypatch):
+    html = tmp_path / "out" / "html"
+    html.mkdir(parents=True)  # an empty folder loses nothing
+    monkeypatch.setattr(render, "stage", partial(render.stage, root=root))
+    index = render.render(root / "book", html)
+    assert index == html / "index.html" and "<h1>Index" in index.read_text()
+    first = index.stat().st_ino
+
+    render.render(root / "book", html)
+    assert index.stat().st_ino == first  # nothing changed, nothing was built
+
+    (root / "book" / "index.md").write_text("# Index\n\nSee {doc}`nowhere`.\n")
+    with pytest.raises(RuntimeError, match=r"the last good one is kept(.|\n)*nowhere"):
+        render.render(root / "book", html)
+    assert index.stat().st_ino == first
+
+    (root / "book" / "index.md").write_text("# Another index\n\nSee {doc}`01_problem`.\n")
+    render.render(root / "book", html)
+    assert "<h1>Another index" in index.read_text()
+    assert sorted(path.name for path in html.parent.iterdir()) == ["html"]  # nothing is left lying about
+
+
+@pytest.mark.parametrize("made", ["thesis.tex", "photos/one.png", "html/.inputs.sha256"])
+def test_a_folder_with_files_of_others_is_refused_before_anything_is_built(tmp_path, made):
+    mine = tmp_path / "mine" / made
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError, match=rf"an empty folder or a book built before, got {tmp_path / 'mine'}"):
+        render.render(tmp_path / "no notebooks", tmp_path / "mine")
+    assert mine.read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_file_or_a_link_to_nothing_in_the_place_of_the_book_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError, match=f"got {tmp_path / name}"):
+            render.render(tmp_path / "no notebooks", tmp_path / name)
+    assert (tmp_path / "file").read_text() == "mine" and (tmp_path / "link").is_symlink()
+
+
+def test_the_old_book_comes_back_if_the_new_one_cannot_be_put_in_its_place(tmp_path):
+    html = tmp_path / "html"
+    html.mkdir()
+    (html / "index.html").write_text("old")
+    (tmp_path / "work").mkdir()
+    with pytest.raises(FileNotFoundError):
+        render.swap(tmp_path / "work" / "missing", html)
+    assert (html / "index.html").read_text() == "old"
+
+
+def test_the_command_prints_the_path(root, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(render, "render", lambda folder, html: html / "index.html")
+    assert render.main([str(root), "--html", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'index.html'}\n"
+
+
+def test_the_command_tells_an_error_in_words(tmp_path, capsys):
+    assert render.main([str(tmp_path / "nothing"), "--html", str(tmp_path / "html")]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("expected an executed chapter") and "Traceback" not in err

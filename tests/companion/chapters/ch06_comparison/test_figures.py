@@ -1,0 +1,163 @@
+"""Figures of the comparison: what lands in the artists is what was given, and every axis is named."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from companion.chapters.ch06_comparison.figures import (
+    BYTES,
+    FLOPS,
+    LEVELS,
+    draw_budget,
+    draw_losses,
+    draw_rates_by_uncertainty,
+    draw_room,
+)
+from l2h.evaluation.intervals import Interval
+from l2h.evaluation.multiple_comparisons import Standings
+from l2h.plotting import style
+from l2h.plotting.comparisons import draw_gaps, draw_ranks
+from l2h.plotting.style import panels, share_legend
+
+CE = np.array([0.0, 0.1, 0.3])
+
+
+def ticks(ax):
+    return [tick.get_text() for tick in ax.get_yticklabels()]
+
+
+def test_panels_fill_rows_and_leave_the_rest_blank():
+    figure, axes = panels(4, 3, (2.0, 1.5), sharey=True)
+    assert len(axes) == 4 and len(figure.axes) == 6
+    assert [ax.axison for ax in figure.axes] == [True] * 4 + [False] * 2
+    assert figure.get_size_inches().tolist() == [6.0, 3.0]
+    plt.close(figure)
+
+
+def test_one_legend_names_what_any_of_the_axes_shows():
+    figure, axes = panels(2, 2, (2.0, 1.5))
+    axes[0].plot([0, 1], label="both")
+    axes[1].plot([0, 1], label="both")
+    axes[1].plot([1, 0], label="second only")
+    axes[0].legend()
+    share_legend(figure, *axes)
+    assert axes[0].get_legend() is None
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["both", "second only"]
+    plt.close(figure)
+
+
+def test_gaps_stand_in_their_order_and_say_twice_which_way_they_go(ax):
+    gaps = {"better": Interval(0.3, 0.1, 0.5), "open": Interval(0.0, -0.1, 0.1), "worse": Interval(-0.3, -0.4, -0.2)}
+    draw_gaps(ax, gaps, what="area")
+    assert ticks(ax) == ["worse", "open", "better"]
+    bars = [bar.get_segments()[0][:, 0].tolist() for bar in ax.collections]
+    assert bars == [[-0.4, -0.2], [-0.1, 0.1], [0.1, 0.5]]
+    points = ax.lines[1:]
+    assert [point.get_xdata()[0] for point in points] == [-0.3, 0.0, 0.3]
+    assert len({point.get_color() for point in points}) == len({point.get_marker() for point in points}) == 3
+    assert list(ax.lines[0].get_xdata()) == [0, 0]
+    assert ax.get_xlabel() == "area"
+
+
+def test_a_gap_that_nobody_knows_does_not_hide_the_others(ax):
+    draw_gaps(ax, {"a": Interval(0.1, -9.0, 9.0), "b": Interval(-0.2, -0.3, -0.1)}, what="area")
+    assert ax.get_xlim() == pytest.approx((-0.8, 0.8))
+    draw_gaps(ax, {"itself": Interval(0.0, 0.0, 0.0)}, what="area")
+
+
+def test_ranks_are_written_out_and_bars_join_what_is_alike(ax):
+    table = Standings({"a": 1.2, "b": 1.9, "c": 3.4}, difference=1.0, p_value=0.01, blocks=9)
+    draw_ranks(ax, table)
+    thick = [line for line in ax.lines if line.get_linewidth() == 4]
+    assert len(thick) == 1
+    assert thick[0].get_xdata() == pytest.approx([1.15, 1.95])
+    assert ticks(ax) == ["a (1.2)", "b (1.9)", "c (3.4)", "critical difference 1.00"]
+    points = [line.get_xydata()[0].tolist() for line in ax.lines if line.get_marker() == "o"]
+    assert points == [[1.2, 2], [1.9, 1], [3.4, 0]]
+    assert list(ax.lines[-1].get_xdata()) == [1, 2.0]
+    assert ax.get_xlabel() == "mean rank (1 is best)"
+
+
+def test_long_names_of_ranks_stay_inside_the_figure(ax):
+    ax.figure.set_layout_engine("constrained")
+    ax.figure.set_size_inches(9, 4)
+    names = ["a name that is longer than any that a method has", "b"]
+    draw_ranks(ax, Standings(dict(zip(names, (1.0, 2.0), strict=True)), difference=3.0, p_value=0.5, blocks=2))
+    ax.figure.canvas.draw()
+    frame = ax.figure.bbox
+    for tick in ax.get_yticklabels():
+        box = tick.get_window_extent()
+        assert frame.x0 <= box.x0 and box.x1 <= ax.bbox.x0 and box.y1 <= frame.y1
+
+
+def test_a_rival_that_is_not_there_leaves_its_row_blank(ax):
+    draw_gaps(ax, {"a": Interval(0.1, 0.0, 0.2), "absent": None, "b": Interval(-0.2, -0.3, -0.1)}, what="area")
+    assert ticks(ax) == ["b", "absent", "a"]
+    assert [bar.get_segments()[0][0, 1] for bar in ax.collections] == [0, 2]
+
+
+def test_losses_stand_beside_their_levels(ax):
+    levels = {name: CE + height for height, name in enumerate(LEVELS)}
+    draw_losses(ax, CE, {"ours": (CE, CE - 0.1, CE + 0.1)}, levels, order=["other", "ours"])
+    for line, (name, level) in zip(ax.lines, levels.items(), strict=False):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_xydata(), np.column_stack([CE, level]))
+    assert ax.lines[-1].get_color() == style.COLOURS[1]
+    corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
+    assert {*zip(CE, CE - 0.1, strict=True), *zip(CE, CE + 0.1, strict=True)} <= corners
+    assert ax.get_ylabel() == "system loss (mistakes of the client)"
+    assert ax.get_xlabel() == style.COST
+
+
+@pytest.mark.parametrize(("what", "log"), [(FLOPS, True), (BYTES, False)])
+def test_spending_is_a_point_with_its_interval(ax, what, log):
+    draw_budget(
+        ax, {"a": (10.0, Interval(0.8, 0.7, 0.9)), "b": (1000.0, Interval(0.9, 0.85, 0.95))}, what=what, log=log
+    )
+    assert [line.get_xydata()[0].tolist() for line in ax.lines] == [[10, 0.8], [1000, 0.9]]
+    assert [bar.get_segments()[0].tolist() for bar in ax.collections] == [
+        [[10, 0.7], [10, 0.9]], [[1000, 0.85], [1000, 0.95]],
+    ]  # fmt: skip
+    assert ax.get_xscale() == ("log" if log else "linear")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (what, style.ACCURACY)
+
+
+def test_those_that_are_ahead_stand_out(ax):
+    points = {name: (spent, Interval(right, right, right)) for name, spent, right in (("a", 1, 0.8), ("b", 2, 0.7))}
+    draw_budget(ax, points, what=BYTES, ahead=["a"])
+    first, second, line = ax.lines
+    assert first.get_alpha() == 1 > second.get_alpha()
+    assert line.get_xydata().tolist() == [[1, 0.8]]
+
+
+def test_an_accuracy_that_nobody_knows_does_not_flatten_the_others(ax):
+    draw_budget(ax, {"a": (1.0, Interval(0.8, -2.0, 3.0)), "b": (2.0, Interval(0.9, 0.88, 0.92))}, what=BYTES)
+    assert ax.get_ylim() == pytest.approx((0.7, 1.0))
+
+
+def test_no_two_of_many_points_look_alike(ax):
+    draw_budget(ax, {str(k): (k + 1.0, Interval(0.8, 0.7, 0.9)) for k in range(49)}, what=BYTES)
+    assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 49
+
+
+def test_rates_by_uncertainty_are_one_line_per_system(ax):
+    several = [Interval(0.1, 0.0, 0.2), Interval(0.5, 0.4, 0.6)]
+    draw_rates_by_uncertainty(ax, [0.0, 0.1, 1.5], [0.75, 0.25], {"ours": several})
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0.1, 0.5])
+    assert to_hex(ax.lines[0].get_color()) == to_hex(style.COLOURS[0])
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.00 to\n0.10\n(75%)", "0.10 to\n1.50\n(25%)"]
+    assert ax.get_xlabel() == "entropy of the people's answers (bits; share of images)"
+    assert ax.get_ylabel() == style.RATE
+
+
+def test_the_room_for_a_rejector_lies_between_coin_and_oracle(ax):
+    levels = {name: CE + 3 - height for height, name in enumerate(LEVELS)}
+    draw_room(ax, CE, levels)
+    for line, (name, level) in zip(ax.lines, levels.items(), strict=True):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_xydata(), np.column_stack([CE, level]))
+    corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
+    for name in ("random, best rate", "oracle"):
+        assert {*zip(CE, levels[name], strict=True)} <= corners
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (style.COST, "system loss")

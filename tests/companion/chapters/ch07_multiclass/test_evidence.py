@@ -1,0 +1,115 @@
+"""What the chapter on many classes hands in: complete, and computed as its rules say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from companion.chapters.ch07_multiclass import evidence as ch07_multiclass_evidence
+from companion.chapters.ch07_multiclass import experiments
+from companion.chapters.parameters import at_profile
+from companion.claims import evidence as claims_evidence
+from companion.claims import registry
+from companion.claims.evidence import Evidence
+from l2h.evaluation import metrics
+from l2h.experiments import sweep
+from l2h.problem import Predictions
+
+STUDY = replace(at_profile("07_multiclass", "quick"), data="cifar10")
+CLAIMS = registry.of_chapter("07_multiclass")
+
+
+@pytest.fixture(scope="module")
+def theory():
+    return ch07_multiclass_evidence.theory()
+
+
+def predictions(config):
+    """Three classes, a client that is right on half, and r that asks more the dearer a mistake, or less if reversed."""
+    y = np.tile([0, 1, 2], 40)
+    generator = np.random.default_rng(config.seed)
+    m = np.where(generator.random(120) < 0.5, y, (y + 1) % 3)
+    e = np.eye(3)[np.where(generator.random(120) < 0.8, y, (y + 2) % 3)]
+    sign = 1 if config.form == "released" else -1
+    return Predictions(m, generator.random(120) - 0.5 - 0.2 * sign * config.c1, e, y)
+
+
+class Said:
+    """Systems that were never trained, in place of `designs.Systems`."""
+
+    def as_trained(self, config):
+        return [predictions(one) for one in sweep.over_seeds(config, 3)]
+
+    def tuned(self, config):
+        return [replace(p, r=p.r - 0.01) for p in self.as_trained(config)]
+
+
+of = Said().as_trained
+
+
+def cases(handed_in):
+    return {None} if isinstance(handed_in, Evidence) else set(handed_in)
+
+
+def test_theory_and_runs_cover_every_claim_and_case_of_the_chapter(theory):
+    handed_in = theory | ch07_multiclass_evidence.measured(Said(), STUDY, steps=4, data="0" * 64)
+    absent = {name for name, claim in CLAIMS.items() if claim.rule.form == "absent"}
+    assert set(handed_in) == set(CLAIMS) - absent
+    for name, given in handed_in.items():
+        expected = {None} if CLAIMS[name].rule.form == "holds" else set(CLAIMS[name].rule.cases)
+        assert cases(given) == expected, name
+
+
+def test_the_verdicts_of_theory(theory):
+    by_case = {
+        name: {claims_evidence.ALONE: given} if isinstance(given, Evidence) else given for name, given in theory.items()
+    }
+    found = {name: claims_evidence.verdict(CLAIMS[name].rule, given) for name, given in by_case.items()}
+    assert found.pop("joint-stage-objective-consistent") == "false"
+    assert found.pop("one-alpha-specialises-and-asks") == "holds only under a condition"
+    assert set(found.values()) == {"reproduced"}
+
+
+def test_the_sign_of_the_weight_shows_in_the_slopes():
+    slopes = ch07_multiclass_evidence.measured(Said(), STUDY, steps=4, data="0" * 64)[
+        "reversed-sign-shows-in-the-slope"
+    ]
+    assert slopes["released"].low > 0 > slopes["shifted"].high
+    rates = [
+        np.mean([metrics.offload_rate(p) for p in of(experiments.signs(STUDY)["released", c1])]) for c1 in STUDY.c1_grid
+    ]
+    assert slopes["released"].estimate == pytest.approx(np.polyfit(STUDY.c1_grid, rates, 1)[0])
+    assert slopes["released"].seeds == 3 and slopes["released"].n == 120
+
+
+def test_the_released_form_has_regret_and_the_others_have_none():
+    assert (
+        ch07_multiclass_evidence.stage_regret("released") > 1
+        and max(map(ch07_multiclass_evidence.stage_regret, ("paper", "shifted"))) < 1e-12
+    )
+
+
+def test_the_random_points_share_values_of_p_and_reach_near_the_price():
+    over = [value for value in ch07_multiclass_evidence._over_the_price(3)]
+    assert max(over) <= 1e-9 and min(over) > -0.375  # the bound itself at c1 = 1.5 is 0.1875
+    assert ch07_multiclass_evidence._short_of_the_price(10) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_claim_on_the_server_is_about_the_residual_one_only():
+    smaller = ch07_multiclass_evidence.measured(Said(), STUDY, steps=4, data="0" * 64)["moderate-server"]
+    assert smaller.reason and "smaller server" in smaller.reason
+    study = replace(STUDY, network="residual_small")
+    assert ch07_multiclass_evidence.measured(Said(), study, steps=4, data="0" * 64)["moderate-server"].estimate > 0.7
+
+
+def test_systems_are_compared_at_their_tuned_thresholds_and_forms_as_they_were_trained():
+    found = ch07_multiclass_evidence.measured(Said(), STUDY, steps=4, data="0" * 64)
+    stage = experiments.comparison(STUDY)["follow_up", "stage switching"]
+    assert found["many-classes-find-hard-examples"].estimate == pytest.approx(
+        experiments.client_apart(Said().tuned(stage)).estimate
+    )
+    at_printed = {
+        form: experiments.tables(STUDY)[experiments.PRINTED, f"stage, {form}"] for form in ("shifted", "released")
+    }
+    sent = {form: np.mean([metrics.offload_rate(p) for p in of(one)]) for form, one in at_printed.items()}
+    assert found["reversed-sign-sends-more"].estimate == pytest.approx(sent["released"] - sent["shifted"])

@@ -1,0 +1,241 @@
+"""The front door: what a reader may set, what is refused and with which words."""
+
+import ast
+import json
+import math
+from dataclasses import FrozenInstanceError, asdict, fields
+from types import SimpleNamespace
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from companion.build import notebooks
+from companion.chapters import parameters as chapters_parameters
+from companion.chapters.parameters import BANNER, CHECKS, NEEDS, STUDIES, at_profile, open_chapter, parameters
+from companion.chapters.settings import PROFILES
+from l2h.data import dataset
+
+NONE = {"profile": "quick", "seeds": None, "ce_grid": None, "data": "cifar10"}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What the chapter displayed."""
+    found = []
+    monkeypatch.setattr(chapters_parameters, "display", lambda page: found.append(page.data))
+    return found
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_chapter_has_a_study_per_profile_that_json_can_hold(name):
+    assert [study.profile for study in STUDIES[name]] == list(PROFILES)
+    assert len({type(study) for study in STUDIES[name]}) == 1
+    for profile in PROFILES:
+        json.dumps(asdict(at_profile(name, profile)), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_value_of_every_profile_passes_its_own_check(name):
+    for study in STUDIES[name]:
+        for parameter in set(parameters(name)) - {"data"}:
+            value = getattr(study, parameter)
+            assert CHECKS[parameter](value) == value
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_none_is_the_value_of_the_profile(name, shown):
+    source = {"data": "cifar10"} if "data" in parameters(name) else {}
+    study = open_chapter(name, dict.fromkeys(parameters(name)) | {"profile": "paper"} | source)
+    assert asdict(study) == asdict(at_profile(name, "paper")) | source
+    assert shown == []
+
+
+def test_an_explicit_value_wins():
+    study = open_chapter("05_cifar10", NONE | {"seeds": 7, "ce_grid": [0, 0.15]})
+    assert (study.profile, study.seeds, study.ce_grid) == ("quick", 7, (0.0, 0.15))
+
+
+def test_a_study_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        open_chapter("05_cifar10", dict(NONE)).seeds = 3
+
+
+@pytest.mark.parametrize("value", [0.1, 1, "two", None, True, [1], (1,), {"a": 1}, {1}, b"x", 1j])
+def test_a_name_that_does_not_exist_is_refused_with_those_that_do(value):
+    with pytest.raises(ValueError, match=r"expected parameters of 05_cifar10 among profile, .*seeds.*, got sedes$"):
+        open_chapter("05_cifar10", NONE | {"sedes": value})
+
+
+def test_what_a_notebook_holds_besides_is_no_parameter():
+    own = {"In": [""], "Out": {}, "_": 1, "__name__": "__main__", "_dh": [], "json": json, "open_chapter": open_chapter}
+    assert open_chapter("05_cifar10", NONE | own | {"get_ipython": print, "exit": SimpleNamespace()}).seeds == 2
+
+
+def test_a_notebook_may_be_opened_again_with_its_variables_around():
+    notebook = dict(NONE)
+    first = open_chapter("05_cifar10", notebook)
+    notebook.update(accuracy=0.9, seeds=3)
+    assert (first.seeds, open_chapter("05_cifar10", notebook).seeds) == (2, 3)
+
+
+def test_a_fixed_value_of_the_profile_is_no_parameter():
+    fixed = {field.name for field in fields(STUDIES["05_cifar10"][0])} - set(parameters("05_cifar10"))
+    assert fixed
+    for name in fixed:
+        with pytest.raises(ValueError, match=f"got {name}$"):
+            open_chapter("05_cifar10", NONE | {name: 1})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "error", "message"),
+    [
+        ("seeds", True, TypeError, "expected seeds to be a count, a whole number >= 1, got True"),
+        ("seeds", 2.0, TypeError, "got 2.0"),
+        ("seeds", "2", TypeError, "got '2'"),
+        ("seeds", [1, 2], TypeError, "got [1, 2]"),
+        ("seeds", 0, ValueError, "expected a finite seeds >= 1, got 0"),
+        ("ce_grid", 0.1, TypeError, "expected ce_grid to be a list of numbers >= 0, as in [0, 0.1], got 0.1"),
+        ("ce_grid", [], TypeError, "got []"),
+        ("ce_grid", ["0.1"], TypeError, "got ['0.1']"),
+        ("ce_grid", [True], TypeError, "got [True]"),
+        ("ce_grid", "0.1", TypeError, "got '0.1'"),
+        ("ce_grid", [0.1, -0.1], ValueError, "expected finite numbers >= 0 in ce_grid, got [0.1, -0.1]"),
+        ("ce_grid", [math.nan], ValueError, "got [nan]"),
+        ("ce_grid", [math.inf], ValueError, "got [inf]"),
+        ("data", "mnist", ValueError, "expected data to be one of 'cifar10', 'digits', got 'mnist'"),
+        ("data", 10, ValueError, "got 10"),
+        ("profile", "slow", ValueError, "expected profile to be one of 'quick', 'paper', 'full', got 'slow'"),
+        ("profile", ["quick"], ValueError, "got ['quick']"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_words(parameter, value, error, message):
+    with pytest.raises(error) as refused:
+        open_chapter("05_cifar10", NONE | {parameter: value})
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (1.5, TypeError), (True, TypeError), ("9", TypeError)])
+def test_draws_are_a_count(value, error):
+    with pytest.raises(error, match="draws"):
+        open_chapter("02_bayes", {"profile": "quick", "draws": value, "ce_grid": None})
+
+
+def test_an_unknown_chapter_is_refused():
+    with pytest.raises(ValueError, match="expected chapter to be one of '01_problem', "):
+        open_chapter("99_nowhere", {})
+
+
+@pytest.mark.parametrize(("found", "source"), [(None, "digits"), ("/data", "cifar10")])
+def test_the_data_at_hand_are_taken_unless_named(monkeypatch, shown, found, source):
+    monkeypatch.setattr(dataset, "find", lambda: found)
+    assert open_chapter("05_cifar10", NONE | {"data": None}).data == source
+    assert shown == [BANNER] * (source == "digits")
+
+
+def test_digits_that_were_asked_for_are_announced_and_all_used(shown):
+    study = open_chapter("05_cifar10", NONE | {"data": "digits"})
+    assert (study.data, study.sizes, shown) == ("digits", (), [BANNER])
+
+
+LEAST = {
+    "seeds": {"06_comparison": 2, "07_multiclass": 2, "09_drift": 2},
+    "draws": {"02_bayes": 100},
+}
+COUNTS = [(name, one) for name in STUDIES for one in ("seeds", "draws") if one in parameters(name)]
+COSTS = [name for name in STUDIES if "ce_grid" in parameters(name)]
+
+
+def opened(name, **given):
+    source = {"data": "cifar10"} if "data" in parameters(name) else {}
+    return open_chapter(name, dict.fromkeys(parameters(name)) | {"profile": "quick"} | source | given)
+
+
+@pytest.mark.parametrize(("name", "parameter"), COUNTS)
+def test_fewer_than_a_chapter_needs_are_refused_at_the_door(name, parameter):
+    least = LEAST[parameter].get(name, 1)
+    assert getattr(opened(name, **{parameter: least}), parameter) == least
+    with pytest.raises(ValueError, match=rf"expected .*{least}.*got {least - 1}"):
+        opened(name, **{parameter: least - 1})
+
+
+@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize(
+    ("grid", "refused", "words"),
+    [
+        ([0.0, 0.3], ("04_surrogate", "05_cifar10", "08_costs"), "got [0.0, 0.3]: "),
+        ([0.05, 0.1], ("05_cifar10",), "expected a cost 0 in ce_grid of 05_cifar10, got [0.05, 0.1]: its figures"),
+        ([0.1, 0.1], ("05_cifar10", "08_costs"), "got [0.1, 0.1]: "),
+        ([0, 0], ("05_cifar10", "08_costs"), "got [0.0, 0.0]: "),
+        ([0.18, 0.0], ("08_costs",), "expected costs > 0 in ce_grid of 08_costs, got [0.18, 0.0]: at cost 0"),
+        ([0.5, 2.0, 0.5], ("04_surrogate", "05_cifar10"), "expected costs in [0, 0.18] in ce_grid of "),
+    ],
+)
+def test_costs_with_which_a_chapter_cannot_compute_are_refused_with_the_reason(name, grid, refused, words):
+    if name in refused:
+        with pytest.raises(ValueError) as error:
+            opened(name, ce_grid=grid)
+        assert words in str(error.value)
+    else:
+        assert opened(name, ce_grid=grid).ce_grid == tuple(map(float, grid))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_profile_has_what_its_chapter_needs(name):
+    for study, parameter in [(study, parameter) for study in STUDIES[name] for parameter in parameters(name)]:
+        assert all(need.met(getattr(study, parameter)) for need in NEEDS.get((name, parameter), ()))
+
+
+def test_needs_are_those_of_parameters():
+    assert all(parameter in parameters(name) for name, parameter in NEEDS)
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    """A session in which chapters are opened, and what is read from its cells."""
+    session = InteractiveShell()
+    monkeypatch.setattr(chapters_parameters, "get_ipython", lambda: session)
+    return session
+
+
+def asserted(shell, name, **given):
+    """Open a chapter in a session, and run a cell with a claim that does not hold there."""
+    source = {"data": "cifar10"} if "data" in parameters(name) else {}
+    shell.user_ns.update(dict.fromkeys(parameters(name)) | {"profile": "quick"} | source | given)
+    open_chapter(name, shell.user_ns)
+    ran = shell.run_cell("low = 0\ndef claim():\n    assert low > 0, 'gain'\nclaim()\nreached = True")
+    return type(ran.error_in_exec) if ran.error_in_exec else None
+
+
+OWN = {"seeds": 5, "draws": 1234, "ce_grid": [0, 0.01, 0.1]}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"), [(name, one) for name in STUDIES for one in OWN if one in parameters(name)]
+)
+def test_assertions_bind_the_parameters_of_the_profile_only(shell, shown, name, parameter):
+    value = [0.01, 0.1] if (name, parameter) == ("08_costs", "ce_grid") else OWN[parameter]
+    assert asserted(shell, name, **{parameter: value}) is None
+    assert shell.user_ns["reached"] and len(shown) == 1
+    words = repr(tuple(map(float, value)) if parameter == "ce_grid" else value)
+    assert shown[0].startswith("> **Does not hold here:** `low > 0`. ") and f"here {parameter} = {words}." in shown[0]
+    # Opened again with the profile's own value, the session has assertions that fail.
+    assert asserted(shell, name, **{parameter: getattr(at_profile(name, "quick"), parameter)}) is AssertionError
+
+
+def test_on_digits_assertions_bind_where_they_are_tested(shell, shown):
+    assert asserted(shell, "05_cifar10", data="digits") is AssertionError
+    assert asserted(shell, "05_cifar10", data="digits", profile="paper") is None
+    assert "here data = 'digits'." in shown[-1]
+
+
+def test_an_assertion_that_holds_reports_nothing(shell, shown):
+    asserted(shell, "choosing", draws=7)
+    shown.clear()
+    assert shell.run_cell("assert low == 0").success and shown == []
+
+
+@pytest.mark.parametrize("name", [name for name in notebooks.chapters() if name in STUDIES])
+def test_no_assertion_stands_in_the_cell_that_opens_its_chapter(name):
+    cells = [cell.source for cell in notebooks.code_cells(notebooks.read_source(name))]
+    (opening,) = [cell for cell in cells if "open_chapter(" in cell]
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(opening)))

@@ -1,0 +1,183 @@
+"""Verdicts computed anew from what notebooks stored, and the committed ledger against the committed records."""
+
+import pytest
+import yaml
+
+from companion.build import notebooks
+from companion.claims import registry
+from companion.claims.evidence import VERDICTS, Rule
+from companion.claims.ledger import Entry, commit, entries, harvest, trouble, with_verdicts
+from companion.claims.registry import MIME, Claim
+
+ABOVE, BOTH = {"holds": {"above": 0}}, {"a": {"above": 0}, "b": {"above": 0}}
+GOOD = {"estimate": 0.2, "low": 0.1, "high": 0.3}
+BAD = {"estimate": -0.2, "low": -0.3, "high": -0.1}
+
+
+def claim(name="gains", *, verdict="open", kind="empirical", form="holds", cases=None, chapter="91_toy"):
+    return Claim(name, "It gains.", "this project", kind, chapter, Rule(form, cases or ABOVE, "gain", "t"), verdict)
+
+
+def notebook(profile="paper", source="cifar10", **stored):
+    record = {"chapter": "91_toy", "profile": profile, "source": source, "claims": stored}
+    output = {"output_type": "display_data", "data": {MIME: record, "text/html": "<!-- -->"}}
+    plain = {"output_type": "stream", "text": "reproduced"}
+    return {"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": [plain, output]}]}
+
+
+def one(claim, executed):
+    (entry,) = entries({claim.id: claim}, {"91_toy": executed})
+    return entry
+
+
+def test_the_verdict_follows_from_the_stored_numbers():
+    entry = one(claim(verdict="not reproduced"), notebook(gains={"holds": GOOD}))
+    assert (entry.found, entry.profile, entry.source, entry.about_digits) == ("reproduced", "paper", "cifar10", False)
+    assert entry.evidence["holds"].high == 0.3
+
+
+def test_a_claim_without_evidence_has_no_verdict():
+    assert one(claim(), notebook()).found is None
+    assert one(claim(chapter="92_other"), notebook(gains={"holds": GOOD})).found is None
+    older = one(claim(form="conditions", cases=BOTH), notebook(gains={"holds": GOOD}))
+    assert older.found is None and older.evidence == {}
+
+
+def test_a_claim_that_cannot_be_tested_needs_no_chapter():
+    never = claim(form="absent", cases={}, verdict="not testable here")
+    (entry,) = entries({never.id: never}, {})
+    assert entry.found == "not testable here"
+    assert trouble(entry, exists=False) is None
+    wrong = one(claim(form="absent", cases={}, verdict="reproduced"), notebook())
+    assert "not testable here by its evidence, but reproduced" in trouble(wrong, exists=True)
+
+
+def test_a_claim_is_assessed_once():
+    twice = notebook(gains={"holds": GOOD})
+    twice["cells"].append(twice["cells"][1])
+    with pytest.raises(ValueError, match="expected one assessment of gains, got two in 91_toy"):
+        harvest(twice)
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile", "found", "committed", "fine"),
+    [
+        ("empirical", "paper", "reproduced", "reproduced", True),
+        ("empirical", "paper", "inconclusive", "reproduced", False),
+        ("empirical", "full", "reproduced", "holds only under a condition", False),
+        ("empirical", "quick", "inconclusive", "reproduced", True),
+        ("empirical", "quick", "not testable here", "reproduced", True),
+        ("empirical", "quick", "reproduced", "inconclusive", True),
+        ("empirical", "quick", "holds only under a condition", "reproduced", True),
+        ("empirical", "quick", "not reproduced", "reproduced", False),
+        ("empirical", "quick", "reproduced", "not reproduced", False),
+        ("interpretation", "quick", "false", "reproduced with a correction", False),
+        ("finding", "quick", "inconclusive", "reproduced", True),
+        ("theorem", "quick", "reproduced", "reproduced", True),
+        ("theorem", "quick", "inconclusive", "reproduced", False),
+        ("definition", "quick", "false", "reproduced with a correction", False),
+        ("theorem", "quick", "not testable here", "false", False),
+        ("empirical", "paper", "reproduced", "open", False),
+        ("empirical", "quick", "inconclusive", "open", False),
+    ],
+)
+def test_what_contradicts_the_ledger(kind, profile, found, committed, fine):
+    entry = Entry(claim(kind=kind, verdict=committed), found, {}, profile, "cifar10")
+    fault = trouble(entry, exists=True)
+    assert (fault is None) == fine
+    if not fine:
+        assert fault == f"{found} by its evidence, but {committed} in the ledger"
+
+
+def test_on_digits_theorems_are_compared_and_experiments_are_not():
+    for kind, fine in (("empirical", True), ("theorem", False)):
+        entry = Entry(claim(kind=kind, verdict="reproduced"), "not reproduced", {}, "quick", "digits")
+        assert (trouble(entry, exists=True) is None) == fine
+
+
+def test_missing_evidence_is_a_fault_only_where_the_chapter_exists():
+    missing, early = Entry(claim(), None, {}, None, None), Entry(claim(verdict="false"), None, {}, None, None)
+    assert trouble(missing, exists=True) == "91_toy has no evidence for it"
+    assert trouble(missing, exists=False) is None
+    assert trouble(early, exists=False) == "committed as false, but there is no 91_toy"
+
+
+def test_evidence_of_a_claim_that_no_file_holds_is_an_error():
+    executed = notebook(gains={"holds": GOOD}, lost={"holds": GOOD}, gone={"holds": GOOD})
+    with pytest.raises(ValueError, match=r"got none for some: 91_toy has evidence of lost, gone$"):
+        one(claim(), executed)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "91_toy.yml").write_text(
+        "# A header that stays.\n- id: gains\n  statement: 'It gains, verdict: unknown.'\n  source: this project\n"
+        "  kind: empirical\n  rule: {estimand: gain, method: t, holds: {above: 0}}\n  verdict: open\n"
+        "- id: loses\n  statement: It loses.\n  source: this project\n  kind: theorem\n"
+        "  rule: {estimand: gain, method: t, theorem: {stated: {below: 0}}}\n  verdict: open\n"
+    )
+    return tmp_path
+
+
+def committed(folder, executed):
+    found = entries(registry.read(folder), {"91_toy": executed})
+    return commit(found, folder), {name: one.verdict for name, one in registry.read(folder).items()}
+
+
+def test_records_enter_the_ledger_and_only_verdicts_change(folder):
+    broken = {"estimate": 1.0, "low": 1.0, "high": 1.0, "counterexample": {"p": "1/2"}}
+    before = (folder / "91_toy.yml").read_text()
+    told, words = committed(folder, notebook(gains={"holds": GOOD}, loses={"stated": broken}))
+    assert words == {"gains": "reproduced", "loses": "false"}
+    assert told == ["gains: open -> reproduced", "loses: open -> false"]
+    after = (folder / "91_toy.yml").read_text()
+    changed = [new for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
+    assert changed == ["  verdict: reproduced", '  verdict: "false"']
+    assert committed(folder, notebook(gains={"holds": GOOD}, loses={"stated": broken}))[0] == []
+
+
+@pytest.mark.parametrize(
+    "executed", [notebook("quick", gains={"holds": GOOD}), notebook(source="digits", gains={"holds": GOOD}), notebook()]
+)
+def test_quick_runs_digits_and_silence_do_not_enter_the_ledger(folder, executed):
+    assert committed(folder, executed) == ([], {"gains": "open", "loses": "open"})
+
+
+@pytest.mark.parametrize(("old", "new"), [("id: gains", 'id: "gains"'), ("  verdict: open", "  'verdict': open")])
+def test_a_verdict_that_cannot_be_written_is_an_error_and_no_file_changes(folder, old, new):
+    path = folder / "91_toy.yml"
+    path.write_text(path.read_text().replace(old, new))
+    (folder / "92_other.yml").write_text(path.read_text().replace("gains", "wins").replace("loses", "draws"))
+    before = {one.name: one.read_text() for one in folder.iterdir()}
+    with pytest.raises(ValueError, match=r"91_toy.yml: expected lines `- id: name` .* got another form of .*gains"):
+        committed(folder, notebook(gains={"holds": GOOD}))
+    assert {one.name: one.read_text() for one in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("word", ["open", *VERDICTS])
+def test_every_verdict_survives_the_file(folder, word):
+    path = folder / "91_toy.yml"
+    path.write_text(with_verdicts(path.read_text(), {"gains": word}))
+    assert yaml.safe_load(path.read_text())[0]["verdict"] == word
+    assert registry.read(folder)["gains"].verdict == word
+
+
+@pytest.mark.parametrize("path", sorted(registry.FOLDER.glob("*.yml")), ids=lambda path: path.stem)
+def test_every_committed_verdict_can_be_written(path):
+    text, known = path.read_text("utf8"), registry.of_chapter(path.stem)
+    changed = yaml.safe_load(with_verdicts(text, dict.fromkeys(known, "false")))
+    assert [entry["verdict"] for entry in changed] == ["false"] * len(known)
+    assert with_verdicts(text, {name: claim.verdict for name, claim in known.items()}) == text
+
+
+@pytest.mark.parametrize("chapter", [name for name in notebooks.chapters() if registry.of_chapter(name)])
+def test_the_committed_verdicts_are_those_of_the_committed_records(chapter):
+    record = notebooks.read_notebook(notebooks.ROOT / "book" / f"{chapter}.ipynb")
+    assert record is not None, f"{chapter} has no executed record; run `make record`"
+    source = notebooks.read_source(chapter)
+    fresh = notebooks.is_fresh(chapter, record, source)
+    for entry in entries(registry.of_chapter(chapter), {chapter: record}):
+        if entry.found is not None or fresh:  # a stale record fails a test of its own
+            assert trouble(entry, exists=True) is None, (
+                f"{entry.claim.id}; run `python -m companion.build.verify update`"
+            )

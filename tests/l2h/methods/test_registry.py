@@ -1,0 +1,298 @@
+"""Every method sees the client only through labels and scores, and decides as its definition says."""
+
+import inspect
+import re
+from dataclasses import replace
+from importlib import import_module
+
+import pytest
+import torch
+from torch import nn
+
+from l2h import checks
+from l2h.data.dataset import load
+from l2h.methods import base, baselines, confidence, learning_to_help, registry
+from l2h.problem import Costs, asks, server_label
+from l2h.theory import calibration
+from l2h.training import loop
+from l2h.training.config import TrainConfig
+
+COSTS = Costs(c1=1.0, ce=0.1)
+OPTIONS = base.Options(recipe=TrainConfig(epochs=2, batch_size=32, lr=1e-3))
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Digits with a client that errs on a third of the examples, and a server that errs on a tenth."""
+    dataset, generator = load(source="digits"), torch.Generator().manual_seed(0)
+
+    def examples(part):
+        x, y = part
+        wrong = torch.rand(len(y), generator=generator) < 1 / 3
+        score = torch.where(wrong, -y, y) * (0.1 + torch.rand(len(y), generator=generator) * torch.where(wrong, 1, 3))
+        server = torch.where(torch.rand(len(y), generator=generator) < 0.1, -y, y).float()
+        teacher = torch.rand(len(y), generator=generator) - 0.5
+        features = torch.rand(len(y), 5, generator=torch.Generator().manual_seed(len(y)))
+        return base.Examples(x, y, 2 * (score >= 0).long() - 1, score, server, teacher, features)
+
+    return base.Parts(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Three digits with a client that errs on a third of the examples, and a server that errs on a tenth."""
+    dataset, generator = load(("1", "3", "8"), source="digits"), torch.Generator().manual_seed(0)
+
+    def scores(y, errors):
+        wrong = torch.rand(len(y), generator=generator) < errors
+        favoured = torch.where(wrong, (y + 1) % 3, y)
+        return torch.rand(len(y), 3, generator=generator) + 2 * torch.nn.functional.one_hot(favoured, 3)
+
+    def examples(part):
+        x, y = part
+        score, server = scores(y, 1 / 3), scores(y, 1 / 10)
+        return base.Examples(x, y, score.argmax(1), score, server, torch.rand(len(y), generator=generator) - 0.5)
+
+    return base.Parts(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+
+
+def answers(name, parts, options=OPTIONS, costs=COSTS, seed=0):
+    system = registry.METHODS[name](parts, costs=costs, seed=seed, options=options)
+    return system.r(parts.validation), system.e(parts.validation)
+
+
+@pytest.mark.parametrize("name", registry.METHODS)
+def test_every_method_answers_every_example(parts, name):
+    r, e = answers(name, parts)
+    assert r.shape == e.shape == parts.validation.y.shape
+    assert torch.isfinite(r).all() and torch.isfinite(e).all()
+
+
+@pytest.mark.parametrize("name", [name for name in registry.METHODS if name != "learning_to_help"])
+def test_every_method_answers_for_many_classes(many, name):
+    r, e = answers(name, many)
+    assert r.shape == many.validation.y.shape and e.shape == (len(r), 3)
+    assert torch.isfinite(r).all() and torch.isfinite(e).all()
+
+
+def test_for_many_classes_alpha_is_a_number_or_comes_from_the_posterior(many):
+    with pytest.raises(ValueError, match="expected alpha for 3 classes to be one of 'posterior', got 'deterministic'"):
+        answers("learning_to_help", many)
+    with pytest.raises(ValueError, match="expected squash=False for alpha 'posterior'"):
+        answers("learning_to_help", many, replace(OPTIONS, alpha="posterior"))
+    for alpha in (1.5, "posterior"):
+        r, e = answers("learning_to_help", many, replace(OPTIONS, alpha=alpha, squash=False))
+        assert r.shape == many.validation.y.shape and e.shape == (len(r), 3)
+
+
+@pytest.mark.parametrize("name", registry.METHODS)
+def test_what_a_decision_needs_is_what_it_reads(parts, name):
+    system = registry.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS)
+    known, other = parts.validation, parts.validation._replace(score=-5 * parts.validation.score)
+    assert (system.r(known) - system.r(other)).abs().max().item() > 0 if system.needs_score else True
+    assert torch.equal(system.r(known), system.r(other)) or system.needs_score
+    blind = known._replace(server=-parts.validation.server)
+    assert torch.equal(system.r(known), system.r(blind)) != (system.needs_server and name in registry.GIVEN)
+
+
+def test_who_decides_with_the_server():
+    assert set(registry.TEACHERS) < set(registry.JOINT) and set(registry.UNTRAINED) < set(registry.GIVEN)
+
+
+@pytest.mark.parametrize("name", ["learning_to_help", "two_stage", "two_sigmoid", "separate", "distilled", "budgeted"])
+@pytest.mark.parametrize("rejector", base.REJECTORS)
+def test_any_rejector_can_run_on_the_device(parts, name, rejector):
+    options = base.Options(rejector=rejector, hidden=3, recipe=OPTIONS.recipe)
+    system = registry.METHODS[name](parts, costs=COSTS, seed=0, options=options)
+    assert system.r(parts.validation).shape == parts.validation.y.shape
+    assert system.needs_score == (rejector in ("scores", "features"))
+
+
+@pytest.mark.parametrize("name", ["learning_to_help", "plain_server", "device_classifier", "random"])
+def test_the_seed_decides(parts, name):
+    first, again, other = (registry.METHODS[name](parts, costs=COSTS, seed=seed, options=OPTIONS) for seed in (0, 0, 1))
+    answers = [torch.cat([s.r(parts.validation), s.e(parts.validation)]) for s in (first, again, other)]
+    assert torch.equal(answers[0], answers[1]) and not torch.equal(answers[0], answers[2])
+
+
+def test_the_oracle_asks_exactly_where_asking_is_cheaper(parts):
+    examples = parts.validation
+    r = baselines.oracle(parts, costs=COSTS, seed=0, options=OPTIONS).r(examples)
+    asking = COSTS.c1 * (server_label(examples.server) != examples.y) + COSTS.ce
+    assert torch.equal(asks(r), asking <= (examples.m != examples.y) * 1.0)
+
+
+def test_confidence_orders_by_the_size_of_the_score(parts):
+    examples = parts.validation
+    r = confidence.confidence(parts, costs=COSTS, seed=0, options=OPTIONS).r(examples)
+    assert torch.equal(r.argsort(), examples.score.double().abs().argsort())
+
+
+def test_confidence_asks_less_when_asking_costs_more(parts):
+    rates = [
+        asks(confidence.confidence(parts, costs=Costs(1.0, ce), seed=0, options=OPTIONS).r(parts.validation)).sum()
+        for ce in (0.0, 0.2, 0.4)
+    ]
+    assert rates[0] > rates[1] > rates[2]
+
+
+def test_always_is_always(parts):
+    keep, ask = (
+        asks(registry.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS).r(parts.validation))
+        for name in ("always_keep", "always_ask")
+    )
+    assert not keep.any() and ask.all()
+
+
+def test_ready_made_rejectors_need_a_server(parts):
+    alone = parts.validation._replace(server=None)
+    for name in ("random", "oracle", "always_keep", "always_ask"):
+        with pytest.raises(ValueError, match=r"examples\.server, got None"):
+            registry.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS).e(alone)
+    with pytest.raises(ValueError, match=r"examples\.server, got None"):
+        confidence.confidence(parts._replace(calibration=alone), costs=COSTS, seed=0, options=OPTIONS)
+
+
+def test_alpha_rules(parts):
+    error = int((parts.calibration.m != parts.calibration.y).sum()) / len(parts.calibration.y)
+    expected = {
+        "released": calibration.alpha_released(0.18, costs=COSTS, beta=2.0),
+        "client_error": calibration.alpha_from_p(error, costs=COSTS, beta=2.0),
+        "deterministic": calibration.alpha_deterministic(costs=COSTS, beta=2.0),
+    }
+    assert (*expected, "estimated", "posterior") == tuple(learning_to_help.ALPHA_RULES) == base.ALPHAS
+    found = {rule: learning_to_help.alpha_of(rule, parts, COSTS, 2.0) for rule in expected}
+    assert found == pytest.approx({rule: float(alpha) for rule, alpha in expected.items()})
+    assert len(set(found.values())) == 3
+
+
+def test_a_number_is_its_own_rule(parts):
+    assert learning_to_help.alpha_of(1.5, parts, COSTS, 2.0) == 1.5
+
+
+@pytest.mark.parametrize("squash", [True, False])
+def test_squashed_scores_have_an_alpha_of_their_own(parts, squash):
+    costs, options = Costs(c1=0.5, ce=0.02), base.Options(squash=squash)
+    p = (parts.calibration.m != parts.calibration.y).double().mean().item()
+    told = {"costs": costs, "beta": 2.0, "squash": squash}
+    found = {
+        rule: learning_to_help.alpha_of(rule, parts, costs, 2.0, options=options)
+        for rule in ("deterministic", "client_error")
+    }
+    assert found["deterministic"] == pytest.approx(calibration.alpha_deterministic(**told))
+    assert found["client_error"] == pytest.approx(float(calibration.alpha_from_p(p, **told)))
+    assert calibration.alpha_deterministic(**{**told, "squash": not squash}) != pytest.approx(found["deterministic"])
+
+
+@pytest.mark.parametrize("network", [name for name in base.SERVER_NETWORKS if name != "residual_large"])  # a GPU's
+def test_any_network_can_serve(parts, network):
+    options = base.Options(network=network, hidden=3, recipe=OPTIONS.recipe)
+    for method in (learning_to_help.learning_to_help, baselines.plain_server):
+        e = method(parts, costs=COSTS, seed=0, options=options).e(parts.validation)
+        assert e.shape == parts.validation.y.shape
+
+
+def test_the_released_constant_ends_where_its_square_root_does(parts):
+    with pytest.raises(ValueError, match=r"0\.18"):
+        learning_to_help.alpha_of("released", parts, Costs(1.0, 0.19), 2.0)
+
+
+def test_bad_options_are_refused(parts):
+    with pytest.raises(ValueError, match="one of 'released'"):
+        base.Options(alpha="guess")
+    with pytest.raises(ValueError, match="one of 'released'"):
+        learning_to_help.alpha_of("guess", parts, COSTS, 2.0)
+    with pytest.raises(ValueError, match="alpha > 0"):
+        base.Options(alpha=0.0)
+    with pytest.raises(ValueError, match="hidden >= 1"):
+        base.Options(hidden=0)
+    with pytest.raises(ValueError, match="one of 'linear'"):
+        base.Options(network="guess")
+    with pytest.raises(ValueError, match="beta > 0"):
+        base.Options(beta=0)
+
+
+TRAINED = [name for name in registry.METHODS if name not in (*registry.UNTRAINED, "confidence")]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A device that keeps no numbers, and refuses those of any other: what reads them on the way is left out."""
+    monkeypatch.setattr(loop, "asked_for", lambda: torch.device("meta"))
+    monkeypatch.setattr(loop, "optimizer_of", lambda network, _: torch.optim.SGD(network.parameters(), lr=0.1))
+    monkeypatch.setattr(torch.Tensor, "item", lambda _: 0.0)
+    for guard in ("signs", "positive", "probabilities", "numbers"):
+        monkeypatch.setattr(checks, guard, lambda *_, **__: None)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("rejector", ["hidden", "scores", "features"])
+def test_every_training_keeps_to_one_device(parts, elsewhere, name, rejector):
+    options = replace(OPTIONS, rejector=rejector, refresh=2)
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):  # on its way home, once trained
+        registry.METHODS[name](parts, costs=COSTS, seed=0, options=options)
+
+
+def test_numbers_of_another_device_are_noticed(parts, elsewhere):
+    x, y, *_ = parts.helper
+    with pytest.raises(RuntimeError, match="on device cpu is not on the expected device meta"):
+        loop.fit(nn.Linear(3072, 1), x.flatten(1), (y,), lambda e, t: e[:, 0] + y[:32], config=OPTIONS.recipe, seed=0)
+
+
+# Of each method, the test that holds its decision or its answers against what is known; a new method needs one.
+ORACLES = {
+    "plain_server": "test_methods_simple.test_a_classifier_on_everything_finds_the_likeliest_labels",
+    "device_classifier": "test_methods_simple.test_a_classifier_on_everything_finds_the_likeliest_labels",
+    "learning_to_help": "test_methods_help.test_a_calibrated_alpha_asks_where_the_client_errs",
+    "stage_switching": "test_methods_stage.test_stage_switching_finds_the_bayes_decision_and_the_best_answers",
+    "specialised": "test_methods_stage.test_a_specialised_server_answers_for_what_it_is_sent",
+    "mozannar_sontag": "test_methods_defer.test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers",
+    "one_vs_all": "test_methods_defer.test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers",
+    "realizable": "test_methods_defer.test_realizable_decides_right_here_but_answers_at_random_what_it_keeps",
+    "differentiable_triage": "test_methods_defer.test_triage_finds_the_bayes_decision_where_most_labels_are_the_mean",
+    "budgeted": "test_methods_defer.test_a_budget_is_spent_where_it_helps_most",
+    "confidence": "test_methods_confidence."
+    "test_confidence_suffices_where_it_is_calibrated_and_the_server_errs_alike_everywhere",
+    "confidence_specialist": "test_methods_confidence.test_a_specialist_is_the_bayes_classifier_on_what_it_is_sent",
+    "separate": "test_methods_staged.test_a_separate_rejector_suffices_where_the_server_errs_alike_everywhere",
+    "two_stage": "test_methods_staged.test_two_stages_find_the_best_rejector_for_their_server_at_any_costs",
+    "two_sigmoid": "test_methods_staged.test_two_stages_find_the_best_rejector_for_their_server_at_any_costs",
+    "distilled": "test_methods_staged.test_a_student_decides_as_its_teacher",
+    "stage_rejector": "test_methods_stage.test_the_stage_rejector_finds_the_bayes_decision_for_the_best_server",
+    "random": "test_methods_simple.test_random_questions_come_at_any_rate",
+    "oracle": "test_methods.test_the_oracle_asks_exactly_where_asking_is_cheaper",
+    "always_ask": "test_methods.test_always_is_always",
+    "always_keep": "test_methods.test_always_is_always",
+}
+# Where theory says that a method does not decide as the Bayes rule, the test that names the case.
+FAILURES = {
+    "learning_to_help": "test_methods_help."
+    "test_named_failure_the_released_constant_keeps_where_the_client_errs_in_85_of_100",
+    "stage_switching": "test_methods_stage.test_named_failure_the_server_of_stage_switching_serves_everybody",
+    "specialised": "test_methods_stage.test_named_failure_with_a_small_beta_the_server_does_not_specialise",
+    "realizable": "test_methods_defer.test_realizable_decides_right_here_but_answers_at_random_what_it_keeps",
+    "differentiable_triage": "test_methods_defer.test_named_failure_triage_asks_where_most_labels_say_so",
+    "budgeted": "test_methods_defer.test_named_failure_a_budget_knows_no_zero",
+    "confidence": "test_methods_confidence.test_named_failure_confidence_does_not_know_where_the_server_errs",
+    "confidence_specialist": "test_methods_confidence."
+    "test_named_failure_a_specialist_has_not_learnt_what_it_is_not_sent",
+    "separate": "test_methods_staged.test_named_failure_a_separate_rejector_does_not_know_where_the_server_errs",
+    "distilled": "test_methods_staged.test_named_failure_a_student_that_sees_less_than_its_teacher",
+    "stage_rejector": "test_methods_stage."
+    "test_named_failure_the_released_form_asks_where_the_server_errs_as_often_as_the_client",
+}
+
+
+def test_every_method_has_an_oracle():
+    assert set(ORACLES) == set(registry.METHODS) >= set(FAILURES)
+
+
+@pytest.mark.parametrize(("name", "place"), [*ORACLES.items(), *FAILURES.items()])
+def test_the_oracle_of_a_method_exists_and_runs_it(name, place):
+    """Its source, or a function of its module that it calls, names the method."""
+    module, test = place.split(".")
+    functions = vars(import_module(module))
+    source = inspect.getsource(functions[test])
+    called = [f for word in re.findall(r"(\w+)\(", source) if inspect.isfunction(f := functions.get(word))]
+    assert test.startswith("test_")
+    assert re.search(rf'"{name}"|methods\.{name}\(', "".join(map(inspect.getsource, [functions[test], *called])))

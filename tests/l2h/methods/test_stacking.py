@@ -1,0 +1,87 @@
+"""A stacked rejector: it finds the informative signal, obeys the costs, and is refused what does not fit."""
+
+import numpy as np
+import pytest
+
+from l2h.evaluation import metrics
+from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve, error_auroc_by_example
+from l2h.methods.stacking import Signals, stacked
+from l2h.problem import Costs, Predictions
+
+COSTS = Costs(c1=1.0, ce=0.1)
+
+
+def draw(n, seed):
+    """A client whose errors show in its score or in a rejector, half and half; a server right nine times in ten."""
+    generator = np.random.default_rng(seed)
+    y = generator.choice([-1, 1], n)
+    hidden, shown = generator.random(n) < 0.2, generator.random(n) < 0.2
+    m = np.where(hidden | shown, -y, y)
+    score = m * np.where(shown, generator.uniform(0, 0.5, n), generator.uniform(0.4, 1, n))
+    r = np.where(hidden, -1.0, 1.0) + generator.normal(size=n)
+    e = np.where(generator.random(n) < 0.9, y, -y) * 1.0
+    return Predictions(m, r, e, y), score
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return draw(2000, 0), draw(4000, 1)
+
+
+def of(parts, *, rejectors=True, costs=COSTS):
+    (calibration, score), (test, test_score) = parts
+    signals = [Signals(s, [p.r] if rejectors else []) for p, s in ((calibration, score), (test, test_score))]
+    return stacked(calibration, signals[0], test, signals[1], costs=costs)
+
+
+def test_two_signals_rank_better_than_either(parts):
+    both, confidence, rejector = of(parts), of(parts, rejectors=False), parts[1][0]
+    areas = [area_under_curve(accuracy_coverage_curve(p)) for p in (both, confidence, rejector)]
+    ranks = [error_auroc_by_example(p).mean() for p in (both, confidence, rejector)]
+    assert areas[0] > max(areas[1:]) and ranks[0] > max(ranks[1:])
+
+
+def test_the_client_and_the_server_stay_as_they_are(parts):
+    both, given = of(parts), parts[1][0]
+    for name in ("m", "e", "y"):
+        np.testing.assert_array_equal(getattr(both, name), getattr(given, name))
+
+
+def test_its_zero_obeys_the_costs(parts):
+    cheap, dear = (of(parts, costs=Costs(c1=1.0, ce=ce)) for ce in (0.02, 0.4))
+    assert metrics.offload_rate(cheap) > metrics.offload_rate(dear)
+    for p, ce in ((cheap, 0.02), (dear, 0.4)):
+        loss = metrics.system_loss(p, costs=Costs(c1=1.0, ce=ce))
+        never = np.mean(p.m != p.y)
+        always = np.mean((p.e >= 0) != (p.y > 0)) + ce
+        assert loss < min(never, always)
+
+
+def test_a_client_that_never_errs_is_never_helped(parts):
+    (calibration, score), _ = parts
+    perfect = Predictions(calibration.y, calibration.r, calibration.e, calibration.y)
+    signals = Signals(score, [])
+    assert metrics.offload_rate(stacked(perfect, signals, perfect, signals, costs=COSTS)) == 0
+
+
+def test_signals_have_to_fit(parts):
+    (calibration, score), (test, test_score) = parts
+    with pytest.raises(ValueError, match="the same rejectors twice, got 1 and 0"):
+        stacked(calibration, Signals(score, [calibration.r]), test, Signals(test_score, []), costs=COSTS)
+    with pytest.raises(ValueError, match="calibration: 2000, signals: 4000"):
+        stacked(calibration, Signals(test_score, []), test, Signals(test_score, []), costs=COSTS)
+    with pytest.raises(ValueError, match="given: 4000, signals: 2000"):
+        stacked(calibration, Signals(score, []), test, Signals(score, []), costs=COSTS)
+    with pytest.raises(ValueError, match=r"score: 2000, r\[0\]: 4000"):
+        stacked(calibration, Signals(score, [test.r]), test, Signals(test_score, [test.r]), costs=COSTS)
+
+
+def test_signals_of_8_bits_count_as_the_numbers_they_are():
+    n, generator = 60, np.random.default_rng(0)
+    score, r = generator.integers(-128, 128, (2, n)).astype(np.int8)
+    score[:5] = -128
+    label = np.where(generator.random(n) < 0.5, 1, -1)
+    p = Predictions(m=label, r=np.zeros(n), e=generator.normal(size=n), y=np.where(generator.random(n) < 0.7, 1, -1))
+    whole, exact = Signals(score, [r]), Signals(score.astype(float), [r.astype(float)])
+    found, expected = (stacked(p, signals, p, signals, costs=Costs(1.0, 0.1)).r for signals in (whole, exact))
+    assert np.array_equal(found, expected)

@@ -1,0 +1,161 @@
+"""The architectures: shapes, sizes, ranges, and the exactness of what is computed."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from l2h.models.layers import ConvPool, Scores
+from l2h.models.networks import GAIN, UNITS, Activations, LeNet, OnScores, linear, rejector
+
+
+def plain(block):
+    """The same layer from torch's own modules, on the same weights, with the images first."""
+    return nn.Sequential(block.convolution, nn.MaxPool2d(2), nn.ReLU())
+
+
+def gradients(output, tensors):
+    weights = torch.linspace(-1, 2, output.numel()).view(output.shape)
+    return torch.autograd.grad((weights * output).sum(), tensors)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+@pytest.mark.parametrize("build", [linear, rejector, LeNet, lambda: LeNet(squash=True)])
+def test_one_output_gives_one_score_per_image(build, n):
+    assert build()(torch.randn(n, 3, 32, 32)).shape == (n,)
+
+
+@pytest.mark.parametrize("build", [linear, LeNet])
+def test_many_outputs_give_a_row_per_image(build):
+    assert build(outputs=10)(torch.randn(1, 3, 32, 32)).shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("network", "weights"),
+    [
+        (linear(), 3073),
+        (rejector(), 3072 * 120 + 120 + 121),
+        (LeNet(), 3 * 6 * 25 + 6 + 6 * 16 * 25 + 16 + 400 * 120 + 120 + 120 * 84 + 84 + 85),
+    ],
+)
+def test_sizes_are_the_released_ones(network, weights):
+    assert sum(w.numel() for w in network.parameters()) == weights
+
+
+def test_squash_is_twice_the_sigmoid_less_one_and_stays_in_its_range():
+    t = torch.tensor([[-1e4], [-1.0], [0.0], [2.0], [1e4]])
+    expected = torch.tensor([-1.0, -0.4621172, 0.0, 0.7615942, 1.0])
+    assert torch.allclose(Scores(squash=True)(t), expected)
+    assert torch.equal(Scores(squash=False)(t), t[:, 0])
+
+
+def test_squashed_networks_stay_within_one_and_others_do_not():
+    x = 1e4 * torch.randn(16, 3, 32, 32)
+    for build in (rejector, LeNet):
+        assert build(squash=True)(x).abs().max() <= 1
+        assert build(squash=False)(x).abs().max() > 1
+
+
+@pytest.mark.parametrize("build", [linear, LeNet])
+def test_a_network_without_output_is_refused(build):
+    with pytest.raises(ValueError, match="expected a finite outputs >= 1, got 0"):
+        build(outputs=0)
+
+
+def test_a_rejector_without_hidden_units_is_refused():
+    with pytest.raises(ValueError, match="expected a finite hidden >= 1, got 0"):
+        rejector(hidden=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(1, 9),
+    channels=st.integers(1, 4),
+    outputs=st.integers(1, 5),
+    tile=st.sampled_from([(2, 2), (2, 4), (4, 2), (4, 4)]),
+    steps=st.tuples(st.integers(2, 4), st.integers(2, 4)),
+    levels=st.sampled_from([1, 3, 1000]),  # few levels make ties between neighbours
+    seed=st.integers(0, 2**31),
+)
+def test_tiles_compute_the_convolution_in_value_and_gradient(n, channels, outputs, tile, steps, levels, seed):
+    generator = torch.Generator().manual_seed(seed)
+    block = ConvPool(channels, outputs, tile=tile)
+    shape = (n, channels, *(4 * step for step in steps))
+    x = (torch.randint(0, levels, shape, generator=generator) / levels).requires_grad_()
+    wanted, got = plain(block)(x), block(x.permute(1, 2, 3, 0)).permute(3, 0, 1, 2)
+    assert torch.allclose(got, wanted, atol=1e-5)
+    tensors = [x, *block.parameters()]
+    if levels == 1000:  # rounding decides between equal neighbours, and so where their gradient goes
+        for mine, theirs in zip(gradients(got, tensors), gradients(wanted, tensors), strict=True):
+            assert torch.allclose(mine, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_lenet_is_the_released_network_in_value_and_gradient():
+    network, x = LeNet(outputs=3), torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    released = nn.Sequential(*(plain(block) for block in network.features), nn.Flatten(), network.classifier)
+    assert torch.allclose(network(x), released(x), atol=1e-5)
+    tensors = list(network.parameters())
+    for mine, theirs in zip(gradients(network(x), tensors), gradients(released(x), tensors), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_activations_are_what_the_last_layer_reads(outputs):
+    network, x = LeNet(outputs=outputs), torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = Activations(network)(x)
+    maps = x
+    for block in network.features:
+        maps = plain(block)(maps)
+    (first, second, last), units = (network.classifier[place] for place in (0, 2, 4)), maps.flatten(1).detach().numpy()
+    for layer in (first, second):
+        units = np.maximum(units @ layer.weight.detach().numpy().T + layer.bias.detach().numpy(), 0)
+    assert found.shape == (5, UNITS) and (found >= 0).all() and (found > 0).any()
+    np.testing.assert_allclose(found.detach().numpy(), units, atol=1e-5)
+    assert torch.allclose(network(x), (found @ last.weight.T + last.bias).squeeze(1), atol=1e-6)
+
+
+def test_a_network_without_a_hidden_layer_has_no_activations():
+    with pytest.raises(ValueError, match="expected a LeNet, which has a last hidden layer, got Sequential"):
+        Activations(linear())
+
+
+def test_of_equal_neighbours_the_first_gets_the_gradient():
+    block = ConvPool(1, 1, tile=(2, 2))
+    nn.init.zeros_(block.convolution.weight)
+    nn.init.ones_(block.convolution.bias)
+    x = torch.ones(1, 8, 8, 1) + torch.arange(64.0).view(1, 8, 8, 1)
+    (mine,) = gradients(block(x), [block.convolution.weight])
+    (theirs,) = gradients(plain(block)(x.permute(3, 0, 1, 2)).permute(1, 2, 3, 0), [block.convolution.weight])
+    assert torch.allclose(mine, theirs)
+
+
+@pytest.mark.parametrize("tile", [(1, 2), (2, 3), (8, 4)])
+def test_a_tile_of_another_size_is_refused(tile):
+    with pytest.raises(ValueError, match="to be one of 2, 4"):
+        ConvPool(1, 1, tile=tile)
+
+
+@pytest.mark.parametrize("side", [9, 10])
+def test_maps_that_do_not_fit_the_tiles_are_refused(side):
+    with pytest.raises(ValueError, match="expected maps whose sides fit tiles"):
+        ConvPool(1, 1, tile=(4, 4))(torch.zeros(1, side, 8, 2))
+
+
+def test_a_rejector_may_have_more_outputs():
+    assert rejector(7, outputs=3)(torch.zeros(5, 3, 32, 32)).shape == (5, 3)
+    with pytest.raises(ValueError, match="outputs >= 1"):
+        rejector(outputs=0)
+
+
+def test_a_layer_on_scores_starts_at_zero_and_is_linear():
+    layer = OnScores(2, 3)
+    assert not layer(torch.ones(4, 2)).any()
+    nn.init.ones_(layer.layer.weight)
+    assert torch.allclose(layer(torch.tensor([[1.0, -3.0]])), torch.full((1, 3), -2.0 * GAIN))
+    squashed = OnScores(2, squash=True)
+    nn.init.constant_(squashed.layer.bias, 5.0)
+    assert 0.99 < squashed(torch.zeros(1, 2)).item() <= 1
+    with pytest.raises(ValueError, match="features >= 1"):
+        OnScores(0)

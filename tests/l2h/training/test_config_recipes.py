@@ -1,0 +1,20 @@
+"""The recipes have names, and the new ones suit what they are for."""
+
+import pytest
+
+from l2h.training import config
+
+
+def test_the_first_two_are_those_of_the_training_module():
+    assert config.RECIPES["fast"] is config.FAST and config.RECIPES["released"] is config.RELEASED
+
+
+@pytest.mark.parametrize("name", ["moderate", "large"])
+def test_residual_networks_are_trained_on_images_that_move(name):
+    recipe = config.RECIPES[name]
+    assert recipe.optimizer == "sgd" and recipe.flip and recipe.shift > 0
+
+
+def test_one_more_pass_takes_smaller_steps_than_the_training_it_continues():
+    assert config.RECIPES["one_more"].epochs == 1
+    assert config.RECIPES["one_more"].lr < config.RECIPES["fast"].lr

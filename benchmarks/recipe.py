@@ -32,36 +32,36 @@ class Outcome(NamedTuple):
 
 def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
     """The surrogate L_S at the recipe's costs."""
-    return surrogate.surrogate(r, e, m, y, costs=COSTS, alpha=alpha, beta=BETA)
+    return surrogate.surrogate_loss(r, e, m, y, costs=COSTS, alpha=alpha, beta=BETA)
 
 
 def labels(client: nn.Module, x: Tensor) -> Tensor:
     """The frozen client's labels m(x)."""
-    return 2 * (loop.scores(client, x) >= 0).long() - 1
+    return 2 * (loop.predict_scores(client, x) >= 0).long() - 1
 
 
-def learning_part(dataset: data_dataset.Dataset) -> data_dataset.Part:
+def learning_part(dataset: data_dataset.Dataset) -> data_dataset.Split:
     """What r and e learn from: the client's and the helper's parts, 8,000 images (this client saw all 10,000)."""
-    return data_dataset.Part(*(torch.cat(pair) for pair in zip(dataset.client, dataset.helper, strict=True)))
+    return data_dataset.Split(*(torch.cat(pair) for pair in zip(dataset.client, dataset.helper, strict=True)))
 
 
-def learn(part: data_dataset.Part, m: Tensor, validation: Tensor, *, seed: int) -> Outcome:
+def learn(part: data_dataset.Split, m: Tensor, validation: Tensor, *, seed: int) -> Outcome:
     """From bytes to a rejector with its threshold and a server, timed."""
     started = time.perf_counter()
     with loop.seeded(seed):
-        r, e = networks.rejector(), networks.LeNet(squash=True)
+        r, e = networks.mlp(), networks.LeNet(squash=True)
     loop.fit_jointly(part.x, part.y, m, rejector=r, server=e, loss=loss, config=RECIPE, seed=seed, alpha=ALPHA)
-    threshold = loop.scores(r, validation).quantile(SENT).item()
+    threshold = loop.predict_scores(r, validation).quantile(SENT).item()
     return Outcome(time.perf_counter() - started, threshold, r, e)
 
 
-def predictions(outcome: Outcome, part: data_dataset.Part, m: Tensor) -> Predictions:
+def predictions(outcome: Outcome, part: data_dataset.Split, m: Tensor) -> Predictions:
     """What the system says about images; a rejector's score is counted from its threshold."""
-    r, e = loop.scores(outcome.r, part.x) - outcome.threshold, loop.scores(outcome.e, part.x)
+    r, e = loop.predict_scores(outcome.r, part.x) - outcome.threshold, loop.predict_scores(outcome.e, part.x)
     return Predictions(m=m.numpy(), r=r.numpy(), e=e.numpy(), y=part.y.numpy())
 
 
-def accuracy_and_sent(outcome: Outcome, part: data_dataset.Part, m: Tensor) -> tuple[float, float]:
+def accuracy_and_sent(outcome: Outcome, part: data_dataset.Split, m: Tensor) -> tuple[float, float]:
     """Share of correct answers, and share of the images that are sent."""
     said = predictions(outcome, part, m)
     return float((system_output(said) == said.y).mean()), float(asks(said.r).mean())

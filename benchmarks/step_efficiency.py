@@ -44,7 +44,7 @@ def _figure(name: str, operations: int, pairs: list[tuple[float, float]]) -> Fig
 
 def _networks() -> tuple[nn.Module, nn.Module]:
     with loop.seeded(0):
-        return networks.rejector(), networks.LeNet(squash=True)
+        return networks.mlp(), networks.LeNet(squash=True)
 
 
 def _batch() -> tuple[Tensor, Tensor, Tensor]:

@@ -12,13 +12,13 @@ from threading import Event
 import psutil
 
 from benchmarks.figures import Figure
-from companion.chapters.parameters import RELEASED_COSTS
+from companion.chapters.parameters import RELEASED_CE_GRID
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.store import Store
 from l2h.experiments.sweep import over_seeds, sweep
 
 BASE = ExperimentConfig("learning_to_help", alpha="released")
-CONFIGS = [one for ce in RELEASED_COSTS for one in over_seeds(replace(BASE, ce=ce), 5)]
+CONFIGS = [one for ce in RELEASED_CE_GRID for one in over_seeds(replace(BASE, ce=ce), 5)]
 
 
 def figures() -> Iterator[Figure]:

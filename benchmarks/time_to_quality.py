@@ -22,11 +22,11 @@ def figures() -> list[Figure]:
     Raises:
         RuntimeError: if CIFAR-10 is missing, or the recipe misses the quality.
     """
-    folder = sources.find()
+    folder = sources.find_cifar10()
     if folder is None:
         raise RuntimeError(NEEDS_CIFAR10)
-    dataset = data_dataset.load(source="cifar10")
-    client = clients.fit_client(data_dataset.training(dataset), form="as_released", seed=0)
+    dataset = data_dataset.load_dataset(source="cifar10")
+    client = clients.fit_client(data_dataset.all_training_examples(dataset), form="as_released", seed=0)
     outcomes = _ours(dataset, client)
     baseline = released.seconds(released.Pair(folder, client))
     _check_quality(outcomes, dataset, client)

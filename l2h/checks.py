@@ -23,7 +23,7 @@ def same_length(**arrays: Any) -> None:
         raise ValueError("expected arrays of one length, got " + ", ".join(f"{k}: {v}" for k, v in lengths.items()))
 
 
-def vectors(**arrays: Any) -> None:
+def one_dimensional(**arrays: Any) -> None:
     """Refuse anything but one-dimensional arrays of one length.
 
     Raises:
@@ -37,7 +37,7 @@ def vectors(**arrays: Any) -> None:
     same_length(**arrays)
 
 
-def signs(**arrays: Any) -> None:
+def binary_labels(**arrays: Any) -> None:
     """Refuse labels other than -1 and +1.
 
     Raises:
@@ -49,7 +49,7 @@ def signs(**arrays: Any) -> None:
             raise ValueError(f"expected {name} in {{-1, +1}}, got {array[wrong][0].item()}")
 
 
-def numbers(classes: int, **arrays: Any) -> None:
+def class_labels(classes: int, **arrays: Any) -> None:
     """Refuse labels other than 0, 1, ..., classes - 1.
 
     Raises:
@@ -113,13 +113,13 @@ def at_least(bound: float, **values: Any) -> None:
             raise ValueError(f"expected a finite {name} >= {bound:g}, got {_shown(value)}")
 
 
-def whole(bound: int, **values: Any) -> None:
+def integer(bound: int, **values: Any) -> None:
     """Refuse anything but whole numbers from a bound on.
 
     Raises:
         ValueError: with the bound and the value.
 
-    >>> whole(1, epochs=2.5)
+    >>> integer(1, epochs=2.5)
     Traceback (most recent call last):
     ValueError: expected a whole epochs >= 1, got 2.5
     """

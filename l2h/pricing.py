@@ -6,11 +6,11 @@ from typing import NamedTuple
 from l2h import checks
 from l2h.problem import Costs
 
-ROUNDING = 1e-12
+RATE_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
-class Question:
+class OffloadCost:
     """What one question to the server takes.
 
     Args:
@@ -22,7 +22,7 @@ class Question:
     Raises:
         ValueError: if a number is negative or not finite.
 
-    >>> Question(milliseconds=80.0, bytes=3072)
+    >>> OffloadCost(milliseconds=80.0, bytes=3072)
     Question(milliseconds=80.0, bytes=3072, joules=0.0, fee=0.0)
     """
 
@@ -36,7 +36,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Prices:
+class UnitPrices:
     """What things are worth, all in one currency.
 
     Args:
@@ -50,7 +50,7 @@ class Prices:
     Raises:
         ValueError: if a number leaves its range.
 
-    >>> Prices(device_mistake=0.0, server_mistake=1.0)
+    >>> UnitPrices(device_mistake=0.0, server_mistake=1.0)
     Traceback (most recent call last):
     ValueError: expected a finite device_mistake > 0, got 0.0
     """
@@ -67,7 +67,7 @@ class Prices:
         checks.at_least(0, **{name: getattr(self, name) for name in rest})
 
 
-def costs_of(question: Question, prices: Prices) -> Costs:
+def costs_from_prices(question: OffloadCost, prices: UnitPrices) -> Costs:
     r"""The costs of the generalized 0-1 loss, in units of one wrong answer of the device.
 
     .. math:: c_1 = \frac{v_{\mathrm{server}}}{v_{\mathrm{device}}}, \qquad
@@ -83,8 +83,8 @@ def costs_of(question: Question, prices: Prices) -> Costs:
     Returns:
         (c1, ce).
 
-    >>> prices = Prices(device_mistake=8.0, server_mistake=8.0, millisecond=0.01)
-    >>> costs_of(Question(milliseconds=50.0, fee=0.25), prices)
+    >>> prices = UnitPrices(device_mistake=8.0, server_mistake=8.0, millisecond=0.01)
+    >>> costs_from_prices(OffloadCost(milliseconds=50.0, fee=0.25), prices)
     Costs(c1=1.0, ce=0.09375)
     """
     paid = question.fee + question.milliseconds * prices.millisecond
@@ -92,7 +92,7 @@ def costs_of(question: Question, prices: Prices) -> Costs:
     return Costs(c1=prices.server_mistake / prices.device_mistake, ce=paid / prices.device_mistake)
 
 
-def break_even(costs: Costs, *, server_error: float) -> float:
+def break_even_client_error(costs: Costs, *, server_error: float) -> float:
     r"""The probability of a wrong answer of the device above which a question pays.
 
     .. math:: p > c_1 p_e + c_e
@@ -107,14 +107,14 @@ def break_even(costs: Costs, *, server_error: float) -> float:
     Raises:
         ValueError: if the error is outside [0, 1].
 
-    >>> break_even(Costs(c1=1.0, ce=0.25), server_error=0.125)
+    >>> break_even_client_error(Costs(c1=1.0, ce=0.25), server_error=0.125)
     0.375
     """
     checks.probabilities(server_error=server_error)
     return costs.c1 * server_error + costs.ce
 
 
-class Levels(NamedTuple):
+class ReferenceLosses(NamedTuple):
     """The losses beside which that of a rejector is to be read; `metrics.reference_losses` measures the same."""
 
     never: float  # ask
@@ -123,7 +123,9 @@ class Levels(NamedTuple):
     oracle: float  # knows who is right
 
 
-def levels(costs: Costs, *, client_error: float, server_error: float, both_wrong: float) -> Levels:
+def reference_losses_from_rates(
+    costs: Costs, *, client_error: float, server_error: float, both_wrong: float
+) -> ReferenceLosses:
     r"""The losses that need no rejector, and that of an oracle, from error rates alone.
 
     .. math:: p_m, \quad c_1 p_e + c_e, \quad \min(\cdot, \cdot), \quad
@@ -136,24 +138,24 @@ def levels(costs: Costs, *, client_error: float, server_error: float, both_wrong
         both_wrong: how often both are, between what the two rates leave possible; their product if independent.
 
     Returns:
-        `Levels`.
+        `ReferenceLosses`.
 
     Raises:
         ValueError: if a rate is outside its range.
 
-    >>> levels(Costs(c1=1.0, ce=0.25), client_error=0.5, server_error=0.25, both_wrong=0.125)
+    >>> reference_losses_from_rates(Costs(c1=1.0, ce=0.25), client_error=0.5, server_error=0.25, both_wrong=0.125)
     Levels(never=0.5, always=0.5, random=0.5, oracle=0.21875)
     """
     checks.probabilities(client_error=client_error, server_error=server_error, both_wrong=both_wrong)
     least, most = max(0.0, client_error + server_error - 1), min(client_error, server_error)
-    if not least - ROUNDING <= both_wrong <= most + ROUNDING:
+    if not least - RATE_TOLERANCE <= both_wrong <= most + RATE_TOLERANCE:
         raise ValueError(f"expected both_wrong in [{least:g}, {most:g}], got {both_wrong:g}")
     always = costs.c1 * server_error + costs.ce
     oracle = (client_error - both_wrong) * min(1.0, costs.ce) + both_wrong * min(1.0, costs.c1 + costs.ce)
-    return Levels(client_error, always, min(client_error, always), oracle)
+    return ReferenceLosses(client_error, always, min(client_error, always), oracle)
 
 
-def most_for_a_question(prices: Prices, *, device_error: float, server_error: float) -> float:
+def break_even_price(prices: UnitPrices, *, device_error: float, server_error: float) -> float:
     r"""The money that one question may take in all before it no longer pays for an average image.
 
     .. math:: (p - c_1 p_e)\, v_{\mathrm{device}} = p\, v_{\mathrm{device}} - p_e\, v_{\mathrm{server}}
@@ -169,7 +171,7 @@ def most_for_a_question(prices: Prices, *, device_error: float, server_error: fl
     Raises:
         ValueError: if an error is outside [0, 1].
 
-    >>> most_for_a_question(Prices(device_mistake=8.0, server_mistake=8.0), device_error=0.5, server_error=0.25)
+    >>> break_even_price(UnitPrices(device_mistake=8.0, server_mistake=8.0), device_error=0.5, server_error=0.25)
     2.0
     """
     checks.probabilities(device_error=device_error, server_error=server_error)

@@ -76,9 +76,9 @@ def labels_of(e: Any, **labels: Any) -> None:
     ValueError: expected y in 0..2, got 3
     """
     if e.ndim == 1:
-        checks.signs(**labels)
+        checks.binary_labels(**labels)
     elif e.ndim == 2:
-        checks.numbers(e.shape[1], **labels)
+        checks.class_labels(e.shape[1], **labels)
     else:
         raise ValueError(f"expected scores of shape (n,) or (n, K), got shape {tuple(e.shape)}")
 
@@ -109,7 +109,7 @@ class Predictions:
     y: np.ndarray
 
     def __post_init__(self) -> None:
-        checks.vectors(m=self.m, r=self.r, y=self.y)
+        checks.one_dimensional(m=self.m, r=self.r, y=self.y)
         checks.same_length(e=self.e, y=self.y)
         for name in ("r", "e"):
             object.__setattr__(self, name, _as_scores(name, getattr(self, name)))  # the class is frozen

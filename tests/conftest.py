@@ -41,9 +41,12 @@ def chromium():
 @pytest.fixture(scope="session")
 def quick():
     """The folders of all chapters executed at `quick`, for the data at hand and for digits."""
-    sources = ("digits",) if data_sources.find() is None else ("cifar10", "digits")
+    sources = ("digits",) if data_sources.find_cifar10() is None else ("cifar10", "digits")
     folders = notebooks.Folders()
-    return {source: execute.execute("quick", notebooks.chapters(), folders, source=source) for source in sources}
+    return {
+        source: execute.execute_chapters("quick", notebooks.chapter_names(), folders, source=source)
+        for source in sources
+    }
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from l2h.experiments.fingerprint import PACKAGE
-
 ROOT = PACKAGE.parent
 PACKAGE = ROOT / "l2h"
 PATHS = sorted(PACKAGE.rglob("*.py"))

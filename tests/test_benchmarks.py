@@ -24,7 +24,7 @@ PER_IMAGE = {  # multiplications of one pass forward
 
 @pytest.fixture(scope="module")
 def digits():
-    return dataset.load(source="digits")
+    return dataset.load_dataset(source="digits")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_line_names_the_figure_its_baseline_and_the_machine():
 
 def test_the_baselines_networks_are_ours():
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    for ours, plain in ((networks.rejector(), released.rejector()), (networks.LeNet(squash=True), released.server())):
+    for ours, plain in ((networks.mlp(), released.rejector()), (networks.LeNet(squash=True), released.server())):
         plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
         assert torch.allclose(ours(x), plain(x), atol=1e-5)
 
@@ -49,7 +49,7 @@ def test_the_baselines_loss_is_the_surrogate_with_the_released_alpha():
     generator = torch.Generator().manual_seed(0)
     r, e = torch.rand(2, 50, generator=generator) * 2 - 1
     m, y = 2 * torch.randint(0, 2, (2, 50), generator=generator) - 1
-    ours = surrogate.surrogate(r, e, m, y, costs=Costs(c1=1.0, ce=0.0), alpha=4.2687, beta=2.0)
+    ours = surrogate.surrogate_loss(r, e, m, y, costs=Costs(c1=1.0, ce=0.0), alpha=4.2687, beta=2.0)
     assert torch.allclose(released.released_loss(r, e, m, y), ours.sum(), rtol=1e-4)
 
 
@@ -86,7 +86,7 @@ def test_the_recipe_sends_its_share_of_the_validation_images(digits, client, mon
 
 def test_a_recipe_that_misses_the_quality_is_refused(digits, client):
     with loop.seeded(0):
-        outcome = recipe.Outcome(1.0, 0.0, networks.rejector(), networks.LeNet())
+        outcome = recipe.Outcome(1.0, 0.0, networks.mlp(), networks.LeNet())
     with pytest.raises(RuntimeError, match=r"expected accuracy >= 0.9 with <= 0.474 sent, got"):
         time_to_quality._check_quality([outcome], digits, client)
 

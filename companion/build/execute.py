@@ -1,7 +1,7 @@
 """Execute chapters: `python -m companion.build.execute quick|paper|full|record|reference [CHAPTER ...]`.
 
 Papermill executes, two chapters at a time with one thread each, into `_build/notebooks/<profile>`; what is fresh is not
-executed again. `record` executes at `paper` and replaces the committed records in `book`; `reference` executes at
+executed again. `update_records` executes at `paper` and replaces the committed records in `book`; `update_references` executes at
 `quick` on CIFAR-10 and on digits and replaces `tests/reference`.
 """
 
@@ -29,10 +29,10 @@ from l2h import checks
 from l2h.data import dataset, sources
 from l2h.experiments import store
 
-GUESS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-AT_ONCE = 2
-HEARTBEAT = 30.0  # seconds between signs of life of a long chapter
+DEFAULT_SECONDS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
+SINGLE_THREAD_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+MAX_PARALLEL_CHAPTERS = 2
+PROGRESS_INTERVAL = 30.0  # seconds between signs of life of a long chapter
 PARTIAL = re.compile(r"\.(\d+)\.partial\.ipynb$")  # the number is that of the process which executes it
 INLINE = "module://matplotlib_inline.backend_inline"
 # Of the user's shell: they would run code in a kernel, change what its code does or prints, or replace the kernel.
@@ -49,16 +49,16 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     options = parser.parse_args(arguments)
     folders = folders or Folders()
     try:
-        known = notebooks.chapters(folders.book)
+        known = notebooks.chapter_names(folders.book)
         for name in options.chapters:
             checks.one_of(known, chapter=name)
         names = options.chapters or known
         if options.mode == "record":
-            record(names, folders)
+            update_records(names, folders)
         elif options.mode == "reference":
-            reference(names, folders)
+            update_references(names, folders)
         else:
-            execute(options.mode, names, folders)
+            execute_chapters(options.mode, names, folders)
     except (OSError, ValueError, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     return 0
 
 
-def execute(profile: str, names: Sequence[str], folders: Folders, *, source: str | None = None) -> Path:
+def execute_chapters(profile: str, names: Sequence[str], folders: Folders, *, source: str | None = None) -> Path:
     """Execute the chapters that are not fresh, and put the present text around the outputs of those that are.
 
     Args:
@@ -84,22 +84,24 @@ def execute(profile: str, names: Sequence[str], folders: Folders, *, source: str
     Raises:
         ChapterError: if a chapter fails; what else is under way is stopped.
     """
-    at_hand = "digits" if _cifar10() is None else "cifar10"
+    at_hand = "digits" if _cifar10_folder() is None else "cifar10"
     source = source or at_hand
     output = folders.notebooks / (profile if source == at_hand else f"{profile}-{source}")
     if at_hand == "digits" and any(map(notebooks.needs_data, names)):
-        say("CIFAR-10 is not at hand: digits take its place. Set L2H_DATA to its folder, or try again when online.")
+        print_line(
+            "CIFAR-10 is not at hand: digits take its place. Set L2H_DATA to its folder, or try again when online."
+        )
     remove_partial(folders.notebooks)
     jobs = [_job(name, profile, source, output, folders) for name in names]
-    stale = [job for job in jobs if not _reused(job, folders)]
+    stale = [job for job in jobs if not _reuse_execution(job, folders)]
     for job in jobs:
         if job not in stale:
-            say(f"{job.name}: fresh, not executed again")
+            print_line(f"{job.name}: fresh, not executed again")
     asyncio.run(execute_all(stale, _environment(len(stale))))
     return output
 
 
-def record(names: Sequence[str], folders: Folders) -> None:
+def update_records(names: Sequence[str], folders: Folders) -> None:
     """Execute at `paper` and replace the committed records.
 
     Args:
@@ -110,14 +112,14 @@ def record(names: Sequence[str], folders: Folders) -> None:
         FileNotFoundError: without CIFAR-10, which the records are about.
         ChapterError: if a chapter fails; no record is replaced.
     """
-    if _cifar10() is None:
+    if _cifar10_folder() is None:
         raise FileNotFoundError("expected CIFAR-10 for the records, found none; set L2H_DATA to its folder")
-    output = execute("paper", names, folders)
+    output = execute_chapters("paper", names, folders)
     for name in names:
         _publish(output / f"{name}.ipynb", folders.book / f"{name}.ipynb")
 
 
-def reference(names: Sequence[str], folders: Folders) -> None:
+def update_references(names: Sequence[str], folders: Folders) -> None:
     """Execute at `quick` on CIFAR-10, if it is at hand, and on digits, and replace what the tests compare with.
 
     Args:
@@ -127,28 +129,28 @@ def reference(names: Sequence[str], folders: Folders) -> None:
     Raises:
         ChapterError: if a chapter fails.
     """
-    for source in ("digits",) if _cifar10() is None else ("cifar10", "digits"):
-        output = execute("quick", names, folders, source=source)
+    for source in ("digits",) if _cifar10_folder() is None else ("cifar10", "digits"):
+        output = execute_chapters("quick", names, folders, source=source)
         for name in names:
             _publish(output / f"{name}.ipynb", folders.references / source / f"{name}.ipynb", images=False)
 
 
 def _publish(executed: Path, path: Path, *, images: bool = True) -> None:
     notebook = nbformat.read(executed, as_version=4)
-    notebooks.write_notebook(path, notebooks.publishable(notebook, images=images))
-    say(f"wrote {path}")
+    notebooks.write_notebook(path, notebooks.without_local_details(notebook, images=images))
+    print_line(f"wrote {path}")
 
 
 @lru_cache(maxsize=1)
-def _cifar10() -> Path | None:
+def _cifar10_folder() -> Path | None:
     """Found once for all chapters: none of them waits for a network that does not answer."""
-    return sources.find()
+    return sources.find_cifar10()
 
 
 @lru_cache(maxsize=2)
-def _facts(source: str) -> dict[str, Any]:
+def _data_facts(source: str) -> dict[str, Any]:
     """Of the default task: its digest changes with the images as with the way they are split."""
-    return dataset.load(source=source, folder=_cifar10() if source == "cifar10" else None).facts()
+    return dataset.load_dataset(source=source, folder=_cifar10_folder() if source == "cifar10" else None).facts()
 
 
 class Job(NamedTuple):
@@ -166,7 +168,7 @@ class Job(NamedTuple):
 
 def _job(name: str, profile: str, source: str, output: Path, folders: Folders) -> Job:
     notebook = notebooks.read_source(name, folders.book)
-    facts = _facts(source) if notebooks.needs_data(name) else None
+    facts = _data_facts(source) if notebooks.needs_data(name) else None
     parameters = {"profile": profile} if profile != "paper" else {}  # a record shows its source as it stands
     if facts and source == "digits":
         parameters["data"] = source
@@ -178,31 +180,31 @@ def _job(name: str, profile: str, source: str, output: Path, folders: Folders) -
 def _expected(path: Path, profile: str, folders: Folders) -> float:
     places = [path, folders.book / path.name, *folders.references.glob(f"*/{path.name}")]
     known = [notebook.metadata.get("l2h", {}) for notebook in map(notebooks.read_notebook, places) if notebook]
-    return next((float(facts["seconds"]) for facts in known if facts.get("profile") == profile), GUESS)
+    return next((float(facts["seconds"]) for facts in known if facts.get("profile") == profile), DEFAULT_SECONDS)
 
 
-def _reused(job: Job, folders: Folders) -> bool:
+def _reuse_execution(job: Job, folders: Folders) -> bool:
     """Whether an execution with this key was kept; the present prose is put around its outputs."""
     for path in (*folders.notebooks.glob(f"*/{job.output.name}"), folders.book / job.output.name):
         done = notebooks.read_notebook(path)
         if done is not None and done.metadata.get("l2h", {}).get("key") == job.key:
             if outputs.unchanged(done):
-                notebooks.write_notebook(job.output, notebooks.executed(job.notebook, done))
+                notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, done))
                 return True
-            say(f"{path}: not reused, its code or outputs were changed after its execution")
+            print_line(f"{path}: not reused, its code or outputs were changed after its execution")
     return False
 
 
 def _environment(chapters: int) -> dict[str, str]:
     """Of the kernels: one thread each; sweeps inside a chapter share the cores that are left."""
-    workers = max(1, (os.cpu_count() or 1) // max(1, min(AT_ONCE, chapters)))
-    images = _cifar10()
+    workers = max(1, (os.cpu_count() or 1) // max(1, min(MAX_PARALLEL_CHAPTERS, chapters)))
+    images = _cifar10_folder()
     found = {"L2H_DATA": str(images.absolute())} if images else {}
-    runs = {"L2H_RUNS": str(store.default_folder())}  # absolute, as a kernel works in a folder of its own
-    return {"L2H_WORKERS": str(workers), **os.environ, **ONE_THREAD, **found, **runs}
+    runs = {"L2H_RUNS": str(store.default_store_folder())}  # absolute, as a kernel works in a folder of its own
+    return {"L2H_WORKERS": str(workers), **os.environ, **SINGLE_THREAD_ENVIRONMENT, **found, **runs}
 
 
-class Clock(NamedTuple):
+class ProgressClock(NamedTuple):
     """Progress: when it all started, the expected seconds of unfinished chapters, and when those under way started."""
 
     started: float
@@ -228,11 +230,11 @@ async def execute_all(jobs: Sequence[Job], environment: dict[str, str]) -> None:
     # Else a runner that is terminated would leave its kernels to compute on, unseen.
     own = cast(asyncio.Task[None], asyncio.current_task())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
-    clock = Clock(time.monotonic(), {job.name: job.expected for job in jobs}, {})
-    gate = asyncio.Semaphore(AT_ONCE)
+    clock = ProgressClock(time.monotonic(), {job.name: job.expected for job in jobs}, {})
+    gate = asyncio.Semaphore(MAX_PARALLEL_CHAPTERS)
     try:
         async with asyncio.TaskGroup() as group:
-            heart = group.create_task(_beat(clock))
+            heart = group.create_task(_report_progress(clock))
             longest_first = sorted(jobs, key=lambda job: -job.expected)
             await asyncio.gather(*(group.create_task(_execute(job, gate, clock, environment)) for job in longest_first))
             heart.cancel()
@@ -262,10 +264,10 @@ def _exists(process: int) -> bool:
     return True
 
 
-async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment: dict[str, str]) -> None:
+async def _execute(job: Job, gate: asyncio.Semaphore, clock: ProgressClock, environment: dict[str, str]) -> None:
     async with gate:
         clock.running[job.name] = time.monotonic()
-        say(f"{job.name}: started at {job.profile}; {_progress(clock)}")
+        print_line(f"{job.name}: started at {job.profile}; {_progress(clock)}")
         partial = job.output.with_suffix(f".{os.getpid()}.partial.ipynb")  # another command may execute it, too
         errors = await _papermill(job, partial, environment)
         done = notebooks.read_notebook(partial)
@@ -277,10 +279,10 @@ async def _execute(job: Job, gate: asyncio.Semaphore, clock: Clock, environment:
             raise ChapterError(f"{job.name}: the code that it uses changed while it was executed; execute it again")
         seconds = time.monotonic() - clock.running.pop(job.name)
         del clock.unfinished[job.name]
-        done.metadata["l2h"] = notebooks.facts(job.key, profile=job.profile, data=job.data, seconds=seconds)
-        notebooks.write_notebook(job.output, notebooks.executed(job.notebook, done))
+        done.metadata["l2h"] = notebooks.execution_facts(job.key, profile=job.profile, data=job.data, seconds=seconds)
+        notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, done))
         partial.unlink()
-        say(f"{job.name}: done in {_minutes(seconds)}; {_progress(clock)}")
+        print_line(f"{job.name}: done in {_minutes(seconds)}; {_progress(clock)}")
 
 
 async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> str:
@@ -328,7 +330,7 @@ def _without_settings(environment: Mapping[str, str], folder: Path) -> dict[str,
 def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) -> str:
     """Which cell was the last to begin, and how it failed: its traceback, or what papermill said if the kernel died."""
     # papermill notes what it starts; the execution count comes from the kernel, which may die before it says it
-    begun = [cell for cell in (notebooks.code_cells(done) if done else ()) if _begun(cell)]
+    begun = [cell for cell in (notebooks.code_cells(done) if done else ()) if _was_started(cell)]
     if not begun:
         return f"{job.name} failed before its first cell at {job.profile}\n\n{errors[-4000:]}"
     raised = [output.traceback for output in begun[-1].outputs if output.output_type == "error"]
@@ -337,7 +339,7 @@ def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) ->
     return f"{where}\n\n{begun[-1].source}\n\n{traceback}"
 
 
-def _begun(cell: NotebookNode) -> bool:
+def _was_started(cell: NotebookNode) -> bool:
     return cell.metadata.get("papermill", {}).get("start_time") is not None
 
 
@@ -355,16 +357,16 @@ def _describes_picture(cell: NotebookNode) -> bool:
     return "alt" in cell.metadata.get("mystnb", {}).get("image", {})
 
 
-async def _beat(clock: Clock) -> None:
+async def _report_progress(clock: ProgressClock) -> None:
     while True:
-        await asyncio.sleep(HEARTBEAT)
-        say(f"{', '.join(clock.running)}: under way; {_progress(clock)}")
+        await asyncio.sleep(PROGRESS_INTERVAL)
+        print_line(f"{', '.join(clock.running)}: under way; {_progress(clock)}")
 
 
-def _progress(clock: Clock) -> str:
+def _progress(clock: ProgressClock) -> str:
     now = time.monotonic()
     left = [max(0.0, expected - (now - clock.running.get(name, now))) for name, expected in clock.unfinished.items()]
-    remaining = max(sum(left) / AT_ONCE, *left, 0.0)
+    remaining = max(sum(left) / MAX_PARALLEL_CHAPTERS, *left, 0.0)
     overdue = clock.running and not remaining
     to_go = "longer than expected" if overdue else f"about {_minutes(remaining)} to go"
     return f"{_minutes(now - clock.started)} elapsed, {to_go}"
@@ -374,7 +376,7 @@ def _minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """One line on stdout, at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -19,15 +19,15 @@ import nbformat
 from nbformat import NotebookNode
 
 from companion.build import outputs
-from companion.chapters.parameters import STUDIES, at_profile
+from companion.chapters.parameters import CHAPTER_SETTINGS, settings_for
 from companion.claims import registry
 from l2h.experiments import fingerprint, run, store
 from l2h.experiments.fingerprint import PACKAGE
-from l2h.training.device import accelerator
+from l2h.training.device import accelerator_name
 
 # Every chapter's study, since that of a chapter is a fact of its own; and how keys are made, which changes no result.
-LEFT_OUT = ("STUDIES", "THEORY", "run_key", "shifted_key")
-LOCAL = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
+EXCLUDED_FROM_KEYS = ("STUDIES", "THEORY", "run_key", "shifted_key")
+LOCAL_KEYS = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
 ROOT = PACKAGE.parent
 
 
@@ -46,7 +46,7 @@ class Folders:
     references: Path = ROOT / "tests" / "book" / "reference"
 
 
-def chapters(book: Path = ROOT / "book") -> list[str]:
+def chapter_names(book: Path = ROOT / "book") -> list[str]:
     """The names of the pages that are executed: those whose header names a kernel."""
     return [path.stem for path in sorted(book.glob("*.md")) if "kernelspec" in jupytext.read(path).metadata]
 
@@ -81,7 +81,7 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 def needs_data(name: str) -> bool:
     """Whether a chapter computes on images, so that its key depends on them."""
-    return any(hasattr(study, "data") for study in STUDIES.get(name, ()))
+    return any(hasattr(study, "data") for study in CHAPTER_SETTINGS.get(name, ()))
 
 
 def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[str, Any] | None) -> str:
@@ -105,22 +105,22 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
         statements = [_statements(cell) for cell in cells]  # what a cell shows depends on where it ends
     except SyntaxError as error:
         raise ValueError(f"expected plain Python in the code cells of {name}, got {error.text!r}") from error
-    study = at_profile(name, profile) if name in STUDIES else None
+    study = settings_for(name, profile) if name in CHAPTER_SETTINGS else None
     roots += [fingerprint.Definition(type(study).__module__, type(study).__name__)] if study else []
     return fingerprint.key(
-        code=code.fingerprint(roots, without=LEFT_OUT),
+        code=code.fingerprint(roots, without=EXCLUDED_FROM_KEYS),
         statements=statements,
         study=asdict(study) if study else {"profile": profile},
         data=data and {"source": data["source"], "sha256": data["sha256"]},
-        rules=registry.rules(name),
-        accelerator=accelerator(),
-        versions=run.versions(),
+        rules=registry.chapter_rules(name),
+        accelerator=accelerator_name(),
+        versions=run.library_versions(),
     )
 
 
-def facts(key: str, *, profile: str, data: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+def execution_facts(key: str, *, profile: str, data: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
     """What an executed notebook says about itself in `metadata.l2h`."""
-    with_one = f" and {accelerator()}" if accelerator() else ""
+    with_one = f" and {accelerator_name()}" if accelerator_name() else ""
     names = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "papermill")
     return dict(
         key=key,
@@ -132,7 +132,7 @@ def facts(key: str, *, profile: str, data: dict[str, Any] | None, seconds: float
     )
 
 
-def executed(source: NotebookNode, done: NotebookNode) -> NotebookNode:
+def with_outputs(source: NotebookNode, done: NotebookNode) -> NotebookNode:
     """The present text of a source with the outputs of an execution of the same code.
 
     Args:
@@ -148,17 +148,17 @@ def executed(source: NotebookNode, done: NotebookNode) -> NotebookNode:
     at = next((i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ())), -1)
     notebook.cells[at + 1 : at + 1] = [deepcopy(cell) for cell in done.cells if outputs.injected(cell)]
     notebook.metadata.update({k: deepcopy(v) for k, v in done.metadata.items() if k in ("language_info", "l2h")})
-    kept = {k: v for k, v in done.metadata.get("papermill", {}).items() if k not in LOCAL}
+    kept = {k: v for k, v in done.metadata.get("papermill", {}).items() if k not in LOCAL_KEYS}
     notebook.metadata["papermill"] = kept
     outputs.write_digest(notebook)
     return notebook
 
 
-def publishable(notebook: NotebookNode, *, images: bool = True) -> NotebookNode:
+def without_local_details(notebook: NotebookNode, *, images: bool = True) -> NotebookNode:
     """An executed notebook as it is committed: without the injected cell and without this machine's paths.
 
     Args:
-        notebook: as `executed` gives it.
+        notebook: as `with_outputs` gives it.
         images: keep the pictures; references do without, since pictures are not compared.
 
     Returns:
@@ -168,7 +168,7 @@ def publishable(notebook: NotebookNode, *, images: bool = True) -> NotebookNode:
     notebook.cells = [cell for cell in notebook.cells if not outputs.injected(cell)]
     for cell in code_cells(notebook):
         for output in cell.outputs:
-            _clean(output, images)
+            _remove_local_details(output, images)
     outputs.write_digest(notebook)
     return notebook
 
@@ -181,7 +181,7 @@ def is_fresh(name: str, record: NotebookNode, source: NotebookNode) -> bool:
     return known.key == chapter_key(name, source, profile=known.profile, data=known.data)
 
 
-def same_text(notebook: NotebookNode, source: NotebookNode) -> bool:
+def same_source(notebook: NotebookNode, source: NotebookNode) -> bool:
     """Whether a record converts back to its source: the same cells in the same order, with the same metadata."""
     back = jupytext.reads(jupytext.writes(notebook, fmt="md:myst"), fmt="md:myst")
     first, second = ([(c.cell_type, c.source, c.metadata) for c in nb.cells] for nb in (back, source))
@@ -193,7 +193,7 @@ def _statements(cell: str) -> int:
     return sum(not isinstance(node, imports) for node in ast.parse(cell).body)
 
 
-def _clean(output: NotebookNode, images: bool) -> None:
+def _remove_local_details(output: NotebookNode, images: bool) -> None:
     if "text" in output:
         output.text = _without_paths(output.text)
     for kind in list(output.get("data", ())):

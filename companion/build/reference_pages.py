@@ -12,12 +12,12 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-Definition = ast.FunctionDef | ast.ClassDef
-CITED = re.compile(r"<(test-[a-z0-9-]+)>")  # {ref}`words <test-...>` cites the test of that name
+ApiNode = ast.FunctionDef | ast.ClassDef
+CITED_TEST_PATTERN = re.compile(r"<(test-[a-z0-9-]+)>")  # {ref}`words <test-...>` cites the test of that name
 SECTIONS = {"Args": "param ", "Returns": "returns", "Yields": "yields", "Raises": "raises "}
 
 
-def provenance(metadata: dict[str, Any]) -> str:
+def provenance_sentence(metadata: dict[str, Any]) -> str:
     """One sentence that says how a chapter was executed, from its notebook's metadata.
 
     Args:
@@ -26,43 +26,43 @@ def provenance(metadata: dict[str, Any]) -> str:
     Returns:
         The sentence, in Markdown.
 
-    >>> provenance({"l2h": {"profile": "quick", "seconds": 12.34, "machine": "2 cores"}})
+    >>> provenance_sentence({"l2h": {"profile": "quick", "seconds": 12.34, "machine": "2 cores"}})
     'Executed at the `quick` profile in 12.3 s on 2 cores.'
     """
     facts = metadata.get("l2h", {})
     where = f" on {facts['machine']}" if "machine" in facts else ""
-    data = f" Data: {described(facts['data'])}." if facts.get("data") else ""
-    return f"Executed at the `{facts.get('profile', 'unknown')}` profile in {duration(metadata)}{where}.{data}"
+    data = f" Data: {describe(facts['data'])}." if facts.get("data") else ""
+    return f"Executed at the `{facts.get('profile', 'unknown')}` profile in {execution_time(metadata)}{where}.{data}"
 
 
-def duration(metadata: dict[str, Any]) -> str:
+def execution_time(metadata: dict[str, Any]) -> str:
     """The time a chapter took: the executor's record, else papermill's.
 
-    >>> duration({"papermill": {"duration": 3.21}})
+    >>> execution_time({"papermill": {"duration": 3.21}})
     '3.2 s'
     """
     seconds = metadata.get("l2h", {}).get("seconds", metadata.get("papermill", {}).get("duration"))
     return "an unrecorded time" if seconds is None else f"{seconds:.1f} s"
 
 
-def described(value: Any) -> str:
+def describe(value: Any) -> str:
     """A recorded value as text: mappings as `key value`, lists with commas, a data set by its name.
 
-    >>> described({"torch": "2.15", "numpy": "2.3"})
+    >>> describe({"torch": "2.15", "numpy": "2.3"})
     'torch 2.15, numpy 2.3'
-    >>> described([{"name": "digits", "sha256": "0123456789abcdef"}])
+    >>> describe([{"name": "digits", "sha256": "0123456789abcdef"}])
     'digits (SHA-256 0123456789ab…)'
     """
     if isinstance(value, dict) and "sha256" in value:
         return f"{value.get('name', 'data')} (SHA-256 {value['sha256'][:12]}…)"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {described(part)}" for key, part in value.items())
+        return ", ".join(f"{key} {describe(part)}" for key, part in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(described, value))
+        return ", ".join(map(describe, value))
     return str(value)
 
 
-def status(chapters: dict[str, dict[str, Any]]) -> str:
+def status_tables(chapters: dict[str, dict[str, Any]]) -> str:
     """The tables of the status page.
 
     Args:
@@ -76,24 +76,24 @@ def status(chapters: dict[str, dict[str, Any]]) -> str:
         facts = metadata.get("l2h", {})
         started = str(metadata.get("papermill", {}).get("start_time", ""))[:10]
         rows.append(
-            f"| {{doc}}`{name}` | {facts.get('profile', '–')} | {duration(metadata)} | {started or '–'} "
-            f"| {described(facts.get('data') or '–')} |"
+            f"| {{doc}}`{name}` | {facts.get('profile', '–')} | {execution_time(metadata)} | {started or '–'} "
+            f"| {describe(facts.get('data') or '–')} |"
         )
-    return "\n".join([*rows, "", "## Machines and versions", "", *machines(chapters)])
+    return "\n".join([*rows, "", "## Machines and versions", "", *machine_sections(chapters)])
 
 
-def machines(chapters: dict[str, dict[str, Any]]) -> Iterator[str]:
+def machine_sections(chapters: dict[str, dict[str, Any]]) -> Iterator[str]:
     """One paragraph per machine and set of versions, with the chapters that ran there and their keys."""
     ran: dict[str, list[str]] = {}
     for name, metadata in chapters.items():
         facts = metadata.get("l2h", {})
-        where = f"{described(facts.get('machine', 'not recorded'))}; {described(facts.get('versions', 'not recorded'))}"
+        where = f"{describe(facts.get('machine', 'not recorded'))}; {describe(facts.get('versions', 'not recorded'))}"
         ran.setdefault(where, []).append(f"- {{doc}}`{name}`, key `{str(facts.get('key', 'not recorded'))[:16]}`")
     for where, names in ran.items():
         yield "\n".join([f"Machine and versions: {where}.\n", *names, ""])
 
 
-def cited_tests(folder: Path, texts: Iterable[str]) -> str:
+def cited_tests_page(folder: Path, texts: Iterable[str]) -> str:
     """The tests page: the source of every test that a page cites, under the label by which it is cited.
 
     Args:
@@ -106,7 +106,7 @@ def cited_tests(folder: Path, texts: Iterable[str]) -> str:
     Raises:
         ValueError: if a page cites a test that does not exist, or one whose name two files share.
     """
-    cited = {label for text in texts for label in CITED.findall(text)}
+    cited = {label for text in texts for label in CITED_TEST_PATTERN.findall(text)}
     sections: list[str] = []
     times = dict.fromkeys(sorted(cited), 0)
     for path in sorted(folder.glob("test_*.py")):
@@ -121,7 +121,7 @@ def cited_tests(folder: Path, texts: Iterable[str]) -> str:
                 sections.append(f"({label})=\n## {title}\n\n`tests/{path.name}`\n\n```python\n{code}\n```\n")
     wrong = {label: count for label, count in times.items() if count != 1}
     if wrong:
-        raise ValueError(f"expected one test for each that a page cites, got {described(wrong)}")
+        raise ValueError(f"expected one test for each that a page cites, got {describe(wrong)}")
     return "\n".join(sections)
 
 
@@ -157,12 +157,12 @@ def module(package: str, name: str, tree: ast.Module) -> str:
     here = f":::{{py:currentmodule}} {package}.{name}\n:::\n"  # of two classes with one name, types mean this module's
     parts = [f"## {package}.{name}\n", here, markdown(ast.get_docstring(tree) or "")]
     for node in tree.body:
-        if isinstance(node, Definition) and not node.name.startswith("_"):
+        if isinstance(node, ApiNode) and not node.name.startswith("_"):
             parts.append(entry(node, f"{package}.{name}"))
     return "\n".join(parts)
 
 
-def entry(node: Definition, place: str) -> str:
+def entry(node: ApiNode, place: str) -> str:
     """One function or class, as a directive of Sphinx's Python domain."""
     if isinstance(node, ast.FunctionDef):
         returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""

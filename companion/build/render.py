@@ -21,18 +21,18 @@ from companion.build import claims_page, outputs, reference_pages
 from companion.claims import ledger, registry
 from l2h.experiments.fingerprint import PACKAGE
 
-HERE = "% l2h: the ledger in short"  # a comment in a plain page; what the landing page shows takes its place
-DIGEST = ".inputs.sha256"  # lies in the built book and says from what it was built
+LEDGER_MARKER = "% l2h: the ledger in short"  # a comment in a plain page; what the landing page shows takes its place
+DIGEST_FILE = ".inputs.sha256"  # lies in the built book and says from what it was built
 WHERE = "where the pages go: a new or an empty folder, or a book built before, which is replaced as a whole"
 ROOT = PACKAGE.parent
-BUILD = ROOT / "_build"
+BUILD_FOLDER = ROOT / "_build"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command: renders, and prints the path of index.html; an error is one line on stderr and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m companion.build.render", description="Render the book.")
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "book", help="folder of executed .ipynb")
-    parser.add_argument("--html", type=Path, default=BUILD / "html", help=WHERE)
+    parser.add_argument("--html", type=Path, default=BUILD_FOLDER / "html", help=WHERE)
     options = parser.parse_args(arguments)
     try:
         sys.stdout.write(f"{render(options.folder, options.html)}\n")
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def render(notebooks: Path, html: Path = BUILD / "html") -> Path:
+def render(notebooks: Path, html: Path = BUILD_FOLDER / "html") -> Path:
     """Build the book, unless it was built from the same inputs; the last good book is kept if the build fails.
 
     Args:
@@ -62,13 +62,13 @@ def render(notebooks: Path, html: Path = BUILD / "html") -> Path:
     html.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".render-", dir=html.parent) as folder:
         staged = Path(folder) / "staged"
-        stage(notebooks, staged)
-        inputs = digest(staged)
-        built = html / DIGEST
+        stage_sources(notebooks, staged)
+        inputs = folder_digest(staged)
+        built = html / DIGEST_FILE
         if not built.exists() or built.read_text("utf8") != inputs:
-            fresh = build(staged, Path(folder))
-            (fresh / DIGEST).write_text(inputs, "utf8")
-            swap(fresh, html)
+            fresh = run_jupyter_book(staged, Path(folder))
+            (fresh / DIGEST_FILE).write_text(inputs, "utf8")
+            replace_folder(fresh, html)
     return html / "index.html"
 
 
@@ -76,31 +76,31 @@ def check_replaceable(html: Path) -> None:
     """Refuse a place for the pages where the build would delete what it did not make.
 
     Args:
-        html: a path; allowed are none that exists, an empty folder, and a folder with the file `DIGEST` of a book.
+        html: a path; allowed are none that exists, an empty folder, and a folder with the file `DIGEST_FILE` of a book.
 
     Raises:
         FileExistsError: if it is anything else: a file, a link to nothing, or a folder with other files.
     """
-    replaceable = html.is_dir() and ((html / DIGEST).is_file() or not any(html.iterdir()))
+    replaceable = html.is_dir() and ((html / DIGEST_FILE).is_file() or not any(html.iterdir()))
     if not replaceable and (html.exists() or html.is_symlink()):
         found = "with files that this command did not make" if html.is_dir() else "which is no folder"
         raise FileExistsError(f"expected a new path, an empty folder or a book built before, got {html}, {found}")
 
 
-def toc(root: Path = ROOT) -> list[str]:
+def page_names(root: Path = ROOT) -> list[str]:
     """The pages of the book in order, without folder and suffix."""
     entries = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
     listed = [chapter["file"] for part in entries["parts"] for chapter in part["chapters"]]
     return [Path(entry).name for entry in [entries["root"], *listed]]
 
 
-def chapters(root: Path = ROOT) -> list[str]:
+def listed_chapters(root: Path = ROOT) -> list[str]:
     """The pages that are executed: those whose source names a kernel in its header."""
-    headers = {name: (root / "book" / f"{name}.md").read_text("utf8").split("---\n", 2) for name in toc(root)}
+    headers = {name: (root / "book" / f"{name}.md").read_text("utf8").split("---\n", 2) for name in page_names(root)}
     return [name for name, header in headers.items() if header[0] == "" and "kernelspec:" in header[1]]
 
 
-def stage(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
+def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
     """Put everything that the book is built from into one folder, with one format of each chapter.
 
     Args:
@@ -108,44 +108,52 @@ def stage(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
         staged: the folder to make.
         root: of the repository.
     """
-    executed = {name: chapter(notebooks / f"{name}.ipynb") for name in chapters(root)}
+    executed = {name: read_chapter(notebooks / f"{name}.ipynb") for name in listed_chapters(root)}
     shutil.copytree(root / "book", staged, ignore=shutil.ignore_patterns("*.md", "*.ipynb", "*.yml", ".*"))
     for name in ("_config.yml", "references.bib"):
         shutil.copy(root / name, staged)
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")
     for name, notebook in executed.items():
-        (staged / f"{name}.ipynb").write_text(json.dumps(claims_page.anchored(signed(notebook))), "utf8")
-    found = ledger.entries(registry.read(root / "book" / "claims"), executed)
-    plain = {name: (root / "book" / f"{name}.md").read_text("utf8") for name in toc(root) if name not in executed}
+        (staged / f"{name}.ipynb").write_text(json.dumps(claims_page.with_anchors(with_provenance(notebook))), "utf8")
+    found = ledger.ledger_entries(registry.read_claims(root / "book" / "claims"), executed)
+    plain = {
+        name: (root / "book" / f"{name}.md").read_text("utf8") for name in page_names(root) if name not in executed
+    }
     texts = [*plain.values(), *map(json.dumps, executed.values())]
     generated = {
-        "status": lambda: reference_pages.status({name: notebook["metadata"] for name, notebook in executed.items()}),
+        "status": lambda: reference_pages.status_tables(
+            {name: notebook["metadata"] for name, notebook in executed.items()}
+        ),
         "api": lambda: reference_pages.api(root / "l2h"),
-        "tests": lambda: reference_pages.cited_tests(root / "tests", texts),
-        "claims": lambda: claims_page.page(found, {name: title(notebook) for name, notebook in executed.items()}),
+        "tests": lambda: reference_pages.cited_tests_page(root / "tests", texts),
+        "claims": lambda: claims_page.claims_page(
+            found, {name: chapter_title(notebook) for name, notebook in executed.items()}
+        ),
     }
     for name, text in plain.items():
-        if HERE in text:
-            text = text.replace(HERE, claims_page.landing(found, picture(executed, staged)))
+        if LEDGER_MARKER in text:
+            text = text.replace(
+                LEDGER_MARKER, claims_page.landing_section(found, write_landing_figure(executed, staged))
+            )
         more = "\n" + generated[name]() if name in generated else ""
         (staged / f"{name}.md").write_text(text + more, "utf8")
 
 
-def picture(executed: dict[str, dict[str, Any]], staged: Path) -> claims_page.Figure | None:
+def write_landing_figure(executed: dict[str, dict[str, Any]], staged: Path) -> claims_page.ChapterFigure | None:
     """The landing page's figure, written into the staged folder."""
     figure = claims_page.landing_figure(executed)
     if figure:
-        (staged / claims_page.PICTURE).write_bytes(figure.png)
+        (staged / claims_page.LANDING_IMAGE).write_bytes(figure.png)
     return figure
 
 
-def title(notebook: dict[str, Any]) -> str:
+def chapter_title(notebook: dict[str, Any]) -> str:
     """The first heading of a chapter."""
     text = "".join(notebook["cells"][0]["source"])
     return text.partition("\n")[0].removeprefix("# ").strip()
 
 
-def chapter(path: Path) -> dict[str, Any]:
+def read_chapter(path: Path) -> dict[str, Any]:
     """Read an executed chapter.
 
     Raises:
@@ -166,21 +174,23 @@ def chapter(path: Path) -> dict[str, Any]:
     return notebook
 
 
-def signed(notebook: dict[str, Any]) -> dict[str, Any]:
+def with_provenance(notebook: dict[str, Any]) -> dict[str, Any]:
     """The notebook with a last line that says how it was executed."""
-    line = f":::{{div}} provenance\n{reference_pages.provenance(notebook['metadata'])} See {{doc}}`status`.\n:::"
+    line = (
+        f":::{{div}} provenance\n{reference_pages.provenance_sentence(notebook['metadata'])} See {{doc}}`status`.\n:::"
+    )
     cell = {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": line}
     return notebook | {"cells": [*notebook["cells"], cell]}
 
 
-def digest(staged: Path) -> str:
+def folder_digest(staged: Path) -> str:
     """The SHA-256 of everything in a staged folder, and of this module."""
     files = sorted(path for path in staged.rglob("*") if path.is_file())
     parts = [hashlib.sha256(path.read_bytes()).hexdigest() + str(path.relative_to(staged)) for path in files]
     return hashlib.sha256("\n".join([*parts, Path(__file__).read_text("utf8")]).encode()).hexdigest()
 
 
-def build(staged: Path, output: Path) -> Path:
+def run_jupyter_book(staged: Path, output: Path) -> Path:
     """Run Jupyter Book on a staged folder.
 
     Returns:
@@ -203,7 +213,7 @@ def build(staged: Path, output: Path) -> Path:
     return html
 
 
-def swap(fresh: Path, html: Path) -> None:
+def replace_folder(fresh: Path, html: Path) -> None:
     """Put a new folder in the place of an old one, which comes back if that fails."""
     old = fresh.with_name("old")
     if html.exists():

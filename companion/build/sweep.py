@@ -21,7 +21,7 @@ from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILES
 from l2h import checks
 
-FRONT_DOOR = 2  # the code cell that checks the parameters and holds the study
+SETTINGS_CELL = 2  # the code cell that checks the parameters and holds the study
 logger = logging.getLogger("companion.build.sweep")  # as a module it is named otherwise than as a command
 
 
@@ -40,9 +40,9 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
         os.environ["L2H_SCHEDULER"] = options.scheduler
     _log_to_stderr()
     try:
-        given = parameters(options.parameters)
+        given = parse_parameters(options.parameters)
         for name in options.chapters:
-            checks.one_of(notebooks.chapters(folders.book), chapter=name)
+            checks.one_of(notebooks.chapter_names(folders.book), chapter=name)
             run_cells(name, {"profile": options.profile, **given}, folders)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     return 0
 
 
-def parameters(text: str) -> dict[str, Any]:
+def parse_parameters(text: str) -> dict[str, Any]:
     """A chapter's parameters as papermill's -y takes them.
 
     Args:
@@ -64,7 +64,7 @@ def parameters(text: str) -> dict[str, Any]:
     Raises:
         ValueError: if it is not a mapping.
 
-    >>> parameters("{seeds: 3, ce_grid: [0, 0.1]}")
+    >>> parse_parameters("{seeds: 3, ce_grid: [0, 0.1]}")
     {'seeds': 3, 'ce_grid': [0, 0.1]}
     """
     try:
@@ -92,14 +92,14 @@ def run_cells(name: str, given: dict[str, Any], folders: Folders) -> None:
     namespace: dict[str, Any] = {"__name__": name}
     exec(compile(first, f"{name}, parameters", "exec"), namespace)
     namespace.update(given)
-    for number, source in enumerate(cells[: _sweeping(name, cells)], 2):
+    for number, source in enumerate(cells[: _cells_up_to_sweep(name, cells)], 2):
         with redirect_stdout(io.StringIO()):  # what a chapter shows, it shows when it is executed
             exec(compile(source, f"{name}, code cell {number}", "exec"), namespace)
-        if number == FRONT_DOOR and getattr(namespace.get("study"), "data", None) == "digits":
+        if number == SETTINGS_CELL and getattr(namespace.get("study"), "data", None) == "digits":
             logger.warning("%s: on digits, not on CIFAR-10", name)
 
 
-def _sweeping(name: str, cells: Sequence[str]) -> int:
+def _cells_up_to_sweep(name: str, cells: Sequence[str]) -> int:
     """How many cells there are up to the last one that calls `sweep`."""
     calls = [
         number

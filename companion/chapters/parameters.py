@@ -1,7 +1,7 @@
 """Validates a chapter's parameters.
 
 The parameters cell of a chapter holds literals; None stands for the value of the profile, which the chapter's settings
-hold. A field of the settings that readers may change has its check in `CHECKS`.
+hold. A field of the settings that readers may change has its check in `PARAMETER_CHECKS`.
 """
 
 import ast
@@ -13,34 +13,34 @@ from typing import Any, NamedTuple
 from IPython import get_ipython
 from IPython.display import Markdown, display
 
-from companion.chapters.ch01_problem.settings import Study01
-from companion.chapters.ch02_bayes.settings import Study02
-from companion.chapters.ch03_bound.settings import Study03
-from companion.chapters.ch04_surrogate.settings import Study04
-from companion.chapters.ch05_cifar10.settings import Study05
-from companion.chapters.ch06_comparison.settings import Study06
-from companion.chapters.ch07_multiclass.settings import Study07
-from companion.chapters.ch08_costs.settings import Study08
-from companion.chapters.ch09_drift.settings import Study09
-from companion.chapters.choosing.settings import StudyChoosing
-from companion.chapters.settings import PROFILES, Study
+from companion.chapters.ch01_problem import settings as ch01_problem_settings
+from companion.chapters.ch02_bayes import settings as ch02_bayes_settings
+from companion.chapters.ch03_bound import settings as ch03_bound_settings
+from companion.chapters.ch04_surrogate import settings as ch04_surrogate_settings
+from companion.chapters.ch05_cifar10 import settings as ch05_cifar10_settings
+from companion.chapters.ch06_comparison import settings as ch06_comparison_settings
+from companion.chapters.ch07_multiclass import settings as ch07_multiclass_settings
+from companion.chapters.ch08_costs import settings as ch08_costs_settings
+from companion.chapters.ch09_drift import settings as ch09_drift_settings
+from companion.chapters.choosing import settings as choosing_settings
+from companion.chapters.settings import PROFILES, ChapterSettings
 from l2h import checks
 from l2h.data import sources
 
-BANNER = (
+DIGITS_NOTICE = (
     "> **Computed on digits, not on CIFAR-10.** CIFAR-10 was not at hand, or digits were asked for: every number and "
     "figure on this page comes from scikit-learn's bundled 8×8 digits, and says nothing about the paper's images."
 )
-LITERALS = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set)
-FEWER = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
-RELEASED_COSTS = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
-FEW_COSTS = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
-MANY_COSTS = tuple(k / 40 for k in range(31))
-SIZES = (50, 100, 200, 400, 800)
+LITERAL_TYPES = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set)
+QUICK_SPLIT_SIZES = (1000, 1000, 1000, 1000)  # images of the client, helper, calibration and validation parts at quick
+RELEASED_CE_GRID = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
+COARSE_CE_GRID = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
+FINE_CE_GRID = tuple(k / 40 for k in range(31))
+SAMPLE_SIZES = (50, 100, 200, 400, 800)
 HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
 
 
-def open_chapter(name: str, namespace: dict[str, Any]) -> Any:
+def load_settings(name: str, namespace: dict[str, Any]) -> Any:
     """Check a chapter's parameters and return its study, which holds a value for each.
 
     In IPython, assertions of later cells report what does not hold instead of failing, if a value differs from the
@@ -58,49 +58,49 @@ def open_chapter(name: str, namespace: dict[str, Any]) -> Any:
             which this chapter cannot compute, with the reason.
         TypeError: for a value of a wrong type.
 
-    >>> open_chapter("05_cifar10", {"profile": "quick", "seeds": 3, "ce_grid": None, "data": "cifar10"})
+    >>> load_settings("05_cifar10", {"profile": "quick", "seeds": 3, "ce_grid": None, "data": "cifar10"})
     Study05(profile='quick', seeds=3, ce_grid=(0.0, 0.1), ce_compare=(0.1,), ..., data='cifar10', ...)
     """
-    checks.one_of(STUDIES, chapter=name)
-    known = parameters(name)
+    checks.one_of(CHAPTER_SETTINGS, chapter=name)
+    known = parameter_names(name)
     if "__study__" not in namespace:  # opened again in one session, a notebook has variables of its own
         _refuse_unknown(name, namespace, known)
     given = {one: namespace[one] for one in known if namespace.get(one) is not None}
-    recorded = at_profile(name, CHECKS["profile"](given.pop("profile", "paper")))
-    study = replace(recorded, **{one: CHECKS[one](value) for one, value in given.items()})
+    recorded = settings_for(name, PARAMETER_CHECKS["profile"](given.pop("profile", "paper")))
+    study = replace(recorded, **{one: PARAMETER_CHECKS[one](value) for one, value in given.items()})
     for one in given:
         _refuse_unfit(name, one, getattr(study, one))
     if "data" in known and study.data is None:
-        study = replace(study, data="digits" if sources.find() is None else "cifar10")
+        study = replace(study, data="digits" if sources.find_cifar10() is None else "cifar10")
     if "data" in known and study.data == "digits":
         whole = {"sizes": ()} if hasattr(study, "sizes") else {}  # sizes of CIFAR-10's parts; digits are few
         study = replace(study, **whole)
-        display(Markdown(BANNER))
+        display(Markdown(DIGITS_NOTICE))
     namespace["__study__"] = study
     _bind_assertions(namespace, _differences(study, recorded, given))
     return study
 
 
-def parameters(name: str) -> tuple[str, ...]:
+def parameter_names(name: str) -> tuple[str, ...]:
     """The names that a reader may set in a chapter.
 
     Args:
-        name: of the chapter, a key of `STUDIES`.
+        name: of the chapter, a key of `CHAPTER_SETTINGS`.
 
     Returns:
         The fields of its study that have a check.
 
-    >>> parameters("05_cifar10")
+    >>> parameter_names("05_cifar10")
     ('profile', 'seeds', 'ce_grid', 'data')
     """
-    return tuple(field.name for field in fields(STUDIES[name][0]) if field.name in CHECKS)
+    return tuple(field.name for field in fields(CHAPTER_SETTINGS[name][0]) if field.name in PARAMETER_CHECKS)
 
 
 def _refuse_unknown(name: str, namespace: dict[str, Any], known: tuple[str, ...]) -> None:
     unknown = [
         one
         for one, value in namespace.items()
-        if isinstance(value, LITERALS) and not one.startswith("_") and one not in (*known, "In", "Out")
+        if isinstance(value, LITERAL_TYPES) and not one.startswith("_") and one not in (*known, "In", "Out")
     ]
     if unknown:
         raise ValueError(f"expected parameters of {name} among {', '.join(known)}, got {', '.join(unknown)}")
@@ -175,7 +175,7 @@ def _data(value: Any) -> str:
     return str(value)
 
 
-CHECKS: dict[str, Callable[[Any], Any]] = {
+PARAMETER_CHECKS: dict[str, Callable[[Any], Any]] = {
     "profile": _profile,
     "seeds": _count("seeds"),
     "draws": _count("draws"),
@@ -197,7 +197,7 @@ def _at_least(count: int, what: str, reason: str) -> Need:
 
 
 SEEDS = _at_least(2, "seeds", "its intervals are computed from the spread over seeds")
-RELEASED = RELEASED_COSTS[-1]
+RELEASED = RELEASED_CE_GRID[-1]
 AT_MOST = Need(
     lambda costs: max(costs) <= RELEASED,
     f"costs in [0, {RELEASED:g}]",
@@ -219,65 +219,82 @@ NEEDS: dict[tuple[str, str], tuple[Need, ...]] = {
     ("08_costs", "ce_grid"): (POSITIVE, DIFFERENT),
     ("09_drift", "seeds"): (SEEDS,),
 }
-THEORY: dict[str, tuple[Study, ...]] = {
+THEORY_SETTINGS: dict[str, tuple[ChapterSettings, ...]] = {
     "02_bayes": (
-        Study02("quick", draws=100_000, ce_grid=FEW_COSTS, spaces=30, points=4),
-        Study02("paper", draws=2_000_000, ce_grid=MANY_COSTS, spaces=400, points=5),
-        Study02("full", draws=20_000_000, ce_grid=MANY_COSTS, spaces=2000, points=6),
+        ch02_bayes_settings.Settings("quick", draws=100_000, ce_grid=COARSE_CE_GRID, spaces=30, points=4),
+        ch02_bayes_settings.Settings("paper", draws=2_000_000, ce_grid=FINE_CE_GRID, spaces=400, points=5),
+        ch02_bayes_settings.Settings("full", draws=20_000_000, ce_grid=FINE_CE_GRID, spaces=2000, points=6),
     ),
     "03_bound": (
-        Study03("quick", 1000, (50, 100, 200, 400), 100, 100, images=500, erm_grid=(100, 1000, 10_000), erm_draws=20),
-        Study03("paper", 10_000, SIZES, 500, 1500, images=0, erm_grid=(*SIZES, 10_000, 100_000), erm_draws=200),
-        Study03("full", 100_000, (*SIZES, 1600), 2000, 5000, images=0, erm_grid=(*SIZES, 100_000), erm_draws=1000),
+        ch03_bound_settings.Settings(
+            "quick", 1000, (50, 100, 200, 400), 100, 100, images=500, erm_grid=(100, 1000, 10_000), erm_draws=20
+        ),
+        ch03_bound_settings.Settings(
+            "paper", 10_000, SAMPLE_SIZES, 500, 1500, images=0, erm_grid=(*SAMPLE_SIZES, 10_000, 100_000), erm_draws=200
+        ),
+        ch03_bound_settings.Settings(
+            "full",
+            100_000,
+            (*SAMPLE_SIZES, 1600),
+            2000,
+            5000,
+            images=0,
+            erm_grid=(*SAMPLE_SIZES, 100_000),
+            erm_draws=1000,
+        ),
     ),
     "04_surrogate": (
-        Study04("quick", seeds=3),
-        Study04("paper", seeds=10, examples=HALF_DECADES, grid=201, heat=(48, 36)),
-        Study04("full", seeds=40, examples=HALF_DECADES, grid=401, heat=(96, 72)),
+        ch04_surrogate_settings.Settings("quick", seeds=3),
+        ch04_surrogate_settings.Settings("paper", seeds=10, examples=HALF_DECADES, grid=201, heat=(48, 36)),
+        ch04_surrogate_settings.Settings("full", seeds=40, examples=HALF_DECADES, grid=401, heat=(96, 72)),
     ),
-    "errata": (Study("quick"), Study("paper"), Study("full")),  # the same at every profile,
+    "errata": (
+        ChapterSettings("quick"),
+        ChapterSettings("paper"),
+        ChapterSettings("full"),
+    ),  # the same at every profile,
 }
-STUDIES: dict[str, tuple[Study, ...]] = {
+CHAPTER_SETTINGS: dict[str, tuple[ChapterSettings, ...]] = {
     "01_problem": (
-        Study01("quick", seeds=1, sizes=FEWER, precision="float64"),
-        Study01("paper", seeds=3, sizes=()),
-        Study01("full", seeds=10, sizes=()),
+        ch01_problem_settings.Settings("quick", seeds=1, sizes=QUICK_SPLIT_SIZES, precision="float64"),
+        ch01_problem_settings.Settings("paper", seeds=3, sizes=()),
+        ch01_problem_settings.Settings("full", seeds=10, sizes=()),
     ),
-    **THEORY,
+    **THEORY_SETTINGS,
     "05_cifar10": (
-        Study05(
+        ch05_cifar10_settings.Settings(
             "quick",
             seeds=2,
             ce_grid=(0.0, 0.1),
             ce_compare=(0.1,),
             released_seeds=0,
-            sizes=FEWER,
+            sizes=QUICK_SPLIT_SIZES,
             precision="float64",
         ),
-        Study05("paper", seeds=5, ce_grid=RELEASED_COSTS),
-        Study05(
+        ch05_cifar10_settings.Settings("paper", seeds=5, ce_grid=RELEASED_CE_GRID),
+        ch05_cifar10_settings.Settings(
             "full",
             seeds=20,
-            ce_grid=RELEASED_COSTS,
+            ce_grid=RELEASED_CE_GRID,
             released_seeds=20,
             clients=("as_released", "well_trained", "lenet"),
         ),
     ),
     "06_comparison": (
-        Study06(
+        ch06_comparison_settings.Settings(
             "quick",
             seeds=2,
             few=True,
             clients=("as_released",),
             pairs=("easy pair",),
-            sizes=FEWER,
+            sizes=QUICK_SPLIT_SIZES,
             precision="float64",
         ),
-        Study06("paper", seeds=5),
-        Study06("full", seeds=20),
+        ch06_comparison_settings.Settings("paper", seeds=5),
+        ch06_comparison_settings.Settings("full", seeds=20),
     ),
     "07_multiclass": (
-        Study07(
+        ch07_multiclass_settings.Settings(
             "quick",
             seeds=2,
             classes=3,
@@ -292,11 +309,11 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             sizes=(300, 900, 300, 300),
             precision="float64",
         ),
-        Study07("paper", seeds=3),
-        Study07("full", seeds=5, network="residual_large", recipe="large"),
+        ch07_multiclass_settings.Settings("paper", seeds=3),
+        ch07_multiclass_settings.Settings("full", seeds=5, network="residual_large", recipe="large"),
     ),
     "08_costs": (
-        Study08(
+        ch08_costs_settings.Settings(
             "quick",
             seeds=2,
             ce_grid=(0.02, 0.3),
@@ -309,11 +326,11 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             hidden=(4, 120),
             inputs=("scores", "features", "hidden"),
             clients=("as_released",),
-            sizes=FEWER,
+            sizes=QUICK_SPLIT_SIZES,
             precision="float64",
         ),
-        Study08("paper", seeds=3),
-        Study08(
+        ch08_costs_settings.Settings("paper", seeds=3),
+        ch08_costs_settings.Settings(
             "full",
             seeds=10,
             ce_grid=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
@@ -324,9 +341,13 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             pairs=("easy pair", "hard pair"),
         ),
     ),
-    "choosing": (StudyChoosing("quick"), StudyChoosing("paper"), StudyChoosing("full")),
+    "choosing": (
+        choosing_settings.Settings("quick"),
+        choosing_settings.Settings("paper"),
+        choosing_settings.Settings("full"),
+    ),
     "09_drift": (
-        Study09(
+        ch09_drift_settings.Settings(
             "quick",
             seeds=3,
             draws=200,
@@ -335,26 +356,26 @@ STUDIES: dict[str, tuple[Study, ...]] = {
             severities=(1, 2, 3, 4),
             images=200,
             devices=15,
-            sizes=FEWER,
+            sizes=QUICK_SPLIT_SIZES,
             precision="float64",
         ),
-        Study09("paper", seeds=5, draws=2000),
-        Study09("full", seeds=20, draws=10_000, length=20_000),
+        ch09_drift_settings.Settings("paper", seeds=5, draws=2000),
+        ch09_drift_settings.Settings("full", seeds=20, draws=10_000, length=20_000),
     ),
 }
 
 
-def at_profile(name: str, profile: str) -> Any:
+def settings_for(name: str, profile: str) -> Any:
     """The study of a chapter at a profile, with nothing changed.
 
     Args:
-        name: of the chapter, a key of `STUDIES`.
+        name: of the chapter, a key of `CHAPTER_SETTINGS`.
         profile: one of `PROFILES`.
 
     Returns:
-        A `Study`.
+        A `ChapterSettings`.
 
-    >>> at_profile("05_cifar10", "paper").seeds
+    >>> settings_for("05_cifar10", "paper").seeds
     5
     """
-    return replace(STUDIES[name][PROFILES.index(profile)], chapter=name)
+    return replace(CHAPTER_SETTINGS[name][PROFILES.index(profile)], chapter=name)

@@ -6,7 +6,7 @@ PROFILES = ("quick", "paper", "full")
 
 
 @dataclass(frozen=True)
-class Study:
+class ChapterSettings:
     """What every chapter knows.
 
     Args:

@@ -11,19 +11,19 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 
-from l2h.evaluation.resources import Size, Spending, count, spending
+from l2h.evaluation.resources import NetworkSize, ResourceUse, network_size, resource_use
 from l2h.experiments.config import ExperimentConfig
-from l2h.experiments.run import Result
+from l2h.experiments.run import RunResult
 from l2h.experiments.sweep import over_seeds, with_dependencies
 from l2h.methods import base, registry
 from l2h.methods.error_estimation import score_features
-from l2h.methods.stacking import Signals, stacked
+from l2h.methods.stacking import RejectorSignals, with_stacked_rejector
 from l2h.models import networks
 from l2h.problem import Costs, Predictions, server_label
-from l2h.training import clients
+from l2h.training import clients as training_clients
 
-CE = 0.1  # of every training of chapter 06
-PAIRS: dict[str, dict[str, tuple[str, ...]]] = {
+COMPARISON_CE = 0.1  # of every training of chapter 06
+CLASS_PAIRS: dict[str, dict[str, tuple[str, ...]]] = {
     "cifar10": {"easy pair": (), "hard pair": ("cat", "dog")},
     "digits": {"easy pair": (), "hard pair": ("3", "9")},
 }
@@ -52,28 +52,31 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "random": {"method": "random"},
     "device classifier": {"method": "always_ask", "server": "device_classifier"},
 }
-FEW = (  # those that claims are about, and one whose decision needs the server
+SYSTEMS_IN_CLAIMS = (  # those that claims are about, and one whose decision needs the server
     *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
     *("two-stage, on scores", "two-stage, on features"),
     *("Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
 )
-ALONE = "device classifier"  # answers on the device, and sends nothing
-OURS = "stacked (ours)"
-NEEDS_SERVER = ("Mozannar-Sontag", "one-vs-all", "realizable")  # no device can decide so before it sends
-TEACHERS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
-NOT_RIVALS = (*NEEDS_SERVER, "random", ALONE)  # of a rejector on the device, at a coverage
-READ = {"scores": 2, "features": 2 + networks.UNITS}  # numbers: the client's score, its size, and its last hidden layer
-Place = dict[str, list[Result]]  # name of a system -> its results, one per seed
+ON_DEVICE_CLASSIFIER = "device classifier"  # answers on the device, and sends nothing
+STACKED_NAME = "stacked (ours)"
+SERVER_DEPENDENT = ("Mozannar-Sontag", "one-vs-all", "realizable")  # no device can decide so before it sends
+TEACHER_METHODS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
+EXCLUDED_BASELINES = (*SERVER_DEPENDENT, "random", ON_DEVICE_CLASSIFIER)  # of a rejector on the device, at a coverage
+REJECTOR_INPUT_SIZES = {
+    "scores": 2,
+    "features": 2 + networks.LENET_HIDDEN_UNITS,
+}  # numbers: the client's score, its size, and its last hidden layer
+ResultsBySystem = dict[str, list[RunResult]]  # name of a system -> its results, one per seed
 
 
-class Answers(NamedTuple):
+class SystemPredictions(NamedTuple):
     """What the systems of one place say about one part of the data."""
 
     systems: dict[str, list[Predictions]]  # name -> one per seed
     scores: list[np.ndarray]  # the client's scores, one per seed
 
 
-def runs(design: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int) -> list[ExperimentConfig]:
+def all_configs(design: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int) -> list[ExperimentConfig]:
     """All runs of a design with all their seeds and what they need, each once, in an order in which they can be made.
 
     Args:
@@ -87,37 +90,41 @@ def runs(design: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int) -> li
     return with_dependencies(run for config in configs for run in over_seeds(config, seeds))
 
 
-def answers(
-    results: Mapping[ExperimentConfig, Result],
+def system_predictions(
+    results: Mapping[ExperimentConfig, RunResult],
     systems: Mapping[str, ExperimentConfig],
     seeds: int,
     *,
     part: str = "test",
-) -> Answers:
+) -> SystemPredictions:
     """What the systems of one place say about a part, ours added where its rejector was trained.
 
     The device's own classifier stands there as a client that never asks.
 
     Args:
-        results: of every run of `runs`.
+        results: of every run of `all_configs`.
         systems: of one place of `comparison`.
         seeds: how many, from 0 on.
         part: "validation" or "test".
 
     Returns:
-        `Answers`.
+        `SystemPredictions`.
     """
     found = {name: [results[one] for one in over_seeds(config, seeds)] for name, config in systems.items()}
-    clients = [_client(results, result.config) for result in next(iter(found.values()))]
+    clients = [_client_result(results, result.config) for result in next(iter(found.values()))]
     said = {name: [result.predictions(part) for result in of] for name, of in found.items()}
-    if ALONE in said:
-        said[ALONE] = [replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in said[ALONE]]
+    if ON_DEVICE_CLASSIFIER in said:
+        said[ON_DEVICE_CLASSIFIER] = [
+            replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in said[ON_DEVICE_CLASSIFIER]
+        ]
     if "two-stage" in said:
-        said[OURS] = [_ours(one, client, part) for one, client in zip(found["two-stage"], clients, strict=True)]
-    return Answers(said, [client.scores[part]["score"] for client in clients])
+        said[STACKED_NAME] = [
+            _stacked_predictions(one, client, part) for one, client in zip(found["two-stage"], clients, strict=True)
+        ]
+    return SystemPredictions(said, [client.scores[part]["score"] for client in clients])
 
 
-def names(places: Mapping[str, Answers]) -> list[str]:
+def system_names(places: Mapping[str, SystemPredictions]) -> list[str]:
     """The systems of any place; one that only some places have stands where these have it.
 
     Args:
@@ -126,13 +133,13 @@ def names(places: Mapping[str, Answers]) -> list[str]:
     Returns:
         Names, each once.
 
-    >>> names({"a": Answers({"one": [], "three": []}, []), "b": Answers({"one": [], "two": [], "three": []}, [])})
+    >>> system_names({"a": SystemPredictions({"one": [], "three": []}, []), "b": SystemPredictions({"one": [], "two": [], "three": []}, [])})
     ['one', 'two', 'three']
     """
     return max((list(said.systems) for said in places.values()), key=len)
 
 
-def spent(name: str, config: ExperimentConfig, coverage: float) -> Spending:
+def system_resource_use(name: str, config: ExperimentConfig, coverage: float) -> ResourceUse:
     """What a system of `SYSTEMS`, or ours, spends per image at a coverage.
 
     Args:
@@ -141,17 +148,19 @@ def spent(name: str, config: ExperimentConfig, coverage: float) -> Spending:
         coverage: share kept, in [0, 1].
 
     Returns:
-        `Spending`.
+        `ResourceUse`.
 
-    >>> spent("confidence", ExperimentConfig("confidence"), 0.5)
+    >>> system_resource_use("confidence", ExperimentConfig("confidence"), 0.5)
     Spending(device_flops=6144.0, bytes_sent=1536.0)
     """
     client, own = device_sizes(name, config)
-    reads_score = name == OURS or config.method.startswith("confidence") or config.rejector in READ
-    return spending(own, client, coverage, needs_score=reads_score, needs_server=name in NEEDS_SERVER)
+    reads_score = (
+        name == STACKED_NAME or config.method.startswith("confidence") or config.rejector in REJECTOR_INPUT_SIZES
+    )
+    return resource_use(own, client, coverage, needs_score=reads_score, needs_server=name in SERVER_DEPENDENT)
 
 
-def device_sizes(name: str, config: ExperimentConfig) -> tuple[Size, Size]:
+def device_sizes(name: str, config: ExperimentConfig) -> tuple[NetworkSize, NetworkSize]:
     """The sizes of the client, and of the device's network that is there beside it.
 
     Args:
@@ -161,41 +170,43 @@ def device_sizes(name: str, config: ExperimentConfig) -> tuple[Size, Size]:
     Returns:
         Client and own network; (0, 0) for what is not there.
     """
-    none = Size(0, 0)
-    if name == ALONE:
-        return none, _size(config)
-    decides_alone = config.method in registry.UNTRAINED or config.method == "confidence_specialist"
-    own = none if name in NEEDS_SERVER or decides_alone else _size(config)
-    return count(clients.CLIENTS[config.client][0](1)), own
+    none = NetworkSize(0, 0)
+    if name == ON_DEVICE_CLASSIFIER:
+        return none, _device_network_size(config)
+    decides_alone = config.method in registry.TRAINING_FREE or config.method == "confidence_specialist"
+    own = none if name in SERVER_DEPENDENT or decides_alone else _device_network_size(config)
+    return network_size(training_clients.CLIENTS[config.client][0](1)), own
 
 
-def _size(config: ExperimentConfig) -> Size:
-    if config.rejector in READ:  # by one linear layer
-        return Size(parameters=READ[config.rejector] + 1, flops=2 * READ[config.rejector])
-    build = networks.rejector(config.hidden) if config.rejector == "hidden" else None
-    return count(build or base.SERVER_NETWORKS[config.rejector](squash=True))
+def _device_network_size(config: ExperimentConfig) -> NetworkSize:
+    if config.rejector in REJECTOR_INPUT_SIZES:  # by one linear layer
+        return NetworkSize(
+            parameters=REJECTOR_INPUT_SIZES[config.rejector] + 1, flops=2 * REJECTOR_INPUT_SIZES[config.rejector]
+        )
+    build = networks.mlp(config.hidden) if config.rejector == "hidden" else None
+    return network_size(build or base.SERVER_NETWORKS[config.rejector](squash=True))
 
 
-def _ours(two_stage: Result, client: Result, part: str) -> Predictions:
-    def signals(of: str) -> Signals:
-        return Signals(client.scores[of]["score"], [two_stage.scores[of]["r"]])
+def _stacked_predictions(two_stage: RunResult, client: RunResult, part: str) -> Predictions:
+    def signals(of: str) -> RejectorSignals:
+        return RejectorSignals(client.scores[of]["score"], [two_stage.scores[of]["r"]])
 
     calibration = two_stage.predictions("calibration")
-    return stacked(
+    return with_stacked_rejector(
         calibration, signals("calibration"), two_stage.predictions(part), signals(part), costs=two_stage.config.costs
     )
 
 
-def _client(results: Mapping[ExperimentConfig, Result], config: ExperimentConfig) -> Result:
+def _client_result(results: Mapping[ExperimentConfig, RunResult], config: ExperimentConfig) -> RunResult:
     same = ("client", "seed", "source", "classes", "sizes", "precision")
     return results[ExperimentConfig("client", **{name: getattr(config, name) for name in same})]
 
 
-def _data(study: Any) -> dict[str, Any]:
+def _data_options(study: Any) -> dict[str, Any]:
     return {"source": study.data or "cifar10", "sizes": study.sizes, "precision": study.precision}
 
 
-NEEDS_SERVER_MULTICLASS = (*TEACHERS, "oracle")  # no device can decide so before it sends
+MULTICLASS_SERVER_DEPENDENT = (*TEACHER_METHODS, "oracle")  # no device can decide so before it sends
 
 
 @dataclass(frozen=True)
@@ -203,7 +214,7 @@ class Stacked:
     """A rejector that weighs others, trained for the same client and server, and the client's scores: ours."""
 
     weighed: tuple[ExperimentConfig, ...]
-    method: ClassVar[str] = OURS
+    method: ClassVar[str] = STACKED_NAME
 
     @property
     def costs(self) -> Costs:
@@ -211,25 +222,25 @@ class Stacked:
         return self.weighed[0].costs
 
 
-Compared = ExperimentConfig | Stacked
+ComparedSystem = ExperimentConfig | Stacked
 
 
-def _signals(client: Result, rejectors: Sequence[Result], part: str) -> Signals:
+def _stacking_signals(client: RunResult, rejectors: Sequence[RunResult], part: str) -> RejectorSignals:
     """What the device knows: of K scores the gap between the largest stands where the size of one score would.
 
     A client's scores come divided by their temperature, so none is fitted here.
     """
     *logs, gap, entropy = score_features(torch.from_numpy(client.scores[part]["score"]), 1.0).numpy().T
-    return Signals(gap, [*logs, entropy, *(one.scores[part]["r"] for one in rejectors)])
+    return RejectorSignals(gap, [*logs, entropy, *(one.scores[part]["r"] for one in rejectors)])
 
 
-READ_MULTICLASS = {
+MULTICLASS_REJECTOR_INPUT_SIZES = {
     "scores": 2,
-    "features": 2 + networks.UNITS,
+    "features": 2 + networks.LENET_HIDDEN_UNITS,
 }  # numbers beside the K log-probabilities, see `base.REJECTORS`
 
 
-def resource_use_multiclass(name: str, config: Compared, coverage: float) -> Spending:
+def multiclass_resource_use(name: str, config: ComparedSystem, coverage: float) -> ResourceUse:
     """What a system spends per image at a coverage; clients and networks with one score per class.
 
     Args:
@@ -238,39 +249,45 @@ def resource_use_multiclass(name: str, config: Compared, coverage: float) -> Spe
         coverage: share kept, in [0, 1].
 
     Returns:
-        `Spending`.
+        `ResourceUse`.
 
     >>> one = ExperimentConfig("confidence", client="follow_up", classes=("a", "b", "c"))
-    >>> resource_use_multiclass("confidence", one, 0.5).bytes_sent
+    >>> multiclass_resource_use("confidence", one, 0.5).bytes_sent
     1536.0
     """
     weighed = config.weighed if isinstance(config, Stacked) else (config,)
     first, K = weighed[0], len(weighed[0].classes)
-    own = _total(_own(one, K) for one in weighed if name not in NEEDS_SERVER_MULTICLASS)
+    own = _total_size(_own_network_size(one, K) for one in weighed if name not in MULTICLASS_SERVER_DEPENDENT)
     if isinstance(config, Stacked):  # two logistic regressions on the client's scores and the rejectors
-        own = _total([own, _linear(K + READ_MULTICLASS["scores"] + len(weighed), 2)])
+        own = _total_size([own, _linear_size(K + MULTICLASS_REJECTOR_INPUT_SIZES["scores"] + len(weighed), 2)])
     reads_score = first.method == "confidence" or (
-        first.method not in registry.UNTRAINED and first.rejector in READ_MULTICLASS
+        first.method not in registry.TRAINING_FREE and first.rejector in MULTICLASS_REJECTOR_INPUT_SIZES
     )
-    client = Size(0, 0) if name == ALONE else count(clients.CLIENTS[first.client][0](K))
-    return spending(own, client, coverage, needs_score=reads_score, needs_server=name in NEEDS_SERVER_MULTICLASS)
+    client = (
+        NetworkSize(0, 0)
+        if name == ON_DEVICE_CLASSIFIER
+        else network_size(training_clients.CLIENTS[first.client][0](K))
+    )
+    return resource_use(
+        own, client, coverage, needs_score=reads_score, needs_server=name in MULTICLASS_SERVER_DEPENDENT
+    )
 
 
-def _own(config: ExperimentConfig, K: int) -> Size:
+def _own_network_size(config: ExperimentConfig, K: int) -> NetworkSize:
     """The size of the device's network beside the client's: of a rejector, or of a classifier of its own."""
     alone = config.server == "device_classifier"
-    if config.method in registry.UNTRAINED and not alone:
-        return Size(0, 0)
+    if config.method in registry.TRAINING_FREE and not alone:
+        return NetworkSize(0, 0)
     outputs = K if alone else 2 if config.method == "two_sigmoid" else 1
-    if config.rejector in READ_MULTICLASS:
-        return _linear(K + READ_MULTICLASS[config.rejector], outputs)
-    return count(base.SERVER_NETWORKS[config.rejector](outputs, squash=False))
+    if config.rejector in MULTICLASS_REJECTOR_INPUT_SIZES:
+        return _linear_size(K + MULTICLASS_REJECTOR_INPUT_SIZES[config.rejector], outputs)
+    return network_size(base.SERVER_NETWORKS[config.rejector](outputs, squash=False))
 
 
-def _linear(inputs: int, outputs: int) -> Size:
-    return Size(parameters=(inputs + 1) * outputs, flops=2 * inputs * outputs)
+def _linear_size(inputs: int, outputs: int) -> NetworkSize:
+    return NetworkSize(parameters=(inputs + 1) * outputs, flops=2 * inputs * outputs)
 
 
-def _total(sizes: Iterable[Size]) -> Size:
+def _total_size(sizes: Iterable[NetworkSize]) -> NetworkSize:
     several = list(sizes)
-    return Size(sum(one.parameters for one in several), sum(one.flops for one in several))
+    return NetworkSize(sum(one.parameters for one in several), sum(one.flops for one in several))

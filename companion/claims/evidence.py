@@ -19,13 +19,18 @@ VERDICTS = (
     "inconclusive",
     "not testable here",
 )
-HOLDS, FAILS, UNCLEAR, ABSENT = "reproduced", "not reproduced", "inconclusive", "not testable here"  # of one case
-PROVED = "proved"  # the bounds of a case that a prover decides
-FORMS = ("holds", "conditions", "theorem", "absent")
-ALONE = "holds"  # the name of the only case of a rule that has one
+REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTABLE = (
+    "reproduced",
+    "not reproduced",
+    "inconclusive",
+    "not testable here",
+)  # of one case
+PROOF_REQUIRED = "proved"  # the bounds of a case that a prover decides
+RULE_FORMS = ("holds", "conditions", "theorem", "absent")
+SINGLE_CASE = "holds"  # the name of the only case of a rule that has one
 
 
-class Limits(Protocol):
+class IntervalLike(Protocol):
     """Anything with an estimate between its limits, as `intervals.Interval`."""
 
     @property
@@ -97,11 +102,11 @@ class Evidence:
     def certified(cls, certificate: Any) -> "Evidence":
         """What a prover said: a `prover.Certificate`, or anything with its verdict and counterexample.
 
-        >>> from companion.proofs.losses import released_weight
-        >>> Evidence.certified(released_weight()["released-weight"]).text()
+        >>> from companion.proofs.losses import released_stage_weight
+        >>> Evidence.certified(released_stage_weight()["released-weight"]).text()
         'refuted at p = 1/10, of_e = 1/2, c1 = 1, ce = 1/5'
         """
-        low, high = {PROVED: (1, 1), "refuted": (0, 0)}.get(certificate.verdict, (0, 1))
+        low, high = {PROOF_REQUIRED: (1, 1), "refuted": (0, 0)}.get(certificate.verdict, (0, 1))
         found = certificate.counterexample
         return cls((low + high) / 2, low, high, counterexample=found and {k: str(v) for k, v in found.items()})
 
@@ -154,7 +159,7 @@ class Evidence:
         return f"{number}{spread}{counts}{broken}"
 
 
-def judge(interval: Limits, *, above: float | None = None, below: float | None = None) -> str:
+def interval_verdict(interval: IntervalLike, *, above: float | None = None, below: float | None = None) -> str:
     """The verdict on a claim that a quantity lies above, or below, a bound, or between the two.
 
     The claim is reproduced where the whole interval lies on its side, not reproduced where the whole interval
@@ -171,9 +176,9 @@ def judge(interval: Limits, *, above: float | None = None, below: float | None =
     Raises:
         ValueError: if there is no bound, or the interval is not finite.
 
-    >>> judge(Evidence(0.04, 0.01, 0.07), above=0), judge(Evidence(0.04, -0.01, 0.09), above=0)
+    >>> interval_verdict(Evidence(0.04, 0.01, 0.07), above=0), interval_verdict(Evidence(0.04, -0.01, 0.09), above=0)
     ('reproduced', 'inconclusive')
-    >>> judge(Evidence(0.04, 0.03, 0.05), above=-0.02, below=0.02)
+    >>> interval_verdict(Evidence(0.04, 0.03, 0.05), above=-0.02, below=0.02)
     'not reproduced'
     """
     if above is None and below is None:
@@ -182,11 +187,11 @@ def judge(interval: Limits, *, above: float | None = None, below: float | None =
     checks.at_least(low, high=high)
     lowest, highest = -inf if above is None else above, inf if below is None else below
     if lowest < low and high < highest:
-        return HOLDS
-    return FAILS if high <= lowest or low >= highest else UNCLEAR
+        return REPRODUCED
+    return NOT_REPRODUCED if high <= lowest or low >= highest else INCONCLUSIVE
 
 
-def least(found: Sequence[Evidence]) -> Evidence:
+def min_evidence(found: Sequence[Evidence]) -> Evidence:
     """The smallest of several quantities, none of them named beforehand.
 
     Its lower limit is the smallest lower limit, which holds wherever the one of the truly smallest does.
@@ -200,7 +205,7 @@ def least(found: Sequence[Evidence]) -> Evidence:
     Raises:
         ValueError: if there is none.
 
-    >>> least([Evidence(0.1, 0.0, 0.2), Evidence(0.2, -0.1, 0.5)]).text()
+    >>> min_evidence([Evidence(0.1, 0.0, 0.2), Evidence(0.2, -0.1, 0.5)]).text()
     '0.1 [-0.1, 0.2]'
     """
     if not found:
@@ -210,7 +215,7 @@ def least(found: Sequence[Evidence]) -> Evidence:
 
 
 @dataclass(frozen=True)
-class Rule:
+class ClaimRule:
     """What must hold for a claim, case by case.
 
     Args:
@@ -231,40 +236,42 @@ class Rule:
     def text(self) -> str:
         """The bounds in words.
 
-        >>> Rule("theorem", {"stated": {"below": 0.05}, "corrected": {"proved": True}}, "", "").text()
+        >>> ClaimRule("theorem", {"stated": {"below": 0.05}, "corrected": {"proved": True}}, "", "").text()
         'stated < 0.05; corrected: proved'
         """
-        told = [(name, _bounds(bounds)) for name, bounds in self.cases.items()]
-        return "; ".join(f"{'' if name == ALONE else name}{words}".removeprefix(": ").strip() for name, words in told)
+        told = [(name, _bounds_text(bounds)) for name, bounds in self.cases.items()]
+        return "; ".join(
+            f"{'' if name == SINGLE_CASE else name}{words}".removeprefix(": ").strip() for name, words in told
+        )
 
 
-def _bounds(bounds: Mapping[str, Any]) -> str:
-    if PROVED in bounds:
+def _bounds_text(bounds: Mapping[str, Any]) -> str:
+    if PROOF_REQUIRED in bounds:
         return ": proved"
     if len(bounds) == 2:
         return f" in ({bounds['above']:g}, {bounds['below']:g})"
     return f" > {bounds['above']:g}" if "above" in bounds else f" < {bounds['below']:g}"
 
 
-def outcome(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
+def case_verdict(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
     """The verdict on one case.
 
     Args:
         evidence: of the case.
-        bounds: as in `Rule`.
+        bounds: as in `ClaimRule`.
 
     Returns:
         "reproduced", "not reproduced", "inconclusive" or "not testable here".
 
-    >>> outcome(Evidence.exact(1), {"proved": True}), outcome(Evidence.absent("no labels"), {"above": 0})
+    >>> case_verdict(Evidence.exact(1), {"proved": True}), case_verdict(Evidence.absent("no labels"), {"above": 0})
     ('reproduced', 'not testable here')
     """
     if evidence.reason is not None:
-        return ABSENT
-    return judge(evidence, above=0.5) if PROVED in bounds else judge(evidence, **bounds)
+        return NOT_TESTABLE
+    return interval_verdict(evidence, above=0.5) if PROOF_REQUIRED in bounds else interval_verdict(evidence, **bounds)
 
 
-def verdict(rule: Rule, evidence: Mapping[str, Evidence]) -> str:
+def claim_verdict(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> str:
     """The verdict on a claim.
 
     One case: its own. Conditions: reproduced where all hold, "holds only under a condition" where some hold and others
@@ -281,34 +288,36 @@ def verdict(rule: Rule, evidence: Mapping[str, Evidence]) -> str:
     Raises:
         ValueError: if the cases are not those of the rule.
 
-    >>> rule = Rule("conditions", {"small": {"above": 0}, "large": {"above": 0}}, "gain", "bootstrap")
-    >>> verdict(rule, {"small": Evidence(0.1, 0.05, 0.15), "large": Evidence(-0.1, -0.15, -0.05)})
+    >>> rule = ClaimRule("conditions", {"small": {"above": 0}, "large": {"above": 0}}, "gain", "bootstrap")
+    >>> claim_verdict(rule, {"small": Evidence(0.1, 0.05, 0.15), "large": Evidence(-0.1, -0.15, -0.05)})
     'holds only under a condition'
     """
     if rule.form == "absent":
-        return ABSENT
+        return NOT_TESTABLE
     if set(evidence) != set(rule.cases):
         raise ValueError(f"expected evidence for {', '.join(rule.cases)}, got it for {', '.join(evidence) or 'none'}")
-    found = {case: outcome(evidence[case], bounds) for case, bounds in rule.cases.items()}
+    found = {case: case_verdict(evidence[case], bounds) for case, bounds in rule.cases.items()}
     if rule.form == "theorem":
-        return _of_theorem(found, evidence["stated"].counterexample is not None)
-    return _of_conditions(list(found.values()))
+        return _theorem_verdict(found, evidence["stated"].counterexample is not None)
+    return _conditions_verdict(list(found.values()))
 
 
-def _of_conditions(found: list[str]) -> str:
+def _conditions_verdict(found: list[str]) -> str:
     if len(set(found)) == 1:
         return found[0]
-    if FAILS in found:  # one case that certainly fails decides about "in all cases", whatever the unclear ones are
-        return "holds only under a condition" if HOLDS in found else FAILS
-    return UNCLEAR
+    if (
+        NOT_REPRODUCED in found
+    ):  # one case that certainly fails decides about "in all cases", whatever the unclear ones are
+        return "holds only under a condition" if REPRODUCED in found else NOT_REPRODUCED
+    return INCONCLUSIVE
 
 
-def _of_theorem(found: dict[str, str], broken: bool) -> str:
-    stated, corrected = found["stated"], found.get("corrected", FAILS)
-    if stated != FAILS:
+def _theorem_verdict(found: dict[str, str], broken: bool) -> str:
+    stated, corrected = found["stated"], found.get("corrected", NOT_REPRODUCED)
+    if stated != NOT_REPRODUCED:
         return stated
-    if corrected == HOLDS:
+    if corrected == REPRODUCED:
         return "reproduced with a correction"
-    if corrected != FAILS:
-        return UNCLEAR
-    return "false" if broken else FAILS
+    if corrected != NOT_REPRODUCED:
+        return INCONCLUSIVE
+    return "false" if broken else NOT_REPRODUCED

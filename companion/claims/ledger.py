@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from companion.claims import registry
-from companion.claims.evidence import Evidence, verdict
-from companion.claims.registry import EXACT, MIME, OPEN, Claim
+from companion.claims.evidence import Evidence, claim_verdict
+from companion.claims.registry import CLAIMS_MIME_TYPE, EXACT_KINDS, OPEN_VERDICT, Claim
 from l2h.experiments import store
 
-IN_LEDGER = ("paper", "full")  # profiles whose verdicts may be committed
-SIDES = {"reproduced": 1, "reproduced with a correction": 1, "not reproduced": -1, "false": -1}
+COMMITTED_PROFILES = ("paper", "full")  # profiles whose verdicts may be committed
+VERDICT_SIGNS = {"reproduced": 1, "reproduced with a correction": 1, "not reproduced": -1, "false": -1}
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """A claim beside what executed notebooks say of it."""
 
     claim: Claim
@@ -29,10 +29,10 @@ class Entry(NamedTuple):
     @property
     def about_digits(self) -> bool:
         """Whether the verdict is about digits and says nothing of the paper's images."""
-        return registry.about_digits(self.claim, self.source)
+        return registry.based_on_digits(self.claim, self.source)
 
 
-def harvest(notebook: Mapping[str, Any]) -> dict[str, Any]:
+def extract_evidence(notebook: Mapping[str, Any]) -> dict[str, Any]:
     """The evidence that the chapter's cells stored, by claim.
 
     Args:
@@ -46,7 +46,9 @@ def harvest(notebook: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
-    for record in (output["data"][MIME] for output in outputs if MIME in output.get("data", ())):
+    for record in (
+        output["data"][CLAIMS_MIME_TYPE] for output in outputs if CLAIMS_MIME_TYPE in output.get("data", ())
+    ):
         for name, cases in record["claims"].items():
             if name in found:
                 raise ValueError(f"expected one assessment of {name}, got two in {record['chapter']}")
@@ -55,7 +57,7 @@ def harvest(notebook: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
+def ledger_entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[str, Any]]) -> list[LedgerEntry]:
     """Every claim of the ledger with its evidence and the verdict that follows.
 
     Evidence of other cases than the rule's is that of an older rule, and counts as none.
@@ -70,24 +72,24 @@ def entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[str, An
     Raises:
         ValueError: if there is evidence of claims that the ledger does not hold; it names them and their chapters.
     """
-    stored = {name: harvest(notebook) for name, notebook in notebooks.items()}
+    stored = {name: extract_evidence(notebook) for name, notebook in notebooks.items()}
     lost = {chapter: ", ".join(one for one in found if one not in ledger) for chapter, found in stored.items()}
     if any(lost.values()):
         told = "; ".join(f"{chapter} has evidence of {names}" for chapter, names in lost.items() if names)
         raise ValueError(f"expected every claim with evidence in the ledger, got none for some: {told}")
-    return [_entry(claim, stored.get(claim.chapter, {}).get(claim.id)) for claim in ledger.values()]
+    return [_ledger_entry(claim, stored.get(claim.chapter, {}).get(claim.id)) for claim in ledger.values()]
 
 
-def _entry(claim: Claim, given: Mapping[str, Any] | None) -> Entry:
+def _ledger_entry(claim: Claim, given: Mapping[str, Any] | None) -> LedgerEntry:
     if claim.rule.form == "absent":
-        return Entry(claim, verdict(claim.rule, {}), {}, None, None)
+        return LedgerEntry(claim, claim_verdict(claim.rule, {}), {}, None, None)
     if given is None or set(given["evidence"]) != set(claim.rule.cases):
-        return Entry(claim, None, {}, None, None)
+        return LedgerEntry(claim, None, {}, None, None)
     evidence = {case: given["evidence"][case] for case in claim.rule.cases}
-    return Entry(claim, verdict(claim.rule, evidence), evidence, given["profile"], given["source"])
+    return LedgerEntry(claim, claim_verdict(claim.rule, evidence), evidence, given["profile"], given["source"])
 
 
-def trouble(entry: Entry, *, exists: bool) -> str | None:
+def verdict_discrepancy(entry: LedgerEntry, *, exists: bool) -> str | None:
     """What is wrong between the evidence and the committed verdict.
 
     A theorem's verdict is the same at every profile. An empirical one may be weaker at quick, but never the opposite.
@@ -104,18 +106,20 @@ def trouble(entry: Entry, *, exists: bool) -> str | None:
     if found is None:
         if exists:
             return f"{claim.chapter} has no evidence for it"
-        return None if claim.verdict == OPEN else f"committed as {claim.verdict}, but there is no {claim.chapter}"
+        return (
+            None if claim.verdict == OPEN_VERDICT else f"committed as {claim.verdict}, but there is no {claim.chapter}"
+        )
     if entry.about_digits:
         return None
-    if claim.verdict == OPEN:
+    if claim.verdict == OPEN_VERDICT:
         return f"{found} by its evidence, but open in the ledger"
-    free = entry.profile == "quick" and claim.kind not in EXACT
-    if found == claim.verdict or (free and SIDES.get(found, 0) * SIDES.get(claim.verdict, 0) >= 0):
+    free = entry.profile == "quick" and claim.kind not in EXACT_KINDS
+    if found == claim.verdict or (free and VERDICT_SIGNS.get(found, 0) * VERDICT_SIGNS.get(claim.verdict, 0) >= 0):
         return None
     return f"{found} by its evidence, but {claim.verdict} in the ledger"
 
 
-def commit(found: list[Entry], folder: Path = registry.FOLDER) -> list[str]:
+def update_verdicts(found: list[LedgerEntry], folder: Path = registry.CLAIMS_FOLDER) -> list[str]:
     """Write the verdicts that follow from the evidence into the ledger; only the verdicts' lines change.
 
     Args:
@@ -126,16 +130,16 @@ def commit(found: list[Entry], folder: Path = registry.FOLDER) -> list[str]:
         One line per verdict that changed.
 
     Raises:
-        ValueError: if a file has its ids and verdicts in lines of another form than `with_verdicts` reads; it names the
+        ValueError: if a file has its ids and verdicts in lines of another form than `replace_verdicts` reads; it names the
             file, and no file is changed.
     """
-    fit = [one for one in found if one.found and not one.about_digits and one.profile in (*IN_LEDGER, None)]
+    fit = [one for one in found if one.found and not one.about_digits and one.profile in (*COMMITTED_PROFILES, None)]
     changed = {one.claim.id: one for one in fit if one.found != one.claim.verdict}
     texts = {}
     for chapter in {one.claim.chapter for one in changed.values()}:
         path = folder / f"{chapter}.yml"
-        words = {name: one.found or OPEN for name, one in changed.items() if one.claim.chapter == chapter}
-        texts[path] = with_verdicts(path.read_text("utf8"), words)
+        words = {name: one.found or OPEN_VERDICT for name, one in changed.items() if one.claim.chapter == chapter}
+        texts[path] = replace_verdicts(path.read_text("utf8"), words)
         written = {claim.id: claim.verdict for claim in registry.parse(texts[path], path)}
         if left := [name for name, word in words.items() if written[name] != word]:
             lines = "lines `- id: name` and `  verdict: word` without quotes around the name"
@@ -145,7 +149,7 @@ def commit(found: list[Entry], folder: Path = registry.FOLDER) -> list[str]:
     return [f"{name}: {one.claim.verdict} -> {one.found}" for name, one in changed.items()]
 
 
-def with_verdicts(text: str, words: Mapping[str, str]) -> str:
+def replace_verdicts(text: str, words: Mapping[str, str]) -> str:
     r"""The text of a file of the ledger with other verdicts.
 
     Args:
@@ -155,7 +159,7 @@ def with_verdicts(text: str, words: Mapping[str, str]) -> str:
     Returns:
         The text; YAML would read a bare `false` as no word, so that it is quoted.
 
-    >>> with_verdicts("- id: a\n  verdict: open\n- id: b\n  verdict: open\n", {"b": "false"})
+    >>> replace_verdicts("- id: a\n  verdict: open\n- id: b\n  verdict: open\n", {"b": "false"})
     '- id: a\n  verdict: open\n- id: b\n  verdict: "false"\n'
     """
     lines, name = text.splitlines(), ""

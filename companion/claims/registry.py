@@ -16,28 +16,28 @@ import yaml
 from IPython.display import display
 
 from companion.claims.evidence import (
-    ALONE,
-    FAILS,
-    FORMS,
-    HOLDS,
-    PROVED,
-    UNCLEAR,
+    INCONCLUSIVE,
+    NOT_REPRODUCED,
+    PROOF_REQUIRED,
+    REPRODUCED,
+    RULE_FORMS,
+    SINGLE_CASE,
     VERDICTS,
+    ClaimRule,
     Evidence,
-    Rule,
-    outcome,
-    verdict,
+    case_verdict,
+    claim_verdict,
 )
 from l2h import checks
 from l2h.experiments.fingerprint import PACKAGE
 
-MIME = "application/vnd.l2h.claims+json"  # of the evidence in an executed notebook
-OPEN = "open"
-KINDS = ("definition", "theorem", "empirical", "interpretation", "finding")
-EXACT = ("definition", "theorem")  # the same verdict at every profile and on every data set
-REQUIRED, OPTIONAL = {"id", "statement", "source", "kind", "rule", "verdict"}, {"label"}
-FOLDER = PACKAGE.parent / "book" / "claims"
-IN_RULE = {"estimand", "method", *FORMS}
+CLAIMS_MIME_TYPE = "application/vnd.l2h.claims+json"  # of the evidence in an executed notebook
+OPEN_VERDICT = "open"
+CLAIM_KINDS = ("definition", "theorem", "empirical", "interpretation", "finding")
+EXACT_KINDS = ("definition", "theorem")  # the same verdict at every profile and on every data set
+REQUIRED_KEYS, OPTIONAL_KEYS = {"id", "statement", "source", "kind", "rule", "verdict"}, {"label"}
+CLAIMS_FOLDER = PACKAGE.parent / "book" / "claims"
+RULE_KEYS = {"estimand", "method", *RULE_FORMS}
 
 
 class _Loader(yaml.SafeLoader):
@@ -72,12 +72,12 @@ class Claim:
     source: str
     kind: str
     chapter: str
-    rule: Rule
+    rule: ClaimRule
     verdict: str
     label: str | None = None
 
 
-def read(folder: Path = FOLDER) -> dict[str, Claim]:
+def read_claims(folder: Path = CLAIMS_FOLDER) -> dict[str, Claim]:
     """The whole ledger by id, chapter by chapter.
 
     Args:
@@ -90,8 +90,8 @@ def read(folder: Path = FOLDER) -> dict[str, Claim]:
         ValueError: if an entry has a wrong form, or an id occurs twice, or the name of a file does not end in .yml; it
             names the file and the entry. If there is no claim; it names the folder.
 
-    >>> claim = next(iter(read().values()))
-    >>> claim.kind in KINDS
+    >>> claim = next(iter(read_claims().values()))
+    >>> claim.kind in CLAIM_KINDS
     True
     """
     ledger: dict[str, Claim] = {}
@@ -99,7 +99,7 @@ def read(folder: Path = FOLDER) -> dict[str, Claim]:
         if path.suffix != ".yml" and path.suffix.lower() in (".yml", ".yaml"):
             raise ValueError(f"expected files of claims with names that end in .yml, got {path.name}")
     for path in sorted(folder.glob("*.yml")):
-        for claim in _claims(path):
+        for claim in _claims_in_file(path):
             if claim.id in ledger:
                 other = ledger[claim.id].chapter
                 raise ValueError(f"{path.name}: expected an id of its own, got {claim.id} of {other}")
@@ -109,22 +109,22 @@ def read(folder: Path = FOLDER) -> dict[str, Claim]:
     return ledger
 
 
-def of_chapter(chapter: str, folder: Path = FOLDER) -> dict[str, Claim]:
+def chapter_claims(chapter: str, folder: Path = CLAIMS_FOLDER) -> dict[str, Claim]:
     """The claims of one chapter by id; none, if it has no file."""
     path = folder / f"{chapter}.yml"
-    return {claim.id: claim for claim in _claims(path)} if path.exists() else {}
+    return {claim.id: claim for claim in _claims_in_file(path)} if path.exists() else {}
 
 
-def rules(chapter: str, folder: Path = FOLDER) -> dict[str, Any]:
+def chapter_rules(chapter: str, folder: Path = CLAIMS_FOLDER) -> dict[str, Any]:
     """What the table of a chapter depends on besides its evidence: kinds and rules, but neither prose nor verdicts."""
     return {
-        name: [claim.kind in EXACT, claim.rule.form, dict(claim.rule.cases)]
-        for name, claim in of_chapter(chapter, folder).items()
+        name: [claim.kind in EXACT_KINDS, claim.rule.form, dict(claim.rule.cases)]
+        for name, claim in chapter_claims(chapter, folder).items()
     }
 
 
 def assess(
-    study: Any, evidence: Mapping[str, Evidence | Mapping[str, Evidence]], folder: Path = FOLDER
+    study: Any, evidence: Mapping[str, Evidence | Mapping[str, Evidence]], folder: Path = CLAIMS_FOLDER
 ) -> pd.DataFrame:
     """Show the verdicts on claims of a chapter, and leave their evidence in the notebook.
 
@@ -139,27 +139,27 @@ def assess(
     Raises:
         ValueError: if an id or a case is not that of a claim of this chapter, with those that are.
 
-    >>> from companion.chapters.parameters import at_profile
-    >>> assess(at_profile("01_problem", "quick"), {"nothing": Evidence.exact(1)})
+    >>> from companion.chapters.parameters import settings_for
+    >>> assess(settings_for("01_problem", "quick"), {"nothing": Evidence.exact(1)})
     Traceback (most recent call last):
     ValueError: expected claims of 01_problem among ..., got nothing
     """
-    known = of_chapter(study.chapter, folder)
+    known = chapter_claims(study.chapter, folder)
     unknown = [name for name in evidence if name not in known]
     if unknown:
         there = ", ".join(known) or "none"
         raise ValueError(f"expected claims of {study.chapter} among {there}, got {', '.join(unknown)}")
-    found = {name: by_case(known[name], given) for name, given in evidence.items()}
+    found = {name: evidence_by_case(known[name], given) for name, given in evidence.items()}
     source = getattr(study, "data", None)
     stored = {name: {case: one.as_json() for case, one in cases.items()} for name, cases in found.items()}
     record = {"chapter": study.chapter, "profile": study.profile, "source": source, "claims": stored}
     # A page shows the comment, that is nothing: the table that is returned is for readers.
-    display({MIME: record, "text/html": "<!-- the evidence, for make verify -->"}, raw=True)
+    display({CLAIMS_MIME_TYPE: record, "text/html": "<!-- the evidence, for make verify -->"}, raw=True)
     pd.set_option("display.max_colwidth", None)
-    return pd.DataFrame({name: row(known[name], cases, source) for name, cases in found.items()}).T
+    return pd.DataFrame({name: claim_row(known[name], cases, source) for name, cases in found.items()}).T
 
 
-def by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str, Evidence]:
+def evidence_by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str, Evidence]:
     """The evidence of a claim by case.
 
     Args:
@@ -174,7 +174,7 @@ def by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str,
     """
     cases = list(claim.rule.cases)
     if isinstance(given, Evidence):
-        if given.reason is not None or cases == [ALONE]:
+        if given.reason is not None or cases == [SINGLE_CASE]:
             return dict.fromkeys(cases, given)
         raise ValueError(f"{claim.id}: expected evidence by case, {', '.join(cases)}, got one number")
     if set(given) != set(cases):
@@ -183,34 +183,37 @@ def by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str,
     return {case: given[case] for case in cases}
 
 
-def row(claim: Claim, evidence: Mapping[str, Evidence], source: str | None) -> dict[str, str]:
+def claim_row(claim: Claim, evidence: Mapping[str, Evidence], source: str | None) -> dict[str, str]:
     """A claim's line in a table: its rule and evidence in words, and its verdict."""
-    told = {"rule": claim.rule.text(), "evidence": "; ".join(lines(claim.rule, evidence))}
-    about = "digits, not the paper's images" if about_digits(claim, source) else ""
-    return {**told, "verdict": verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
+    told = {"rule": claim.rule.text(), "evidence": "; ".join(evidence_lines(claim.rule, evidence))}
+    about = "digits, not the paper's images" if based_on_digits(claim, source) else ""
+    return {**told, "verdict": claim_verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
 
 
-def lines(rule: Rule, evidence: Mapping[str, Evidence]) -> list[str]:
+def evidence_lines(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> list[str]:
     """The evidence of a claim in words, case by case; of several cases each with its own outcome."""
-    if list(evidence) == [ALONE]:
-        return ["none: " * (evidence[ALONE].reason is not None) + _told(evidence[ALONE], rule.cases[ALONE])]
-    words = {HOLDS: "holds", FAILS: "does not hold", UNCLEAR: "unclear"}
-    found = {case: words.get(outcome(one, rule.cases[case]), "no evidence") for case, one in evidence.items()}
-    return [f"{case} {found[case]}: {_told(one, rule.cases[case])}" for case, one in evidence.items()]
+    if list(evidence) == [SINGLE_CASE]:
+        return [
+            "none: " * (evidence[SINGLE_CASE].reason is not None)
+            + _evidence_text(evidence[SINGLE_CASE], rule.cases[SINGLE_CASE])
+        ]
+    words = {REPRODUCED: "holds", NOT_REPRODUCED: "does not hold", INCONCLUSIVE: "unclear"}
+    found = {case: words.get(case_verdict(one, rule.cases[case]), "no evidence") for case, one in evidence.items()}
+    return [f"{case} {found[case]}: {_evidence_text(one, rule.cases[case])}" for case, one in evidence.items()]
 
 
-def about_digits(claim: Claim, source: str | None) -> bool:
+def based_on_digits(claim: Claim, source: str | None) -> bool:
     """Whether a verdict is about scikit-learn's digits and has no place in the ledger."""
-    return source == "digits" and claim.kind not in EXACT
+    return source == "digits" and claim.kind not in EXACT_KINDS
 
 
-def _told(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
-    if PROVED in bounds and evidence.low == 1:
-        return PROVED
+def _evidence_text(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
+    if PROOF_REQUIRED in bounds and evidence.low == 1:
+        return PROOF_REQUIRED
     return evidence.reason or evidence.text()
 
 
-def _claims(path: Path) -> list[Claim]:
+def _claims_in_file(path: Path) -> list[Claim]:
     try:
         return parse(path.read_bytes().decode("utf8"), path)
     except UnicodeDecodeError as error:
@@ -236,19 +239,19 @@ def parse(text: str, path: Path) -> list[Claim]:
         raise ValueError(f"{path.name}: expected YAML, got {error}") from None
     if not isinstance(entries, list):
         raise ValueError(f"{path.name}: expected a list of claims, got {type(entries).__name__}")
-    return [_claim(path, number, entry) for number, entry in enumerate(entries, 1)]
+    return [_parse_claim(path, number, entry) for number, entry in enumerate(entries, 1)]
 
 
-def _claim(path: Path, number: int, entry: Any) -> Claim:
+def _parse_claim(path: Path, number: int, entry: Any) -> Claim:
     where = f"{path.name}, claim {number}"
-    if not isinstance(entry, dict) or not REQUIRED <= set(entry) <= REQUIRED | OPTIONAL:
+    if not isinstance(entry, dict) or not REQUIRED_KEYS <= set(entry) <= REQUIRED_KEYS | OPTIONAL_KEYS:
         got = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
-        raise ValueError(f"{where}: expected {', '.join(sorted(REQUIRED))} and perhaps label, got {got}")
+        raise ValueError(f"{where}: expected {', '.join(sorted(REQUIRED_KEYS))} and perhaps label, got {got}")
     where = f"{path.name}, {entry['id']}"
     try:
-        checks.one_of(KINDS, kind=entry["kind"])
-        checks.one_of((OPEN, *VERDICTS), verdict=entry["verdict"])
-        rule = _rule(entry["rule"])
+        checks.one_of(CLAIM_KINDS, kind=entry["kind"])
+        checks.one_of((OPEN_VERDICT, *VERDICTS), verdict=entry["verdict"])
+        rule = _parse_rule(entry["rule"])
         texts = [entry[name] for name in ("id", "statement", "source")] + [rule.estimand, rule.method]
         if not all(isinstance(text, str) and text.strip() for text in texts):
             raise ValueError(f"expected words for id, statement, source, estimand and method, got {texts}")
@@ -257,26 +260,26 @@ def _claim(path: Path, number: int, entry: Any) -> Claim:
     return Claim(**{**entry, "rule": rule, "chapter": path.stem})
 
 
-def _rule(entry: Any) -> Rule:
-    forms = [name for name in FORMS if isinstance(entry, dict) and name in entry]
-    if len(forms) != 1 or not set(entry) <= IN_RULE:
+def _parse_rule(entry: Any) -> ClaimRule:
+    forms = [name for name in RULE_FORMS if isinstance(entry, dict) and name in entry]
+    if len(forms) != 1 or not set(entry) <= RULE_KEYS:
         got = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
-        raise ValueError(f"expected a rule with estimand, method and one of {', '.join(FORMS)}, got {got}")
+        raise ValueError(f"expected a rule with estimand, method and one of {', '.join(RULE_FORMS)}, got {got}")
     form, given = forms[0], entry[forms[0]]
     if form == "absent":
-        return Rule(form, {}, entry.get("estimand", given), entry.get("method", given), reason=given)
-    cases = {ALONE: given} if form == "holds" else given
+        return ClaimRule(form, {}, entry.get("estimand", given), entry.get("method", given), reason=given)
+    cases = {SINGLE_CASE: given} if form == "holds" else given
     if not isinstance(cases, dict) or (form == "theorem" and not {"stated"} <= set(cases) <= {"stated", "corrected"}):
         raise ValueError(f"expected cases by name (of a theorem: stated, perhaps corrected), got {given!r}")
     if not cases:
         raise ValueError(f"expected at least one case in {form}, got none")
-    bounds = {str(name): _bounds(one) for name, one in cases.items()}
-    return Rule(form, bounds, entry.get("estimand", ""), entry.get("method", ""))
+    bounds = {str(name): _parse_bounds(one) for name, one in cases.items()}
+    return ClaimRule(form, bounds, entry.get("estimand", ""), entry.get("method", ""))
 
 
-def _bounds(entry: Any) -> dict[str, Any]:
-    if entry == PROVED:
-        return {PROVED: True}
+def _parse_bounds(entry: Any) -> dict[str, Any]:
+    if entry == PROOF_REQUIRED:
+        return {PROOF_REQUIRED: True}
     numbers = entry if isinstance(entry, dict) else {}
     good = all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers.values())
     if not numbers or not good or not set(numbers) <= {"above", "below"}:

@@ -4,27 +4,27 @@ import z3
 from z3 import And, Implies, Or
 
 from companion.proofs.prover import Certificate, prove
-from l2h.theory.bayes import CLIENTS
+from l2h.theory.bayes import CLIENT_KINDS
 
 c1, ce, eta, mu, p = z3.Reals("c1 ce eta mu p")
-COSTS = [c1 >= 0, ce >= 0]
-BEST_SERVER = [mu >= 0, 2 * mu <= 1]
-ASKING = c1 * mu + ce  # T
+VALID_COSTS = [c1 >= 0, ce >= 0]
+VALID_MU = [mu >= 0, 2 * mu <= 1]
+ASK_COST = c1 * mu + ce  # T
 
 
-def smaller(a: z3.ArithRef, b: z3.ArithRef) -> z3.ArithRef:
+def symbolic_min(a: z3.ArithRef, b: z3.ArithRef) -> z3.ArithRef:
     """The smaller of two terms.
 
-    >>> z3.simplify(smaller(z3.RealVal(2), z3.RealVal(1)))
+    >>> z3.simplify(symbolic_min(z3.RealVal(2), z3.RealVal(1)))
     1
     """
     return z3.If(a <= b, a, b)
 
 
-def admissible(client: str, p: z3.ArithRef, mu: z3.ArithRef) -> z3.BoolRef:
+def admissibility_condition(client: str, p: z3.ArithRef, mu: z3.ArithRef) -> z3.BoolRef:
     """Which p = P(M≠Y|x) a client of this kind may have where the best server errs with probability mu.
 
-    >>> admissible("independent", p, mu)
+    >>> admissibility_condition("independent", p, mu)
     And(mu <= p, p <= 1 - mu)
     """
     return {
@@ -52,18 +52,20 @@ def bayes_rules() -> dict[str, Certificate]:
     """
     keep, up = z3.Reals("keep up")
     risk = keep * p + (1 - keep) * (c1 * (up * (1 - eta) + (1 - up) * eta) + ce)
-    of_rule = z3.If(ASKING - p > 0, p, c1 * z3.If(2 * eta - 1 >= 0, 1 - eta, eta) + ce)
+    of_rule = z3.If(ASK_COST - p > 0, p, c1 * z3.If(2 * eta - 1 >= 0, 1 - eta, eta) + ce)
     claim = And(
         risk >= of_rule,
-        of_rule == smaller(p, ASKING),
-        Implies(And(p < ASKING, keep < 1), risk > of_rule),
-        Implies(And(p > ASKING, keep > 0), risk > of_rule),
+        of_rule == symbolic_min(p, ASK_COST),
+        Implies(And(p < ASK_COST, keep < 1), risk > of_rule),
+        Implies(And(p > ASK_COST, keep > 0), risk > of_rule),
     )
-    decisions = [eta >= 0, eta <= 1, mu == smaller(eta, 1 - eta), keep >= 0, keep <= 1, up >= 0, up <= 1]
+    decisions = [eta >= 0, eta <= 1, mu == symbolic_min(eta, 1 - eta), keep >= 0, keep <= 1, up >= 0, up <= 1]
     words = "No decision, randomised or not, has a risk below r* = T - p with e* = 2 eta - 1, for a client of kind: "
     return {
-        f"bayes-rule-{kind}": prove(words + kind, claim, given=[*COSTS, *decisions, admissible(kind, p, mu)])
-        for kind in CLIENTS
+        f"bayes-rule-{kind}": prove(
+            words + kind, claim, given=[*VALID_COSTS, *decisions, admissibility_condition(kind, p, mu)]
+        )
+        for kind in CLIENT_KINDS
     }
 
 
@@ -81,31 +83,31 @@ def optimal_ranges() -> dict[str, Certificate]:
     >>> optimal_ranges()["always-asking-free"].counterexample["p"]
     Fraction(0, 1)
     """
-    return {name: certificate for kind in CLIENTS for name, certificate in _ranges(kind).items()}
+    return {name: certificate for kind in CLIENT_KINDS for name, certificate in _ranges(kind).items()}
 
 
 def _ranges(kind: str) -> dict[str, Certificate]:
-    domain, free = [*COSTS, *BEST_SERVER, admissible(kind, p, mu)], kind == "free"
+    domain, free = [*VALID_COSTS, *VALID_MU, admissibility_condition(kind, p, mu)], kind == "free"
     zero, half, one = z3.RealVal(0), z3.RealVal("1/2"), z3.RealVal(1)
-    ask = And(admissible(kind, one, zero), c1 * zero + ce < one)  # the witness: p = 1, mu = 0
+    ask = And(admissibility_condition(kind, one, zero), c1 * zero + ce < one)  # the witness: p = 1, mu = 0
     costly = Or(ce > 0, c1 > 0) if free else Or(ce > 0, c1 > 1)
     best = half if free else z3.If(ce > 0, zero, half)  # the witness: this mu, with p = 0 or p = mu
     error = zero if free else best
-    keep = And(admissible(kind, error, best), error < c1 * best + ce)
+    keep = And(admissibility_condition(kind, error, best), error < c1 * best + ce)
     return {
         f"asking-{kind}": prove(
             f"Asking is strictly optimal for some (p, mu) iff ce < 1; client: {kind}",
-            And(Implies(p > ASKING, ce < 1), Implies(ce < 1, ask)),
+            And(Implies(p > ASK_COST, ce < 1), Implies(ce < 1, ask)),
             given=domain,
         ),
         f"keeping-{kind}": prove(
             f"Keeping is strictly optimal for some (p, mu) iff ce > 0 or c1 > {0 if free else 1}; client: {kind}",
-            And(Implies(p < ASKING, costly), Implies(costly, keep)),
+            And(Implies(p < ASK_COST, costly), Implies(costly, keep)),
             given=domain,
         ),
         f"always-asking-{kind}": prove(
             f"With ce = 0 and c1 <= 1 it is optimal to ask always; client: {kind}",
-            p >= ASKING,
+            p >= ASK_COST,
             given=[*domain, ce == 0, c1 <= 1],
             example={"p": 0, "mu": "1/2", "c1": 1, "ce": 0} if free else None,
         ),
@@ -128,15 +130,15 @@ def deterministic_client() -> dict[str, Certificate]:
     """
     larger = z3.Real("larger")
     high, low = c1 + 2 * ce >= 1, c1 + 2 * ce < 1
-    gain = p - c1 * smaller(p, 1 - p) - ce
-    gain_of_larger = larger - c1 * smaller(larger, 1 - larger) - ce
+    gain = p - c1 * symbolic_min(p, 1 - p) - ce
+    gain_of_larger = larger - c1 * symbolic_min(larger, 1 - larger) - ce
     threshold = And(
         Implies(high, (gain > 0) == (p * (1 + c1) > c1 + ce)), Implies(low, (gain > 0) == (p * (1 - c1) > ce))
     )
-    order = [*COSTS, p >= 0, p < larger, larger <= 1]
+    order = [*VALID_COSTS, p >= 0, p < larger, larger <= 1]
     return {
         "ask-threshold": prove(
-            "A deterministic client should ask iff p > p_t", threshold, given=[*COSTS, p >= 0, p <= 1]
+            "A deterministic client should ask iff p > p_t", threshold, given=[*VALID_COSTS, p >= 0, p <= 1]
         ),
         "gain-grows": prove(
             "The gain of asking does not fall with p; deterministic client, c1 <= 1",
@@ -203,13 +205,19 @@ def monotone_rules() -> dict[str, Certificate]:
     Source: arXiv 2409.16253, the remark on larger costs and larger P(M≠Y|x).
     """
     more_c1, more_ce, more_p, p_t, more_p_t = z3.Reals("more_c1 more_ce more_p p_t more_p_t")
-    at = [*COSTS, *BEST_SERVER, p >= 0, p <= 1]
-    asks = p >= ASKING
+    at = [*VALID_COSTS, *VALID_MU, p >= 0, p <= 1]
+    asks = p >= ASK_COST
 
     def is_threshold(t: z3.ArithRef, c1: z3.ArithRef, ce: z3.ArithRef) -> z3.BoolRef:
         return z3.If(c1 + 2 * ce >= 1, t * (1 + c1) == c1 + ce, t * (1 - c1) == ce)
 
-    order = [*COSTS, c1 <= more_c1, ce <= more_ce, is_threshold(p_t, c1, ce), is_threshold(more_p_t, more_c1, more_ce)]
+    order = [
+        *VALID_COSTS,
+        c1 <= more_c1,
+        ce <= more_ce,
+        is_threshold(p_t, c1, ce),
+        is_threshold(more_p_t, more_c1, more_ce),
+    ]
     grows = p_t <= more_p_t
     return {
         "larger-c1-asks-less": prove(
@@ -224,7 +232,7 @@ def monotone_rules() -> dict[str, Certificate]:
         ),
         "larger-p-asks-more": prove(
             "Where it is best to ask at p, it is at any larger p, all else equal",
-            Implies(asks, more_p >= ASKING),
+            Implies(asks, more_p >= ASK_COST),
             given=[*at, more_p >= p, more_p <= 1],
         ),
         "threshold-grows": prove("p_t does not fall with c1 or ce, for ce <= 1", grows, given=[*order, more_ce <= 1]),

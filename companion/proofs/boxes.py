@@ -3,31 +3,31 @@
 import math
 from typing import Any
 
-from companion.proofs.counterexamples import exp, half_floor
-from companion.proofs.prover import Certificate, enclose, intervals, positive
+from companion.proofs.counterexamples import exp, half_min_server_term
+from companion.proofs.prover import Certificate, enclosing_interval, interval_context, prove_positive
 
 
-def larger(a: Any, b: Any) -> Any:
+def interval_max(a: Any, b: Any) -> Any:
     """The larger of two intervals' numbers.
 
-    >>> from companion.proofs.prover import enclose
-    >>> larger(enclose(-1, 2), enclose(0, 1)) == enclose(0, 2)
+    >>> from companion.proofs.prover import enclosing_interval
+    >>> interval_max(enclosing_interval(-1, 2), enclosing_interval(0, 1)) == enclosing_interval(0, 2)
     True
     """
-    return intervals.mpf([max(a.a, b.a), max(a.b, b.b)])
+    return interval_context.mpf([max(a.a, b.a), max(a.b, b.b)])
 
 
-def smaller(a: Any, b: Any) -> Any:
+def interval_min(a: Any, b: Any) -> Any:
     """The smaller of two intervals' numbers.
 
-    >>> from companion.proofs.prover import enclose
-    >>> smaller(enclose(-1, 2), enclose(0, 1)) == enclose(-1, 1)
+    >>> from companion.proofs.prover import enclosing_interval
+    >>> interval_min(enclosing_interval(-1, 2), enclosing_interval(0, 1)) == enclosing_interval(-1, 1)
     True
     """
-    return -larger(-a, -b)
+    return -interval_max(-a, -b)
 
 
-def envelope() -> dict[str, Certificate]:
+def excess_envelope() -> dict[str, Certificate]:
     r"""A certified lower envelope of the surrogate excess, above what theorem 4A proves.
 
     .. math:: F(0) - \min F \geq 0.37\,(p - T)^2 \text{ where } |p - T| \geq 0.05 \quad
@@ -39,25 +39,25 @@ def envelope() -> dict[str, Certificate]:
     Returns:
         Certificate "envelope" for alpha(mu), c1 = 1, ce = 0.15, beta = 2.
 
-    >>> envelope()["envelope"].verdict
+    >>> excess_envelope()["envelope"].verdict
     'proved'
     """
-    ce = enclose("0.15")
+    ce = enclosing_interval("0.15")
 
     def above(mu: Any, p: Any) -> Any:
-        pull, cost = 2 * half_floor(mu) + ce, mu + ce
+        pull, cost = 2 * half_min_server_term(mu) + ce, mu + ce
         alpha, distance = pull / cost, p - cost
         middle = [float(number.mid) for number in (cost, p, alpha)]
         r = math.log(middle[0] / max(middle[1], 1e-9)) / (1 + middle[2])
-        excess = pull * (1 - exp(intervals.mpf(-r))) + p * (1 - exp(alpha * r))
-        near = enclose("0.05") - abs(distance)
-        return larger(near, excess - enclose("0.37") * distance**2)
+        excess = pull * (1 - exp(interval_context.mpf(-r))) + p * (1 - exp(alpha * r))
+        near = enclosing_interval("0.05") - abs(distance)
+        return interval_max(near, excess - enclosing_interval("0.37") * distance**2)
 
     words = "F(0) - min F >= 0.37 (p - T)^2 where |p - T| >= 0.05; alpha(mu), c1 = 1, ce = 0.15, beta = 2"
-    return {"envelope": positive(words, above, {"mu": (0, "1/2"), "p": (0, 1)}, pieces=50_000)}
+    return {"envelope": prove_positive(words, above, {"mu": (0, "1/2"), "p": (0, 1)}, pieces=50_000)}
 
 
-def logistic_testbed() -> dict[str, Certificate]:
+def logistic_distribution() -> dict[str, Certificate]:
     r"""No constant alpha is right on the testbed T3 for small ce, and one is, within 10^-4, at ce = 0.15.
 
     .. math:: \eta(x) = \frac{1}{1 + e^{-4x}}, \quad p(x) = 0.05 + \frac{0.55}{1 + e^{-12(x - 0.2)}}, \quad -1 < x < 1
@@ -69,31 +69,33 @@ def logistic_testbed() -> dict[str, Certificate]:
         Certificates "logistic-no-constant" (ce in [0, 0.0319]), "logistic-keeps" and "logistic-asks" (ce = 0.15), for
         c1 = 1 and beta = 2.
 
-    >>> {certificate.verdict for certificate in logistic_testbed().values()}
+    >>> {certificate.verdict for certificate in logistic_distribution().values()}
     {'proved'}
     """
 
     def at(x: Any, ce: Any) -> tuple[Any, Any, Any]:
         odds = exp(4 * abs(x))
-        p = enclose("0.05") + enclose("0.55") / (1 + exp(-12 * (x - enclose("0.2"))))
+        p = enclosing_interval("0.05") + enclosing_interval("0.55") / (1 + exp(-12 * (x - enclosing_interval("0.2"))))
         pull = 2 / (exp(2 * abs(x)) + exp(-2 * abs(x))) + ce  # 2 sqrt(mu (1 - mu)) + ce
         return p, p - 1 / (1 + odds) - ce, pull
 
     def no_constant(ce: Any) -> Any:
-        (p_ask, gain, pull_ask), (p_keep, loss, pull_keep) = (at(enclose(x), ce) for x in ("-1", "0.19"))
-        return smaller(smaller(gain, -loss), pull_ask / p_ask - pull_keep / p_keep)
+        (p_ask, gain, pull_ask), (p_keep, loss, pull_keep) = (at(enclosing_interval(x), ce) for x in ("-1", "0.19"))
+        return interval_min(interval_min(gain, -loss), pull_ask / p_ask - pull_keep / p_keep)
 
     def agrees(x: Any, sign: int) -> Any:
-        p, gain, pull = at(x, enclose("0.15"))
-        return smaller(sign * gain, sign * (enclose("2.49114") * p - pull))
+        p, gain, pull = at(x, enclosing_interval("0.15"))
+        return interval_min(sign * gain, sign * (enclosing_interval("2.49114") * p - pull))
 
     words = "at alpha = 2.49114 and ce = 0.15 both the Bayes rule and the surrogate"
     return {
-        "logistic-no-constant": positive(
+        "logistic-no-constant": prove_positive(
             "No constant alpha is right everywhere on T3 for any ce in [0, 0.0319]", no_constant, {"ce": (0, "0.0319")}
         ),
-        "logistic-keeps": positive(
+        "logistic-keeps": prove_positive(
             f"On T3 {words} keep for x <= 0.25605", lambda x: agrees(x, -1), {"x": (-1, "0.25605")}
         ),
-        "logistic-asks": positive(f"On T3 {words} ask for x >= 0.2561", lambda x: agrees(x, 1), {"x": ("0.2561", 1)}),
+        "logistic-asks": prove_positive(
+            f"On T3 {words} ask for x >= 0.2561", lambda x: agrees(x, 1), {"x": ("0.2561", 1)}
+        ),
     }

@@ -10,10 +10,10 @@ and a square root is a variable that is >= 0 and whose square is known: all that
 import z3
 from z3 import And, Implies, Or
 
-from companion.proofs.bayes import ASKING, BEST_SERVER, COSTS, c1, ce, mu, p
+from companion.proofs.bayes import ASK_COST, VALID_COSTS, VALID_MU, c1, ce, mu, p
 from companion.proofs.prover import Certificate, prove
 
-alpha, beta, other, p_t, u = z3.Reals("alpha beta other p_t u")
+alpha, beta, other_alpha, p_t, u = z3.Reals("alpha beta other p_t u")
 root_mu, root_t, root_u = z3.Reals("root_mu root_t root_u")
 
 
@@ -27,21 +27,21 @@ def is_root(root: z3.ArithRef, square: z3.ArithRef) -> z3.BoolRef:
     return And(root >= 0, root * root == square)
 
 
-SLOPE = alpha * p - beta * c1 * root_mu - ce
-GAIN = p - ASKING
-DOMAIN = [*COSTS, beta > 0, *BEST_SERVER, p >= 0, p <= 1, is_root(root_mu, mu * (1 - mu))]
-DETERMINISTIC = Or(p == mu, p == 1 - mu)
-THRESHOLD = [  # p_t, without its quotients, and the single alpha of a deterministic client
+SLOPE_AT_ZERO = alpha * p - beta * c1 * root_mu - ce
+ASK_GAIN = p - ASK_COST
+DOMAIN = [*VALID_COSTS, beta > 0, *VALID_MU, p >= 0, p <= 1, is_root(root_mu, mu * (1 - mu))]
+DETERMINISTIC_CLIENT = Or(p == mu, p == 1 - mu)
+ASK_THRESHOLD = [  # p_t, without its quotients, and the single alpha of a deterministic client
     p_t > 0,
     p_t < 1,
     z3.If(c1 + 2 * ce >= 1, p_t * (1 + c1) == c1 + ce, p_t * (1 - c1) == ce),
     is_root(root_t, p_t * (1 - p_t)),
 ]
-SINGLE = alpha * p_t == beta * c1 * root_t + ce
-RELEASED = [2 * p * alpha == beta * (ce + 2 * root_u), is_root(root_u, (p - ce) * (c1 - p + ce)), p > 0]
-INNER = [ce <= p, 2 * (p - ce) <= c1]
-CALIBRATED = And(Implies(GAIN > 0, SLOPE > 0), Implies(GAIN < 0, SLOPE < 0))
-EXACTLY_CALIBRATED = And((GAIN > 0) == (SLOPE > 0), (GAIN < 0) == (SLOPE < 0))
+SINGLE_ALPHA = alpha * p_t == beta * c1 * root_t + ce
+RELEASED_FORMULA = [2 * p * alpha == beta * (ce + 2 * root_u), is_root(root_u, (p - ce) * (c1 - p + ce)), p > 0]
+INNER_RANGE = [ce <= p, 2 * (p - ce) <= c1]
+CALIBRATED = And(Implies(ASK_GAIN > 0, SLOPE_AT_ZERO > 0), Implies(ASK_GAIN < 0, SLOPE_AT_ZERO < 0))
+EXACTLY_CALIBRATED = And((ASK_GAIN > 0) == (SLOPE_AT_ZERO > 0), (ASK_GAIN < 0) == (SLOPE_AT_ZERO < 0))
 
 
 def calibrated_alphas() -> dict[str, Certificate]:
@@ -64,7 +64,7 @@ def calibrated_alphas() -> dict[str, Certificate]:
         "alpha-from-mu": prove(
             "alpha(mu) is calibrated for every p where c1 mu + ce > 0",
             EXACTLY_CALIBRATED,
-            given=[*DOMAIN, ASKING > 0, alpha * ASKING == beta * c1 * root_mu + ce],
+            given=[*DOMAIN, ASK_COST > 0, alpha * ASK_COST == beta * c1 * root_mu + ce],
         ),
         "alpha-from-p": prove("alpha(p), clamped, is calibrated for every mu where p > 0", CALIBRATED, given=from_p),
         "no-single-alpha": _no_single_alpha(),
@@ -109,34 +109,34 @@ def single_alpha() -> dict[str, Certificate]:
     def asks_above(odds: z3.ArithRef) -> z3.ArithRef:
         return beta * c1 * odds + ce * (1 + odds * odds)
 
-    near = [*COSTS, beta > 0, c1 + ce > 0, u > 0, alpha == asks_above(u), step > 0, step <= 1]
-    released = [p == p_t, *RELEASED, other * p_t == beta * c1 * root_t + ce]
+    near = [*VALID_COSTS, beta > 0, c1 + ce > 0, u > 0, alpha == asks_above(u), step > 0, step <= 1]
+    released = [p == p_t, *RELEASED_FORMULA, other_alpha * p_t == beta * c1 * root_t + ce]
     close = 2 * step * (beta * c1 + ce * (2 * u + 1))
     return {
         "single-alpha": prove(
             "The single alpha is calibrated for a deterministic client with 0 < p_t < 1",
             CALIBRATED,
-            given=[*DOMAIN, DETERMINISTIC, *THRESHOLD, SINGLE],
+            given=[*DOMAIN, DETERMINISTIC_CLIENT, *ASK_THRESHOLD, SINGLE_ALPHA],
         ),
         "single-alpha-not-larger": prove(
             "Every larger alpha asks at some p < p_t; c1 + ce > 0",
-            asks_above(u + step) < other,
-            given=[*near, other > alpha, close <= other - alpha],
+            asks_above(u + step) < other_alpha,
+            given=[*near, other_alpha > alpha, close <= other_alpha - alpha],
         ),
         "single-alpha-not-smaller": prove(
             "Every smaller alpha keeps at some p > p_t; c1 + ce > 0",
-            asks_above(u - step) > other,
-            given=[*near, step < u, other < alpha, close <= alpha - other],
+            asks_above(u - step) > other_alpha,
+            given=[*near, step < u, other_alpha < alpha, close <= alpha - other_alpha],
         ),
         "single-alpha-tie": prove(
             "At c1 = 1, ce = 0 every alpha >= beta is calibrated for a deterministic client",
             CALIBRATED,
-            given=[*DOMAIN, DETERMINISTIC, c1 == 1, ce == 0, alpha >= beta],
+            given=[*DOMAIN, DETERMINISTIC_CLIENT, c1 == 1, ce == 0, alpha >= beta],
         ),
         "single-alpha-released": prove(
             "At beta = 2 the released formula at p = p_t is the single alpha; c1 > 0",
-            alpha == other,
-            given=[*COSTS, c1 > 0, beta == 2, *THRESHOLD, *released],
+            alpha == other_alpha,
+            given=[*VALID_COSTS, c1 > 0, beta == 2, *ASK_THRESHOLD, *released],
         ),
     }
 
@@ -152,12 +152,12 @@ def released_alpha() -> dict[str, Certificate]:
     >>> [certificate.verdict for certificate in released_alpha().values()]
     ['proved', 'proved', 'proved']
     """
-    inner = [*DOMAIN, *RELEASED, *INNER, other * p == ce + beta * root_u]
-    deterministic = [*DOMAIN, *RELEASED, DETERMINISTIC, beta == 2]
+    inner = [*DOMAIN, *RELEASED_FORMULA, *INNER_RANGE, other_alpha * p == ce + beta * root_u]
+    deterministic = [*DOMAIN, *RELEASED_FORMULA, DETERMINISTIC_CLIENT, beta == 2]
     return {
         "released-equals": prove(
             "The released formula is alpha(p) iff beta = 2 or ce = 0; p between ce and ce + c1/2",
-            (alpha == other) == Or(beta == 2, ce == 0),
+            (alpha == other_alpha) == Or(beta == 2, ce == 0),
             given=inner,
         ),
         "released-deterministic": prove(
@@ -169,7 +169,7 @@ def released_alpha() -> dict[str, Certificate]:
         "released-flat": prove(
             "The released formula with the true p(x) leaves the slope at 0 for every p at c1 = 1, ce = 0, beta = 2; "
             "deterministic client",
-            SLOPE == 0,
+            SLOPE_AT_ZERO == 0,
             given=[*deterministic, c1 == 1, ce == 0],
         ),
     }
@@ -191,27 +191,27 @@ def released_failures() -> dict[str, Certificate]:
     claims = {
         "released-beta-1": (
             f"{true_p} at beta = 1; p between ce and ce + c1/2",
-            [*RELEASED, beta == 1, *INNER],
+            [*RELEASED_FORMULA, beta == 1, *INNER_RANGE],
             dict(p="1/2", mu="1/10", c1=1, ce="3/10", beta=1, alpha="11/10", root_mu="3/10", root_u="2/5"),
         ),
         "released-beta-4": (
             f"{true_p} at beta = 4; p between ce and ce + c1/2",
-            [*RELEASED, beta == 4, *INNER],
+            [*RELEASED_FORMULA, beta == 4, *INNER_RANGE],
             dict(p="1/2", mu="9/34", c1=1, ce="3/10", beta=4, alpha="22/5", root_mu="15/34", root_u="2/5"),
         ),
         "released-upper-range": (
             f"{true_p} wherever it is real; beta = 2, free client",
-            [*RELEASED, beta == 2],
+            [*RELEASED_FORMULA, beta == 2],
             dict(p=1, mu="1/5", c1=1, ce="1/10", beta=2, alpha="7/10", root_mu="2/5", root_u="3/10"),
         ),
         "released-small-c1": (
             f"{true_p} wherever it is real; beta = 2, deterministic client, c1 < 1",
-            [*RELEASED, beta == 2, DETERMINISTIC, c1 < 1],
+            [*RELEASED_FORMULA, beta == 2, DETERMINISTIC_CLIENT, c1 < 1],
             dict(p="1/2", mu="1/2", c1="2/5", ce="1/10", beta=2, alpha="1/5", root_mu="1/2", root_u=0),
         ),
         "released-constant": (
             "The released formula at p = 0.18 is calibrated; c1 = 1, ce = 0.18, beta = 2, deterministic client",
-            [*constant, p_0 == z3.RealVal("9/50"), beta == 2, c1 == 1, ce == p_0, DETERMINISTIC],
+            [*constant, p_0 == z3.RealVal("9/50"), beta == 2, c1 == 1, ce == p_0, DETERMINISTIC_CLIENT],
             dict(p="4/5", mu="1/5", c1=1, ce="9/50", beta=2, alpha=1, root_mu="2/5", root_u=0, p_0="9/50"),
         ),
     }

@@ -4,39 +4,39 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from companion.proofs.prover import Certificate, enclose, intervals, refute_at
+from companion.proofs.prover import Certificate, enclosing_interval, interval_context, refute_at
 
-exp, log, sqrt = intervals.exp, intervals.ln, intervals.sqrt
+exp, log, sqrt = interval_context.exp, interval_context.ln, interval_context.sqrt
 
 
-def half_floor(mu: Any) -> Any:
+def half_min_server_term(mu: Any) -> Any:
     """The root of mu (1 - mu), which increases on [0, 1/2].
 
-    >>> from companion.proofs.prover import enclose
-    >>> half_floor(enclose(0, "1/2")) == enclose(0, "1/2")
+    >>> from companion.proofs.prover import enclosing_interval
+    >>> half_min_server_term(enclosing_interval(0, "1/2")) == enclosing_interval(0, "1/2")
     True
     """
     low, high = (sqrt(end * (1 - end)) for end in (mu.a, mu.b))
-    return intervals.mpf([low.a, high.b])
+    return interval_context.mpf([low.a, high.b])
 
 
-def slope(p: Any, mu: Any, c1: Any, ce: Any, alpha: Any, beta: Any) -> Any:
+def interval_slope(p: Any, mu: Any, c1: Any, ce: Any, alpha: Any, beta: Any) -> Any:
     r"""The slope of the surrogate at r = 0; the minimiser keeps where it is negative.
 
     .. math:: F'(0) = \alpha p - \beta c_1 \sqrt{\mu(1 - \mu)} - c_e
 
-    >>> from companion.proofs.prover import enclose
-    >>> slope(*(enclose(number) for number in ("0.85", "0.15", 1, "0.18", 1, 2))).b < 0
+    >>> from companion.proofs.prover import enclosing_interval
+    >>> interval_slope(*(enclosing_interval(number) for number in ("0.85", "0.15", 1, "0.18", 1, 2))).b < 0
     True
     """
-    return alpha * p - beta * c1 * half_floor(mu) - ce
+    return alpha * p - beta * c1 * half_min_server_term(mu) - ce
 
 
-def released(p: Any, c1: Any, ce: Any, beta: Any) -> Any:
+def interval_released_alpha(p: Any, c1: Any, ce: Any, beta: Any) -> Any:
     """The released formula for alpha, where it is real.
 
-    >>> from companion.proofs.prover import enclose
-    >>> 1.0999 < released(*(enclose(number) for number in ("0.5", 1, "0.3", 1))) < 1.1001
+    >>> from companion.proofs.prover import enclosing_interval
+    >>> 1.0999 < interval_released_alpha(*(enclosing_interval(number) for number in ("0.5", 1, "0.3", 1))) < 1.1001
     True
     """
     return beta * (ce + 2 * sqrt((p - ce) * (c1 - p + ce))) / (2 * p)
@@ -55,7 +55,7 @@ def wrong_alphas() -> dict[str, Certificate]:
     gain = {"p - T > 0": lambda p, mu, c1, ce, **_: p - c1 * mu - ce}
 
     def keeps(p: Any, mu: Any, c1: Any, ce: Any, beta: Any) -> Any:
-        return -slope(p, mu, c1, ce, released(p, c1, ce, beta), beta)
+        return -interval_slope(p, mu, c1, ce, interval_released_alpha(p, c1, ce, beta), beta)
 
     return {
         "constant-0.18": refute_at(
@@ -63,9 +63,9 @@ def wrong_alphas() -> dict[str, Certificate]:
             "c1 = 1, ce = 0.18, beta = 2, deterministic client",
             {"p": "0.85", "mu": "0.15", "c1": 1, "ce": "0.18", "beta": 2},
             {
-                "F'(0) < 0 at an atom of mass 0.18/0.85": lambda **at: -slope(alpha=1, **at),
+                "F'(0) < 0 at an atom of mass 0.18/0.85": lambda **at: -interval_slope(alpha=1, **at),
                 "and its regret, mass times p - T, exceeds 0.11": lambda p, mu, c1, ce, **_: (
-                    enclose("0.18") / p * (p - c1 * mu - ce) - enclose("0.11")
+                    enclosing_interval("0.18") / p * (p - c1 * mu - ce) - enclosing_interval("0.11")
                 ),
             },
         ),
@@ -82,14 +82,14 @@ def wrong_alphas() -> dict[str, Certificate]:
         "squash-keeps": refute_at(
             "alpha(p) stays calibrated where e is squashed into [-1, 1]; c1 = 1, beta = 2",
             {"p": "0.17", "mu": 0, "c1": 1, "ce": "0.15", "beta": 2},
-            {"F'(0) < 0 with s(0) = exp(-beta/2)": _keeps_when_squashed, **gain},
+            {"F'(0) < 0 with s(0) = exp(-beta/2)": _keeps_when_bounded, **gain},
         ),
     }
 
 
-def _keeps_when_squashed(p: Any, mu: Any, c1: Any, ce: Any, beta: Any) -> Any:
+def _keeps_when_bounded(p: Any, mu: Any, c1: Any, ce: Any, beta: Any) -> Any:
     """Minus the slope at mu = 0, where the best e within the box is its corner."""
-    push = ce + beta * c1 * half_floor((p - ce) / c1)  # alpha(p) times p
+    push = ce + beta * c1 * half_min_server_term((p - ce) / c1)  # alpha(p) times p
     return beta / 2 * c1 * exp(-beta / 2) + ce - push
 
 
@@ -164,9 +164,9 @@ def stated_bound() -> dict[str, Certificate]:
             {"p": "0.5", "c1": "0.05", "ce": "0.05", "delta": "0.05"},
             {
                 "with at most 45 errors, R - R_hat exceeds the penalty": lambda p, c1, ce, delta: (
-                    p - enclose("0.45") - _penalty(c1 + ce, 100, delta)
+                    p - enclosing_interval("0.45") - _penalty(c1 + ce, 100, delta)
                 ),
-                "with probability P(Bin(100, 1/2) <= 45) > delta": lambda delta, **_: enclose(tail) - delta,
+                "with probability P(Bin(100, 1/2) <= 45) > delta": lambda delta, **_: enclosing_interval(tail) - delta,
             },
         ),
         "theorem-1-real-scores": refute_at(
@@ -174,7 +174,7 @@ def stated_bound() -> dict[str, Certificate]:
             {"t": "0.001", "c1": 1, "ce": "0.3", "delta": "0.05"},
             {
                 "R = 1/2 > R_hat + penalty": lambda t, c1, ce, delta: (
-                    enclose("1/2") - ce - (1 + c1 + ce) * t - _penalty(c1 + ce, 10_000, delta)
+                    enclosing_interval("1/2") - ce - (1 + c1 + ce) * t - _penalty(c1 + ce, 10_000, delta)
                 )
             },
         ),
@@ -202,7 +202,7 @@ def joint_stage_objective() -> dict[str, Certificate]:
 
     def gap(eta: Any, p: Any, c1: Any, ce: Any) -> Any:
         right, wrong = (rejector_part(1 - p, 1 - ce - c1 * error) for error in (1 - eta, eta))
-        return -eta * log(eta) - (1 - eta) * log(1 - eta) + right - log(enclose(2)) - wrong
+        return -eta * log(eta) - (1 - eta) * log(1 - eta) + right - log(enclosing_interval(2)) - wrong
 
     return {
         "joint-stage-objective": refute_at(
@@ -213,7 +213,7 @@ def joint_stage_objective() -> dict[str, Certificate]:
     }
 
 
-def quartic_transfer() -> dict[str, Certificate]:
+def quartic_excess_risk() -> dict[str, Certificate]:
     r"""With alpha(p) a small surrogate excess says little: it can be as small as the fourth power of the regret.
 
     .. math:: \mu = \tfrac12, \; p = c_e + \tfrac{c_1}{2} - c_1 t: \quad
@@ -222,13 +222,13 @@ def quartic_transfer() -> dict[str, Certificate]:
     Returns:
         Certificate "quadratic-transfer-of-alpha-p" (refuted).
 
-    >>> quartic_transfer()["quadratic-transfer-of-alpha-p"].verdict
+    >>> quartic_excess_risk()["quadratic-transfer-of-alpha-p"].verdict
     'refuted'
     """
 
     def excess(t: Any, ce: Any) -> Any:
-        p = ce + enclose("1/2") - t
-        alpha = (ce + 2 * half_floor(enclose("1/2") - t)) / p
+        p = ce + enclosing_interval("1/2") - t
+        alpha = (ce + 2 * half_min_server_term(enclosing_interval("1/2") - t)) / p
         r = log((1 + ce) / (alpha * p)) / (1 + alpha)  # the minimiser at beta = 2
         return (1 + ce) * (1 - exp(-r)) + p * (1 - exp(alpha * r))
 
@@ -237,9 +237,9 @@ def quartic_transfer() -> dict[str, Certificate]:
             "With alpha(p), F(0) - min F >= (p - T)^2 / 10^9; free client, c1 = 1, ce = 0.15, beta = 2",
             {"t": "0.00001", "ce": "0.15"},
             {
-                "F(0) - min F < 0.62803 t^4": lambda t, ce: enclose("0.62803") * t**4 - excess(t, ce),
-                "F(0) - min F > 0.62801 t^4": lambda t, ce: excess(t, ce) - enclose("0.62801") * t**4,
-                "0.62803 t^4 < t^2 / 10^9": lambda t, ce: t**2 / 10**9 - enclose("0.62803") * t**4,
+                "F(0) - min F < 0.62803 t^4": lambda t, ce: enclosing_interval("0.62803") * t**4 - excess(t, ce),
+                "F(0) - min F > 0.62801 t^4": lambda t, ce: excess(t, ce) - enclosing_interval("0.62801") * t**4,
+                "0.62803 t^4 < t^2 / 10^9": lambda t, ce: t**2 / 10**9 - enclosing_interval("0.62803") * t**4,
             },
         )
     }

@@ -3,21 +3,21 @@
 import z3
 from z3 import And, Implies, Or
 
-from companion.proofs.bayes import COSTS, c1, ce
-from companion.proofs.losses import CLIENT, LABELS, error, y
+from companion.proofs.bayes import VALID_COSTS, c1, ce
+from companion.proofs.losses import VALID_CLIENT_ERROR, VALID_LABELS, client_error, y
 from companion.proofs.prover import Certificate, prove
 
 b, e, r = z3.Reals("b e r")
-SIGNS = [LABELS, CLIENT, Or(r == 1, r == -1), Or(e == 1, e == -1)]
-LOSS = z3.If(r > 0, error, ce + z3.If(e != y, c1, 0))
-LARGEST = z3.If(c1 + ce >= 1, c1 + ce, 1)
-FACTOR = z3.If(1 - ce >= c1 + ce, 1 - ce, c1 + ce)  # of the rejectors' complexity, corrected
+SIGN_DOMAIN = [VALID_LABELS, VALID_CLIENT_ERROR, Or(r == 1, r == -1), Or(e == 1, e == -1)]
+SIGN_LOSS = z3.If(r > 0, client_error, ce + z3.If(e != y, c1, 0))
+LARGEST_LOSS = z3.If(c1 + ce >= 1, c1 + ce, 1)
+COMPLEXITY_FACTOR = z3.If(1 - ce >= c1 + ce, 1 - ce, c1 + ce)  # of the rejectors' complexity, corrected
 
 
-def absolute(t: z3.ArithRef) -> z3.ArithRef:
+def symbolic_abs(t: z3.ArithRef) -> z3.ArithRef:
     """The absolute value of a term.
 
-    >>> z3.simplify(absolute(z3.RealVal(-2)))
+    >>> z3.simplify(symbolic_abs(z3.RealVal(-2)))
     2
     """
     return z3.If(t >= 0, t, -t)
@@ -34,13 +34,17 @@ def loss_range() -> dict[str, Certificate]:
     >>> [certificate.verdict for certificate in loss_range().values()]
     ['refuted', 'proved', 'proved']
     """
-    stated = c1 + ce >= LOSS
+    stated = c1 + ce >= SIGN_LOSS
     example = {"c1": "1/20", "ce": "1/20", "r": 1, "e": 1, "y": 1, "error": 1}
     return {
-        "theorem-1-range-stated": prove("L <= c1 + ce", stated, given=[*COSTS, *SIGNS], example=example),
-        "theorem-1-range": prove("0 <= L <= max(1, c1 + ce)", And(LOSS >= 0, LOSS <= LARGEST), given=[*COSTS, *SIGNS]),
+        "theorem-1-range-stated": prove("L <= c1 + ce", stated, given=[*VALID_COSTS, *SIGN_DOMAIN], example=example),
+        "theorem-1-range": prove(
+            "0 <= L <= max(1, c1 + ce)",
+            And(SIGN_LOSS >= 0, SIGN_LOSS <= LARGEST_LOSS),
+            given=[*VALID_COSTS, *SIGN_DOMAIN],
+        ),
         "theorem-1-range-large-costs": prove(
-            "L <= c1 + ce where c1 + ce >= 1", stated, given=[*COSTS, *SIGNS, c1 + ce >= 1]
+            "L <= c1 + ce where c1 + ce >= 1", stated, given=[*VALID_COSTS, *SIGN_DOMAIN, c1 + ce >= 1]
         ),
     }
 
@@ -58,24 +62,32 @@ def complexity_constants() -> dict[str, Certificate]:
     >>> {certificate.verdict for certificate in complexity_constants().values()}
     {'proved'}
     """
-    constant = error / 2 + ce / 2 + c1 / 4
-    linear = constant + r * (error / 2 - c1 / 4 - ce / 2) - c1 / 4 * y * e + c1 / 4 * y * e * r
-    kept, asked = absolute(z3.RealVal("1/2") - c1 / 4 - ce / 2), c1 / 4 + ce / 2
+    constant = client_error / 2 + ce / 2 + c1 / 4
+    linear = constant + r * (client_error / 2 - c1 / 4 - ce / 2) - c1 / 4 * y * e + c1 / 4 * y * e * r
+    kept, asked = symbolic_abs(z3.RealVal("1/2") - c1 / 4 - ce / 2), c1 / 4 + ce / 2
     slope = z3.If(kept >= asked, kept, asked)
     stated = 1 + c1 + ce
     return {
-        "theorem-1-linear": prove("L is this polynomial in r, e, y and B", linear == LOSS, given=[*COSTS, *SIGNS]),
-        "theorem-1-product": prove("er = |e + r| - 1 for e, r in {-1, +1}", absolute(e + r) - 1 == e * r, given=SIGNS),
+        "theorem-1-linear": prove(
+            "L is this polynomial in r, e, y and B", linear == SIGN_LOSS, given=[*VALID_COSTS, *SIGN_DOMAIN]
+        ),
+        "theorem-1-product": prove(
+            "er = |e + r| - 1 for e, r in {-1, +1}", symbolic_abs(e + r) - 1 == e * r, given=SIGN_DOMAIN
+        ),
         "theorem-1-constant": prove(
-            "2 max_B |B/2 - c1/4 - ce/2| + c1/2 = max(1 - ce, c1 + ce)", 2 * slope + c1 / 2 == FACTOR, given=COSTS
+            "2 max_B |B/2 - c1/4 - ce/2| + c1/2 = max(1 - ce, c1 + ce)",
+            2 * slope + c1 / 2 == COMPLEXITY_FACTOR,
+            given=VALID_COSTS,
         ),
         "theorem-1-looser": prove(
             "max(1 - ce, c1 + ce) <= 1 + c1 + ce <= 3 max(1 - ce, c1 + ce)",
-            And(stated >= FACTOR, stated <= 3 * FACTOR),
-            given=COSTS,
+            And(stated >= COMPLEXITY_FACTOR, stated <= 3 * COMPLEXITY_FACTOR),
+            given=VALID_COSTS,
         ),
         "theorem-1-looser-c1": prove(
-            "1 + c1 + ce <= 2 max(1 - ce, c1 + ce) where c1 >= 1", stated <= 2 * FACTOR, given=[*COSTS, c1 >= 1]
+            "1 + c1 + ce <= 2 max(1 - ce, c1 + ce) where c1 >= 1",
+            stated <= 2 * COMPLEXITY_FACTOR,
+            given=[*VALID_COSTS, c1 >= 1],
         ),
     }
 
@@ -97,7 +109,7 @@ def stated_deviation() -> dict[str, Certificate]:
     {'proved'}
     """
     c, t, rad_r, rad_e, root = z3.Reals("c t rad_r rad_e root")
-    middle = [*COSTS, c == c1 + ce, 3 * c > 1, c < 1, t > 0, rad_r >= 0, rad_e >= 0, root >= 0]
+    middle = [*VALID_COSTS, c == c1 + ce, 3 * c > 1, c < 1, t > 0, rad_r >= 0, rad_e >= 0, root >= 0]
     whole, slack = 1 + c + c1, 3 * c - 1
     # the root of the sum is at most the sum of the roots, each of which half of the slack pays for
     of_r = [root**2 == whole * (1 + c) * rad_r, 2 * t * (1 + c) * whole <= c * slack]
@@ -105,7 +117,7 @@ def stated_deviation() -> dict[str, Certificate]:
     one_server = [root**2 == (1 + c) ** 2 * rad_r, t * (1 + c) ** 2 <= c * slack]
     small_t, small_e = "t <= c(3c - 1)/(2(1 + c)(1 + c + c1))", "Rad(E) <= (3c - 1)^2/(16 c1 (1 + c + c1))"
     return {
-        "theorem-1-left": prove("1 + c - max(1 - ce, c) >= c for c < 1", 1 + c - FACTOR >= c, given=middle),
+        "theorem-1-left": prove("1 + c - max(1 - ce, c) >= c for c < 1", 1 + c - COMPLEXITY_FACTOR >= c, given=middle),
         "theorem-1-middle-r": prove(
             f"c Rad(R) + (3c - 1)t/2 >= 2t sqrt((1 + c + c1)(1 + c) Rad(R)) for 1/3 < c < 1 and {small_t}",
             c * rad_r + slack * t / 2 >= 2 * t * root,

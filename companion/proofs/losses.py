@@ -6,21 +6,23 @@ An exponential is a variable of which only this is known: it is positive, and at
 import z3
 from z3 import And, Implies, Or
 
-from companion.proofs.bayes import COSTS, c1, ce, p
+from companion.proofs.bayes import VALID_COSTS, c1, ce, p
 from companion.proofs.prover import Certificate, prove
 
-alpha, beta, e, r, y, error, of_e = z3.Reals("alpha beta e r y error of_e")
-served, asked, kept = z3.Reals("served asked kept")  # the three exponentials of the surrogate
-LABELS = Or(y == 1, y == -1)
-WRONG = z3.If(e >= 0, y == -1, y == 1)  # the server's label, convention C2
-LOSS = z3.If(r > 0, error, ce + z3.If(WRONG, c1, 0))
-CLIENT = Or(error == 0, error == 1)  # 1[m != y]
+alpha, beta, e, r, y, client_error, server_error_rate = z3.Reals("alpha beta e r y error of_e")
+server_exponential, ask_exponential, keep_exponential = z3.Reals(
+    "served asked kept"
+)  # the three exponentials of the surrogate
+VALID_LABELS = Or(y == 1, y == -1)
+SERVER_WRONG = z3.If(e >= 0, y == -1, y == 1)  # the server's label, convention C2
+ZERO_ONE_LOSS = z3.If(r > 0, client_error, ce + z3.If(SERVER_WRONG, c1, 0))
+VALID_CLIENT_ERROR = Or(client_error == 0, client_error == 1)  # 1[m != y]
 
 
-def exponential(value: z3.ArithRef, exponent: z3.ArithRef) -> z3.BoolRef:
+def exponential_facts(value: z3.ArithRef, exponent: z3.ArithRef) -> z3.BoolRef:
     """What is used of value = exp(exponent).
 
-    >>> exponential(z3.Real("E"), z3.Real("t"))
+    >>> exponential_facts(z3.Real("E"), z3.Real("t"))
     And(E > 0, Implies(t >= 0, E >= 1))
     """
     return And(value > 0, Implies(exponent >= 0, value >= 1))
@@ -39,18 +41,22 @@ def upper_bound() -> dict[str, Certificate]:
 
     Source: arXiv 2409.16253, the surrogate loss is an upper bound.
     """
-    surrogate = c1 * served + ce * asked + error * kept
-    exponentials = [exponential(served, beta / 2 * (-e * y - r)), exponential(asked, -r), exponential(kept, alpha * r)]
-    domain = [*COSTS, alpha >= 0, beta >= 0, LABELS, CLIENT, *exponentials]
+    surrogate = c1 * server_exponential + ce * ask_exponential + client_error * keep_exponential
+    exponentials = [
+        exponential_facts(server_exponential, beta / 2 * (-e * y - r)),
+        exponential_facts(ask_exponential, -r),
+        exponential_facts(keep_exponential, alpha * r),
+    ]
+    domain = [*VALID_COSTS, alpha >= 0, beta >= 0, VALID_LABELS, VALID_CLIENT_ERROR, *exponentials]
     cases = {
-        "kept-error": ("r > 0 and m != y", [r > 0, error == 1]),
-        "kept-right": ("r > 0 and m = y", [r > 0, error == 0]),
-        "asked-error": ("r <= 0 and a wrong server", [r <= 0, WRONG]),
-        "asked-right": ("r <= 0 and a right server", [r <= 0, z3.Not(WRONG)]),
+        "kept-error": ("r > 0 and m != y", [r > 0, client_error == 1]),
+        "kept-right": ("r > 0 and m = y", [r > 0, client_error == 0]),
+        "asked-error": ("r <= 0 and a wrong server", [r <= 0, SERVER_WRONG]),
+        "asked-right": ("r <= 0 and a right server", [r <= 0, z3.Not(SERVER_WRONG)]),
     }
     return {
         f"upper-bound-{name}": prove(
-            f"L <= L_S for all alpha, beta >= 0 where {words}", surrogate >= LOSS, given=domain + case
+            f"L <= L_S for all alpha, beta >= 0 where {words}", surrogate >= ZERO_ONE_LOSS, given=domain + case
         )
         for name, (words, case) in cases.items()
     }
@@ -70,11 +76,18 @@ def convexity() -> dict[str, Certificate]:
     >>> [certificate.verdict for certificate in convexity().values()]
     ['proved', 'proved']
     """
-    in_e = beta**2 / 4 * c1 * served
-    in_r = in_e + ce * asked + alpha**2 * error * kept
+    in_e = beta**2 / 4 * c1 * server_exponential
+    in_r = in_e + ce * ask_exponential + alpha**2 * client_error * keep_exponential
     determinant = in_r * in_e - (y * in_e) ** 2
-    domain = [*COSTS, LABELS, CLIENT, served > 0, asked > 0, kept > 0]
-    strict = And(c1 * beta != 0, Or(ce > 0, alpha * error != 0))
+    domain = [
+        *VALID_COSTS,
+        VALID_LABELS,
+        VALID_CLIENT_ERROR,
+        server_exponential > 0,
+        ask_exponential > 0,
+        keep_exponential > 0,
+    ]
+    strict = And(c1 * beta != 0, Or(ce > 0, alpha * client_error != 0))
     return {
         "convex": prove(
             "The surrogate's Hessian in (r, e) is positive semidefinite for all alpha, beta",
@@ -89,7 +102,7 @@ def convexity() -> dict[str, Certificate]:
     }
 
 
-def margin_loss() -> dict[str, Certificate]:
+def margin_loss_range() -> dict[str, Certificate]:
     r"""The margin loss lies between the generalized 0-1 loss and 1 + c1 + ce.
 
     .. math:: L \leq 1[m \neq y] \Phi(r/\rho) + c_e \Phi(-r/\rho) + c_1 \Phi(-(ey + r)/(2\rho)) \leq 1 + c_1 + c_e
@@ -97,7 +110,7 @@ def margin_loss() -> dict[str, Certificate]:
     Returns:
         Certificate "margin-loss".
 
-    >>> margin_loss()["margin-loss"].verdict
+    >>> margin_loss_range()["margin-loss"].verdict
     'proved'
     """
     rho = z3.Real("rho")
@@ -105,13 +118,13 @@ def margin_loss() -> dict[str, Certificate]:
     def ramp(t: z3.ArithRef) -> z3.ArithRef:
         return z3.If(t <= -1, 0, z3.If(t >= 0, 1, 1 + t))
 
-    loss = error * ramp(r / rho) + ce * ramp(-r / rho) + c1 * ramp(-(e * y + r) / (2 * rho))
+    loss = client_error * ramp(r / rho) + ce * ramp(-r / rho) + c1 * ramp(-(e * y + r) / (2 * rho))
     words = "L <= L_rho <= 1 + c1 + ce for every rho > 0"
-    given = [*COSTS, rho > 0, LABELS, CLIENT]
-    return {"margin-loss": prove(words, And(loss >= LOSS, loss <= 1 + c1 + ce), given=given)}
+    given = [*VALID_COSTS, rho > 0, VALID_LABELS, VALID_CLIENT_ERROR]
+    return {"margin-loss": prove(words, And(loss >= ZERO_ONE_LOSS, loss <= 1 + c1 + ce), given=given)}
 
 
-def stage_weights() -> dict[str, Certificate]:
+def stage_weight_signs() -> dict[str, Certificate]:
     r"""The weight of asking in the multi-class loss: its sign, and where its minimiser asks.
 
     .. math:: w = 1 - c_e - c_1 1[e \neq y], \qquad E[w|x] > 1 - p \iff p > c_e + c_1 P(e \neq Y|x)
@@ -119,12 +132,12 @@ def stage_weights() -> dict[str, Certificate]:
     Returns:
         Certificates "stage-weight" (>= 0 iff c1 + ce <= 1), "stage-weight-any-costs" (refuted) and "stage-rule".
 
-    >>> [certificate.verdict for certificate in stage_weights().values()]
+    >>> [certificate.verdict for certificate in stage_weight_signs().values()]
     ['proved', 'refuted', 'proved']
     """
-    weight = 1 - ce - c1 * of_e  # of_e is 1[e != y], its mean given x in the rule
-    domain = [*COSTS, of_e >= 0, of_e <= 1]
-    least = z3.substitute(weight, (of_e, z3.RealVal(1)))
+    weight = 1 - ce - c1 * server_error_rate  # of_e is 1[e != y], its mean given x in the rule
+    domain = [*VALID_COSTS, server_error_rate >= 0, server_error_rate <= 1]
+    least = z3.substitute(weight, (server_error_rate, z3.RealVal(1)))
     return {
         "stage-weight": prove(
             "The weight is >= 0 for right and wrong servers iff c1 + ce <= 1",
@@ -134,18 +147,18 @@ def stage_weights() -> dict[str, Certificate]:
         "stage-weight-any-costs": prove(
             "The weight is >= 0 whatever the costs",
             weight >= 0,
-            given=[*domain, Or(of_e == 0, of_e == 1)],
+            given=[*domain, Or(server_error_rate == 0, server_error_rate == 1)],
             example={"c1": 1, "ce": "3/20", "of_e": 1},
         ),
         "stage-rule": prove(
             "The mean weight exceeds 1 - p iff p > ce + c1 P(e != Y|x)",
-            (weight > 1 - p) == (p > ce + c1 * of_e),
+            (weight > 1 - p) == (p > ce + c1 * server_error_rate),
             given=[*domain, p >= 0, p <= 1],
         ),
     }
 
 
-def released_weight() -> dict[str, Certificate]:
+def released_stage_weight() -> dict[str, Certificate]:
     r"""The weight in the released code has the sign of the server's error reversed: it asks too much.
 
     .. math:: w = 1 - c_e + c_1 1[e \neq y]: \quad \text{asks iff } p > c_e - c_1 P(e \neq Y|x)
@@ -154,12 +167,12 @@ def released_weight() -> dict[str, Certificate]:
         Certificates "released-weight" (refuted), "released-weight-asks", "released-weight-wrong" (exactly where) and
         "released-weight-excess" (what it costs there).
 
-    >>> {name: str(number) for name, number in released_weight()["released-weight"].counterexample.items()}
+    >>> {name: str(number) for name, number in released_stage_weight()["released-weight"].counterexample.items()}
     {'p': '1/10', 'of_e': '1/2', 'c1': '1', 'ce': '1/5'}
     """
-    domain = [*COSTS, of_e >= 0, of_e <= 1, p >= 0, p <= 1]
-    released, correct = 1 - ce + c1 * of_e > 1 - p, p > ce + c1 * of_e
-    excess = c1 * of_e + ce - p
+    domain = [*VALID_COSTS, server_error_rate >= 0, server_error_rate <= 1, p >= 0, p <= 1]
+    released, correct = 1 - ce + c1 * server_error_rate > 1 - p, p > ce + c1 * server_error_rate
+    excess = c1 * server_error_rate + ce - p
     return {
         "released-weight": prove(
             "The released weight asks exactly where the correct one asks",
@@ -168,16 +181,18 @@ def released_weight() -> dict[str, Certificate]:
             example={"p": "1/10", "of_e": "1/2", "c1": 1, "ce": "1/5"},
         ),
         "released-weight-asks": prove(
-            "The released weight asks iff p > ce - c1 P(e != Y|x)", released == (p > ce - c1 * of_e), given=domain
+            "The released weight asks iff p > ce - c1 P(e != Y|x)",
+            released == (p > ce - c1 * server_error_rate),
+            given=domain,
         ),
         "released-weight-wrong": prove(
             "It differs from the correct rule iff ce - c1 P(e != Y|x) < p <= ce + c1 P(e != Y|x), and then it asks",
-            (released != correct) == And(released, p > ce - c1 * of_e, p <= ce + c1 * of_e),
+            (released != correct) == And(released, p > ce - c1 * server_error_rate, p <= ce + c1 * server_error_rate),
             given=domain,
         ),
         "released-weight-excess": prove(
             "Where it differs, the excess risk c1 P + ce - p lies in [0, 2 c1 P)",
-            Implies(released != correct, And(excess >= 0, excess < 2 * c1 * of_e)),
+            Implies(released != correct, And(excess >= 0, excess < 2 * c1 * server_error_rate)),
             given=domain,
         ),
     }

@@ -14,10 +14,10 @@ from z3.z3util import get_vars
 from l2h import checks
 
 PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
-SOLVER = f"SMT: z3 {z3.get_version_string()}, nonlinear real arithmetic"
-intervals = MPIntervalContext()  # our own, so that its precision is nobody else's
-intervals.dps = 30
-ARITHMETIC = f"interval arithmetic: mpmath, {intervals.dps} digits"
+SOLVER_METHOD = f"SMT: z3 {z3.get_version_string()}, nonlinear real arithmetic"
+interval_context = MPIntervalContext()  # our own, so that its precision is nobody else's
+interval_context.dps = 30
+INTERVAL_METHOD = f"interval arithmetic: mpmath, {interval_context.dps} digits"
 
 
 class Certificate(NamedTuple):
@@ -30,7 +30,7 @@ class Certificate(NamedTuple):
     reason: str  # what was checked, or why it stays undecided
 
 
-def exact(number: Any) -> Fraction:
+def as_fraction(number: Any) -> Fraction:
     """A number as the fraction that its decimal digits mean.
 
     Args:
@@ -42,7 +42,7 @@ def exact(number: Any) -> Fraction:
     Raises:
         TypeError: if number is none of these.
 
-    >>> exact("0.15")
+    >>> as_fraction("0.15")
     Fraction(3, 20)
     """
     if not isinstance(number, Fraction | int | str):
@@ -90,60 +90,62 @@ def prove(
     checks.at_least(1, milliseconds=milliseconds)
     given = list(given)
     if example is not None:
-        point = {name: exact(number) for name, number in example.items()}
+        point = {name: as_fraction(number) for name, number in example.items()}
         if _refutes(point, claim, given):
-            return Certificate(statement, REFUTED, SOLVER, point, "these numbers break it, by exact arithmetic")
-        return Certificate(statement, UNDECIDED, SOLVER, None, f"the example {example} does not break it")
+            return Certificate(statement, REFUTED, SOLVER_METHOD, point, "these numbers break it, by exact arithmetic")
+        return Certificate(statement, UNDECIDED, SOLVER_METHOD, None, f"the example {example} does not break it")
     context = z3.Context()  # the solver's path depends on what it has seen; so that each proof starts afresh
     solver = z3.SolverFor("QF_NRA", ctx=context)
     solver.set("timeout", milliseconds)
     solver.add(*(condition.translate(context) for condition in given))
     if solver.check() != z3.sat:
         return Certificate(
-            statement, UNDECIDED, SOLVER, None, "no point of the domain was found: a proof would be empty"
+            statement, UNDECIDED, SOLVER_METHOD, None, "no point of the domain was found: a proof would be empty"
         )
     solver.add(z3.Not(claim).translate(context))
     answer = solver.check()
     if answer == z3.unsat:
-        return Certificate(statement, PROVED, SOLVER, None, "its negation has no solution in the reals")
+        return Certificate(statement, PROVED, SOLVER_METHOD, None, "its negation has no solution in the reals")
     if answer == z3.unknown:
-        return Certificate(statement, UNDECIDED, SOLVER, None, f"the solver gave up: {solver.reason_unknown()}")
-    point = _rational(solver.model(), [name.translate(context) for name in get_vars(z3.And(*given, claim))])
+        return Certificate(statement, UNDECIDED, SOLVER_METHOD, None, f"the solver gave up: {solver.reason_unknown()}")
+    point = _rational_model(solver.model(), [name.translate(context) for name in get_vars(z3.And(*given, claim))])
     if _refutes(point, claim, given):
-        return Certificate(statement, REFUTED, SOLVER, point, "found by the solver, confirmed by exact arithmetic")
-    return Certificate(statement, UNDECIDED, SOLVER, None, f"the counterexample is irrational: {solver.model()}")
+        return Certificate(
+            statement, REFUTED, SOLVER_METHOD, point, "found by the solver, confirmed by exact arithmetic"
+        )
+    return Certificate(statement, UNDECIDED, SOLVER_METHOD, None, f"the counterexample is irrational: {solver.model()}")
 
 
-def _rational(model: z3.ModelRef, variables: Iterable[z3.ArithRef]) -> dict[str, Fraction]:
+def _rational_model(model: z3.ModelRef, variables: Iterable[z3.ArithRef]) -> dict[str, Fraction]:
     """The model's numbers; an irrational one is rounded to 20 digits."""
     values = ((str(variable), model.eval(variable, model_completion=True)) for variable in variables)
     return {name: (v if z3.is_rational_value(v) else v.approx(20)).as_fraction() for name, v in values}
 
 
-def enclose(low: Any, high: Any | None = None) -> Any:
+def enclosing_interval(low: Any, high: Any | None = None) -> Any:
     """The interval from low to high, or the narrowest one around low.
 
     Args:
-        low: exact number, as for `exact`.
+        low: exact number, as for `as_fraction`.
         high: exact number >= low.
 
     Returns:
-        An interval of `intervals`.
+        An interval of `interval_context`.
 
     Raises:
         TypeError: if a number is not exact.
         ValueError: if high < low.
 
-    >>> third = enclose(Fraction(1, 3))
+    >>> third = enclosing_interval(Fraction(1, 3))
     >>> 3 * third.a <= 1 <= 3 * third.b
     True
     """
-    low = exact(low)
-    high = low if high is None else exact(high)
+    low = as_fraction(low)
+    high = low if high is None else as_fraction(high)
     if high < low:
         raise ValueError(f"expected low <= high, got {low} and {high}")
-    ends = [intervals.mpf(end.numerator) / end.denominator for end in (low, high)]
-    return intervals.mpf([ends[0].a, ends[1].b])
+    ends = [interval_context.mpf(end.numerator) / end.denominator for end in (low, high)]
+    return interval_context.mpf([ends[0].a, ends[1].b])
 
 
 def refute_at(statement: str, point: Mapping[str, Any], facts: Mapping[str, Callable[..., Any]]) -> Certificate:
@@ -161,19 +163,21 @@ def refute_at(statement: str, point: Mapping[str, Any], facts: Mapping[str, Call
     Raises:
         TypeError: if a number of the point is not exact.
 
-    >>> refute_at("exp(x) <= 3 for x <= 2", {"x": 2}, {"exp(2) > 3": lambda x: intervals.exp(x) - 3}).verdict
+    >>> refute_at("exp(x) <= 3 for x <= 2", {"x": 2}, {"exp(2) > 3": lambda x: interval_context.exp(x) - 3}).verdict
     'refuted'
     """
-    numbers = {name: exact(number) for name, number in point.items()}
-    box = {name: enclose(number) for name, number in numbers.items()}
+    numbers = {name: as_fraction(number) for name, number in point.items()}
+    box = {name: enclosing_interval(number) for name, number in numbers.items()}
     for words, fact in facts.items():
         value = fact(**box)
         if not value.a > 0:
-            return Certificate(statement, UNDECIDED, ARITHMETIC, None, f"{words} not certified: it encloses {value}")
-    return Certificate(statement, REFUTED, ARITHMETIC, numbers, "; ".join(facts))
+            return Certificate(
+                statement, UNDECIDED, INTERVAL_METHOD, None, f"{words} not certified: it encloses {value}"
+            )
+    return Certificate(statement, REFUTED, INTERVAL_METHOD, numbers, "; ".join(facts))
 
 
-def positive(
+def prove_positive(
     statement: str, expression: Callable[..., Any], box: Mapping[str, tuple[Any, Any]], *, pieces: int = 10_000
 ) -> Certificate:
     """Decide whether an expression is positive on a whole box, by splitting it until every piece is certain.
@@ -191,23 +195,25 @@ def positive(
         TypeError: if an end is not exact.
         ValueError: if pieces < 1 or an end is on the wrong side.
 
-    >>> positive("exp(x) > x on [-1, 1]", lambda x: intervals.exp(x) - x, {"x": (-1, 1)}).verdict
+    >>> prove_positive("exp(x) > x on [-1, 1]", lambda x: interval_context.exp(x) - x, {"x": (-1, 1)}).verdict
     'proved'
     """
     checks.at_least(1, pieces=pieces)
-    waiting = [{name: (exact(low), exact(high)) for name, (low, high) in box.items()}]
+    waiting = [{name: (as_fraction(low), as_fraction(high)) for name, (low, high) in box.items()}]
     widths = {name: high - low or 1 for name, (low, high) in waiting[0].items()}
     done = 0
     while waiting and done < pieces:
         piece, done = waiting.pop(), done + 1
-        if expression(**{name: enclose(*ends) for name, ends in piece.items()}).a > 0:
+        if expression(**{name: enclosing_interval(*ends) for name, ends in piece.items()}).a > 0:
             continue
         middle = {name: (low + high) / 2 for name, (low, high) in piece.items()}
-        if expression(**{name: enclose(number) for name, number in middle.items()}).b <= 0:
-            return Certificate(statement, REFUTED, ARITHMETIC, middle, "not positive there, by interval arithmetic")
+        if expression(**{name: enclosing_interval(number) for name, number in middle.items()}).b <= 0:
+            return Certificate(
+                statement, REFUTED, INTERVAL_METHOD, middle, "not positive there, by interval arithmetic"
+            )
         longest = max(piece, key=lambda name: (piece[name][1] - piece[name][0]) / widths[name])
         low, high = piece[longest]
         waiting += [{**piece, longest: half} for half in ((low, middle[longest]), (middle[longest], high))]
     if waiting:
-        return Certificate(statement, UNDECIDED, ARITHMETIC, None, f"some of {done} pieces enclose 0")
-    return Certificate(statement, PROVED, ARITHMETIC, None, f"positive on each of the pieces, {done} in all")
+        return Certificate(statement, UNDECIDED, INTERVAL_METHOD, None, f"some of {done} pieces enclose 0")
+    return Certificate(statement, PROVED, INTERVAL_METHOD, None, f"positive on each of the pieces, {done} in all")

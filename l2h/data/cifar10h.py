@@ -15,15 +15,15 @@ from l2h import checks
 from l2h.data import sources
 from l2h.data.sources import CLASSES
 
-FOLDER = "cifar10h"
-SHA256 = {
+CIFAR10H_FOLDER = "cifar10h"
+CIFAR10H_SHA256 = {
     "cifar10h-probs.npy": "436ae98620e00073f9d08585ac870573b588853e7af9f54eb1647408114af77d",
     "cifar10h-counts.npy": "9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff",
 }
-LICENCE = "CIFAR-10H, Peterson et al. 2019, CC BY-NC-SA 4.0, https://github.com/jcpeterson/cifar-10h"
+CIFAR10H_LICENCE = "CIFAR-10H, Peterson et al. 2019, CC BY-NC-SA 4.0, https://github.com/jcpeterson/cifar-10h"
 
 
-class Humans(NamedTuple):
+class HumanLabels(NamedTuple):
     """What people say about the test images of two classes, in the order of the dataset's test part."""
 
     eta: np.ndarray  # (n,) share of their answers among the two classes that is the class with label +1
@@ -32,7 +32,7 @@ class Humans(NamedTuple):
     answers: np.ndarray  # (n,) number of answers
 
 
-def load(classes: tuple[str, str], *, folder: str | Path | None = None) -> Humans | None:
+def load_human_labels(classes: tuple[str, str], *, folder: str | Path | None = None) -> HumanLabels | None:
     r"""Human label distributions of the test images of a pair.
 
     .. math:: \eta_H = \frac{h_{+1}}{h_{-1} + h_{+1}}, \qquad H = -\sum_{k} h_k \log_2 h_k
@@ -41,16 +41,16 @@ def load(classes: tuple[str, str], *, folder: str | Path | None = None) -> Human
 
     Args:
         classes: the classes with labels -1 and +1, in this order.
-        folder: that holds `cifar10h` beside CIFAR-10; None looks where `sources.find` finds CIFAR-10.
+        folder: that holds `cifar10h` beside CIFAR-10; None looks where `sources.find_cifar10` finds CIFAR-10.
 
     Returns:
-        `Humans`, or None where CIFAR-10H or CIFAR-10 is not at hand.
+        `HumanLabels`, or None where CIFAR-10H or CIFAR-10 is not at hand.
 
     Raises:
         ValueError: if a class is not CIFAR-10's, or a file is not CIFAR-10H's.
-        OSError: as `sources.find`.
+        OSError: as `sources.find_cifar10`.
 
-    >>> load(("1", "8"))
+    >>> load_human_labels(("1", "8"))
     Traceback (most recent call last):
     ValueError: expected class of cifar10 to be one of 'airplane', ..., got '1'
 
@@ -59,34 +59,36 @@ def load(classes: tuple[str, str], *, folder: str | Path | None = None) -> Human
     """
     for name in classes:
         checks.one_of(CLASSES["cifar10"], **{"class of cifar10": name})
-    found = sources.find(folder)
-    files = found and _files(found / FOLDER)
-    return _of_pair(*files, sources.read("cifar10", folder)[1].y_test, classes) if files else None
+    found = sources.find_cifar10(folder)
+    files = found and _read_arrays(found / CIFAR10H_FOLDER)
+    return _pair_labels(*files, sources.read_images("cifar10", folder)[1].y_test, classes) if files else None
 
 
-def _of_pair(probs: np.ndarray, counts: np.ndarray, labels: np.ndarray, classes: tuple[str, str]) -> Humans:
+def _pair_labels(probs: np.ndarray, counts: np.ndarray, labels: np.ndarray, classes: tuple[str, str]) -> HumanLabels:
     low, high = (CLASSES["cifar10"].index(name) for name in classes)
-    chosen = np.flatnonzero((labels == low) | (labels == high))  # as `dataset.load` picks the test part
+    chosen = np.flatnonzero((labels == low) | (labels == high))  # as `dataset.load_dataset` picks the test part
     h = probs[chosen]  # (n, 10)
     of_pair = h[:, low] + h[:, high]
     eta = np.where(of_pair > 0, h[:, high] / np.where(of_pair > 0, of_pair, 1), 0.5)
     entropy = -(h * np.log2(np.where(h > 0, h, 1))).sum(axis=1)
-    return Humans(eta, np.maximum(entropy, 0), np.maximum(1 - of_pair, 0), counts[chosen].sum(axis=1))
+    return HumanLabels(eta, np.maximum(entropy, 0), np.maximum(1 - of_pair, 0), counts[chosen].sum(axis=1))
 
 
 @lru_cache(maxsize=1)
-def _files(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+def _read_arrays(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """Shares and counts of all 10,000 test images, (10000, 10) each, or None where a file is missing."""
-    paths = [folder / name for name in SHA256]
+    paths = [folder / name for name in CIFAR10H_SHA256]
     if not all(path.is_file() for path in paths):
         return None
-    probs, counts = (_checked(path) for path in paths)
+    probs, counts = (_read_verified(path) for path in paths)
     return probs, counts
 
 
-def _checked(path: Path) -> np.ndarray:
+def _read_verified(path: Path) -> np.ndarray:
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != SHA256[path.name]:
-        raise ValueError(f"expected {path} with SHA-256 {SHA256[path.name]}, got {found}: replace or delete it")
+    if found != CIFAR10H_SHA256[path.name]:
+        raise ValueError(
+            f"expected {path} with SHA-256 {CIFAR10H_SHA256[path.name]}, got {found}: replace or delete it"
+        )
     return np.asarray(np.load(BytesIO(content), allow_pickle=False), dtype=float)

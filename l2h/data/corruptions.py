@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from l2h import checks
 from l2h.data import sources
-from l2h.data.dataset import Part
+from l2h.data.dataset import Split
 
 SEVERITIES = (1, 2, 3, 4, 5)
 CLEAN, UNSEEN = "clean", "unseen"
@@ -64,10 +64,10 @@ def fog(x: np.ndarray, density: float, generator: np.random.Generator) -> np.nda
 
 def jpeg(x: np.ndarray, quality: float, generator: np.random.Generator) -> np.ndarray:
     """Each image compressed by JPEG at a quality of 1 to 100 and read again."""
-    return np.stack([_compressed(image, int(quality)) for image in _bytes(x).transpose(0, 2, 3, 1)]) / 255
+    return np.stack([_jpeg_compressed(image, int(quality)) for image in _to_bytes(x).transpose(0, 2, 3, 1)]) / 255
 
 
-def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
+def _jpeg_compressed(image: np.ndarray, quality: int) -> np.ndarray:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file)).transpose(2, 0, 1)
@@ -82,10 +82,10 @@ CORRUPTIONS: dict[str, tuple[Corruption, tuple[float, ...]]] = {
 }
 
 
-def conditions() -> tuple[str, ...]:
+def condition_names() -> tuple[str, ...]:
     """The names of all conditions: "clean", each corruption with its severity as in "noise 3", and "unseen".
 
-    >>> conditions()[:3], len(conditions())
+    >>> condition_names()[:3], len(condition_names())
     (('clean', 'noise 1', 'noise 2'), 27)
     """
     corrupted = (f"{kind} {severity}" for kind in CORRUPTIONS for severity in SEVERITIES)
@@ -124,15 +124,15 @@ def corrupt(x: Tensor, kind: str, *, severity: int, seed: int = 0) -> Tensor:
         return x
     change, levels = CORRUPTIONS[kind]
     generator = np.random.default_rng((seed, list(CORRUPTIONS).index(kind), severity))
-    return torch.from_numpy(_bytes(change(x.numpy() / 255, levels[severity - 1], generator)))
+    return torch.from_numpy(_to_bytes(change(x.numpy() / 255, levels[severity - 1], generator)))
 
 
-def under(part: Part, condition: str, *, source: str, seed: int = 0) -> Part:
+def under_condition(part: Split, condition: str, *, source: str, seed: int = 0) -> Split:
     """The examples of a part as they look under a condition.
 
     Args:
         part: uint8 images and labels -1/+1.
-        condition: a name in `conditions()`.
+        condition: a name in `condition_names()`.
         source: "cifar10" or "digits", which has the class never seen.
         seed: of noise and fog.
 
@@ -142,20 +142,20 @@ def under(part: Part, condition: str, *, source: str, seed: int = 0) -> Part:
     Raises:
         ValueError: if the condition does not exist.
 
-    >>> under(Part(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([1, -1])), "fog 3", source="digits").y
+    >>> under_condition(Split(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([1, -1])), "fog 3", source="digits").y
     tensor([ 1, -1])
     """
-    checks.one_of(conditions(), condition=condition)
+    checks.one_of(condition_names(), condition=condition)
     if condition == CLEAN:
         return part
     if condition == UNSEEN:
-        return unseen(source)
+        return unseen_class_examples(source)
     kind, severity = condition.split()
-    return Part(corrupt(part.x, kind, severity=int(severity), seed=seed), part.y)
+    return Split(corrupt(part.x, kind, severity=int(severity), seed=seed), part.y)
 
 
 @lru_cache(maxsize=2)
-def unseen(source: str) -> Part:
+def unseen_class_examples(source: str) -> Split:
     """Test images of a class that neither client nor server was trained on, labelled by the nearest meaning.
 
     Args:
@@ -167,15 +167,15 @@ def unseen(source: str) -> Part:
     Raises:
         ValueError: if the source is unknown.
 
-    >>> unseen("digits").y.unique()
+    >>> unseen_class_examples("digits").y.unique()
     tensor([-1])
     """
     checks.one_of(UNSEEN_CLASSES, source=source)
     name, label = UNSEEN_CLASSES[source]
-    _, images = sources.read(source)
+    _, images = sources.read_images(source)
     where = images.y_test == sources.CLASSES[source].index(name)
-    return Part(torch.from_numpy(images.x_test[where]), torch.full((int(where.sum()),), label))
+    return Split(torch.from_numpy(images.x_test[where]), torch.full((int(where.sum()),), label))
 
 
-def _bytes(x: Any) -> np.ndarray:
+def _to_bytes(x: Any) -> np.ndarray:
     return np.rint(np.clip(x, 0, 1) * 255).astype(np.uint8)

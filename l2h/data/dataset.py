@@ -1,7 +1,7 @@
 """A task: images of some classes, coded as labels, in four disjoint training parts and the test set.
 
 A client that was fitted on the helper's own data makes almost no errors there, and r would learn nothing:
-hence the parts. Images stay uint8 until `pixels` scales them.
+hence the parts. Images stay uint8 until `scale_pixels` scales them.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from l2h.data.sources import CLASSES
 
 # 1/8 is the pair of digits on which a linear client errs most; tests/test_data.py measures all 45. The pairs of
 # CIFAR-100 and SVHN look alike, too, but nobody has measured them here. Of ImageNet's classes none stands out.
-PAIR = {
+DEFAULT_PAIRS = {
     "cifar10": ("airplane", "automobile"),
     "digits": ("1", "8"),
     "cifar100": ("maple_tree", "oak_tree"),
@@ -30,14 +30,14 @@ PAIR = {
 SOURCES = (*CLASSES, *OTHERS)
 
 
-class Part(NamedTuple):
+class Split(NamedTuple):
     """Examples: x (n, 3, 32, 32) uint8; y (n,) int64, -1/+1 for two classes, 0..K-1 for more."""
 
     x: Tensor
     y: Tensor
 
 
-class Sizes(NamedTuple):
+class SplitSizes(NamedTuple):
     """How many training images each part holds, all classes together."""
 
     client: int
@@ -46,7 +46,7 @@ class Sizes(NamedTuple):
     validation: int
 
 
-PARTS = (*Sizes._fields, "test")
+SPLITS = (*SplitSizes._fields, "test")
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Dataset:
 
     source: str
     classes: tuple[str, ...]
-    client: Part
-    helper: Part
-    calibration: Part
-    validation: Part
-    test: Part
+    client: Split
+    helper: Split
+    calibration: Split
+    validation: Split
+    test: Split
     sha256: str
 
     @property
@@ -80,21 +80,21 @@ class Dataset:
 
     def facts(self) -> dict[str, Any]:
         """What a result says about its data, ready for JSON: name, source, classes, sizes, sha256."""
-        sizes = {part: len(getattr(self, part).y) for part in PARTS}
+        sizes = {part: len(getattr(self, part).y) for part in SPLITS}
         return dict(name=self.name, source=self.source, classes=list(self.classes), sizes=sizes, sha256=self.sha256)
 
 
-def load(
+def load_dataset(
     classes: Sequence[str] | None = None,
     *,
     source: str | None = None,
     folder: str | Path | None = None,
-    sizes: Sizes | None = None,
+    sizes: SplitSizes | None = None,
 ) -> Dataset:
     """Read a task: two classes become labels -1/+1 in the order given, more become 0..K-1.
 
     Args:
-        classes: out of `names(source, folder)`; None is PAIR[source], such as airplane/automobile, or 1/8 of the
+        classes: out of `source_class_names(source, folder)`; None is PAIR[source], such as airplane/automobile, or 1/8 of the
             digits. ImageNet has no such pair.
         source: "cifar10", "digits", or None: CIFAR-10 where it can be had, else digits, which the log announces.
             "cifar100", "svhn" or "imagenet": read from a folder, never downloaded, by `local.read`.
@@ -109,7 +109,7 @@ def load(
             are not named, a folder comes with digits, or files are not those that were published.
         OSError: as `find`; also if a source is named that is not at hand.
 
-    >>> dataset = load(("3", "8"), source="digits")
+    >>> dataset = load_dataset(("3", "8"), source="digits")
     >>> dataset.name, tuple(dataset.client.x.shape), dataset.client.y.unique().tolist()
     ('digits 3/8', (53, 3, 32, 32), [-1, 1])
 
@@ -117,19 +117,19 @@ def load(
     other data sets as in `local.read`.
     """
     checks.one_of((None, *SOURCES), source=source)
-    source, classes, known, images = _read(classes, source, folder)
-    index, y = _labels(images.y, classes, known)
-    index_test, y_test = _labels(images.y_test, classes, known)
-    arrays = [(images.x[index[where]], y[where]) for where in _split(y, sizes)]
+    source, classes, known, images = _read_images(classes, source, folder)
+    index, y = _index_and_labels(images.y, classes, known)
+    index_test, y_test = _index_and_labels(images.y_test, classes, known)
+    arrays = [(images.x[index[where]], y[where]) for where in _split_indices(y, sizes)]
     arrays.append((images.x_test[index_test], y_test))
     digest = hashlib.sha256()
     for array in (array for pair in arrays for array in pair):
         digest.update(array)
-    parts = dict(zip(PARTS, (Part(torch.from_numpy(x), torch.from_numpy(y)) for x, y in arrays), strict=True))
+    parts = dict(zip(SPLITS, (Split(torch.from_numpy(x), torch.from_numpy(y)) for x, y in arrays), strict=True))
     return Dataset(source=source, classes=classes, sha256=digest.hexdigest(), **parts)
 
 
-def names(source: str, folder: str | Path | None = None) -> tuple[str, ...]:
+def source_class_names(source: str, folder: str | Path | None = None) -> tuple[str, ...]:
     """The classes of a source, in the order of their numbers: of ImageNet, the folders that a user has.
 
     Args:
@@ -143,30 +143,30 @@ def names(source: str, folder: str | Path | None = None) -> tuple[str, ...]:
         ValueError: if the source is unknown, or as `local.names`.
         OSError: as `local.names`.
 
-    >>> names("cifar10")[:3]
+    >>> source_class_names("cifar10")[:3]
     ('airplane', 'automobile', 'bird')
     """
     checks.one_of(SOURCES, source=source)
     return CLASSES[source] if source in CLASSES else local.names(source, folder)
 
 
-def training(dataset: Dataset) -> Part:
+def all_training_examples(dataset: Dataset) -> Split:
     """The four training parts together: all that the released client was trained on.
 
     Args:
-        dataset: from `load`.
+        dataset: from `load_dataset`.
 
     Returns:
         Client, helper, calibration and validation part, in this order.
 
-    >>> len(training(load(source="digits")).y)
+    >>> len(all_training_examples(load_dataset(source="digits")).y)
     267
     """
     parts = (dataset.client, dataset.helper, dataset.calibration, dataset.validation)
-    return Part(torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts]))
+    return Split(torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts]))
 
 
-def pixels(x: Tensor) -> Tensor:
+def scale_pixels(x: Tensor) -> Tensor:
     r"""Scale bytes as the paper's notebook does: to [-1, 1].
 
     .. math:: (x / 255 - 0.5) / 0.5
@@ -180,7 +180,7 @@ def pixels(x: Tensor) -> Tensor:
     Raises:
         TypeError: if x is not uint8, as when it was scaled before.
 
-    >>> pixels(torch.tensor([0, 255], dtype=torch.uint8))
+    >>> scale_pixels(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([-1.,  1.])
 
     Source: the released notebook, ToTensor and Normalize with mean and deviation 0.5.
@@ -190,30 +190,32 @@ def pixels(x: Tensor) -> Tensor:
     return x.to(torch.get_default_dtype()).div_(255).sub_(0.5).div_(0.5)
 
 
-def _read(
+def _read_images(
     classes: Sequence[str] | None, source: str | None, folder: str | Path | None
 ) -> tuple[str, tuple[str, ...], tuple[str, ...], sources.Images]:
     """The source, the classes that are asked for, all its classes, and its images: of OTHERS only those asked for."""
     if source in OTHERS:
-        known = names(source, folder)
-        classes = _chosen(classes, source, known)
+        known = source_class_names(source, folder)
+        classes = _selected_classes(classes, source, known)
         return source, classes, known, local.read(source, classes, folder)
-    source, images = sources.read(source, folder)
-    return source, _chosen(classes, source, CLASSES[source]), CLASSES[source], images
+    source, images = sources.read_images(source, folder)
+    return source, _selected_classes(classes, source, CLASSES[source]), CLASSES[source], images
 
 
-def _chosen(classes: Sequence[str] | None, source: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    if classes is None and source not in PAIR:
+def _selected_classes(classes: Sequence[str] | None, source: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    if classes is None and source not in DEFAULT_PAIRS:
         raise ValueError(f"expected classes to be named with source={source!r}, as in {known[:2]}, got None")
     if classes is None:
-        return PAIR[source]
+        return DEFAULT_PAIRS[source]
     if isinstance(classes, str) or len(set(classes)) < max(2, len(classes)):
         raise ValueError(f"expected at least two classes, each once, got {classes!r}")
     local.refuse_unknown(classes, known, source)
     return tuple(classes)
 
 
-def _labels(numbers: np.ndarray, classes: tuple[str, ...], known: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _index_and_labels(
+    numbers: np.ndarray, classes: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Which images are of these classes, and their labels."""
     label = np.full(len(known), -1)
     label[[known.index(name) for name in classes]] = np.arange(len(classes))
@@ -222,11 +224,11 @@ def _labels(numbers: np.ndarray, classes: tuple[str, ...], known: tuple[str, ...
     return index, 2 * labels - 1 if len(classes) == 2 else labels
 
 
-def _split(labels: np.ndarray, sizes: Sizes | None) -> list[np.ndarray]:
+def _split_indices(labels: np.ndarray, sizes: SplitSizes | None) -> list[np.ndarray]:
     """Disjoint positions of the four parts."""
     n = len(labels)
     if sizes is None:
-        sizes = Sizes(n // 5, n - n // 5 - 2 * (n // 10), n // 10, n // 10)
+        sizes = SplitSizes(n // 5, n - n // 5 - 2 * (n // 10), n // 10, n // 10)
     if not all(isinstance(size, int) and size > 0 for size in sizes) or sum(sizes) > n:
         raise ValueError(f"expected whole numbers >= 1 that sum up to at most {n} training images, got {sizes}")
-    return [np.sort(where) for where in np.split(sources.stratified(labels), np.cumsum(sizes))[:-1]]
+    return [np.sort(where) for where in np.split(sources.stratified_permutation(labels), np.cumsum(sizes))[:-1]]

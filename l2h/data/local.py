@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from l2h import checks
-from l2h.data.sources import Images, differing, named
+from l2h.data.sources import Images, checksum_mismatches, configured_folder
 
 SIDE = 32  # pixels, as in all other sources
 PARTS = ("train", "val")  # ImageNet's test images have no public labels, so the validation images take their place
@@ -124,7 +124,7 @@ def refuse_unknown(classes: Sequence[str], known: Sequence[str], source: str) ->
 
 
 def _home(source: str, folder: str | Path | None) -> Path:
-    home = named(folder, remedy=REMEDIES[source])
+    home = configured_folder(folder, remedy=REMEDIES[source])
     if home is None:
         raise FileNotFoundError(f"{source} is not at hand: neither folder nor L2H_DATA is set. {REMEDIES[source]}")
     return home
@@ -153,7 +153,7 @@ def _check(source: str, checksums: Mapping[Path, str]) -> None:
     for file in checksums:
         if not file.is_file():
             raise FileNotFoundError(f"no {file.name} in {file.parent}. {REMEDIES[source]}")
-    if wrong := differing(checksums):
+    if wrong := checksum_mismatches(checksums):
         raise ValueError(f"not {source} as published: {wrong}. Replace what differs. {REMEDIES[source]}")
 
 

@@ -26,13 +26,13 @@ CLASSES = {
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     "digits": ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
 }
-SEED = 20240916  # of every split, and no parameter: all experiments with the same sizes share their parts
-PATIENCE = 6.0  # seconds after which a silent host counts as out of reach
-ROOM = 400_000_000  # bytes: the archive and the files unpacked from it lie side by side for a moment
-FILES = "cifar-10-batches-py"
-NO_ANSWER = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException)
-REMEDY = (
-    f"Set L2H_DATA to a folder that holds {FILES}, unpacked from "
+SPLIT_SEED = 20240916  # of every split, and no parameter: all experiments with the same sizes share their parts
+DOWNLOAD_TIMEOUT = 6.0  # seconds after which a silent host counts as out of reach
+DISK_SPACE_NEEDED = 400_000_000  # bytes: the archive and the files unpacked from it lie side by side for a moment
+CIFAR10_FOLDER = "cifar-10-batches-py"
+UNREACHABLE_ERRORS = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException)
+INSTALL_HINT = (
+    f"Set L2H_DATA to a folder that holds {CIFAR10_FOLDER}, unpacked from "
     "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz, or ask for source='digits'"
 )
 
@@ -46,21 +46,21 @@ class Images(NamedTuple):
     y_test: np.ndarray
 
 
-def read(source: str | None = None, folder: str | Path | None = None) -> tuple[str, Images]:
+def read_images(source: str | None = None, folder: str | Path | None = None) -> tuple[str, Images]:
     """All images of a source; whoever needs only some of them keeps those and lets go of the rest.
 
     Args:
         source: "cifar10", "digits", or None: CIFAR-10 where it can be had, else digits, which the log announces.
-        folder: where CIFAR-10 lies, as in `find`.
+        folder: where CIFAR-10 lies, as in `find_cifar10`.
 
     Returns:
         The source that was read, and its images.
 
     Raises:
         ValueError: if the source is unknown, a folder comes with digits, or files are not CIFAR-10's.
-        OSError: as `find`; also if the source is "cifar10" and nothing answers.
+        OSError: as `find_cifar10`; also if the source is "cifar10" and nothing answers.
 
-    >>> source, images = read("digits")
+    >>> source, images = read_images("digits")
     >>> source, images.x.shape, images.x_test.shape
     ('digits', (1348, 3, 32, 32), (449, 3, 32, 32))
 
@@ -70,17 +70,17 @@ def read(source: str | None = None, folder: str | Path | None = None) -> tuple[s
     if source == "digits":
         if folder is not None:
             raise ValueError(f"expected no folder with source='digits', which reads none, got {folder}")
-        return source, _digits()
-    found, reason = _locate(folder)
+        return source, _read_digits()
+    found, reason = _locate_cifar10(folder)
     if found:
-        return "cifar10", _cifar10(found)
+        return "cifar10", _read_cifar10(found)
     if source:
-        raise FileNotFoundError(f"CIFAR-10 is not at hand ({reason}). {REMEDY}")
-    _announce(reason)
-    return "digits", _digits()
+        raise FileNotFoundError(f"CIFAR-10 is not at hand ({reason}). {INSTALL_HINT}")
+    _warn_fallback(reason)
+    return "digits", _read_digits()
 
 
-def find(folder: str | Path | None = None) -> Path | None:
+def find_cifar10(folder: str | Path | None = None) -> Path | None:
     """The folder that holds cifar-10-batches-py: the argument, L2H_DATA, the user's cache, or a download into it.
 
     A folder that is named must hold CIFAR-10; it is only read. The download is tried once per process.
@@ -95,14 +95,14 @@ def find(folder: str | Path | None = None) -> Path | None:
         ValueError: if the folder is named by a blank, or the download is not CIFAR-10.
         OSError: if files are missing, the cache cannot be written, or the disk is full.
 
-    >>> find("/nowhere")
+    >>> find_cifar10("/nowhere")
     Traceback (most recent call last):
     FileNotFoundError: no data_batch_1 in /nowhere/cifar-10-batches-py: complete or delete that folder. Set ...
     """
-    return _locate(folder)[0]
+    return _locate_cifar10(folder)[0]
 
 
-def named(folder: str | Path | None = None, *, remedy: str = REMEDY) -> Path | None:
+def configured_folder(folder: str | Path | None = None, *, remedy: str = INSTALL_HINT) -> Path | None:
     """The folder that the argument names, or else L2H_DATA.
 
     Args:
@@ -115,7 +115,7 @@ def named(folder: str | Path | None = None, *, remedy: str = REMEDY) -> Path | N
     Raises:
         ValueError: if the name is a blank.
 
-    >>> str(named("/data"))
+    >>> str(configured_folder("/data"))
     '/data'
     """
     given = os.environ.get("L2H_DATA") if folder is None else folder
@@ -126,7 +126,7 @@ def named(folder: str | Path | None = None, *, remedy: str = REMEDY) -> Path | N
     return Path(given).expanduser().absolute()
 
 
-def differing(checksums: Mapping[Path, str]) -> str:
+def checksum_mismatches(checksums: Mapping[Path, str]) -> str:
     """Which files differ from those that were published, and how; empty where none does.
 
     Args:
@@ -138,7 +138,7 @@ def differing(checksums: Mapping[Path, str]) -> str:
     Raises:
         OSError: if a file cannot be read.
 
-    >>> differing({Path("/nowhere"): "d41d8cd98f00b204e9800998ecf8427e"})
+    >>> checksum_mismatches({Path("/nowhere"): "d41d8cd98f00b204e9800998ecf8427e"})
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'
     """
@@ -151,7 +151,7 @@ def differing(checksums: Mapping[Path, str]) -> str:
     return "; ".join(wrong)
 
 
-def stratified(labels: np.ndarray) -> np.ndarray:
+def stratified_permutation(labels: np.ndarray) -> np.ndarray:
     """A permutation, always the same, each stretch of which holds the classes in proportion.
 
     Args:
@@ -160,10 +160,10 @@ def stratified(labels: np.ndarray) -> np.ndarray:
     Returns:
         (n,) positions.
 
-    >>> np.array([5, 5, 5, 5, 7, 7])[stratified(np.array([5, 5, 5, 5, 7, 7]))].tolist()
+    >>> np.array([5, 5, 5, 5, 7, 7])[stratified_permutation(np.array([5, 5, 5, 5, 7, 7]))].tolist()
     [5, 7, 5, 5, 7, 5]
     """
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(SPLIT_SEED)
     rank = np.empty(len(labels))
     for label in np.unique(labels):
         count = int((labels == label).sum())
@@ -171,30 +171,30 @@ def stratified(labels: np.ndarray) -> np.ndarray:
     return np.argsort(rank, kind="stable")
 
 
-def _locate(folder: str | Path | None) -> tuple[Path | None, str]:
-    """What `find` returns, with the reason where that is None."""
-    given = named(folder)
+def _locate_cifar10(folder: str | Path | None) -> tuple[Path | None, str]:
+    """What `find_cifar10` returns, with the reason where that is None."""
+    given = configured_folder(folder)
     if given is not None:
-        return _complete(given), ""
+        return _check_complete(given), ""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "l2h"
-    reason = "" if (cache / FILES).exists() else _download(cache)
-    return (None, reason) if reason else (_complete(cache), "")
+    reason = "" if (cache / CIFAR10_FOLDER).exists() else _download(cache)
+    return (None, reason) if reason else (_check_complete(cache), "")
 
 
-def _complete(folder: Path) -> Path:
+def _check_complete(folder: Path) -> Path:
     """The folder itself, if none of CIFAR-10's files is missing."""
-    for file in _checksums(folder):
+    for file in _cifar10_checksums(folder):
         if not file.is_file():
-            raise FileNotFoundError(f"no {file.name} in {file.parent}: complete or delete that folder. {REMEDY}")
+            raise FileNotFoundError(f"no {file.name} in {file.parent}: complete or delete that folder. {INSTALL_HINT}")
     return folder
 
 
-def _checksums(folder: Path) -> dict[Path, str]:
+def _cifar10_checksums(folder: Path) -> dict[Path, str]:
     """CIFAR-10's files and their MD5."""
     from torchvision.datasets import CIFAR10  # slow to import, and digits do without
 
     listed = [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]
-    return {folder / FILES / name: md5 for name, md5 in listed}
+    return {folder / CIFAR10_FOLDER / name: md5 for name, md5 in listed}
 
 
 @lru_cache
@@ -204,27 +204,29 @@ def _download(cache: Path) -> str:
 
     before = socket.getdefaulttimeout()
     try:
-        _reach(CIFAR10.url)
-        socket.setdefaulttimeout(PATIENCE)  # torchvision sets none of its own
-        _fetch(cache)
-    except NO_ANSWER as error:
+        _check_reachable(CIFAR10.url)
+        socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)  # torchvision sets none of its own
+        _download_atomically(cache)
+    except UNREACHABLE_ERRORS as error:
         return str(error) or type(error).__name__
     except OSError as error:
-        raise OSError(error.errno, f"cannot keep CIFAR-10 in {cache} ({error.strerror}). {REMEDY}") from error
+        raise OSError(error.errno, f"cannot keep CIFAR-10 in {cache} ({error.strerror}). {INSTALL_HINT}") from error
     except RuntimeError as error:
-        raise ValueError(f"{CIFAR10.url} sent something else than CIFAR-10 (its MD5 differs). {REMEDY}") from error
+        raise ValueError(
+            f"{CIFAR10.url} sent something else than CIFAR-10 (its MD5 differs). {INSTALL_HINT}"
+        ) from error
     finally:
         socket.setdefaulttimeout(before)
     return ""
 
 
-def _reach(url: str) -> None:
+def _check_reachable(url: str) -> None:
     """Raise what keeps us from url. In a thread, since looking up a host's name has no time limit."""
     outcome: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
-            urllib.request.urlopen(url, timeout=PATIENCE).close()
+            urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT).close()
             outcome.put(None)
         except (OSError, HTTPException) as error:
             if isinstance(error, HTTPError):
@@ -233,33 +235,33 @@ def _reach(url: str) -> None:
 
     threading.Thread(target=ask, daemon=True).start()
     try:
-        error = outcome.get(timeout=PATIENCE)
+        error = outcome.get(timeout=DOWNLOAD_TIMEOUT)
     except queue.Empty:
-        error = TimeoutError(f"no answer within {PATIENCE:g} s")
+        error = TimeoutError(f"no answer within {DOWNLOAD_TIMEOUT:g} s")
     if error:
         raise error
 
 
-def _fetch(cache: Path) -> None:
+def _download_atomically(cache: Path) -> None:
     """Download next to the place and move there: another process may do the same, and any may be interrupted."""
     from torchvision.datasets import CIFAR10
 
     cache.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache) as scratch:
-        if shutil.disk_usage(scratch).free < ROOM:
+        if shutil.disk_usage(scratch).free < DISK_SPACE_NEEDED:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         CIFAR10(scratch, download=True)
-        if not (cache / FILES).exists():
-            (Path(scratch) / FILES).rename(cache / FILES)
+        if not (cache / CIFAR10_FOLDER).exists():
+            (Path(scratch) / CIFAR10_FOLDER).rename(cache / CIFAR10_FOLDER)
 
 
 @lru_cache
-def _announce(reason: str) -> None:
+def _warn_fallback(reason: str) -> None:
     """Say it once per process."""
-    logging.getLogger(__name__).warning("CIFAR-10 is not at hand (%s): digits take its place. %s", reason, REMEDY)
+    logging.getLogger(__name__).warning("CIFAR-10 is not at hand (%s): digits take its place. %s", reason, INSTALL_HINT)
 
 
-def _cifar10(folder: Path) -> Images:
+def _read_cifar10(folder: Path) -> Images:
     from torchvision.datasets import CIFAR10
 
     try:
@@ -274,19 +276,19 @@ def _cifar10(folder: Path) -> Images:
         test = CIFAR10(folder, train=False)
     except RuntimeError as error:  # torchvision found a wrong MD5, and does not say where
         raise ValueError(
-            f"not CIFAR-10: {differing(_checksums(folder))}. Replace or delete that folder. {REMEDY}"
+            f"not CIFAR-10: {checksum_mismatches(_cifar10_checksums(folder))}. Replace or delete that folder. {INSTALL_HINT}"
         ) from error
     return Images(x, np.array(y), test.data.transpose(0, 3, 1, 2), np.array(test.targets))
 
 
 @lru_cache(maxsize=1)
-def _digits() -> Images:
+def _read_digits() -> Images:
     """All ten digits, 8x8 enlarged to 32x32 and grey as three equal channels, so that every network runs unchanged."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     grey = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # (n, 8, 8)
     x = np.repeat(grey.repeat(4, axis=1).repeat(4, axis=2)[:, None], 3, axis=1)  # (n, 3, 32, 32)
-    order = stratified(bunch.target)
+    order = stratified_permutation(bunch.target)
     test, train = (np.sort(where) for where in np.split(order, [len(order) // 4]))
     return Images(x[train], bunch.target[train], x[test], bunch.target[test])

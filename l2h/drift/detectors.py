@@ -20,14 +20,14 @@ DETECTORS: dict[str, Callable[[int], Any]] = {
     "Page-Hinkley": lambda seed: river.PageHinkley(delta=0.1, threshold=50.0),
     "KSWIN": lambda seed: river.KSWIN(alpha=1e-5, window_size=200, stat_size=60, seed=seed),
 }
-AT_ONCE = 1000  # tests of KSWIN that are computed together
+KSWIN_BATCH = 1000  # tests of KSWIN that are computed together
 SIGNALS: dict[str, Callable[[Predictions], np.ndarray]] = {
     "r": lambda p: p.r,
     "disagreement": lambda p: (p.m != server_label(p.e)).astype(float),
 }
 
 
-def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: int = 0) -> np.ndarray:
+def detector_alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: int = 0) -> np.ndarray:
     """The steps at which a detector raises an alarm; it starts afresh after each.
 
     Args:
@@ -43,26 +43,26 @@ def alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: in
         ValueError: if the detector does not exist, values are not finite, or there is no reference.
 
     >>> signal = np.append(np.zeros(300), np.ones(300))
-    >>> bool(alarms(signal, np.array([-1.0, 1.0]), detector="ADWIN")[0] >= 300)
+    >>> bool(detector_alarms(signal, np.array([-1.0, 1.0]), detector="ADWIN")[0] >= 300)
     True
 
     Source: Bifet and Gavalda, SDM 2007 (ADWIN); Page, Biometrika 41, 1954; Raab, Heusinger and Schleif,
     Neurocomputing 416, 2020 (KSWIN); the implementations of `river`.
     """
     checks.one_of(DETECTORS, detector=detector)
-    checks.vectors(signal=signal)
-    checks.vectors(reference=reference)
+    checks.one_dimensional(signal=signal)
+    checks.one_dimensional(reference=reference)
     checks.finite(signal=signal, reference=reference)
     checks.at_least(1, **{"values in reference": len(reference)})
     unit = (signal - reference.sum() / len(reference)) / (reference.std() or 1.0)
-    first = _first_of_kswin if detector == "KSWIN" else _first
+    first = _first_kswin_alarm if detector == "KSWIN" else _first_alarm
     found: list[int] = []
     while (step := first(unit[found[-1] + 1 if found else 0 :], DETECTORS[detector](seed + len(found)))) is not None:
         found.append(step + (found[-1] + 1 if found else 0))
     return np.array(found, dtype=int)
 
 
-def _first(values: np.ndarray, one: Any) -> int | None:
+def _first_alarm(values: np.ndarray, one: Any) -> int | None:
     """The step of a detector's first alarm."""
     for step, value in enumerate(values.tolist()):
         one.update(value)
@@ -71,24 +71,24 @@ def _first(values: np.ndarray, one: Any) -> int | None:
     return None
 
 
-def _first_of_kswin(values: np.ndarray, one: Any) -> int | None:
-    """As `_first`, but many tests at once: river computes an exact p-value anew at every step, and that takes minutes.
+def _first_kswin_alarm(values: np.ndarray, one: Any) -> int | None:
+    """As `_first_alarm`, but many tests at once: river computes an exact p-value anew at every step, and that takes minutes.
 
     A p-value falls as the distance grows, so that the distance alone decides.
     """
     size, among, draw = one.stat_size, one.window_size - one.stat_size, random.Random(one.seed)
-    critical = _critical(size, one.alpha)
-    for start in range(0, len(values) - one.window_size + 1, AT_ONCE):
-        windows = np.lib.stride_tricks.sliding_window_view(values[start:], one.window_size)[:AT_ONCE]
+    critical = _critical_distance(size, one.alpha)
+    for start in range(0, len(values) - one.window_size + 1, KSWIN_BATCH):
+        windows = np.lib.stride_tricks.sliding_window_view(values[start:], one.window_size)[:KSWIN_BATCH]
         places = np.array([draw.sample(range(among), size) for _ in windows])
-        distances = _distances(np.take_along_axis(windows, places, axis=1), windows[:, among:])
+        distances = _ks_distances(np.take_along_axis(windows, places, axis=1), windows[:, among:])
         hits = np.flatnonzero(distances >= critical)
         if len(hits):
             return start + int(hits[0]) + one.window_size - 1
     return None
 
 
-def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _ks_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Kolmogorov-Smirnov distances of k pairs of samples of n values each, times n: (k,)."""
     both = np.concatenate([first, second], axis=1)  # (k, 2n)
     order = both.argsort(axis=1)
@@ -99,7 +99,7 @@ def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _critical(size: int, alpha: float) -> int:
+def _critical_distance(size: int, alpha: float) -> int:
     """The least distance, times n, at which river's KSWIN raises an alarm: p <= alpha, and more than 0.1."""
     apart = (k for k in range(1, size + 1) if 10 * k > size)
     ranks = np.arange(size)
@@ -108,7 +108,7 @@ def _critical(size: int, alpha: float) -> int:
         return next((k for k in apart if ks_2samp(ranks, ranks + k - 0.5).pvalue <= alpha), size + 1)
 
 
-def listen(stream: Predictions, held_out: Predictions, *, signal: str, detector: str, seed: int = 0) -> np.ndarray:
+def detect(stream: Predictions, held_out: Predictions, *, signal: str, detector: str, seed: int = 0) -> np.ndarray:
     """The steps at which a detector raises an alarm on a signal that costs no label.
 
     Args:
@@ -128,10 +128,10 @@ def listen(stream: Predictions, held_out: Predictions, *, signal: str, detector:
     checks.one_of(SIGNALS, signal=signal)
     of = SIGNALS[signal]
     heard = np.arange(len(stream.r)) if signal == "r" else np.flatnonzero(asks(stream.r))
-    return heard[alarms(of(stream)[heard], of(held_out), detector=detector, seed=seed)]
+    return heard[detector_alarms(of(stream)[heard], of(held_out), detector=detector, seed=seed)]
 
 
-class Found(NamedTuple):
+class DetectionReport(NamedTuple):
     """What alarms say about one stream."""
 
     false_alarms: int  # before the change
@@ -139,7 +139,7 @@ class Found(NamedTuple):
     delay: float  # steps from the change to the first alarm; NaN where there is none within the patience
 
 
-def score_alarms(at: np.ndarray, *, change: int, length: int, patience: int) -> Found:
+def score_alarms(at: np.ndarray, *, change: int, length: int, patience: int) -> DetectionReport:
     """Compare alarms with what happened.
 
     Args:
@@ -161,4 +161,4 @@ def score_alarms(at: np.ndarray, *, change: int, length: int, patience: int) -> 
     checks.at_least(change, length=length)
     checks.at_least(1, patience=patience)
     after = at[(at >= change) & (at < change + patience)]
-    return Found(int((at < change).sum()), change, float(after[0] - change) if len(after) else float("nan"))
+    return DetectionReport(int((at < change).sum()), change, float(after[0] - change) if len(after) else float("nan"))

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from l2h import checks
-from l2h.drift.policies import Choice, Outcome, Policy, Seen
+from l2h.drift.policies import Action, EpisodeResult, Observation, Policy
 from l2h.problem import Costs, Predictions, asks, server_label
 
 
@@ -28,19 +28,19 @@ def excess_losses(predictions: Predictions, thresholds: np.ndarray, *, costs: Co
     >>> excess_losses(p, np.array([0.0, 1.0]), costs=Costs(c1=1.0, ce=0.25))
     array([[0.  , 0.25]])
     """
-    keep, ask = actions(predictions, costs=costs)
+    keep, ask = keep_and_ask_losses(predictions, costs=costs)
     asking = asks(predictions.r[:, None] - thresholds)  # (T, N)
     best = np.minimum(keep, ask)[:, None]
     return np.where(asking, ask[:, None], keep[:, None]) - best
 
 
-def actions(predictions: Predictions, *, costs: Costs) -> tuple[np.ndarray, np.ndarray]:
+def keep_and_ask_losses(predictions: Predictions, *, costs: Costs) -> tuple[np.ndarray, np.ndarray]:
     """What keeping and what asking would cost on each example, (T,) each."""
     keep = (predictions.m != predictions.y).astype(float)
     return keep, costs.ce + costs.c1 * (server_label(predictions.e) != predictions.y)
 
 
-class Advice(NamedTuple):
+class FixedShareConfig(NamedTuple):
     """Settings of prediction with expert advice on a stream that comes in batches."""
 
     eta: float  # learning rate > 0
@@ -55,7 +55,7 @@ class Advice(NamedTuple):
         return (self.delay + 1) * self.batch - 1
 
 
-def experts(thresholds: np.ndarray, *, costs: Costs, advice: Advice) -> Policy:
+def fixed_share_policy(thresholds: np.ndarray, *, costs: Costs, advice: FixedShareConfig) -> Policy:
     r"""Exponential weights over thresholds on estimated losses, with a share spread evenly after every batch.
 
     .. math:: w_k \leftarrow (1 - \sigma) \frac{w_k e^{-\eta \sum_t \hat{g}_{t,k}}}{\sum_j w_j e^{-\eta \sum_t
@@ -68,7 +68,7 @@ def experts(thresholds: np.ndarray, *, costs: Costs, advice: Advice) -> Policy:
         advice: settings; the batch and the delay are those with which it is played.
 
     Returns:
-        A policy for `policies.play`.
+        A policy for `policies.simulate`.
 
     Raises:
         ValueError: if a setting is out of range.
@@ -81,20 +81,22 @@ def experts(thresholds: np.ndarray, *, costs: Costs, advice: Advice) -> Policy:
     even = np.full(len(thresholds), 1 / len(thresholds))
     learned, weights = 0, even  # from the labels of how many batches
 
-    def choose(seen: Seen, r: np.ndarray) -> Choice:
+    def choose(seen: Observation, r: np.ndarray) -> Action:
         nonlocal learned, weights
         batches = max(0, len(seen.r) // advice.batch - advice.delay)
         if batches < learned:  # another game begins
             learned, weights = 0, even
-        weights = _weights(_estimated(seen, thresholds, costs, advice, learned, batches), advice, weights)[-1]
+        weights = _expert_weights(
+            _estimated_losses(seen, thresholds, costs, advice, learned, batches), advice, weights
+        )[-1]
         learned = batches
-        return Choice(advice.gamma + (1 - advice.gamma) * (asks(r[:, None] - thresholds) @ weights))
+        return Action(advice.gamma + (1 - advice.gamma) * (asks(r[:, None] - thresholds) @ weights))
 
     return choose
 
 
-def _estimated(
-    seen: Seen, thresholds: np.ndarray, costs: Costs, advice: Advice, first: int, batches: int
+def _estimated_losses(
+    seen: Observation, thresholds: np.ndarray, costs: Costs, advice: FixedShareConfig, first: int, batches: int
 ) -> np.ndarray:
     """Estimated losses per batch from the first one on, (J - first, N)."""
     total = np.zeros((batches - first, len(thresholds)))
@@ -106,7 +108,7 @@ def _estimated(
     return total
 
 
-def _weights(estimated: np.ndarray, advice: Advice, start: np.ndarray) -> np.ndarray:
+def _expert_weights(estimated: np.ndarray, advice: FixedShareConfig, start: np.ndarray) -> np.ndarray:
     """The weights before each batch and after the last, (J + 1, N)."""
     batches, number = estimated.shape
     weights = np.tile(start, (batches + 1, 1))
@@ -116,13 +118,13 @@ def _weights(estimated: np.ndarray, advice: Advice, start: np.ndarray) -> np.nda
     return weights
 
 
-def expected_loss(stream: Predictions, outcome: Outcome, *, costs: Costs) -> np.ndarray:
+def expected_loss(stream: Predictions, outcome: EpisodeResult, *, costs: Costs) -> np.ndarray:
     """The loss of each input before the coin of asking is tossed, (T,), of a policy that leaves the server as it is."""
-    keep, ask = actions(stream, costs=costs)
+    keep, ask = keep_and_ask_losses(stream, costs=costs)
     return outcome.chance * ask + (1 - outcome.chance) * keep
 
 
-def best_sequence(
+def best_sequence_losses(
     stream: Predictions, thresholds: np.ndarray, *, costs: Costs, batch: int, switches: int
 ) -> np.ndarray:
     """The losses of the best thresholds in hindsight that change at most S times, between batches: (T,).
@@ -142,14 +144,14 @@ def best_sequence(
     """
     checks.at_least(1, batch=batch)
     checks.at_least(0, switches=switches)
-    keep, ask = actions(stream, costs=costs)
+    keep, ask = keep_and_ask_losses(stream, costs=costs)
     losses = np.where(asks(stream.r[:, None] - thresholds), ask[:, None], keep[:, None])  # (T, N)
     starts = np.arange(0, len(losses), batch)
-    chosen = _cheapest_path(np.add.reduceat(losses, starts), switches)
+    chosen = _min_cost_path(np.add.reduceat(losses, starts), switches)
     return losses[np.arange(len(losses)), chosen[np.arange(len(losses)) // batch]]
 
 
-def _cheapest_path(losses: np.ndarray, switches: int) -> np.ndarray:
+def _min_cost_path(losses: np.ndarray, switches: int) -> np.ndarray:
     """Which of N columns to be in at each of J rows, with at most S changes: dynamic programming, (J,)."""
     rows, columns = losses.shape
     cost = np.full((switches + 1, columns), np.inf)
@@ -170,13 +172,13 @@ def _cheapest_path(losses: np.ndarray, switches: int) -> np.ndarray:
     return path
 
 
-def realised_bound(
+def realised_regret_bound(
     stream: Predictions,
-    outcome: Outcome,
+    outcome: EpisodeResult,
     thresholds: np.ndarray,
     *,
     costs: Costs,
-    advice: Advice,
+    advice: FixedShareConfig,
     switches: int,
 ) -> np.ndarray:
     r"""The bound on the expected regret with what happened in place of the worst case, summed up to each step.
@@ -190,7 +192,7 @@ def realised_bound(
 
     Args:
         stream: predictions on T examples in the order of time.
-        outcome: of `experts` on it.
+        outcome: of `fixed_share_policy` on it.
         thresholds: the experts.
         costs: c1 and ce.
         advice: settings with which it was played.
@@ -199,9 +201,9 @@ def realised_bound(
     Returns:
         (T,) the bound up to and including each step.
     """
-    keep, ask = actions(stream, costs=costs)
+    keep, ask = keep_and_ask_losses(stream, costs=costs)
     excess = excess_losses(stream, thresholds, costs=costs)  # (T, N)
-    shadow = _shadow(excess * (outcome.asked / outcome.chance)[:, None], advice)  # (T, N)
+    shadow = _full_information_weights(excess * (outcome.asked / outcome.chance)[:, None], advice)  # (T, N)
     spread = (shadow * excess**2).sum(axis=1) / outcome.chance
     lost = np.concatenate([[0.0], np.cumsum((shadow * excess).sum(axis=1))])
     steps = np.arange(len(keep))
@@ -210,16 +212,16 @@ def realised_bound(
     per_step += np.abs(keep - ask) * (advice.sigma * advice.delay + advice.eta * late)
     per_step += advice.gamma * np.maximum(0, ask - keep)
     batches = -(-len(keep) // advice.batch)
-    price = price_of_experts(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
+    price = comparator_complexity(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
     return price / advice.eta + np.cumsum(per_step)
 
 
-def _shadow(estimates: np.ndarray, advice: Advice) -> np.ndarray:
+def _full_information_weights(estimates: np.ndarray, advice: FixedShareConfig) -> np.ndarray:
     """The weights before each step if every label came at once, (T, N)."""
     length = len(estimates)
     starts = np.arange(0, length, advice.batch)
     even = np.full(estimates.shape[1], 1 / estimates.shape[1])
-    before = _weights(np.add.reduceat(estimates, starts), advice, even)
+    before = _expert_weights(np.add.reduceat(estimates, starts), advice, even)
     shadow = np.empty_like(estimates)
     for j, start in enumerate(starts):
         now = slice(start, min(length, start + advice.batch))
@@ -229,7 +231,7 @@ def _shadow(estimates: np.ndarray, advice: Advice) -> np.ndarray:
     return shadow
 
 
-def price_of_experts(experts: int, *, batches: int, switches: int, sigma: float) -> float:
+def comparator_complexity(experts: int, *, batches: int, switches: int, sigma: float) -> float:
     r"""The price, times eta, of not knowing which threshold is best between which batches.
 
     .. math:: (S + 1) \ln N + S \ln \tfrac{1}{\sigma} + (J - 1 - S) \ln \tfrac{1}{1 - \sigma}
@@ -246,7 +248,7 @@ def price_of_experts(experts: int, *, batches: int, switches: int, sigma: float)
     Raises:
         ValueError: if a number is out of range.
 
-    >>> price_of_experts(1, batches=10, switches=0, sigma=0.0)
+    >>> comparator_complexity(1, batches=10, switches=0, sigma=0.0)
     0.0
 
     Source: Herbster and Warmuth, Machine Learning 32, 1998.
@@ -259,8 +261,10 @@ def price_of_experts(experts: int, *, batches: int, switches: int, sigma: float)
     return (switches + 1) * math.log(experts) + switched - (batches - 1 - switches) * math.log1p(-sigma)
 
 
-def tuned(*, costs: Costs, experts: int, steps: int, switches: int, batch: int, delay: int) -> Advice:
-    r"""The settings for which `regret` is least, with a share sigma of one over the number of batches.
+def optimal_settings(
+    *, costs: Costs, experts: int, steps: int, switches: int, batch: int, delay: int
+) -> FixedShareConfig:
+    r"""The settings for which `fixed_share_regret_bound` is least, with a share sigma of one over the number of batches.
 
     .. math:: \eta = \sqrt{\frac{C}{G^2 T (1 / (2 \gamma) + D)}}
 
@@ -280,32 +284,36 @@ def tuned(*, costs: Costs, experts: int, steps: int, switches: int, batch: int, 
     Raises:
         ValueError: if a number is out of range.
 
-    >>> round(tuned(costs=Costs(1.0, 0.0), experts=10, steps=10**6, switches=0, batch=1, delay=0).gamma, 3)
+    >>> round(optimal_settings(costs=Costs(1.0, 0.0), experts=10, steps=10**6, switches=0, batch=1, delay=0).gamma, 3)
     0.012
     """
     batches = -(-steps // batch)
     checks.at_least(3, batches=batches)
-    price = price_of_experts(experts, batches=batches, switches=switches, sigma=1 / batches)
+    price = comparator_complexity(experts, batches=batches, switches=switches, sigma=1 / batches)
     largest = max(1 - costs.ce, costs.c1 + costs.ce)
 
-    def at(log_gamma: float) -> Advice:
+    def at(log_gamma: float) -> FixedShareConfig:
         late = 1 / (2 * math.exp(log_gamma)) + (delay + 1) * batch - 1
-        return Advice(math.sqrt(price / (steps * late)) / largest, math.exp(log_gamma), 1 / batches, batch, delay)
+        return FixedShareConfig(
+            math.sqrt(price / (steps * late)) / largest, math.exp(log_gamma), 1 / batches, batch, delay
+        )
 
     def bound(log_gamma: float) -> float:
-        return regret(at(log_gamma), costs=costs, experts=experts, steps=steps, switches=switches)
+        return fixed_share_regret_bound(at(log_gamma), costs=costs, experts=experts, steps=steps, switches=switches)
 
     found = minimize_scalar(bound, bounds=(-20.0, 0.0), method="bounded", options={"xatol": 1e-9})
     return at(float(found.x))
 
 
-def regret(advice: Advice, *, costs: Costs, experts: int, steps: int, switches: int = 0) -> float:
+def fixed_share_regret_bound(
+    advice: FixedShareConfig, *, costs: Costs, experts: int, steps: int, switches: int = 0
+) -> float:
     r"""Bound on the expected regret against the best thresholds with S switches, on any sequence fixed in advance.
 
     .. math:: \frac{C}{\eta} + \eta G^2 T \Big(\frac{1}{2 \gamma} + D\Big) + \sigma d G T + \gamma (c_1 + c_e) T,
         \quad G = \max(1 - c_e, c_1 + c_e)
 
-    with C = `price_of_experts`, D = `Advice.steps_late` and d the delay in batches.
+    with C = `comparator_complexity`, D = `FixedShareConfig.steps_late` and d the delay in batches.
 
     Args:
         advice: settings.
@@ -320,7 +328,7 @@ def regret(advice: Advice, *, costs: Costs, experts: int, steps: int, switches: 
     Raises:
         ValueError: if a setting is out of range.
 
-    >>> print(round(regret(Advice(0.01, 0.1, 0.0, 1, 0), costs=Costs(1.0, 0.0), experts=10, steps=1000)))
+    >>> print(round(fixed_share_regret_bound(FixedShareConfig(0.01, 0.1, 0.0, 1, 0), costs=Costs(1.0, 0.0), experts=10, steps=1000)))
     380
     """
     eta, gamma, sigma, batch, delay = advice
@@ -328,7 +336,7 @@ def regret(advice: Advice, *, costs: Costs, experts: int, steps: int, switches: 
     checks.probabilities(gamma=gamma)
     checks.at_least(1, batch=batch, steps=steps)
     checks.at_least(0, delay=delay)
-    price = price_of_experts(experts, batches=-(-steps // batch), switches=switches, sigma=sigma)
+    price = comparator_complexity(experts, batches=-(-steps // batch), switches=switches, sigma=sigma)
     largest = max(1 - costs.ce, costs.c1 + costs.ce)
     learning = price / eta + eta * largest**2 * steps * (1 / (2 * gamma) + advice.steps_late)
     return learning + sigma * delay * largest * steps + gamma * (costs.c1 + costs.ce) * steps

@@ -16,26 +16,34 @@ import numpy as np
 from scipy.special import expit
 
 from l2h import checks
-from l2h.drift.policies import SET_ANEW, Choice, Hidden, Policy, Seen, at_threshold, linear
-from l2h.drift.streams import Course
-from l2h.evaluation.thresholds import threshold_for_loss
-from l2h.losses.deferral import asking_costs
+from l2h.drift.policies import (
+    ADAPTED_PARTS,
+    Action,
+    LastLayerInputs,
+    Observation,
+    Policy,
+    ask_probability,
+    last_layer_output,
+)
+from l2h.drift.streams import Stream
+from l2h.evaluation.thresholds import min_loss_threshold
+from l2h.losses.deferral import ask_cost
 from l2h.problem import Costs, Predictions, server_label
 
-STRENGTHS = (np.inf, 100.0, 10.0, 1.0, 0.1, 0.01)  # of the pull towards the old layer; infinity leaves it as it is
-FOLDS = 5
-ALMOST = 1 - 1e-7  # a score squashed to 1 came from no finite activation
+PENALTIES = (np.inf, 100.0, 10.0, 1.0, 0.1, 0.01)  # of the pull towards the old layer; infinity leaves it as it is
+PENALTY_FOLDS = 5
+MAX_BOUNDED_SCORE = 1 - 1e-7  # a score squashed to 1 came from no finite activation
 
 
-class Layers(NamedTuple):
+class LastLayers(NamedTuple):
     """The last layers of a rejector and a server: weights, then the bias."""
 
     r: np.ndarray  # (d_r + 1,)
     e: np.ndarray  # (d_e + 1,)
 
 
-def layers_of(kept: Mapping[str, np.ndarray], validation: Predictions, *, costs: Costs) -> Layers:
-    r"""The last layers of a system as `thresholds.tuned` has it: with r's threshold t moved into its bias.
+def tuned_last_layers(kept: Mapping[str, np.ndarray], validation: Predictions, *, costs: Costs) -> LastLayers:
+    r"""The last layers of a system as `thresholds.tables_tuned_on_validation` has it: with r's threshold t moved into its bias.
 
     .. math:: 2 \sigma(z) - 1 > t \iff z - \ln \frac{1 + t}{1 - t} > 0
 
@@ -49,16 +57,16 @@ def layers_of(kept: Mapping[str, np.ndarray], validation: Predictions, *, costs:
 
     >>> one = np.ones(2)
     >>> p = Predictions(m=-one, r=one * 0.5, e=one, y=one)
-    >>> layers_of({"r": np.zeros(2), "e": one}, p, costs=Costs(1.0, 0.25)).r.round(4)
+    >>> tuned_last_layers({"r": np.zeros(2), "e": one}, p, costs=Costs(1.0, 0.25)).r.round(4)
     array([ 0.    , -1.0986])
     """
-    threshold = np.clip(threshold_for_loss(validation, costs=costs), -ALMOST, ALMOST)
+    threshold = np.clip(min_loss_threshold(validation, costs=costs), -MAX_BOUNDED_SCORE, MAX_BOUNDED_SCORE)
     moved = kept["r"].astype(float)
     moved[-1] -= 2 * np.arctanh(threshold)
-    return Layers(moved, kept["e"].astype(float))
+    return LastLayers(moved, kept["e"].astype(float))
 
 
-def hidden_along(tables: Mapping[str, Mapping[str, np.ndarray]], course: Course) -> Hidden:
+def activations_along(tables: Mapping[str, Mapping[str, np.ndarray]], course: Stream) -> LastLayerInputs:
     """The activations along a course.
 
     Args:
@@ -72,7 +80,7 @@ def hidden_along(tables: Mapping[str, Mapping[str, np.ndarray]], course: Course)
         KeyError: if a condition of the course has no table.
     """
     any_table, length = next(iter(tables.values())), len(course.place)
-    along = Hidden(*(np.zeros((length, any_table[name].shape[1])) for name in ("r", "e")))
+    along = LastLayerInputs(*(np.zeros((length, any_table[name].shape[1])) for name in ("r", "e")))
     for condition in np.unique(course.condition):
         here = course.condition == condition
         for name in ("r", "e"):
@@ -80,16 +88,16 @@ def hidden_along(tables: Mapping[str, Mapping[str, np.ndarray]], course: Course)
     return along
 
 
-def charges(z: np.ndarray, down: np.ndarray, up: np.ndarray) -> np.ndarray:
+def weighted_logistic_losses(z: np.ndarray, down: np.ndarray, up: np.ndarray) -> np.ndarray:
     """What activations z are charged: down log(1 + e^z) + up log(1 + e^-z), elementwise.
 
-    >>> charges(np.zeros(1), np.ones(1), np.ones(1)).round(4)
+    >>> weighted_logistic_losses(np.zeros(1), np.ones(1), np.ones(1)).round(4)
     array([1.3863])
     """
     return down * np.logaddexp(0, z) + up * np.logaddexp(0, -1.0 * z)
 
 
-def refitted(
+def retrain(
     hidden: np.ndarray,
     down: np.ndarray,
     up: np.ndarray,
@@ -123,10 +131,10 @@ def refitted(
             strength is not positive.
 
     >>> h, y = np.array([[-1.0], [1.0]]), np.array([0.0, 1.0])
-    >>> refitted(h, 1 - y, y, old=np.array([-1.0, 0.0]), strength=0.1)[:1].round(2)
+    >>> retrain(h, 1 - y, y, old=np.array([-1.0, 0.0]), strength=0.1)[:1].round(2)
     array([1.24])
     """
-    _check(hidden, down, up, old)
+    _check_training_data(hidden, down, up, old)
     if strength == np.inf:
         return old.copy()
     checks.positive(strength=strength)
@@ -135,7 +143,7 @@ def refitted(
     layer = old if start is None else start
 
     def objective(w: np.ndarray) -> float:
-        return float(charges(design @ w, down, up).sum() + pull / 2 * ((w - old) ** 2).sum())
+        return float(weighted_logistic_losses(design @ w, down, up).sum() + pull / 2 * ((w - old) ** 2).sum())
 
     for _ in range(100):  # Newton's method, damped
         p = expit(design @ layer)
@@ -151,9 +159,9 @@ def refitted(
     return layer
 
 
-def _check(hidden: np.ndarray, down: np.ndarray, up: np.ndarray, old: np.ndarray) -> None:
-    checks.vectors(down=down, up=up)
-    checks.vectors(old=old)
+def _check_training_data(hidden: np.ndarray, down: np.ndarray, up: np.ndarray, old: np.ndarray) -> None:
+    checks.one_dimensional(down=down, up=up)
+    checks.one_dimensional(old=old)
     checks.same_length(hidden=hidden, down=down)
     checks.finite(hidden=hidden, down=down, up=up, old=old)
     if hidden.ndim != 2 or hidden.shape[1] != len(old) - 1 or len(hidden) == 0:
@@ -161,7 +169,7 @@ def _check(hidden: np.ndarray, down: np.ndarray, up: np.ndarray, old: np.ndarray
     checks.at_least(0, down=down.min(), up=up.min())
 
 
-class Fitted(NamedTuple):
+class RetrainedLayer(NamedTuple):
     """A layer, and what it says of its own examples where it did not learn from them."""
 
     layer: np.ndarray  # (d,)
@@ -169,37 +177,37 @@ class Fitted(NamedTuple):
     strength: float  # that was chosen
 
 
-def chosen(hidden: np.ndarray, down: np.ndarray, up: np.ndarray, *, old: np.ndarray) -> Fitted:
+def retrain_cv(hidden: np.ndarray, down: np.ndarray, up: np.ndarray, *, old: np.ndarray) -> RetrainedLayer:
     """A layer fitted anew with the strength that charges least in cross-validation on the same examples.
 
     Args:
         hidden: (n, d - 1) activations, n >= 5.
-        down: as in `refitted`.
-        up: as in `refitted`.
+        down: as in `retrain`.
+        up: as in `retrain`.
         old: (d,) the layer as it was.
 
     Returns:
         The layer: as it was, if no refit predicts better than that.
 
     Raises:
-        ValueError: as `refitted`, and if there are fewer examples than folds.
+        ValueError: as `retrain`, and if there are fewer examples than folds.
     """
-    checks.at_least(FOLDS, examples=len(hidden))
+    checks.at_least(PENALTY_FOLDS, examples=len(hidden))
     down, up = np.asarray(down, dtype=float), np.asarray(up, dtype=float)
-    fold = np.arange(len(hidden)) % FOLDS
-    outputs = np.zeros((len(STRENGTHS), len(hidden)))
-    for out in range(FOLDS):
+    fold = np.arange(len(hidden)) % PENALTY_FOLDS
+    outputs = np.zeros((len(PENALTIES), len(hidden)))
+    for out in range(PENALTY_FOLDS):
         learn, layer = fold != out, old
-        for place, strength in enumerate(STRENGTHS):
-            layer = refitted(hidden[learn], down[learn], up[learn], old=old, strength=strength, start=layer)
-            outputs[place, ~learn] = linear(hidden[~learn], layer)
-    best = int(charges(outputs, down, up).sum(axis=1).argmin())
-    layer = refitted(hidden, down, up, old=old, strength=STRENGTHS[best])
-    return Fitted(layer, outputs[best], STRENGTHS[best])
+        for place, strength in enumerate(PENALTIES):
+            layer = retrain(hidden[learn], down[learn], up[learn], old=old, strength=strength, start=layer)
+            outputs[place, ~learn] = last_layer_output(hidden[~learn], layer)
+    best = int(weighted_logistic_losses(outputs, down, up).sum(axis=1).argmin())
+    layer = retrain(hidden, down, up, old=old, strength=PENALTIES[best])
+    return RetrainedLayer(layer, outputs[best], PENALTIES[best])
 
 
-def last_layers(old: Layers, *, costs: Costs) -> dict[str, Callable[[Seen], Policy]]:
-    """What `policies.after_alarm` needs to fit the last layers of r, of e, or of both anew after a burst.
+def retraining_policies(old: LastLayers, *, costs: Costs) -> dict[str, Callable[[Observation], Policy]]:
+    """What `policies.after_alarm_policy` needs to fit the last layers of r, of e, or of both anew after a burst.
 
     If both are fitted, r learns of a server that errs as the new one does on inputs that it has not learned from; if
     e alone is, the device goes on to ask as it did.
@@ -209,28 +217,32 @@ def last_layers(old: Layers, *, costs: Costs) -> dict[str, Callable[[Seen], Poli
         costs: c1 and ce.
 
     Returns:
-        For each of `policies.SET_ANEW` a function from a burst to the policy that follows it; what two of them need
+        For each of `policies.ADAPTED_PARTS` a function from a burst to the policy that follows it; what two of them need
         is fitted once.
     """
-    servers: dict[bytes, Fitted] = {}
-    return {what: partial(_anew, old=old, costs=costs, what=what, servers=servers) for what in SET_ANEW}
+    servers: dict[bytes, RetrainedLayer] = {}
+    return {
+        what: partial(_retraining_policy, old=old, costs=costs, what=what, servers=servers) for what in ADAPTED_PARTS
+    }
 
 
-def _anew(burst: Seen, *, old: Layers, costs: Costs, what: str, servers: dict[bytes, Fitted]) -> Policy:
+def _retraining_policy(
+    burst: Observation, *, old: LastLayers, costs: Costs, what: str, servers: dict[bytes, RetrainedLayer]
+) -> Policy:
     if burst.asked is None or burst.hidden is None:
         raise ValueError("expected a stream that is played with its activations, got one without")
     asked, hidden = burst.asked, burst.hidden
     name = hidden.e.tobytes() + asked.y.tobytes()
     if what != "r" and name not in servers:
-        servers[name] = chosen(hidden.e, asked.y == -1, asked.y == 1, old=old.e)
+        servers[name] = retrain_cv(hidden.e, asked.y == -1, asked.y == 1, old=old.e)
     fit = None if what == "r" else servers[name]
     answers = asked.e if fit is None else fit.held_out
-    asking = asking_costs(server_label(answers) != asked.y, costs=costs)
-    device = old.r if what == "e" else chosen(hidden.r, asked.m != asked.y, asking, old=old.r).layer
+    asking = ask_cost(server_label(answers) != asked.y, costs=costs)
+    device = old.r if what == "e" else retrain_cv(hidden.r, asked.m != asked.y, asking, old=old.r).layer
 
-    def choose(seen: Seen, r: np.ndarray) -> Choice:
+    def choose(seen: Observation, r: np.ndarray) -> Action:
         assert seen.hidden is not None
-        chance = at_threshold(linear(seen.hidden.r[-len(r) :], device), 0.0)
-        return Choice(chance, label=False, layer=None if fit is None else fit.layer)
+        chance = ask_probability(last_layer_output(seen.hidden.r[-len(r) :], device), 0.0)
+        return Action(chance, label=False, layer=None if fit is None else fit.layer)
 
     return choose

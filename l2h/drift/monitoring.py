@@ -12,11 +12,11 @@ from scipy.stats import ks_2samp
 
 from l2h import checks
 from l2h.evaluation.calibration import calibration_error
-from l2h.evaluation.metrics import in_windows, loss_by_example
+from l2h.evaluation.metrics import loss_per_example, window_means
 from l2h.problem import Costs, Predictions, asks
 
-BINS = 5  # of a window's calibration error: more would measure its few examples, not the probabilities
-RIDGE = 1e-3  # keeps the error curve finite where no error was seen yet
+CALIBRATION_BINS = 5  # of a window's calibration error: more would measure its few examples, not the probabilities
+ERROR_CURVE_RIDGE = 1e-3  # keeps the error curve finite where no error was seen yet
 
 
 class ErrorCurve(NamedTuple):
@@ -30,7 +30,7 @@ class ErrorCurve(NamedTuple):
         return expit(self.intercept + self.slope * np.asarray(r, dtype=float))
 
 
-def error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None = None) -> ErrorCurve:
+def fit_error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None = None) -> ErrorCurve:
     r"""The error probability as a logistic function of a score, by maximum likelihood with a slight ridge.
 
     .. math:: \min_{a, b} \sum_i w_i \log(1 + e^{-z_i (a + b r_i)}) + \frac{\rho}{2} (a^2 + b^2), \quad z_i = \pm 1
@@ -47,14 +47,14 @@ def error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None =
         ValueError: if shapes differ, there is no example, a score is not finite, an event is not 0 or 1, or a weight is
             negative.
 
-    >>> curve = error_curve(np.array([-1.0, -1.0, 1.0, 1.0] * 50), np.array([1, 1, 1, 0] * 50))
+    >>> curve = fit_error_curve(np.array([-1.0, -1.0, 1.0, 1.0] * 50), np.array([1, 1, 1, 0] * 50))
     >>> bool(curve.at(-1.0) > 0.98), round(float(curve.at(1.0)), 2)
     (True, 0.5)
 
     Source: Platt scaling (Platt 1999), here of errors on r.
     """
     weight = np.ones(len(r)) if weight is None else weight
-    checks.vectors(r=r, wrong=wrong, weight=weight)
+    checks.one_dimensional(r=r, wrong=wrong, weight=weight)
     checks.events(wrong=wrong)
     checks.finite(r=r, weight=weight)
     checks.at_least(0, weight=weight.min(initial=0.0))
@@ -64,10 +64,10 @@ def error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None =
     coefficients, objective = np.zeros(2), np.inf
     for _ in range(50):  # Newton's method, damped
         p = expit(coefficients @ design)
-        gradient = design @ (weight * (p - wrong)) + RIDGE * coefficients
-        curvature = (design * (weight * p * (1 - p))) @ design.T + RIDGE * np.eye(2)
+        gradient = design @ (weight * (p - wrong)) + ERROR_CURVE_RIDGE * coefficients
+        curvature = (design * (weight * p * (1 - p))) @ design.T + ERROR_CURVE_RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        coefficients, before = _downhill(coefficients, step, design, wrong, weight), objective
+        coefficients, before = _damped_step(coefficients, step, design, wrong, weight), objective
         objective = _objective(coefficients, design, wrong, weight)
         if before - objective < 1e-10 * (1 + abs(objective)):
             break
@@ -76,10 +76,10 @@ def error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None =
 
 def _objective(coefficients: np.ndarray, design: np.ndarray, wrong: np.ndarray, weight: np.ndarray) -> float:
     z = coefficients @ design
-    return float(weight @ (np.logaddexp(0, z) - wrong * z) + RIDGE / 2 * coefficients @ coefficients)
+    return float(weight @ (np.logaddexp(0, z) - wrong * z) + ERROR_CURVE_RIDGE / 2 * coefficients @ coefficients)
 
 
-def _downhill(
+def _damped_step(
     start: np.ndarray, step: np.ndarray, design: np.ndarray, wrong: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
     """The full Newton step, or half of it, or a quarter, ...: the first that does not climb."""
@@ -91,7 +91,7 @@ def _downhill(
     return start
 
 
-class Watch(NamedTuple):
+class WindowedMetrics(NamedTuple):
     """What an observer with all labels would see in consecutive windows of a stream, (k,) each."""
 
     step: np.ndarray  # the middle of the window
@@ -104,7 +104,7 @@ class Watch(NamedTuple):
     p_value: np.ndarray  # of the two-sample test that both come from one distribution
 
 
-def watch(stream: Predictions, reference: Predictions, *, width: int, costs: Costs) -> Watch:
+def monitor(stream: Predictions, reference: Predictions, *, width: int, costs: Costs) -> WindowedMetrics:
     """What a fixed system does over time, and which assumptions still hold.
 
     Args:
@@ -119,18 +119,20 @@ def watch(stream: Predictions, reference: Predictions, *, width: int, costs: Cos
     Raises:
         ValueError: if the width is out of range.
     """
-    stated = error_curve(reference.r, reference.m != reference.y).at(stream.r)
-    loss = in_windows(loss_by_example(stream, costs=costs), width)
+    stated = fit_error_curve(reference.r, reference.m != reference.y).at(stream.r)
+    loss = window_means(loss_per_example(stream, costs=costs), width)
     wrong = stream.m != stream.y
     windows, claimed, happened = (v[: len(loss) * width].reshape(-1, width) for v in (stream.r, stated, wrong))
     tests = [ks_2samp(window, reference.r, method="asymp") for window in windows]
-    return Watch(
+    return WindowedMetrics(
         step=(np.arange(len(loss)) + 0.5) * width,
-        offload=in_windows(asks(stream.r), width),
+        offload=window_means(asks(stream.r), width),
         loss=loss,
-        stated_error=in_windows(stated, width),
-        actual_error=in_windows(wrong, width),
-        calibration=np.array([calibration_error(*w, bins=BINS) for w in zip(claimed, happened, strict=True)]),
+        stated_error=window_means(stated, width),
+        actual_error=window_means(wrong, width),
+        calibration=np.array(
+            [calibration_error(*w, bins=CALIBRATION_BINS) for w in zip(claimed, happened, strict=True)]
+        ),
         distance=np.array([float(test.statistic) for test in tests]),
         p_value=np.array([float(test.pvalue) for test in tests]),
     )

@@ -16,33 +16,35 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from l2h import checks
-from l2h.drift.monitoring import error_curve
-from l2h.evaluation.thresholds import threshold_for_loss
-from l2h.losses.surrogate import generalized_zero_one
+from l2h.drift.monitoring import fit_error_curve
+from l2h.evaluation.thresholds import min_loss_threshold
+from l2h.losses.surrogate import generalized_zero_one_loss
 from l2h.problem import Costs, Predictions, asks, server_label
 
-SET_ANEW = ("r", "e", "r and e")  # what an alarm can be the occasion for
-FEWEST = 30  # labels before a policy trusts what they say
+ADAPTED_PARTS = ("r", "e", "r and e")  # what an alarm can be the occasion for
+MIN_LABELS = 30  # labels before a policy trusts what they say
 
 
-class Hidden(NamedTuple):
+class LastLayerInputs(NamedTuple):
     """What the last layers of the rejector and the server read: activations."""
 
     r: np.ndarray  # (T, d_r) on the device
     e: np.ndarray  # (T, d_e) at the server
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """What a policy may look at when a batch comes."""
 
     r: np.ndarray  # (t,) scores of all inputs so far
     step: np.ndarray  # (k,) rising: of which of these labels have come
     chance: np.ndarray  # (k,) the probability with which each was asked
     asked: Predictions | None  # their k predictions and true labels, by the networks as they were; None while k = 0
-    hidden: Hidden | None = None  # r: (t + b, d_r) of all inputs so far and the batch; e: (k, d_e) of what was asked
+    hidden: LastLayerInputs | None = (
+        None  # r: (t + b, d_r) of all inputs so far and the batch; e: (k, d_e) of what was asked
+    )
 
 
-class Choice(NamedTuple):
+class Action(NamedTuple):
     """What a policy decides for a batch."""
 
     chance: np.ndarray  # (b,) probability to ask about each input
@@ -51,10 +53,10 @@ class Choice(NamedTuple):
     layer: np.ndarray | None = None  # (d_e + 1,) with which the server answers in place of its last layer
 
 
-Policy = Callable[[Seen, np.ndarray], Choice]  # sees the past and the batch's r
+Policy = Callable[[Observation, np.ndarray], Action]  # sees the past and the batch's r
 
 
-class Outcome(NamedTuple):
+class EpisodeResult(NamedTuple):
     """What a policy did, and what that cost."""
 
     loss: np.ndarray  # (T,) generalized 0-1 loss of each input, questions of all kinds paid for
@@ -64,16 +66,16 @@ class Outcome(NamedTuple):
     server: np.ndarray  # (T,) from which e on the server answers +1
 
 
-def linear(hidden: np.ndarray, layer: np.ndarray) -> np.ndarray:
+def last_layer_output(hidden: np.ndarray, layer: np.ndarray) -> np.ndarray:
     """What a last layer makes of activations (n, d): its weights come first, then its bias.
 
-    >>> linear(np.array([[1.0, 2.0]]), np.array([3.0, 4.0, 5.0]))
+    >>> last_layer_output(np.array([[1.0, 2.0]]), np.array([3.0, 4.0, 5.0]))
     array([16.])
     """
     return hidden @ layer[:-1] + layer[-1]
 
 
-def play(
+def simulate(
     stream: Predictions,
     policy: Policy,
     *,
@@ -81,9 +83,9 @@ def play(
     batch: int,
     delay: int,
     seed: int,
-    hidden: Hidden | None = None,
+    hidden: LastLayerInputs | None = None,
     answers: bool = False,
-) -> Outcome:
+) -> EpisodeResult:
     """Let a policy decide along a stream.
 
     Args:
@@ -115,49 +117,51 @@ def play(
     for start in range(0, length, batch):
         now = slice(start, start + batch)
         known = np.flatnonzero((asked if answers else labelled)[: max(0, start - delay * batch)])
-        choice = policy(_seen(told, now, known, chance, hidden), stream.r[now])
+        choice = policy(_observe(told, now, known, chance, hidden), stream.r[now])
         checks.probabilities(chance=choice.chance)
         chance[now], server[now] = choice.chance, choice.server
         asked[now] = coin[now] < chance[now]
         labelled[now] = asked[now] & choice.label & (not answers)
         if choice.layer is not None:
-            e[now] = linear(_given(hidden).e[now], choice.layer)
+            e[now] = last_layer_output(_require_activations(hidden).e[now], choice.layer)
     decided = np.where(asked, -1.0, 1.0)
-    loss = generalized_zero_one(decided, e - server, stream.m, stream.y, costs=costs)
-    return Outcome(loss, asked, labelled, chance, server)
+    loss = generalized_zero_one_loss(decided, e - server, stream.m, stream.y, costs=costs)
+    return EpisodeResult(loss, asked, labelled, chance, server)
 
 
-def _seen(stream: Predictions, now: slice, known: np.ndarray, chance: np.ndarray, hidden: Hidden | None) -> Seen:
-    asked = _among(stream, known) if len(known) else None
-    shown = Hidden(hidden.r[: now.stop], hidden.e[known]) if hidden else None
-    return Seen(stream.r[: now.start], known, chance[known], asked, shown)
+def _observe(
+    stream: Predictions, now: slice, known: np.ndarray, chance: np.ndarray, hidden: LastLayerInputs | None
+) -> Observation:
+    asked = _select(stream, known) if len(known) else None
+    shown = LastLayerInputs(hidden.r[: now.stop], hidden.e[known]) if hidden else None
+    return Observation(stream.r[: now.start], known, chance[known], asked, shown)
 
 
-def _given(hidden: Hidden | None) -> Hidden:
+def _require_activations(hidden: LastLayerInputs | None) -> LastLayerInputs:
     if hidden is None:
         raise ValueError("expected activations for the server's new layer, got None")
     return hidden
 
 
-def _among(predictions: Predictions, places: np.ndarray) -> Predictions:
+def _select(predictions: Predictions, places: np.ndarray) -> Predictions:
     return Predictions(*(getattr(predictions, name)[places] for name in ("m", "r", "e", "y")))
 
 
-def at_threshold(r: np.ndarray, threshold: float, explore: float = 0.0) -> np.ndarray:
+def ask_probability(r: np.ndarray, threshold: float, explore: float = 0.0) -> np.ndarray:
     """The probability to ask: 1 where r <= threshold, and `explore` elsewhere.
 
-    >>> at_threshold(np.array([-0.2, 0.3]), 0.0, explore=0.1)
+    >>> ask_probability(np.array([-0.2, 0.3]), 0.0, explore=0.1)
     array([1. , 0.1])
     """
     return np.where(asks(r - threshold), 1.0, explore)
 
 
-def fixed(threshold: float = 0.0) -> Policy:
+def fixed_policy(threshold: float = 0.0) -> Policy:
     """The threshold stays as it was."""
-    return lambda seen, r: Choice(at_threshold(r, threshold), label=False)
+    return lambda seen, r: Action(ask_probability(r, threshold), label=False)
 
 
-def budget(rate: float, *, start: np.ndarray, memory: int) -> Policy:
+def budget_policy(rate: float, *, start: np.ndarray, memory: int) -> Policy:
     """The threshold follows the scores so that a given share is sent: no labels, and no idea what they would say.
 
     Args:
@@ -174,14 +178,14 @@ def budget(rate: float, *, start: np.ndarray, memory: int) -> Policy:
     checks.probabilities(rate=rate)
     checks.at_least(1, memory=memory)
 
-    def choose(seen: Seen, r: np.ndarray) -> Choice:
+    def choose(seen: Observation, r: np.ndarray) -> Action:
         latest = np.concatenate([start, seen.r])[-memory:]
-        return Choice(at_threshold(r, float(np.quantile(latest, rate))), label=False)
+        return Action(ask_probability(r, float(np.quantile(latest, rate))), label=False)
 
     return choose
 
 
-def reestimated(*, costs: Costs, explore: float, memory: int) -> Policy:
+def isotonic_policy(*, costs: Costs, explore: float, memory: int) -> Policy:
     """p(x) is estimated anew from delayed labels, as a falling function of r, and the Bayes rule applied to it.
 
     Until enough labels have come, and where all say the same, the system decides as it did.
@@ -199,10 +203,10 @@ def reestimated(*, costs: Costs, explore: float, memory: int) -> Policy:
     """
 
     def falling(asked: Predictions, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        knots = falling_curve(asked.r, asked.m != asked.y, weight)
+        knots = isotonic_error_curve(asked.r, asked.m != asked.y, weight)
         return lambda r: np.interp(r, *knots)
 
-    return _estimating(falling, costs, explore, memory)
+    return _reestimating_policy(falling, costs, explore, memory)
 
 
 class Knots(NamedTuple):
@@ -212,7 +216,7 @@ class Knots(NamedTuple):
     fp: np.ndarray  # (k,) values there
 
 
-def falling_curve(r: np.ndarray, wrong: np.ndarray, weight: np.ndarray) -> Knots:
+def isotonic_error_curve(r: np.ndarray, wrong: np.ndarray, weight: np.ndarray) -> Knots:
     """The error probability as a falling function of r, by least squares.
 
     Args:
@@ -223,7 +227,7 @@ def falling_curve(r: np.ndarray, wrong: np.ndarray, weight: np.ndarray) -> Knots
     Returns:
         The function. scikit-learn's has the same values, and takes several times as long over a few hundred.
 
-    >>> falling_curve(np.array([2.0, 1.0, 1.0, 0.0]), np.array([0, 1, 0, 0]), np.ones(4)).fp.round(2)
+    >>> isotonic_error_curve(np.array([2.0, 1.0, 1.0, 0.0]), np.array([0, 1, 0, 0]), np.ones(4)).fp.round(2)
     array([0.33, 0.33, 0.  ])
     """
     knots, place = np.unique(r, return_inverse=True)
@@ -232,8 +236,8 @@ def falling_curve(r: np.ndarray, wrong: np.ndarray, weight: np.ndarray) -> Knots
     return Knots(knots, isotonic_regression(share, weights=mass, increasing=False).x)
 
 
-def recalibrated(*, costs: Costs, explore: float, memory: int) -> Policy:
-    """As `reestimated`, but p is a logistic function of r: two numbers are fitted, and little data goes further.
+def logistic_policy(*, costs: Costs, explore: float, memory: int) -> Policy:
+    """As `isotonic_policy`, but p is a logistic function of r: two numbers are fitted, and little data goes further.
 
     Args:
         costs: c1 and ce.
@@ -248,38 +252,38 @@ def recalibrated(*, costs: Costs, explore: float, memory: int) -> Policy:
     """
 
     def logistic(asked: Predictions, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return error_curve(asked.r, asked.m != asked.y, weight=weight).at
+        return fit_error_curve(asked.r, asked.m != asked.y, weight=weight).at
 
-    return _estimating(logistic, costs, explore, memory)
-
-
-Estimator = Callable[[Predictions, np.ndarray], Callable[[np.ndarray], np.ndarray]]  # labels, weights -> p(r)
+    return _reestimating_policy(logistic, costs, explore, memory)
 
 
-def _estimating(estimator: Estimator, costs: Costs, explore: float, memory: int) -> Policy:
+ErrorCurveEstimator = Callable[[Predictions, np.ndarray], Callable[[np.ndarray], np.ndarray]]  # labels, weights -> p(r)
+
+
+def _reestimating_policy(estimator: ErrorCurveEstimator, costs: Costs, explore: float, memory: int) -> Policy:
     checks.positive(explore=explore)
     checks.probabilities(explore=explore)
     checks.at_least(1, memory=memory)
 
-    def choose(seen: Seen, r: np.ndarray) -> Choice:
-        recent = _recent(seen, memory)
+    def choose(seen: Observation, r: np.ndarray) -> Action:
+        recent = _recent_labels(seen, memory)
         if recent is None:
-            return Choice(at_threshold(r, 0.0, explore))
+            return Action(ask_probability(r, 0.0, explore))
         asked, weight = recent
-        return Choice(_bayes(estimator(asked, weight)(r), asked, weight, costs, explore))
+        return Action(_bayes_ask_probability(estimator(asked, weight)(r), asked, weight, costs, explore))
 
     return choose
 
 
-def on_alarm(alarms: np.ndarray, *, costs: Costs, burst: int, batch: int, what: str = "r") -> Policy:
+def alarm_threshold_policy(alarms: np.ndarray, *, costs: Costs, burst: int, batch: int, what: str = "r") -> Policy:
     """Nothing happens until an alarm; then everything is asked for a while, and thresholds set anew from that.
 
     Args:
-        alarms: (k,) rising steps, as `detectors.alarms` gives them; of step t once its input was seen.
+        alarms: (k,) rising steps, as `detectors.detector_alarms` gives them; of step t once its input was seen.
         costs: c1 and ce.
         burst: how many inputs are asked after an alarm, >= 1.
         batch: with which it is played: asking starts with the first batch after the alarm.
-        what: whose threshold, a name in `SET_ANEW`.
+        what: whose threshold, a name in `ADAPTED_PARTS`.
 
     Returns:
         The policy.
@@ -287,15 +291,15 @@ def on_alarm(alarms: np.ndarray, *, costs: Costs, burst: int, batch: int, what: 
     Raises:
         ValueError: if the burst or the batch is below 1, or `what` does not exist.
     """
-    checks.one_of(SET_ANEW, what=what)
-    return after_alarm(alarms, partial(_thresholds, costs=costs, what=what), burst=burst, batch=batch)
+    checks.one_of(ADAPTED_PARTS, what=what)
+    return after_alarm_policy(alarms, partial(_retuned_policy, costs=costs, what=what), burst=burst, batch=batch)
 
 
-def after_alarm(alarms: np.ndarray, anew: Callable[[Seen], Policy], *, burst: int, batch: int) -> Policy:
+def after_alarm_policy(alarms: np.ndarray, anew: Callable[[Observation], Policy], *, burst: int, batch: int) -> Policy:
     """Nothing happens until an alarm; then everything is asked for a while, and what was learned from that rules.
 
     Args:
-        alarms: (k,) rising steps, as in `on_alarm`.
+        alarms: (k,) rising steps, as in `alarm_threshold_policy`.
         anew: gets a burst, as if nothing else had ever been asked, once its labels have come; gives the policy from
             then on, until another burst. The same burst gives the same policy.
         burst: how many inputs are asked after an alarm, >= 1.
@@ -311,53 +315,55 @@ def after_alarm(alarms: np.ndarray, anew: Callable[[Seen], Policy], *, burst: in
     learned: dict[bytes, Policy] = {}  # a burst stays the latest for many batches
     begins = (alarms // batch + 1) * batch  # (k,)
 
-    def choose(seen: Seen, r: np.ndarray) -> Choice:
+    def choose(seen: Observation, r: np.ndarray) -> Action:
         past = begins[begins <= len(seen.r)]
         if len(past) and len(seen.r) < past[-1] + burst:
-            return Choice(np.ones(len(r)))
+            return Action(np.ones(len(r)))
         for begin in past[::-1]:  # the latest whose labels have come
             if (seen.step >= begin).sum() >= burst:
-                told = _burst(seen, np.flatnonzero(seen.step >= begin)[:burst])
+                told = _burst_observation(seen, np.flatnonzero(seen.step >= begin)[:burst])
                 name = b"".join(one.tobytes() for one in (told.step, *vars(told.asked).values()))
                 if name not in learned:
                     learned[name] = anew(told)
                 return learned[name](seen, r)
-        return Choice(at_threshold(r, 0.0), label=False)
+        return Action(ask_probability(r, 0.0), label=False)
 
     return choose
 
 
-def _burst(seen: Seen, fresh: np.ndarray) -> Seen:
+def _burst_observation(seen: Observation, fresh: np.ndarray) -> Observation:
     assert seen.asked is not None
     step = seen.step[fresh]
-    hidden = Hidden(seen.hidden.r[step], seen.hidden.e[fresh]) if seen.hidden else None
-    return Seen(seen.r[step], step, seen.chance[fresh], _among(seen.asked, fresh), hidden)
+    hidden = LastLayerInputs(seen.hidden.r[step], seen.hidden.e[fresh]) if seen.hidden else None
+    return Observation(seen.r[step], step, seen.chance[fresh], _select(seen.asked, fresh), hidden)
 
 
-def _thresholds(burst: Seen, *, costs: Costs, what: str) -> Policy:
+def _retuned_policy(burst: Observation, *, costs: Costs, what: str) -> Policy:
     asked = burst.asked
     assert asked is not None
     cut = 0.0 if what == "r" else _server_threshold(asked)
-    threshold = 0.0 if what == "e" else threshold_for_loss(replace(asked, e=asked.e - cut), costs=costs)
-    return lambda seen, r: Choice(at_threshold(r, threshold), cut, label=False)
+    threshold = 0.0 if what == "e" else min_loss_threshold(replace(asked, e=asked.e - cut), costs=costs)
+    return lambda seen, r: Action(ask_probability(r, threshold), cut, label=False)
 
 
 def _server_threshold(asked: Predictions) -> float:
     """Where the fitted probability of label +1 passes one half; 0 where e says nothing about y, or the reverse."""
-    curve = error_curve(asked.e, asked.y == 1)
+    curve = fit_error_curve(asked.e, asked.y == 1)
     inside = -curve.intercept / curve.slope if curve.slope > 1e-6 else 0.0
     return float(np.clip(inside, asked.e.min(), asked.e.max()))
 
 
-def _recent(seen: Seen, memory: int) -> tuple[Predictions, np.ndarray] | None:
+def _recent_labels(seen: Observation, memory: int) -> tuple[Predictions, np.ndarray] | None:
     """The labels of the latest inputs with their weights, or None where they are too few."""
     fresh = np.flatnonzero(seen.step >= len(seen.r) - memory)
-    if seen.asked is None or len(fresh) < FEWEST:
+    if seen.asked is None or len(fresh) < MIN_LABELS:
         return None
-    return _among(seen.asked, fresh), 1 / seen.chance[fresh]
+    return _select(seen.asked, fresh), 1 / seen.chance[fresh]
 
 
-def _bayes(p: np.ndarray, asked: Predictions, weight: np.ndarray, costs: Costs, explore: float) -> np.ndarray:
+def _bayes_ask_probability(
+    p: np.ndarray, asked: Predictions, weight: np.ndarray, costs: Costs, explore: float
+) -> np.ndarray:
     """Ask where p exceeds the server's price, at its weighted error rate."""
     server_error = float(weight @ (server_label(asked.e) != asked.y) / weight.sum())
     return np.where(p >= costs.ce + costs.c1 * server_error, 1.0, explore)

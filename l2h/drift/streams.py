@@ -1,6 +1,6 @@
 """Streams: what arrives at each step, as places in tables that hold every image under every condition.
 
-A plan says how the distribution changes over time; `draw` fills it with images, independently and with replacement,
+A plan says how the distribution changes over time; `fill_schedule` fills it with images, independently and with replacement,
 so that at every step the distribution is known exactly: it is uniform over the images that the plan allows.
 """
 
@@ -13,12 +13,12 @@ from l2h import checks
 from l2h.data.corruptions import CLEAN, CORRUPTIONS, SEVERITIES, UNSEEN
 from l2h.problem import Predictions
 
-PRIOR_STEP = 0.08  # label shift: how far P(Y = 1) moves from 1/2 per degree of severity
+LABEL_SHIFT_STEP = 0.08  # label shift: how far P(Y = 1) moves from 1/2 per degree of severity
 UNSEEN_STEP = 0.12  # share of the class never seen per degree of severity
-KINDS = (*CORRUPTIONS, "label shift", "unseen class")
+DRIFT_KINDS = (*CORRUPTIONS, "label shift", "unseen class")
 
 
-class Plan(NamedTuple):
+class DriftSchedule(NamedTuple):
     """How the distribution changes over T steps."""
 
     condition: np.ndarray  # (T,) names of conditions
@@ -27,19 +27,19 @@ class Plan(NamedTuple):
     change: int  # the first step whose distribution differs from that of step 0; T if none does
 
 
-class Course(NamedTuple):
+class Stream(NamedTuple):
     """A plan, filled: at step t comes image `place[t]` of the table of `condition[t]`."""
 
     condition: np.ndarray  # (T,) names of conditions
     place: np.ndarray  # (T,) places among the images of that condition
-    change: int  # as in `Plan`
+    change: int  # as in `DriftSchedule`
 
 
-def plan(kind: str | None, *, length: int, severity: int = 5, gradual: bool = False) -> Plan:
+def drift_schedule(kind: str | None, *, length: int, severity: int = 5, gradual: bool = False) -> DriftSchedule:
     """A stream that is clean at first and changes in the middle, at once or by degrees.
 
     Args:
-        kind: a name in `KINDS`, or None for a stream that never changes.
+        kind: a name in `DRIFT_KINDS`, or None for a stream that never changes.
         length: T >= 8 steps.
         severity: 1 to 5, the degree that is reached. Degree s of a label shift is P(Y = 1) = 0.5 + 0.08 s, degree s
             of an unseen class a share 0.12 s of it.
@@ -51,12 +51,12 @@ def plan(kind: str | None, *, length: int, severity: int = 5, gradual: bool = Fa
     Raises:
         ValueError: if kind or severity does not exist, or length < 8.
 
-    >>> plan("noise", length=8, severity=2).condition.tolist()
+    >>> drift_schedule("noise", length=8, severity=2).condition.tolist()
     ['clean', 'clean', 'clean', 'clean', 'noise 2', 'noise 2', 'noise 2', 'noise 2']
-    >>> plan("label shift", length=8, severity=2, gradual=True).positive.tolist()
+    >>> drift_schedule("label shift", length=8, severity=2, gradual=True).positive.tolist()
     [nan, nan, 0.58, 0.58, 0.66, 0.66, 0.66, 0.66]
     """
-    checks.one_of((None, *KINDS), kind=kind)
+    checks.one_of((None, *DRIFT_KINDS), kind=kind)
     checks.one_of(SEVERITIES, severity=severity)
     checks.at_least(8, length=length)
     degree = np.zeros(length, dtype=int)
@@ -70,13 +70,13 @@ def plan(kind: str | None, *, length: int, severity: int = 5, gradual: bool = Fa
     if kind in CORRUPTIONS:
         condition[changed] = [f"{kind} {one}" for one in degree[changed]]
     elif kind == "label shift":
-        positive[changed] = 0.5 + PRIOR_STEP * degree[changed]
+        positive[changed] = 0.5 + LABEL_SHIFT_STEP * degree[changed]
     else:
         share = UNSEEN_STEP * degree
-    return Plan(condition.astype(str), positive, share, int(np.argmax(changed)) if changed.any() else length)
+    return DriftSchedule(condition.astype(str), positive, share, int(np.argmax(changed)) if changed.any() else length)
 
 
-def draw(planned: Plan, labels: Mapping[str, np.ndarray], *, seed: int) -> Course:
+def fill_schedule(planned: DriftSchedule, labels: Mapping[str, np.ndarray], *, seed: int) -> Stream:
     """Fill a plan with images.
 
     Args:
@@ -91,7 +91,7 @@ def draw(planned: Plan, labels: Mapping[str, np.ndarray], *, seed: int) -> Cours
         KeyError: if a condition of the plan has no table.
 
     >>> y = np.array([-1, -1, 1])
-    >>> course = draw(plan("label shift", length=4000), {"clean": y, "unseen": y}, seed=0)
+    >>> course = fill_schedule(drift_schedule("label shift", length=4000), {"clean": y, "unseen": y}, seed=0)
     >>> round(float((course.place[2000:] == 2).sum() / 2000), 2)
     0.9
     """
@@ -106,10 +106,10 @@ def draw(planned: Plan, labels: Mapping[str, np.ndarray], *, seed: int) -> Cours
             here = (condition == name) & (wanted == label)
             among = np.flatnonzero((labels[str(name)] == label) | (label == 0))
             place[here] = among[(spot[here] * len(among)).astype(int)]
-    return Course(condition, place, planned.change)
+    return Stream(condition, place, planned.change)
 
 
-def lingering(course: Course, *, stay: float, seed: int) -> Course:
+def with_dwell_time(course: Stream, *, stay: float, seed: int) -> Stream:
     """A course whose images stay in view: at every step the last one remains, or the one planned for the step comes.
 
     Which image comes at a step has the distribution of the plan as before, but neighbours are no longer independent:
@@ -126,8 +126,8 @@ def lingering(course: Course, *, stay: float, seed: int) -> Course:
     Raises:
         ValueError: if stay < 1.
 
-    >>> drawn = draw(plan(None, length=8), {"clean": np.ones(100)}, seed=0)
-    >>> lingering(drawn, stay=1e9, seed=0).place.tolist() == [int(drawn.place[0])] * 8
+    >>> drawn = fill_schedule(drift_schedule(None, length=8), {"clean": np.ones(100)}, seed=0)
+    >>> with_dwell_time(drawn, stay=1e9, seed=0).place.tolist() == [int(drawn.place[0])] * 8
     True
     """
     checks.at_least(1, stay=stay)
@@ -135,10 +135,10 @@ def lingering(course: Course, *, stay: float, seed: int) -> Course:
     comes[0] = True
     comes[course.change : course.change + 1] = True
     last = np.maximum.accumulate(np.where(comes, np.arange(len(comes)), 0))
-    return Course(course.condition[last], course.place[last], course.change)
+    return Stream(course.condition[last], course.place[last], course.change)
 
 
-def devices(number: int, *, concentration: float, seed: int) -> np.ndarray:
+def device_label_shares(number: int, *, concentration: float, seed: int) -> np.ndarray:
     r"""The label distributions of many devices: the share of label +1 on each.
 
     .. math:: \pi_d \sim \mathrm{Dirichlet}(a, a)
@@ -156,7 +156,7 @@ def devices(number: int, *, concentration: float, seed: int) -> np.ndarray:
     Raises:
         ValueError: if number < 1 or the concentration is not positive.
 
-    >>> devices(3, concentration=1e6, seed=0).round(2)
+    >>> device_label_shares(3, concentration=1e6, seed=0).round(2)
     array([0.5, 0.5, 0.5])
 
     Source: the split of Hsu, Qi and Brown, arXiv 1909.06335, for two classes.
@@ -166,7 +166,7 @@ def devices(number: int, *, concentration: float, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).dirichlet([concentration, concentration], size=number)[:, 1]
 
 
-def device_plan(positive: float, *, length: int) -> Plan:
+def device_schedule(positive: float, *, length: int) -> DriftSchedule:
     """The stream of one device: clean images, a share `positive` of them of label +1, and no change.
 
     Raises:
@@ -174,10 +174,10 @@ def device_plan(positive: float, *, length: int) -> Plan:
     """
     checks.probabilities(positive=positive)
     checks.at_least(1, length=length)
-    return Plan(np.full(length, CLEAN), np.full(length, float(positive)), np.zeros(length), length)
+    return DriftSchedule(np.full(length, CLEAN), np.full(length, float(positive)), np.zeros(length), length)
 
 
-def along(tables: Mapping[str, Predictions], course: Course) -> Predictions:
+def predictions_along(tables: Mapping[str, Predictions], course: Stream) -> Predictions:
     """A system's predictions along a course.
 
     Args:
@@ -191,7 +191,7 @@ def along(tables: Mapping[str, Predictions], course: Course) -> Predictions:
         KeyError: if a condition of the course has no table.
 
     >>> table = Predictions(m=np.array([1, -1]), r=np.array([0.5, -0.5]), e=np.array([1.0, 1.0]), y=np.array([1, 1]))
-    >>> along({"clean": table}, Course(np.array(["clean"] * 3), np.array([1, 0, 1]), 3)).r
+    >>> predictions_along({"clean": table}, Stream(np.array(["clean"] * 3), np.array([1, 0, 1]), 3)).r
     array([-0.5,  0.5, -0.5])
     """
     length = len(course.place)
@@ -204,7 +204,7 @@ def along(tables: Mapping[str, Predictions], course: Course) -> Predictions:
     return Predictions(**columns)
 
 
-def course_of(
+def sample_stream(
     tables: Mapping[str, Predictions],
     kind: str | None,
     *,
@@ -212,24 +212,24 @@ def course_of(
     severity: int = 4,
     gradual: bool = False,
     seed: int = 0,
-) -> Course:
-    """Which images come in a stream of some kind; `along` gives what a system says about them.
+) -> Stream:
+    """Which images come in a stream of some kind; `predictions_along` gives what a system says about them.
 
     Args:
         tables: condition -> predictions on all of its images, of any system.
-        kind: as in `streams.plan`.
-        length: as in `streams.plan`.
-        severity: as in `streams.plan`.
-        gradual: as in `streams.plan`.
+        kind: as in `streams.drift_schedule`.
+        length: as in `streams.drift_schedule`.
+        severity: as in `streams.drift_schedule`.
+        gradual: as in `streams.drift_schedule`.
         seed: of the images that are drawn.
 
     Returns:
         The course, the same for all systems that were shown the same images.
 
     Raises:
-        ValueError: as `streams.plan`.
+        ValueError: as `streams.drift_schedule`.
         KeyError: if a condition has no table.
     """
-    planned = plan(kind, length=length, severity=severity, gradual=gradual)
+    planned = drift_schedule(kind, length=length, severity=severity, gradual=gradual)
     labels = {condition: table.y for condition, table in tables.items()}
-    return draw(planned, labels, seed=seed)
+    return fill_schedule(planned, labels, seed=seed)

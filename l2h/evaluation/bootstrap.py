@@ -11,8 +11,8 @@ import numpy as np
 from l2h import checks
 from l2h.evaluation.intervals import Interval, _check_level
 
-WEIGHTS_AT_ONCE = 4_000_000  # 32 MB of resampling weights in memory, whatever the number of draws
-ROUNDING = 1e-12  # a smaller spread of shares is rounding, not chance
+MAX_WEIGHTS_IN_MEMORY = 4_000_000  # 32 MB of resampling weights in memory, whatever the number of draws
+SPREAD_TOLERANCE = 1e-12  # a smaller spread of shares is rounding, not chance
 
 
 def paired_bootstrap(differences: Any, *, draws: int = 2000, level: float = 0.95, seed: int = 0) -> Interval:
@@ -47,10 +47,10 @@ def paired_bootstrap(differences: Any, *, draws: int = 2000, level: float = 0.95
     values = np.asarray(differences, dtype=float)
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"expected differences of shape (seeds, examples), got shape {values.shape}")
-    return intervals(values[None], signed=True, draws=draws, level=level, seed=seed)[0]
+    return bootstrap_intervals(values[None], signed=True, draws=draws, level=level, seed=seed)[0]
 
 
-def intervals(
+def bootstrap_intervals(
     values: np.ndarray,
     among: np.ndarray | None = None,
     *,
@@ -88,7 +88,7 @@ def intervals(
             range, or both `among` and `simultaneous` are given.
 
     >>> values = np.array([[[1.0, 0.0, 1.0, 0.0]]])
-    >>> intervals(values, among=values)
+    >>> bootstrap_intervals(values, among=values)
     [Interval(estimate=1.0, low=1.0, high=1.0)]
     """
     if values.ndim != 3 or values.size == 0:
@@ -99,7 +99,11 @@ def intervals(
     checks.at_least(1, draws=draws)
     _check_level(level)
     estimates, drawn = _resampled(values, among, draws=draws, seed=seed)
-    limits = _together(estimates, drawn, level) if simultaneous else [_percentiles(one, level) for one in drawn]
+    limits = (
+        _simultaneous_limits(estimates, drawn, level)
+        if simultaneous
+        else [_percentile_limits(one, level) for one in drawn]
+    )
     bounded = np.isin(values, (-1, 0, 1)).all(axis=(1, 2))  # Student's part for a few seeds knows nothing of bounds
     least = np.where(signed | (values.min(axis=(1, 2)) < 0), -1.0, 0.0)
     limits = np.clip(limits, np.where(bounded, least, -np.inf)[:, None], np.where(bounded, 1.0, np.inf)[:, None])
@@ -136,8 +140,8 @@ def _student(
 def _weighted_sums(rows: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
     """Sums of (rows, n) values with multinomial weights of the n examples, one line per draw: (draws, rows)."""
     n, done = rows.shape[1], []
-    for start in range(0, draws, max(1, WEIGHTS_AT_ONCE // n)):
-        size = min(draws - start, max(1, WEIGHTS_AT_ONCE // n))
+    for start in range(0, draws, max(1, MAX_WEIGHTS_IN_MEMORY // n)):
+        size = min(draws - start, max(1, MAX_WEIGHTS_IN_MEMORY // n))
         chosen = generator.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
         weights = np.bincount(chosen.ravel(), minlength=size * n).reshape(size, n)
         done.append(weights.astype(float) @ rows.T)
@@ -151,14 +155,14 @@ def _ratios(sums: np.ndarray, size: int) -> np.ndarray:
         return sums[0] / sums[1]
 
 
-def _percentiles(drawn: np.ndarray, level: float) -> np.ndarray:
+def _percentile_limits(drawn: np.ndarray, level: float) -> np.ndarray:
     defined = drawn[~np.isnan(drawn)]
     return np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]) if len(defined) else np.full(2, np.nan)
 
 
-def _together(estimates: np.ndarray, drawn: np.ndarray, level: float) -> np.ndarray:
+def _simultaneous_limits(estimates: np.ndarray, drawn: np.ndarray, level: float) -> np.ndarray:
     deviations = np.abs(drawn - estimates[:, None])
     half = np.quantile(deviations, level, axis=1)
-    varies = half > ROUNDING
+    varies = half > SPREAD_TOLERANCE
     stretch = np.quantile((deviations[varies] / half[varies, None]).max(axis=0), level) if varies.any() else 0
     return np.stack([estimates - stretch * half, estimates + stretch * half], axis=1)

@@ -121,7 +121,7 @@ def log_loss(p: np.ndarray, happened: np.ndarray, *, least: float = 1e-6) -> flo
 
 
 def _check_forecast(p: np.ndarray, happened: np.ndarray) -> None:
-    checks.vectors(p=p, happened=happened)
+    checks.one_dimensional(p=p, happened=happened)
     checks.probabilities(p=p)
     checks.events(happened=happened)
     checks.at_least(1, examples=len(p))

@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 
 from l2h import checks
-from l2h.evaluation.bootstrap import intervals, paired_bootstrap
-from l2h.evaluation.curves import correctness_at
-from l2h.evaluation.intervals import Interval, bands
-from l2h.evaluation.metrics import Cell, FourCells, kept, reference_losses, right_answers, system_loss
-from l2h.evaluation.thresholds import at_costs
+from l2h.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
+from l2h.evaluation.curves import correctness_at_coverage
+from l2h.evaluation.intervals import Interval, pointwise_t_intervals
+from l2h.evaluation.metrics import (
+    SubsetAccuracy,
+    TableOne,
+    client_server_correctness,
+    keep_indicator,
+    reference_losses,
+    system_loss,
+)
+from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.problem import Costs, Predictions
 
 
@@ -24,7 +31,7 @@ def mean_interval(several: Sequence[Predictions], by_example: Callable[[Predicti
 
     Args:
         several: one system's predictions, one per seed, on the same examples.
-        by_example: gives (n,) values, such as `metrics.correctness` or `curves.area_by_example`.
+        by_example: gives (n,) values, such as `metrics.correctness` or `curves.auc_contributions`.
         options: draws, level and seed of `paired_bootstrap`.
 
     Returns:
@@ -33,7 +40,7 @@ def mean_interval(several: Sequence[Predictions], by_example: Callable[[Predicti
     Raises:
         ValueError: if there is no seed, or the seeds were evaluated on different examples.
     """
-    return intervals(_by_seed(several, by_example).astype(float)[None], **options)[0]
+    return bootstrap_intervals(_stack_by_seed(several, by_example).astype(float)[None], **options)[0]
 
 
 def mean_difference(
@@ -56,10 +63,10 @@ def mean_difference(
     Raises:
         ValueError: if there is no seed, or seeds or examples do not pair.
     """
-    return paired_bootstrap(paired(first, second, by_example), **options)
+    return paired_bootstrap(differences_per_example(first, second, by_example), **options)
 
 
-def difference_at(
+def accuracy_differences(
     first: Sequence[Predictions],
     second: Sequence[Predictions],
     coverages: Any,
@@ -73,7 +80,7 @@ def difference_at(
 
     One interval at a time (percentiles) supports a statement on a coverage named beforehand. Whoever looks
     along a grid and says at which coverages the first one wins has k chances to be fooled; with
-    `simultaneous` all k intervals hold together at the level (max-t, see `bootstrap.intervals`). Where the
+    `simultaneous` all k intervals hold together at the level (max-t, see `bootstrap.bootstrap_intervals`). Where the
     systems agree on every example of every seed, the interval is the point 0.
 
     Args:
@@ -91,14 +98,14 @@ def difference_at(
     Raises:
         ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
     """
-    differences = paired(first, second, lambda p: correctness_at(p, coverages))  # (S, k, n)
+    differences = differences_per_example(first, second, lambda p: correctness_at_coverage(p, coverages))  # (S, k, n)
     told: dict[str, Any] = {"draws": draws, "level": level, "seed": seed, "simultaneous": simultaneous}
-    return intervals(differences.swapaxes(0, 1), signed=True, **told)
+    return bootstrap_intervals(differences.swapaxes(0, 1), signed=True, **told)
 
 
-def four_cells_intervals(
+def table_one_intervals(
     several: Sequence[Predictions], *, draws: int = 2000, level: float = 0.95, seed: int = 0
-) -> FourCells:
+) -> TableOne:
     """The four-cell table of several seeds together, an interval in every place.
 
     Accuracies are pooled: right answers over examples in the portion, all seeds together, so that a seed
@@ -112,24 +119,24 @@ def four_cells_intervals(
         seed: of the resampling.
 
     Returns:
-        `FourCells` whose numbers are intervals.
+        `TableOne` whose numbers are intervals.
 
     Raises:
         ValueError: if there is no seed, the seeds were evaluated on different examples, or an option is out of range.
     """
-    m, e = _by_seed(several, right_answers).astype(float).swapaxes(0, 1)  # (S, n) each
-    keep = _by_seed(several, kept)
+    m, e = _stack_by_seed(several, client_server_correctness).astype(float).swapaxes(0, 1)  # (S, n) each
+    keep = _stack_by_seed(several, keep_indicator)
     cells = []
     for part in (keep, 1 - keep):
         values = np.stack([part, m, e, m - e])  # (4, S, n)
         among = np.stack([np.ones_like(part), part, part, part])
         signed = [False, False, False, True]
-        share, *accuracies = intervals(values, among, signed=signed, draws=draws, level=level, seed=seed)
-        cells.append(Cell(Interval(*(part.shape[1] * limit for limit in share)), *accuracies))
-    return FourCells(*cells)
+        share, *accuracies = bootstrap_intervals(values, among, signed=signed, draws=draws, level=level, seed=seed)
+        cells.append(SubsetAccuracy(Interval(*(part.shape[1] * limit for limit in share)), *accuracies))
+    return TableOne(*cells)
 
 
-def paired(
+def differences_per_example(
     first: Sequence[Predictions], second: Sequence[Predictions], by_example: Callable[[Predictions], Any]
 ) -> np.ndarray:
     """Differences first - second of a value per example, seed by seed and example by example.
@@ -146,17 +153,17 @@ def paired(
         ValueError: if there is no seed, or seeds or examples do not pair.
     """
     checks.same_length(first=first, second=second)
-    both = _by_seed([*first, *second], by_example)
+    both = _stack_by_seed([*first, *second], by_example)
     return both[: len(first)] - both[len(first) :]
 
 
-def servers_apart(first: Sequence[Predictions], second: Sequence[Predictions], **options: Any) -> Interval:
+def server_difference_on_asked(first: Sequence[Predictions], second: Sequence[Predictions], **options: Any) -> Interval:
     """Accuracy of the first system's server minus accuracy of the second's, on what the first system asks.
 
     Args:
         first: predictions of the system that decides, one per seed.
         second: predictions with the other server: the same seeds and examples.
-        options: draws, level and seed of `bootstrap.intervals`.
+        options: draws, level and seed of `bootstrap.bootstrap_intervals`.
 
     Returns:
         The difference, pooled over seeds; NaN if the first system never asks.
@@ -164,54 +171,54 @@ def servers_apart(first: Sequence[Predictions], second: Sequence[Predictions], *
     Raises:
         ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
     """
-    gap = paired(first, second, lambda p: right_answers(p)[1].astype(float))  # (S, n)
-    asked = 1 - _by_seed(first, kept)
-    return intervals(gap[None], asked[None], signed=True, **options)[0]
+    gap = differences_per_example(first, second, lambda p: client_server_correctness(p)[1].astype(float))  # (S, n)
+    asked = 1 - _stack_by_seed(first, keep_indicator)
+    return bootstrap_intervals(gap[None], asked[None], signed=True, **options)[0]
 
 
-def cell_interval(several: Sequence[Predictions], *, portion: str, place: str, **options: Any) -> Interval:
+def subset_interval(several: Sequence[Predictions], *, portion: str, place: str, **options: Any) -> Interval:
     """One place of the four-cell table.
 
     Args:
         several: one system's predictions, one per seed, on the same examples.
         portion: "kept" or "asked".
         place: "n", "m", "e" or "differ".
-        options: draws, level and seed of `four_cells_intervals`.
+        options: draws, level and seed of `table_one_intervals`.
 
     Returns:
         The interval; NaN if the portion is empty in every seed.
 
     Raises:
-        ValueError: if the portion or the place is unknown, or as `four_cells_intervals`.
+        ValueError: if the portion or the place is unknown, or as `table_one_intervals`.
     """
-    checks.one_of(FourCells._fields, portion=portion)
-    checks.one_of(Cell._fields, place=place)
-    found: Interval = getattr(getattr(four_cells_intervals(several, **options), portion), place)
+    checks.one_of(TableOne._fields, portion=portion)
+    checks.one_of(SubsetAccuracy._fields, place=place)
+    found: Interval = getattr(getattr(table_one_intervals(several, **options), portion), place)
     return found
 
 
-def client_apart(several: Sequence[Predictions], **options: Any) -> Interval:
+def client_difference_kept_asked(several: Sequence[Predictions], **options: Any) -> Interval:
     """How much better the client is on what is kept than on what is asked, with a conservative interval.
 
     The two accuracies' own limits are subtracted crosswise, which is wider than an interval of the difference.
 
     Args:
         several: one system's predictions, one per seed, on the same examples.
-        options: draws, level and seed of `four_cells_intervals`.
+        options: draws, level and seed of `table_one_intervals`.
 
     Returns:
         The difference, kept minus asked; NaN if a portion is empty in every seed.
 
     Raises:
-        ValueError: as `four_cells_intervals`.
+        ValueError: as `table_one_intervals`.
     """
-    kept_part, asked_part = (cell.m for cell in four_cells_intervals(several, **options))
+    kept_part, asked_part = (cell.m for cell in table_one_intervals(several, **options))
     return Interval(
         kept_part.estimate - asked_part.estimate, kept_part.low - asked_part.high, kept_part.high - asked_part.low
     )
 
 
-def _by_seed(several: Sequence[Predictions], by_example: Callable[[Predictions], Any]) -> np.ndarray:
+def _stack_by_seed(several: Sequence[Predictions], by_example: Callable[[Predictions], Any]) -> np.ndarray:
     if len(several) == 0:
         raise ValueError("expected the predictions of at least one seed, got none")
     for index, predictions in enumerate(several):
@@ -220,7 +227,7 @@ def _by_seed(several: Sequence[Predictions], by_example: Callable[[Predictions],
     return np.stack([by_example(predictions) for predictions in several])
 
 
-def swapped(decides: Sequence[Predictions], answers: Sequence[Predictions]) -> list[Predictions]:
+def with_other_server(decides: Sequence[Predictions], answers: Sequence[Predictions]) -> list[Predictions]:
     """The rejector of one system with the server of another, seed by seed.
 
     Args:
@@ -233,7 +240,9 @@ def swapped(decides: Sequence[Predictions], answers: Sequence[Predictions]) -> l
     return [replace(one, e=other.e) for one, other in zip(decides, answers, strict=True)]
 
 
-def losses_at(priced: Sequence[Costs], chosen_on: Sequence[Predictions], given: Sequence[Predictions]) -> Interval:
+def losses_at_costs(
+    priced: Sequence[Costs], chosen_on: Sequence[Predictions], given: Sequence[Predictions]
+) -> Interval:
     """System loss of one training at several costs, each with its own threshold, with a band over seeds.
 
     Args:
@@ -242,13 +251,13 @@ def losses_at(priced: Sequence[Costs], chosen_on: Sequence[Predictions], given: 
         given: of the same systems on the test part.
 
     Returns:
-        (k,) means, lower and upper limits, as `intervals.bands`.
+        (k,) means, lower and upper limits, as `intervals.pointwise_t_intervals`.
     """
-    rows = [[system_loss(p, costs=c) for p in at_costs(chosen_on, given, costs=c)] for c in priced]
-    return bands(np.transpose(rows))
+    rows = [[system_loss(p, costs=c) for p in tuned_on_validation(chosen_on, given, costs=c)] for c in priced]
+    return pointwise_t_intervals(np.transpose(rows))
 
 
-def levels_at(priced: Sequence[Costs], given: Sequence[Predictions]) -> dict[str, np.ndarray]:
+def reference_losses_at_costs(priced: Sequence[Costs], given: Sequence[Predictions]) -> dict[str, np.ndarray]:
     """The reference losses of a client and a server at several costs, averaged over seeds.
 
     Args:
@@ -260,4 +269,4 @@ def levels_at(priced: Sequence[Costs], given: Sequence[Predictions]) -> dict[str
     """
     found = np.array([[reference_losses(p, costs=c) for c in priced] for p in given])  # (S, k, 4)
     names = ("never ask", "always ask", "random, best rate", "oracle")
-    return {name: bands(found[:, :, place]).estimate for place, name in enumerate(names)}
+    return {name: pointwise_t_intervals(found[:, :, place]).estimate for place, name in enumerate(names)}

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l2h import checks
-from l2h.evaluation.metrics import right_answers
+from l2h.evaluation.metrics import client_server_correctness
 from l2h.problem import Costs, Predictions
 
 
-class Curve(NamedTuple):
+class AccuracyCurve(NamedTuple):
     """Accuracy against coverage: one point per distinct score and one for "all asked", linear in between."""
 
     coverage: np.ndarray  # (G + 1,) share kept, rising from 0 (all asked) to 1 (all kept)
@@ -24,14 +24,14 @@ class Curve(NamedTuple):
 
 
 class LossCurve(NamedTuple):
-    """System loss against coverage, point by point as in `Curve`."""
+    """System loss against coverage, point by point as in `AccuracyCurve`."""
 
     coverage: np.ndarray  # (G + 1,) share kept, rising from 0 to 1
     loss: np.ndarray  # (G + 1,) mean generalized 0-1 loss, in mistakes of the client
     threshold: np.ndarray  # (G + 1,) falling; r > threshold keeps
 
 
-def accuracy_coverage_curve(predictions: Predictions) -> Curve:
+def accuracy_coverage_curve(predictions: Predictions) -> AccuracyCurve:
     """Accuracy of the system at every coverage that a threshold on r can reach.
 
     It starts at the server's accuracy (all asked) and ends at the client's (all kept).
@@ -46,8 +46,8 @@ def accuracy_coverage_curve(predictions: Predictions) -> Curve:
     >>> accuracy_coverage_curve(p).accuracy.tolist()
     [0.5, 0.5, 0.5]
     """
-    n, t = len(predictions.y), _tally(predictions)
-    return Curve(t.kept / n, (t.kept_right + t.asked_right) / n, t.threshold)
+    n, t = len(predictions.y), _counts(predictions)
+    return AccuracyCurve(t.kept / n, (t.kept_right + t.asked_right) / n, t.threshold)
 
 
 def loss_curve(predictions: Predictions, *, costs: Costs) -> LossCurve:
@@ -69,22 +69,22 @@ def loss_curve(predictions: Predictions, *, costs: Costs) -> LossCurve:
 
     Source: Traub et al. 2024, arXiv 2407.01032, for the generalized risk.
     """
-    n, t = len(predictions.y), _tally(predictions)
+    n, t = len(predictions.y), _counts(predictions)
     asked = n - t.kept
     mistakes = (t.kept - t.kept_right) + costs.c1 * (asked - t.asked_right)
     return LossCurve(t.kept / n, (mistakes + costs.ce * asked) / n, t.threshold)
 
 
-def area_under_curve(curve: Curve | LossCurve) -> float:
+def area_under_curve(curve: AccuracyCurve | LossCurve) -> float:
     """Area under a curve over coverage 0 to 1 (trapezoids, exact for a piecewise linear curve).
 
-    >>> area_under_curve(Curve(np.array([0.0, 1.0]), np.array([0.9, 0.7]), np.array([0.0, -1.0])))
+    >>> area_under_curve(AccuracyCurve(np.array([0.0, 1.0]), np.array([0.9, 0.7]), np.array([0.0, -1.0])))
     0.8
     """
     return float(np.trapezoid(curve[1], curve.coverage))
 
 
-def accuracy_at(predictions: Predictions, coverages: Any) -> np.ndarray:
+def accuracy_at_coverage(predictions: Predictions, coverages: Any) -> np.ndarray:
     """Accuracy of the system at given coverages, read off the accuracy-coverage curve.
 
     Args:
@@ -103,8 +103,8 @@ def accuracy_at(predictions: Predictions, coverages: Any) -> np.ndarray:
     return np.interp(coverages, curve.coverage, curve.accuracy)
 
 
-def correctness_at(predictions: Predictions, coverages: Any) -> np.ndarray:
-    """Expected correctness of the system on each example at given coverages; its mean over examples is `accuracy_at`.
+def correctness_at_coverage(predictions: Predictions, coverages: Any) -> np.ndarray:
+    """Expected correctness of the system on each example at given coverages; its mean over examples is `accuracy_at_coverage`.
 
     Args:
         predictions: of n examples.
@@ -118,31 +118,31 @@ def correctness_at(predictions: Predictions, coverages: Any) -> np.ndarray:
         ValueError: if a coverage is outside [0, 1].
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.array([0.5, 0.5]), e=np.array([1.0, -1.0]), y=np.array([1, -1]))
-    >>> correctness_at(p, [0.25])
+    >>> correctness_at_coverage(p, [0.25])
     array([[1.  , 0.75]])
     """
     coverages = np.asarray(coverages, dtype=float)
     checks.probabilities(coverages=coverages)
     above, tied = _ranks(predictions.r)
     share = np.clip((coverages[..., None] * len(above) - above) / tied, 0, 1)  # (k, n) probability to be kept
-    m_right, e_right = right_answers(predictions)
+    m_right, e_right = client_server_correctness(predictions)
     return share * m_right + (1 - share) * e_right
 
 
-def area_by_example(predictions: Predictions) -> np.ndarray:
+def auc_contributions(predictions: Predictions) -> np.ndarray:
     """Each example's correctness averaged over all coverages; its mean over examples is the area under the curve.
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.array([0.5, 0.1]), e=np.array([1.0, 1.0]), y=np.array([1, -1]))
-    >>> area_by_example(p)
+    >>> auc_contributions(p)
     array([1., 0.])
     """
     above, tied = _ranks(predictions.r)
     asked = (above + tied / 2) / len(above)  # (n,) share of all coverages at which the example is asked about
-    m_right, e_right = right_answers(predictions)
+    m_right, e_right = client_server_correctness(predictions)
     return (1 - asked) * m_right + asked * e_right
 
 
-def error_auroc_by_example(predictions: Predictions) -> np.ndarray:
+def error_auroc_contributions(predictions: Predictions) -> np.ndarray:
     r"""How well r ranks the client's errors, by example; their mean is the area under the ROC curve.
 
     .. math:: A = P(r(X) < r(X')) + \tfrac12 P(r(X) = r(X')), \quad M \neq Y, \; M' = Y'
@@ -158,45 +158,47 @@ def error_auroc_by_example(predictions: Predictions) -> np.ndarray:
         (n,) values; all are 1/2, a ranking by chance, if the client is always right or always wrong.
 
     >>> p = Predictions(m=np.array([1, 1, 1]), r=np.array([0.5, 0.1, 0.3]), e=np.ones(3), y=np.array([1, -1, -1]))
-    >>> error_auroc_by_example(p)
+    >>> error_auroc_contributions(p)
     array([1., 1., 1.])
 
     Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988.
     """
-    right = right_answers(predictions)[0]
+    right = client_server_correctness(predictions)[0]
     wrong_scores, right_scores = np.sort(predictions.r[~right]), np.sort(predictions.r[right])
     n = len(right)
     if not 0 < right.sum() < n:
         return np.full(n, 0.5)
     value = np.where(
         right,
-        _below(wrong_scores, predictions.r) / len(wrong_scores),
-        1 - _below(right_scores, predictions.r) / len(right_scores),
+        _count_below(wrong_scores, predictions.r) / len(wrong_scores),
+        1 - _count_below(right_scores, predictions.r) / len(right_scores),
     )
     area = value[right].sum() / len(right_scores)
     return area + (value - area) * n / np.where(right, len(right_scores), len(wrong_scores))
 
 
-def _below(ordered: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def _count_below(ordered: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """How many of the ordered scores lie below each score, equal ones counted by half."""
     return (np.searchsorted(ordered, scores, side="left") + np.searchsorted(ordered, scores, side="right")) / 2
 
 
-class _Tally(NamedTuple):
+class _Counts(NamedTuple):
     threshold: np.ndarray  # (G + 1,)
     kept: np.ndarray  # (G + 1,) number kept
     kept_right: np.ndarray  # (G + 1,) of these, right answers of the client
     asked_right: np.ndarray  # (G + 1,) of the others, right answers of the server
 
 
-def _tally(predictions: Predictions) -> _Tally:
+def _counts(predictions: Predictions) -> _Counts:
     score, group, size = _groups(predictions.r)
-    m_right, e_right = (_sums(np.bincount(group, weights=right)) for right in right_answers(predictions))
+    m_right, e_right = (
+        _cumulative_sums(np.bincount(group, weights=right)) for right in client_server_correctness(predictions)
+    )
     lowest = score[-1] - max(1.0, abs(score[-1]))
-    return _Tally(np.append(score, lowest), _sums(size), m_right, e_right[-1] - e_right)
+    return _Counts(np.append(score, lowest), _cumulative_sums(size), m_right, e_right[-1] - e_right)
 
 
-def _sums(counts: np.ndarray) -> np.ndarray:
+def _cumulative_sums(counts: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(counts)])
 
 
@@ -209,4 +211,4 @@ def _groups(r: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _ranks(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many examples score higher than each one (n,), and how many the same, itself included (n,)."""
     _, group, size = _groups(r)
-    return _sums(size)[group], size[group]
+    return _cumulative_sums(size)[group], size[group]

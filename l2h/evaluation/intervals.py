@@ -17,7 +17,7 @@ class Interval(NamedTuple):
     high: Any
 
 
-def bands(values: Any, *, level: float = 0.95) -> Interval:
+def pointwise_t_intervals(values: Any, *, level: float = 0.95) -> Interval:
     """Mean over seeds at each of k places, with a band: Student's t interval of the mean, pointwise.
 
     Student's interval of two seeds is 13 times wider than what they span and says nothing; with fewer than
@@ -33,7 +33,7 @@ def bands(values: Any, *, level: float = 0.95) -> Interval:
     Raises:
         ValueError: if the shape is not (S, k) with S >= 1, a value is not finite, or the level is out of range.
 
-    >>> bands([[0.5, 0.75], [0.75, 0.75]])
+    >>> pointwise_t_intervals([[0.5, 0.75], [0.75, 0.75]])
     Interval(estimate=array([0.625, 0.75 ]), low=array([0.5 , 0.75]), high=array([0.75, 0.75]))
     """
     values = np.asarray(values, dtype=float)
@@ -48,7 +48,7 @@ def bands(values: Any, *, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def normal(values: Any, *, level: float = 0.95) -> Interval:
+def z_interval(values: Any, *, level: float = 0.95) -> Interval:
     r"""Mean of one large sample of independent values, with the interval of the central limit theorem.
 
     .. math:: \bar v \pm z \frac{s}{\sqrt n}
@@ -65,11 +65,11 @@ def normal(values: Any, *, level: float = 0.95) -> Interval:
     Raises:
         ValueError: if there are fewer than two values, one is not finite, or level is out of range.
 
-    >>> normal([0.0, 1.0] * 50).low
+    >>> z_interval([0.0, 1.0] * 50).low
     np.float64(0.401...)
     """
     values = np.asarray(values, dtype=float)
-    checks.vectors(values=values)
+    checks.one_dimensional(values=values)
     checks.finite(values=values)
     checks.at_least(2, n=len(values))
     _check_level(level)
@@ -77,7 +77,7 @@ def normal(values: Any, *, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
+def t_interval(values: Any, *, level: float = 0.95) -> Interval:
     """Mean of one number per seed with Student's interval, very wide for two seeds.
 
     Args:
@@ -90,7 +90,7 @@ def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
     Raises:
         ValueError: if there are fewer than two seeds, a value is not finite, or the level is out of range.
 
-    >>> [round(limit, 2) for limit in mean_over_seeds([1.0, 2.0])]
+    >>> [round(limit, 2) for limit in t_interval([1.0, 2.0])]
     [1.5, -4.85, 7.85]
     """
     values = np.asarray(values, dtype=float)
@@ -103,13 +103,13 @@ def mean_over_seeds(values: Any, *, level: float = 0.95) -> Interval:
     return Interval(mean, float(mean - half), float(mean + half))
 
 
-def power_law(sizes: Any, values: Any, *, level: float = 0.95) -> Interval:
+def power_law_exponent(sizes: Any, values: Any, *, level: float = 0.95) -> Interval:
     r"""The exponent with which a mean over seeds changes with size, with Student's interval by the jackknife.
 
     .. math:: \log \frac1S \sum_s v_{s}(n) \approx a + b \log n, \qquad b_s = S b - (S - 1)\, b_{\text{without } s}
 
     The mean is taken before the logarithm, so that single values may be 0. With fewer than three seeds the limits
-    are the smallest and the largest b_s, as in `bands`.
+    are the smallest and the largest b_s, as in `pointwise_t_intervals`.
 
     Args:
         sizes: (k,) distinct numbers > 0, k >= 2.
@@ -122,7 +122,7 @@ def power_law(sizes: Any, values: Any, *, level: float = 0.95) -> Interval:
     Raises:
         ValueError: if a shape or a value is not as above, or the level is out of range.
 
-    >>> as_text(power_law([10, 100], [[1.0, 0.1], [2.0, 0.2]]), digits=6)
+    >>> format_interval(power_law_exponent([10, 100], [[1.0, 0.1], [2.0, 0.2]]), digits=6)
     '-1.000000 [-1.000000, -1.000000]'
 
     Source: Efron and Stein 1981, "The jackknife estimate of variance", Annals of Statistics 9(3).
@@ -136,13 +136,13 @@ def power_law(sizes: Any, values: Any, *, level: float = 0.95) -> Interval:
         raise ValueError(f"expected values >= 0, two of them > 0 at each size > 0, got {sizes} and {values}")
     slopes = np.polyfit(np.log(sizes), np.log(np.vstack([total, without])).T, 1)[0]
     pseudo = seeds * slopes[0] - (seeds - 1) * slopes[1:]
-    return Interval(*(float(limit[0]) for limit in bands(pseudo[:, None], level=level)))
+    return Interval(*(float(limit[0]) for limit in pointwise_t_intervals(pseudo[:, None], level=level)))
 
 
-def as_text(interval: Interval, *, digits: int = 3) -> str:
+def format_interval(interval: Interval, *, digits: int = 3) -> str:
     """An interval as a table shows it.
 
-    >>> as_text(Interval(0.71234, 0.7, 0.725))
+    >>> format_interval(Interval(0.71234, 0.7, 0.725))
     '0.712 [0.700, 0.725]'
     """
     estimate, low, high = (f"{value:.{digits}f}" for value in interval)
@@ -153,7 +153,7 @@ def _check_level(level: float) -> None:
     checks.positive(level=level, **{"1 - level": 1 - level})
 
 
-def rate(events: int, steps: int, *, per: int = 10_000, level: float = 0.95) -> Interval:
+def poisson_rate(events: int, steps: int, *, per: int = 10_000, level: float = 0.95) -> Interval:
     r"""Events per so many steps, with the exact interval of a Poisson rate.
 
     .. math:: \chi^2_{2k}(\tfrac{1 - c}{2}) / 2 \leq \lambda \leq \chi^2_{2k + 2}(\tfrac{1 + c}{2}) / 2
@@ -170,7 +170,7 @@ def rate(events: int, steps: int, *, per: int = 10_000, level: float = 0.95) -> 
     Raises:
         ValueError: if a number is out of range.
 
-    >>> tuple(round(limit, 3) for limit in rate(0, 10_000))
+    >>> tuple(round(limit, 3) for limit in poisson_rate(0, 10_000))
     (0.0, 0.0, 3.689)
 
     Source: Garwood, Biometrika 28, 1936.

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from l2h.losses.surrogate import generalized_zero_one
+from l2h.losses.surrogate import generalized_zero_one_loss
 from l2h.problem import Costs, Predictions, asks, server_label, system_output
 
 
-class Cell(NamedTuple):
+class SubsetAccuracy(NamedTuple):
     """Both classifiers on one portion of the data; numbers, or one `Interval` each."""
 
     n: Any  # examples in the portion
@@ -21,26 +21,26 @@ class Cell(NamedTuple):
     differ: Any  # m - e: below zero where the server is better
 
 
-def kept(predictions: Predictions) -> np.ndarray:
+def keep_indicator(predictions: Predictions) -> np.ndarray:
     """1.0 where the device answers itself and 0.0 where it asks, (n,)."""
     return (~asks(predictions.r)).astype(float)
 
 
-class FourCells(NamedTuple):
+class TableOne(NamedTuple):
     """The paper's Table I: client and server, each on what is kept and on what is asked."""
 
-    kept: Cell  # r > 0
-    asked: Cell  # r <= 0
+    kept: SubsetAccuracy  # r > 0
+    asked: SubsetAccuracy  # r <= 0
 
 
-def right_answers(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+def client_server_correctness(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
     """Where the client's label is right, and where the server's is: (n,) booleans each, whoever was asked."""
     return predictions.m == predictions.y, server_label(predictions.e) == predictions.y
 
 
-def loss_by_example(predictions: Predictions, *, costs: Costs) -> np.ndarray:
+def loss_per_example(predictions: Predictions, *, costs: Costs) -> np.ndarray:
     """The generalized 0-1 loss of each example, (n,), in mistakes of the client."""
-    return generalized_zero_one(predictions.r, predictions.e, predictions.m, predictions.y, costs=costs)
+    return generalized_zero_one_loss(predictions.r, predictions.e, predictions.m, predictions.y, costs=costs)
 
 
 def correctness(predictions: Predictions) -> np.ndarray:
@@ -48,7 +48,7 @@ def correctness(predictions: Predictions) -> np.ndarray:
     return (system_output(predictions) == predictions.y).astype(float)
 
 
-def sent(predictions: Predictions) -> np.ndarray:
+def ask_indicator(predictions: Predictions) -> np.ndarray:
     """1.0 where the device asks and 0.0 where it answers itself, (n,)."""
     return asks(predictions.r).astype(float)
 
@@ -60,7 +60,7 @@ def system_loss(predictions: Predictions, *, costs: Costs) -> float:
     >>> system_loss(p, costs=Costs(c1=1.0, ce=0.25))
     0.125
     """
-    return float(loss_by_example(predictions, costs=costs).mean())
+    return float(loss_per_example(predictions, costs=costs).mean())
 
 
 def accuracy(predictions: Predictions) -> float:
@@ -70,7 +70,7 @@ def accuracy(predictions: Predictions) -> float:
 
 def coverage(predictions: Predictions) -> float:
     """Share of the examples that the device keeps."""
-    return float(kept(predictions).mean())
+    return float(keep_indicator(predictions).mean())
 
 
 def offload_rate(predictions: Predictions) -> float:
@@ -78,7 +78,7 @@ def offload_rate(predictions: Predictions) -> float:
     return float(asks(predictions.r).mean())
 
 
-class References(NamedTuple):
+class ReferenceLosses(NamedTuple):
     """System losses of what needs no rejector, and of the rejector that no other can beat."""
 
     never: float  # ask never: the client's error rate
@@ -87,7 +87,7 @@ class References(NamedTuple):
     oracle: float  # ask where it is cheaper, knowing the truth
 
 
-def reference_losses(predictions: Predictions, *, costs: Costs) -> References:
+def reference_losses(predictions: Predictions, *, costs: Costs) -> ReferenceLosses:
     r"""The lines beside which a rejector's loss is to be read; one above the first three is dominated.
 
     .. math:: \bar w_m, \quad c_1 \bar w_e + c_e, \quad \min(\cdot, \cdot), \quad
@@ -100,19 +100,19 @@ def reference_losses(predictions: Predictions, *, costs: Costs) -> References:
         costs: c1 and ce.
 
     Returns:
-        `References`.
+        `ReferenceLosses`.
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.zeros(2), e=np.array([1.0, -1.0]), y=np.array([1, -1]))
     >>> reference_losses(p, costs=Costs(c1=1.0, ce=0.25))
     References(never=0.5, always=0.25, random=0.25, oracle=0.125)
     """
-    kept_loss, served_wrong = (1.0 - right for right in right_answers(predictions))
+    kept_loss, served_wrong = (1.0 - right for right in client_server_correctness(predictions))
     asked_loss = costs.c1 * served_wrong + costs.ce
     never, always = float(kept_loss.mean()), float(asked_loss.mean())
-    return References(never, always, min(never, always), float(np.minimum(kept_loss, asked_loss).mean()))
+    return ReferenceLosses(never, always, min(never, always), float(np.minimum(kept_loss, asked_loss).mean()))
 
 
-def four_cells(predictions: Predictions) -> FourCells:
+def table_one(predictions: Predictions) -> TableOne:
     """Client and server on what is kept and on what is asked, with the paper's column "differ.".
 
     The paper calls "differ." the difference of accuracy between the classifiers on the same portion and
@@ -125,19 +125,19 @@ def four_cells(predictions: Predictions) -> FourCells:
         Counts and accuracies; the accuracies of an empty portion are NaN.
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.array([1.0, -1.0]), e=np.array([1.0, -1.0]), y=np.array([1, -1]))
-    >>> four_cells(p).asked
+    >>> table_one(p).asked
     Cell(n=1, m=0.0, e=1.0, differ=-1.0)
     """
     ask = asks(predictions.r)
-    m_right, e_right = right_answers(predictions)
-    return FourCells(*(_cell(m_right[part], e_right[part]) for part in (~ask, ask)))
+    m_right, e_right = client_server_correctness(predictions)
+    return TableOne(*(_subset_accuracy(m_right[part], e_right[part]) for part in (~ask, ask)))
 
 
-def by_class(predictions: Predictions) -> dict[int, Predictions]:
+def split_by_class(predictions: Predictions) -> dict[int, Predictions]:
     """The predictions apart by true label, in the order of the labels; only labels that occur.
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.array([1.0, -1.0]), e=np.array([1.0, -1.0]), y=np.array([1, -1]))
-    >>> {label: four_cells(part).kept.n for label, part in by_class(p).items()}
+    >>> {label: table_one(part).kept.n for label, part in split_by_class(p).items()}
     {-1: 0, 1: 1}
     """
     parts = {int(label): predictions.y == label for label in np.unique(predictions.y)}
@@ -147,14 +147,14 @@ def by_class(predictions: Predictions) -> dict[int, Predictions]:
     }
 
 
-def _cell(m_right: np.ndarray, e_right: np.ndarray) -> Cell:
+def _subset_accuracy(m_right: np.ndarray, e_right: np.ndarray) -> SubsetAccuracy:
     if len(m_right) == 0:
-        return Cell(0, float("nan"), float("nan"), float("nan"))
+        return SubsetAccuracy(0, float("nan"), float("nan"), float("nan"))
     m, e = float(m_right.mean()), float(e_right.mean())
-    return Cell(len(m_right), m, e, m - e)
+    return SubsetAccuracy(len(m_right), m, e, m - e)
 
 
-def in_windows(values: Any, width: int) -> np.ndarray:
+def window_means(values: Any, width: int) -> np.ndarray:
     """Means of a value per example over consecutive stretches of a stream; what is left over at its end is left out.
 
     Args:
@@ -167,7 +167,7 @@ def in_windows(values: Any, width: int) -> np.ndarray:
     Raises:
         ValueError: if the width is below 1 or above T.
 
-    >>> in_windows([0.0, 1.0, 1.0, 1.0, 0.0], 2)
+    >>> window_means([0.0, 1.0, 1.0, 1.0, 0.0], 2)
     array([0.5, 1. ])
     """
     values = np.asarray(values, dtype=float)

@@ -11,17 +11,17 @@ import numpy as np
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from l2h import checks
-from l2h.evaluation.bootstrap import intervals
-from l2h.evaluation.comparisons import paired
-from l2h.evaluation.curves import correctness_at
+from l2h.evaluation.bootstrap import bootstrap_intervals
+from l2h.evaluation.comparisons import differences_per_example
+from l2h.evaluation.curves import correctness_at_coverage
 from l2h.evaluation.intervals import Interval
 from l2h.problem import Predictions
 
 OUTCOMES = ("better", "worse", "not told apart")
-WORDS = dict(zip(OUTCOMES, ("better than", "worse than", "not told apart from"), strict=True))
+OUTCOME_PHRASES = dict(zip(OUTCOMES, ("better than", "worse than", "not told apart from"), strict=True))
 
 
-def gaps(
+def simultaneous_differences(
     reference: Sequence[Predictions],
     rivals: Mapping[str, Sequence[Predictions]],
     by_example: Callable[[Predictions], Any],
@@ -41,7 +41,7 @@ def gaps(
     Args:
         reference: predictions of one system, one per seed.
         rivals: name -> predictions of another, paired: the same seeds and examples.
-        by_example: gives (n,) values, such as `curves.area_by_example`.
+        by_example: gives (n,) values, such as `curves.auc_contributions`.
         level: of confidence for all rivals of all cells together, in (0, 1).
         cells: how many such families are looked at, >= 1.
         draws: number of resamples.
@@ -54,18 +54,18 @@ def gaps(
         ValueError: if there is no rival, seeds or examples do not pair, or an option is out of range.
 
     >>> one = [Predictions(m=np.array([1]), r=np.array([1.0]), e=np.array([1.0]), y=np.array([1]))]
-    >>> gaps(one, {"itself": one}, lambda p: p.r)
+    >>> simultaneous_differences(one, {"itself": one}, lambda p: p.r)
     {'itself': Interval(estimate=0.0, low=0.0, high=0.0)}
     """
     if not rivals:
         raise ValueError("expected at least one rival, got none")
-    shared = _shared(level, cells)
-    values = np.stack([paired(reference, rival, by_example) for rival in rivals.values()])  # (k, S, n)
+    shared = _bonferroni_level(level, cells)
+    values = np.stack([differences_per_example(reference, rival, by_example) for rival in rivals.values()])  # (k, S, n)
     told: dict[str, Any] = {"signed": True, "simultaneous": True, "level": shared, "draws": draws, "seed": seed}
-    return dict(zip(rivals, intervals(values, **told), strict=True))
+    return dict(zip(rivals, bootstrap_intervals(values, **told), strict=True))
 
 
-def gaps_at(
+def simultaneous_accuracy_differences(
     reference: Sequence[Predictions],
     rivals: Mapping[str, Sequence[Predictions]],
     coverages: Any,
@@ -81,8 +81,8 @@ def gaps_at(
         reference: predictions of one system, one per seed.
         rivals: name -> predictions of another, paired: the same seeds and examples.
         coverages: (k,) shares kept, in [0, 1].
-        level: of confidence, as in `gaps`.
-        cells: how many such families are looked at, as in `gaps`.
+        level: of confidence, as in `simultaneous_differences`.
+        cells: how many such families are looked at, as in `simultaneous_differences`.
         draws: number of resamples.
         seed: of the resampling.
 
@@ -90,25 +90,28 @@ def gaps_at(
         Name -> k intervals.
 
     Raises:
-        ValueError: as `gaps`, or if a coverage is outside [0, 1].
+        ValueError: as `simultaneous_differences`, or if a coverage is outside [0, 1].
     """
     if not rivals:
         raise ValueError("expected at least one rival, got none")
-    shared = _shared(level, cells)
-    values = [paired(reference, rival, lambda p: correctness_at(p, coverages)) for rival in rivals.values()]
+    shared = _bonferroni_level(level, cells)
+    values = [
+        differences_per_example(reference, rival, lambda p: correctness_at_coverage(p, coverages))
+        for rival in rivals.values()
+    ]
     flat = np.concatenate(values, axis=1).swapaxes(0, 1)  # (rivals * k, S, n)
-    found = intervals(flat, signed=True, simultaneous=True, level=shared, draws=draws, seed=seed)
+    found = bootstrap_intervals(flat, signed=True, simultaneous=True, level=shared, draws=draws, seed=seed)
     k = len(found) // len(rivals)
     return {name: found[place * k : (place + 1) * k] for place, name in enumerate(rivals)}
 
 
-def _shared(level: float, cells: int) -> float:
+def _bonferroni_level(level: float, cells: int) -> float:
     checks.at_least(1, cells=cells)
     checks.positive(level=level, **{"1 - level": 1 - level})
     return 1 - (1 - level) / cells
 
 
-def outcome(gap: Interval) -> str:
+def comparison_outcome(gap: Interval) -> str:
     """What an interval of a difference says about the first system.
 
     Args:
@@ -117,13 +120,13 @@ def outcome(gap: Interval) -> str:
     Returns:
         One of OUTCOMES.
 
-    >>> outcome(Interval(0.04, 0.01, 0.07)), outcome(Interval(0.04, -0.01, 0.09))
+    >>> comparison_outcome(Interval(0.04, 0.01, 0.07)), comparison_outcome(Interval(0.04, -0.01, 0.09))
     ('better', 'not told apart')
     """
     return OUTCOMES[0] if gap.low > 0 else OUTCOMES[1] if gap.high < 0 else OUTCOMES[2]
 
 
-def in_words(found: Mapping[str, Mapping[str, Interval]], names: Sequence[str]) -> dict[str, dict[str, str]]:
+def outcome_table(found: Mapping[str, Mapping[str, Interval]], names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Who is beaten where, and by how much, and at how many places.
 
     Args:
@@ -134,10 +137,10 @@ def in_words(found: Mapping[str, Mapping[str, Interval]], names: Sequence[str]) 
         Place -> "better than", "worse than" or "not told apart from" -> rivals with their differences, or "none";
         last "places" -> the same -> rivals with the number of places.
 
-    >>> in_words({"here": {"a": Interval(0.2, 0.1, 0.3)}}, ["a"])["here"]["better than"]
+    >>> outcome_table({"here": {"a": Interval(0.2, 0.1, 0.3)}}, ["a"])["here"]["better than"]
     'a (+0.200)'
     """
-    told = {place: {name: outcome(gap) for name, gap in gaps.items()} for place, gaps in found.items()}
+    told = {place: {name: comparison_outcome(gap) for name, gap in gaps.items()} for place, gaps in found.items()}
 
     def at(place: str, word: str) -> list[str]:
         return [f"{name} ({found[place][name].estimate:+.3f})" for name in names if told[place].get(name) == word]
@@ -148,10 +151,12 @@ def in_words(found: Mapping[str, Mapping[str, Interval]], names: Sequence[str]) 
 
     rows = {place: {word: at(place, word) for word in OUTCOMES} for place in found}
     rows["places"] = {word: count(word) for word in OUTCOMES}
-    return {row: {WORDS[word]: ", ".join(said) or "none" for word, said in of.items()} for row, of in rows.items()}
+    return {
+        row: {OUTCOME_PHRASES[word]: ", ".join(said) or "none" for word, said in of.items()} for row, of in rows.items()
+    }
 
 
-class Standings(NamedTuple):
+class MeanRanks(NamedTuple):
     """Mean ranks of k methods over blocks."""
 
     rank: dict[str, float]  # 1 is best; methods in the order of their ranks
@@ -160,7 +165,7 @@ class Standings(NamedTuple):
     blocks: int
 
 
-def standings(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) -> Standings:
+def mean_ranks(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) -> MeanRanks:
     r"""Mean ranks over blocks, with Friedman's test and Nemenyi's critical difference.
 
     .. math:: \mathrm{CD} = \frac{q_{\mathrm{level}}(k, \infty)}{\sqrt 2} \sqrt{\frac{k(k + 1)}{6N}}
@@ -172,12 +177,12 @@ def standings(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) -> 
         level: of confidence for all pairs of methods together, in (0, 1).
 
     Returns:
-        `Standings`, best method first; equal ranks in the order given.
+        `MeanRanks`, best method first; equal ranks in the order given.
 
     Raises:
         ValueError: for fewer than three methods or two blocks, methods of unequal length, or scores not finite.
 
-    >>> table = standings({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.6, 0.6], "c": [0.1, 0.2, 0.3]})
+    >>> table = mean_ranks({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.6, 0.6], "c": [0.1, 0.2, 0.3]})
     >>> {name: round(rank, 3) for name, rank in table.rank.items()}
     {'a': 1.0, 'b': 2.0, 'c': 3.0}
     >>> round(table.difference, 3)
@@ -197,7 +202,7 @@ def standings(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) -> 
     best_first = np.argsort(ranks, kind="stable")
     equal = bool((table == table[0]).all())  # all ranks tie in every block: Friedman's statistic is 0 / 0
     critical = studentized_range.ppf(level, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * blocks))
-    return Standings(
+    return MeanRanks(
         rank={list(scores)[place]: float(ranks[place]) for place in best_first},
         difference=float(critical),
         p_value=1.0 if equal else float(friedmanchisquare(*table).pvalue),
@@ -205,16 +210,16 @@ def standings(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) -> 
     )
 
 
-def alike(table: Standings) -> list[tuple[str, ...]]:
+def cliques(table: MeanRanks) -> list[tuple[str, ...]]:
     """The largest groups of methods whose ranks lie within the critical difference of each other.
 
     Args:
-        table: of `standings`.
+        table: of `mean_ranks`.
 
     Returns:
         Groups of at least two names, best first; none is part of another.
 
-    >>> alike(Standings({"a": 1.0, "b": 1.5, "c": 3.0}, difference=1.6, p_value=0.01, blocks=9))
+    >>> cliques(MeanRanks({"a": 1.0, "b": 1.5, "c": 3.0}, difference=1.6, p_value=0.01, blocks=9))
     [('a', 'b'), ('b', 'c')]
     """
     names, ranks = list(table.rank), np.array(list(table.rank.values()))

@@ -6,19 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from l2h import checks
-from l2h.models.layers import CHANNELS, KERNEL, SIDE, ConvPool
+from l2h.models.layers import CHANNELS, IMAGE_SIDE, KERNEL_SIDE, ConvPool
 
-IMAGE_BYTES = CHANNELS * SIDE * SIDE  # one byte per pixel and channel, as the images are stored
+IMAGE_BYTES = CHANNELS * IMAGE_SIDE * IMAGE_SIDE  # one byte per pixel and channel, as the images are stored
 
 
-class Size(NamedTuple):
+class NetworkSize(NamedTuple):
     """A network's size."""
 
     parameters: int  # trained numbers
     flops: int  # operations per image; a multiplication and an addition are two
 
 
-def count(network: nn.Module) -> Size:
+def network_size(network: nn.Module) -> NetworkSize:
     """The size of a network, its operations counted layer by layer on one image.
 
     Linear layers and convolutions count; biases, rectification, pooling and squashing are cheap beside them and do
@@ -28,11 +28,11 @@ def count(network: nn.Module) -> Size:
         network: from float pixels (n, 3, 32, 32).
 
     Returns:
-        `Size`.
+        `NetworkSize`.
 
-    >>> from l2h.models.networks import linear
-    >>> from l2h.models.networks import rejector
-    >>> count(linear()), count(rejector(120))
+    >>> from l2h.models.networks import linear_network
+    >>> from l2h.models.networks import mlp
+    >>> network_size(linear_network()), network_size(mlp(120))
     (Size(parameters=3073, flops=6144), Size(parameters=368881, flops=737520))
     """
     operations: list[int] = []
@@ -42,8 +42,8 @@ def count(network: nn.Module) -> Size:
 
     def convolution(layer: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
         channels, height, width, _ = given[0].shape
-        places = (height - KERNEL + 1) * (width - KERNEL + 1)
-        operations.append(2 * channels * KERNEL * KERNEL * len(result) * places)
+        places = (height - KERNEL_SIDE + 1) * (width - KERNEL_SIDE + 1)
+        operations.append(2 * channels * KERNEL_SIDE * KERNEL_SIDE * len(result) * places)
 
     hooks = [
         layer.register_forward_hook(dense if isinstance(layer, nn.Linear) else convolution)
@@ -52,21 +52,23 @@ def count(network: nn.Module) -> Size:
     ]
     try:
         with torch.no_grad():
-            network(torch.zeros(1, CHANNELS, SIDE, SIDE))
+            network(torch.zeros(1, CHANNELS, IMAGE_SIDE, IMAGE_SIDE))
     finally:
         for hook in hooks:
             hook.remove()
-    return Size(sum(weight.numel() for weight in network.parameters()), sum(operations))
+    return NetworkSize(sum(weight.numel() for weight in network.parameters()), sum(operations))
 
 
-class Spending(NamedTuple):
+class ResourceUse(NamedTuple):
     """What a system spends per image, on average; numbers, or (k,) arrays at k coverages."""
 
     device_flops: Any  # on the device
     bytes_sent: Any  # over the link
 
 
-def spending(rejector: Size, client: Size, coverage: Any, *, needs_score: bool, needs_server: bool) -> Spending:
+def resource_use(
+    rejector: NetworkSize, client: NetworkSize, coverage: Any, *, needs_score: bool, needs_server: bool
+) -> ResourceUse:
     r"""What a system spends per image at a coverage C.
 
     .. math:: F_r + F_m \cdot (C \text{ or } 1), \qquad B \cdot (1 - C \text{ or } 1)
@@ -83,15 +85,15 @@ def spending(rejector: Size, client: Size, coverage: Any, *, needs_score: bool, 
         needs_server: whether deciding reads the server's answer.
 
     Returns:
-        `Spending`.
+        `ResourceUse`.
 
     Raises:
         ValueError: if a coverage is outside [0, 1].
 
-    >>> spending(Size(0, 0), Size(3073, 6144), 0.75, needs_score=True, needs_server=False)
+    >>> resource_use(NetworkSize(0, 0), NetworkSize(3073, 6144), 0.75, needs_score=True, needs_server=False)
     Spending(device_flops=6144.0, bytes_sent=768.0)
     """
     checks.probabilities(coverage=coverage)
     computed = coverage * 0 + 1.0 if needs_score else coverage
     sent = coverage * 0 + 1.0 if needs_server else 1 - coverage
-    return Spending(rejector.flops + client.flops * computed, IMAGE_BYTES * sent)
+    return ResourceUse(rejector.flops + client.flops * computed, IMAGE_BYTES * sent)

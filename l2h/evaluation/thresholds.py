@@ -12,11 +12,11 @@ from l2h import checks
 from l2h.evaluation.curves import accuracy_coverage_curve, loss_curve
 from l2h.problem import Costs, Predictions, asks
 
-TINY = 1e-12
-NOTHING = -float(np.finfo(float).max)  # r - NOTHING stays finite, and is above 0
+COUNT_TOLERANCE = 1e-12
+NEVER_ASK_THRESHOLD = -float(np.finfo(float).max)  # r - NOTHING stays finite, and is above 0
 
 
-def threshold_for_coverage(predictions: Predictions, wanted: float) -> float:
+def coverage_threshold(predictions: Predictions, wanted: float) -> float:
     """The largest threshold that keeps at least a wanted share; choose it on validation data.
 
     Tied examples are kept together or not at all, so that more than the wanted share may be kept. The
@@ -27,13 +27,13 @@ def threshold_for_coverage(predictions: Predictions, wanted: float) -> float:
         wanted: share to keep, in [0, 1]; 0 gives the largest score, which keeps nothing here.
 
     Returns:
-        t such that r > t keeps; use it with `shifted`.
+        t such that r > t keeps; use it with `with_threshold`.
 
     Raises:
         ValueError: if the share is outside [0, 1].
 
     >>> p = Predictions(m=np.ones(4), r=np.array([0.1, 0.2, 0.2, 0.4]), e=np.ones(4), y=np.ones(4))
-    >>> [threshold_for_coverage(p, share) for share in (0, 0.25, 0.5)]
+    >>> [coverage_threshold(p, share) for share in (0, 0.25, 0.5)]
     [0.4, 0.2, 0.1]
     """
     checks.probabilities(wanted=wanted)
@@ -42,7 +42,7 @@ def threshold_for_coverage(predictions: Predictions, wanted: float) -> float:
     return float(curve.threshold[np.searchsorted(curve.coverage, wanted - 1e-12)])
 
 
-def threshold_for_loss(predictions: Predictions, *, costs: Costs) -> float:
+def min_loss_threshold(predictions: Predictions, *, costs: Costs) -> float:
     """The threshold of least system loss, of several the one that keeps most; choose it on validation data.
 
     Args:
@@ -50,22 +50,24 @@ def threshold_for_loss(predictions: Predictions, *, costs: Costs) -> float:
         costs: c1 and ce.
 
     Returns:
-        t such that r > t keeps; use it with `shifted`.
+        t such that r > t keeps; use it with `with_threshold`.
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.array([0.5, 0.1]), e=np.array([1.0, -1.0]), y=np.array([1, -1]))
-    >>> threshold_for_loss(p, costs=Costs(c1=1.0, ce=0.25))
+    >>> min_loss_threshold(p, costs=Costs(c1=1.0, ce=0.25))
     0.1
     """
     curve = loss_curve(predictions, costs=costs)
     return float(curve.threshold[::-1][np.argmin(curve.loss[::-1])])
 
 
-def shifted(predictions: Predictions, threshold: float) -> Predictions:
+def with_threshold(predictions: Predictions, threshold: float) -> Predictions:
     """The same predictions with r - threshold for r, so that the sign rule keeps where r > threshold."""
     return replace(predictions, r=predictions.r - threshold)
 
 
-def at_costs(chosen_on: Sequence[Predictions], given: Sequence[Predictions], *, costs: Costs) -> list[Predictions]:
+def tuned_on_validation(
+    chosen_on: Sequence[Predictions], given: Sequence[Predictions], *, costs: Costs
+) -> list[Predictions]:
     """One training for other costs: the threshold of least loss on validation data, seed by seed.
 
     Args:
@@ -77,10 +79,10 @@ def at_costs(chosen_on: Sequence[Predictions], given: Sequence[Predictions], *, 
         The given predictions, shifted.
     """
     pairs = zip(chosen_on, given, strict=True)
-    return [shifted(test, threshold_for_loss(validation, costs=costs)) for validation, test in pairs]
+    return [with_threshold(test, min_loss_threshold(validation, costs=costs)) for validation, test in pairs]
 
 
-def tuned(said: Mapping[str, Predictions], *, costs: Costs) -> dict[str, Predictions]:
+def tables_tuned_on_validation(said: Mapping[str, Predictions], *, costs: Costs) -> dict[str, Predictions]:
     """The tables of a system whose scores are shifted by its threshold of least loss on validation images.
 
     Args:
@@ -93,8 +95,8 @@ def tuned(said: Mapping[str, Predictions], *, costs: Costs) -> dict[str, Predict
     Raises:
         KeyError: if there is no validation part.
     """
-    threshold = threshold_for_loss(said["validation"], costs=costs)
-    return {where: shifted(predictions, threshold) for where, predictions in said.items()}
+    threshold = min_loss_threshold(said["validation"], costs=costs)
+    return {where: with_threshold(predictions, threshold) for where, predictions in said.items()}
 
 
 def retuned(predictions: Predictions, *, labels: int, costs: Costs, seed: int = 0) -> tuple[Predictions, Predictions]:
@@ -123,7 +125,7 @@ def retuned(predictions: Predictions, *, labels: int, costs: Costs, seed: int = 
         Predictions(*(getattr(predictions, name)[np.sort(part)] for name in "mrey"))
         for part in (order[:labels], order[labels:])
     )
-    return others, shifted(others, threshold_for_loss(few, costs=costs))
+    return others, with_threshold(others, min_loss_threshold(few, costs=costs))
 
 
 def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
@@ -142,7 +144,7 @@ def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
     >>> threshold_grid(np.array([0.0, 0.5, 1.0]), 5)
     array([-2. ,  0. ,  0.5,  1. ,  3. ])
     """
-    checks.vectors(r=r)
+    checks.one_dimensional(r=r)
     checks.finite(r=r)
     r = 1.0 * r  # the span of integers need not fit into their type
     checks.at_least(3, number=number)
@@ -151,16 +153,16 @@ def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
     return np.concatenate([[inner[0] - reach], inner, [inner[-1] + reach]])
 
 
-class Promise(NamedTuple):
+class ControlledThreshold(NamedTuple):
     """A threshold on r, and how it was found."""
 
-    threshold: float  # r > threshold keeps; use it with `thresholds.shifted`
+    threshold: float  # r > threshold keeps; use it with `thresholds.with_threshold`
     budget: float  # at most this share of future inputs is sent ...
     confidence: float  # ... with at least this probability over the draw of the validation part
     sent: float  # share of the validation part that is sent
 
 
-def within_budget(r: np.ndarray, *, budget: float, confidence: float = 0.95) -> Promise:
+def budget_threshold(r: np.ndarray, *, budget: float, confidence: float = 0.95) -> ControlledThreshold:
     r"""The largest threshold that keeps the offload rate within a budget, with a guarantee.
 
     .. math:: P\big(P(r(X) \leq t \mid \text{validation part}) \leq b\big) \geq 1 - \delta
@@ -176,12 +178,12 @@ def within_budget(r: np.ndarray, *, budget: float, confidence: float = 0.95) -> 
         confidence: 1 - delta, in (0, 1).
 
     Returns:
-        `Promise`; where no candidate passes, a threshold below all numbers, which sends nothing.
+        `ControlledThreshold`; where no candidate passes, a threshold below all numbers, which sends nothing.
 
     Raises:
         ValueError: if there is no score, a score is not finite, or an option is out of range.
 
-    >>> promise = within_budget(np.arange(100.0), budget=0.25)
+    >>> promise = budget_threshold(np.arange(100.0), budget=0.25)
     >>> promise.threshold, promise.sent
     (16.0, 0.17)
 
@@ -189,15 +191,15 @@ def within_budget(r: np.ndarray, *, budget: float, confidence: float = 0.95) -> 
     (arXiv 2110.01052); its procedure as MAPIE has it.
     """
     r = np.asarray(r, dtype=float)
-    checks.vectors(r=r)
+    checks.one_dimensional(r=r)
     checks.at_least(1, examples=len(r))
     checks.finite(r=r)
     for name, value in {"budget": budget, "confidence": confidence}.items():
         checks.positive(**{name: value, f"1 - {name}": 1 - value})
     candidates, counts = np.unique(r, return_counts=True)
     sent = np.cumsum(counts) / len(r)  # (G,) rising with the candidate
-    shares = sent * (1 - TINY)  # the library rounds n * share up to a count, and n * (k / n) may exceed k
+    shares = sent * (1 - COUNT_TOLERANCE)  # the library rounds n * share up to a count, and n * (k / n) may exceed k
     p_values = compute_hoeffding_bentkus_p_value(shares, len(r), budget, binary=True)[:, 0]
     passed = control_fwer(p_values, 1 - confidence, fwer_method="fixed_sequence")
-    threshold = float(candidates[passed[-1]] if len(passed) else NOTHING)
-    return Promise(threshold, budget, confidence, sent=float(asks(r - threshold).sum() / len(r)))
+    threshold = float(candidates[passed[-1]] if len(passed) else NEVER_ASK_THRESHOLD)
+    return ControlledThreshold(threshold, budget, confidence, sent=float(asks(r - threshold).sum() / len(r)))

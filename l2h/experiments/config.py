@@ -9,22 +9,22 @@ from l2h.data import dataset
 from l2h.methods import base, registry
 from l2h.problem import Costs
 from l2h.training import clients
-from l2h.training.config import RECIPES
+from l2h.training.config import PRESETS
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
-OPTIONS = (
+OPTION_FIELDS = (
     *("alpha", "beta", "squash", "hidden", "network", "rejector", "confidence", "estimate", "budget"),
     *("form", "refresh"),
 )
 # What a method is told that trains a server for others to use; other fields are set to their default for its run.
-TOLD = {
+SERVER_CONFIG_FIELDS = {
     "plain_server": ("network",),
     "device_classifier": ("rejector", "hidden"),
     **dict.fromkeys(registry.TEACHERS, ("client", "c1", "ce", "network")),
 }
-SERVERS = (*registry.ALONE, *registry.JOINT)
+SERVER_METHODS = (*registry.STANDALONE, *registry.JOINT)
 # Methods that are trained on a server's answers to the helper part, and whose servers give some that can be trusted.
-TRAINED_ON = {
+ALLOWED_SERVERS = {
     "two_stage": ("plain_server",),
     "two_sigmoid": ("plain_server",),
     "stage_rejector": ("plain_server",),
@@ -47,13 +47,13 @@ class ExperimentConfig:
         hidden: hidden units of the rejector.
         network: of the server, a name in `methods.SERVER_NETWORKS`.
         recipe: of what the method itself trains, a name in RECIPES.
-        server: whose answers a method in `registry.GIVEN` gets, a name in `SERVERS`; of "distilled" the teacher.
+        server: whose answers a method in `registry.TWO_STAGE` gets, a name in `SERVER_METHODS`; of "distilled" the teacher.
         rejector: the device's own network, a name in `methods.REJECTORS`; "features" only beside a client in
             `clients.CLIENTS_WITH_FEATURES`.
         confidence: what confidence is measured by, a name in `methods.CONFIDENCES`.
-        estimate: of P(M != Y | x) for alpha "estimated", a name in `error_estimation.ESTIMATORS`.
+        estimate: of P(M != Y | x) for alpha "estimated", a name in `error_estimation.ERROR_ESTIMATORS`.
         budget: share of questions of "budgeted" and "random".
-        form: of the stage-switching loss, a name in `base.FORMS`.
+        form: of the stage-switching loss, a name in `base.STAGE_SWITCHING_FORMS`.
         refresh: steps after which the device's copy of the server is renewed.
         server_recipe: of the run that trains the given server; empty for the same recipe.
         start: recipe of the plain server from whose weights a method in `registry.JOINT` starts; empty for new ones.
@@ -99,15 +99,15 @@ class ExperimentConfig:
     def __post_init__(self) -> None:
         checks.one_of(("client", *registry.METHODS), method=self.method)
         checks.one_of(clients.CLIENTS, client=self.client)
-        checks.one_of(RECIPES, recipe=self.recipe)
-        checks.one_of(("", *RECIPES), server_recipe=self.server_recipe, start=self.start)
-        checks.one_of(TRAINED_ON.get(self.method, SERVERS), **{f"server of {self.method}": self.server})
+        checks.one_of(PRESETS, recipe=self.recipe)
+        checks.one_of(("", *PRESETS), server_recipe=self.server_recipe, start=self.start)
+        checks.one_of(ALLOWED_SERVERS.get(self.method, SERVER_METHODS), **{f"server of {self.method}": self.server})
         checks.one_of(dataset.SOURCES, source=self.source)
         checks.one_of(PRECISIONS, precision=self.precision)
-        checks.whole(0, seed=self.seed)
+        checks.integer(0, seed=self.seed)
         if self.rejector == "features":
             checks.one_of(clients.CLIENTS_WITH_FEATURES, **{"client whose features are read": self.client})
-        if "device_classifier" in (self.method, self.server) and self.rejector in base.ON_CLIENT:
+        if "device_classifier" in (self.method, self.server) and self.rejector in base.CLIENT_BASED_REJECTORS:
             raise ValueError(f"expected a device_classifier that reads the image, got rejector={self.rejector!r}")
         if self.method == "learning_to_help" and self.alpha == "posterior" and not self.start:
             raise ValueError("expected the recipe of a server trained beforehand as start of alpha 'posterior', got ''")
@@ -123,24 +123,27 @@ class ExperimentConfig:
     @property
     def options(self) -> base.Options:
         """What the method is told."""
-        told = {name: getattr(self, name) for name in OPTIONS}
-        return base.Options(**told, recipe=RECIPES[self.recipe])
+        told = {name: getattr(self, name) for name in OPTION_FIELDS}
+        return base.Options(**told, recipe=PRESETS[self.recipe])
 
 
-def needs(config: ExperimentConfig) -> tuple[ExperimentConfig, ...]:
+def dependencies(config: ExperimentConfig) -> tuple[ExperimentConfig, ...]:
     """The earlier runs that a run reads, with what does not matter to them set to its default.
 
-    >>> [earlier.method for earlier in needs(ExperimentConfig(method="random"))]
+    >>> [earlier.method for earlier in dependencies(ExperimentConfig(method="random"))]
     ['client', 'plain_server']
     """
     same = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes", "precision")}
-    if config.method == "client" or config.method in registry.ALONE:
+    if config.method == "client" or config.method in registry.STANDALONE:
         return ()
     client = ExperimentConfig(method="client", client=config.client, **same)
     if config.method in registry.JOINT:
         plain = replace(client, method="plain_server", network=config.network, recipe=config.start or config.recipe)
         return (client, replace(plain, client=ExperimentConfig.client)) if config.start else (client,)
-    told = {name: getattr(config, name) for name in TOLD.get(config.server, ("client", "c1", "ce", *OPTIONS))}
+    told = {
+        name: getattr(config, name)
+        for name in SERVER_CONFIG_FIELDS.get(config.server, ("client", "c1", "ce", *OPTION_FIELDS))
+    }
     start = config.start if config.server in registry.JOINT else ""
     recipe = config.server_recipe or config.recipe
     return (client, ExperimentConfig(method=config.server, recipe=recipe, start=start, **told, **same))

@@ -20,23 +20,27 @@ import numpy as np
 import torch
 
 from l2h.data import dataset as data_dataset
-from l2h.experiments.config import PRECISIONS, ExperimentConfig, needs
+from l2h.experiments.config import PRECISIONS, ExperimentConfig, dependencies
 from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
 from l2h.experiments.store import Store
 from l2h.methods import base, error_estimation, fitting, registry
 from l2h.problem import Predictions, server_label
 from l2h.training import clients, device, loop
-from l2h.training.config import RECIPES
+from l2h.training.config import PRESETS
 
-PARTS = ("client", "helper", "calibration", "validation", "test")
-SERVED = ("calibration", "validation", "test")  # parts that were not trained on: a run keeps its answers to them
+SPLITS = ("client", "helper", "calibration", "validation", "test")
+EVALUATED_SPLITS = (
+    "calibration",
+    "validation",
+    "test",
+)  # parts that were not trained on: a run keeps its answers to them
 # Of the methods only the one in use counts; the groups hold them all.
 REGISTRIES = ("METHODS", "GIVEN", "JOINT", "ALONE")
-READY_MADE = registry.UNTRAINED
+TRAINING_FREE = registry.TRAINING_FREE
 CODE = Code(PACKAGE)
 
 
-class Result(NamedTuple):
+class RunResult(NamedTuple):
     """What a run leaves behind: data, not code. A client and a server have one more part of scores, their "weights"."""
 
     config: ExperimentConfig
@@ -50,7 +54,7 @@ class Result(NamedTuple):
         return Predictions(**self.scores[part])
 
 
-def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
+def run(config: ExperimentConfig, *, store: Store | None = None) -> RunResult:
     """Make one run, or read it from the store; the earlier runs that it needs are made first.
 
     It computes on one thread, so that a result does not depend on how many workers share the machine.
@@ -65,9 +69,9 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> Result:
     store = store or Store()
     kept = store.get(run_key(config))
     if kept is None:
-        kept = _made(config, [run(one, store=store) for one in needs(config)])
+        kept = _compute_json(config, [run(one, store=store) for one in dependencies(config)])
         store.put(run_key(config), kept)
-    return from_json(kept)
+    return result_from_json(kept)
 
 
 def run_key(config: ExperimentConfig) -> str:
@@ -79,65 +83,69 @@ def run_key(config: ExperimentConfig) -> str:
     Returns:
         The name under which the store keeps the result; it changes whenever the result might.
     """
-    facts = {"data": load(config).sha256, "code": _code(registry.METHODS.get(config.method)), "versions": versions()}
-    low = RECIPES[config.recipe].bfloat16 and device.has_bfloat16()
-    computed = {"bfloat16": low, "accelerator": device.accelerator()}
-    return key(config=asdict(config), earlier=[run_key(one) for one in needs(config)], **computed, **facts)
+    facts = {
+        "data": dataset_for_config(config).sha256,
+        "code": _code_digest(registry.METHODS.get(config.method)),
+        "versions": library_versions(),
+    }
+    low = PRESETS[config.recipe].bfloat16 and device.has_bfloat16()
+    computed = {"bfloat16": low, "accelerator": device.accelerator_name()}
+    return key(config=asdict(config), earlier=[run_key(one) for one in dependencies(config)], **computed, **facts)
 
 
-def _made(config: ExperimentConfig, earlier: Sequence[Result]) -> dict[str, Any]:
+def _compute_json(config: ExperimentConfig, earlier: Sequence[RunResult]) -> dict[str, Any]:
     """A run as the store keeps it: all that its key must know of its code is reached from here."""
-    with _one_thread(), computing_in(PRECISIONS[config.precision]):
-        return as_json(_computed(config, earlier))
+    with _single_thread(), default_dtype(PRECISIONS[config.precision]):
+        return result_to_json(_compute(config, earlier))
 
 
-def _computed(config: ExperimentConfig, earlier: Sequence[Result]) -> Result:
-    dataset, start = load(config), time.process_time()
+def _compute(config: ExperimentConfig, earlier: Sequence[RunResult]) -> RunResult:
+    dataset, start = dataset_for_config(config), time.process_time()
     history: tuple[float, ...] = ()
     if config.method == "client":
         scores = _client_scores(config, dataset)
     else:
         scores, history = _system_scores(config, dataset, earlier)
-    return Result(config, dataset.facts(), scores, history, time.process_time() - start)
+    return RunResult(config, dataset.facts(), scores, history, time.process_time() - start)
 
 
 def _client_scores(config: ExperimentConfig, dataset: data_dataset.Dataset) -> dict[str, dict[str, np.ndarray]]:
-    seen = data_dataset.training(dataset) if config.client == "as_released" else dataset.client
+    seen = data_dataset.all_training_examples(dataset) if config.client == "as_released" else dataset.client
     client = clients.fit_client(seen, form=config.client, seed=config.seed)
-    scores = {part: loop.scores(client, getattr(dataset, part).x) for part in PARTS}
+    scores = {part: loop.predict_scores(client, getattr(dataset, part).x) for part in SPLITS}
     if config.client != "as_released":  # the released client's scores are left as they came
-        temperature = error_estimation.temperature(scores["calibration"], dataset.calibration.y)
+        temperature = error_estimation.fit_temperature(scores["calibration"], dataset.calibration.y)
         scores = {part: score / temperature for part, score in scores.items()}
-    scores["weights"] = fitting.weights_of(client)
+    scores["weights"] = fitting.get_weights(client)
     return {part: {"score": score.numpy()} for part, score in scores.items()}
 
 
 def _system_scores(
-    config: ExperimentConfig, dataset: data_dataset.Dataset, earlier: Sequence[Result]
+    config: ExperimentConfig, dataset: data_dataset.Dataset, earlier: Sequence[RunResult]
 ) -> tuple[dict[str, dict[str, np.ndarray]], tuple[float, ...]]:
-    known = {part: examples_of(part, dataset, earlier, config.rejector) for part in PARTS[1:]}
+    known = {part: make_examples(part, dataset, earlier, config.rejector) for part in SPLITS[1:]}
     started = config.start and config.method in registry.JOINT
     weights = torch.from_numpy(earlier[1].scores["weights"]["e"]) if started else None
-    parts = base.Parts(known["helper"], known["calibration"], known["validation"], weights)
+    parts = base.Splits(known["helper"], known["calibration"], known["validation"], weights)
     system = registry.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
-    if config.method in registry.ALONE:
-        scores = {part: {"e": system.e(known[part]).numpy()} for part in SERVED}
+    if config.method in registry.STANDALONE:
+        scores = {part: {"e": system.e(known[part]).numpy()} for part in EVALUATED_SPLITS}
         others = {"helper": system.held_out, "weights": system.weights}
         kept = {part: {"e": values.numpy()} for part, values in others.items() if values is not None}
         return kept | scores, system.history
-    answered = ("helper", *SERVED) if config.method in registry.TEACHERS else SERVED
-    return {part: answers_of(system, known[part]) for part in answered}, system.history
+    answered = ("helper", *EVALUATED_SPLITS) if config.method in registry.TEACHERS else EVALUATED_SPLITS
+    return {part: prediction_arrays(system, known[part]) for part in answered}, system.history
 
 
-def examples_of(
-    part: str, dataset: data_dataset.Dataset, earlier: Sequence[Result], rejector: str = ""
+def make_examples(
+    part: str, dataset: data_dataset.Dataset, earlier: Sequence[RunResult], rejector: str = ""
 ) -> base.Examples:
     """What a method is told about a part of the data, from the earlier runs' results: a client, then a server.
 
     Args:
         part: a name in PARTS, not "client".
         dataset: whose part it is.
-        earlier: results of the runs of `needs`.
+        earlier: results of the runs of `dependencies`.
         rejector: the device's own network, if any; for "features" the client's last hidden layer is computed.
 
     Returns:
@@ -151,37 +159,37 @@ def examples_of(
     features = None
     if rejector == "features" and earlier:
         weights = torch.from_numpy(earlier[0].scores["weights"]["score"])
-        features = fitting.client_features(x, weights, score, form=earlier[0].config.client)
+        features = fitting.compute_client_features(x, weights, score, form=earlier[0].config.client)
     return base.Examples(x, y, server_label(score), score, server, teacher, features)
 
 
-def answers_of(system: base.System, examples: base.Examples) -> dict[str, np.ndarray]:
+def prediction_arrays(system: base.System, examples: base.Examples) -> dict[str, np.ndarray]:
     """What a system says about examples, as a result keeps it."""
     answers = {"m": examples.m, "r": system.r(examples), "e": system.e(examples), "y": examples.y}
     return {name: values.numpy() for name, values in answers.items()}
 
 
-def as_json(result: Result) -> dict[str, Any]:
+def result_to_json(result: RunResult) -> dict[str, Any]:
     """A result as the store keeps it."""
-    scores = {part: {k: _packed(v, part) for k, v in named.items()} for part, named in result.scores.items()}
+    scores = {part: {k: _packed_scores(v, part) for k, v in named.items()} for part, named in result.scores.items()}
     return {**result._asdict(), "config": asdict(result.config), "scores": scores}
 
 
-def from_json(kept: dict[str, Any]) -> Result:
-    """A result as `as_json` wrote it."""
+def result_from_json(kept: dict[str, Any]) -> RunResult:
+    """A result as `result_to_json` wrote it."""
     config: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in kept["config"].items()
     }
-    scores = {part: {k: _unpacked(v, k) for k, v in named.items()} for part, named in kept["scores"].items()}
-    return Result(ExperimentConfig(**config), kept["data"], scores, tuple(kept["history"]), kept["seconds"])
+    scores = {part: {k: _unpacked_scores(v, k) for k, v in named.items()} for part, named in kept["scores"].items()}
+    return RunResult(ExperimentConfig(**config), kept["data"], scores, tuple(kept["history"]), kept["seconds"])
 
 
-def _packed(values: np.ndarray, part: str) -> Any:
+def _packed_scores(values: np.ndarray, part: str) -> Any:
     """Numbers as a list, or as bytes where they are many and nobody reads them."""
     return b64encode(values.astype("<f4").tobytes()).decode() if part == "weights" else values.tolist()
 
 
-def _unpacked(kept: Any, name: str) -> np.ndarray:
+def _unpacked_scores(kept: Any, name: str) -> np.ndarray:
     if isinstance(kept, str):
         return np.frombuffer(b64decode(kept), dtype="<f4").copy()
     return np.array(kept, dtype=np.int64 if name in "my" else np.float64)
@@ -189,19 +197,21 @@ def _unpacked(kept: Any, name: str) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _dataset(source: str, classes: tuple[str, ...], sizes: tuple[int, ...]) -> data_dataset.Dataset:
-    return data_dataset.load(classes or None, source=source, sizes=data_dataset.Sizes(*sizes) if sizes else None)
+    return data_dataset.load_dataset(
+        classes or None, source=source, sizes=data_dataset.SplitSizes(*sizes) if sizes else None
+    )
 
 
-def load(config: ExperimentConfig) -> data_dataset.Dataset:
+def dataset_for_config(config: ExperimentConfig) -> data_dataset.Dataset:
     """The data of a run, read once per process."""
     return _dataset(config.source, config.classes, config.sizes)
 
 
 @lru_cache(maxsize=1)
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Of the libraries that compute a run.
 
-    >>> sorted(versions())
+    >>> sorted(library_versions())
     ['numpy', 'scikit-learn', 'scipy', 'torch']
     """
     names = ("torch", "numpy", "scipy", "scikit-learn")
@@ -209,7 +219,7 @@ def versions() -> dict[str, str]:
 
 
 @lru_cache(maxsize=64)
-def _code(method: Callable[..., Any] | None) -> str:
+def _code_digest(method: Callable[..., Any] | None) -> str:
     """The code of a run: how runs are made, the method in use, and what these reach; other methods do not matter."""
     code, roots = code_of_run(method)
     return code.fingerprint(roots, without=REGISTRIES)
@@ -229,11 +239,11 @@ def code_of_run(method: Callable[..., Any] | None) -> tuple[Code, list[Definitio
         roots.append(Definition(method.__module__, method.__name__))
     elif method:  # a reader's own method
         code = Code(PACKAGE)
-        roots.append(code.add("own", _own_source(method), _imported(method)))
+        roots.append(code.add("own", _method_source(method), _names_around(method)))
     return code, roots
 
 
-def _own_source(method: Callable[..., Any]) -> str:
+def _method_source(method: Callable[..., Any]) -> str:
     """The module of a reader's own method, so that its helpers and constants count; in a notebook the method alone."""
     try:
         return inspect.getsource(sys.modules[method.__module__])
@@ -241,7 +251,7 @@ def _own_source(method: Callable[..., Any]) -> str:
         return dedent(inspect.getsource(method))
 
 
-def _imported(method: Callable[..., Any]) -> dict[str, str]:
+def _names_around(method: Callable[..., Any]) -> dict[str, str]:
     """What the names around a reader's method stand for: in a notebook they were imported in another cell."""
     around = getattr(method, "__globals__", {}).items()
     modules = {name: value.__name__ for name, value in around if inspect.ismodule(value)}
@@ -253,7 +263,7 @@ def _imported(method: Callable[..., Any]) -> dict[str, str]:
 
 
 @contextmanager
-def computing_in(dtype: torch.dtype) -> Iterator[None]:
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """Networks, pixels and scores of one type, wherever they are made."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
@@ -264,7 +274,7 @@ def computing_in(dtype: torch.dtype) -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _single_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -273,11 +283,11 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def training(results: Iterable[Result]) -> tuple[int, float]:
+def training_summary(results: Iterable[RunResult]) -> tuple[int, float]:
     """How many of some results took a training, and the seconds that these took.
 
-    >>> training([])
+    >>> training_summary([])
     (0, 0.0)
     """
-    trained = [result for result in results if result.config.method not in registry.UNTRAINED]
+    trained = [result for result in results if result.config.method not in registry.TRAINING_FREE]
     return len(trained), float(sum(result.seconds for result in trained))

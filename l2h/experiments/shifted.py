@@ -24,21 +24,21 @@ from torch.nn.modules.module import register_module_forward_hook
 from l2h import checks
 from l2h.data import corruptions
 from l2h.data import dataset as data_dataset
-from l2h.data.dataset import Part
+from l2h.data.dataset import Split
 from l2h.experiments import sweep as experiments_sweep
-from l2h.experiments.config import PRECISIONS, ExperimentConfig, needs
+from l2h.experiments.config import PRECISIONS, ExperimentConfig, dependencies
 from l2h.experiments.fingerprint import Definition, key
-from l2h.experiments.run import CODE, PARTS, load, versions
+from l2h.experiments.run import CODE, SPLITS, dataset_for_config, library_versions
 from l2h.experiments.store import Store
 from l2h.methods import base, error_estimation, registry
-from l2h.models import layers
+from l2h.models import layers as models_layers
 from l2h.problem import Predictions, server_label
 from l2h.training import clients, loop
 
-HELD_OUT = ("calibration", "validation")  # as they are, to set what a stream starts with
+CLEAN_SPLITS = ("calibration", "validation")  # as they are, to set what a stream starts with
 
 
-class ShiftedResult(NamedTuple):
+class CorruptionResult(NamedTuple):
     """What one system answers: on held-out parts as they are, and on test images under each condition."""
 
     config: ExperimentConfig
@@ -53,15 +53,15 @@ class ShiftedResult(NamedTuple):
 
     def tables(self) -> dict[str, Predictions]:
         """The predictions on test images under every condition."""
-        return {where: self.predictions(where) for where in self.scores if where not in HELD_OUT}
+        return {where: self.predictions(where) for where in self.scores if where not in CLEAN_SPLITS}
 
 
 @dataclass(frozen=True)
-class Viewing:
+class Conditions:
     """What the test images look like that a system is shown.
 
     Args:
-        conditions: names in `corruptions.conditions()`.
+        conditions: names in `corruptions.condition_names()`.
         images: how many test images, the first ones; 0 for all. The class never seen is not cut.
         hidden: conditions under which the activations before the last layers are kept, about 200 numbers per image.
 
@@ -69,24 +69,24 @@ class Viewing:
         ValueError: if a condition does not exist, or the number is negative.
     """
 
-    conditions: tuple[str, ...] = corruptions.conditions()
+    conditions: tuple[str, ...] = corruptions.condition_names()
     images: int = 0
     hidden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for condition in self.conditions:
-            checks.one_of(corruptions.conditions(), condition=condition)
+            checks.one_of(corruptions.condition_names(), condition=condition)
         for condition in self.hidden:
             checks.one_of(self.conditions, hidden=condition)
         checks.at_least(0, images=self.images)
 
 
-EVERYTHING = Viewing()
+ALL_CONDITIONS = Conditions()
 
 
-def run_shifted(
-    config: ExperimentConfig, viewing: Viewing = EVERYTHING, *, store: Store | None = None
-) -> ShiftedResult:
+def run_under_corruption(
+    config: ExperimentConfig, viewing: Conditions = ALL_CONDITIONS, *, store: Store | None = None
+) -> CorruptionResult:
     """Train a system and let it answer under every condition, or read that from the store.
 
     Args:
@@ -100,16 +100,16 @@ def run_shifted(
     Raises:
         ValueError: if activations are asked for, and rejector or server is not a network with a last linear layer.
     """
-    store, viewing = store or Store(), _of_interest(config, viewing)
-    kept = store.get(shifted_key(config, viewing))
+    store, viewing = store or Store(), _relevant_conditions(config, viewing)
+    kept = store.get(corruption_key(config, viewing))
     if kept is None:
-        earlier = [run_shifted(one, viewing, store=store) for one in needs(config)]
+        earlier = [run_under_corruption(one, viewing, store=store) for one in dependencies(config)]
         kept = _made(config, viewing, earlier)
-        store.put(shifted_key(config, viewing), kept)
+        store.put(corruption_key(config, viewing), kept)
     return _from_json(config, kept)
 
 
-def shifted_key(config: ExperimentConfig, viewing: Viewing = EVERYTHING) -> str:
+def corruption_key(config: ExperimentConfig, viewing: Conditions = ALL_CONDITIONS) -> str:
     """The one rule of staleness: configuration, data with the class never seen, versions and code.
 
     Args:
@@ -119,25 +119,25 @@ def shifted_key(config: ExperimentConfig, viewing: Viewing = EVERYTHING) -> str:
     Returns:
         The name under which the store keeps the result.
     """
-    hashes = [load(config).sha256, _digest(config.source)]
-    facts = {"config": asdict(config), "viewing": asdict(_of_interest(config, viewing))}
-    return key(kind="shifted", **facts, data=hashes, versions=versions(), code=_code())
+    hashes = [dataset_for_config(config).sha256, _unseen_class_digest(config.source)]
+    facts = {"config": asdict(config), "viewing": asdict(_relevant_conditions(config, viewing))}
+    return key(kind="shifted", **facts, data=hashes, versions=library_versions(), code=_code_digest())
 
 
-def sweep(
+def sweep_under_corruption(
     configs: Iterable[ExperimentConfig],
-    viewing: Viewing = EVERYTHING,
+    viewing: Conditions = ALL_CONDITIONS,
     *,
     executor: Executor | None = None,
     store: Store | None = None,
-) -> list[ShiftedResult]:
+) -> list[CorruptionResult]:
     """Make many shifted runs as `sweep.sweep` makes plain ones: in parallel, each once, to be resumed.
 
     Args:
         configs: what to run.
         viewing: the conditions.
         executor: as in `sweep.sweep`.
-        store: as in `run_shifted`.
+        store: as in `run_under_corruption`.
 
     Returns:
         The results in the order of the configurations.
@@ -145,70 +145,72 @@ def sweep(
     Raises:
         RuntimeError: if runs failed; and whatever else `sweep.sweep` raises.
     """
-    task = experiments_sweep.Task(partial(run_shifted, viewing=viewing), partial(shifted_key, viewing=viewing))
+    task = experiments_sweep.Task(
+        partial(run_under_corruption, viewing=viewing), partial(corruption_key, viewing=viewing)
+    )
     return experiments_sweep.sweep(configs, executor=executor, store=store, task=task)
 
 
-def _of_interest(config: ExperimentConfig, viewing: Viewing) -> Viewing:
+def _relevant_conditions(config: ExperimentConfig, viewing: Conditions) -> Conditions:
     """A client, or a server for others to use, is run once, whether activations of a system are asked for or not."""
-    alone = config.method == "client" or config.method in registry.ALONE
+    alone = config.method == "client" or config.method in registry.STANDALONE
     return replace(viewing, hidden=()) if alone else viewing
 
 
-def _made(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[ShiftedResult]) -> dict[str, Any]:
+def _made(config: ExperimentConfig, viewing: Conditions, earlier: Sequence[CorruptionResult]) -> dict[str, Any]:
     """A run as the store keeps it: all that its key must know of its code is reached from here."""
-    with _like_a_run(config):
-        return _as_json(_computed(config, viewing, earlier))
+    with _run_environment(config):
+        return _as_json(_compute(config, viewing, earlier))
 
 
-def _computed(config: ExperimentConfig, viewing: Viewing, earlier: Sequence[ShiftedResult]) -> ShiftedResult:
-    dataset, start = load(config), time.process_time()
-    seen = {part: getattr(dataset, part) for part in PARTS if part != "test"}
+def _compute(config: ExperimentConfig, viewing: Conditions, earlier: Sequence[CorruptionResult]) -> CorruptionResult:
+    dataset, start = dataset_for_config(config), time.process_time()
+    seen = {part: getattr(dataset, part) for part in SPLITS if part != "test"}
     at_hand = (config.source, config.classes, config.sizes, viewing.images)
-    seen |= {name: _shifted(*at_hand, name) for name in viewing.conditions}
+    seen |= {name: _corrupted_split(*at_hand, name) for name in viewing.conditions}
     if config.method == "client":
-        return ShiftedResult(config, _client_scores(config, dataset, seen), time.process_time() - start, {}, {})
-    served = (*HELD_OUT, *viewing.conditions)
-    known = {name: _examples(name, part, earlier) for name, part in seen.items()}
-    parts = base.Parts(known["helper"], known["calibration"], known["validation"])
+        return CorruptionResult(config, _client_scores(config, dataset, seen), time.process_time() - start, {}, {})
+    served = (*CLEAN_SPLITS, *viewing.conditions)
+    known = {name: _make_examples(name, part, earlier) for name, part in seen.items()}
+    parts = base.Splits(known["helper"], known["calibration"], known["validation"])
     system = registry.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
     hidden: dict[str, dict[str, np.ndarray]] = {}
     layers: dict[str, np.ndarray] = {}
-    if config.method in registry.ALONE:
+    if config.method in registry.STANDALONE:
         scores = {name: {"e": system.e(known[name]).numpy()} for name in served}
         scores |= {} if system.held_out is None else {"helper": {"e": system.held_out.numpy()}}
     else:
-        scores = {name: _answers(system, known[name]) for name in served}
+        scores = {name: _prediction_arrays(system, known[name]) for name in served}
         for name, (which, network) in product(viewing.hidden, (("r", system.r), ("e", system.e))):
-            hidden.setdefault(name, {})[which], layers[which] = _observed(network, known[name])
-    return ShiftedResult(config, scores, time.process_time() - start, hidden, layers)
+            hidden.setdefault(name, {})[which], layers[which] = _last_layer_inputs(network, known[name])
+    return CorruptionResult(config, scores, time.process_time() - start, hidden, layers)
 
 
 def _client_scores(
-    config: ExperimentConfig, dataset: data_dataset.Dataset, seen: Mapping[str, Part]
+    config: ExperimentConfig, dataset: data_dataset.Dataset, seen: Mapping[str, Split]
 ) -> dict[str, dict[str, np.ndarray]]:
-    part = data_dataset.training(dataset) if config.client == "as_released" else dataset.client
+    part = data_dataset.all_training_examples(dataset) if config.client == "as_released" else dataset.client
     client = clients.fit_client(part, form=config.client, seed=config.seed)
-    scores = {name: loop.scores(client, one.x) for name, one in seen.items()}
+    scores = {name: loop.predict_scores(client, one.x) for name, one in seen.items()}
     if config.client != "as_released":  # as in `runs`: the released client's scores are left as they came
-        temperature = error_estimation.temperature(scores["calibration"], dataset.calibration.y)
+        temperature = error_estimation.fit_temperature(scores["calibration"], dataset.calibration.y)
         scores = {name: score / temperature for name, score in scores.items()}
     return {name: {"score": score.numpy()} for name, score in scores.items()}
 
 
-def _examples(name: str, part: Part, earlier: Sequence[ShiftedResult]) -> base.Examples:
+def _make_examples(name: str, part: Split, earlier: Sequence[CorruptionResult]) -> base.Examples:
     score = torch.from_numpy(earlier[0].scores[name]["score"]) if earlier else torch.zeros(len(part.y))
     given = earlier[1].scores.get(name, {}) if len(earlier) > 1 else {}
     server = torch.from_numpy(given["e"]) if "e" in given else None
     return base.Examples(part.x, part.y, server_label(score), score, server)
 
 
-def _answers(system: base.System, examples: base.Examples) -> dict[str, np.ndarray]:
+def _prediction_arrays(system: base.System, examples: base.Examples) -> dict[str, np.ndarray]:
     answers = {"m": examples.m, "r": system.r(examples), "e": system.e(examples), "y": examples.y}
     return {name: values.numpy() for name, values in answers.items()}
 
 
-def _observed(answer: Callable[..., Tensor], examples: base.Examples) -> tuple[np.ndarray, np.ndarray]:
+def _last_layer_inputs(answer: Callable[..., Tensor], examples: base.Examples) -> tuple[np.ndarray, np.ndarray]:
     """What the linear layer right before a network's `Scores` reads while it answers, (n, d), and its (d + 1,) weights.
 
     A system is a pair of functions, so its networks are watched from outside: torch calls the hook after every module.
@@ -217,7 +219,7 @@ def _observed(answer: Callable[..., Tensor], examples: base.Examples) -> tuple[n
     found: list[tuple[nn.Linear, Tensor]] = []
 
     def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if isinstance(module, layers.Scores) and latest and latest[-1][0].out_features == 1:
+        if isinstance(module, models_layers.ScoreHead) and latest and latest[-1][0].out_features == 1:
             found.append(latest[-1])
         latest[:] = [(module, inputs[0])] if isinstance(module, nn.Linear) else []
 
@@ -235,25 +237,27 @@ def _observed(answer: Callable[..., Tensor], examples: base.Examples) -> tuple[n
 
 
 @lru_cache(maxsize=32)  # all conditions of one data set: several systems look at the same images
-def _shifted(source: str, classes: tuple[str, ...], sizes: tuple[int, ...], images: int, condition: str) -> Part:
-    x, y = load(ExperimentConfig("client", source=source, classes=classes, sizes=sizes)).test
-    few = Part(x[:images], y[:images]) if images else Part(x, y)
-    return corruptions.under(few, condition, source=source)
+def _corrupted_split(
+    source: str, classes: tuple[str, ...], sizes: tuple[int, ...], images: int, condition: str
+) -> Split:
+    x, y = dataset_for_config(ExperimentConfig("client", source=source, classes=classes, sizes=sizes)).test
+    few = Split(x[:images], y[:images]) if images else Split(x, y)
+    return corruptions.under_condition(few, condition, source=source)
 
 
 @lru_cache(maxsize=2)
-def _digest(source: str) -> str:
-    return hashlib.sha256(corruptions.unseen(source).x.numpy().tobytes()).hexdigest()
+def _unseen_class_digest(source: str) -> str:
+    return hashlib.sha256(corruptions.unseen_class_examples(source).x.numpy().tobytes()).hexdigest()
 
 
 @lru_cache(maxsize=1)
-def _code() -> str:
+def _code_digest() -> str:
     """All methods count; who makes runs, and in which order, does not."""
     return CODE.fingerprint([Definition(__name__, "_made"), Definition(__name__, "_from_json")])
 
 
 @contextmanager
-def _like_a_run(config: ExperimentConfig) -> Iterator[None]:
+def _run_environment(config: ExperimentConfig) -> Iterator[None]:
     """On one thread, so that a result does not depend on who else computes, and in the precision that is asked for."""
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     torch.set_num_threads(1)
@@ -265,20 +269,22 @@ def _like_a_run(config: ExperimentConfig) -> Iterator[None]:
         torch.set_default_dtype(dtype)
 
 
-def _as_json(result: ShiftedResult) -> dict[str, Any]:
+def _as_json(result: CorruptionResult) -> dict[str, Any]:
     scores = {where: {k: v.tolist() for k, v in named.items()} for where, named in result.scores.items()}
     hidden = {where: {k: _packed(v) for k, v in named.items()} for where, named in result.hidden.items()}
     layers = {k: v.tolist() for k, v in result.layers.items()}
     return {"scores": scores, "seconds": result.seconds, "hidden": hidden, "layers": layers}
 
 
-def _from_json(config: ExperimentConfig, kept: dict[str, Any]) -> ShiftedResult:
+def _from_json(config: ExperimentConfig, kept: dict[str, Any]) -> CorruptionResult:
     scores = {
         where: {k: np.array(v, dtype=np.int64 if k in "my" else np.float64) for k, v in named.items()}
         for where, named in kept["scores"].items()
     }
     hidden = {where: {k: _unpacked(v) for k, v in named.items()} for where, named in kept["hidden"].items()}
-    return ShiftedResult(config, scores, kept["seconds"], hidden, {k: np.array(v) for k, v in kept["layers"].items()})
+    return CorruptionResult(
+        config, scores, kept["seconds"], hidden, {k: np.array(v) for k, v in kept["layers"].items()}
+    )
 
 
 def _packed(values: np.ndarray) -> dict[str, Any]:

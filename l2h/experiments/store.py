@@ -16,7 +16,7 @@ from uuid import uuid4
 from l2h.experiments.fingerprint import PACKAGE
 
 
-def default_folder() -> Path:
+def default_store_folder() -> Path:
     """Where runs are kept: L2H_RUNS, else `_build/runs` of this checkout."""
     return Path(os.environ.get("L2H_RUNS") or PACKAGE.parent / "_build" / "runs").expanduser().absolute()
 
@@ -32,7 +32,7 @@ class Store:
     False
     """
 
-    folder: Path = field(default_factory=default_folder)
+    folder: Path = field(default_factory=default_store_folder)
 
     def __contains__(self, key: str) -> bool:
         return self._path(key).exists()

@@ -36,8 +36,9 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from l2h.experiments.config import ExperimentConfig, needs
-from l2h.experiments.run import run, run_key
+from l2h.experiments import run as experiments_run
+from l2h.experiments.config import ExperimentConfig, dependencies
+from l2h.experiments.run import run_key
 from l2h.experiments.store import Store
 from l2h.methods import registry
 from l2h.training import device
@@ -57,7 +58,7 @@ _ONE_AT_A_TIME = threading.Lock()  # two threads of one process would share torc
 class Task(NamedTuple):
     """What a sweep does with a configuration, as functions that can be sent to another process."""
 
-    run: Callable[..., Any] = run  # run(config, store=store) makes a result, or reads it
+    run: Callable[..., Any] = experiments_run.run  # run(config, store=store) makes a result, or reads it
     key: Callable[[ExperimentConfig], str] = run_key  # under which the store keeps it
 
 
@@ -81,7 +82,7 @@ def with_dependencies(configs: Iterable[ExperimentConfig]) -> list[ExperimentCon
     """
     ordered: dict[ExperimentConfig, None] = {}
     for config in configs:
-        ordered.update(dict.fromkeys([*with_dependencies(needs(config)), config]))
+        ordered.update(dict.fromkeys([*with_dependencies(dependencies(config)), config]))
     return list(ordered)
 
 
@@ -175,7 +176,7 @@ def _outcomes(
     configs: Mapping[ExperimentConfig, str], store: Store, task: Task, executor: Executor | None
 ) -> Generator[tuple[ExperimentConfig, BaseException | None], None, None]:
     """Make runs, each once those that it reads are made, and yield each with its error, or None."""
-    order = TopologicalSorter({config: filter(configs.__contains__, needs(config)) for config in configs})
+    order = TopologicalSorter({config: filter(configs.__contains__, dependencies(config)) for config in configs})
     order.prepare()
     work = partial(_work, store=store, task=task)
     here: deque[ExperimentConfig] = deque()
@@ -329,7 +330,7 @@ def _check_machine(executor: Executor | None, runs: Iterable[ExperimentConfig]) 
     """If this machine makes the runs, refuse an accelerator that is absent, and a script that workers cannot import."""
     if executor is not None or os.environ.get("L2H_SCHEDULER"):
         return
-    device.asked_for()
+    device.requested_accelerator()
     main = sys.modules["__main__"]
     path = getattr(main, "__file__", None)  # "<stdin>" for `python - < script`
     if path and getattr(main, "__spec__", None) is None and not Path(path).exists() and _process_count(runs) > 1:

@@ -14,7 +14,7 @@ from l2h import checks
 from l2h.problem import Costs
 
 
-def asking_costs(wrong: Any, *, costs: Costs) -> Any:
+def ask_cost(wrong: Any, *, costs: Costs) -> Any:
     r"""What a question costs where the server is wrong, and where it is right.
 
     .. math:: c_e + c_1 1[label(e) \neq y]
@@ -26,13 +26,13 @@ def asking_costs(wrong: Any, *, costs: Costs) -> Any:
     Returns:
         Costs of the same shape.
 
-    >>> asking_costs(torch.tensor([False, True]), costs=Costs(c1=1.0, ce=0.25))
+    >>> ask_cost(torch.tensor([False, True]), costs=Costs(c1=1.0, ce=0.25))
     tensor([0.2500, 1.2500])
     """
     return costs.ce + costs.c1 * wrong
 
 
-def deferral(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
+def deferral_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
     r"""A logistic loss that charges each decision what it costs.
 
     .. math:: L = k \log(1 + e^{r}) + a \log(1 + e^{-r})
@@ -51,17 +51,17 @@ def deferral(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
     Raises:
         ValueError: if shapes differ.
 
-    >>> deferral(torch.zeros(1), torch.ones(1), torch.ones(1))
+    >>> deferral_loss(torch.zeros(1), torch.ones(1), torch.ones(1))
     tensor([1.3863])
 
     Source: the cost-sensitive form of two-stage deferral, Mao, Mohri, Mohri and Zhong, NeurIPS 2023.
     """
-    checks.vectors(r=r, kept=kept, asked=asked)
+    checks.one_dimensional(r=r, kept=kept, asked=asked)
     checks.floating(r=r)
     return kept * softplus(r) + asked * softplus(-r)
 
 
-def triage(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
+def triage_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
     r"""The logistic loss of the label "asking was cheaper", whatever the difference was.
 
     .. math:: L = 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r})
@@ -81,12 +81,12 @@ def triage(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
 
     Source: Okati, De and Gomez-Rodriguez, Differentiable learning under triage, NeurIPS 2021.
     """
-    checks.vectors(r=r, kept=kept, asked=asked)
+    checks.one_dimensional(r=r, kept=kept, asked=asked)
     checks.floating(r=r)
-    return deferral(r, (kept > asked).to(r.dtype), (kept <= asked).to(r.dtype))
+    return deferral_loss(r, (kept > asked).to(r.dtype), (kept <= asked).to(r.dtype))
 
 
-def soft_deferral(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
+def soft_deferral_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
     r"""The cost of a rejector that keeps with probability sigmoid(r).
 
     .. math:: L = \sigma(r) k + \sigma(-r) a
@@ -104,21 +104,21 @@ def soft_deferral(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
 
     Source: Geifman and El-Yaniv, SelectiveNet, ICML 2019, with costs for the selective risk.
     """
-    checks.vectors(r=r, kept=kept, asked=asked)
+    checks.one_dimensional(r=r, kept=kept, asked=asked)
     checks.floating(r=r)
     return torch.sigmoid(r) * kept + torch.sigmoid(-r) * asked
 
 
-def _check_one_more(scores: Tensor, m: Tensor, y: Tensor) -> None:
-    checks.vectors(m=m, y=y)
+def _check_defer_scores(scores: Tensor, m: Tensor, y: Tensor) -> None:
+    checks.one_dimensional(m=m, y=y)
     checks.same_length(scores=scores, y=y)
     checks.floating(scores=scores)
     if scores.ndim != 2 or scores.shape[1] < 3:
         raise ValueError(f"expected scores (n, K + 1) of K >= 2 classes and of keeping, got {tuple(scores.shape)}")
-    checks.numbers(scores.shape[1] - 1, m=m, y=y)
+    checks.class_labels(scores.shape[1] - 1, m=m, y=y)
 
 
-def mozannar_sontag(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
+def mozannar_sontag_loss(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
     r"""Cross-entropy over K answers and "keep", weighted by what each choice saves.
 
     .. math:: L = -(C - c_e) \log s_y - (C - c_e - c_1) \sum_{k \neq y} \log s_k - (C - 1[m \neq y]) \log s_{keep},
@@ -140,12 +140,12 @@ def mozannar_sontag(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Te
     Raises:
         ValueError: if shapes differ or there are fewer than two classes.
 
-    >>> mozannar_sontag(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]), costs=Costs(c1=1.0, ce=0.0))
+    >>> mozannar_sontag_loss(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]), costs=Costs(c1=1.0, ce=0.0))
     tensor([2.1972])
 
     Source: Mozannar and Sontag, Consistent estimators for learning to defer to an expert, ICML 2020.
     """
-    _check_one_more(scores, m, y)
+    _check_defer_scores(scores, m, y)
     largest = max(1.0, costs.c1 + costs.ce)
     right = one_hot(y, scores.shape[1] - 1).to(scores.dtype)  # (n, K)
     answers = largest - costs.ce - costs.c1 * (1 - right)
@@ -153,7 +153,7 @@ def mozannar_sontag(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Te
     return -(torch.cat([answers, keep[:, None]], dim=1) * torch.log_softmax(scores, dim=1)).sum(1)
 
 
-def one_vs_all(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
+def one_vs_all_loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
     r"""K + 1 logistic losses: one for each class, and one for "the client is right".
 
     .. math:: L = \phi(g_y) + \sum_{k \neq y} \phi(-g_k) + 1[m = y] \phi(g_{keep}) + 1[m \neq y] \phi(-g_{keep}),
@@ -173,17 +173,17 @@ def one_vs_all(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
     Raises:
         ValueError: if shapes differ or there are fewer than two classes.
 
-    >>> one_vs_all(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]))
+    >>> one_vs_all_loss(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]))
     tensor([2.0794])
 
     Source: Verma and Nalisnick, Calibrated learning to defer with one-vs-all classifiers, ICML 2022.
     """
-    _check_one_more(scores, m, y)
+    _check_defer_scores(scores, m, y)
     right = torch.cat([one_hot(y, scores.shape[1] - 1), (m == y)[:, None].long()], dim=1)  # (n, K + 1)
     return -logsigmoid(torch.where(right == 1, scores, -scores)).sum(1)
 
 
-def realizable(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
+def realizable_loss(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
     r"""Log-loss of the set of choices that cost at most t, summed over all t.
 
     .. math:: L = \int_0^\infty -\log \sum_{a: cost(a) \leq t} s_a \, dt \quad\text{(empty and full sets aside)}
@@ -205,12 +205,12 @@ def realizable(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
     Raises:
         ValueError: if shapes differ or there are fewer than two classes.
 
-    >>> realizable(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]), costs=Costs(c1=1.0, ce=0.0))
+    >>> realizable_loss(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]), costs=Costs(c1=1.0, ce=0.0))
     tensor([0.4055])
 
     Source: Mozannar et al., Who should predict?, AISTATS 2023; the extension to costs is ours.
     """
-    _check_one_more(scores, m, y)
+    _check_defer_scores(scores, m, y)
     right, wrong, kept_wrong = costs.ce, costs.ce + costs.c1, 1.0
     every = torch.logsumexp(scores, dim=1)
     answer = scores.gather(1, y[:, None])[:, 0]
@@ -236,7 +236,7 @@ def largest_score_rule(scores: Tensor) -> Tensor:
         scores: (n, K + 1), the last one for keeping.
 
     Returns:
-        (n,) scores in (-1, 1), > 0 where keeping has the largest; at the minimum of `mozannar_sontag` they are
+        (n,) scores in (-1, 1), > 0 where keeping has the largest; at the minimum of `mozannar_sontag_loss` they are
         proportional to what asking costs more than keeping.
 
     >>> largest_score_rule(torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]])).sign()
@@ -262,4 +262,4 @@ def one_vs_all_rule(scores: Tensor, *, costs: Costs) -> Tensor:
     tensor([0.2500])
     """
     shares = torch.sigmoid(scores)
-    return asking_costs(1 - shares[:, :-1].amax(1), costs=costs) - (1 - shares[:, -1])
+    return ask_cost(1 - shares[:, :-1].amax(1), costs=costs) - (1 - shares[:, -1])

@@ -9,20 +9,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from l2h import checks
-from l2h.losses.surrogate import _check, bounded_exp
+from l2h.losses.surrogate import _check_multiclass, exp_linear_tail
 from l2h.problem import Costs, server_label
 
-FORMS = ("paper", "shifted", "released")
+STAGE_SWITCHING_FORMS = ("paper", "shifted", "released")
 
 
-class Weights(NamedTuple):
+class StageWeights(NamedTuple):
     """What keeping and asking weigh in the rejector's part of the stage-switching loss."""
 
     keep: Any
     ask: Any
 
 
-def stage_weights(client_wrong: Any, server_wrong: Any, *, costs: Costs, form: str) -> Weights:
+def stage_weights(client_wrong: Any, server_wrong: Any, *, costs: Costs, form: str) -> StageWeights:
     r"""The weights of "keep" and "ask", linear in the two mistakes: their means given x come from p and P(e≠Y|x).
 
     .. math:: \text{paper: } 1 - 1[m \neq y], \; 1 - c_e - c_1 1[e \neq y] \qquad
@@ -42,18 +42,18 @@ def stage_weights(client_wrong: Any, server_wrong: Any, *, costs: Costs, form: s
     Raises:
         ValueError: if the form is unknown.
 
-    >>> [stage_weights(1.0, 1.0, costs=Costs(c1=1.0, ce=0.25), form=form).ask for form in FORMS]
+    >>> [stage_weights(1.0, 1.0, costs=Costs(c1=1.0, ce=0.25), form=form).ask for form in STAGE_SWITCHING_FORMS]
     [-0.25, 0.0, 1.75]
 
     Source: arXiv 2501.13810, stage-switching loss; its released training script for the last form.
     """
-    checks.one_of(FORMS, form=form)
+    checks.one_of(STAGE_SWITCHING_FORMS, form=form)
     raised = max(1.0, costs.c1 + costs.ce) if form == "shifted" else 1.0
     sign = -1 if form == "released" else 1
-    return Weights(raised - client_wrong, raised - costs.ce - sign * costs.c1 * server_wrong)
+    return StageWeights(raised - client_wrong, raised - costs.ce - sign * costs.c1 * server_wrong)
 
 
-def stage_rejector(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *, costs: Costs, form: str) -> Tensor:
+def stage_rejector_loss(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *, costs: Costs, form: str) -> Tensor:
     r"""The rejector's part of the stage-switching loss; r is the log-odds of "keep".
 
     .. math:: -w_{keep} \log \sigma(r) - w_{ask} \log \sigma(-r)
@@ -72,18 +72,18 @@ def stage_rejector(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *, cos
         ValueError: if shapes differ or the form is unknown.
 
     >>> wrong = torch.ones(1)
-    >>> stage_rejector(torch.tensor([100.0]), wrong, wrong, costs=Costs(c1=1.0, ce=0.25), form="paper")
+    >>> stage_rejector_loss(torch.tensor([100.0]), wrong, wrong, costs=Costs(c1=1.0, ce=0.25), form="paper")
     tensor([-25.])
 
     Source: arXiv 2501.13810, with a softmax over (local, remote) written by its log-odds.
     """
-    checks.vectors(r=r, client_wrong=client_wrong, server_wrong=server_wrong)
+    checks.one_dimensional(r=r, client_wrong=client_wrong, server_wrong=server_wrong)
     checks.floating(r=r)
     weights = stage_weights(client_wrong.to(r.dtype), server_wrong.to(r.dtype), costs=costs, form=form)
     return weights.keep * functional.softplus(-r) + weights.ask * functional.softplus(r)
 
 
-def stage_switching(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, form: str) -> Tensor:
+def stage_switching_loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, form: str) -> Tensor:
     r"""The stage-switching loss: cross-entropy of the server, and the rejector's part given the server's label.
 
     .. math:: L = -\log \mathrm{softmax}(e)_y - w_{keep} \log \sigma(r) - w_{ask} \log \sigma(-r)
@@ -106,17 +106,17 @@ def stage_switching(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs,
         ValueError: if shapes differ or the form is unknown.
 
     >>> zero = torch.zeros(1)
-    >>> stage_switching(zero, torch.zeros(1, 2), zero.long(), zero.long(), costs=Costs(c1=1.0), form="paper")
+    >>> stage_switching_loss(zero, torch.zeros(1, 2), zero.long(), zero.long(), costs=Costs(c1=1.0), form="paper")
     tensor([2.0794])
 
     Source: arXiv 2501.13810.
     """
-    _check(r, e, m, y)
+    _check_multiclass(r, e, m, y)
     served = functional.cross_entropy(e, y, reduction="none")
-    return served + stage_rejector(r, m != y, server_label(e) != y, costs=costs, form=form)
+    return served + stage_rejector_loss(r, m != y, server_label(e) != y, costs=costs, form=form)
 
 
-def specialising(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, beta: float) -> Tensor:
+def weighted_cross_entropy(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, beta: float) -> Tensor:
     r"""A loss in stages whose server specialises: cross-entropy with the weights that L_S gives its examples.
 
     .. math:: L = \underline{e^{-\frac{\beta}{2} r}} \big(-\log \mathrm{softmax}(e)_y\big)
@@ -140,13 +140,13 @@ def specialising(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, be
         ValueError: if shapes differ or beta is negative.
 
     >>> zero, label = torch.zeros(1), torch.zeros(1, dtype=torch.long)
-    >>> specialising(zero, torch.zeros(1, 2), label, label, costs=Costs(c1=1.0, ce=1.0), beta=2.0)
+    >>> weighted_cross_entropy(zero, torch.zeros(1, 2), label, label, costs=Costs(c1=1.0, ce=1.0), beta=2.0)
     tensor([1.3863])
 
     Source: derived in the chapter on many classes.
     """
-    _check(r, e, m, y)
+    _check_multiclass(r, e, m, y)
     checks.at_least(0, beta=beta)
-    served = bounded_exp(-beta / 2 * r.detach()) * functional.cross_entropy(e, y, reduction="none")
+    served = exp_linear_tail(-beta / 2 * r.detach()) * functional.cross_entropy(e, y, reduction="none")
     asking = costs.ce + costs.c1 * (server_label(e) != y).to(r.dtype)
     return served + (m != y) * functional.softplus(r) + asking * functional.softplus(-r)

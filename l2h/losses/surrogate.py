@@ -9,10 +9,10 @@ from torch.nn import functional
 from l2h import checks
 from l2h.problem import Costs, asks, labels_of, server_label
 
-LARGEST_EXPONENT = 60.0  # e^60 = 1.1e26: a batch of 10^12 such terms still fits into float32
+MAX_EXPONENT = 60.0  # e^60 = 1.1e26: a batch of 10^12 such terms still fits into float32
 
 
-def generalized_zero_one(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any:
+def generalized_zero_one_loss(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any:
     r"""The generalized 0-1 loss: a kept mistake costs 1, a question ce, a wrong answer of the server c1.
 
     .. math:: L = 1[m \neq y] 1[r > 0] + (c_1 1[label(e) \neq y] + c_e) 1[r \leq 0]
@@ -35,12 +35,12 @@ def generalized_zero_one(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any
 
     >>> one = torch.ones(3)
     >>> r, e = torch.tensor([1.0, -1.0, 0.0]), torch.tensor([1.0, 1.0, -1.0])
-    >>> generalized_zero_one(r, e, -one, one, costs=Costs(c1=1.0, ce=0.25))
+    >>> generalized_zero_one_loss(r, e, -one, one, costs=Costs(c1=1.0, ce=0.25))
     tensor([1.0000, 0.2500, 1.2500])
 
     Source: arXiv 2409.16253, equation (1).
     """
-    checks.vectors(r=r, m=m, y=y)
+    checks.one_dimensional(r=r, m=m, y=y)
     checks.same_length(e=e, y=y)
     checks.finite(r=r, e=e)
     labels_of(e, m=m, y=y)
@@ -48,7 +48,7 @@ def generalized_zero_one(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any
     return ~ask * 1.0 * (m != y) + ask * (costs.c1 * (server_label(e) != y) + costs.ce)
 
 
-def bounded_exp(t: Tensor) -> Tensor:
+def exp_linear_tail(t: Tensor) -> Tensor:
     """Exponential that continues as its tangent above LARGEST_EXPONENT.
 
     It equals exp(t) for t <= 60, and stays convex, increasing, continuously differentiable and >= 1[t >= 0]
@@ -60,19 +60,19 @@ def bounded_exp(t: Tensor) -> Tensor:
     Returns:
         Values of the same shape.
 
-    >>> bounded_exp(torch.tensor([0.0, 1000.0])).isfinite().all()
+    >>> exp_linear_tail(torch.tensor([0.0, 1000.0])).isfinite().all()
     tensor(True)
     """
-    return torch.exp(t.clamp(max=LARGEST_EXPONENT)) * (1 + torch.relu(t - LARGEST_EXPONENT))
+    return torch.exp(t.clamp(max=MAX_EXPONENT)) * (1 + torch.relu(t - MAX_EXPONENT))
 
 
-def surrogate(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha: Any, beta: float) -> Tensor:
+def surrogate_loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha: Any, beta: float) -> Tensor:
     r"""The convex surrogate L_S, an upper bound of the generalized 0-1 loss for all alpha, beta >= 0.
 
     .. math:: L_S = c_1 e^{\frac{\beta}{2}(-ey - r)} + c_e e^{-r} + 1[m \neq y] e^{\alpha r}
 
     Exact while every exponent is at most 60; beyond, each exponential continues as its tangent
-    (`bounded_exp`), so that loss and gradient stay finite wherever training in float32 can reach.
+    (`exp_linear_tail`), so that loss and gradient stay finite wherever training in float32 can reach.
 
     Args:
         r: (n,) rejector scores.
@@ -91,22 +91,22 @@ def surrogate(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha
             positive.
 
     >>> zero, one = torch.zeros(1), torch.ones(1)
-    >>> surrogate(zero, zero, -one, one, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
+    >>> surrogate_loss(zero, zero, -one, one, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
     tensor([2.2500])
 
     Source: arXiv 2409.16253, the surrogate loss; conventions as in the notation page.
     """
-    checks.vectors(r=r, e=e, m=m, y=y)
+    checks.one_dimensional(r=r, e=e, m=m, y=y)
     checks.floating(r=r, e=e)
-    checks.signs(m=m, y=y)
+    checks.binary_labels(m=m, y=y)
     checks.positive(beta=beta, alpha=alpha.min() if isinstance(alpha, Tensor) else alpha)
-    served = costs.c1 * bounded_exp(beta / 2 * (-e * y - r))  # (n,)
-    asked = costs.ce * bounded_exp(-r)  # (n,)
-    kept = (m != y) * bounded_exp(alpha * r)  # (n,)
+    served = costs.c1 * exp_linear_tail(beta / 2 * (-e * y - r))  # (n,)
+    asked = costs.ce * exp_linear_tail(-r)  # (n,)
+    kept = (m != y) * exp_linear_tail(alpha * r)  # (n,)
     return served + asked + kept
 
 
-def in_columns(e: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
+def as_multiclass(e: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
     r"""Two classes in one column of scores and labels -1/+1, written as two columns and labels 0/1.
 
     .. math:: e \mapsto (-e/2, e/2), \quad y \mapsto (y + 1)/2
@@ -123,16 +123,18 @@ def in_columns(e: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
     Raises:
         ValueError: if labels beside (n,) scores are not -1/+1.
 
-    >>> in_columns(torch.tensor([3.0]), torch.tensor([-1]))
+    >>> as_multiclass(torch.tensor([3.0]), torch.tensor([-1]))
     (tensor([[-1.5000,  1.5000]]), tensor([0]))
     """
     if e.ndim == 2:
         return e, *labels
-    checks.signs(**{f"labels[{place}]": label for place, label in enumerate(labels)})
+    checks.binary_labels(**{f"labels[{place}]": label for place, label in enumerate(labels)})
     return torch.stack([-e / 2, e / 2], dim=1), *((label + 1) // 2 for label in labels)
 
 
-def surrogate_classes(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha: Any, beta: float) -> Tensor:
+def multiclass_surrogate_loss(
+    r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, alpha: Any, beta: float
+) -> Tensor:
     r"""The surrogate L_S for K classes: jointly convex in (r, e), an upper bound, and L_S itself where K = 2.
 
     .. math:: L_K = c_1 \sum_{k \neq y} e^{\frac{\beta}{2}(e_k - e_y - r)} + c_e e^{-r} + 1[m \neq y] e^{\alpha r}
@@ -156,23 +158,23 @@ def surrogate_classes(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Cost
         ValueError: if shapes differ or a parameter is not positive.
 
     >>> zero, label = torch.zeros(1), torch.zeros(1, dtype=torch.long)
-    >>> surrogate_classes(zero, torch.zeros(1, 3), label + 1, label, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
+    >>> multiclass_surrogate_loss(zero, torch.zeros(1, 3), label + 1, label, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
     tensor([3.2500])
 
     Source: derived in the chapter on many classes.
     """
-    _check(r, e, m, y)
+    _check_multiclass(r, e, m, y)
     checks.positive(beta=beta, alpha=alpha.min() if isinstance(alpha, Tensor) else alpha)
     margins = e - e.gather(1, y[:, None])  # (n, K)
     others = 1 - functional.one_hot(y, e.shape[1])
-    served = costs.c1 * (others * bounded_exp(beta / 2 * (margins - r[:, None]))).sum(1)
-    return served + costs.ce * bounded_exp(-r) + (m != y) * bounded_exp(alpha * r)
+    served = costs.c1 * (others * exp_linear_tail(beta / 2 * (margins - r[:, None]))).sum(1)
+    return served + costs.ce * exp_linear_tail(-r) + (m != y) * exp_linear_tail(alpha * r)
 
 
-def _check(r: Tensor, e: Tensor, m: Tensor, y: Tensor) -> None:
-    checks.vectors(r=r, m=m, y=y)
+def _check_multiclass(r: Tensor, e: Tensor, m: Tensor, y: Tensor) -> None:
+    checks.one_dimensional(r=r, m=m, y=y)
     checks.same_length(e=e, y=y)
     checks.floating(r=r, e=e)
     if e.ndim != 2 or e.shape[1] < 2:
         raise ValueError(f"expected e of shape (n, K) with K >= 2, got shape {tuple(e.shape)}")
-    checks.numbers(e.shape[1], m=m, y=y)
+    checks.class_labels(e.shape[1], m=m, y=y)

@@ -12,13 +12,13 @@ from l2h.models import networks, resnet
 from l2h.training import config
 
 # Names only: what they mean stands with the methods that read them, and tests keep both in step.
-ALPHAS = ("released", "client_error", "deterministic", "estimated", "posterior")
-FORMS = ("paper", "shifted", "released")
-CONFIDENCES = ("temperature", "softmax", "margin", "entropy")
+ALPHA_RULE_NAMES = ("released", "client_error", "deterministic", "estimated", "posterior")
+STAGE_SWITCHING_FORMS = ("paper", "shifted", "released")
+CONFIDENCE_MEASURES = ("temperature", "softmax", "margin", "entropy")
 # What a device can run: on the image, on the client's scores alone, or on its last hidden layer and its scores; one
 # linear layer on what the client has computed anyway costs next to nothing.
 REJECTORS = ("hidden", "linear", "lenet", "scores", "features")
-ON_CLIENT = ("scores", "features")
+CLIENT_BASED_REJECTORS = ("scores", "features")
 
 
 class Examples(NamedTuple):
@@ -33,7 +33,7 @@ class Examples(NamedTuple):
     features: Tensor | None = None  # (n, d) activations of the client's last hidden layer, for a rejector on them
 
 
-class Parts(NamedTuple):
+class Splits(NamedTuple):
     """The disjoint parts of the training data that a method may look at."""
 
     helper: Examples  # r and e are trained here
@@ -69,7 +69,7 @@ class Options:
     squash: bool = True
     hidden: int = 120
     network: str = "lenet"
-    recipe: config.TrainConfig = config.FAST
+    recipe: config.TrainConfig = config.FAST_TRAINING
     rejector: str = "hidden"
     confidence: str = "temperature"
     estimate: str = "logistic"
@@ -79,17 +79,17 @@ class Options:
 
     def __post_init__(self) -> None:
         if isinstance(self.alpha, str):
-            checks.one_of(ALPHAS, alpha=self.alpha)
+            checks.one_of(ALPHA_RULE_NAMES, alpha=self.alpha)
         else:
             checks.positive(alpha=self.alpha)
         checks.positive(beta=self.beta)
-        checks.whole(1, hidden=self.hidden, refresh=self.refresh)
+        checks.integer(1, hidden=self.hidden, refresh=self.refresh)
         checks.one_of(SERVER_NETWORKS, network=self.network)
         checks.one_of(REJECTORS, rejector=self.rejector)
-        checks.one_of(CONFIDENCES, confidence=self.confidence)
-        checks.one_of(error_estimation.ESTIMATORS, estimate=self.estimate)
+        checks.one_of(CONFIDENCE_MEASURES, confidence=self.confidence)
+        checks.one_of(error_estimation.ERROR_ESTIMATORS, estimate=self.estimate)
         checks.probabilities(budget=self.budget)
-        checks.one_of(FORMS, form=self.form)
+        checks.one_of(STAGE_SWITCHING_FORMS, form=self.form)
 
 
 class System(NamedTuple):
@@ -106,30 +106,30 @@ class System(NamedTuple):
 
 # Each takes the number of outputs, and whether scores are squashed into (-1, 1).
 SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "linear": networks.linear,
-    "one_hidden_layer": lambda outputs=1, *, squash: networks.rejector(outputs=outputs, squash=squash),
+    "linear": networks.linear_network,
+    "one_hidden_layer": lambda outputs=1, *, squash: networks.mlp(outputs=outputs, squash=squash),
     "lenet": networks.LeNet,
     "residual_small": resnet.residual_small,
     "residual_large": resnet.residual_large,
 }
 
 
-def classes(examples: Examples) -> int:
+def class_count(examples: Examples) -> int:
     """How many classes there are: 2 for labels -1/+1 with scores (n,), else the K of scores (n, K)."""
     return 2 if examples.score.ndim == 1 else examples.score.shape[1]
 
 
-def outputs(examples: Examples) -> int:
+def output_count(examples: Examples) -> int:
     """How many scores a classifier has for these labels: 1 for -1/+1, else K."""
-    return 1 if examples.score.ndim == 1 else classes(examples)
+    return 1 if examples.score.ndim == 1 else class_count(examples)
 
 
-def class_numbers(labels: Tensor, examples: Examples) -> Tensor:
+def class_indices(labels: Tensor, examples: Examples) -> Tensor:
     """Labels as 0..K-1: -1/+1 become 0/1, others are so already."""
     return (labels + 1) // 2 if examples.score.ndim == 1 else labels
 
 
-def given_server(examples: Examples) -> Tensor:
+def require_server_scores(examples: Examples) -> Tensor:
     """The scores of the server trained beforehand.
 
     Raises:

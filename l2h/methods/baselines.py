@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from l2h import checks
-from l2h.losses.deferral import asking_costs
-from l2h.methods.base import SERVER_NETWORKS, Examples, Options, Parts, System, given_server, outputs
-from l2h.methods.fitting import device, fit_device, of_server, weights_of
+from l2h.losses.deferral import ask_cost
+from l2h.methods.base import SERVER_NETWORKS, Examples, Options, Splits, System, output_count, require_server_scores
+from l2h.methods.fitting import build_rejector, fit_rejector, get_weights, server_score_function
 from l2h.problem import Costs, server_label
 from l2h.training import loop
 
-FOLDS = 2  # of the helper part, for a server's scores of examples that it did not see
+SERVER_FOLDS = 2  # of the helper part, for a server's scores of examples that it did not see
 
 
-def plain_server(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def plain_server(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The server's network trained alone, on all of the helper's part; every question goes to it.
 
     A rejector that is trained for this server must know its errors, and on the helper part it makes too few. So
@@ -31,29 +31,31 @@ def plain_server(parts: Parts, *, costs: Costs, seed: int, options: Options) -> 
         A system that always asks.
     """
     helper = parts.helper
-    network, history = _fitted(helper.x, helper.y, outputs(helper), seed, options)
-    always = _always_asking(of_server(network), history, held_out=_out_of_fold(helper, seed, options))
-    return always._replace(weights=weights_of(network))
+    network, history = _fit_server(helper.x, helper.y, output_count(helper), seed, options)
+    always = _always_ask_system(
+        server_score_function(network), history, held_out=_out_of_fold_scores(helper, seed, options)
+    )
+    return always._replace(weights=get_weights(network))
 
 
-def _fitted(x: Tensor, y: Tensor, outputs: int, seed: int, options: Options) -> tuple[nn.Module, tuple[float, ...]]:
+def _fit_server(x: Tensor, y: Tensor, outputs: int, seed: int, options: Options) -> tuple[nn.Module, tuple[float, ...]]:
     with loop.seeded(seed):
         network = SERVER_NETWORKS[options.network](outputs, squash=False)
     history = loop.fit(network, x, (y,), loop.classification_loss, config=options.recipe, seed=seed)
     return network, history.losses
 
 
-def _out_of_fold(helper: Examples, seed: int, options: Options) -> Tensor:
-    fold = torch.randperm(len(helper.y), generator=torch.Generator().manual_seed(seed)) % FOLDS  # (n,)
-    scores = torch.zeros(len(helper.y), outputs(helper))
-    for left_out in range(FOLDS):
+def _out_of_fold_scores(helper: Examples, seed: int, options: Options) -> Tensor:
+    fold = torch.randperm(len(helper.y), generator=torch.Generator().manual_seed(seed)) % SERVER_FOLDS  # (n,)
+    scores = torch.zeros(len(helper.y), output_count(helper))
+    for left_out in range(SERVER_FOLDS):
         out = fold == left_out
-        network, _ = _fitted(helper.x[~out], helper.y[~out], outputs(helper), seed, options)
-        scores[out] = loop.scores(network, helper.x[out]).view(int(out.sum()), -1)
-    return scores.squeeze(1) if outputs(helper) == 1 else scores
+        network, _ = _fit_server(helper.x[~out], helper.y[~out], output_count(helper), seed, options)
+        scores[out] = loop.predict_scores(network, helper.x[out]).view(int(out.sum()), -1)
+    return scores.squeeze(1) if output_count(helper) == 1 else scores
 
 
-def device_classifier(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def on_device_classifier(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The rejector's own network trained as a classifier: what the device could do with it, with nothing sent.
 
     Args:
@@ -67,28 +69,28 @@ def device_classifier(parts: Parts, *, costs: Costs, seed: int, options: Options
     """
     helper = parts.helper
     with loop.seeded(seed):
-        on = device(parts, options, outputs=outputs(helper))
-    history = fit_device(on, helper, (helper.y,), loop.classification_loss, options=options, seed=seed)
-    return _always_asking(on.scores, history)
+        on = build_rejector(parts, options, outputs=output_count(helper))
+    history = fit_rejector(on, helper, (helper.y,), loop.classification_loss, options=options, seed=seed)
+    return _always_ask_system(on.scores, history)
 
 
-def _always_asking(
+def _always_ask_system(
     e: Callable[[Examples], Tensor], history: tuple[float, ...] = (), held_out: Tensor | None = None
 ) -> System:
     return System(lambda examples: -torch.ones(len(examples.y)), e, False, False, history, held_out)
 
 
-def always_ask(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def always_ask(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Send every input to the server."""
-    return _always_asking(given_server)
+    return _always_ask_system(require_server_scores)
 
 
-def always_keep(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def always_keep(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Never ask: the client as it is."""
-    return System(lambda examples: torch.ones(len(examples.y)), given_server, False, False)
+    return System(lambda examples: torch.ones(len(examples.y)), require_server_scores, False, False)
 
 
-def random(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def random(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Ask at random, at the rate of the budget (a fair coin by default); thresholding r gives any other rate.
 
     Args:
@@ -104,10 +106,10 @@ def random(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System
     def r(examples: Examples) -> Tensor:
         return torch.rand(len(examples.y), generator=torch.Generator().manual_seed(seed)) - options.budget
 
-    return System(r, given_server, False, False)
+    return System(r, require_server_scores, False, False)
 
 
-def oracle(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def oracle(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""Ask exactly where asking is cheaper, knowing y: the limit for any rejector with this client and server.
 
     .. math:: r = c_1 1[label(e) \neq y] + c_e - 1[m \neq y]
@@ -123,13 +125,13 @@ def oracle(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System
     """
 
     def r(examples: Examples) -> Tensor:
-        server_wrong = (server_label(given_server(examples)) != examples.y).double()
-        return asking_costs(server_wrong, costs=costs) - (examples.m != examples.y).double()
+        server_wrong = (server_label(require_server_scores(examples)) != examples.y).double()
+        return ask_cost(server_wrong, costs=costs) - (examples.m != examples.y).double()
 
-    return System(r, given_server, True, False)
+    return System(r, require_server_scores, True, False)
 
 
-def bayes_rule(eta: Tensor, m: Tensor, *, costs: Costs) -> tuple[Tensor, Tensor]:
+def bayes_rejector_and_server(eta: Tensor, m: Tensor, *, costs: Costs) -> tuple[Tensor, Tensor]:
     r"""The Bayes rejector and server where P(Y|x) is known, as for images that many people have labelled.
 
     .. math:: e^* = \eta, \quad r^*(x) = c_e + c_1 (1 - \max_k \eta_k(x)) - (1 - \eta_{m(x)}(x))
@@ -147,17 +149,17 @@ def bayes_rule(eta: Tensor, m: Tensor, *, costs: Costs) -> tuple[Tensor, Tensor]
     Raises:
         ValueError: if lengths differ, rows are not probabilities, or labels are not 0..K-1.
 
-    >>> r, e = bayes_rule(torch.tensor([[0.5, 0.375, 0.125]]), torch.tensor([1]), costs=Costs(c1=1.0, ce=0.0625))
+    >>> r, e = bayes_rejector_and_server(torch.tensor([[0.5, 0.375, 0.125]]), torch.tensor([1]), costs=Costs(c1=1.0, ce=0.0625))
     >>> r, server_label(e)
     (tensor([-0.0625]), tensor([0]))
 
     Source: arXiv 2409.16253, Bayes rules, for K classes.
     """
-    checks.vectors(m=m)
+    checks.one_dimensional(m=m)
     checks.same_length(eta=eta, m=m)
     checks.probabilities(eta=eta)
     if not torch.allclose(eta.sum(1), torch.ones_like(eta[:, 0])):
         raise ValueError("expected rows of eta that sum to 1, got " + f"{eta.sum(1).min():g} to {eta.sum(1).max():g}")
-    checks.numbers(eta.shape[1], m=m)
+    checks.class_labels(eta.shape[1], m=m)
     client_right = eta.gather(1, m[:, None])[:, 0]
-    return asking_costs(1 - eta.amax(1), costs=costs) - (1 - client_right), eta
+    return ask_cost(1 - eta.amax(1), costs=costs) - (1 - client_right), eta

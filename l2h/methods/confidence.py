@@ -6,38 +6,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from l2h.losses.deferral import asking_costs
+from l2h.losses.deferral import ask_cost
 from l2h.methods import error_estimation
-from l2h.methods.base import SERVER_NETWORKS, Options, Parts, System, given_server, outputs
-from l2h.methods.fitting import of_server
+from l2h.methods.base import SERVER_NETWORKS, Options, Splits, System, output_count, require_server_scores
+from l2h.methods.fitting import server_score_function
 from l2h.problem import Costs, asks, server_label
 from l2h.training import loop
 
-PROBABILITIES = ("temperature", "softmax")  # they claim to be P(M = Y | x): Chow's rule names their threshold
+PROBABILITY_MEASURES = ("temperature", "softmax")  # they claim to be P(M = Y | x): Chow's rule names their threshold
 
 
-def _temperature(parts: Parts) -> Callable[[Tensor], Tensor]:
-    fitted = error_estimation.temperature(parts.calibration.score, parts.calibration.y)
-    return lambda score: error_estimation.probabilities(score, fitted).amax(1)
+def _temperature(parts: Splits) -> Callable[[Tensor], Tensor]:
+    fitted = error_estimation.fit_temperature(parts.calibration.score, parts.calibration.y)
+    return lambda score: error_estimation.class_probabilities(score, fitted).amax(1)
 
 
-def _softmax(parts: Parts) -> Callable[[Tensor], Tensor]:
-    return lambda score: error_estimation.probabilities(score).amax(1)
+def _softmax(parts: Splits) -> Callable[[Tensor], Tensor]:
+    return lambda score: error_estimation.class_probabilities(score).amax(1)
 
 
-def _margin(parts: Parts) -> Callable[[Tensor], Tensor]:
+def _margin(parts: Splits) -> Callable[[Tensor], Tensor]:
     def gap(score: Tensor) -> Tensor:
-        first, second = error_estimation.probabilities(score).topk(2, dim=1).values.unbind(1)
+        first, second = error_estimation.class_probabilities(score).topk(2, dim=1).values.unbind(1)
         return first - second
 
     return gap
 
 
-def _entropy(parts: Parts) -> Callable[[Tensor], Tensor]:
-    return lambda score: -error_estimation.entropy(error_estimation.probabilities(score))
+def _entropy(parts: Splits) -> Callable[[Tensor], Tensor]:
+    return lambda score: -error_estimation.entropy(error_estimation.class_probabilities(score))
 
 
-CONFIDENCE_OF: dict[str, Callable[[Parts], Callable[[Tensor], Tensor]]] = {
+CONFIDENCE_FUNCTIONS: dict[str, Callable[[Splits], Callable[[Tensor], Tensor]]] = {
     "temperature": _temperature,
     "softmax": _softmax,
     "margin": _margin,
@@ -45,7 +45,7 @@ CONFIDENCE_OF: dict[str, Callable[[Parts], Callable[[Tensor], Tensor]]] = {
 }
 
 
-def cheapest_threshold(confidence: Tensor, kept: Tensor, asked: Tensor) -> float:
+def min_cost_threshold(confidence: Tensor, kept: Tensor, asked: Tensor) -> float:
     """The threshold t for which "keep where confidence > t" costs least on some examples.
 
     Args:
@@ -56,7 +56,7 @@ def cheapest_threshold(confidence: Tensor, kept: Tensor, asked: Tensor) -> float
     Returns:
         A value halfway between two neighbouring confidences, or below or above them all; the lowest of several.
 
-    >>> cheapest_threshold(torch.tensor([0.25, 0.5, 1.0]), torch.tensor([1.0, 1.0, 0.0]), torch.full((3,), 0.2))
+    >>> min_cost_threshold(torch.tensor([0.25, 0.5, 1.0]), torch.tensor([1.0, 1.0, 0.0]), torch.full((3,), 0.2))
     0.75
     """
     levels, of = confidence.double().unique(return_inverse=True)  # sorted
@@ -67,7 +67,7 @@ def cheapest_threshold(confidence: Tensor, kept: Tensor, asked: Tensor) -> float
     return (edges[k] + edges[k + 1]) / 2
 
 
-def confidence(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def confidence(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""Ask where the client is unsure: its confidence against a threshold.
 
     .. math:: r(x) = \max_k P_T(k | x) - (1 - c_e - c_1 P(label(e) \neq Y))
@@ -92,19 +92,21 @@ def confidence(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Sy
     Source: Chow, IEEE Transactions on Information Theory 16, 1970; Guo et al., ICML 2017.
     """
     held_out = parts.calibration
-    confident = CONFIDENCE_OF[options.confidence](parts)
-    wrong = server_label(given_server(held_out)) != held_out.y
-    if options.confidence in PROBABILITIES:
+    confident = CONFIDENCE_FUNCTIONS[options.confidence](parts)
+    wrong = server_label(require_server_scores(held_out)) != held_out.y
+    if options.confidence in PROBABILITY_MEASURES:
         keep_above = (
-            1 - costs.ce - costs.c1 * error_estimation.error_rate(server_label(given_server(held_out)), held_out.y)
+            1
+            - costs.ce
+            - costs.c1 * error_estimation.error_rate(server_label(require_server_scores(held_out)), held_out.y)
         )
     else:
-        kept, asked = (held_out.m != held_out.y).double(), asking_costs(wrong.double(), costs=costs)
-        keep_above = cheapest_threshold(confident(held_out.score), kept, asked)
-    return System(lambda examples: confident(examples.score) - keep_above, given_server, False, True)
+        kept, asked = (held_out.m != held_out.y).double(), ask_cost(wrong.double(), costs=costs)
+        keep_above = min_cost_threshold(confident(held_out.score), kept, asked)
+    return System(lambda examples: confident(examples.score) - keep_above, require_server_scores, False, True)
 
 
-def confidence_specialist(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def confidence_specialist(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The same confidence rule, with a server trained on nothing but what the rule sends.
 
     Args:
@@ -124,7 +126,7 @@ def confidence_specialist(parts: Parts, *, costs: Costs, seed: int, options: Opt
     sent = asks(rule.r(helper))
     sent = sent if sent.any() else torch.ones_like(sent)
     with loop.seeded(seed):
-        server = SERVER_NETWORKS[options.network](outputs(helper), squash=False)
+        server = SERVER_NETWORKS[options.network](output_count(helper), squash=False)
     targets = (helper.y[sent],)
     history = loop.fit(server, helper.x[sent], targets, loop.classification_loss, config=options.recipe, seed=seed)
-    return rule._replace(e=of_server(server), history=history.losses)
+    return rule._replace(e=server_score_function(server), history=history.losses)

@@ -19,12 +19,12 @@ from l2h.models import networks
 from l2h.problem import labels_of
 from l2h.training import config, loop
 
-LARGEST_LOG_TEMPERATURE = 10.0  # e^10: scores that say nothing about y end here, at a probability of one half
-LARGEST_FEATURE = 10.0  # e^-10: beyond it a linear layer on the scores would only learn from a few
-NEIGHBOURS = 50  # a share of errors among 50 is known to about 0.07
-POOLED = 4  # side of the squares over which images are averaged before distances are taken
-Estimate = Callable[[Tensor, Tensor], Tensor]  # images (n, ...) and client's scores -> (n,) probabilities
-NETWORK = config.TrainConfig(epochs=10, batch_size=64, lr=1e-3, weight_decay=1e-2, flip=True)
+MAX_LOG_TEMPERATURE = 10.0  # e^10: scores that say nothing about y end here, at a probability of one half
+MAX_FEATURE = 10.0  # e^-10: beyond it a linear layer on the scores would only learn from a few
+N_NEIGHBOURS = 50  # a share of errors among 50 is known to about 0.07
+POOLING_SIDE = 4  # side of the squares over which images are averaged before distances are taken
+ErrorEstimator = Callable[[Tensor, Tensor], Tensor]  # images (n, ...) and client's scores -> (n,) probabilities
+NETWORK_TRAINING = config.TrainConfig(epochs=10, batch_size=64, lr=1e-3, weight_decay=1e-2, flip=True)
 
 
 def error_rate(m: Tensor, y: Tensor) -> float:
@@ -43,13 +43,13 @@ def error_rate(m: Tensor, y: Tensor) -> float:
     >>> error_rate(torch.tensor([1, 1, -1, -1]), torch.tensor([1, -1, -1, -1]))
     0.25
     """
-    checks.vectors(m=m, y=y)
+    checks.one_dimensional(m=m, y=y)
     if len(y) == 0:
         raise ValueError("expected at least one example, got none")
     return int((m != y).sum()) / len(y)
 
 
-def temperature(score: Tensor, y: Tensor) -> float:
+def fit_temperature(score: Tensor, y: Tensor) -> float:
     r"""The temperature T > 0 that makes softmax(score / T) the most likely P(Y | x).
 
     .. math:: T = \arg\min_T \sum_i \log(1 + e^{-y_i s_i / T})
@@ -68,7 +68,7 @@ def temperature(score: Tensor, y: Tensor) -> float:
         ValueError: if lengths differ, labels are not coded so or scores are not finite.
 
     >>> score = torch.tensor([4.0, 4.0, 4.0, -4.0])
-    >>> T = temperature(score, torch.tensor([1, 1, -1, -1]))
+    >>> T = fit_temperature(score, torch.tensor([1, 1, -1, -1]))
     >>> print(f"{torch.sigmoid(score[0] / T):.3f}")
     0.750
 
@@ -77,10 +77,10 @@ def temperature(score: Tensor, y: Tensor) -> float:
     checks.same_length(score=score, y=y)
     checks.finite(score=score)
     if score.ndim == 1:
-        checks.signs(y=y)
+        checks.binary_labels(y=y)
         margin = score.double() * y  # (n,)
     else:
-        checks.numbers(score.shape[1], y=y)
+        checks.class_labels(score.shape[1], y=y)
         logits = score.double()  # (n, K)
 
     def negative_log_likelihood(log_temperature: float) -> float:
@@ -89,12 +89,12 @@ def temperature(score: Tensor, y: Tensor) -> float:
             return softplus(-margin * cold).sum().item()
         return functional.cross_entropy(logits * cold, y, reduction="sum").item()
 
-    bounds = (-LARGEST_LOG_TEMPERATURE, LARGEST_LOG_TEMPERATURE)
+    bounds = (-MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE)
     found = minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-9})
     return math.exp(found.x)
 
 
-def probabilities(score: Tensor, temperature: float = 1.0) -> Tensor:
+def class_probabilities(score: Tensor, temperature: float = 1.0) -> Tensor:
     r"""What scores claim as P(Y = k | x): the softmax of K scores, or sigmoids of one.
 
     Args:
@@ -107,7 +107,7 @@ def probabilities(score: Tensor, temperature: float = 1.0) -> Tensor:
     Raises:
         ValueError: if the temperature is not positive.
 
-    >>> probabilities(torch.zeros(1))
+    >>> class_probabilities(torch.zeros(1))
     tensor([[0.5000, 0.5000]], dtype=torch.float64)
     """
     checks.positive(temperature=temperature)
@@ -138,7 +138,7 @@ def score_features(score: Tensor, temperature: float) -> Tensor:
         logs = torch.log_softmax(score.double() / temperature, dim=1)  # (n, K)
         first, second = logs.topk(2, dim=1).values.unbind(1)
         features = torch.cat([logs, (first - second)[:, None], entropy(logs.exp())[:, None]], dim=1)
-    return loop.floats(features.clamp(-LARGEST_FEATURE, LARGEST_FEATURE))
+    return loop.as_float(features.clamp(-MAX_FEATURE, MAX_FEATURE))
 
 
 def entropy(probabilities: Tensor) -> Tensor:
@@ -152,17 +152,17 @@ def entropy(probabilities: Tensor) -> Tensor:
     return torch.special.entr(probabilities).sum(1)
 
 
-def _constant(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+def _constant(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     rate = int(wrong.sum()) / len(wrong)
     return lambda x, score: torch.full((len(score),), rate, dtype=torch.float64)
 
 
-def _temperature(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
-    fitted = temperature(score, y)
-    return lambda x, score: 1 - probabilities(score, fitted).amax(1)
+def _temperature(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
+    fitted = fit_temperature(score, y)
+    return lambda x, score: 1 - class_probabilities(score, fitted).amax(1)
 
 
-def _isotonic(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+def _isotonic(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     from sklearn.isotonic import IsotonicRegression
 
     claimed = _temperature(x, score, wrong, y, seed)
@@ -171,38 +171,38 @@ def _isotonic(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> 
     return lambda x, score: torch.from_numpy(regression.predict(claimed(x, score).numpy()))
 
 
-def _logistic(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+def _logistic(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     from sklearn.linear_model import LogisticRegression
 
     if wrong.all() or not wrong.any():  # nothing to regress on
         return _constant(x, score, wrong, y, seed)
-    fitted = temperature(score, y)
+    fitted = fit_temperature(score, y)
     regression = LogisticRegression().fit(score_features(score, fitted).numpy(), wrong.numpy())
     return lambda x, score: torch.from_numpy(
         regression.predict_proba(score_features(score, fitted).numpy())[:, 1]
     ).double()
 
 
-def _network(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+def _network(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     with loop.seeded(seed):
-        network = networks.rejector(squash=False)
-    loop.fit(network, x, (2 * wrong.long() - 1,), loop.classification_loss, config=NETWORK, seed=seed)
-    return lambda x, score: torch.sigmoid(loop.scores(network, x)).double()
+        network = networks.mlp(squash=False)
+    loop.fit(network, x, (2 * wrong.long() - 1,), loop.classification_loss, config=NETWORK_TRAINING, seed=seed)
+    return lambda x, score: torch.sigmoid(loop.predict_scores(network, x)).double()
 
 
-def _neighbours(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> Estimate:
+def _neighbours(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     from sklearn.neighbors import KNeighborsRegressor
 
-    regression = KNeighborsRegressor(min(NEIGHBOURS, len(wrong)))
-    regression.fit(_small(x), wrong.double().numpy())
-    return lambda x, score: torch.from_numpy(regression.predict(_small(x)))
+    regression = KNeighborsRegressor(min(N_NEIGHBOURS, len(wrong)))
+    regression.fit(_downsampled(x), wrong.double().numpy())
+    return lambda x, score: torch.from_numpy(regression.predict(_downsampled(x)))
 
 
-def _small(x: Tensor) -> np.ndarray:
-    return functional.avg_pool2d(loop.inputs(x), POOLED).flatten(1).numpy()
+def _downsampled(x: Tensor) -> np.ndarray:
+    return functional.avg_pool2d(loop.preprocess(x), POOLING_SIDE).flatten(1).numpy()
 
 
-ESTIMATORS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, int], Estimate]] = {
+ERROR_ESTIMATORS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, int], ErrorEstimator]] = {
     "constant": _constant,
     "temperature": _temperature,
     "isotonic": _isotonic,
@@ -212,7 +212,7 @@ ESTIMATORS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, int], Estimate]]
 }
 
 
-def errors(name: str, *, x: Tensor, score: Tensor, m: Tensor, y: Tensor, seed: int = 0) -> Estimate:
+def fit_error_estimator(name: str, *, x: Tensor, score: Tensor, m: Tensor, y: Tensor, seed: int = 0) -> ErrorEstimator:
     """Estimate P(M != Y | x) from examples that the client did not see.
 
     "constant" is the client's error rate; "temperature" 1 minus its temperature-scaled confidence; "isotonic"
@@ -235,17 +235,17 @@ def errors(name: str, *, x: Tensor, score: Tensor, m: Tensor, y: Tensor, seed: i
             example.
 
     >>> y, m = torch.ones(4), torch.tensor([1, 1, 1, -1])
-    >>> p = errors("constant", x=torch.zeros(4, 3, 32, 32), score=3.0 * m, m=m, y=y)
+    >>> p = fit_error_estimator("constant", x=torch.zeros(4, 3, 32, 32), score=3.0 * m, m=m, y=y)
     >>> p(torch.zeros(1, 3, 32, 32), torch.zeros(1))
     tensor([0.2500], dtype=torch.float64)
 
     Source: scikit-learn for isotonic and logistic regression and for nearest neighbours.
     """
-    checks.one_of(ESTIMATORS, name=name)
+    checks.one_of(ERROR_ESTIMATORS, name=name)
     checks.same_length(x=x, score=score)
-    checks.vectors(m=m, y=y)
+    checks.one_dimensional(m=m, y=y)
     checks.same_length(score=score, y=y)
     labels_of(score, m=m, y=y)
     if len(y) == 0:
         raise ValueError("expected at least one example, got none")
-    return ESTIMATORS[name](x, score, m != y, y, seed)
+    return ERROR_ESTIMATORS[name](x, score, m != y, y, seed)

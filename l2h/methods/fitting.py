@@ -8,15 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from l2h import checks
-from l2h.losses.deferral import asking_costs, deferral
+from l2h.losses.deferral import ask_cost, deferral_loss
 from l2h.methods import error_estimation
-from l2h.methods.base import ON_CLIENT, SERVER_NETWORKS, Examples, Options, Parts, classes, given_server
+from l2h.methods.base import (
+    CLIENT_BASED_REJECTORS,
+    SERVER_NETWORKS,
+    Examples,
+    Options,
+    Splits,
+    class_count,
+    require_server_scores,
+)
 from l2h.models import networks
 from l2h.problem import Costs, server_label
-from l2h.training import clients, config, loop
+from l2h.training import clients, loop
+from l2h.training import config as training_config
 
 
-class Device(NamedTuple):
+class RejectorNetwork(NamedTuple):
     """A network of the device's own, and what it reads."""
 
     network: nn.Module
@@ -25,10 +34,10 @@ class Device(NamedTuple):
 
     def scores(self, examples: Examples) -> Tensor:
         """The network's scores of examples, (n,) or (n, outputs)."""
-        return loop.scores(self.network, self.view(examples))
+        return loop.predict_scores(self.network, self.view(examples))
 
 
-def given_features(examples: Examples) -> Tensor:
+def require_client_features(examples: Examples) -> Tensor:
     """The activations of the client's last hidden layer.
 
     Raises:
@@ -39,12 +48,12 @@ def given_features(examples: Examples) -> Tensor:
     return examples.features
 
 
-def client_features(x: Tensor, weights: Tensor, score: Tensor, *, form: str) -> Tensor:
+def compute_client_features(x: Tensor, weights: Tensor, score: Tensor, *, form: str) -> Tensor:
     """What a frozen client's last hidden layer says of images.
 
     Args:
         x: (n, 3, 32, 32) uint8 images.
-        weights: of the client, as `weights_of` took them.
+        weights: of the client, as `get_weights` took them.
         score: its scores, (n,) or (n, K), which say how many outputs it has.
         form: of the client, a name in `clients.CLIENTS_WITH_FEATURES`.
 
@@ -57,10 +66,10 @@ def client_features(x: Tensor, weights: Tensor, score: Tensor, *, form: str) -> 
     checks.one_of(clients.CLIENTS_WITH_FEATURES, **{"form of a client with features": form})
     network = clients.CLIENTS[form][0](1 if score.ndim == 1 else score.shape[1])
     set_weights(network, weights)
-    return loop.scores(networks.Activations(network), x)
+    return loop.predict_scores(networks.HiddenActivations(network), x)
 
 
-def server_network(parts: Parts, options: Options, *, outputs: int, squash: bool = False) -> nn.Module:
+def build_server(parts: Splits, options: Options, *, outputs: int, squash: bool = False) -> nn.Module:
     """Build a server's network: with new weights, or with those of the server that the parts bring along.
 
     Where it has more outputs than that server, the first ones start as the server's, the others anew.
@@ -80,35 +89,35 @@ def server_network(parts: Parts, options: Options, *, outputs: int, squash: bool
     network = SERVER_NETWORKS[options.network](outputs, squash=squash)
     if parts.weights is not None:
         known = SERVER_NETWORKS[options.network](
-            1 if parts.helper.score.ndim == 1 else classes(parts.helper), squash=False
+            1 if parts.helper.score.ndim == 1 else class_count(parts.helper), squash=False
         )
         set_weights(known, parts.weights)
-        for own, given in zip(_floats(network), _floats(known), strict=True):
+        for own, given in zip(_float_tensors(network), _float_tensors(known), strict=True):
             rows = torch.cat([-given / 2, given / 2]) if len(given) == 1 < len(own) else given  # one column as two
             own[: len(rows)] = rows
     return network
 
 
-def weights_of(network: nn.Module) -> Tensor:
+def get_weights(network: nn.Module) -> Tensor:
     """All that training changed in a network, as one vector: its weights and its running means.
 
-    >>> weights_of(nn.Linear(3, 2)).shape
+    >>> get_weights(nn.Linear(3, 2)).shape
     torch.Size([8])
     """
-    return torch.cat([values.flatten() for values in _floats(network)])
+    return torch.cat([values.flatten() for values in _float_tensors(network)])
 
 
 def set_weights(network: nn.Module, weights: Tensor) -> None:
-    """Give a network the weights that `weights_of` took from another one of its kind.
+    """Give a network the weights that `get_weights` took from another one of its kind.
 
     Args:
         network: changed in place.
-        weights: (n,) of `weights_of`.
+        weights: (n,) of `get_weights`.
 
     Raises:
         ValueError: if there are more or fewer than the network has.
     """
-    values = _floats(network)
+    values = _float_tensors(network)
     sizes = [value.numel() for value in values]
     if len(weights) != sum(sizes):
         raise ValueError(f"expected {sum(sizes)} weights for this network, got {len(weights)}")
@@ -116,11 +125,11 @@ def set_weights(network: nn.Module, weights: Tensor) -> None:
         value.copy_(part.view(value.shape))
 
 
-def _floats(network: nn.Module) -> list[Tensor]:
+def _float_tensors(network: nn.Module) -> list[Tensor]:
     return [values for values in network.state_dict().values() if values.is_floating_point()]
 
 
-def device(parts: Parts, options: Options, *, outputs: int = 1, squash: bool = False) -> Device:
+def build_rejector(parts: Splits, options: Options, *, outputs: int = 1, squash: bool = False) -> RejectorNetwork:
     """Build the device's own network; initial weights come from torch's global generator.
 
     Args:
@@ -136,39 +145,39 @@ def device(parts: Parts, options: Options, *, outputs: int = 1, squash: bool = F
     Raises:
         ValueError: if the rejector reads the client's last hidden layer, and the parts do not bring it along.
     """
-    if options.rejector in ON_CLIENT:
-        view = _of_client(parts.calibration, hidden_layer=options.rejector == "features")
-        network: nn.Module = networks.OnScores(view(parts.calibration).shape[1], outputs, squash=squash)
-        return Device(network, view, needs_score=True)
+    if options.rejector in CLIENT_BASED_REJECTORS:
+        view = _client_inputs(parts.calibration, hidden_layer=options.rejector == "features")
+        network: nn.Module = networks.LinearOnFeatures(view(parts.calibration).shape[1], outputs, squash=squash)
+        return RejectorNetwork(network, view, needs_score=True)
     if options.rejector == "hidden":
-        network = networks.rejector(options.hidden, outputs=outputs, squash=squash)
+        network = networks.mlp(options.hidden, outputs=outputs, squash=squash)
     else:
         network = SERVER_NETWORKS[options.rejector](outputs, squash=squash)
-    return Device(network, lambda examples: examples.x, needs_score=False)
+    return RejectorNetwork(network, lambda examples: examples.x, needs_score=False)
 
 
-def _of_client(held_out: Examples, *, hidden_layer: bool) -> Callable[[Examples], Tensor]:
-    temperature = error_estimation.temperature(held_out.score, held_out.y)
+def _client_inputs(held_out: Examples, *, hidden_layer: bool) -> Callable[[Examples], Tensor]:
+    temperature = error_estimation.fit_temperature(held_out.score, held_out.y)
 
     def of_scores(examples: Examples) -> Tensor:
         return error_estimation.score_features(examples.score, temperature)
 
     if not hidden_layer:
         return of_scores
-    known = given_features(held_out)
+    known = require_client_features(held_out)
 
     def of_both(examples: Examples) -> Tensor:
-        units = loop.standardised(given_features(examples), known)
-        limit = error_estimation.LARGEST_FEATURE  # of one unit, which may be far livelier here than it was there
-        # d units weigh about as much as one score feature: `networks.GAIN` is made for a handful
+        units = loop.standardize(require_client_features(examples), known)
+        limit = error_estimation.MAX_FEATURE  # of one unit, which may be far livelier here than it was there
+        # d units weigh about as much as one score feature: `networks.FEATURE_GAIN` is made for a handful
         units = units.clamp(-limit, limit) / units.shape[1] ** 0.5
-        return torch.cat([of_scores(examples), loop.floats(units)], dim=1)
+        return torch.cat([of_scores(examples), loop.as_float(units)], dim=1)
 
     return of_both
 
 
-def fit_device(
-    on: Device,
+def fit_rejector(
+    on: RejectorNetwork,
     examples: Examples,
     targets: tuple[Tensor, ...],
     loss: Callable[..., Tensor],
@@ -194,7 +203,7 @@ def fit_device(
     return loop.fit(on.network, x, targets, loss, config=config, seed=seed).losses
 
 
-def begin(on: Device, parts: Parts, *, costs: Costs, seed: int) -> None:
+def warm_start(on: RejectorNetwork, parts: Splits, *, costs: Costs, seed: int) -> None:
     r"""Train the device's network for the server that a joint training starts from, as the two-stage method would.
 
     .. math:: L = 1[m \neq y] \log(1 + e^{r}) + (c_e + c_1 1[label(e) \neq y]) \log(1 + e^{-r})
@@ -209,13 +218,13 @@ def begin(on: Device, parts: Parts, *, costs: Costs, seed: int) -> None:
         ValueError: if no server's scores are given.
     """
     helper = parts.helper
-    wrong = server_label(given_server(helper)) != helper.y
-    targets = (loop.floats(helper.m != helper.y), asking_costs(loop.floats(wrong), costs=costs))
-    fit_device(on, helper, targets, deferral, options=Options(recipe=config.FAST), seed=seed)
+    wrong = server_label(require_server_scores(helper)) != helper.y
+    targets = (loop.as_float(helper.m != helper.y), ask_cost(loop.as_float(wrong), costs=costs))
+    fit_rejector(on, helper, targets, deferral_loss, options=Options(recipe=training_config.FAST_TRAINING), seed=seed)
 
 
-def fit_both(
-    on: Device,
+def fit_rejector_and_server(
+    on: RejectorNetwork,
     server: nn.Module,
     examples: Examples,
     loss: Callable[..., Tensor],
@@ -252,6 +261,6 @@ def fit_both(
     return history.losses
 
 
-def of_server(server: nn.Module) -> Callable[[Examples], Tensor]:
+def server_score_function(server: nn.Module) -> Callable[[Examples], Tensor]:
     """The scores e of a server that reads the images."""
-    return lambda examples: loop.scores(server, examples.x)
+    return lambda examples: loop.predict_scores(server, examples.x)

@@ -9,37 +9,43 @@ import torch
 from torch import Tensor, nn
 
 from l2h.losses import deferral
-from l2h.losses.deferral import asking_costs, soft_deferral, triage
-from l2h.methods.base import Examples, Options, Parts, System, class_numbers, classes, outputs
-from l2h.methods.fitting import Device, device, fit_both, of_server, server_network
+from l2h.losses.deferral import ask_cost, soft_deferral_loss, triage_loss
+from l2h.methods.base import Examples, Options, Splits, System, class_count, class_indices, output_count
+from l2h.methods.fitting import (
+    RejectorNetwork,
+    build_rejector,
+    build_server,
+    fit_rejector_and_server,
+    server_score_function,
+)
 from l2h.problem import Costs, asks
 from l2h.training import loop
 
-PENALTY = 32.0  # SelectiveNet's lambda
+BUDGET_PENALTY = 32.0  # SelectiveNet's lambda
 
 
-def _one_more(
-    parts: Parts, seed: int, options: Options, loss: Callable[..., Tensor], rule: Callable[[Tensor], Tensor]
+def _fit_defer_server(
+    parts: Splits, seed: int, options: Options, loss: Callable[..., Tensor], rule: Callable[[Tensor], Tensor]
 ) -> System:
     """A server with K + 1 scores, the last for keeping, trained on loss(scores, m, y)."""
     helper = parts.helper
     with loop.seeded(seed):
-        network = server_network(parts, options, outputs=classes(helper) + 1)
-    targets = (class_numbers(helper.m, helper), class_numbers(helper.y, helper))
+        network = build_server(parts, options, outputs=class_count(helper) + 1)
+    targets = (class_indices(helper.m, helper), class_indices(helper.y, helper))
     history = loop.fit(network, helper.x, targets, loss, config=options.recipe, seed=seed)
 
     @lru_cache(maxsize=1)  # r and e of the same images come from the same scores; a tensor is its own key
     def scores(x: Tensor) -> Tensor:
-        return loop.scores(network, x)
+        return loop.predict_scores(network, x)
 
     def e(examples: Examples) -> Tensor:
         g = scores(examples.x)
-        return g[:, 1] - g[:, 0] if outputs(examples) == 1 else g[:, :-1]
+        return g[:, 1] - g[:, 0] if output_count(examples) == 1 else g[:, :-1]
 
     return System(lambda examples: rule(scores(examples.x)), e, True, False, history.losses)
 
 
-def mozannar_sontag(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def mozannar_sontag(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Learning to defer with one softmax over K answers and "keep", weighted by costs.
 
     Args:
@@ -51,16 +57,16 @@ def mozannar_sontag(parts: Parts, *, costs: Costs, seed: int, options: Options) 
     Returns:
         A system whose decision needs the server; "distilled" imitates it on the device.
 
-    Source: Mozannar and Sontag, ICML 2020; `deferral.mozannar_sontag`.
+    Source: Mozannar and Sontag, ICML 2020; `deferral.mozannar_sontag_loss`.
     """
 
     def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
-        return deferral.mozannar_sontag(scores, m, y, costs=costs)
+        return deferral.mozannar_sontag_loss(scores, m, y, costs=costs)
 
-    return _one_more(parts, seed, options, loss, deferral.largest_score_rule)
+    return _fit_defer_server(parts, seed, options, loss, deferral.largest_score_rule)
 
 
-def one_vs_all(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def one_vs_all(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Learning to defer with K + 1 separate probabilities; costs enter with the decision alone.
 
     Args:
@@ -72,18 +78,18 @@ def one_vs_all(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Sy
     Returns:
         A system whose decision needs the server; "distilled" imitates it on the device.
 
-    Source: Verma and Nalisnick, ICML 2022; `deferral.one_vs_all`.
+    Source: Verma and Nalisnick, ICML 2022; `deferral.one_vs_all_loss`.
     """
-    return _one_more(
+    return _fit_defer_server(
         parts,
         seed,
         options,
-        deferral.one_vs_all,
+        deferral.one_vs_all_loss,
         lambda scores: deferral.one_vs_all_rule(scores, costs=costs),
     )
 
 
-def realizable(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def realizable(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Learning to defer on the realizable surrogate, extended to costs; not consistent for a deterministic client.
 
     Args:
@@ -95,16 +101,16 @@ def realizable(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Sy
     Returns:
         A system whose decision needs the server; "distilled" imitates it on the device.
 
-    Source: Mozannar et al., AISTATS 2023; `deferral.realizable`.
+    Source: Mozannar et al., AISTATS 2023; `deferral.realizable_loss`.
     """
 
     def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
-        return deferral.realizable(scores, m, y, costs=costs)
+        return deferral.realizable_loss(scores, m, y, costs=costs)
 
-    return _one_more(parts, seed, options, loss, deferral.largest_score_rule)
+    return _fit_defer_server(parts, seed, options, loss, deferral.largest_score_rule)
 
 
-def differentiable_triage(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def differentiable_triage(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A rejector trained on the label "asking was cheaper", and a server trained on what it sends.
 
     .. math:: L = s\,\ell(e, y) + 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r}), \quad
@@ -129,16 +135,16 @@ def differentiable_triage(parts: Parts, *, costs: Costs, seed: int, options: Opt
 
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
         answer_loss = loop.classification_loss(e, y)
-        asked = asking_costs(1 - torch.exp(-answer_loss.detach()), costs=costs)
-        sent = loop.floats(asks(r)) if next(step) >= steps / 2 else 1.0
-        return triage(r, loop.floats(m != y), asked) + sent * answer_loss
+        asked = ask_cost(1 - torch.exp(-answer_loss.detach()), costs=costs)
+        sent = loop.as_float(asks(r)) if next(step) >= steps / 2 else 1.0
+        return triage_loss(r, loop.as_float(m != y), asked) + sent * answer_loss
 
-    on, server = _pair(parts, seed, options)
-    history = fit_both(on, server, parts.helper, loss, options=options, seed=seed)
-    return System(on.scores, of_server(server), False, on.needs_score, history)
+    on, server = _build_networks(parts, seed, options)
+    history = fit_rejector_and_server(on, server, parts.helper, loss, options=options, seed=seed)
+    return System(on.scores, server_score_function(server), False, on.needs_score, history)
 
 
-def budgeted(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def budgeted(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A soft selection that asks a share b of the questions, in the manner of SelectiveNet.
 
     .. math:: L = \tfrac12 \Big[ \sigma(r) 1[m \neq y] + \sigma(-r) \big(c_e + c_1 \ell(e, y)\big)
@@ -163,17 +169,19 @@ def budgeted(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Syst
 
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
         bits = loop.classification_loss(e, y) / math.log(2)
-        selective = soft_deferral(r, loop.floats(m != y), asking_costs(bits, costs=costs))
+        selective = soft_deferral_loss(r, loop.as_float(m != y), ask_cost(bits, costs=costs))
         missed = loop.batch_mean(torch.sigmoid(-r)) - options.budget
-        return (selective + PENALTY * missed**2 + bits) / 2
+        return (selective + BUDGET_PENALTY * missed**2 + bits) / 2
 
-    on, server = _pair(parts, seed, options)
-    history = fit_both(on, server, parts.helper, loss, options=options, seed=seed)
-    shift = ask_share(on.scores(parts.validation), options.budget)
-    return System(lambda examples: on.scores(examples) - shift, of_server(server), False, on.needs_score, history)
+    on, server = _build_networks(parts, seed, options)
+    history = fit_rejector_and_server(on, server, parts.helper, loss, options=options, seed=seed)
+    shift = ask_rate_threshold(on.scores(parts.validation), options.budget)
+    return System(
+        lambda examples: on.scores(examples) - shift, server_score_function(server), False, on.needs_score, history
+    )
 
 
-def ask_share(r: Tensor, share: float) -> float:
+def ask_rate_threshold(r: Tensor, share: float) -> float:
     """The threshold t at which "ask where r <= t" asks a share of some examples.
 
     Args:
@@ -183,7 +191,7 @@ def ask_share(r: Tensor, share: float) -> float:
     Returns:
         The score of the last example that is asked, or a value below all if none is.
 
-    >>> ask_share(torch.tensor([0.5, 0.125, 0.375, 0.25]), 0.5)
+    >>> ask_rate_threshold(torch.tensor([0.5, 0.125, 0.375, 0.25]), 0.5)
     0.25
     """
     asked = round(share * len(r))
@@ -191,6 +199,6 @@ def ask_share(r: Tensor, share: float) -> float:
     return float(ordered[asked - 1]) if asked else float(ordered[0]) - 1
 
 
-def _pair(parts: Parts, seed: int, options: Options) -> tuple[Device, nn.Module]:
+def _build_networks(parts: Splits, seed: int, options: Options) -> tuple[RejectorNetwork, nn.Module]:
     with loop.seeded(seed):
-        return device(parts, options), server_network(parts, options, outputs=outputs(parts.helper))
+        return build_rejector(parts, options), build_server(parts, options, outputs=output_count(parts.helper))

@@ -7,18 +7,18 @@ from torch import Tensor
 from l2h import checks
 from l2h.losses import surrogate
 from l2h.methods import error_estimation
-from l2h.methods.base import Options, Parts, System, given_server, outputs
-from l2h.methods.fitting import begin, device, fit_both, of_server, server_network
+from l2h.methods.base import Options, Splits, System, output_count, require_server_scores
+from l2h.methods.fitting import build_rejector, build_server, fit_rejector_and_server, server_score_function, warm_start
 from l2h.problem import Costs
 from l2h.theory import calibration, multiclass
 from l2h.training import loop
 
-FOR_MANY = ("posterior",)  # rules for alpha that are calibrated for any number of classes
+MULTICLASS_ALPHA_RULES = ("posterior",)  # rules for alpha that are calibrated for any number of classes
 RELEASED_P = 0.18  # the released notebook's constant for P(M != Y), whatever x
 
 
-def alpha_of(
-    rule: str | float, parts: Parts, costs: Costs, beta: float, *, options: Options | None = None
+def alpha_for_rule(
+    rule: str | float, parts: Splits, costs: Costs, beta: float, *, options: Options | None = None
 ) -> float | Tensor:
     """The alpha that a rule gives for a client seen through its calibration part.
 
@@ -46,37 +46,39 @@ def alpha_of(
     return ALPHA_RULES[rule](parts, costs, beta, options or Options())
 
 
-def _released(parts: Parts, costs: Costs, beta: float, options: Options) -> float:
+def _released(parts: Splits, costs: Costs, beta: float, options: Options) -> float:
     return float(calibration.alpha_released(RELEASED_P, costs=costs, beta=beta))
 
 
-def _client_error(parts: Parts, costs: Costs, beta: float, options: Options) -> float:
+def _client_error(parts: Splits, costs: Costs, beta: float, options: Options) -> float:
     p = error_estimation.error_rate(parts.calibration.m, parts.calibration.y)
     return float(calibration.alpha_from_p(p, costs=costs, beta=beta, squash=options.squash))
 
 
-def _deterministic(parts: Parts, costs: Costs, beta: float, options: Options) -> float:
+def _deterministic(parts: Splits, costs: Costs, beta: float, options: Options) -> float:
     return float(calibration.alpha_deterministic(costs=costs, beta=beta, squash=options.squash))
 
 
-def _estimated(parts: Parts, costs: Costs, beta: float, options: Options) -> Tensor:
+def _estimated(parts: Splits, costs: Costs, beta: float, options: Options) -> Tensor:
     held_out, helper = parts.calibration, parts.helper
-    p_of = error_estimation.errors(options.estimate, x=held_out.x, score=held_out.score, m=held_out.m, y=held_out.y)
+    p_of = error_estimation.fit_error_estimator(
+        options.estimate, x=held_out.x, score=held_out.score, m=held_out.m, y=held_out.y
+    )
     p = p_of(helper.x, helper.score).numpy()
     alpha = calibration.alpha_from_p(p, costs=costs, beta=beta, squash=options.squash)
-    return loop.floats(alpha)
+    return loop.as_float(alpha)
 
 
-def _posterior(parts: Parts, costs: Costs, beta: float, options: Options) -> Tensor:
+def _posterior(parts: Splits, costs: Costs, beta: float, options: Options) -> Tensor:
     if options.squash:
         raise ValueError("expected squash=False for alpha 'posterior', which is calibrated for free scores, got True")
     helper, held_out = parts.helper, parts.calibration
-    temperature = error_estimation.temperature(given_server(held_out), held_out.y)
-    eta = error_estimation.probabilities(given_server(helper), temperature).numpy()
-    return loop.floats(multiclass.alpha_from_posterior(eta, costs=costs, beta=beta))
+    temperature = error_estimation.fit_temperature(require_server_scores(held_out), held_out.y)
+    eta = error_estimation.class_probabilities(require_server_scores(helper), temperature).numpy()
+    return loop.as_float(multiclass.alpha_from_posterior(eta, costs=costs, beta=beta))
 
 
-ALPHA_RULES: dict[str, Callable[[Parts, Costs, float, Options], float | Tensor]] = {
+ALPHA_RULES: dict[str, Callable[[Splits, Costs, float, Options], float | Tensor]] = {
     "released": _released,
     "client_error": _client_error,
     "deterministic": _deterministic,
@@ -85,7 +87,7 @@ ALPHA_RULES: dict[str, Callable[[Parts, Costs, float, Options], float | Tensor]]
 }
 
 
-def learning_to_help(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def learning_to_help(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The paper's method: r and e trained jointly on the surrogate L_S, or on its form for K classes.
 
     A server that starts from one trained on cross-entropy has scores near log P(Y=k|x), and the surrogate's
@@ -105,21 +107,21 @@ def learning_to_help(parts: Parts, *, costs: Costs, seed: int, options: Options)
 
     Source: arXiv 2409.16253, the surrogate loss and its CIFAR-10 experiment; for K classes the chapter on them.
     """
-    columns = outputs(parts.helper)
+    columns = output_count(parts.helper)
     if columns > 1 and isinstance(options.alpha, str):
-        checks.one_of(FOR_MANY, **{f"alpha for {columns} classes": options.alpha})
-    alpha = alpha_of(options.alpha, parts, costs, options.beta, options=options)
+        checks.one_of(MULTICLASS_ALPHA_RULES, **{f"alpha for {columns} classes": options.alpha})
+    alpha = alpha_for_rule(options.alpha, parts, costs, options.beta, options=options)
     with loop.seeded(seed):
-        rejector = device(parts, options, squash=options.squash)
-        server = server_network(parts, options, outputs=columns, squash=options.squash)
+        rejector = build_rejector(parts, options, squash=options.squash)
+        server = build_server(parts, options, outputs=columns, squash=options.squash)
     scale = 1.0
     if parts.weights is not None:
-        begin(rejector, parts, costs=costs, seed=seed)
+        warm_start(rejector, parts, costs=costs, seed=seed)
         scale = options.beta
 
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
-        form = surrogate.surrogate if columns == 1 else surrogate.surrogate_classes
+        form = surrogate.surrogate_loss if columns == 1 else surrogate.multiclass_surrogate_loss
         return form(r, e / scale, m, y, costs=costs, alpha=alpha, beta=options.beta)
 
-    history = fit_both(rejector, server, parts.helper, loss, options=options, seed=seed, alpha=alpha)
-    return System(rejector.scores, of_server(server), False, rejector.needs_score, history)
+    history = fit_rejector_and_server(rejector, server, parts.helper, loss, options=options, seed=seed, alpha=alpha)
+    return System(rejector.scores, server_score_function(server), False, rejector.needs_score, history)

@@ -10,15 +10,15 @@ from collections import ChainMap
 from collections.abc import Callable
 
 from l2h.methods.base import System
-from l2h.methods.baselines import always_ask, always_keep, device_classifier, oracle, plain_server, random
+from l2h.methods.baselines import always_ask, always_keep, on_device_classifier, oracle, plain_server, random
 from l2h.methods.confidence import confidence, confidence_specialist
 from l2h.methods.learning_to_defer import budgeted, differentiable_triage, mozannar_sontag, one_vs_all, realizable
 from l2h.methods.learning_to_help import learning_to_help
-from l2h.methods.stage_switching import specialised, stage_rejector, stage_switching
+from l2h.methods.stage_switching import stage_rejector, stage_switching, weighted_server
 from l2h.methods.two_stage import distilled, separate, two_sigmoid, two_stage
 
 TEACHERS = ("mozannar_sontag", "one_vs_all", "realizable")  # their decision needs the server: "distilled" imitates it
-UNTRAINED = ("confidence", "random", "oracle", "always_ask", "always_keep")  # nothing is trained in such a run
+TRAINING_FREE = ("confidence", "random", "oracle", "always_ask", "always_keep")  # nothing is trained in such a run
 Method = Callable[..., System]
 
 
@@ -27,15 +27,15 @@ def _by_name(*methods: Method) -> dict[str, Method]:
 
 
 # Trained without a client: one run serves every client.
-ALONE = _by_name(plain_server, device_classifier)
+STANDALONE = _by_name(plain_server, on_device_classifier)
 # Train a server of their own for this client.
 JOINT = _by_name(
-    *(learning_to_help, stage_switching, specialised),
+    *(learning_to_help, stage_switching, weighted_server),
     *(mozannar_sontag, one_vs_all, realizable, differentiable_triage, budgeted),
 )
 # Are given the scores of a server trained beforehand, in examples.server.
-GIVEN = _by_name(
+TWO_STAGE = _by_name(
     *(confidence, confidence_specialist, separate, two_stage, two_sigmoid, distilled, stage_rejector),
     *(random, oracle, always_ask, always_keep),
 )
-METHODS = ChainMap(GIVEN, JOINT, ALONE)
+METHODS = ChainMap(TWO_STAGE, JOINT, STANDALONE)

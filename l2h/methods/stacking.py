@@ -9,20 +9,25 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from l2h import checks
-from l2h.evaluation.metrics import right_answers
+from l2h.evaluation.metrics import client_server_correctness
 from l2h.problem import Costs, Predictions
-from l2h.theory.bayes import rejector_rule
+from l2h.theory.bayes import bayes_rejector
 
 
-class Signals(NamedTuple):
+class RejectorSignals(NamedTuple):
     """What the device can compute about n inputs before it decides."""
 
     score: np.ndarray  # (n,) the client's scores: their sign is its label, their size its confidence
     r: Sequence[np.ndarray]  # rejectors' scores, (n,) each; none is fine
 
 
-def stacked(
-    calibration: Predictions, calibration_signals: Signals, given: Predictions, signals: Signals, *, costs: Costs
+def with_stacked_rejector(
+    calibration: Predictions,
+    calibration_signals: RejectorSignals,
+    given: Predictions,
+    signals: RejectorSignals,
+    *,
+    costs: Costs,
 ) -> Predictions:
     r"""The same client and server with a rejector that weighs the signals.
 
@@ -51,18 +56,18 @@ def stacked(
     before, here = _features(calibration_signals), _features(signals)
     checks.same_length(calibration=calibration.y, signals=before)
     checks.same_length(given=given.y, signals=here)
-    p, p_e = (_chances(before, ~right, here) for right in right_answers(calibration))
-    return Predictions(given.m, rejector_rule(p_e, p, costs=costs), given.e, given.y)
+    p, p_e = (_error_probabilities(before, ~right, here) for right in client_server_correctness(calibration))
+    return Predictions(given.m, bayes_rejector(p_e, p, costs=costs), given.e, given.y)
 
 
-def _features(signals: Signals) -> np.ndarray:
+def _features(signals: RejectorSignals) -> np.ndarray:
     """(n, 2 + rejectors) numbers; the score's size enters beside the score, whose sign is the client's label."""
-    checks.vectors(score=signals.score, **{f"r[{i}]": r for i, r in enumerate(signals.r)})
+    checks.one_dimensional(score=signals.score, **{f"r[{i}]": r for i, r in enumerate(signals.r)})
     score = 1.0 * signals.score  # the size of the least integer does not fit into its type
     return np.stack([score, np.abs(score), *signals.r], axis=1)
 
 
-def _chances(features: np.ndarray, wrong: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _error_probabilities(features: np.ndarray, wrong: np.ndarray, others: np.ndarray) -> np.ndarray:
     """P(wrong) of other examples; a constant where all or none of the known ones are wrong."""
     if wrong.all() or not wrong.any():
         return np.full(len(others), float(wrong[0]))

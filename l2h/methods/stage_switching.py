@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from l2h.losses import stage_switching as losses_stage_switching
-from l2h.losses.surrogate import in_columns
-from l2h.methods.base import Options, Parts, System, given_server, outputs
-from l2h.methods.fitting import begin, device, fit_device, of_server, server_network
+from l2h.losses.surrogate import as_multiclass
+from l2h.methods.base import Options, Splits, System, output_count, require_server_scores
+from l2h.methods.fitting import build_rejector, build_server, fit_rejector, server_score_function, warm_start
 from l2h.problem import Costs, server_label
 from l2h.training import loop
 
 
-class Delayed(nn.Module):
+class StaleServer(nn.Module):
     """A rejector and a server, and the copy of the server that the device knows, renewed every so many steps.
 
     Args:
@@ -27,7 +27,7 @@ class Delayed(nn.Module):
         server: reads x.
         refresh: steps between renewals, >= 1; 1 is no delay.
 
-    >>> module = Delayed(None, nn.Linear(2, 1), refresh=2).train()
+    >>> module = StaleServer(None, nn.Linear(2, 1), refresh=2).train()
     >>> first, again = (module(torch.ones(1, 2)) for _ in range(2))
     >>> bool(first[2] == first[1])
     True
@@ -51,7 +51,7 @@ class Delayed(nn.Module):
         return r, e, self.copy[0](x)
 
 
-def stage_switching(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def stage_switching(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The follow-up's method: the server on cross-entropy, the rejector on weights that know the server's mistakes.
 
     The rejector sees the server through a copy that is renewed every `refresh` steps: asynchronous training.
@@ -70,13 +70,13 @@ def stage_switching(parts: Parts, *, costs: Costs, seed: int, options: Options) 
 
     def loss(r: Tensor, e: Tensor, copy: Tensor, m: Tensor, y: Tensor) -> Tensor:
         wrong = server_label(copy) != y
-        part = losses_stage_switching.stage_rejector(r, m != y, wrong, costs=costs, form=options.form)
+        part = losses_stage_switching.stage_rejector_loss(r, m != y, wrong, costs=costs, form=options.form)
         return loop.classification_loss(e, y) + part
 
-    return _trained(parts, loss, costs=costs, seed=seed, options=options)
+    return _fit_with_stale_server(parts, loss, costs=costs, seed=seed, options=options)
 
 
-def specialised(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def weighted_server(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """A server that learns where it is asked: cross-entropy weighted as the surrogate L_S weights its examples.
 
     Args:
@@ -88,16 +88,16 @@ def specialised(parts: Parts, *, costs: Costs, seed: int, options: Options) -> S
     Returns:
         A system that decides on the device.
 
-    Source: derived in the chapter on many classes; `stage_switching.specialising`.
+    Source: derived in the chapter on many classes; `stage_switching.weighted_cross_entropy`.
     """
 
     def loss(r: Tensor, e: Tensor, copy: Tensor, m: Tensor, y: Tensor) -> Tensor:
-        return losses_stage_switching.specialising(r, *in_columns(e, m, y), costs=costs, beta=options.beta)
+        return losses_stage_switching.weighted_cross_entropy(r, *as_multiclass(e, m, y), costs=costs, beta=options.beta)
 
-    return _trained(parts, loss, costs=costs, seed=seed, options=replace(options, refresh=1))
+    return _fit_with_stale_server(parts, loss, costs=costs, seed=seed, options=replace(options, refresh=1))
 
 
-def stage_rejector(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def stage_rejector(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Stage-switching brought to its end: the server is trained alone, and then the rejector for it.
 
     The server's part of the loss knows nothing of the rejector, so a server trained beforehand is what the joint
@@ -119,37 +119,39 @@ def stage_rejector(parts: Parts, *, costs: Costs, seed: int, options: Options) -
     """
     helper = parts.helper
     with loop.seeded(seed):
-        on = device(parts, options)
-    wrong = server_label(given_server(helper)) != helper.y
+        on = build_rejector(parts, options)
+    wrong = server_label(require_server_scores(helper)) != helper.y
 
     def loss(r: Tensor, client_wrong: Tensor, server_wrong: Tensor) -> Tensor:
-        return losses_stage_switching.stage_rejector(r, client_wrong, server_wrong, costs=costs, form=options.form)
+        return losses_stage_switching.stage_rejector_loss(r, client_wrong, server_wrong, costs=costs, form=options.form)
 
-    history = fit_device(on, helper, (helper.m != helper.y, wrong), loss, options=options, seed=seed)
-    return System(on.scores, given_server, False, on.needs_score, history)
+    history = fit_rejector(on, helper, (helper.m != helper.y, wrong), loss, options=options, seed=seed)
+    return System(on.scores, require_server_scores, False, on.needs_score, history)
 
 
-def _trained(parts: Parts, loss: Callable[..., Tensor], *, costs: Costs, seed: int, options: Options) -> System:
+def _fit_with_stale_server(
+    parts: Splits, loss: Callable[..., Tensor], *, costs: Costs, seed: int, options: Options
+) -> System:
     helper = parts.helper
     with loop.seeded(seed):
-        on = device(parts, options)
-        server = server_network(parts, options, outputs=outputs(helper))
+        on = build_rejector(parts, options)
+        server = build_server(parts, options, outputs=output_count(helper))
     if parts.weights is not None:
-        begin(on, parts, costs=costs, seed=seed)
-    together = Delayed(None if on.needs_score else on.network, server, refresh=options.refresh)
+        warm_start(on, parts, costs=costs, seed=seed)
+    together = StaleServer(None if on.needs_score else on.network, server, refresh=options.refresh)
     seen = on.view(helper) if on.needs_score else torch.zeros(len(helper.y))
     history = loop.fit(
-        _With(together, on.network) if on.needs_score else together,
+        _WithRejectorWeights(together, on.network) if on.needs_score else together,
         helper.x,
         (seen, helper.m, helper.y),
         lambda scores, seen, m, y: loss(on.network(seen) if scores[0] is None else scores[0], *scores[1:], m, y),
         config=options.recipe,
         seed=seed,
     )
-    return System(on.scores, of_server(server), False, on.needs_score, history.losses)
+    return System(on.scores, server_score_function(server), False, on.needs_score, history.losses)
 
 
-class _With(nn.Module):
+class _WithRejectorWeights(nn.Module):
     """One network with the weights of another one beside, so that both are trained."""
 
     def __init__(self, network: nn.Module, beside: nn.Module) -> None:

@@ -3,28 +3,28 @@
 import torch
 from torch import Tensor
 
-from l2h.losses.deferral import asking_costs, deferral
+from l2h.losses.deferral import ask_cost, deferral_loss
 from l2h.methods import error_estimation
-from l2h.methods.base import Examples, Options, Parts, System, given_server
-from l2h.methods.fitting import Device, device, fit_device
+from l2h.methods.base import Examples, Options, Splits, System, require_server_scores
+from l2h.methods.fitting import RejectorNetwork, build_rejector, fit_rejector
 from l2h.problem import Costs, server_label
 from l2h.training import loop
 
 
 def _server_wrong(examples: Examples) -> Tensor:
-    return server_label(given_server(examples)) != examples.y
+    return server_label(require_server_scores(examples)) != examples.y
 
 
-def _device(parts: Parts, options: Options, seed: int, *, outputs: int = 1) -> Device:
+def _build_rejector(parts: Splits, options: Options, seed: int, *, outputs: int = 1) -> RejectorNetwork:
     with loop.seeded(seed):
-        return device(parts, options, outputs=outputs)
+        return build_rejector(parts, options, outputs=outputs)
 
 
-def _signs(truth: Tensor) -> Tensor:
+def _as_binary_labels(truth: Tensor) -> Tensor:
     return 2 * truth.long() - 1
 
 
-def separate(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def separate(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A rejector trained to tell where the client is wrong, which knows nothing of where the server is.
 
     .. math:: r(x) = c_e + c_1 P(label(e) \neq Y) - \sigma(a(x)), \quad \sigma(a(x)) \approx P(M \neq Y | x)
@@ -45,16 +45,22 @@ def separate(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Syst
         ValueError: if no server's scores are given.
     """
     helper, held_out = parts.helper, parts.calibration
-    asked = asking_costs(error_estimation.error_rate(server_label(given_server(held_out)), held_out.y), costs=costs)
-    on = _device(parts, options, seed)
-    targets = (_signs(helper.m != helper.y),)
-    history = fit_device(on, helper, targets, loop.classification_loss, options=options, seed=seed)
+    asked = ask_cost(
+        error_estimation.error_rate(server_label(require_server_scores(held_out)), held_out.y), costs=costs
+    )
+    on = _build_rejector(parts, options, seed)
+    targets = (_as_binary_labels(helper.m != helper.y),)
+    history = fit_rejector(on, helper, targets, loop.classification_loss, options=options, seed=seed)
     return System(
-        lambda examples: asked - torch.sigmoid(on.scores(examples)), given_server, False, on.needs_score, history
+        lambda examples: asked - torch.sigmoid(on.scores(examples)),
+        require_server_scores,
+        False,
+        on.needs_score,
+        history,
     )
 
 
-def two_stage(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def two_stage(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A rejector trained on what each decision costs with the server as it is.
 
     .. math:: L = 1[m \neq y] \log(1 + e^{r}) + (c_e + c_1 1[label(e) \neq y]) \log(1 + e^{-r})
@@ -76,13 +82,13 @@ def two_stage(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Sys
 
     Source: Mao, Mohri, Mohri and Zhong, Two-stage learning to defer with multiple experts, NeurIPS 2023.
     """
-    helper, on = parts.helper, _device(parts, options, seed)
-    targets = (loop.floats(helper.m != helper.y), asking_costs(loop.floats(_server_wrong(helper)), costs=costs))
-    history = fit_device(on, helper, targets, deferral, options=options, seed=seed)
-    return System(on.scores, given_server, False, on.needs_score, history)
+    helper, on = parts.helper, _build_rejector(parts, options, seed)
+    targets = (loop.as_float(helper.m != helper.y), ask_cost(loop.as_float(_server_wrong(helper)), costs=costs))
+    history = fit_rejector(on, helper, targets, deferral_loss, options=options, seed=seed)
+    return System(on.scores, require_server_scores, False, on.needs_score, history)
 
 
-def two_sigmoid(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def two_sigmoid(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""Two probabilities on the device, that the client errs and that the server does; the costs come afterwards.
 
     .. math:: r(x) = c_e + c_1 \sigma(b(x)) - \sigma(a(x))
@@ -101,8 +107,8 @@ def two_sigmoid(parts: Parts, *, costs: Costs, seed: int, options: Options) -> S
     Raises:
         ValueError: if no server's scores are given.
     """
-    helper, on = parts.helper, _device(parts, options, seed, outputs=2)
-    targets = (_signs(helper.m != helper.y), _signs(_server_wrong(helper)))
+    helper, on = parts.helper, _build_rejector(parts, options, seed, outputs=2)
+    targets = (_as_binary_labels(helper.m != helper.y), _as_binary_labels(_server_wrong(helper)))
 
     def loss(scores: Tensor, client_wrong: Tensor, server_wrong: Tensor) -> Tensor:
         return loop.classification_loss(scores[:, 0], client_wrong) + loop.classification_loss(
@@ -111,13 +117,13 @@ def two_sigmoid(parts: Parts, *, costs: Costs, seed: int, options: Options) -> S
 
     def r(examples: Examples) -> Tensor:
         client, server = torch.sigmoid(on.scores(examples)).unbind(1)
-        return asking_costs(server, costs=costs) - client
+        return ask_cost(server, costs=costs) - client
 
-    history = fit_device(on, helper, targets, loss, options=options, seed=seed)
-    return System(r, given_server, False, on.needs_score, history)
+    history = fit_rejector(on, helper, targets, loss, options=options, seed=seed)
+    return System(r, require_server_scores, False, on.needs_score, history)
 
 
-def distilled(parts: Parts, *, costs: Costs, seed: int, options: Options) -> System:
+def distilled(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A rejector for the device that imitates a decision which needs the server.
 
     .. math:: L = \max(0, -t) \log(1 + e^{r}) + \max(0, t) \log(1 + e^{-r})
@@ -137,10 +143,10 @@ def distilled(parts: Parts, *, costs: Costs, seed: int, options: Options) -> Sys
     Raises:
         ValueError: if there is no teacher.
     """
-    helper, on = parts.helper, _device(parts, options, seed)
+    helper, on = parts.helper, _build_rejector(parts, options, seed)
     if helper.teacher is None:
         raise ValueError("expected the decisions of a method to imitate in examples.teacher, got None")
-    asked = loop.floats(helper.teacher)
+    asked = loop.as_float(helper.teacher)
     targets = (torch.relu(-asked), torch.relu(asked))
-    history = fit_device(on, helper, targets, deferral, options=options, seed=seed)
-    return System(on.scores, given_server, False, on.needs_score, history)
+    history = fit_rejector(on, helper, targets, deferral_loss, options=options, seed=seed)
+    return System(on.scores, require_server_scores, False, on.needs_score, history)

@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from l2h import checks
 
-CHANNELS, SIDE = 3, 32
-KERNEL = 5  # side of LeNet's convolutions
+CHANNELS, IMAGE_SIDE = 3, 32
+KERNEL_SIDE = 5  # side of LeNet's convolutions
 
 
-class Scores(nn.Module):
+class ScoreHead(nn.Module):
     r"""The last step of every network: drop the axis of a single output, and squash on demand.
 
     .. math:: \mathrm{squash}(t) = 2 \sigma(t) - 1 \in (-1, 1)
@@ -23,7 +23,7 @@ class Scores(nn.Module):
     Args:
         squash: map the scores into (-1, 1) as the released code does.
 
-    >>> Scores(squash=True)(torch.tensor([[0.0], [50.0]]))
+    >>> ScoreHead(squash=True)(torch.tensor([[0.0], [50.0]]))
     tensor([0., 1.])
     """
 
@@ -37,7 +37,7 @@ class Scores(nn.Module):
         return scores.squeeze(1) if scores.shape[1] == 1 else scores
 
 
-class _Windows(torch.autograd.Function):
+class _TileWindows(torch.autograd.Function):
     """Overlapping windows of maps (channels, height, width, n), one per tile of the convolution's output.
 
     Autograd's own way back from `unfold` visits every entry alone; blocks of one tile are added at once here.
@@ -46,7 +46,7 @@ class _Windows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, tile: tuple[int, int]) -> Tensor:
         ctx.shape, ctx.tile = maps.shape, tile
-        (high, wide), margin = tile, KERNEL - 1
+        (high, wide), margin = tile, KERNEL_SIDE - 1
         windows = maps.unfold(1, high + margin, high).unfold(2, wide + margin, wide)
         return windows.permute(0, 4, 5, 1, 2, 3).contiguous()  # (channels, window, window, rows, columns, n)
 
@@ -62,7 +62,7 @@ class _Windows(torch.autograd.Function):
         return total.view(ctx.shape), None
 
 
-class _Largest(torch.autograd.Function):
+class _MaxOfFour(torch.autograd.Function):
     """The largest of four quarters (4, ...); the first one at a tie, as nn.MaxPool2d has it."""
 
     @staticmethod
@@ -82,7 +82,7 @@ class _Largest(torch.autograd.Function):
         return gradient
 
 
-def windows_of(maps: Tensor, tile: tuple[int, int]) -> Tensor:
+def tile_windows(maps: Tensor, tile: tuple[int, int]) -> Tensor:
     """What each tile of a 5x5 convolution's output depends on.
 
     Args:
@@ -96,25 +96,25 @@ def windows_of(maps: Tensor, tile: tuple[int, int]) -> Tensor:
         ValueError: if the tiles do not fit.
     """
     for side, step in zip(maps.shape[1:3], tile, strict=True):
-        if side % step or (side - KERNEL + 1) % step:
+        if side % step or (side - KERNEL_SIDE + 1) % step:
             raise ValueError(f"expected maps whose sides fit tiles {tile}, got {tuple(maps.shape[1:3])}")
-    return _Windows.apply(maps, tile)
+    return _TileWindows.apply(maps, tile)
 
 
-def pooled(quarters: Tensor, bias: Tensor, *, tile: tuple[int, int], grid: Sequence[int]) -> Tensor:
+def pool_tiles(quarters: Tensor, bias: Tensor, *, tile: tuple[int, int], grid: Sequence[int]) -> Tensor:
     """The largest of each 2x2 square of a convolution's output, plus the bias, rectified.
 
     Args:
         quarters: (4, ...) the four places of a square, then in the order of the tiles.
         bias: of each channel of the output.
         tile: height and width of a tile.
-        grid: rows, columns and n, as they end the shape of `windows_of`.
+        grid: rows, columns and n, as they end the shape of `tile_windows`.
 
     Returns:
         (channels, height, width, n) maps.
     """
     rows, columns, n = grid
-    largest = _Largest.apply(quarters).view(-1, tile[0] // 2, tile[1] // 2, rows, columns, n)
+    largest = _MaxOfFour.apply(quarters).view(-1, tile[0] // 2, tile[1] // 2, rows, columns, n)
     maps = largest.permute(0, 3, 1, 4, 2, 5).reshape(len(largest), rows * tile[0] // 2, columns * tile[1] // 2, n)
     return functional.relu(maps + bias.view(-1, 1, 1, 1))
 
@@ -143,7 +143,7 @@ class ConvPool(nn.Module):
     def __init__(self, channels: int, outputs: int, *, tile: tuple[int, int]) -> None:
         super().__init__()
         checks.one_of((2, 4), high=tile[0], wide=tile[1])
-        self.convolution = nn.Conv2d(channels, outputs, KERNEL)
+        self.convolution = nn.Conv2d(channels, outputs, KERNEL_SIDE)
         self.tile = tile
         self.register_buffer("places", self._places(), persistent=False)
 
@@ -156,7 +156,7 @@ class ConvPool(nn.Module):
         numbered = torch.arange(1, kernel.numel() + 1).view(kernel.shape)
         padded = functional.pad(numbered, (wide - 1, wide - 1, high - 1, high - 1))
         # a window into the padded kernel that starts later sees the kernel further left
-        shifted = padded.unfold(2, high + KERNEL - 1, 1).unfold(3, wide + KERNEL - 1, 1).flip(2, 3)
+        shifted = padded.unfold(2, high + KERNEL_SIDE - 1, 1).unfold(3, wide + KERNEL_SIDE - 1, 1).flip(2, 3)
         parities = shifted.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (outputs, channels, y, 2, x, 2, window)
         return parities.permute(1, 6, 7, 3, 5, 0, 2, 4).reshape(-1, high * wide * len(kernel))
 
@@ -167,7 +167,7 @@ class ConvPool(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Turn maps (channels, height, width, n) into maps of half the remaining height and width."""
-        windows, bias = windows_of(maps, self.tile), self.convolution.bias
+        windows, bias = tile_windows(maps, self.tile), self.convolution.bias
         assert bias is not None
         tiles = self.matrix().t() @ windows.view(-1, prod(windows.shape[3:]))
-        return pooled(tiles.view(4, -1), bias, tile=self.tile, grid=windows.shape[3:])
+        return pool_tiles(tiles.view(4, -1), bias, tile=self.tile, grid=windows.shape[3:])

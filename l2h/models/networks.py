@@ -7,14 +7,14 @@ Initial weights come from torch's global generator: build networks inside `loop.
 from torch import Tensor, nn
 
 from l2h import checks
-from l2h.models.layers import CHANNELS, SIDE, ConvPool, Scores
+from l2h.models.layers import CHANNELS, IMAGE_SIDE, ConvPool, ScoreHead
 
-UNITS = 84  # of LeNet's last hidden layer
-GAIN = 10.0  # of a rejector on the client's scores
-PIXELS = CHANNELS * SIDE * SIDE
+LENET_HIDDEN_UNITS = 84  # of LeNet's last hidden layer
+FEATURE_GAIN = 10.0  # of a rejector on the client's scores
+INPUT_SIZE = CHANNELS * IMAGE_SIDE * IMAGE_SIDE
 
 
-def linear(outputs: int = 1, *, squash: bool = False) -> nn.Module:
+def linear_network(outputs: int = 1, *, squash: bool = False) -> nn.Module:
     """One linear layer on the pixels: the legacy device's client.
 
     Args:
@@ -27,16 +27,16 @@ def linear(outputs: int = 1, *, squash: bool = False) -> nn.Module:
     Raises:
         ValueError: if there is no output.
 
-    >>> linear()(torch.zeros(5, 3, 32, 32)).shape
+    >>> linear_network()(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5])
 
     Source: the released notebook's client.
     """
     checks.at_least(1, outputs=outputs)
-    return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, outputs), Scores(squash=squash))
+    return nn.Sequential(nn.Flatten(), nn.Linear(INPUT_SIZE, outputs), ScoreHead(squash=squash))
 
 
-def rejector(hidden: int = 120, *, outputs: int = 1, squash: bool = True) -> nn.Module:
+def mlp(hidden: int = 120, *, outputs: int = 1, squash: bool = True) -> nn.Module:
     """One hidden layer of rectified units: small enough for the device that runs it.
 
     Args:
@@ -50,18 +50,18 @@ def rejector(hidden: int = 120, *, outputs: int = 1, squash: bool = True) -> nn.
     Raises:
         ValueError: if there is no hidden unit or no output.
 
-    >>> rejector()(torch.zeros(5, 3, 32, 32)).shape
+    >>> mlp()(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5])
 
     Source: the released notebook's rejector, 3072-120-1.
     """
     checks.at_least(1, hidden=hidden, outputs=outputs)
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, outputs), Scores(squash=squash)
+        nn.Flatten(), nn.Linear(INPUT_SIZE, hidden), nn.ReLU(), nn.Linear(hidden, outputs), ScoreHead(squash=squash)
     )
 
 
-class OnScores(nn.Module):
+class LinearOnFeatures(nn.Module):
     """One linear layer on a few features of the client's scores: next to nothing beside the client itself.
 
     It starts at zero, and its output is scaled up: a handful of weights must go further than those of a network
@@ -75,20 +75,20 @@ class OnScores(nn.Module):
     Raises:
         ValueError: if there is no feature or no output.
 
-    >>> OnScores(2)(torch.zeros(5, 2)).shape
+    >>> LinearOnFeatures(2)(torch.zeros(5, 2)).shape
     torch.Size([5])
     """
 
     def __init__(self, features: int, outputs: int = 1, *, squash: bool = False) -> None:
         super().__init__()
         checks.at_least(1, features=features, outputs=outputs)
-        self.layer, self.last = nn.Linear(features, outputs), Scores(squash=squash)
+        self.layer, self.last = nn.Linear(features, outputs), ScoreHead(squash=squash)
         nn.init.zeros_(self.layer.weight)
         nn.init.zeros_(self.layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Score features (n, features)."""
-        return self.last(GAIN * self.layer(x))
+        return self.last(FEATURE_GAIN * self.layer(x))
 
 
 class LeNet(nn.Module):
@@ -112,8 +112,8 @@ class LeNet(nn.Module):
         checks.at_least(1, outputs=outputs)
         self.features = nn.Sequential(ConvPool(CHANNELS, 6, tile=(4, 2)), ConvPool(6, 16, tile=(2, 2)))
         self.classifier = nn.Sequential(
-            *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, UNITS), nn.ReLU()),
-            *(nn.Linear(UNITS, outputs), Scores(squash=squash)),
+            *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, LENET_HIDDEN_UNITS), nn.ReLU()),
+            *(nn.Linear(LENET_HIDDEN_UNITS, outputs), ScoreHead(squash=squash)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ class LeNet(nn.Module):
         return maps.flatten(0, 2).t()
 
 
-class Activations(nn.Module):
+class HiddenActivations(nn.Module):
     """A LeNet up to its last linear layer: the activations of its 84 last hidden units.
 
     Args:
@@ -135,7 +135,7 @@ class Activations(nn.Module):
     Raises:
         ValueError: if the network is no LeNet, and so has no such units.
 
-    >>> Activations(LeNet(outputs=10))(torch.zeros(5, 3, 32, 32)).shape
+    >>> HiddenActivations(LeNet(outputs=10))(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 84])
     """
 

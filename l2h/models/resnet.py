@@ -9,26 +9,26 @@ import torch
 from torch import Tensor, nn
 
 from l2h import checks
-from l2h.models.layers import CHANNELS, Scores
+from l2h.models.layers import CHANNELS, ScoreHead
 
 
-def convolution(channels: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
+def conv_block(channels: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
     """A 3x3 convolution, batch normalisation and rectification.
 
-    >>> convolution(3, 8, stride=2)(torch.zeros(2, 3, 8, 8)).shape
+    >>> conv_block(3, 8, stride=2)(torch.zeros(2, 3, 8, 8)).shape
     torch.Size([2, 8, 4, 4])
     """
     layer = nn.Conv2d(channels, outputs, 3, stride=stride, padding=1, bias=False)
     return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions beside an identity: x + f(x), with the number of channels unchanged.
 
     Args:
         channels: of input and output.
 
-    >>> Residual(8)(torch.zeros(2, 8, 4, 4)).shape
+    >>> ResidualBlock(8)(torch.zeros(2, 8, 4, 4)).shape
     torch.Size([2, 8, 4, 4])
 
     Source: He et al., Deep residual learning for image recognition, CVPR 2016.
@@ -36,7 +36,7 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.branch = nn.Sequential(convolution(channels, channels), convolution(channels, channels))
+        self.branch = nn.Sequential(conv_block(channels, channels), conv_block(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (n, channels, height, width) of the same shape."""
@@ -68,14 +68,14 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         checks.at_least(1, outputs=outputs, fold=fold)
         checks.same_length(widths=widths, blocks=blocks)
-        layers: list[nn.Module] = [convolution(CHANNELS * fold**2, widths[0])]
+        layers: list[nn.Module] = [conv_block(CHANNELS * fold**2, widths[0])]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             before = widths[max(stage - 1, 0)]
-            layers += [convolution(before, width), *(Residual(width) for _ in range(count))]
+            layers += [conv_block(before, width), *(ResidualBlock(width) for _ in range(count))]
             layers += [nn.MaxPool2d(2)] if stage + 1 < len(widths) else []
         self.entry = nn.PixelUnshuffle(fold)
         self.features = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # faster on CPUs and GPUs alike
-        self.classifier = nn.Sequential(nn.Linear(widths[-1], outputs), Scores(squash=squash))
+        self.classifier = nn.Sequential(nn.Linear(widths[-1], outputs), ScoreHead(squash=squash))
 
     def forward(self, x: Tensor) -> Tensor:
         """Score images (n, 3, 32, 32)."""

@@ -7,46 +7,46 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
-from l2h.evaluation.metrics import FourCells
-from l2h.evaluation.multiple_comparisons import Standings, alike
-from l2h.plotting.style import ACCURACY, COLOURS, PRINTED
+from l2h.evaluation.metrics import TableOne
+from l2h.evaluation.multiple_comparisons import MeanRanks, cliques
+from l2h.plotting.style import ACCURACY_LABEL, COLOURS, PRINTED_STYLE
 
-PALE = 0.25  # of points that another one beats
-WIDEST = 4  # times the largest difference that is shown
+DOMINATED_ALPHA = 0.25  # of points that another one beats
+MAX_LIMIT_RATIO = 4  # times the largest difference that is shown
 
 
-def draw_four_cells(ax: Axes, cells: FourCells, *, reference: FourCells | None = None) -> None:
+def plot_table_one(ax: Axes, cells: TableOne, *, reference: TableOne | None = None) -> None:
     """Accuracy of client and server on what is kept and on what is sent, with "differ." above each pair.
 
     Args:
         ax: where to draw.
-        cells: `FourCells` of intervals; an empty portion has NaN and says so.
-        reference: `FourCells` of numbers printed elsewhere, drawn as hollow stars; NaN where none was printed.
+        cells: `TableOne` of intervals; an empty portion has NaN and says so.
+        reference: `TableOne` of numbers printed elsewhere, drawn as hollow stars; NaN where none was printed.
     """
     for place, cell in enumerate(cells):
-        _draw_bar(ax, place - 0.2, cell.m, color=COLOURS[4], label="client m" if place == 0 else None)
-        _draw_bar(ax, place + 0.2, cell.e, color=COLOURS[5], label="server e" if place == 0 else None, hatch="//")
-        ax.text(place, 1.1, f"differ. {_number(cell.differ.estimate, '+.2f')}", ha="center", va="center")
+        _plot_bar(ax, place - 0.2, cell.m, color=COLOURS[4], label="client m" if place == 0 else None)
+        _plot_bar(ax, place + 0.2, cell.e, color=COLOURS[5], label="server e" if place == 0 else None, hatch="//")
+        ax.text(place, 1.1, f"differ. {_format_number(cell.differ.estimate, '+.2f')}", ha="center", va="center")
         if reference is not None:
             label = "printed" if place == 0 else None
-            ax.plot([place - 0.2, place + 0.2], [reference[place].m, reference[place].e], label=label, **PRINTED)
+            ax.plot([place - 0.2, place + 0.2], [reference[place].m, reference[place].e], label=label, **PRINTED_STYLE)
     names = [f"{name}\nn = {cell.n.estimate:.0f}" for name, cell in zip(("kept", "sent"), cells, strict=True)]
     ax.set_xticks([0, 1], names)
-    ax.set(xlabel="portion (images, chosen by the rejector)", ylabel=ACCURACY, ylim=(0, 1.2))
+    ax.set(xlabel="portion (images, chosen by the rejector)", ylabel=ACCURACY_LABEL, ylim=(0, 1.2))
     ax.legend(loc="lower center", ncols=3, framealpha=1)
 
 
-def _draw_bar(ax: Axes, place: float, interval: Interval, **appearance: Any) -> None:
+def _plot_bar(ax: Axes, place: float, interval: Interval, **appearance: Any) -> None:
     ax.bar(place, interval.estimate, width=0.36, edgecolor="black", **appearance)
     ax.vlines(place, interval.low, interval.high, color="black", linewidth=2)
-    ax.text(place, 1.02, _number(interval.estimate, ".2f"), ha="center", va="center", fontsize="small")
+    ax.text(place, 1.02, _format_number(interval.estimate, ".2f"), ha="center", va="center", fontsize="small")
 
 
-def _number(value: float, form: str) -> str:
+def _format_number(value: float, form: str) -> str:
     return "none" if np.isnan(value) else format(value, form)
 
 
-def draw_gaps(ax: Axes, gaps: Mapping[str, Interval | None], *, what: str) -> None:
+def plot_differences(ax: Axes, gaps: Mapping[str, Interval | None], *, what: str) -> None:
     """Paired differences to one method, one row per rival, the first one at the top, and the line of no difference.
 
     Args:
@@ -64,22 +64,22 @@ def draw_gaps(ax: Axes, gaps: Mapping[str, Interval | None], *, what: str) -> No
     ax.set_yticks(range(len(ordered)), ordered)
     ax.set(xlabel=what, ylim=(-0.7, len(ordered) - 0.3))
     # Two seeds give intervals so wide that the differences themselves would vanish: such a line runs out of the axes.
-    widest = WIDEST * max(abs(gap.estimate) for _, gap in known)
+    widest = MAX_LIMIT_RATIO * max(abs(gap.estimate) for _, gap in known)
     left, right = ax.get_xlim()
     ax.set_xlim(max(left, -widest or left), min(right, widest or right))
     ax.locator_params(axis="x", nbins=4)
     ax.grid(axis="y", visible=False)
 
 
-def draw_ranks(ax: Axes, table: Standings) -> None:
+def plot_mean_ranks(ax: Axes, table: MeanRanks) -> None:
     """Mean ranks on a line, best on the left; bars join methods that the critical difference does not tell apart.
 
     Args:
         ax: where to draw.
-        table: of `multiple_comparisons.standings`.
+        table: of `multiple_comparisons.mean_ranks`.
     """
     names = list(table.rank)
-    groups = alike(table)
+    groups = cliques(table)
     top = len(names) + 0.5 * len(groups)
     for height, group in enumerate(groups):
         span = [table.rank[group[0]] - 0.05, table.rank[group[-1]] + 0.05]

@@ -9,10 +9,10 @@ from matplotlib.patches import Rectangle
 
 from l2h.plotting.style import COLOURS
 
-DARK = 0.55  # share of a map's range from which on its colours ask for white text
+WHITE_TEXT_FROM = 0.55  # share of a map's range from which on its colours ask for white text
 
 
-def draw_images(axes: Sequence[Axes], images: Any, captions: Sequence[str]) -> None:
+def plot_images(axes: Sequence[Axes], images: Any, captions: Sequence[str]) -> None:
     """One thumbnail per axes with its caption; axes left over stay blank.
 
     Args:
@@ -33,7 +33,7 @@ def draw_images(axes: Sequence[Axes], images: Any, captions: Sequence[str]) -> N
         ax.set_title(caption, fontsize="small")
 
 
-def draw_map(
+def plot_heat_map(
     ax: Axes,
     table: Any,
     *,
@@ -61,7 +61,7 @@ def draw_map(
     ax.figure.colorbar(image, ax=ax, shrink=0.8)
     low, high = np.nanmin(values), np.nanmax(values)
     for (row, column), value in np.ndenumerate(values):
-        dark = value - low > DARK * (high - low)
+        dark = value - low > WHITE_TEXT_FROM * (high - low)
         text = "none" if np.isnan(value) else format(value, form)
         ax.text(column, row, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
     if marked is not None:

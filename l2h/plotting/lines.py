@@ -5,10 +5,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from l2h.plotting.style import ACCURACY, COVERAGE, look
+from l2h.plotting.style import ACCURACY_LABEL, COVERAGE_LABEL, line_style
 
 
-def draw_curves(ax: Axes, curves: Mapping[str, Sequence[Any]], *, order: Sequence[str] = ()) -> None:
+def plot_accuracy_curves(ax: Axes, curves: Mapping[str, Sequence[Any]], *, order: Sequence[str] = ()) -> None:
     """Accuracy against coverage, one line with a band per method.
 
     Args:
@@ -16,19 +16,19 @@ def draw_curves(ax: Axes, curves: Mapping[str, Sequence[Any]], *, order: Sequenc
         curves: name -> (coverage, mean, low, high), (k,) each; a `bands` after its coverages.
         order: names that fix the looks across figures; by default the names of the curves.
     """
-    _draw_bands(ax, curves, order)
-    ax.set(xlabel=COVERAGE, ylabel=ACCURACY, xlim=(0, 1))
+    _plot_bands(ax, curves, order)
+    ax.set(xlabel=COVERAGE_LABEL, ylabel=ACCURACY_LABEL, xlim=(0, 1))
 
 
-def _draw_bands(ax: Axes, curves: Mapping[str, Sequence[Any]], order: Sequence[str]) -> None:
+def _plot_bands(ax: Axes, curves: Mapping[str, Sequence[Any]], order: Sequence[str]) -> None:
     for name, (x, mean, low, high) in curves.items():
-        appearance = look(name, order or list(curves))
+        appearance = line_style(name, order or list(curves))
         ax.fill_between(x, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(x, mean, label=name, markevery=0.12, **appearance)
     ax.legend()
 
 
-def draw_family(
+def plot_lines(
     ax: Axes,
     x: Any,
     lines: Mapping[str, Sequence[Any]],
@@ -48,7 +48,7 @@ def draw_family(
         legend: whether these axes carry the legend.
     """
     for name, (mean, low, high) in lines.items():
-        appearance = look(name, order or list(lines))
+        appearance = line_style(name, order or list(lines))
         ax.fill_between(x, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(x, mean, label=name, **appearance)
     ax.set(xlabel=labels[0], ylabel=labels[1])

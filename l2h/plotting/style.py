@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", "--", "-.", ":")
-COVERAGE = "coverage (share of images kept on the device)"
-ACCURACY = "accuracy (share of images right)"
-RATE = "offload rate (share of images sent)"
-COST = "cost of asking $c_e$ (mistakes of the client)"
-PRINTED: dict[str, Any] = {
+LINE_STYLES = ("-", "--", "-.", ":")
+COVERAGE_LABEL = "coverage (share of images kept on the device)"
+ACCURACY_LABEL = "accuracy (share of images right)"
+OFFLOAD_RATE_LABEL = "offload rate (share of images sent)"
+COST_LABEL = "cost of asking $c_e$ (mistakes of the client)"
+PRINTED_STYLE: dict[str, Any] = {
     "linestyle": "none",
     "marker": "*",
     "markersize": 11,
@@ -51,7 +51,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def look(name: str, order: Sequence[str]) -> dict[str, Any]:
+def line_style(name: str, order: Sequence[str]) -> dict[str, Any]:
     """Colour, marker and line style of a name by its place in an order; 28 names differ.
 
     Args:
@@ -64,7 +64,7 @@ def look(name: str, order: Sequence[str]) -> dict[str, Any]:
     Raises:
         ValueError: if the name is not in the order.
 
-    >>> look("random", ["confidence", "random"])
+    >>> line_style("random", ["confidence", "random"])
     {'color': '#D55E00', 'marker': 's', 'linestyle': '--'}
     """
     if name not in order:
@@ -73,11 +73,11 @@ def look(name: str, order: Sequence[str]) -> dict[str, Any]:
     return {
         "color": COLOURS[place % len(COLOURS)],
         "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": LINES[place % len(LINES)],
+        "linestyle": LINE_STYLES[place % len(LINE_STYLES)],
     }
 
 
-def panels(count: int, across: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+def subplot_grid(count: int, across: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
     """A figure with axes in rows, those that are left over blank.
 
     Args:

@@ -4,21 +4,21 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Function = Callable[[np.ndarray], np.ndarray]
+Integrand = Callable[[np.ndarray], np.ndarray]
 _nodes, _weights = np.polynomial.legendre.leggauss(20)
-HALVINGS = 40
+BISECTION_STEPS = 40
 _t = (_nodes + 1) / 2
-NODES = _t**3 * (10 - 15 * _t + 6 * _t**2)  # in (0, 1), dense at the ends, where an inner integral may have a root
-WEIGHTS = 15 * (_t * (1 - _t)) ** 2 * _weights
+UNIT_NODES = _t**3 * (10 - 15 * _t + 6 * _t**2)  # in (0, 1), dense at the ends, where an inner integral may have a root
+UNIT_WEIGHTS = 15 * (_t * (1 - _t)) ** 2 * _weights
 
 
-def _split(edges: np.ndarray, switch: Function) -> np.ndarray:
+def _split_at_switches(edges: np.ndarray, switch: Integrand) -> np.ndarray:
     """Add to each panel the point at which the switch changes its sign (or an end of the panel), by bisection."""
     left, right = edges[..., :-1], edges[..., 1:]
     low = left + 1e-12 * (right - left)  # at the edge itself the switch may still have its value to the left
     high = right
     below = switch(low) > 0
-    for _ in range(HALVINGS):
+    for _ in range(BISECTION_STEPS):
         middle = (low + high) / 2
         before = (switch(middle) > 0) == below
         low, high = np.where(before, middle, low), np.where(before, high, middle)
@@ -27,14 +27,14 @@ def _split(edges: np.ndarray, switch: Function) -> np.ndarray:
     return joined
 
 
-def _integrate(value: Function, edges: np.ndarray) -> np.ndarray:
+def _panel_integral(value: Integrand, edges: np.ndarray) -> np.ndarray:
     """The integral over the last axis of panels."""
     width = np.diff(edges)[..., None]
-    points = edges[..., :-1, None] + width * NODES  # (..., panels, nodes)
-    return (value(points) * width * WEIGHTS).sum((-2, -1))
+    points = edges[..., :-1, None] + width * UNIT_NODES  # (..., panels, nodes)
+    return (value(points) * width * UNIT_WEIGHTS).sum((-2, -1))
 
 
-def line(value: Function, switches: Sequence[Function], *, density: Function, edges: np.ndarray) -> float:
+def line_integral(value: Integrand, switches: Sequence[Integrand], *, density: Integrand, edges: np.ndarray) -> float:
     r"""The integral of value times density over a line.
 
     .. math:: \int v(x) f(x) \, dx
@@ -50,21 +50,21 @@ def line(value: Function, switches: Sequence[Function], *, density: Function, ed
 
     >>> def step(x):
     ...     return 1.0 * (x > 0.3)
-    >>> round(line(step, [lambda x: x - 0.3], density=np.ones_like, edges=np.array([0.0, 1.0])), 12)
+    >>> round(line_integral(step, [lambda x: x - 0.3], density=np.ones_like, edges=np.array([0.0, 1.0])), 12)
     0.7
 
     Source: composite Gauss-Legendre rule, nodes moved by t -> t^3 (10 - 15t + 6t^2).
     """
 
-    def flat(function: Function) -> Function:
+    def flat(function: Integrand) -> Integrand:
         return lambda x: function(x.ravel()).reshape(x.shape)
 
     for switch in switches:
-        edges = _split(edges, flat(switch))
-    return float(_integrate(lambda x: flat(value)(x) * density(x), edges))
+        edges = _split_at_switches(edges, flat(switch))
+    return float(_panel_integral(lambda x: flat(value)(x) * density(x), edges))
 
 
-def plane(value: Function, switches: Sequence[Function], *, density: Function, edges: np.ndarray) -> float:
+def plane_integral(value: Integrand, switches: Sequence[Integrand], *, density: Integrand, edges: np.ndarray) -> float:
     r"""The integral of value times density over a square, for switches that are monotone in |x_2|.
 
     .. math:: \int\!\!\int v(x_1, x_2) f(x_1, x_2) \, dx_2 \, dx_1
@@ -84,31 +84,31 @@ def plane(value: Function, switches: Sequence[Function], *, density: Function, e
 
     >>> def disc(x):
     ...     return 1.0 * (1 - x[:, 0] ** 2 - x[:, 1] ** 2)
-    >>> round(plane(lambda x: 1.0 * (disc(x) > 0), [disc], density=lambda x: 1.0, edges=np.linspace(-2, 2, 5)), 7)
+    >>> round(plane_integral(lambda x: 1.0 * (disc(x) > 0), [disc], density=lambda x: 1.0, edges=np.linspace(-2, 2, 5)), 7)
     3.1415927
 
     Source: iterated composite Gauss-Legendre rule.
     """
 
-    def on(function: Function, u: np.ndarray) -> Function:
+    def on(function: Integrand, u: np.ndarray) -> Integrand:
         def of(v: np.ndarray) -> np.ndarray:
             x = np.stack(np.broadcast_arrays(u, v), axis=-1)
             return np.broadcast_to(function(x.reshape(-1, 2)), v.size).reshape(v.shape)
 
         return of
 
-    def axis(function: Function) -> Function:
+    def axis(function: Integrand) -> Integrand:
         return lambda u: function(np.stack([u, np.zeros_like(u)], axis=-1))
 
     def inner(u: np.ndarray) -> np.ndarray:
         panels = np.broadcast_to(edges, (*u.shape, len(edges)))
         for switch in switches:
-            panels = _split(panels, on(switch, u[..., None]))
+            panels = _split_at_switches(panels, on(switch, u[..., None]))
         u = u[..., None, None]
-        return _integrate(lambda v: on(value, u)(v) * on(density, u)(v), panels)
+        return _panel_integral(lambda v: on(value, u)(v) * on(density, u)(v), panels)
 
     outer = edges
     for switch in switches:
-        outer = _split(outer, axis(switch))
+        outer = _split_at_switches(outer, axis(switch))
         outer = outer[np.diff(outer, prepend=-np.inf) > 1e-9]  # most panels hold no switch
-    return float(_integrate(inner, outer))
+    return float(_panel_integral(inner, outer))

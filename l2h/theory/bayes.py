@@ -12,11 +12,11 @@ import numpy as np
 from l2h import checks
 from l2h.problem import Costs
 
-ROUNDING = 1e-12
-CLIENTS = ("deterministic", "independent", "free")
+PROBABILITY_TOLERANCE = 1e-12
+CLIENT_KINDS = ("deterministic", "independent", "free")
 
 
-def server_rule(eta: Any) -> Any:
+def bayes_server(eta: Any) -> Any:
     r"""The Bayes server as a score: +1 is the likelier label where it is >= 0.
 
     .. math:: e^*(x) = 2\eta(x) - 1
@@ -30,7 +30,7 @@ def server_rule(eta: Any) -> Any:
     Raises:
         ValueError: if eta leaves [0, 1].
 
-    >>> server_rule(np.array([0.0, 0.5, 0.75]))
+    >>> bayes_server(np.array([0.0, 0.5, 0.75]))
     array([-1. ,  0. ,  0.5])
 
     Source: arXiv 2409.16253, Bayes classifier.
@@ -62,7 +62,7 @@ def server_error(eta: Any) -> Any:
     return np.minimum(eta, 1 - eta)
 
 
-def rejector_rule(mu: Any, p: Any, *, costs: Costs) -> Any:
+def bayes_rejector(mu: Any, p: Any, *, costs: Costs) -> Any:
     r"""The Bayes rejector as a score: what asking costs more than keeping; keep where it is > 0.
 
     .. math:: r^*(x) = c_1\mu(x) + c_e - p(x)
@@ -80,7 +80,7 @@ def rejector_rule(mu: Any, p: Any, *, costs: Costs) -> Any:
     Raises:
         ValueError: if a probability leaves [0, 1].
 
-    >>> rejector_rule(np.array([0.0, 0.5]), np.array([0.5, 0.5]), costs=Costs(c1=1.0, ce=0.25))
+    >>> bayes_rejector(np.array([0.0, 0.5]), np.array([0.5, 0.5]), costs=Costs(c1=1.0, ce=0.25))
     array([-0.25,  0.25])
 
     Source: arXiv 2409.16253, Bayes rejector.
@@ -89,7 +89,7 @@ def rejector_rule(mu: Any, p: Any, *, costs: Costs) -> Any:
     return 1.0 * costs.c1 * mu + costs.ce - p  # 1.0: unsigned integers would wrap
 
 
-def pointwise_risk(mu: Any, p: Any, *, costs: Costs) -> Any:
+def pointwise_bayes_risk(mu: Any, p: Any, *, costs: Costs) -> Any:
     r"""The risk of the best decision at x.
 
     .. math:: R^*(x) = \min\big(p(x), c_1\mu(x) + c_e\big)
@@ -105,7 +105,7 @@ def pointwise_risk(mu: Any, p: Any, *, costs: Costs) -> Any:
     Raises:
         ValueError: if a probability leaves [0, 1].
 
-    >>> pointwise_risk(np.array([0.0, 0.5]), np.array([0.5, 0.5]), costs=Costs(c1=1.0, ce=0.25))
+    >>> pointwise_bayes_risk(np.array([0.0, 0.5]), np.array([0.5, 0.5]), costs=Costs(c1=1.0, ce=0.25))
     array([0.25, 0.5 ])
 
     Source: arXiv 2409.16253, the risk of the Bayes rules.
@@ -152,28 +152,28 @@ def admissible(mu: Any, p: Any, *, client: str) -> Any:
     Raises:
         ValueError: if the client is unknown or a probability leaves its range.
 
-    >>> [bool(admissible(0.2, 0.5, client=client)) for client in CLIENTS]
+    >>> [bool(admissible(0.2, 0.5, client=client)) for client in CLIENT_KINDS]
     [False, True, True]
 
     Source: derived in the chapter on Bayes rules.
     """
-    checks.one_of(CLIENTS, client=client)
+    checks.one_of(CLIENT_KINDS, client=client)
     checks.probabilities(p=p)
     checks.probabilities(upper=0.5, mu=mu)
     inside = np.minimum(p - mu, 1 - mu - p)  # how far p lies inside [mu, 1 - mu]
     if client == "deterministic":
-        return np.abs(inside) <= ROUNDING
-    return inside >= (-ROUNDING if client == "independent" else -1)
+        return np.abs(inside) <= PROBABILITY_TOLERANCE
+    return inside >= (-PROBABILITY_TOLERANCE if client == "independent" else -1)
 
 
-class Optimal(NamedTuple):
+class OptimalActions(NamedTuple):
     """Whether an action is strictly better than the other for some admissible (mu, p)."""
 
     ask: bool
     keep: bool
 
 
-def ever_optimal(costs: Costs, *, client: str) -> Optimal:
+def ever_optimal(costs: Costs, *, client: str) -> OptimalActions:
     r"""When each action is ever strictly optimal.
 
     .. math:: \text{ask: } c_e < 1, \qquad \text{keep: } c_e > 0 \text{ or } c_1 > 1 \;(\text{free client: } c_1 > 0)
@@ -196,12 +196,12 @@ def ever_optimal(costs: Costs, *, client: str) -> Optimal:
 
     Source: derived in the chapter on Bayes rules.
     """
-    checks.one_of(CLIENTS, client=client)
+    checks.one_of(CLIENT_KINDS, client=client)
     enough = 0 if client == "free" else 1
-    return Optimal(ask=costs.ce < 1, keep=costs.ce > 0 or costs.c1 > enough)
+    return OptimalActions(ask=costs.ce < 1, keep=costs.ce > 0 or costs.c1 > enough)
 
 
-class Regions(NamedTuple):
+class DecisionRegions(NamedTuple):
     """What belongs to each of the three actions: a share of the square, or the corners of a polygon."""
 
     keep: Any
@@ -209,7 +209,7 @@ class Regions(NamedTuple):
     plus: Any  # ask, and the server says +1
 
 
-def tent(costs: Costs) -> np.ndarray:
+def decision_boundary(costs: Costs) -> np.ndarray:
     r"""The border between keeping and asking, from eta = 0 to eta = 1.
 
     .. math:: p = \min\big(1, c_1 \min(\eta, 1 - \eta) + c_e\big)
@@ -220,7 +220,7 @@ def tent(costs: Costs) -> np.ndarray:
     Returns:
         (k, 2) corners (eta, p) of the border, a line between one and the next; (1/2, .) among them.
 
-    >>> tent(Costs(c1=1.0, ce=0.25)).tolist()
+    >>> decision_boundary(Costs(c1=1.0, ce=0.25)).tolist()
     [[0.0, 0.25], [0.5, 0.75], [1.0, 0.25]]
 
     Source: derived in the chapter on Bayes rules.
@@ -230,10 +230,10 @@ def tent(costs: Costs) -> np.ndarray:
         reached = (1 - costs.ce) / costs.c1
         bends |= {reached, 1 - reached}
     eta = np.array(sorted(bends))
-    return np.column_stack([eta, np.minimum(1, rejector_rule(server_error(eta), 0 * eta, costs=costs))])
+    return np.column_stack([eta, np.minimum(1, bayes_rejector(server_error(eta), 0 * eta, costs=costs))])
 
 
-def polygons(costs: Costs) -> Regions:
+def decision_regions(costs: Costs) -> DecisionRegions:
     """The three regions as polygons; one of no area where an action is never best.
 
     Args:
@@ -242,19 +242,19 @@ def polygons(costs: Costs) -> Regions:
     Returns:
         Regions of (k, 2) corners (eta, p).
 
-    >>> polygons(Costs(c1=1.0, ce=0.25)).minus.tolist()
+    >>> decision_regions(Costs(c1=1.0, ce=0.25)).minus.tolist()
     [[0.0, 0.25], [0.5, 0.75], [0.5, 1.0], [0.0, 1.0]]
     """
-    border = tent(costs)
+    border = decision_boundary(costs)
     left, right = border[border[:, 0] <= 0.5], border[border[:, 0] >= 0.5]
-    return Regions(
+    return DecisionRegions(
         keep=np.vstack([border, [[1.0, 0.0], [0.0, 0.0]]]),
         minus=np.vstack([left, [[0.5, 1.0], [0.0, 1.0]]]),
         plus=np.vstack([right, [[1.0, 1.0], [0.5, 1.0]]]),
     )
 
 
-def shares(costs: Costs) -> Regions:
+def region_areas(costs: Costs) -> DecisionRegions:
     r"""The share of the square on which each action is best; ties have no area.
 
     .. math:: \text{keep} = 2 \int_0^{1/2} \min(1, c_1 u + c_e) \, du =
@@ -267,7 +267,7 @@ def shares(costs: Costs) -> Regions:
     Returns:
         Regions of numbers in [0, 1] with sum 1.
 
-    >>> shares(Costs(c1=1.0, ce=0.25))
+    >>> region_areas(Costs(c1=1.0, ce=0.25))
     Regions(keep=0.5, minus=0.25, plus=0.25)
 
     Source: derived in the chapter on Bayes rules.
@@ -279,4 +279,4 @@ def shares(costs: Costs) -> Regions:
         keep = ce + c1 / 4
     else:
         keep = 1 - (1 - ce) ** 2 / c1
-    return Regions(keep, (1 - keep) / 2, (1 - keep) / 2)
+    return DecisionRegions(keep, (1 - keep) / 2, (1 - keep) / 2)

@@ -6,18 +6,18 @@ import numpy as np
 
 from l2h import checks
 from l2h.problem import Costs
-from l2h.theory.bayes import ask_threshold, rejector_rule, server_error
-from l2h.theory.conditional_risk import floor_of_server, slope_at_zero
+from l2h.theory.bayes import ask_threshold, bayes_rejector, server_error
+from l2h.theory.conditional_risk import min_server_term, slope_at_zero
 
 ROUNDINGS = 8
-TINY = float(np.finfo(float).tiny)  # a cost below it counts as 0: dividing by it would overflow
+SMALLEST_NORMAL = float(np.finfo(float).tiny)  # a cost below it counts as 0: dividing by it would overflow
 
 
-def _ratio(u: np.ndarray, *, costs: Costs, beta: float, squash: bool) -> np.ndarray:
+def _calibrated_alpha(u: np.ndarray, *, costs: Costs, beta: float, squash: bool) -> np.ndarray:
     """g(u), the pull towards keeping over the cost of asking; 1 where asking costs nothing."""
-    pull = beta / 2 * costs.c1 * floor_of_server(u, beta=beta, squash=squash) + costs.ce
+    pull = beta / 2 * costs.c1 * min_server_term(u, beta=beta, squash=squash) + costs.ce
     cost = costs.c1 * u + costs.ce
-    return np.divide(pull, cost, out=np.ones_like(cost), where=cost >= TINY)[()]
+    return np.divide(pull, cost, out=np.ones_like(cost), where=cost >= SMALLEST_NORMAL)[()]
 
 
 def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, squash: bool = False) -> np.ndarray:
@@ -46,9 +46,9 @@ def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, squash: bool = False) -
     Source: derived in the chapter on the surrogate, calibration (A).
     """
     mu = np.asarray(mu, dtype=float)
-    if squash and costs.c1 > 0 and np.any(costs.c1 * mu + costs.ce < TINY):
+    if squash and costs.c1 > 0 and np.any(costs.c1 * mu + costs.ce < SMALLEST_NORMAL):
         raise ValueError(f"expected c1 mu + ce > 0 under squash, got mu = {mu.min():g} with {costs}")
-    return _ratio(mu, costs=costs, beta=beta, squash=squash)
+    return _calibrated_alpha(mu, costs=costs, beta=beta, squash=squash)
 
 
 def alpha_from_p(p: Any, *, costs: Costs, beta: float, squash: bool = False) -> np.ndarray:
@@ -80,7 +80,7 @@ def alpha_from_p(p: Any, *, costs: Costs, beta: float, squash: bool = False) -> 
     checks.probabilities(p=p)
     reach = np.clip(p - costs.ce, 0, costs.c1 / 2)  # dividing after the clip cannot overflow
     u = reach / costs.c1 if costs.c1 > 0 else reach
-    return _ratio(u, costs=costs, beta=beta, squash=squash)
+    return _calibrated_alpha(u, costs=costs, beta=beta, squash=squash)
 
 
 def alpha_deterministic(*, costs: Costs, beta: float, squash: bool = False) -> float:
@@ -113,9 +113,9 @@ def alpha_deterministic(*, costs: Costs, beta: float, squash: bool = False) -> f
     if costs.c1 == 0 or costs.ce >= 1:
         return 1.0
     p = ask_threshold(costs)
-    if p < TINY:
+    if p < SMALLEST_NORMAL:
         raise ValueError(f"expected ce > 0 or c1 >= 1 (no finite alpha suits every client), got {costs}")
-    pull = beta / 2 * costs.c1 * floor_of_server(min(p, 1 - p), beta=beta, squash=squash) + costs.ce
+    pull = beta / 2 * costs.c1 * min_server_term(min(p, 1 - p), beta=beta, squash=squash) + costs.ce
     return float(pull / p)
 
 
@@ -203,7 +203,7 @@ def is_calibrated(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, sq
     Source: derived in the chapter on the surrogate.
     """
     slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
-    loss = -rejector_rule(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
+    loss = -bayes_rejector(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
     scale = ROUNDINGS * np.finfo(float).eps
     tie = np.abs(loss) <= scale * (1 + costs.c1 + costs.ce)
     flat = np.abs(slope) <= scale * (alpha + beta * costs.c1 + costs.ce)

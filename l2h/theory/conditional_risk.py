@@ -9,11 +9,11 @@ from l2h import checks
 from l2h.problem import Costs
 from l2h.theory.bayes import server_error
 
-LARGEST_POWER = 700.0  # e^700 = 1e304, about the largest float64
-NEWTON_STEPS = 12  # they reach 1e-12 for alpha in [1e-3, 1e3] and beta in [1e-3, 1e4]
+MAX_RISK_EXPONENT = 700.0  # e^700 = 1e304, about the largest float64
+STATIONARITY_STEPS = 12  # they reach 1e-12 for alpha in [1e-3, 1e3] and beta in [1e-3, 1e4]
 
 
-def floor_of_server(mu: Any, *, beta: float, squash: bool = False) -> np.ndarray:
+def min_server_term(mu: Any, *, beta: float, squash: bool = False) -> np.ndarray:
     r"""The server's part of the surrogate, minimised over e: s(mu), or over |e| <= 1 where squashed.
 
     .. math:: s(\mu) = \min_e \mu e^{\beta e/2} + (1 - \mu) e^{-\beta e/2} = 2\sqrt{\mu(1-\mu)}
@@ -29,7 +29,7 @@ def floor_of_server(mu: Any, *, beta: float, squash: bool = False) -> np.ndarray
     Raises:
         ValueError: if mu leaves [0, 1/2] or beta is not positive.
 
-    >>> floor_of_server(np.array([0.0, 0.5]), beta=2.0)
+    >>> min_server_term(np.array([0.0, 0.5]), beta=2.0)
     array([0., 1.])
 
     Source: the inner minimum of arXiv 2409.16253, surrogate loss.
@@ -45,14 +45,14 @@ def floor_of_server(mu: Any, *, beta: float, squash: bool = False) -> np.ndarray
     return np.where(mu < expit(-beta), at_edge, inside)[()]
 
 
-class Minimiser(NamedTuple):
+class SurrogateMinimiser(NamedTuple):
     """Where the conditional surrogate risk is least."""
 
     r: np.ndarray
     e: np.ndarray
 
 
-def _guard(eta: Any, p: Any, alpha: Any, beta: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _checked_arrays(eta: Any, p: Any, alpha: Any, beta: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The three arrays, within their ranges."""
     eta, p, alpha = (np.asarray(value, dtype=float) for value in (eta, p, alpha))
     checks.probabilities(eta=eta, p=p)
@@ -61,12 +61,14 @@ def _guard(eta: Any, p: Any, alpha: Any, beta: float) -> tuple[np.ndarray, np.nd
     return eta, p, alpha
 
 
-def _term(weight: Any, exponent: Any) -> np.ndarray:
+def _weighted_exponential(weight: Any, exponent: Any) -> np.ndarray:
     """The product weight e^exponent, which is 0 where the weight is 0, whatever the exponent."""
     some = weight > 0
     power = np.where(some, np.log(np.where(some, weight, 1)) + np.where(some, exponent, 0), -np.inf)
-    if not (power <= LARGEST_POWER).all():
-        raise ValueError(f"expected r and e with every term of the risk below e^{LARGEST_POWER}, got e^{power.max():g}")
+    if not (power <= MAX_RISK_EXPONENT).all():
+        raise ValueError(
+            f"expected r and e with every term of the risk below e^{MAX_RISK_EXPONENT}, got e^{power.max():g}"
+        )
     return np.exp(power)
 
 
@@ -96,15 +98,15 @@ def conditional_risk(r: Any, e: Any, *, eta: Any, p: Any, costs: Costs, alpha: A
 
     Source: conditional expectation of arXiv 2409.16253, surrogate loss.
     """
-    eta, p, alpha = _guard(eta, p, alpha, beta)
+    eta, p, alpha = _checked_arrays(eta, p, alpha, beta)
     r, e = np.asarray(r, dtype=float), np.asarray(e, dtype=float)
     ahead = np.where(np.isinf(e), 0, r)  # where both are infinite, e goes there first: the infimum
     positive, negative = -beta / 2 * (e + ahead), beta / 2 * (e - ahead)
-    served = _term(costs.c1 * eta, positive) + _term(costs.c1 * (1 - eta), negative)
-    return served + _term(np.asarray(costs.ce), -r) + _term(p, alpha * r)
+    served = _weighted_exponential(costs.c1 * eta, positive) + _weighted_exponential(costs.c1 * (1 - eta), negative)
+    return served + _weighted_exponential(np.asarray(costs.ce), -r) + _weighted_exponential(p, alpha * r)
 
 
-def reduced_risk(
+def partial_min_risk(
     r: Any, *, eta: Any, p: Any, costs: Costs, alpha: Any, beta: float, squash: bool = False
 ) -> np.ndarray:
     r"""The surrogate risk given x, minimised over e: convex in r.
@@ -126,15 +128,19 @@ def reduced_risk(
     Raises:
         ValueError: if an argument leaves its range, or a term of the risk exceeds e^700.
 
-    >>> float(reduced_risk(0.0, eta=1.0, p=0.5, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0))
+    >>> float(partial_min_risk(0.0, eta=1.0, p=0.5, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0))
     0.75
 
     Source: derived in the chapter on the surrogate.
     """
-    eta, p, alpha = _guard(eta, p, alpha, beta)
-    s = floor_of_server(server_error(eta), beta=beta, squash=squash)
+    eta, p, alpha = _checked_arrays(eta, p, alpha, beta)
+    s = min_server_term(server_error(eta), beta=beta, squash=squash)
     r = np.asarray(r, dtype=float)
-    return _term(costs.c1 * s, -beta / 2 * r) + _term(np.asarray(costs.ce), -r) + _term(p, alpha * r)
+    return (
+        _weighted_exponential(costs.c1 * s, -beta / 2 * r)
+        + _weighted_exponential(np.asarray(costs.ce), -r)
+        + _weighted_exponential(p, alpha * r)
+    )
 
 
 def slope_at_zero(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
@@ -161,11 +167,11 @@ def slope_at_zero(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, sq
 
     Source: derived in the chapter on the surrogate.
     """
-    eta, p, alpha = _guard(eta, p, alpha, beta)
-    return alpha * p - beta / 2 * costs.c1 * floor_of_server(server_error(eta), beta=beta, squash=squash) - costs.ce
+    eta, p, alpha = _checked_arrays(eta, p, alpha, beta)
+    return alpha * p - beta / 2 * costs.c1 * min_server_term(server_error(eta), beta=beta, squash=squash) - costs.ce
 
 
-def _balance(pull: np.ndarray, ce: float, log_push: np.ndarray, alpha: np.ndarray, beta: float) -> np.ndarray:
+def _stationary_score(pull: np.ndarray, ce: float, log_push: np.ndarray, alpha: np.ndarray, beta: float) -> np.ndarray:
     """The r at which pull e^{-beta r/2} + ce e^{-r} = push e^{alpha r}, for positive sides, by Newton on logarithms.
 
     The difference of the logarithms is concave and increasing, so that every step but the first goes up to the root.
@@ -173,14 +179,14 @@ def _balance(pull: np.ndarray, ce: float, log_push: np.ndarray, alpha: np.ndarra
     with np.errstate(divide="ignore"):
         log_pull, log_ce = np.log(pull), np.log(ce)
     r = np.zeros(np.broadcast(log_pull, log_push, alpha).shape)
-    for _ in range(NEWTON_STEPS):
+    for _ in range(STATIONARITY_STEPS):
         total = np.logaddexp(log_pull - beta / 2 * r, log_ce - r)
         share = np.exp(log_pull - beta / 2 * r - total)
         r = r - (log_push + alpha * r - total) / (alpha + share * beta / 2 + 1 - share)
     return r
 
 
-def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> Minimiser:
+def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> SurrogateMinimiser:
     r"""The (r, e) at which the conditional surrogate risk is least.
 
     .. math:: e = \frac{1}{\beta}\ln\frac{\eta}{1 - \eta}, \qquad F'(r) = 0
@@ -209,11 +215,11 @@ def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash
 
     Source: derived in the chapter on the surrogate.
     """
-    eta, p, alpha = _guard(eta, p, alpha, beta)
-    pull = beta / 2 * costs.c1 * floor_of_server(server_error(eta), beta=beta, squash=squash)
+    eta, p, alpha = _checked_arrays(eta, p, alpha, beta)
+    pull = beta / 2 * costs.c1 * min_server_term(server_error(eta), beta=beta, squash=squash)
     keeps, asked = p > 0, pull + costs.ce > 0
     log_push = np.log(alpha) + np.log(np.where(keeps, p, 1))
-    inside = _balance(np.where(asked, pull, 1), costs.ce, log_push, alpha, beta)
+    inside = _stationary_score(np.where(asked, pull, 1), costs.ce, log_push, alpha, beta)
     r = np.where(keeps & asked, inside, np.where(keeps, -np.inf, np.where(asked, np.inf, 0.0)))
     e = np.broadcast_to(logit(eta) / beta, r.shape)
-    return Minimiser(np.clip(r, -1, 1), np.clip(e, -1, 1)) if squash else Minimiser(r[()], e[()])
+    return SurrogateMinimiser(np.clip(r, -1, 1), np.clip(e, -1, 1)) if squash else SurrogateMinimiser(r[()], e[()])

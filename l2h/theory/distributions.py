@@ -11,13 +11,13 @@ from scipy.special import expit
 
 from l2h import checks
 from l2h.problem import Costs, asks, server_label
-from l2h.theory._quadrature import line, plane
-from l2h.theory.bayes import rejector_rule, server_error
+from l2h.theory._quadrature import line_integral, plane_integral
+from l2h.theory.bayes import bayes_rejector, server_error
 
 Function = Callable[[np.ndarray], np.ndarray]  # of x, (n,) or (n, 2), with n values
 
 
-def normal(z: np.ndarray) -> np.ndarray:
+def normal_density(z: np.ndarray) -> np.ndarray:
     """The standard normal density."""
     return np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
 
@@ -35,7 +35,7 @@ class Sample(NamedTuple):
     m: np.ndarray  # (n,) the client's answers in {-1, +1}
 
 
-class Piece(NamedTuple):
+class Atom(NamedTuple):
     """A part of X on which eta and p are constant, in exact numbers."""
 
     mass: Fraction
@@ -44,7 +44,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Testbed:
+class Distribution:
     """A distribution of (X, Y, M) with known conditional probabilities.
 
     Args:
@@ -58,7 +58,7 @@ class Testbed:
         pieces: where X has finitely many kinds of points; then risks are exact fractions.
         density: x -> the density of X, where it has one that varies.
 
-    >>> TESTBEDS["gaussians"].bayes_risk(Costs(c1=1.0, ce=0.15))
+    >>> DISTRIBUTIONS["gaussians"].bayes_risk(Costs(c1=1.0, ce=0.15))
     0.1917165...
     """
 
@@ -71,7 +71,7 @@ class Testbed:
     answer: Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
     draw: Callable[[int, np.random.Generator], np.ndarray]
     expect: Callable[[Function, tuple[Function, ...]], float]
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[Atom, ...] = ()
     density: Function | None = None
 
     def sample(self, n: int, generator: np.random.Generator) -> Sample:
@@ -87,7 +87,7 @@ class Testbed:
         Raises:
             ValueError: if n < 1.
 
-        >>> TESTBEDS["atoms"].sample(4, np.random.default_rng(0)).y.shape
+        >>> DISTRIBUTIONS["atoms"].sample(4, np.random.default_rng(0)).y.shape
         (4,)
         """
         checks.at_least(1, n=n)
@@ -108,7 +108,7 @@ class Testbed:
         Returns:
             The risk, to about 10 digits (exact but for rounding on finite testbeds).
 
-        >>> TESTBEDS["atoms"].risk(lambda x: np.ones(len(x)), costs=Costs()) == 133 / 400
+        >>> DISTRIBUTIONS["atoms"].risk(lambda x: np.ones(len(x)), costs=Costs()) == 133 / 400
         True
         """
 
@@ -130,10 +130,10 @@ class Testbed:
         Returns:
             x -> scores.
 
-        >>> TESTBEDS["atoms"].best_rejector(Costs(c1=1.0, ce=0.0))(np.array([1, 3])).round(2).tolist()
+        >>> DISTRIBUTIONS["atoms"].best_rejector(Costs(c1=1.0, ce=0.0))(np.array([1, 3])).round(2).tolist()
         [0.0, -0.7]
         """
-        return lambda x: rejector_rule(server_error(self.eta(x)), self.p(x), costs=costs)
+        return lambda x: bayes_rejector(server_error(self.eta(x)), self.p(x), costs=costs)
 
     def ask_rate(self, r: Function) -> float:
         r"""The share of inputs on which a rejector asks.
@@ -146,7 +146,7 @@ class Testbed:
         Returns:
             The share, to about 7 digits (exact but for rounding on finite testbeds).
 
-        >>> TESTBEDS["atoms"].ask_rate(lambda x: x - 1.0)
+        >>> DISTRIBUTIONS["atoms"].ask_rate(lambda x: x - 1.0)
         0.55
         """
         return self.expect(lambda x: 1.0 * asks(r(x)), (r,))
@@ -154,7 +154,7 @@ class Testbed:
     def client_risk(self) -> float | Fraction:
         """The risk of the client alone, P(M≠Y): a fraction on finite testbeds, else to about 12 digits.
 
-        >>> TESTBEDS["atoms"].client_risk()
+        >>> DISTRIBUTIONS["atoms"].client_risk()
         Fraction(133, 400)
         """
         if self.pieces:
@@ -172,7 +172,7 @@ class Testbed:
         Returns:
             A fraction on finite testbeds (0.15 is read as 3/20), else a number to 10 digits.
 
-        >>> TESTBEDS["atoms"].bayes_risk(Costs(c1=1.0, ce=0.15))
+        >>> DISTRIBUTIONS["atoms"].bayes_risk(Costs(c1=1.0, ce=0.15))
         Fraction(9, 40)
         """
         if not self.pieces:
@@ -181,16 +181,16 @@ class Testbed:
         return sum((k.mass * min(k.p, c1 * min(k.eta, 1 - k.eta) + ce) for k in self.pieces), Fraction(0))
 
 
-def _deterministic(name: str, *, eta: Function, m: Function, **rest: Any) -> Testbed:
+def _deterministic(name: str, *, eta: Function, m: Function, **rest: Any) -> Distribution:
     """A testbed whose client answers m(x): it errs with probability 1 - eta where m = +1, eta where m = -1."""
 
     def p(x: np.ndarray) -> np.ndarray:
         return np.where(m(x) > 0, 1 - eta(x), eta(x))
 
-    return Testbed(name, "deterministic", eta, p, lambda x, y, generator: m(x), **rest)
+    return Distribution(name, "deterministic", eta, p, lambda x, y, generator: m(x), **rest)
 
 
-def gaussians(t: float = 1.0) -> Testbed:
+def gaussians(t: float = 1.0) -> Distribution:
     r"""T1: two normal classes on the line and a client that puts its threshold at t.
 
     .. math:: X|Y \sim N(Y, 1), \quad m(x) = \mathrm{sign}(x - t), \quad \eta(x) = \frac{1}{1 + e^{-2x}}
@@ -210,19 +210,19 @@ def gaussians(t: float = 1.0) -> Testbed:
     checks.probabilities(upper=9, distance=abs(t))
 
     def density(x: np.ndarray) -> np.ndarray:
-        return (normal(x - 1) + normal(x + 1)) / 2
+        return (normal_density(x - 1) + normal_density(x + 1)) / 2
 
     return _deterministic(
         "gaussians",
         eta=lambda x: expit(2 * x),
         m=lambda x: np.where(x > t, 1, -1),
         draw=lambda n, generator: generator.standard_normal(n) + generator.choice([-1, 1], n),
-        expect=partial(line, density=density, edges=np.union1d(np.linspace(-10, 10, 41), [t])),
+        expect=partial(line_integral, density=density, edges=np.union1d(np.linspace(-10, 10, 41), [t])),
         density=density,
     )
 
 
-def xor() -> Testbed:
+def xor() -> Distribution:
     r"""T2: two classes in the plane that no line separates, and a client that draws one.
 
     .. math:: X|Y{=}1 \sim \tfrac12 N((\pm 2, 0), I), \quad X|Y{=}{-1} \sim \tfrac12 N((0, \pm 2), I), \quad
@@ -236,7 +236,7 @@ def xor() -> Testbed:
     """
 
     def density(x: np.ndarray) -> np.ndarray:
-        u, v = normal(x), (normal(x - 2) + normal(x + 2)) / 2
+        u, v = normal_density(x), (normal_density(x - 2) + normal_density(x + 2)) / 2
         return (v[:, 0] * u[:, 1] + u[:, 0] * v[:, 1]) / 2
 
     def draw(n: int, generator: np.random.Generator) -> np.ndarray:
@@ -248,12 +248,12 @@ def xor() -> Testbed:
         eta=lambda x: expit(log_cosh(2 * x[:, 0]) - log_cosh(2 * x[:, 1])),
         m=lambda x: np.where(x[:, 0] > 0.5, 1, -1),
         draw=draw,
-        expect=partial(plane, density=density, edges=np.union1d(np.linspace(-10, 10, 21), [0.5])),
+        expect=partial(plane_integral, density=density, edges=np.union1d(np.linspace(-10, 10, 21), [0.5])),
         density=density,
     )
 
 
-def logistic() -> Testbed:
+def logistic() -> Distribution:
     r"""T3: a client that sees more than x, so that p(x) is free of eta(x).
 
     .. math:: X \sim U(-1, 1), \quad \eta = \sigma(4x), \quad M = YB, \quad
@@ -272,25 +272,25 @@ def logistic() -> Testbed:
     def density(x: np.ndarray) -> np.ndarray:
         return np.full(x.shape, 0.5)
 
-    return Testbed(
+    return Distribution(
         "logistic",
         "free",
         eta=lambda x: expit(4 * x),
         p=p,
         answer=lambda x, y, generator: np.where(generator.random(len(x)) < p(x), -y, y),
         draw=lambda n, generator: generator.uniform(-1, 1, n),
-        expect=partial(line, density=density, edges=np.linspace(-1, 1, 65)),
+        expect=partial(line_integral, density=density, edges=np.linspace(-1, 1, 65)),
         density=density,
     )
 
 
-def _pieces(masses: Sequence[str], etas: Sequence[str], m: Sequence[int]) -> tuple[Piece, ...]:
+def _exact_atoms(masses: Sequence[str], etas: Sequence[str], m: Sequence[int]) -> tuple[Atom, ...]:
     """Exact pieces from decimals, for a client that answers m on each."""
     exact = [(Fraction(mass), Fraction(eta)) for mass, eta in zip(masses, etas, strict=True)]
-    return tuple(Piece(mass, eta, 1 - eta if label > 0 else eta) for (mass, eta), label in zip(exact, m, strict=True))
+    return tuple(Atom(mass, eta, 1 - eta if label > 0 else eta) for (mass, eta), label in zip(exact, m, strict=True))
 
 
-def atoms() -> Testbed:
+def atoms() -> Distribution:
     """T4: five points, X in {0, ..., 4}; masses .30, .25, .20, .15, .10 and eta .95, .60, .10, .85, .30.
 
     The client answers +1, +1, -1, -1, +1: it is right about the first three points.
@@ -302,7 +302,7 @@ def atoms() -> Testbed:
     Fraction(3, 16)
     """
     answers = (1, 1, -1, -1, 1)
-    pieces = _pieces((".30", ".25", ".20", ".15", ".10"), (".95", ".60", ".10", ".85", ".30"), answers)
+    pieces = _exact_atoms((".30", ".25", ".20", ".15", ".10"), (".95", ".60", ".10", ".85", ".30"), answers)
     mass = np.array([float(piece.mass) for piece in pieces])
     eta = np.array([float(piece.eta) for piece in pieces])
     return _deterministic(
@@ -315,7 +315,7 @@ def atoms() -> Testbed:
     )
 
 
-def specialist() -> Testbed:
+def specialist() -> Distribution:
     r"""T5: a client that is right but on (3/4, 1], where a server helps only if it gives up the rest.
 
     .. math:: X \sim U[0, 1], \quad B = +1 \text{ on } [0, 0.45] \cup (0.75, 1], \; -1 \text{ between}, \quad
@@ -334,9 +334,9 @@ def specialist() -> Testbed:
         eta=lambda x: np.where((x <= 0.45) | (x > 0.75), 0.95, 0.05),
         m=lambda x: np.where(x <= 0.45, 1, -1),
         draw=lambda n, generator: generator.random(n),
-        expect=partial(line, density=np.ones_like, edges=np.array([0, 0.45, 0.75, 1])),
-        pieces=_pieces((".45", ".30", ".25"), (".95", ".05", ".95"), (1, -1, -1)),
+        expect=partial(line_integral, density=np.ones_like, edges=np.array([0, 0.45, 0.75, 1])),
+        pieces=_exact_atoms((".45", ".30", ".25"), (".95", ".05", ".95"), (1, -1, -1)),
     )
 
 
-TESTBEDS = {testbed.name: testbed for testbed in (gaussians(), xor(), logistic(), atoms(), specialist())}
+DISTRIBUTIONS = {testbed.name: testbed for testbed in (gaussians(), xor(), logistic(), atoms(), specialist())}

@@ -6,18 +6,18 @@ import numpy as np
 
 from l2h import checks
 from l2h.problem import Costs
-from l2h.theory.bayes import CLIENTS, ROUNDING
+from l2h.theory.bayes import CLIENT_KINDS, PROBABILITY_TOLERANCE
 from l2h.theory.calibration import alpha_deterministic
-from l2h.theory.conditional_risk import minimiser, reduced_risk
-from l2h.theory.regret import Rule, concave_hull
+from l2h.theory.conditional_risk import minimiser, partial_min_risk
+from l2h.theory.regret import AlphaRule, concave_hull
 
 
-def _curvature(alpha: float, costs: Costs, beta: float) -> float:
+def _curvature_bound(alpha: float, costs: Costs, beta: float) -> float:
     """2 K (1 + c1 + ce), where F'' <= K F and F(0) <= 1 + c1 + ce: lemma 1 gives H >= F'(0)^2 over this."""
     return 2 * max(1, beta**2 / 4, alpha**2) * (1 + costs.c1 + costs.ce)
 
 
-def bound_from_mu(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
+def excess_risk_bound_mu(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
     r"""The largest excess risk under alpha(mu), for any client.
 
     .. math:: R - R^* \leq \sqrt{(2c_1 + 1/k)(R_S - R_S^*)}, \quad
@@ -38,7 +38,7 @@ def bound_from_mu(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
     Raises:
         ValueError: if an excess is negative, beta not positive, or c1 = ce = 0.
 
-    >>> bound_from_mu(np.array([0.02]), costs=Costs(c1=1.0, ce=0.0), beta=2.0) ** 2 / 0.02
+    >>> excess_risk_bound_mu(np.array([0.02]), costs=Costs(c1=1.0, ce=0.0), beta=2.0) ** 2 / 0.02
     array([6.])
 
     Source: derived in the chapter on the surrogate, theorem A.
@@ -52,7 +52,7 @@ def bound_from_mu(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
     return np.sqrt((2 * costs.c1 + 1 / k) * excess)
 
 
-def largest_alpha(*, costs: Costs, beta: float) -> float:
+def max_calibrated_alpha(*, costs: Costs, beta: float) -> float:
     r"""The supremum of g, hence of both calibrated alphas.
 
     .. math:: \sup_u g(u), \text{ attained at }
@@ -68,7 +68,7 @@ def largest_alpha(*, costs: Costs, beta: float) -> float:
     Raises:
         ValueError: if ce or beta is not positive (for ce = 0 < c1 the supremum is infinite).
 
-    >>> round(largest_alpha(costs=Costs(c1=1.0, ce=0.15), beta=2.0), 4)
+    >>> round(max_calibrated_alpha(costs=Costs(c1=1.0, ce=0.15), beta=2.0), 4)
     3.0119
 
     Source: derived in the chapter on the surrogate.
@@ -79,7 +79,7 @@ def largest_alpha(*, costs: Costs, beta: float) -> float:
     return float((beta * c1 * w + ce * (1 + w**2)) / (c1 * w**2 + ce * (1 + w**2)))
 
 
-def bound_from_p(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
+def excess_risk_bound_p(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
     r"""The largest excess risk under alpha(p), for any client; the fourth root is real for a free client.
 
     .. math:: R - R^* \leq \Big(\frac{8}{k_4} (R_S - R_S^*)\Big)^{1/4}, \quad
@@ -100,22 +100,22 @@ def bound_from_p(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
     Raises:
         ValueError: if an excess is negative, or ce or beta is not positive.
 
-    >>> bool(bound_from_p(1e-4, costs=Costs(c1=1.0, ce=0.15), beta=2.0) > 0.1)
+    >>> bool(excess_risk_bound_p(1e-4, costs=Costs(c1=1.0, ce=0.15), beta=2.0) > 0.1)
     True
 
     Source: derived in the chapter on the surrogate, theorem B.
     """
     excess = np.asarray(excess, dtype=float)
     checks.at_least(0, excess=excess.min())
-    alpha = largest_alpha(costs=costs, beta=beta)
+    alpha = max_calibrated_alpha(costs=costs, beta=beta)
     c1, ce = costs.c1, costs.ce
     slopes = [min(1.0, beta) / (ce + c1 / 2), (beta * c1 / 2 + ce) / (2 * ce + c1)]
     steep = min([*slopes, beta / (2 * c1)]) if c1 > 0 else min(slopes)
-    k4 = steep**2 / _curvature(alpha, costs, beta)
+    k4 = steep**2 / _curvature_bound(alpha, costs, beta)
     return (8 / k4 * excess) ** 0.25
 
 
-def bound_deterministic(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
+def excess_risk_bound_deterministic(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
     r"""The largest excess risk under the single alpha of a deterministic client.
 
     .. math:: R - R^* \leq \sqrt{(2c_1 + 1/k_C)(R_S - R_S^*)}, \quad
@@ -135,7 +135,7 @@ def bound_deterministic(excess: Any, *, costs: Costs, beta: float) -> np.ndarray
     Raises:
         ValueError: if an excess is negative, ce >= 1, ce = 0 with c1 < 1, or beta is not positive.
 
-    >>> bool(bound_deterministic(1e-4, costs=Costs(c1=1.0, ce=0.15), beta=2.0) < 0.1)
+    >>> bool(excess_risk_bound_deterministic(1e-4, costs=Costs(c1=1.0, ce=0.15), beta=2.0) < 0.1)
     True
 
     Source: derived in the chapter on the surrogate, theorem C.
@@ -147,7 +147,7 @@ def bound_deterministic(excess: Any, *, costs: Costs, beta: float) -> np.ndarray
         raise ValueError(f"expected ce < 1, and ce > 0 or c1 >= 1, got {costs}")
     alpha = alpha_deterministic(costs=costs, beta=beta)
     k = min(1.0, alpha / (1 + c1))
-    return np.sqrt((2 * c1 + _curvature(alpha, costs, beta) / k**2) * excess)
+    return np.sqrt((2 * c1 + _curvature_bound(alpha, costs, beta) / k**2) * excess)
 
 
 class Envelope(NamedTuple):
@@ -157,25 +157,25 @@ class Envelope(NamedTuple):
     excess: np.ndarray  # (k,) increasing from 0
 
 
-def _points(
-    mu: np.ndarray, p: np.ndarray, rule: Rule, costs: Costs, beta: float, squash: bool
+def _regret_and_excess(
+    mu: np.ndarray, p: np.ndarray, rule: AlphaRule, costs: Costs, beta: float, squash: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Regret and least excess of a wrong decision and of a wrong label while asking, at each (mu, p)."""
     setting = {"p": p, "costs": costs, "alpha": rule(mu, p), "beta": beta, "squash": squash}
     best = minimiser(mu, **setting).r
-    least = reduced_risk(best, eta=mu, **setting)
+    least = partial_min_risk(best, eta=mu, **setting)
     gain = p - costs.c1 * mu - costs.ce
     nearest = np.where(gain > 0, np.maximum(best, 0), np.minimum(best, 0))  # the best r of the wrong decision
-    decision = reduced_risk(nearest, eta=mu, **setting) - least
+    decision = partial_min_risk(nearest, eta=mu, **setting) - least
     undecided = np.minimum(minimiser(0.5, **setting).r, 0)  # a wrong label is best at e = 0, as if eta were 1/2
-    label = reduced_risk(undecided, eta=0.5, **setting) - least
+    label = partial_min_risk(undecided, eta=0.5, **setting) - least
     regrets = np.concatenate([np.abs(gain), costs.c1 * (1 - 2 * mu) + np.maximum(-gain, 0)])
-    regrets[regrets < ROUNDING] = 0
+    regrets[regrets < PROBABILITY_TOLERANCE] = 0
     return regrets, np.maximum(np.concatenate([decision, label]), 0)
 
 
 def lower_envelope(
-    rule: Rule, *, costs: Costs, beta: float, client: str, grid: int = 201, squash: bool = False
+    rule: AlphaRule, *, costs: Costs, beta: float, client: str, grid: int = 201, squash: bool = False
 ) -> Envelope:
     r"""The least excess surrogate risk that goes with an excess risk, computed on a grid of (mu, p).
 
@@ -203,12 +203,12 @@ def lower_envelope(
     >>> costs = Costs(c1=1.0, ce=0.15)
     >>> envelope = lower_envelope(lambda mu, p: alpha_from_mu(mu, costs=costs, beta=2.0), costs=costs, beta=2.0,
     ...                           client="free", grid=21)
-    >>> bool((envelope.regret <= bound_from_mu(envelope.excess, costs=costs, beta=2.0)).all())
+    >>> bool((envelope.regret <= excess_risk_bound_mu(envelope.excess, costs=costs, beta=2.0)).all())
     True
 
     Source: derived in the chapter on the surrogate; compare Bartlett, Jordan and McAuliffe (2006).
     """
-    checks.one_of(CLIENTS, client=client)
+    checks.one_of(CLIENT_KINDS, client=client)
     checks.positive(**{"c1 + ce": costs.c1 + costs.ce})
     checks.at_least(2, grid=grid)
     p = np.linspace(0, 1, grid)
@@ -217,7 +217,7 @@ def lower_envelope(
     else:
         share, p = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 1, grid), p))
         mu = share * (0.5 if client == "free" else np.minimum(p, 1 - p))
-    regrets, excesses = (np.append(0.0, values) for values in _points(mu, p, rule, costs, beta, squash))
+    regrets, excesses = (np.append(0.0, values) for values in _regret_and_excess(mu, p, rule, costs, beta, squash))
     order = np.lexsort((excesses, -regrets))  # a point matters if no larger regret comes with less excess
     order = order[excesses[order] == np.minimum.accumulate(excesses[order])]
     hull = order[concave_hull(regrets[order], -excesses[order])]

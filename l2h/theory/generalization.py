@@ -27,14 +27,14 @@ class Penalty(NamedTuple):
         return self.complexity + self.deviation
 
 
-def _check(rad_r: Any, rad_e: Any, n: Any, delta: float) -> None:
+def _check_bound_arguments(rad_r: Any, rad_e: Any, n: Any, delta: float) -> None:
     checks.at_least(0, rad_r=np.min(rad_r), rad_e=np.min(rad_e))
     checks.at_least(1, n=np.min(n))
     checks.positive(delta=delta)
     checks.probabilities(delta=delta)
 
 
-def stated(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
+def theorem1_stated(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
     r"""Theorem 1 as stated: valid if c1 + ce >= 1, false for some families and small delta if c1 + ce < 1/3.
 
     .. math:: (1 + c_1 + c_e) \hat{R}_S(R) + c_1 \hat{R}_S(E) + 3 \sqrt{(c_1 + c_e)^2 \frac{\ln(2/\delta)}{2n}}
@@ -52,25 +52,25 @@ def stated(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Pen
     Raises:
         ValueError: if a complexity is negative, n < 1, or delta is not in (0, 1].
 
-    >>> print(f"{stated(0.0, 0.0, costs=Costs(0.12, 0.12), n=1, delta=0.19).total:.4f}")
+    >>> print(f"{theorem1_stated(0.0, 0.0, costs=Costs(0.12, 0.12), n=1, delta=0.19).total:.4f}")
     0.7811
 
     Source: arXiv 2409.16253, Theorem 1.
     """
-    _check(rad_r, rad_e, n, delta)
+    _check_bound_arguments(rad_r, rad_e, n, delta)
     c1, ce = costs.c1, costs.ce
     return Penalty((1 + c1 + ce) * rad_r + c1 * rad_e, 3 * (c1 + ce) * np.sqrt(math.log(2 / delta) / (2 * n)))
 
 
-def corrected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
+def theorem1_corrected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
     r"""Theorem 1 corrected: valid for all costs, because the loss lies in [0, max(1, c1 + ce)].
 
     .. math:: \max(1 - c_e, c_1 + c_e) \hat{R}_S(R) + c_1 \hat{R}_S(E)
         + 3 \max(1, c_1 + c_e) \sqrt{\frac{\ln(1/\delta)}{2n}}
 
     Args:
-        rad_r: as in `stated`.
-        rad_e: as in `stated`.
+        rad_r: as in `theorem1_stated`.
+        rad_e: as in `theorem1_stated`.
         costs: c1 and ce.
         n: number of examples, >= 1.
         delta: probability of failure, in (0, 1]; half of it for a bound of both signs.
@@ -79,18 +79,18 @@ def corrected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> 
         Penalty.
 
     Raises:
-        ValueError: as `stated`.
+        ValueError: as `theorem1_stated`.
 
-    >>> print(f"{corrected(0.0, 0.0, costs=Costs(0.12, 0.12), n=1, delta=0.19).total:.4f}")
+    >>> print(f"{theorem1_corrected(0.0, 0.0, costs=Costs(0.12, 0.12), n=1, delta=0.19).total:.4f}")
     2.7337
     """
-    _check(rad_r, rad_e, n, delta)
+    _check_bound_arguments(rad_r, rad_e, n, delta)
     c1, ce = costs.c1, costs.ce
     deviation = 3 * max(1, c1 + ce) * np.sqrt(math.log(1 / delta) / (2 * n))
     return Penalty(max(1 - ce, c1 + ce) * rad_r + c1 * rad_e, deviation)
 
 
-def expected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
+def theorem1_expected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
     r"""Theorem 1 corrected, with the mean of the complexities over samples: a third of the deviation.
 
     .. math:: \max(1 - c_e, c_1 + c_e) R_n(R) + c_1 R_n(E) + \max(1, c_1 + c_e) \sqrt{\frac{\ln(1/\delta)}{2n}}
@@ -106,16 +106,16 @@ def expected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> P
         Penalty.
 
     Raises:
-        ValueError: as `stated`.
+        ValueError: as `theorem1_stated`.
 
-    >>> print(f"{expected(0.0, 0.0, costs=Costs(0.12, 0.12), n=1, delta=0.19).total:.4f}")
+    >>> print(f"{theorem1_expected(0.0, 0.0, costs=Costs(0.12, 0.12), n=1, delta=0.19).total:.4f}")
     0.9112
     """
-    complexity, deviation = corrected(rad_r, rad_e, costs=costs, n=n, delta=delta)
+    complexity, deviation = theorem1_corrected(rad_r, rad_e, costs=costs, n=n, delta=delta)
     return Penalty(complexity, deviation / 3)
 
 
-def margin(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float, rho: float) -> Penalty:
+def margin_bound(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float, rho: float) -> Penalty:
     r"""The bound for real-valued scores, over the mean of `margin_loss` instead of the generalized 0-1 loss.
 
     .. math:: \frac{2 \max(1, c_e) + c_1}{\rho} \hat{R}_S(R) + \frac{c_1}{\rho} \hat{R}_S(E)
@@ -133,12 +133,12 @@ def margin(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float, rho: f
         Penalty.
 
     Raises:
-        ValueError: as `stated`, or if rho is not positive.
+        ValueError: as `theorem1_stated`, or if rho is not positive.
 
-    >>> margin(0.01, 0.01, costs=Costs(1.0, 0.5), n=100, delta=1.0, rho=0.5)
+    >>> margin_bound(0.01, 0.01, costs=Costs(1.0, 0.5), n=100, delta=1.0, rho=0.5)
     Penalty(complexity=0.08, deviation=np.float64(0.0))
     """
-    _check(rad_r, rad_e, n, delta)
+    _check_bound_arguments(rad_r, rad_e, n, delta)
     checks.positive(rho=rho)
     c1, ce = costs.c1, costs.ce
     complexity = ((2 * max(1, ce) + c1) * rad_r + c1 * rad_e) / rho
@@ -169,8 +169,8 @@ def margin_loss(r: Any, e: Any, m: Any, y: Any, *, costs: Costs, rho: float) -> 
     >>> margin_loss(np.array([0.5, -2.0]), one, -one, one, costs=Costs(1.0, 0.25), rho=1.0)
     array([1.375, 1.25 ])
     """
-    checks.vectors(r=r, e=e, m=m, y=y)
-    checks.signs(m=m, y=y)
+    checks.one_dimensional(r=r, e=e, m=m, y=y)
+    checks.binary_labels(m=m, y=y)
     checks.positive(rho=rho)
     kept = (m != y) * np.clip(1 + r / rho, 0, 1)  # (n,)
     asked = costs.ce * np.clip(1 - r / rho, 0, 1)
@@ -204,7 +204,7 @@ def valid_pairs(costs: Costs, *, delta: float) -> float:
     return math.inf if total >= 1 else 2 * (2 / delta) ** (9 * total**2 - 1)
 
 
-def breaking_cost(delta: float) -> float:
+def critical_cost(delta: float) -> float:
     r"""The c1 + ce below which one fixed pair breaks the stated form for all large n, by the central limit theorem.
 
     .. math:: \frac{\Phi^{-1}(1 - \delta)}{6 \sqrt{\ln(2/\delta) / 2}} \to \frac{1}{3} \quad (\delta \to 0)
@@ -220,7 +220,7 @@ def breaking_cost(delta: float) -> float:
     Raises:
         ValueError: if delta is not in (0, 1/2].
 
-    >>> round(breaking_cost(0.05), 4)
+    >>> round(critical_cost(0.05), 4)
     0.2019
     """
     checks.positive(delta=delta)
@@ -284,7 +284,7 @@ def transferred(empirical: Any, *, costs: Costs, separation: float, penalty: flo
     return empirical + separation + max(1, costs.c1) * joint_error + penalty
 
 
-def label_weights(p: Any, q: Any) -> np.ndarray:
+def label_shift_weights(p: Any, q: Any) -> np.ndarray:
     """The importance weights of label shift, q(y) / p(y) for each label.
 
     Args:
@@ -297,11 +297,11 @@ def label_weights(p: Any, q: Any) -> np.ndarray:
     Raises:
         ValueError: if these are not two distributions, or Q has a label that P lacks.
 
-    >>> label_weights([0.5, 0.5], [0.1, 0.9])
+    >>> label_shift_weights([0.5, 0.5], [0.1, 0.9])
     array([0.2, 1.8])
     """
     p, q = np.asarray(p, dtype=float), np.asarray(q, dtype=float)
-    checks.vectors(p=p, q=q)
+    checks.one_dimensional(p=p, q=q)
     checks.probabilities(p=p, q=q)
     for name, distribution in (("p", p), ("q", q)):
         if abs(distribution.sum() - 1) > 1e-9:
@@ -311,7 +311,7 @@ def label_weights(p: Any, q: Any) -> np.ndarray:
     return np.divide(q, p, out=np.zeros_like(q), where=p > 0)
 
 
-def weighted(p: Any, q: Any, *, costs: Costs, functions: int, n: Any, delta: float) -> Any:
+def importance_weighted_penalty(p: Any, q: Any, *, costs: Costs, functions: int, n: Any, delta: float) -> Any:
     r"""Penalty of the importance-weighted empirical risk under label shift, for finitely many pairs (r, e).
 
     .. math:: R_Q \leq \frac{1}{n} \sum_i \frac{q(y_i)}{p(y_i)} L_i
@@ -332,15 +332,15 @@ def weighted(p: Any, q: Any, *, costs: Costs, functions: int, n: Any, delta: flo
         The penalty.
 
     Raises:
-        ValueError: as `label_weights`, or if N or n is below 1, or delta is not in (0, 1].
+        ValueError: as `label_shift_weights`, or if N or n is below 1, or delta is not in (0, 1].
 
-    >>> print(f"{weighted([0.5, 0.5], [0.1, 0.9], costs=Costs(1.0, 0.0), functions=1, n=100, delta=0.05):.4f}")
+    >>> print(f"{importance_weighted_penalty([0.5, 0.5], [0.1, 0.9], costs=Costs(1.0, 0.0), functions=1, n=100, delta=0.05):.4f}")
     0.3135
 
     Source: the lower tail of non-negative variables (Maurer, JIPAM 4(1), 2003); the second moment of the weights as in
     Cortes, Mansour and Mohri, NeurIPS 2010.
     """
-    moment = float((label_weights(p, q) * np.asarray(q, dtype=float)).sum())
+    moment = float((label_shift_weights(p, q) * np.asarray(q, dtype=float)).sum())
     checks.at_least(1, functions=functions, n=np.min(n))
     checks.positive(delta=delta)
     checks.probabilities(delta=delta)

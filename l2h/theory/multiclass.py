@@ -1,6 +1,6 @@
 """Many classes: the Bayes rules, what a rule of p alone must lose, and the calibration of the losses for K classes.
 
-Where the posterior is known, eta has one column per class. `bayes.rejector_rule` and `bayes.pointwise_risk` take the
+Where the posterior is known, eta has one column per class. `bayes.bayes_rejector` and `bayes.pointwise_bayes_risk` take the
 error of the best server, whatever the number of classes.
 """
 
@@ -12,13 +12,13 @@ from scipy.special import xlogy
 from l2h import checks
 from l2h.losses.stage_switching import stage_weights
 from l2h.problem import Costs
-from l2h.theory.bayes import rejector_rule
+from l2h.theory.bayes import bayes_rejector
 
-ROUNDING = 1e-9  # how far posteriors may sum from 1
-GRID = 20_001  # numbers of p in [0, 1] that are searched
+POSTERIOR_TOLERANCE = 1e-9  # how far posteriors may sum from 1
+P_GRID_SIZE = 20_001  # numbers of p in [0, 1] that are searched
 
 
-def posterior(eta: Any) -> np.ndarray:
+def as_posterior(eta: Any) -> np.ndarray:
     """Posteriors as an array, checked.
 
     Args:
@@ -30,22 +30,22 @@ def posterior(eta: Any) -> np.ndarray:
     Raises:
         ValueError: if there are fewer than two classes, an entry leaves [0, 1], or a row does not sum to 1.
 
-    >>> posterior([[0.5, 0.6]])
+    >>> as_posterior([[0.5, 0.6]])
     Traceback (most recent call last):
     ValueError: expected posteriors that sum to 1, got a sum of 1.1
     """
     eta = np.asarray(eta, dtype=float)
     if eta.ndim == 0 or eta.shape[-1] < 2:
         raise ValueError(f"expected eta of shape (..., K) with K >= 2, got shape {eta.shape}")
-    checks.probabilities(upper=1 + ROUNDING, eta=eta)
+    checks.probabilities(upper=1 + POSTERIOR_TOLERANCE, eta=eta)
     sums = eta.sum(-1)
-    wrong = np.abs(sums - 1) > ROUNDING
+    wrong = np.abs(sums - 1) > POSTERIOR_TOLERANCE
     if wrong.any():
         raise ValueError(f"expected posteriors that sum to 1, got a sum of {sums[wrong].flat[0]:g}")
     return eta
 
 
-def label_rule(eta: Any) -> np.ndarray:
+def bayes_label(eta: Any) -> np.ndarray:
     r"""The Bayes server's label, the likeliest class.
 
     .. math:: e^*(x) = \arg\max_k \eta_k(x)
@@ -59,15 +59,15 @@ def label_rule(eta: Any) -> np.ndarray:
     Raises:
         ValueError: if eta is no posterior.
 
-    >>> label_rule([[0.2, 0.5, 0.3]])
+    >>> bayes_label([[0.2, 0.5, 0.3]])
     array([1])
 
     Source: derived in the chapter on many classes.
     """
-    return posterior(eta).argmax(-1)
+    return as_posterior(eta).argmax(-1)
 
 
-def server_error(eta: Any) -> np.ndarray:
+def multiclass_server_error(eta: Any) -> np.ndarray:
     r"""The error probability of the best server.
 
     .. math:: \mu(x) = 1 - \max_k \eta_k(x)
@@ -81,15 +81,15 @@ def server_error(eta: Any) -> np.ndarray:
     Raises:
         ValueError: if eta is no posterior.
 
-    >>> server_error([[0.2, 0.5, 0.3]])
+    >>> multiclass_server_error([[0.2, 0.5, 0.3]])
     array([0.5])
 
     Source: derived in the chapter on many classes.
     """
-    return 1 - posterior(eta).max(-1)
+    return 1 - as_posterior(eta).max(-1)
 
 
-def error_range(p: Any, *, classes: int) -> tuple[np.ndarray, np.ndarray]:
+def server_error_range(p: Any, *, classes: int) -> tuple[np.ndarray, np.ndarray]:
     r"""Between which bounds the best server's error lies, for a deterministic client that errs with probability p.
 
     .. math:: \min(p, 1 - p) \leq \mu \leq \min\Big(p, 1 - \frac{p}{K - 1}\Big)
@@ -106,7 +106,7 @@ def error_range(p: Any, *, classes: int) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: if p leaves [0, 1] or there are fewer than two classes.
 
-    >>> [float(bound) for bound in error_range(0.75, classes=4)]
+    >>> [float(bound) for bound in server_error_range(0.75, classes=4)]
     [0.25, 0.75]
 
     Source: derived in the chapter on many classes.
@@ -117,13 +117,13 @@ def error_range(p: Any, *, classes: int) -> tuple[np.ndarray, np.ndarray]:
     return np.minimum(p, 1 - p), np.minimum(p, 1 - p / (classes - 1))
 
 
-def price_of_confidence(*, classes: int, costs: Costs) -> float:
+def max_confidence_excess_risk(*, classes: int, costs: Costs) -> float:
     r"""The most that the best rule of p(x) alone can lose against the Bayes rule, for a deterministic client.
 
     .. math:: \sup_p \frac{a b}{a + b}, \quad a = c_1\overline\mu(p) + c_e - p, \; b = p - c_1\underline\mu(p) - c_e,
               \qquad \sup_{c_e} \sup_p \frac{a b}{a + b} = \frac{c_1}{4} \frac{K - 2}{K - 1}
 
-    The bounds of mu are those of `error_range`: a is the most that a question can lose at p, b the most that it can
+    The bounds of mu are those of `server_error_range`: a is the most that a question can lose at p, b the most that it can
     win, and only a p with both positive is ambiguous. Zero for two classes: there a perfect confidence says all.
 
     Args:
@@ -136,21 +136,21 @@ def price_of_confidence(*, classes: int, costs: Costs) -> float:
     Raises:
         ValueError: if there are fewer than two classes.
 
-    >>> [round(price_of_confidence(classes=K, costs=Costs(c1=1.0, ce=0.75)), 4) for K in (2, 3)]
+    >>> [round(max_confidence_excess_risk(classes=K, costs=Costs(c1=1.0, ce=0.75)), 4) for K in (2, 3)]
     [0.0, 0.125]
 
     Source: derived in the chapter on many classes.
     """
     checks.at_least(2, classes=classes)
-    p = np.union1d(np.linspace(0, 1, GRID), [1 - 1 / classes])  # the bound of mu has a kink there
-    low, high = error_range(p, classes=classes)
-    lose = np.maximum(rejector_rule(high, p, costs=costs), 0)
-    win = np.maximum(-rejector_rule(low, p, costs=costs), 0)
+    p = np.union1d(np.linspace(0, 1, P_GRID_SIZE), [1 - 1 / classes])  # the bound of mu has a kink there
+    low, high = server_error_range(p, classes=classes)
+    lose = np.maximum(bayes_rejector(high, p, costs=costs), 0)
+    win = np.maximum(-bayes_rejector(low, p, costs=costs), 0)
     ambiguous = (lose > 0) & (win > 0)
     return float(np.divide(lose * win, lose + win, out=np.zeros_like(p), where=ambiguous).max())
 
 
-def excess_of_confidence(mass: Any, p: Any, mu: Any, *, costs: Costs) -> float:
+def confidence_excess_risk(mass: Any, p: Any, mu: Any, *, costs: Costs) -> float:
     r"""What the best rule of p(x) alone loses against the Bayes rule on finitely many kinds of points.
 
     .. math:: \sum_{v} \min\big(E[g_+ ; p = v], E[g_- ; p = v]\big), \quad g = p - c_1\mu - c_e
@@ -167,21 +167,21 @@ def excess_of_confidence(mass: Any, p: Any, mu: Any, *, costs: Costs) -> float:
     Raises:
         ValueError: if lengths differ or a probability leaves [0, 1].
 
-    >>> round(excess_of_confidence([0.5, 0.5], [0.6, 0.6], [0.4, 0.6], costs=Costs(c1=1.0, ce=0.15)), 3)
+    >>> round(confidence_excess_risk([0.5, 0.5], [0.6, 0.6], [0.4, 0.6], costs=Costs(c1=1.0, ce=0.15)), 3)
     0.025
 
     Source: derived in the chapter on many classes.
     """
     mass, p, mu = (np.asarray(values, dtype=float) for values in (mass, p, mu))
-    checks.vectors(mass=mass, p=p, mu=mu)
+    checks.one_dimensional(mass=mass, p=p, mu=mu)
     checks.probabilities(mass=mass)
-    gain = -rejector_rule(mu, p, costs=costs)
+    gain = -bayes_rejector(mu, p, costs=costs)
     _, group = np.unique(p, return_inverse=True)
     wins, losses = (np.bincount(group, weights=mass * np.maximum(sign * gain, 0)) for sign in (1, -1))
     return float(np.minimum(wins, losses).sum())
 
 
-def floor_of_server(eta: Any) -> np.ndarray:
+def multiclass_min_server_term(eta: Any) -> np.ndarray:
     r"""The server's part of the surrogate for K classes, minimised over its scores.
 
     .. math:: s_K(\eta) = \min_e \sum_y \eta_y \sum_{k \neq y} e^{\frac{\beta}{2}(e_k - e_y)}
@@ -198,12 +198,12 @@ def floor_of_server(eta: Any) -> np.ndarray:
     Raises:
         ValueError: if eta is no posterior.
 
-    >>> floor_of_server([[0.5, 0.5], [1.0, 0.0]]).round(12)
+    >>> multiclass_min_server_term([[0.5, 0.5], [1.0, 0.0]]).round(12)
     array([1., 0.])
 
     Source: derived in the chapter on many classes.
     """
-    return np.sqrt(posterior(eta)).sum(-1) ** 2 - 1
+    return np.sqrt(as_posterior(eta)).sum(-1) ** 2 - 1
 
 
 def alpha_from_posterior(eta: Any, *, costs: Costs, beta: float) -> np.ndarray:
@@ -231,8 +231,8 @@ def alpha_from_posterior(eta: Any, *, costs: Costs, beta: float) -> np.ndarray:
     Source: derived in the chapter on many classes; for two classes it is calibration (A) of the surrogate.
     """
     checks.positive(beta=beta)
-    pull = beta / 2 * costs.c1 * floor_of_server(eta) + costs.ce
-    cost = costs.c1 * server_error(eta) + costs.ce
+    pull = beta / 2 * costs.c1 * multiclass_min_server_term(eta) + costs.ce
+    cost = costs.c1 * multiclass_server_error(eta) + costs.ce
     return np.divide(pull, cost, out=np.ones_like(cost), where=cost > 0)[()]
 
 
@@ -245,9 +245,9 @@ def stage_minimiser(p: Any, of_e: Any, *, costs: Costs, form: str) -> np.ndarray
 
     Args:
         p: P(M≠Y|x), any shape, in [0, 1].
-        of_e: P(e≠Y|x) of any server, likewise; `server_error(eta)` for the best one.
+        of_e: P(e≠Y|x) of any server, likewise; `multiclass_server_error(eta)` for the best one.
         costs: c1 and ce.
-        form: one of `stage_switching.FORMS`.
+        form: one of `stage_switching.STAGE_SWITCHING_FORMS`.
 
     Returns:
         r*, of the same shape, infinite where the infimum is at infinity; 0 at a tie, which asks.
@@ -270,7 +270,7 @@ def stage_minimiser(p: Any, of_e: Any, *, costs: Costs, form: str) -> np.ndarray
     return np.select(cases, [odds, np.inf, -np.inf], 0.0)[()]
 
 
-def joint_stage_value(eta: Any, p: Any, label: int, *, costs: Costs) -> float:
+def min_joint_stage_risk(eta: Any, p: Any, label: int, *, costs: Costs) -> float:
     r"""The least stage-switching risk of a server with a given label, if the label in the weight were learnt, too.
 
     .. math:: \inf_{\arg\max e = j} E[-\log \mathrm{softmax}(e)_Y] + (A + B) H\Big(\frac{A}{A + B}\Big), \quad
@@ -290,13 +290,13 @@ def joint_stage_value(eta: Any, p: Any, label: int, *, costs: Costs) -> float:
     Raises:
         ValueError: if eta is no posterior, p leaves [0, 1], or B < 0, where there is no infimum.
 
-    >>> values = [joint_stage_value([0.55, 0.45], 0.5, j, costs=Costs(c1=0.8, ce=0.05)) for j in (0, 1)]
+    >>> values = [min_joint_stage_risk([0.55, 0.45], 0.5, j, costs=Costs(c1=0.8, ce=0.05)) for j in (0, 1)]
     >>> values[0] > values[1]  # the wrong label is cheaper
     True
 
     Source: derived in the chapter on many classes.
     """
-    eta = posterior(eta)
+    eta = as_posterior(eta)
     checks.probabilities(p=p)
     keep, ask = stage_weights(p, 1 - eta[label], costs=costs, form="paper")
     checks.at_least(0, **{"the weight of asking": ask})

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l2h import checks
-from l2h.theory.rademacher_exact import EPS, Estimate, points
+from l2h.theory.rademacher_exact import MACHINE_EPSILON, CertifiedEstimate, as_points
 
-LARGEST_EXACT = 22  # 2^22 sign vectors
-BATCH = 4_000_000  # signs held at a time
+MAX_EXACT_POINTS = 22  # 2^22 sign vectors
+MAX_SIGN_ELEMENTS = 4_000_000  # signs held at a time
 
 
 def massart(size: int, n: int) -> float:
@@ -40,7 +40,7 @@ def massart(size: int, n: int) -> float:
     return math.sqrt(2 * math.log(size) / n)
 
 
-def exact_finite(predictions: Any) -> Estimate:
+def exact_finite_complexity(predictions: Any) -> CertifiedEstimate:
     """Complexity of a finite family by all 2^n sign vectors, without error for integer values.
 
     Args:
@@ -52,18 +52,18 @@ def exact_finite(predictions: Any) -> Estimate:
     Raises:
         ValueError: if predictions are not a non-empty matrix of finite numbers, or n > 22.
 
-    >>> exact_finite([[1, 1], [-1, -1]])
+    >>> exact_finite_complexity([[1, 1], [-1, -1]])
     Estimate(value=0.5, half_width=0.0, delta=0.0)
     """
-    values = matrix(predictions)
+    values = as_matrix(predictions)
     n = values.shape[1]
-    if n > LARGEST_EXACT:
-        raise ValueError(f"expected at most {LARGEST_EXACT} points, got {n}: use monte_carlo")
+    if n > MAX_EXACT_POINTS:
+        raise ValueError(f"expected at most {MAX_EXACT_POINTS} points, got {n}: use monte_carlo")
     left, right = (_all_signs(part.shape[1]) @ part.T for part in np.array_split(values, 2, axis=1))
     # one half of the points at a time: 2^11 rows against 2^11 rows instead of 2^22 by n
     total = sum(float((right + half).max(1).sum()) for half in left)
-    rounding = 0.0 if (values == np.rint(values)).all() else 2 * n * EPS * float(np.abs(values).max())
-    return Estimate(total / 2**n / n, rounding, 0.0)
+    rounding = 0.0 if (values == np.rint(values)).all() else 2 * n * MACHINE_EPSILON * float(np.abs(values).max())
+    return CertifiedEstimate(total / 2**n / n, rounding, 0.0)
 
 
 def _all_signs(n: int) -> np.ndarray:
@@ -79,7 +79,7 @@ class Family(NamedTuple):
     supremum: Callable[[np.ndarray], np.ndarray]  # signs (draws, n) -> sup_h sum_i sigma_i h(x_i), (draws,)
 
 
-def monte_carlo(family: Family, *, draws: int, delta: float, seed: int) -> Estimate:
+def monte_carlo_complexity(family: Family, *, draws: int, delta: float, seed: int) -> CertifiedEstimate:
     r"""Complexity of any family from random signs, with a certified half-width.
 
     .. math:: \frac{1}{n} \sqrt{\frac{2 \ln(2 / \delta)}{m} \sum_i \sup_h h(x_i)^2}
@@ -100,7 +100,7 @@ def monte_carlo(family: Family, *, draws: int, delta: float, seed: int) -> Estim
         ValueError: if draws < 1 or delta is not in (0, 1].
 
     >>> pass
-    >>> estimate = monte_carlo(thresholds(range(100)), draws=1000, delta=0.01, seed=0)
+    >>> estimate = monte_carlo_complexity(threshold_family(range(100)), draws=1000, delta=0.01, seed=0)
     >>> abs(estimate.value - 0.14997437) <= estimate.half_width
     True
     """
@@ -108,16 +108,16 @@ def monte_carlo(family: Family, *, draws: int, delta: float, seed: int) -> Estim
     checks.positive(delta=delta)
     checks.probabilities(delta=delta)
     generator = np.random.default_rng(seed)
-    size = max(1, BATCH // family.n)
+    size = max(1, MAX_SIGN_ELEMENTS // family.n)
     total = 0.0
     for start in range(0, draws, size):
         signs = generator.integers(0, 2, (min(size, draws - start), family.n), dtype=np.int8) * 2 - 1
         total += float(family.supremum(signs).sum(dtype=float))
     half_width = math.sqrt(2 * math.log(2 / delta) * family.energy / draws) / family.n
-    return Estimate(total / draws / family.n, half_width, delta)
+    return CertifiedEstimate(total / draws / family.n, half_width, delta)
 
 
-def matrix(x: Any) -> np.ndarray:
+def as_matrix(x: Any) -> np.ndarray:
     """A non-empty matrix of finite numbers as a NumPy array, or an error.
 
     Args:
@@ -129,7 +129,7 @@ def matrix(x: Any) -> np.ndarray:
     Raises:
         ValueError: if x is not a non-empty matrix of finite numbers.
 
-    >>> matrix([[1, 2]])
+    >>> as_matrix([[1, 2]])
     array([[1., 2.]])
     """
     x = np.asarray(x, dtype=float)
@@ -139,7 +139,7 @@ def matrix(x: Any) -> np.ndarray:
     return x
 
 
-def finite(predictions: Any) -> Family:
+def finite_family(predictions: Any) -> Family:
     """A finite family, given by its values on the sample.
 
     Args:
@@ -151,27 +151,27 @@ def finite(predictions: Any) -> Family:
     Raises:
         ValueError: if predictions are not a non-empty matrix of finite numbers.
 
-    >>> finite([[1, 1], [-1, -1]]).supremum(np.array([[1, 1], [1, -1]]))
+    >>> finite_family([[1, 1], [-1, -1]]).supremum(np.array([[1, 1], [1, -1]]))
     array([2., 0.])
     """
-    values = matrix(predictions)
+    values = as_matrix(predictions)
     return Family(values.shape[1], float((values**2).max(0).sum()), lambda signs: (signs @ values.T).max(1))
 
 
 def _sorted_groups(x: Any) -> tuple[np.ndarray, np.ndarray]:
     """The order of x, and the last place of each group of equal values in it."""
-    x = points(x)
+    x = as_points(x)
     order = np.argsort(x, kind="stable")
     return order, np.append(np.flatnonzero(np.diff(x[order])), len(x) - 1)
 
 
-def _walks(signs: np.ndarray, order: np.ndarray, last: np.ndarray) -> np.ndarray:
+def _group_end_sums(signs: np.ndarray, order: np.ndarray, last: np.ndarray) -> np.ndarray:
     """P_k at the ends of the groups, (draws, groups)."""
     sums = signs[:, order].cumsum(1, dtype=np.int32)
     return sums if len(last) == len(order) else sums[:, last]
 
 
-def thresholds(x: Any, *, two_sided: bool = False) -> Family:
+def threshold_family(x: Any, *, two_sided: bool = False) -> Family:
     r"""Thresholds sign(x - t), both constants among them; equal points stay together.
 
     .. math:: \sup_h \sum_i \sigma_i h(x_i) = \max_k (S_n - 2 P_k), \quad \text{two-sided: } \max_k |S_n - 2 P_k|
@@ -186,13 +186,13 @@ def thresholds(x: Any, *, two_sided: bool = False) -> Family:
     Raises:
         ValueError: if x is not a vector of finite numbers.
 
-    >>> thresholds([3, 1, 2]).supremum(np.array([[1, -1, -1], [-1, 1, 1]])).tolist()
+    >>> threshold_family([3, 1, 2]).supremum(np.array([[1, -1, -1], [-1, 1, 1]])).tolist()
     [3, 1]
     """
     order, last = _sorted_groups(x)
 
     def supremum(signs: np.ndarray) -> np.ndarray:
-        sums = _walks(signs, order, last)
+        sums = _group_end_sums(signs, order, last)
         end = sums[:, -1]
         upward = end - 2 * np.minimum(sums.min(1), 0)
         return np.maximum(upward, 2 * np.maximum(sums.max(1), 0) - end) if two_sided else upward
@@ -220,14 +220,14 @@ def intervals(x: Any) -> Family:
     order, last = _sorted_groups(x)
 
     def supremum(signs: np.ndarray) -> np.ndarray:
-        sums = _walks(signs, order, last)
+        sums = _group_end_sums(signs, order, last)
         lowest = np.minimum(np.minimum.accumulate(sums, 1), 0)
         return 2 * (sums - lowest).max(1) - sums[:, -1]
 
     return Family(len(order), float(len(order)), supremum)
 
 
-def stumps(x: Any) -> Family:
+def stump_family(x: Any) -> Family:
     """Decision stumps: two-sided thresholds on any one feature, O(dn) a draw after sorting.
 
     Args:
@@ -239,15 +239,15 @@ def stumps(x: Any) -> Family:
     Raises:
         ValueError: if x is not a non-empty matrix of finite numbers.
 
-    >>> stumps([[1, 1], [2, 1], [3, 2]]).supremum(np.array([[1, -1, 1], [1, 1, -1]])).tolist()
+    >>> stump_family([[1, 1], [2, 1], [3, 2]]).supremum(np.array([[1, -1, 1], [1, 1, -1]])).tolist()
     [1, 3]
     """
-    features = [thresholds(feature, two_sided=True) for feature in matrix(x).T]
+    features = [threshold_family(feature, two_sided=True) for feature in as_matrix(x).T]
     n = features[0].n
     return Family(n, float(n), lambda signs: np.max([feature.supremum(signs) for feature in features], axis=0))
 
 
-def linear(x: Any, *, norm: int, radius: float = 1.0) -> Family:
+def linear_family(x: Any, *, norm: int, radius: float = 1.0) -> Family:
     r"""Linear functions w.x (real-valued scores) with w in an L1 or an L2 ball.
 
     .. math:: \sup_{\|w\|_1 \leq B} \sum_i \sigma_i w x_i = B \|\textstyle\sum_i \sigma_i x_i\|_\infty, \quad
@@ -264,10 +264,10 @@ def linear(x: Any, *, norm: int, radius: float = 1.0) -> Family:
     Raises:
         ValueError: if x is not a non-empty matrix of finite numbers, norm is not 1 or 2, or radius is not positive.
 
-    >>> linear([[3.0, 4.0]], norm=2).supremum(np.array([[1], [-1]]))
+    >>> linear_family([[3.0, 4.0]], norm=2).supremum(np.array([[1], [-1]]))
     array([5., 5.])
     """
-    x = matrix(x)
+    x = as_matrix(x)
     checks.one_of((1, 2), norm=norm)
     checks.positive(radius=radius)
     dual = np.inf if norm == 1 else 2
@@ -292,12 +292,12 @@ def linear_bound(x: Any, *, norm: int, radius: float = 1.0) -> float:
         The bound.
 
     Raises:
-        ValueError: as `linear`.
+        ValueError: as `linear_family`.
 
     >>> linear_bound([[3.0, 4.0]], norm=2)
     5.0
     """
-    family, x = linear(x, norm=norm, radius=radius), matrix(x)
+    family, x = linear_family(x, norm=norm, radius=radius), as_matrix(x)
     if norm == 2:
         return math.sqrt(family.energy) / len(x)
     largest = float(np.linalg.norm(x, axis=0).max())

@@ -11,11 +11,11 @@ import numpy as np
 
 from l2h import checks
 
-EPS = float(np.finfo(float).eps)
-SPAN = math.sqrt(90.0)  # P(|S_n| > SPAN * sqrt(n)) <= 2 e^-45 = 6e-20, by Hoeffding
+MACHINE_EPSILON = float(np.finfo(float).eps)
+TAIL_WIDTH = math.sqrt(90.0)  # P(|S_n| > SPAN * sqrt(n)) <= 2 e^-45 = 6e-20, by Hoeffding
 
 
-class Estimate(NamedTuple):
+class CertifiedEstimate(NamedTuple):
     """A number with a certified error: with probability >= 1 - delta the truth is within value ± half_width."""
 
     value: float  # the estimate
@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
     delta: float  # 0 where nothing was sampled
 
 
-def points(x: Any) -> np.ndarray:
+def as_points(x: Any) -> np.ndarray:
     """A vector of finite numbers as a NumPy array, or an error.
 
     Args:
@@ -35,17 +35,17 @@ def points(x: Any) -> np.ndarray:
     Raises:
         ValueError: if x is not a non-empty vector of finite numbers.
 
-    >>> points([2, 1])
+    >>> as_points([2, 1])
     array([2., 1.])
     """
     x = np.asarray(x, dtype=float)
-    checks.vectors(x=x)
+    checks.one_dimensional(x=x)
     checks.finite(x=x)
     checks.at_least(1, n=len(x))
     return x
 
 
-def _ends(n: int) -> np.ndarray:
+def _endpoint_probabilities(n: int) -> np.ndarray:
     """P(S_n = s) for s = -n, -n + 2, ..., n: ratios from the mode, normalised; the relative error is below 4 n eps."""
     middle = n // 2
     falling, rising = np.arange(middle, 0, -1), np.arange(middle, n)
@@ -55,12 +55,12 @@ def _ends(n: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _reach(n: int) -> int:
+def _truncation_length(n: int) -> int:
     """How far a walk of n steps is followed."""
-    return min(n, math.ceil(SPAN * math.sqrt(n)))
+    return min(n, math.ceil(TAIL_WIDTH * math.sqrt(n)))
 
 
-def distinct_thresholds(n: int, *, two_sided: bool = False) -> Estimate:
+def distinct_threshold_complexity(n: int, *, two_sided: bool = False) -> CertifiedEstimate:
     r"""Empirical Rademacher complexity of thresholds on n distinct points, in closed form.
 
     .. math::
@@ -82,12 +82,12 @@ def distinct_thresholds(n: int, *, two_sided: bool = False) -> Estimate:
     Raises:
         ValueError: if n < 1.
 
-    >>> round(distinct_thresholds(100).value, 8), round(distinct_thresholds(100, two_sided=True).value, 8)
+    >>> round(distinct_threshold_complexity(100).value, 8), round(distinct_threshold_complexity(100, two_sided=True).value, 8)
     (0.14997437, 0.18703448)
     """
     checks.at_least(1, n=n)
     ends = np.arange(-n, n + 1, 2)
-    chance = _ends(n)
+    chance = _endpoint_probabilities(n)
     if two_sided:
         divisors = np.zeros(n + 1)  # of v: the sum of those whose cofactor is odd
         for divisor in range(1, n + 1):
@@ -95,10 +95,10 @@ def distinct_thresholds(n: int, *, two_sided: bool = False) -> Estimate:
         total = 4 * (chance * divisors[np.abs(ends)])[ends > 0].sum() - n % 2
     else:
         total = 2 * (chance * np.abs(ends)).sum() - chance[ends != 0].sum()
-    return Estimate(float(total / n), float(16 * EPS * (total + 1)), 0.0)
+    return CertifiedEstimate(float(total / n), float(16 * MACHINE_EPSILON * (total + 1)), 0.0)
 
 
-def distinct_intervals(n: int) -> Estimate:
+def distinct_intervals(n: int) -> CertifiedEstimate:
     r"""Empirical Rademacher complexity of intervals (+1 inside, -1 outside) on n distinct points.
 
     .. math::
@@ -121,18 +121,18 @@ def distinct_intervals(n: int) -> Estimate:
     0.2313927
     """
     checks.at_least(1, n=n)
-    below = np.concatenate([[0.0], np.cumsum(_ends(n))])  # below[i] = P(fewer than i signs are +1)
+    below = np.concatenate([[0.0], np.cumsum(_endpoint_probabilities(n))])  # below[i] = P(fewer than i signs are +1)
     total, terms = 0.0, 0
-    for a in range(1, _reach(n) + 1):
+    for a in range(1, _truncation_length(n) + 1):
         k = np.arange(-(n // (2 * a + 1)) - 1, n // (2 * a + 1) + 2)
         low, high = (k * (2 * a + 1) - a - 1 + n) // 2 + 1, -((-(k * (2 * a + 1) + a + n)) // 2)
         inside = below[high.clip(0, n + 1)] - below[low.clip(0, n + 1)]
         total += 1 - float(((-1.0) ** k * inside.clip(0)).sum())
         terms += len(k)
-    return Estimate(2 * total / n, 16 * EPS * terms, 0.0)
+    return CertifiedEstimate(2 * total / n, 16 * MACHINE_EPSILON * terms, 0.0)
 
 
-def exact_thresholds(x: Any, *, two_sided: bool = False) -> Estimate:
+def exact_threshold_complexity(x: Any, *, two_sided: bool = False) -> CertifiedEstimate:
     r"""Empirical Rademacher complexity of thresholds on points that may coincide.
 
     .. math:: \hat{R}_S(\{\mathrm{sign}(x - t)\}) = \frac{2}{n} E \max_k P_k, \quad
@@ -152,23 +152,23 @@ def exact_thresholds(x: Any, *, two_sided: bool = False) -> Estimate:
     Raises:
         ValueError: if x is not a vector of finite numbers, or two_sided with ties and more than 2,000 points.
 
-    >>> [round(exact_thresholds(x).value, 6) for x in ([1, 2, 3, 4], [1, 1, 3, 3], [1, 1, 1, 1])]
+    >>> [round(exact_threshold_complexity(x).value, 6) for x in ([1, 2, 3, 4], [1, 1, 3, 3], [1, 1, 1, 1])]
     [0.59375, 0.4375, 0.375]
     """
-    x = points(x)
+    x = as_points(x)
     sizes = np.unique(x, return_counts=True)[1]
     if len(sizes) == len(x):
-        return distinct_thresholds(len(x), two_sided=two_sided)
+        return distinct_threshold_complexity(len(x), two_sided=two_sided)
     return _tied_two_sided(sizes) if two_sided else _tied_one_sided(sizes)
 
 
-def _tied_one_sided(sizes: np.ndarray) -> Estimate:
+def _tied_one_sided(sizes: np.ndarray) -> CertifiedEstimate:
     """Lindley's recursion from the last group to the first; a cap at the reach loses at most the overshoot it cuts."""
     n = int(sizes.sum())
-    cap = _reach(n)
+    cap = _truncation_length(n)
     jumps = {size: np.zeros(2 * size + 1) for size in set(sizes.tolist())}  # P(G = g) for g = -size, ..., size
     for size, jump in jumps.items():
-        jump[::2] = _ends(size)
+        jump[::2] = _endpoint_probabilities(size)
     chance, lost = np.zeros(cap + 1), 0.0  # chance[w] = P(W = w)
     chance[0] = 1.0
     for size in sizes[::-1].tolist():
@@ -179,20 +179,20 @@ def _tied_one_sided(sizes: np.ndarray) -> Estimate:
         chance[cap] += over.sum()
         lost += float((over * np.arange(1, size + 1)).sum())
     value = 2 / n * float((chance * np.arange(cap + 1)).sum())
-    return Estimate(value + lost / n, lost / n + 8 * n * EPS * value, 0.0)
+    return CertifiedEstimate(value + lost / n, lost / n + 8 * n * MACHINE_EPSILON * value, 0.0)
 
 
-def _tied_two_sided(sizes: np.ndarray) -> Estimate:
+def _tied_two_sided(sizes: np.ndarray) -> CertifiedEstimate:
     """Sum over t of P(max_k |S_n - 2 P_k| > t), each from the walks S_n - 2 P_k that stay within [-t, t]."""
     n = int(sizes.sum())
     if n > 2000:
         raise ValueError(f"expected at most 2000 points where some coincide, got {n}: use monte_carlo")
-    levels = np.arange(n % 2, _reach(n), 2)
-    outside = [1 - _stays(int(t), sizes, n) for t in levels]
-    return Estimate((n % 2 + 2 * sum(outside)) / n, 8 * EPS * (len(levels) + 1), 0.0)
+    levels = np.arange(n % 2, _truncation_length(n), 2)
+    outside = [1 - _stay_probability(int(t), sizes, n) for t in levels]
+    return CertifiedEstimate((n % 2 + 2 * sum(outside)) / n, 8 * MACHINE_EPSILON * (len(levels) + 1), 0.0)
 
 
-def _stays(t: int, sizes: np.ndarray, n: int) -> float:
+def _stay_probability(t: int, sizes: np.ndarray, n: int) -> float:
     """P(|S_n - 2 P_k| <= t at every end of a group); rows are the ends S_n >= 0, the others follow by symmetry."""
     ends = np.arange(n % 2, t + 1, 2)
     rows = np.arange(len(ends))
@@ -200,7 +200,7 @@ def _stays(t: int, sizes: np.ndarray, n: int) -> float:
     chance[rows, (t + ends) // 2] = 1.0
     for size in sizes:
         moved = np.zeros((len(ends), t + 1 + 2 * size))
-        for ups, weight in enumerate(_ends(size)):
+        for ups, weight in enumerate(_endpoint_probabilities(size)):
             moved[:, 2 * ups : 2 * ups + t + 1] += weight * chance
         chance = moved[:, size : size + t + 1]
     returned = chance[rows, (t - ends) // 2]  # the walk from S_n has to end at -S_n

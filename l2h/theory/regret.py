@@ -7,16 +7,16 @@ import numpy as np
 
 from l2h import checks
 from l2h.problem import Costs
-from l2h.theory.bayes import CLIENTS, ask_threshold, rejector_rule, server_error
+from l2h.theory.bayes import CLIENT_KINDS, ask_threshold, bayes_rejector, server_error
 from l2h.theory.calibration import alpha_deterministic, alpha_from_mu, alpha_from_p, alpha_released, asks_at_minimum
 from l2h.theory.conditional_risk import slope_at_zero
-from l2h.theory.distributions import Testbed
+from l2h.theory.distributions import Distribution
 
-Rule = Callable[[np.ndarray, np.ndarray], Any]  # (mu, p) -> alpha
+AlphaRule = Callable[[np.ndarray, np.ndarray], Any]  # (mu, p) -> alpha
 RELEASED_P = 0.18  # what the released notebook has for P(M≠Y|x), whatever x
 
 
-def rules(*, costs: Costs, beta: float, squash: bool = False) -> dict[str, Rule]:
+def alpha_rules(*, costs: Costs, beta: float, squash: bool = False) -> dict[str, AlphaRule]:
     """The choices of alpha that are compared, as functions of mu and p.
 
     Args:
@@ -28,7 +28,7 @@ def rules(*, costs: Costs, beta: float, squash: bool = False) -> dict[str, Rule]
         "from mu", "from p", "single" (of a deterministic client) and "released at 0.18"; a rule that has no value at
         these costs raises when it is called.
 
-    >>> rule = rules(costs=Costs(c1=1.0, ce=0.18), beta=2.0)["released at 0.18"]
+    >>> rule = alpha_rules(costs=Costs(c1=1.0, ce=0.18), beta=2.0)["released at 0.18"]
     >>> rule(np.zeros(2), np.ones(2))
     1.0
 
@@ -42,7 +42,7 @@ def rules(*, costs: Costs, beta: float, squash: bool = False) -> dict[str, Rule]
     }
 
 
-def regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+def pointwise_regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
     r"""What the decision of the surrogate's minimiser costs more than the Bayes decision, given x.
 
     .. math:: |p - c_1\mu - c_e| \; 1[\text{the decisions differ}]
@@ -61,17 +61,19 @@ def regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: b
     Raises:
         ValueError: if an argument leaves its range.
 
-    >>> float(regret(0.85, 0.85, costs=Costs(c1=1.0, ce=0.18), alpha=1.0, beta=2.0).round(4))
+    >>> float(pointwise_regret(0.85, 0.85, costs=Costs(c1=1.0, ce=0.18), alpha=1.0, beta=2.0).round(4))
     0.52
 
     Source: derived in the chapter on the surrogate.
     """
     ask = asks_at_minimum(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
-    gain = -rejector_rule(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
+    gain = -bayes_rejector(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
     return np.maximum(np.where(ask, -gain, gain), 0)[()]
 
 
-def expected_regret(rule: Rule, testbed: Testbed, *, costs: Costs, beta: float, squash: bool = False) -> float:
+def expected_regret(
+    rule: AlphaRule, testbed: Distribution, *, costs: Costs, beta: float, squash: bool = False
+) -> float:
     r"""What the surrogate's minimiser costs more than the Bayes rule, on a testbed.
 
     .. math:: R(r_{\min}, e^*) - R^*
@@ -163,11 +165,11 @@ def worst_regret(p: Any, *, alpha: float, costs: Costs, beta: float, client: str
 
     Source: derived in the chapter on the surrogate.
     """
-    checks.one_of(CLIENTS, client=client)
+    checks.one_of(CLIENT_KINDS, client=client)
     checks.positive(alpha=alpha, beta=beta)
     p = np.asarray(p, dtype=float)
     if client == "deterministic":
-        return regret(p, p, costs=costs, alpha=alpha, beta=beta)
+        return pointwise_regret(p, p, costs=costs, alpha=alpha, beta=beta)
     checks.probabilities(p=p)
     top = np.full_like(p, 0.5) if client == "free" else server_error(p)
     spare, half = alpha * p - costs.ce, beta * costs.c1 / 2
@@ -196,7 +198,7 @@ def concave_hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     Source: the monotone chain, upper half.
     """
-    checks.vectors(x=x, y=y)
+    checks.one_dimensional(x=x, y=y)
     hull: list[int] = []
     for k in np.lexsort((-y, x)):
         if hull and x[k] == x[hull[-1]]:
@@ -218,7 +220,9 @@ class WorstCase(NamedTuple):
     mass: np.ndarray
 
 
-def worst_excess(alpha: float, *, mean: float, costs: Costs, beta: float, client: str, grid: int = 4001) -> WorstCase:
+def worst_excess_risk(
+    alpha: float, *, mean: float, costs: Costs, beta: float, client: str, grid: int = 4001
+) -> WorstCase:
     """The worst excess risk of a constant alpha over all distributions with a given mean error of the client.
 
     The excess is an expectation of `worst_regret`, so its supremum under E p(X) = mean is the concave hull of that
@@ -238,7 +242,7 @@ def worst_excess(alpha: float, *, mean: float, costs: Costs, beta: float, client
     Raises:
         ValueError: if the client is unknown or an argument leaves its range.
 
-    >>> worst = worst_excess(1.0, mean=0.18, costs=Costs(c1=1.0, ce=0.18), beta=2.0, client="deterministic")
+    >>> worst = worst_excess_risk(1.0, mean=0.18, costs=Costs(c1=1.0, ce=0.18), beta=2.0, client="deterministic")
     >>> round(worst.excess, 4), worst.p.round(4)
     (0.1143, array([0.    , 0.8645]))
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def flipped(x: Tensor, generator: torch.Generator) -> Tensor:
+def random_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Each image mirrored with probability 1/2.
 
     Args:
@@ -14,14 +14,14 @@ def flipped(x: Tensor, generator: torch.Generator) -> Tensor:
     Returns:
         Images of the same shape and type.
 
-    >>> flipped(torch.arange(3).expand(1, 1, 1, 3), torch.Generator().manual_seed(0)).flatten().tolist()
+    >>> random_flip(torch.arange(3).expand(1, 1, 1, 3), torch.Generator().manual_seed(0)).flatten().tolist()
     [2, 1, 0]
     """
     mirror = torch.rand(len(x), generator=generator).to(x.device) < 0.5  # (n,)
     return torch.where(mirror[:, None, None, None], x.flip(-1), x)
 
 
-def moved(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
+def random_translation(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
     """Each image moved by up to some pixels in each direction, its edge repeated where nothing was.
 
     Args:
@@ -32,7 +32,7 @@ def moved(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
     Returns:
         Images of the same shape and type.
 
-    >>> moved(torch.arange(3).expand(1, 1, 1, 3), 0, torch.Generator()).flatten().tolist()
+    >>> random_translation(torch.arange(3).expand(1, 1, 1, 3), 0, torch.Generator()).flatten().tolist()
     [0, 1, 2]
     """
     n, _, height, width = x.shape

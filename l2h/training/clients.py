@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from l2h import checks
-from l2h.data.dataset import Part
-from l2h.models.networks import LeNet, linear
+from l2h.data.dataset import Split
+from l2h.models.networks import LeNet, linear_network
 from l2h.training.config import TrainConfig
 from l2h.training.loop import classification_loss, fit, seeded
 
@@ -35,18 +35,22 @@ def released_client_loss(scores: Tensor, y: Tensor) -> Tensor:
 
 CLIENTS: dict[str, tuple[Callable[[int], nn.Module], Callable[..., Tensor], TrainConfig]] = {
     "as_released": (
-        linear,
+        linear_network,
         released_client_loss,
         TrainConfig(epochs=1, batch_size=16, lr=1e-3, optimizer="sgd", schedule="constant"),
     ),
-    "well_trained": (linear, classification_loss, TrainConfig(epochs=60, batch_size=200, lr=1e-3, weight_decay=0.1)),
+    "well_trained": (
+        linear_network,
+        classification_loss,
+        TrainConfig(epochs=60, batch_size=200, lr=1e-3, weight_decay=0.1),
+    ),
     "lenet": (LeNet, classification_loss, TrainConfig(epochs=20, batch_size=64, lr=3e-3, flip=True)),
     "follow_up": (LeNet, classification_loss, TrainConfig(10, 16, 1e-3, optimizer="sgd", schedule="constant")),
 }
 CLIENTS_WITH_FEATURES = tuple(name for name, (build, *_) in CLIENTS.items() if build is LeNet)  # a last hidden layer
 
 
-def fit_client(part: Part, *, form: str, seed: int) -> nn.Module:
+def fit_client(part: Split, *, form: str, seed: int) -> nn.Module:
     """Train a client, to be frozen ever after.
 
     Args:

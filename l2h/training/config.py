@@ -9,9 +9,15 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from l2h import checks
 
-WARM_UP = 0.25  # share of the steps in which a one-cycle schedule rises
+WARMUP_SHARE = 0.25  # share of the steps in which a one-cycle schedule rises
 # For residual networks: their batches are normalised, which allows for large steps and for products of few digits.
-RESIDUAL: dict[str, Any] = {"batch_size": 128, "optimizer": "sgd", "weight_decay": 5e-4, "flip": True, "bfloat16": True}
+RESIDUAL_SETTINGS: dict[str, Any] = {
+    "batch_size": 128,
+    "optimizer": "sgd",
+    "weight_decay": 5e-4,
+    "flip": True,
+    "bfloat16": True,
+}
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,8 @@ class TrainConfig:
     bfloat16: bool = False
 
     def __post_init__(self) -> None:
-        checks.whole(1, epochs=self.epochs, batch_size=self.batch_size)
-        checks.whole(0, shift=self.shift)
+        checks.integer(1, epochs=self.epochs, batch_size=self.batch_size)
+        checks.integer(0, shift=self.shift)
         checks.positive(lr=self.lr, rejector_rate=self.rejector_rate)
         checks.one_of(("adam", "sgd"), optimizer=self.optimizer)
         checks.probabilities(momentum=self.momentum)
@@ -67,12 +73,12 @@ class TrainConfig:
 
 
 # The notebook sums over a batch of 16 with rate 1e-4, which is the mean with rate 16e-4.
-RELEASED = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
+RELEASED_TRAINING = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
 # Chosen on calibration and validation images: as good for a pair, a server and a device's classifier as longer ones.
-FAST = TrainConfig(epochs=6, batch_size=96, lr=6e-3, betas=(0.8, 0.99), rejector_rate=0.2, flip=True)
+FAST_TRAINING = TrainConfig(epochs=6, batch_size=96, lr=6e-3, betas=(0.8, 0.99), rejector_rate=0.2, flip=True)
 
 
-def optimizer_of(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """The optimizer of a network's weights, those of a rejector beside a server at a rate of their own.
 
     Args:
@@ -95,7 +101,7 @@ def optimizer_of(network: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     )
 
 
-def schedule_of(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
+def make_schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
     """The learning rates of all steps, over the configured ones.
 
     Args:
@@ -106,7 +112,7 @@ def schedule_of(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: in
     Returns:
         A scheduler that is stepped once per batch.
     """
-    rise = max(1, round(WARM_UP * steps))
+    rise = max(1, round(WARMUP_SHARE * steps))
 
     def one_cycle(step: int) -> float:
         return min((step + 1) / rise, (steps - step) / (steps - rise + 1))
@@ -114,11 +120,11 @@ def schedule_of(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: in
     return LambdaLR(optimizer, one_cycle if config.schedule == "one_cycle" else lambda step: 1.0)
 
 
-RECIPES = {
-    "fast": FAST,
-    "released": RELEASED,
-    "moderate": TrainConfig(epochs=9, lr=0.1, shift=3, **RESIDUAL),
+PRESETS = {
+    "fast": FAST_TRAINING,
+    "released": RELEASED_TRAINING,
+    "moderate": TrainConfig(epochs=9, lr=0.1, shift=3, **RESIDUAL_SETTINGS),
     # one more pass over the data; Adam's steps keep their size whatever the loss, and exponentials can be large
     "one_more": TrainConfig(epochs=1, batch_size=128, lr=5e-4, flip=True, shift=3),
-    "large": TrainConfig(epochs=60, lr=0.1, shift=4, **RESIDUAL),
+    "large": TrainConfig(epochs=60, lr=0.1, shift=4, **RESIDUAL_SETTINGS),
 }

@@ -7,28 +7,28 @@ import torch
 from l2h import checks
 
 
-def accelerator() -> str:
+def accelerator_name() -> str:
     """The kind of device that L2H_ACCELERATOR asks for, such as "cuda"; empty for the CPU.
 
     A result depends on it by rounding alone, but bitwise it does, and it is not the same in every run.
 
-    >>> accelerator()
+    >>> accelerator_name()
     ''
     """
     name = os.environ.get("L2H_ACCELERATOR", "")
     return "" if name == "cpu" else name
 
 
-def asked_for() -> torch.device | None:
+def requested_accelerator() -> torch.device | None:
     """The accelerator that is asked for.
 
     Raises:
         ValueError: if it is not there.
     """
-    if not accelerator():
+    if not accelerator_name():
         return None
     found = torch.accelerator.current_accelerator(check_available=True)
-    checks.one_of(("cpu", *([found.type] if found else [])), L2H_ACCELERATOR=accelerator())
+    checks.one_of(("cpu", *([found.type] if found else [])), L2H_ACCELERATOR=accelerator_name())
     return found
 
 
@@ -39,4 +39,4 @@ def has_bfloat16() -> bool:
     True
     """
     capabilities = torch.cpu.get_capabilities().items()
-    return bool(accelerator()) or any(there is True for name, there in capabilities if "bf16" in name)
+    return bool(accelerator_name()) or any(there is True for name, there in capabilities if "bf16" in name)

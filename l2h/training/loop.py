@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from l2h import checks
-from l2h.data.dataset import pixels
-from l2h.training.augment import flipped, moved
-from l2h.training.config import TrainConfig, optimizer_of, schedule_of
-from l2h.training.device import asked_for, has_bfloat16
+from l2h.data.dataset import scale_pixels
+from l2h.training.augment import random_flip, random_translation
+from l2h.training.config import TrainConfig, make_optimizer, make_schedule
+from l2h.training.device import has_bfloat16, requested_accelerator
 
 
 class History(NamedTuple):
@@ -33,9 +33,9 @@ class History(NamedTuple):
 def seeded(seed: int) -> Iterator[None]:
     """Draw initial weights from a seed, and leave torch's global generator as it was.
 
-    >>> from l2h.models.networks import linear
-    >>> with seeded(0): a = linear()
-    >>> with seeded(0): b = linear()
+    >>> from l2h.models.networks import linear_network
+    >>> with seeded(0): a = linear_network()
+    >>> with seeded(0): b = linear_network()
     >>> bool((a[1].weight == b[1].weight).all())
     True
     """
@@ -44,16 +44,16 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def inputs(x: Tensor) -> Tensor:
+def preprocess(x: Tensor) -> Tensor:
     """What a network reads: bytes become pixels, floats stay as they are.
 
-    >>> inputs(torch.tensor([0, 255], dtype=torch.uint8))
+    >>> preprocess(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([-1.,  1.])
     """
-    return pixels(x) if x.dtype == torch.uint8 else x
+    return scale_pixels(x) if x.dtype == torch.uint8 else x
 
 
-def standardised(values: Tensor, known: Tensor) -> Tensor:
+def standardize(values: Tensor, known: Tensor) -> Tensor:
     r"""Columns in units of their deviation from their mean, both taken from known values and fixed ever after.
 
     .. math:: \frac{v_j - \bar k_j}{s_j}, \qquad s_j^2 = \frac1n \sum_i (k_{ij} - \bar k_j)^2
@@ -68,7 +68,7 @@ def standardised(values: Tensor, known: Tensor) -> Tensor:
     Raises:
         ValueError: if nothing is known, or the columns differ in number.
 
-    >>> standardised(torch.tensor([[4.0, 7.0]]), torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
+    >>> standardize(torch.tensor([[4.0, 7.0]]), torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
     tensor([[3., 2.]])
     """
     if len(known) == 0 or values.shape[1:] != known.shape[1:]:
@@ -77,10 +77,10 @@ def standardised(values: Tensor, known: Tensor) -> Tensor:
     return (values - known.mean(0)) / torch.where(deviation > 0, deviation, 1.0)
 
 
-def floats(values: Any) -> Tensor:
+def as_float(values: Any) -> Tensor:
     """Booleans or numbers in the type that networks compute in, torch's default.
 
-    >>> floats(torch.tensor([True, False]))
+    >>> as_float(torch.tensor([True, False]))
     tensor([1., 0.])
     """
     return torch.as_tensor(values, dtype=torch.get_default_dtype())
@@ -113,29 +113,29 @@ def fit(
             accelerator that is asked for is not there.
         FloatingPointError: if the loss is no longer finite.
 
-    >>> from l2h.training.config import RELEASED
+    >>> from l2h.training.config import RELEASED_TRAINING
     >>> x, y = torch.randn(64, 2), torch.ones(64)
-    >>> fit(nn.Linear(2, 1), x, (y,), lambda e, y: (e[:, 0] - y) ** 2, config=RELEASED, seed=0).steps
+    >>> fit(nn.Linear(2, 1), x, (y,), lambda e, y: (e[:, 0] - y) ** 2, config=RELEASED_TRAINING, seed=0).steps
     120
     """
     checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
     if (config.flip or config.shift) and x.ndim != 4:
         raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
-    generator, home, where = torch.Generator().manual_seed(seed), x.device, asked_for()
+    generator, home, where = torch.Generator().manual_seed(seed), x.device, requested_accelerator()
     x, *targets = (values.to(where or home) for values in (x, *targets))
     steps = config.epochs * ceil(len(x) / config.batch_size)
     network.to(x.device).train()
-    optimizer = optimizer_of(network, config)
-    schedule = schedule_of(optimizer, config, steps)
+    optimizer = make_optimizer(network, config)
+    schedule = make_schedule(optimizer, config, steps)
     losses = []
     for epoch in range(config.epochs):
         total = torch.zeros((), device=x.device)
         for batch in torch.randperm(len(x), generator=generator).to(x.device).split(config.batch_size):
             images = x.index_select(0, batch)
             if config.flip:
-                images = flipped(images, generator)
+                images = random_flip(images, generator)
             if config.shift:
-                images = moved(images, config.shift, generator)
+                images = random_translation(images, config.shift, generator)
             outputs = _outputs(network, images, low=config.bfloat16)
             values = loss(outputs, *(target[batch] for target in targets))
             if values.shape != batch.shape:
@@ -155,11 +155,11 @@ def fit(
 def _outputs(network: nn.Module, x: Tensor, *, low: bool) -> Any:
     """A network's outputs, computed in bfloat16 if `low` and where that is faster; losses see full precision."""
     if not (low and torch.get_default_dtype() == torch.float32 and has_bfloat16()):
-        return network(inputs(x))
+        return network(preprocess(x))
     with torch.autocast(x.device.type, torch.bfloat16):
-        outputs = network(inputs(x))
+        outputs = network(preprocess(x))
     several = outputs if isinstance(outputs, tuple) else (outputs,)
-    full = tuple(None if one is None else floats(one) for one in several)
+    full = tuple(None if one is None else as_float(one) for one in several)
     return full if isinstance(outputs, tuple) else full[0]
 
 
@@ -192,7 +192,7 @@ def classification_loss(scores: Tensor, y: Tensor) -> Tensor:
     return functional.cross_entropy(scores, y, reduction="none")
 
 
-class _Together(nn.Module):
+class JointModule(nn.Module):
     """Rejector and server as one network, so that one loop trains both."""
 
     def __init__(self, rejector: nn.Module, server: nn.Module) -> None:
@@ -203,7 +203,7 @@ class _Together(nn.Module):
         return self.rejector(x), self.server(x)
 
 
-class _Beside(nn.Module):
+class _ServerWithRejectorWeights(nn.Module):
     """A server that reads x, with the weights of a rejector that reads something else."""
 
     def __init__(self, rejector: nn.Module, server: nn.Module) -> None:
@@ -250,7 +250,7 @@ def fit_jointly(
     alphas = alpha if isinstance(alpha, Tensor) and alpha.ndim else torch.full((len(x),), float(alpha), device=x.device)
     if seen is not None:
         return fit(
-            _Beside(rejector, server),
+            _ServerWithRejectorWeights(rejector, server),
             x,
             (seen, m, y, alphas),
             lambda e, seen, m, y, alpha: loss(rejector(seen), e, m, y, alpha),
@@ -258,7 +258,7 @@ def fit_jointly(
             seed=seed,
         )
     return fit(
-        _Together(rejector, server),
+        JointModule(rejector, server),
         x,
         (m, y, alphas),
         lambda outputs, m, y, alpha: loss(*outputs, m, y, alpha),
@@ -294,10 +294,10 @@ def fit_separately(
     Raises:
         ValueError: if lengths differ.
     """
-    checks.vectors(y=y, m=m)
+    checks.one_dimensional(y=y, m=m)
     right = 2 * (m == y) - 1  # (n,)
     return fit(
-        _Together(rejector, server),
+        JointModule(rejector, server),
         x,
         (right, y),
         lambda outputs, right, y: classification_loss(outputs[0], right) + classification_loss(outputs[1], y),
@@ -307,7 +307,7 @@ def fit_separately(
 
 
 @torch.no_grad()
-def scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> Tensor:
+def predict_scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> Tensor:
     """A network's scores of all images, in evaluation mode and without gradients.
 
     Args:
@@ -318,13 +318,13 @@ def scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> Tensor:
     Returns:
         (n,) or (n, K) scores.
 
-    >>> from l2h.models.networks import linear
-    >>> scores(linear(), torch.zeros(7, 3, 32, 32, dtype=torch.uint8)).shape
+    >>> from l2h.models.networks import linear_network
+    >>> predict_scores(linear_network(), torch.zeros(7, 3, 32, 32, dtype=torch.uint8)).shape
     torch.Size([7])
     """
     checks.at_least(1, batch_size=batch_size)
-    where = asked_for() or x.device
+    where = requested_accelerator() or x.device
     network.eval().to(where)
-    answers = torch.cat([network(inputs(batch.to(where))) for batch in x.split(batch_size)])
+    answers = torch.cat([network(preprocess(batch.to(where))) for batch in x.split(batch_size)])
     network.to(x.device)
     return answers.to(x.device)

@@ -84,7 +84,7 @@ def test_the_checks_find_what_they_look_for():
 
 
 def test_every_page_of_the_contents_is_there(pages):
-    assert {f"{name}.html" for name in render.toc()} | {"search.html", "genindex.html"} <= set(pages)
+    assert {f"{name}.html" for name in render.page_names()} | {"search.html", "genindex.html"} <= set(pages)
 
 
 def test_images_say_what_they_show(pages):
@@ -115,14 +115,14 @@ def test_links_within_the_book_resolve(pages, built_book):
 
 
 def test_each_chapter_offers_its_notebook(pages, built_book):
-    for name in render.chapters():
+    for name in render.listed_chapters():
         links = [link["href"] for link in pages[f"{name}.html"].find_all("a", href=re.compile(r"\.ipynb$"))]
         assert links == [f"_sources/{name}.ipynb"]
         assert json.loads((built_book / links[0]).read_text("utf8"))["cells"]
 
 
 def test_each_chapter_says_how_it_was_executed(pages):
-    for name in render.chapters():
+    for name in render.listed_chapters():
         assert "Executed at the" in pages[f"{name}.html"].find(class_="provenance").text
         assert pages["status.html"].find("a", href=f"{name}.html")
 
@@ -130,8 +130,8 @@ def test_each_chapter_says_how_it_was_executed(pages):
 def test_the_ledger_lists_every_claim_and_links_to_its_cell(pages):
     page = pages["claims.html"]
     rows = {row["id"].removeprefix("claim-"): row for row in page.select("table.ledger tbody tr")}
-    assert set(rows) == set(registry.read())
-    for name, claim in registry.read().items():
+    assert set(rows) == set(registry.read_claims())
+    for name, claim in registry.read_claims().items():
         header, verdict, evidence = rows[name].find_all(["th", "td"])
         assert header["scope"] == "row" and claim.statement in header.text
         assert verdict.text.startswith(claim.verdict)
@@ -146,7 +146,7 @@ def test_the_landing_page_counts_as_the_ledger_does_and_shows_one_figure(pages):
     first, second = (pages[name].select_one("table.ledger-counts") for name in ("index.html", "claims.html"))
     assert first.text == second.text
     total = [int(cell.text) for cell in first.select("tr")[-1].find_all("td")]
-    assert sum(total) == len(registry.read())
+    assert sum(total) == len(registry.read_claims())
     image = pages["index.html"].find("img", src=re.compile("landing"))
     assert len(image["alt"]) > 40 and image.find_parent("figure").find("a", href=re.compile(r"^\d\d_.*\.html"))
 
@@ -200,7 +200,7 @@ def test_without_a_browser_the_tests_say_so_and_fail_where_it_is_required():
 
 
 def test_names_of_code_in_the_plain_pages_exist():
-    for name in set(render.toc()) - set(render.chapters()):
+    for name in set(render.page_names()) - set(render.listed_chapters()):
         text = (render.ROOT / "book" / f"{name}.md").read_text("utf8")
         for place, attribute in re.findall(r"`([a-z_]+)\.([A-Za-z_]+)(?:\([^`]*)?`", text):
             source = (render.ROOT / "l2h" / f"{place}.py").read_text("utf8")

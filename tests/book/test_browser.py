@@ -11,11 +11,11 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from companion.build import render
-from companion.chapters.ch02_bayes.interactive import regions
+from companion.chapters.ch02_bayes.interactive import interactive_regions
 from l2h.problem import Costs
-from l2h.theory.bayes import ask_threshold, pointwise_risk, server_error, shares
+from l2h.theory.bayes import ask_threshold, pointwise_bayes_risk, region_areas, server_error
 
-PAGES = [*render.toc(), "search", "genindex"]
+PAGES = [*render.page_names(), "search", "genindex"]
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -141,8 +141,8 @@ def assert_figure_says(page, c1, ce, eta, p):
     """That the script's numbers are those of the rules in Python."""
     root, costs = page.locator(".l2h-regions"), Costs(c1, ce)
     shown = {name: float(root.get_attribute(f"data-{name}")) for name in ("keep", "minus", "plus", "threshold")}
-    assert shown == pytest.approx({**shares(costs)._asdict(), "threshold": ask_threshold(costs)}, abs=1e-12)
-    least = pointwise_risk(server_error(eta), p, costs=costs)
+    assert shown == pytest.approx({**region_areas(costs)._asdict(), "threshold": ask_threshold(costs)}, abs=1e-12)
+    least = pointwise_bayes_risk(server_error(eta), p, costs=costs)
     of_best = page.locator(f".l2h-regions [data-part=cost-{root.get_attribute('data-best')}]").inner_text()
     said = page.locator(".l2h-regions [data-part=said]").inner_text()
     assert float(of_best) == pytest.approx(least, abs=0.0051)
@@ -155,7 +155,7 @@ def figure(page, tmp_path):
     """The interactive figure alone, opened from a file."""
     path = tmp_path / "figure.html"
     head = "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-    path.write_text(f"{head}<title>Regions</title>{regions(Costs(1.0, 0.15)).html}", encoding="utf-8")
+    path.write_text(f"{head}<title>Regions</title>{interactive_regions(Costs(1.0, 0.15)).html}", encoding="utf-8")
     page.goto(path.as_uri())
     return page
 
@@ -191,7 +191,7 @@ def test_the_regions_move_by_keyboard_alone(figure):
 def test_without_scripts_the_figure_stands_still_and_says_so(browser, tmp_path):
     context = browser.new_context(java_script_enabled=False)
     page, path = context.new_page(), tmp_path / "figure.html"
-    path.write_text(f"<meta charset='utf-8'>{regions(Costs(1.0, 0.15)).html}", encoding="utf-8")
+    path.write_text(f"<meta charset='utf-8'>{interactive_regions(Costs(1.0, 0.15)).html}", encoding="utf-8")
     page.goto(path.as_uri())
     assert page.locator("input").first.is_hidden()
     assert page.locator("[data-part=still]").is_visible()

@@ -9,9 +9,9 @@ import nbformat
 import pytest
 
 from companion.build import notebooks, reference_pages
-from companion.chapters.parameters import STUDIES, parameters
+from companion.chapters.parameters import CHAPTER_SETTINGS, parameter_names
 
-CHAPTERS = notebooks.chapters()
+CHAPTERS = notebooks.chapter_names()
 
 
 def cells(name):
@@ -37,9 +37,9 @@ def test_the_parameters_are_literals_and_the_front_door_comes_next(name):
     assert first.metadata.tags == ["parameters"]
     values = {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(first.source).body}
     assert values.pop("profile") == "paper" and set(values.values()) <= {None}
-    assert tuple(ast.literal_eval(f"{('profile', *values)!r}")) == parameters(name)
+    assert tuple(ast.literal_eval(f"{('profile', *values)!r}")) == parameter_names(name)
     assert f'study = open_chapter("{name}", globals())' in second.source
-    assert name in STUDIES
+    assert name in CHAPTER_SETTINGS
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -69,9 +69,9 @@ def test_papermill_refuses_a_wrong_parameter_with_those_that_exist(tmp_path, par
 def test_the_source_is_paired_with_its_record_and_survives_conversion(name):
     source = notebooks.read_source(name)
     assert source.metadata.jupytext.formats == "ipynb,md:myst"
-    assert notebooks.same_text(source, source)
+    assert notebooks.same_source(source, source)
 
 
 def test_every_test_that_a_proof_cites_exists_once():
     texts = [path.read_text(encoding="utf-8") for path in (notebooks.ROOT / "book").glob("*.md")]
-    assert reference_pages.cited_tests(notebooks.ROOT / "tests", texts).count("## ") > 10
+    assert reference_pages.cited_tests_page(notebooks.ROOT / "tests", texts).count("## ") > 10

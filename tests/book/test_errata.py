@@ -27,10 +27,10 @@ def test_the_one_line_is_true(number):
 
 def test_there_are_sixteen_items_and_each_is_a_claim():
     assert list(ITEMS) == [str(number) for number in range(1, 17)]
-    numbers = [name[len("erratum-") :][:2] for name in registry.of_chapter("errata") if name.startswith("erratum-")]
+    numbers = [name[len("erratum-") :][:2] for name in registry.chapter_claims("errata") if name.startswith("erratum-")]
     assert numbers == [f"{number:02}" for number in range(1, 17)]
     assessed = set(re.findall(r'"(erratum-\d\d-[a-z0-9-]+)"', TEXT))
-    assert assessed == {name for name in registry.of_chapter("errata") if name.startswith("erratum-")}
+    assert assessed == {name for name in registry.chapter_claims("errata") if name.startswith("erratum-")}
 
 
 @pytest.mark.parametrize("number", ITEMS)

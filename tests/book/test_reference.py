@@ -12,8 +12,8 @@ from companion.claims import registry
 from l2h.data import dataset, sources
 
 FOLDERS = notebooks.Folders()
-CHAPTERS = notebooks.chapters()
-SOURCES = ("digits",) if sources.find() is None else ("cifar10", "digits")
+CHAPTERS = notebooks.chapter_names()
+SOURCES = ("digits",) if sources.find_cifar10() is None else ("cifar10", "digits")
 EACH = [(source, name) for source in SOURCES for name in CHAPTERS]
 
 
@@ -92,7 +92,9 @@ def test_numbers_are_compared_as_numbers(now, then, tolerance, same):
 )
 def test_the_evidence_of_claims_is_compared_number_by_number(shift, tolerance, found):
     def cell(low):
-        stored = {registry.MIME: {"claims": {"gains": {"holds": {"estimate": 0.5, "low": low, "high": 0.6}}}}}
+        stored = {
+            registry.CLAIMS_MIME_TYPE: {"claims": {"gains": {"holds": {"estimate": 0.5, "low": low, "high": 0.6}}}}
+        }
         made = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data=stored)])
         made.metadata.update({"l2h": {"tolerance": tolerance, "why": "trained"}} if tolerance else {})
         return made
@@ -104,11 +106,13 @@ def test_the_evidence_of_claims_is_compared_number_by_number(shift, tolerance, f
 def test_a_record_is_complete_fresh_and_converts_back(name):
     record, source = notebooks.read_notebook(FOLDERS.book / f"{name}.ipynb"), notebooks.read_source(name)
     assert record is not None, f"{name} has no executed record; run `make record`"
-    assert notebooks.same_text(record, source), f"the record of {name} does not convert back to its source"
+    assert notebooks.same_source(record, source), f"the record of {name} does not convert back to its source"
     assert notebooks.is_fresh(name, record, source), f"the record of {name} is stale; run `make record`"
     assert record.metadata.l2h.profile == "paper"
     if notebooks.needs_data(name):
-        at_hand = dataset.load(source="cifar10").sha256 if "cifar10" in SOURCES else record.metadata.l2h.data.sha256
+        at_hand = (
+            dataset.load_dataset(source="cifar10").sha256 if "cifar10" in SOURCES else record.metadata.l2h.data.sha256
+        )
         assert (record.metadata.l2h.data.source, record.metadata.l2h.data.sha256) == ("cifar10", at_hand)
     cells = notebooks.code_cells(record)
     assert all(cell.execution_count for cell in cells)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from l2h.methods.base import Examples, Options, Parts
+from l2h.methods.base import Examples, Options, Splits
 from l2h.training.config import TrainConfig
 
 SHARE = 20  # examples of an atom
@@ -62,7 +62,7 @@ def parts(atoms=ATOMS):
     if eta.shape[1] == 2:  # labels -1 and +1
         y, m, score, server = 2 * y - 1, 2 * m - 1, score[:, 1] - score[:, 0], server[:, 1] - server[:, 0]
     examples = Examples(pictures(len(atoms))[which], y, m[which], score[which], server[which])
-    return Parts(examples, examples, examples)
+    return Splits(examples, examples, examples)
 
 
 def one_of_each(examples):

@@ -11,8 +11,8 @@ from l2h import checks
 def test_good_input_passes(array_of):
     signs, scores = array_of([1, -1]), array_of([0.5, 2.0])
     checks.same_length(a=signs, b=scores)
-    checks.vectors(a=signs, b=scores)
-    checks.signs(y=signs)
+    checks.one_dimensional(a=signs, b=scores)
+    checks.binary_labels(y=signs)
     checks.finite(r=scores)
     checks.probabilities(p=array_of([0.0, 1.0]))
     checks.probabilities(p=0.5)
@@ -25,8 +25,8 @@ def test_good_input_passes(array_of):
 @pytest.mark.parametrize(
     ("guard", "values", "message"),
     [
-        (checks.vectors, [[1.0, 2.0]], r"shape \(n,\), got shape \(1, 2\)"),
-        (checks.signs, [1, 0], r"in \{-1, \+1\}, got 0"),
+        (checks.one_dimensional, [[1.0, 2.0]], r"shape \(n,\), got shape \(1, 2\)"),
+        (checks.binary_labels, [1, 0], r"in \{-1, \+1\}, got 0"),
         (checks.finite, [1.0, float("nan")], "finite a, got 1 entries"),
         (checks.finite, [float("inf"), float("-inf")], "finite a, got 2 entries"),
         (checks.probabilities, [0.5, 1.5], r"in \[0, 1\]"),
@@ -40,7 +40,7 @@ def test_bad_arrays_are_refused(array_of, guard, values, message):
 
 def test_lengths_that_would_broadcast_are_refused():
     with pytest.raises(ValueError, match="one length, got r: 1, y: 3"):
-        checks.vectors(r=torch.zeros(1), y=torch.zeros(3))
+        checks.one_dimensional(r=torch.zeros(1), y=torch.zeros(3))
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
@@ -62,7 +62,7 @@ def test_unknown_names_are_refused_with_the_known_ones():
 
 @pytest.mark.parametrize("array_of", [np.array, torch.tensor])
 def test_labels_are_numbers_of_classes(array_of):
-    checks.numbers(3, a=array_of([0, 1, 2]))
+    checks.class_labels(3, a=array_of([0, 1, 2]))
     for value in (-1, 3, 0.5):
         with pytest.raises(ValueError, match=rf"a in 0\.\.2, got {value}"):
-            checks.numbers(3, a=array_of([0, value]))
+            checks.class_labels(3, a=array_of([0, value]))

@@ -1,6 +1,6 @@
 """Analysis of chapter 01: what a system gains over its client alone."""
 
-from l2h.evaluation.metrics import accuracy, right_answers
+from l2h.evaluation.metrics import accuracy, client_server_correctness
 from l2h.problem import Predictions
 
 
@@ -11,13 +11,13 @@ def gain_over_client(predictions: Predictions) -> float:
     >>> gain_over_client(p)
     0.5
     """
-    return accuracy(predictions) - float(right_answers(predictions)[0].mean())
+    return accuracy(predictions) - float(client_server_correctness(predictions)[0].mean())
 
 
-def gain_of_asking_always(predictions: Predictions) -> float:
+def gain_of_always_ask(predictions: Predictions) -> float:
     """Accuracy of the server minus accuracy of the client, on all examples.
 
     Questions at random at a rate q gain q times this, on average.
     """
-    m_right, e_right = right_answers(predictions)
+    m_right, e_right = client_server_correctness(predictions)
     return float(e_right.mean() - m_right.mean())

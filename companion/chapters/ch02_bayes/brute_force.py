@@ -11,14 +11,14 @@ from fractions import Fraction
 import numpy as np
 
 from l2h import checks
-from l2h.theory.bayes import CLIENTS
-from l2h.theory.distributions import Piece
+from l2h.theory.bayes import CLIENT_KINDS
+from l2h.theory.distributions import Atom
 
-ACTIONS = ("keep", "-1", "+1")
-LARGEST = 10  # 3^10 = 59,049 rules
+DECISIONS = ("keep", "-1", "+1")
+MAX_ATOMS = 10  # 3^10 = 59,049 rules
 
 
-def action_costs(piece: Piece, *, c1: Fraction, ce: Fraction) -> dict[str, Fraction]:
+def action_costs(piece: Atom, *, c1: Fraction, ce: Fraction) -> dict[str, Fraction]:
     r"""What each action costs on one piece, per unit of its mass.
 
     .. math:: C(\text{keep}) = p, \quad C(-1) = c_1 \eta + c_e, \quad C(+1) = c_1 (1 - \eta) + c_e
@@ -31,13 +31,13 @@ def action_costs(piece: Piece, *, c1: Fraction, ce: Fraction) -> dict[str, Fract
     Returns:
         Action -> conditional risk.
 
-    >>> action_costs(Piece(Fraction(1), Fraction(4, 5), Fraction(1, 2)), c1=Fraction(1), ce=Fraction(1, 10))
+    >>> action_costs(Atom(Fraction(1), Fraction(4, 5), Fraction(1, 2)), c1=Fraction(1), ce=Fraction(1, 10))
     {'keep': Fraction(1, 2), '-1': Fraction(9, 10), '+1': Fraction(3, 10)}
     """
     return {"keep": piece.p, "-1": c1 * piece.eta + ce, "+1": c1 * (1 - piece.eta) + ce}
 
 
-def risks_of_all_rules(pieces: Sequence[Piece], *, c1: Fraction, ce: Fraction) -> dict[tuple[str, ...], Fraction]:
+def all_decision_rule_risks(pieces: Sequence[Atom], *, c1: Fraction, ce: Fraction) -> dict[tuple[str, ...], Fraction]:
     """The risk of each of the 3^k rules.
 
     Args:
@@ -52,12 +52,12 @@ def risks_of_all_rules(pieces: Sequence[Piece], *, c1: Fraction, ce: Fraction) -
         ValueError: if there are more than 10 pieces.
 
     >>> from l2h.theory.distributions import atoms
-    >>> risks = risks_of_all_rules(atoms().pieces, c1=Fraction(1), ce=Fraction(3, 20))
+    >>> risks = all_decision_rule_risks(atoms().pieces, c1=Fraction(1), ce=Fraction(3, 20))
     >>> len(risks), min(risks.values()), min(risks, key=risks.get)
     (243, Fraction(9, 40), ('keep', 'keep', 'keep', '+1', '-1'))
     """
-    if len(pieces) > LARGEST:
-        raise ValueError(f"expected at most {LARGEST} pieces, got {len(pieces)}: there are 3^k rules")
+    if len(pieces) > MAX_ATOMS:
+        raise ValueError(f"expected at most {MAX_ATOMS} pieces, got {len(pieces)}: there are 3^k rules")
     priced = [
         [(action, piece.mass * cost) for action, cost in action_costs(piece, c1=c1, ce=ce).items()] for piece in pieces
     ]
@@ -67,7 +67,7 @@ def risks_of_all_rules(pieces: Sequence[Piece], *, c1: Fraction, ce: Fraction) -
     }
 
 
-def bayes_rule(pieces: Sequence[Piece], *, c1: Fraction, ce: Fraction) -> tuple[str, ...]:
+def bayes_decision_rule(pieces: Sequence[Atom], *, c1: Fraction, ce: Fraction) -> tuple[str, ...]:
     r"""The rule of r* and e*: keep where c1 mu + ce > p, else ask for the likelier label (+1 at a tie).
 
     Args:
@@ -78,13 +78,13 @@ def bayes_rule(pieces: Sequence[Piece], *, c1: Fraction, ce: Fraction) -> tuple[
     Returns:
         An action for each piece.
 
-    >>> bayes_rule([Piece(Fraction(1), Fraction(4, 5), Fraction(1, 2))], c1=Fraction(1), ce=Fraction(1, 10))
+    >>> bayes_decision_rule([Atom(Fraction(1), Fraction(4, 5), Fraction(1, 2))], c1=Fraction(1), ce=Fraction(1, 10))
     ('+1',)
 
     Source: arXiv 2409.16253, the Bayes rules.
     """
 
-    def decide(piece: Piece) -> str:
+    def decide(piece: Atom) -> str:
         if c1 * min(piece.eta, 1 - piece.eta) + ce > piece.p:
             return "keep"
         return "+1" if 2 * piece.eta >= 1 else "-1"
@@ -92,7 +92,7 @@ def bayes_rule(pieces: Sequence[Piece], *, c1: Fraction, ce: Fraction) -> tuple[
     return tuple(map(decide, pieces))
 
 
-def random_pieces(k: int, *, client: str, generator: np.random.Generator) -> tuple[Piece, ...]:
+def random_atoms(k: int, *, client: str, generator: np.random.Generator) -> tuple[Atom, ...]:
     """A random distribution on k points whose probabilities are twentieths, the edges 0, 1/2 and 1 among them.
 
     Args:
@@ -106,11 +106,11 @@ def random_pieces(k: int, *, client: str, generator: np.random.Generator) -> tup
     Raises:
         ValueError: if k < 1 or the client is unknown.
 
-    >>> sum(piece.mass for piece in random_pieces(4, client="free", generator=np.random.default_rng(0)))
+    >>> sum(piece.mass for piece in random_atoms(4, client="free", generator=np.random.default_rng(0)))
     Fraction(1, 1)
     """
     checks.at_least(1, k=k)
-    checks.one_of(CLIENTS, client=client)
+    checks.one_of(CLIENT_KINDS, client=client)
     weights = generator.integers(1, 10, k)
     pieces = []
     for weight in weights:
@@ -121,5 +121,5 @@ def random_pieces(k: int, *, client: str, generator: np.random.Generator) -> tup
             "independent": share * eta + (1 - share) * (1 - eta),
             "free": share,
         }[client]
-        pieces.append(Piece(Fraction(int(weight), int(weights.sum())), eta, p))
+        pieces.append(Atom(Fraction(int(weight), int(weights.sum())), eta, p))
     return tuple(pieces)

@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
 from l2h.evaluation.intervals import Interval
-from l2h.plotting.style import COLOURS, COST, look
+from l2h.plotting.style import COLOURS, COST_LABEL, line_style
 
-RISK = "risk (mistakes of the client)"
-REGIONS: dict[str, dict[str, Any]] = {
+RISK_LABEL = "risk (mistakes of the client)"
+REGION_STYLES: dict[str, dict[str, Any]] = {
     "keep": {"facecolor": "#0072B24D", "label": "keep"},
     "minus": {"facecolor": "#009E7340", "hatch": "---", "label": "ask: $-1$"},
     "plus": {"facecolor": "#E69F0040", "hatch": "|||", "label": "ask: $+1$"},
 }
 
 
-def draw_regions(ax: Axes, polygons: Any, *, title: str) -> None:
+def plot_decision_regions(ax: Axes, polygons: Any, *, title: str) -> None:
     r"""Where each action is best in the square of eta and p, and the two lines of the deterministic clients.
 
     Args:
@@ -26,7 +26,7 @@ def draw_regions(ax: Axes, polygons: Any, *, title: str) -> None:
         polygons: `Regions` of corners (eta, p).
         title: of the panel.
     """
-    for name, appearance in REGIONS.items():
+    for name, appearance in REGION_STYLES.items():
         ax.add_patch(Polygon(getattr(polygons, name), edgecolor="black", linewidth=1.2, **appearance))
     for start in (0, 1):
         ax.plot([0, 1], [start, 1 - start], color="black", linestyle="--", linewidth=1)
@@ -35,7 +35,7 @@ def draw_regions(ax: Axes, polygons: Any, *, title: str) -> None:
     ax.grid(False)
 
 
-def draw_gains(ax: Axes, p: Any, gains: Mapping[str, tuple[Any, float]]) -> None:
+def plot_asking_gains(ax: Axes, p: Any, gains: Mapping[str, tuple[Any, float]]) -> None:
     """What asking gains for a deterministic client, against its error probability; a marker where it starts to pay.
 
     Args:
@@ -45,7 +45,7 @@ def draw_gains(ax: Axes, p: Any, gains: Mapping[str, tuple[Any, float]]) -> None
     """
     ax.axhline(0, color="black", linewidth=1)
     for name, (gain, threshold) in gains.items():
-        appearance = look(name, list(gains))
+        appearance = line_style(name, list(gains))
         marker = appearance.pop("marker")
         ax.plot(p, gain, label=f"{name}, $p_t$ = {threshold:.3f}", **appearance)
         ax.plot([threshold], [0], marker=marker, markersize=8, color=appearance["color"], markeredgecolor="black")
@@ -53,7 +53,7 @@ def draw_gains(ax: Axes, p: Any, gains: Mapping[str, tuple[Any, float]]) -> None
     ax.legend()
 
 
-def draw_risks(ax: Axes, ce: Any, risks: Mapping[str, Any], *, title: str) -> None:
+def plot_risks(ax: Axes, ce: Any, risks: Mapping[str, Any], *, title: str) -> None:
     """Risks of systems against the cost of a question; the area between the last two is shaded.
 
     Args:
@@ -65,11 +65,11 @@ def draw_risks(ax: Axes, ce: Any, risks: Mapping[str, Any], *, title: str) -> No
     *_, rival, best = risks.values()
     ax.fill_between(ce, np.asarray(best, dtype=float), np.asarray(rival, dtype=float), color="0.85", linewidth=0)
     for name, risk in risks.items():
-        ax.plot(ce, risk, label=name, markevery=0.2, **look(name, list(risks)))
-    ax.set(xlabel=COST, ylabel=RISK, title=title, xlim=(min(ce), max(ce)))
+        ax.plot(ce, risk, label=name, markevery=0.2, **line_style(name, list(risks)))
+    ax.set(xlabel=COST_LABEL, ylabel=RISK_LABEL, title=title, xlim=(min(ce), max(ce)))
 
 
-def draw_rates(ax: Axes, costs: Any, rates: Mapping[str, Any], *, xlabel: str) -> None:
+def plot_ask_rates(ax: Axes, costs: Any, rates: Mapping[str, Any], *, xlabel: str) -> None:
     """The share of inputs on which the best rejector asks, against a cost.
 
     Args:
@@ -79,12 +79,12 @@ def draw_rates(ax: Axes, costs: Any, rates: Mapping[str, Any], *, xlabel: str) -
         xlabel: name and unit of the cost.
     """
     for name, rate in rates.items():
-        ax.plot(costs, rate, label=name, **look(name, list(rates)))
+        ax.plot(costs, rate, label=name, **line_style(name, list(rates)))
     ax.set(xlabel=xlabel, ylabel="share of inputs asked about", ylim=(-0.03, 1.03))
     ax.legend()
 
 
-def draw_agreement(ax: Axes, names: Sequence[str], differences: Sequence[Interval]) -> None:
+def plot_simulation_differences(ax: Axes, names: Sequence[str], differences: Sequence[Interval]) -> None:
     """Simulated minus computed values with their intervals, one row each, around a line of no difference.
 
     Args:

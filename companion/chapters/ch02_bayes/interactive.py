@@ -10,11 +10,11 @@ from typing import Any
 
 from l2h import checks
 from l2h.problem import Costs
-from l2h.theory.bayes import ask_threshold, pointwise_risk, polygons, server_error, shares
+from l2h.theory.bayes import ask_threshold, decision_regions, pointwise_bayes_risk, region_areas, server_error
 
-SIDE, LEFT, TOP = 300, 46, 12  # the square in the drawing, in units of the viewBox
-ACTIONS = {"keep": "keep", "minus": "ask, answer −1", "plus": "ask, answer +1"}
-LABELS = {"keep": "keep", "minus": "ask: −1", "plus": "ask: +1"}  # short enough for a small region
+SQUARE_SIDE, LEFT_MARGIN, TOP_MARGIN = 300, 46, 12  # the square in the drawing, in units of the viewBox
+ACTION_DESCRIPTIONS = {"keep": "keep", "minus": "ask, answer −1", "plus": "ask, answer +1"}
+REGION_LABELS = {"keep": "keep", "minus": "ask: −1", "plus": "ask: +1"}  # short enough for a small region
 CAPTION = (
     "Solid: the border, where keeping and asking cost the same. Dashed: the lines p = η and p = 1 − η, on which every "
     "deterministic client lies. Dot: the marked point."
@@ -110,14 +110,14 @@ SCRIPT = """
 
 
 @dataclass(frozen=True, repr=False)
-class Page:
+class HtmlFigure:
     """A piece of HTML that a notebook shows, and the text that stands for it where HTML is not shown.
 
     Args:
         html: the piece, complete in itself.
         text: what it says at first.
 
-    >>> Page(html="<b>one</b>", text="one")
+    >>> HtmlFigure(html="<b>one</b>", text="one")
     one
     """
 
@@ -131,7 +131,7 @@ class Page:
         return self.html
 
 
-def regions(costs: Costs, *, eta: float = 0.7, p: float = 0.5) -> Page:
+def interactive_regions(costs: Costs, *, eta: float = 0.7, p: float = 0.5) -> HtmlFigure:
     """Where in the square of (eta, p) each action is best, with sliders for the costs and for a marked point.
 
     Args:
@@ -145,13 +145,13 @@ def regions(costs: Costs, *, eta: float = 0.7, p: float = 0.5) -> Page:
     Raises:
         ValueError: if a value lies outside its slider's range.
 
-    >>> regions(Costs(c1=1.0, ce=0.25))
+    >>> interactive_regions(Costs(c1=1.0, ce=0.25))
     At c1 = 1.00 and ce = 0.25 keeping is best on 50.0 % of the square and asking on 50.0 %. A deterministic ...
     """
     values = {"c1": costs.c1, "ce": costs.ce, "eta": eta, "p": p}
     for name, value in values.items():
         checks.probabilities(upper=SLIDERS[name][1], **{name: value})
-    text = _said(costs, eta, p)
+    text = _summary(costs, eta, p)
     controls = "".join(_slider(name, value) for name, value in values.items())
     html = (
         f'<div class="l2h-regions" role="group" aria-label="Where each action is best"><style>{STYLE}</style>'
@@ -161,39 +161,39 @@ def regions(costs: Costs, *, eta: float = 0.7, p: float = 0.5) -> Page:
         f'<p data-part="said" aria-live="polite">{text}</p>{_table(costs, eta, p)}</div>'
         f"<script>{_script()}</script>"
     )
-    return Page(html, text)
+    return HtmlFigure(html, text)
 
 
 def _script() -> str:
-    names = ", ".join(f'{name}: "{words}"' for name, words in ACTIONS.items())
-    constants = f"var SIDE = {SIDE}, LEFT = {LEFT}, TOP = {TOP}, NAMES = {{{names}}};\n"
+    names = ", ".join(f'{name}: "{words}"' for name, words in ACTION_DESCRIPTIONS.items())
+    constants = f"var SIDE = {SQUARE_SIDE}, LEFT = {LEFT_MARGIN}, TOP = {TOP_MARGIN}, NAMES = {{{names}}};\n"
     return SCRIPT.replace("(function () {\n", f"(function () {{\n  {constants}", 1)
 
 
-def _place(eta: float, p: float) -> tuple[float, float]:
+def _position(eta: float, p: float) -> tuple[float, float]:
     """A point of the square in the drawing."""
-    return LEFT + SIDE * eta, TOP + SIDE * (1 - p)
+    return LEFT_MARGIN + SQUARE_SIDE * eta, TOP_MARGIN + SQUARE_SIDE * (1 - p)
 
 
 def _corners(points: Any) -> str:
-    return " ".join("{:.1f},{:.1f}".format(*_place(*point)) for point in points)
+    return " ".join("{:.1f},{:.1f}".format(*_position(*point)) for point in points)
 
 
 def _costs_at(costs: Costs, eta: float, p: float) -> dict[str, float]:
     return {"keep": p, "minus": costs.c1 * eta + costs.ce, "plus": costs.c1 * (1 - eta) + costs.ce}
 
 
-def _said(costs: Costs, eta: float, p: float) -> str:
-    keep, threshold = shares(costs).keep, ask_threshold(costs)
+def _summary(costs: Costs, eta: float, p: float) -> str:
+    keep, threshold = region_areas(costs).keep, ask_threshold(costs)
     at = _costs_at(costs, eta, p)
-    least = pointwise_risk(server_error(eta), p, costs=costs)
+    least = pointwise_bayes_risk(server_error(eta), p, costs=costs)
     asked = "plus" if eta >= 1 / 2 else "minus"
     best = asked if at[asked] <= p else "keep"
     deterministic = f"should ask where p exceeds {threshold:.3f}." if threshold < 1 else "should never ask."
     return (
         f"At c1 = {costs.c1:.2f} and ce = {costs.ce:.2f} keeping is best on {100 * keep:.1f} % of the square and "
         f"asking on {100 * (1 - keep):.1f} %. A deterministic client {deterministic} At the marked point, "
-        f"eta = {eta:.2f} and p = {p:.2f}, the best action costs {least:.2f}: {ACTIONS[best]}."
+        f"eta = {eta:.2f} and p = {p:.2f}, the best action costs {least:.2f}: {ACTION_DESCRIPTIONS[best]}."
     )
 
 
@@ -207,11 +207,11 @@ def _slider(name: str, value: float) -> str:
 
 
 def _table(costs: Costs, eta: float, p: float) -> str:
-    at, share = _costs_at(costs, eta, p), shares(costs)._asdict()
+    at, share = _costs_at(costs, eta, p), region_areas(costs)._asdict()
     rows = "".join(
         f'<tr><td>{words}</td><td data-part="share-{name}">{100 * share[name]:.1f} %</td>'
         f'<td data-part="cost-{name}">{at[name]:.2f}</td></tr>'
-        for name, words in ACTIONS.items()
+        for name, words in ACTION_DESCRIPTIONS.items()
     )
     head = '<tr><th scope="col">action</th><th scope="col">best on</th><th scope="col">cost at the point</th></tr>'
     return f"<table><caption>The figure in numbers</caption><thead>{head}</thead><tbody>{rows}</tbody></table>"
@@ -219,27 +219,29 @@ def _table(costs: Costs, eta: float, p: float) -> str:
 
 def _drawing(costs: Costs, eta: float, p: float) -> str:
     """The square, its three regions, and the two lines on which a deterministic client lives."""
-    areas, share = polygons(costs), shares(costs)
+    areas, share = decision_regions(costs), region_areas(costs)
     names = {"keep": (0.5, min(0.5, (costs.ce + costs.c1 / 2) / 2)), "minus": (0.16, 0.94), "plus": (0.84, 0.94)}
     shown = "".join(
         f'<polygon class="l2h-{name}" data-part="area-{name}" points="{_corners(getattr(areas, name))}"/>'
-        for name in ACTIONS
+        for name in ACTION_DESCRIPTIONS
     )
     lines = "".join(
-        '<line class="l2h-client" x1="{}" y1="{}" x2="{}" y2="{}"/>'.format(*_place(0, start), *_place(1, 1 - start))
+        '<line class="l2h-client" x1="{}" y1="{}" x2="{}" y2="{}"/>'.format(
+            *_position(0, start), *_position(1, 1 - start)
+        )
         for start in (0, 1)
     )
     labels = "".join(
-        f'<text data-part="name-{name}" x="{_place(*names[name])[0]}" y="{_place(*names[name])[1]}" '
+        f'<text data-part="name-{name}" x="{_position(*names[name])[0]}" y="{_position(*names[name])[1]}" '
         f'text-anchor="middle" visibility="{"hidden" if getattr(share, name) < 0.08 else "visible"}">{words}</text>'
-        for name, words in LABELS.items()
+        for name, words in REGION_LABELS.items()
     )
-    x, y = _place(eta, p)
+    x, y = _position(eta, p)
     return (
-        f'<svg viewBox="0 0 {LEFT + SIDE + 14} {TOP + SIDE + 46}" role="img" aria-label="Square of eta, across, and p, '
+        f'<svg viewBox="0 0 {LEFT_MARGIN + SQUARE_SIDE + 14} {TOP_MARGIN + SQUARE_SIDE + 46}" role="img" aria-label="Square of eta, across, and p, '
         "upwards. Below a tent-shaped border it is best to keep; above it to ask, for the answer −1 on the left and "
         f'+1 on the right.">{_hatches()}{shown}'
-        f'<rect class="l2h-frame" x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}"/>{lines}'
+        f'<rect class="l2h-frame" x="{LEFT_MARGIN}" y="{TOP_MARGIN}" width="{SQUARE_SIDE}" height="{SQUARE_SIDE}"/>{lines}'
         f'<polyline class="l2h-border" data-part="border" points="{_corners(areas.keep[:-2])}"/>'
         f'<circle class="l2h-point" data-part="point" cx="{x}" cy="{y}" r="6"/>{labels}{_axes()}</svg>'
     )
@@ -261,12 +263,12 @@ def _hatches() -> str:
 
 def _axes() -> str:
     ticks = "".join(
-        f'<text x="{_place(at, 0)[0]}" y="{TOP + SIDE + 19}" text-anchor="middle">{at:g}</text>'
-        f'<text x="{LEFT - 7}" y="{_place(0, at)[1] + 5}" text-anchor="end">{at:g}</text>'
+        f'<text x="{_position(at, 0)[0]}" y="{TOP_MARGIN + SQUARE_SIDE + 19}" text-anchor="middle">{at:g}</text>'
+        f'<text x="{LEFT_MARGIN - 7}" y="{_position(0, at)[1] + 5}" text-anchor="end">{at:g}</text>'
         for at in (0, 0.5, 1)
     )
-    middle = TOP + SIDE / 2
+    middle = TOP_MARGIN + SQUARE_SIDE / 2
     return (
-        f'{ticks}<text x="{LEFT + SIDE / 2}" y="{TOP + SIDE + 39}" text-anchor="middle">η = P(Y = 1 | x)</text>'
+        f'{ticks}<text x="{LEFT_MARGIN + SQUARE_SIDE / 2}" y="{TOP_MARGIN + SQUARE_SIDE + 39}" text-anchor="middle">η = P(Y = 1 | x)</text>'
         f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">p = P(M ≠ Y | x)</text>'
     )

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import Study
+from companion.chapters.settings import ChapterSettings
 
 
 @dataclass(frozen=True)
-class Study02(Study):
+class Settings(ChapterSettings):
     """Chapter 02, the Bayes rules.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 
 from l2h import checks
 from l2h.problem import Costs
-from l2h.theory.rademacher_exact import points
+from l2h.theory.rademacher_exact import as_points
 
 
 class Threshold(NamedTuple):
@@ -24,7 +24,7 @@ class Threshold(NamedTuple):
         return self.side * (x - self.at)
 
 
-class Minimiser(NamedTuple):
+class EmpiricalMinimiser(NamedTuple):
     """A pair of thresholds of least empirical risk."""
 
     r: Threshold
@@ -32,7 +32,7 @@ class Minimiser(NamedTuple):
     empirical_risk: float
 
 
-def best_thresholds(x: np.ndarray, m: np.ndarray, y: np.ndarray, *, costs: Costs) -> Minimiser:
+def best_thresholds(x: np.ndarray, m: np.ndarray, y: np.ndarray, *, costs: Costs) -> EmpiricalMinimiser:
     r"""A pair of two-sided thresholds with the least mean generalized 0-1 loss on a sample.
 
     .. math:: (\hat{r}, \hat{e}) \in \arg\min_{r, e} \frac{1}{n} \sum_i L(r, e, x_i, y_i)
@@ -53,28 +53,28 @@ def best_thresholds(x: np.ndarray, m: np.ndarray, y: np.ndarray, *, costs: Costs
     >>> best_thresholds(x, np.ones(4), y, costs=Costs(c1=1.0, ce=0.25)).empirical_risk
     0.125
     """
-    x = points(x)
-    checks.vectors(x=x, m=m, y=y)
-    checks.signs(m=m, y=y)
+    x = as_points(x)
+    checks.one_dimensional(x=x, m=m, y=y)
+    checks.binary_labels(m=m, y=y)
     order = np.argsort(x, kind="stable")
     x, m, y = x[order], m[order], y[order]
     if (np.diff(x) == 0).any():
         raise ValueError("expected distinct points, got two that are equal")
-    upward = _best_of_first(x, m != y, y, costs)
-    downward = _best_of_first(-x[::-1], (m != y)[::-1], y[::-1], costs)
+    upward = _best_pair_asking_left(x, m != y, y, costs)
+    downward = _best_pair_asking_left(-x[::-1], (m != y)[::-1], y[::-1], costs)
     if upward.empirical_risk <= downward.empirical_risk:
         return upward
     r, e, risk = downward
-    return Minimiser(Threshold(-r.at, -r.side), Threshold(-e.at, -e.side), risk)
+    return EmpiricalMinimiser(Threshold(-r.at, -r.side), Threshold(-e.at, -e.side), risk)
 
 
-def _between(x: np.ndarray, k: int) -> float:
+def _midpoint(x: np.ndarray, k: int) -> float:
     """A threshold above the k smallest points and below the others."""
     padded = np.concatenate([[x[0] - 2], x, [x[-1] + 2]])
     return float((padded[k] + padded[k + 1]) / 2)
 
 
-def _best_of_first(x: np.ndarray, errors: np.ndarray, y: np.ndarray, costs: Costs) -> Minimiser:
+def _best_pair_asking_left(x: np.ndarray, errors: np.ndarray, y: np.ndarray, costs: Costs) -> EmpiricalMinimiser:
     """The best pair whose rejector asks about the k smallest points, for some k; x increases."""
     n = len(x)
     walk = np.concatenate([[0], np.cumsum(y)])
@@ -86,5 +86,5 @@ def _best_of_first(x: np.ndarray, errors: np.ndarray, y: np.ndarray, costs: Cost
     k = int(np.argmin(total))
     side = 1 if rising[k] <= falling[k] else -1
     cut = int(np.argmin(side * walk[: k + 1]))
-    r = Threshold(_between(x, k), 1)  # r > 0, keep, to the right
-    return Minimiser(r, Threshold(_between(x, cut), side), float(total[k] / n))
+    r = Threshold(_midpoint(x, k), 1)  # r > 0, keep, to the right
+    return EmpiricalMinimiser(r, Threshold(_midpoint(x, cut), side), float(total[k] / n))

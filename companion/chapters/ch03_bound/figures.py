@@ -6,13 +6,13 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
-from l2h.plotting.style import COLOURS, look
+from l2h.plotting.style import COLOURS, line_style
 
-EXAMPLES = "sample size $n$ (examples)"
-GAP = "risk minus empirical risk (mistakes of the client)"
+SAMPLE_SIZE_LABEL = "sample size $n$ (examples)"
+GAP_LABEL = "risk minus empirical risk (mistakes of the client)"
 
 
-def draw_sides(
+def plot_gaps_and_penalties(
     ax: Axes, n: Any, measured: Mapping[str, Any], spread: Any, penalties: Mapping[str, Any], *, order: Sequence[str]
 ) -> None:
     """Measured largest gaps below, penalties above, both against the sample size on logarithmic axes.
@@ -28,13 +28,13 @@ def draw_sides(
     ax.fill_between(n, *spread, color=COLOURS[0], alpha=0.2, linewidth=0)
     for name, value in {**measured, **penalties}.items():
         fill = "full" if name in measured else "none"
-        ax.plot(n, value, label=name, fillstyle=fill, **look(name, order))
-    ax.set(xscale="log", yscale="log", xlabel=EXAMPLES, ylabel=GAP)
+        ax.plot(n, value, label=name, fillstyle=fill, **line_style(name, order))
+    ax.set(xscale="log", yscale="log", xlabel=SAMPLE_SIZE_LABEL, ylabel=GAP_LABEL)
     ax.set_xticks(n, [f"{one:g}" for one in n])
     ax.minorticks_off()
 
 
-def draw_failures(
+def plot_violation_probabilities(
     ax: Axes, costs: Any, failures: Mapping[str, Any], *, delta: float, limits: Mapping[str, float]
 ) -> None:
     """Exact probabilities that a bound fails against c1 + ce, with the probability that it allows.
@@ -47,7 +47,7 @@ def draw_failures(
         limits: name -> value of c1 + ce to mark.
     """
     for name, probability in failures.items():
-        appearance = look(name, list(failures))
+        appearance = line_style(name, list(failures))
         ax.plot(costs, probability, label=name, markevery=0.1, **appearance)
     ax.axhline(delta, color="black", linewidth=1.5)
     ax.text(max(costs), delta, f"allowed: {delta:g} ", ha="right", va="bottom")
@@ -59,7 +59,7 @@ def draw_failures(
     ax.legend()
 
 
-def draw_vanishing(ax: Axes, n: Any, bands: Mapping[str, Interval], *, level: float, words: str) -> None:
+def plot_vanishing_terms(ax: Axes, n: Any, bands: Mapping[str, Interval], *, level: float, words: str) -> None:
     """What vanishes with the sample size and what does not, with bands, beside a level.
 
     Args:
@@ -70,10 +70,10 @@ def draw_vanishing(ax: Axes, n: Any, bands: Mapping[str, Interval], *, level: fl
         words: what it is.
     """
     for name, (mean, low, high) in bands.items():
-        appearance = look(name, list(bands))
+        appearance = line_style(name, list(bands))
         ax.fill_between(n, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(n, mean, label=name, **appearance)
     ax.axhline(0, color="black", linewidth=1)
     ax.axhline(level, color=COLOURS[-1], linestyle=":", label=words)
-    ax.set(xscale="log", xlabel=EXAMPLES, ylabel="mistakes of the client per example")
+    ax.set(xscale="log", xlabel=SAMPLE_SIZE_LABEL, ylabel="mistakes of the client per example")
     ax.legend()

@@ -13,20 +13,20 @@ from scipy.stats import binom
 from l2h import checks
 from l2h.problem import Costs
 from l2h.theory.generalization import margin_loss
-from l2h.theory.rademacher_exact import distinct_thresholds
+from l2h.theory.rademacher_exact import distinct_threshold_complexity
 
-ATOMS = {"constant": 0, "constants": 1, "atoms": 2}  # families that only see which of so many equal atoms x is in
-SIGNS = ("constants", "atoms", "thresholds", "two-sided thresholds", "stumps")  # families into {-1, +1}
-BALL = "linear ball"
-FEATURES = 2  # of the stumps
-CIRCLE = 4096  # points of the rule that averages over the circle
-ANGLES = 16  # directions of rejectors, and of servers, that are tried in the ball
+ATOM_COUNTS = {"constant": 0, "constants": 1, "atoms": 2}  # families that only see which of so many equal atoms x is in
+SIGN_FAMILIES = ("constants", "atoms", "thresholds", "two-sided thresholds", "stumps")  # families into {-1, +1}
+LINEAR_BALL = "linear ball"
+N_FEATURES = 2  # of the stumps
+CIRCLE_NODES = 4096  # points of the rule that averages over the circle
+N_DIRECTIONS = 16  # directions of rejectors, and of servers, that are tried in the ball
 RHO = 0.5  # margin at which the ball is judged
-BATCH = 2_000_000  # numbers held at a time
-FAMILIES = (*SIGNS, BALL)
+MAX_SAMPLE_ELEMENTS = 2_000_000  # numbers held at a time
+FAMILIES = (*SIGN_FAMILIES, LINEAR_BALL)
 
 
-class Case(NamedTuple):
+class Setting(NamedTuple):
     """A family, costs and a sample size at which a bound is put to the test."""
 
     family: str  # of rejectors and of servers
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     factor: float = 1.0  # 2 where the complexity is defined with a factor 2
 
 
-class Draws(NamedTuple):
+class GapSamples(NamedTuple):
     """What a bound is compared with on many samples."""
 
     gap: np.ndarray  # (draws,) sup over (r, e) of risk minus empirical risk
@@ -45,7 +45,7 @@ class Draws(NamedTuple):
     mean_rad: float  # its mean over samples
 
 
-def draw(case: Case, draws: int, generator: np.random.Generator) -> Draws:
+def sample_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
     r"""The largest gap of each of many samples, with the complexity of the family on it.
 
     .. math:: \sup_{(r, e) \in R \times E} R(r, e) - \hat{R}(r, e)
@@ -67,49 +67,49 @@ def draw(case: Case, draws: int, generator: np.random.Generator) -> Draws:
     Raises:
         ValueError: if the family is unknown, p is no probability, or draws < 1.
 
-    >>> case = Case("constants", Costs(1.0, 0.1), n=50, delta=0.05)
-    >>> draw(case, 3, np.random.default_rng(0)).gap.round(3)
+    >>> case = Setting("constants", Costs(1.0, 0.1), n=50, delta=0.05)
+    >>> sample_gaps(case, 3, np.random.default_rng(0)).gap.round(3)
     array([0.14, 0.06, 0.12])
     """
     checks.one_of(FAMILIES, family=case.family)
     checks.probabilities(p=case.p)
     checks.at_least(1, draws=draws)
     sample = (
-        _draw_on_atoms
-        if case.family in ATOMS
-        else {"stumps": _draw_stumps, BALL: _draw_ball}.get(case.family, _draw_on_a_line)
+        _sample_atom_gaps
+        if case.family in ATOM_COUNTS
+        else {"stumps": _sample_stump_gaps, LINEAR_BALL: _sample_ball_gaps}.get(case.family, _sample_threshold_gaps)
     )
-    held = {"stumps": case.n**2, BALL: ANGLES**2 * case.n}.get(case.family, case.n)
-    size = max(1, BATCH // held)
+    held = {"stumps": case.n**2, LINEAR_BALL: N_DIRECTIONS**2 * case.n}.get(case.family, case.n)
+    size = max(1, MAX_SAMPLE_ELEMENTS // held)
     parts = [sample(case, min(size, draws - start), generator) for start in range(0, draws, size)]
     rad = parts[0].rad if parts[0].rad.ndim == 0 else np.concatenate([part.rad for part in parts])
-    return Draws(np.concatenate([part.gap for part in parts]), rad, parts[0].mean_rad)
+    return GapSamples(np.concatenate([part.gap for part in parts]), rad, parts[0].mean_rad)
 
 
-def mean_distance(n: np.ndarray) -> np.ndarray:
+def mean_absolute_sum(n: np.ndarray) -> np.ndarray:
     """E|S_n| = k P(S_k = 0) with k the even number among n and n + 1: an odd walk, away from 0, does not drift.
 
-    >>> mean_distance(np.array([1, 2, 4]))
+    >>> mean_absolute_sum(np.array([1, 2, 4]))
     array([1. , 1. , 1.5])
     """
     even = n + n % 2
     return even * binom.pmf(even // 2, even, 0.5)
 
 
-def complexity_on_atoms(counts: np.ndarray, n: int) -> np.ndarray:
+def atom_complexity(counts: np.ndarray, n: int) -> np.ndarray:
     """The complexity of all functions of an atom, which follow the majority of its signs.
 
-    >>> complexity_on_atoms(np.array([[2], [2]]), 4)
+    >>> atom_complexity(np.array([[2], [2]]), 4)
     array([0.5])
     """
-    return mean_distance(counts).sum(0) / n
+    return mean_absolute_sum(counts).sum(0) / n
 
 
-def best_on_atom(errors: np.ndarray, positives: np.ndarray, count: np.ndarray, case: Case, atoms: int) -> np.ndarray:
+def max_atom_gap(errors: np.ndarray, positives: np.ndarray, count: np.ndarray, case: Setting, atoms: int) -> np.ndarray:
     """The larger gap of keeping and of asking a server with the better label, on an atom of mass 1 / atoms.
 
-    >>> case = Case("constants", Costs(1.0, 0.1), n=2, delta=0.05)
-    >>> best_on_atom(np.array([0]), np.array([1]), np.array(2), case, 1)
+    >>> case = Setting("constants", Costs(1.0, 0.1), n=2, delta=0.05)
+    >>> max_atom_gap(np.array([0]), np.array([1]), np.array(2), case, 1)
     array([0.5])
     """
     c1, ce = case.costs.c1, case.costs.ce
@@ -119,32 +119,32 @@ def best_on_atom(errors: np.ndarray, positives: np.ndarray, count: np.ndarray, c
     return np.maximum(keep, ask)
 
 
-def _draw_on_atoms(case: Case, draws: int, generator: np.random.Generator) -> Draws:
-    atoms, n = ATOMS[case.family], case.n
+def _sample_atom_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
+    atoms, n = ATOM_COUNTS[case.family], case.n
     counts = generator.multinomial(n, np.full(atoms, 1 / atoms), size=draws).T  # (atoms, draws)
     errors, positives = generator.binomial(counts, case.p), generator.binomial(counts, 0.5)
-    gap = best_on_atom(errors, positives, counts, case, atoms).sum(0)
+    gap = max_atom_gap(errors, positives, counts, case, atoms).sum(0)
     k = np.arange(n + 1)
-    mean_rad = atoms * float(binom.pmf(k, n, 1 / atoms) @ mean_distance(k)) / n
-    return Draws(gap, complexity_on_atoms(counts, n), mean_rad)
+    mean_rad = atoms * float(binom.pmf(k, n, 1 / atoms) @ mean_absolute_sum(k)) / n
+    return GapSamples(gap, atom_complexity(counts, n), mean_rad)
 
 
-def _noise(case: Case, draws: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _noise(case: Setting, draws: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Whether the client errs, and the labels, (draws, n) each."""
     errors = generator.random((draws, case.n)) < case.p
     return errors, generator.integers(0, 2, (draws, case.n)) * 2 - 1
 
 
-def _draw_on_a_line(case: Case, draws: int, generator: np.random.Generator) -> Draws:
+def _sample_threshold_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
     two_sided = case.family.startswith("two-sided")
     x = np.sort(generator.random((draws, case.n)), axis=1)
     errors, y = _noise(case, draws, generator)
-    gap = line_gap(x, errors, y, case, two_sided=two_sided)
-    rad = distinct_thresholds(case.n, two_sided=two_sided).value
-    return Draws(gap, np.array(rad), rad)
+    gap = threshold_gap(x, errors, y, case, two_sided=two_sided)
+    rad = distinct_threshold_complexity(case.n, two_sided=two_sided).value
+    return GapSamples(gap, np.array(rad), rad)
 
 
-def line_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Case, *, two_sided: bool) -> np.ndarray:
+def threshold_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Setting, *, two_sided: bool) -> np.ndarray:
     """The largest gap of thresholds on a line: rejectors that ask on [0, s], two-sided also on (s, 1].
 
     Args:
@@ -158,24 +158,24 @@ def line_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Case, *, tw
         (draws,) suprema over rejectors and servers of the family.
 
     >>> x, errors, y = np.array([[0.2, 0.7]]), np.array([[False, True]]), np.array([[1, 1]])
-    >>> line_gap(x, errors, y, Case("thresholds", Costs(1.0, 0.0), n=2, delta=0.1), two_sided=False)
+    >>> threshold_gap(x, errors, y, Setting("thresholds", Costs(1.0, 0.0), n=2, delta=0.1), two_sided=False)
     array([0.5])
     """
     walk = np.hstack([np.zeros((len(x), 1)), y.cumsum(1)])
     asked = np.arange(case.n + 1)  # the k smallest are asked
     wrong = (asked - walk) / 2 + np.minimum.accumulate(walk, 1)  # -1 up to the best threshold, +1 beyond
     if not two_sided:
-        return _largest(x, errors, wrong, case)
+        return _largest_gap(x, errors, wrong, case)
     wrong = np.minimum(wrong, (asked + walk) / 2 - np.maximum.accumulate(walk, 1))
     last = walk[:, -1:] - walk[:, ::-1]  # the walk over the k largest, from the largest down
     of_last = np.minimum(
         (asked - last) / 2 + np.minimum.accumulate(last, 1), (asked + last) / 2 - np.maximum.accumulate(last, 1)
     )
-    mirrored = _largest(1 - x[:, ::-1], errors[:, ::-1], of_last, case)
-    return np.maximum(_largest(x, errors, wrong, case), mirrored)
+    mirrored = _largest_gap(1 - x[:, ::-1], errors[:, ::-1], of_last, case)
+    return np.maximum(_largest_gap(x, errors, wrong, case), mirrored)
 
 
-def _largest(x: np.ndarray, errors: np.ndarray, wrong: np.ndarray, case: Case) -> np.ndarray:
+def _largest_gap(x: np.ndarray, errors: np.ndarray, wrong: np.ndarray, case: Setting) -> np.ndarray:
     """The largest gap of rejectors that ask about the k smallest, where the best server errs on wrong[k] of them."""
     c1, ce, zero = case.costs.c1, case.costs.ce, np.zeros((len(x), 1))
     kept_errors = errors.sum(1, keepdims=True) - np.hstack([zero, errors.cumsum(1)])
@@ -185,14 +185,14 @@ def _largest(x: np.ndarray, errors: np.ndarray, wrong: np.ndarray, case: Case) -
     return (np.maximum(risk[:, :-1], risk[:, 1:]) - empirical).max(1)
 
 
-def _draw_stumps(case: Case, draws: int, generator: np.random.Generator) -> Draws:
-    x = generator.random((draws, case.n, FEATURES))
+def _sample_stump_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
+    x = generator.random((draws, case.n, N_FEATURES))
     gap = stump_gap(x, *_noise(case, draws, generator), case)
-    rad = distinct_thresholds(case.n, two_sided=True).value
-    return Draws(gap, np.array(rad), rad)
+    rad = distinct_threshold_complexity(case.n, two_sided=True).value
+    return GapSamples(gap, np.array(rad), rad)
 
 
-def stump_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Case) -> np.ndarray:
+def stump_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Setting) -> np.ndarray:
     """The largest gap of stumps: two-sided thresholds on any one feature, for the rejector and for the server.
 
     Args:
@@ -205,7 +205,7 @@ def stump_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Case) -> n
         (draws,) suprema over rejectors and servers.
 
     >>> x = np.array([[[0.2, 0.5], [0.7, 0.4]]])
-    >>> case = Case("stumps", Costs(1.0, 0.0), n=2, delta=0.1)
+    >>> case = Setting("stumps", Costs(1.0, 0.0), n=2, delta=0.1)
     >>> stump_gap(x, np.array([[False, True]]), np.array([[1, 1]]), case)
     array([0.5])
     """
@@ -214,14 +214,14 @@ def stump_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Case) -> n
     for feature in range(x.shape[2]):
         order = orders[..., feature]
         rank = np.argsort(order, axis=1)
-        first, last = _wrong_of_stumps(orders, rank, y)
+        first, last = _min_stump_errors(orders, rank, y)
         along = np.take_along_axis(x[..., feature], order, axis=1), np.take_along_axis(errors, order, axis=1)
-        gaps.append(_largest(*along, first, case))
-        gaps.append(_largest(1 - along[0][:, ::-1], along[1][:, ::-1], last[:, ::-1], case))
+        gaps.append(_largest_gap(*along, first, case))
+        gaps.append(_largest_gap(1 - along[0][:, ::-1], along[1][:, ::-1], last[:, ::-1], case))
     return np.maximum.reduce(gaps)
 
 
-def _wrong_of_stumps(orders: np.ndarray, rank: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _min_stump_errors(orders: np.ndarray, rank: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fewest errors of a stump on the k first in rank, and on all but these, (draws, n + 1) each, k = 0, ..., n."""
     n = y.shape[1]
     asked = np.arange(n + 1)
@@ -237,14 +237,14 @@ def _wrong_of_stumps(orders: np.ndarray, rank: np.ndarray, y: np.ndarray) -> tup
     return best[0], best[1]
 
 
-def _draw_ball(case: Case, draws: int, generator: np.random.Generator) -> Draws:
+def _sample_ball_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
     angle = generator.uniform(0, 2 * np.pi, (draws, case.n))
     gap = ball_gap(angle, *_noise(case, draws, generator), case)
     rad = 1 / np.sqrt(2 * case.n)  # at least 1/sqrt(2) of the root of the mean square
-    return Draws(gap, np.array(rad), float(rad))
+    return GapSamples(gap, np.array(rad), float(rad))
 
 
-def ball_gap(angle: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Case) -> np.ndarray:
+def ball_gap(angle: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Setting) -> np.ndarray:
     """A lower bound of the largest gap between expected and mean margin loss, over 16 x 16 pairs of directions.
 
     Args:
@@ -257,19 +257,19 @@ def ball_gap(angle: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Case) -
         (draws,) the largest gaps found.
 
     >>> angle, errors, y = np.zeros((1, 2)), np.array([[False, False]]), np.array([[1, 1]])
-    >>> ball_gap(angle, errors, y, Case("linear ball", Costs(1.0, 0.0), n=2, delta=0.1)).round(2)
+    >>> ball_gap(angle, errors, y, Setting("linear ball", Costs(1.0, 0.0), n=2, delta=0.1)).round(2)
     array([1.08])
     """
-    directions = 2 * np.pi * np.arange(ANGLES) / ANGLES
+    directions = 2 * np.pi * np.arange(N_DIRECTIONS) / N_DIRECTIONS
     scores = np.cos(angle[:, None, :] - directions[:, None])  # (draws, ANGLES, n)
-    shape = (len(angle), ANGLES, ANGLES, case.n)
+    shape = (len(angle), N_DIRECTIONS, N_DIRECTIONS, case.n)
     r, e = (np.broadcast_to(s, shape).ravel() for s in (scores[:, :, None, :], scores[:, None, :, :]))
     m, y = (np.broadcast_to(s[:, None, None, :], shape).ravel() for s in (np.where(errors, -y, y), y))
     losses = margin_loss(r, e, m, y, costs=case.costs, rho=RHO).reshape(shape)
     return (margin_risks(case) - losses.sum(3) / case.n).max((1, 2))
 
 
-def margin_risks(case: Case) -> np.ndarray:
+def margin_risks(case: Setting) -> np.ndarray:
     """The expected margin loss of each pair of directions, by the trapezoidal rule on the circle.
 
     Args:
@@ -278,20 +278,22 @@ def margin_risks(case: Case) -> np.ndarray:
     Returns:
         (16, 16), rejectors by servers; it depends on the angle between the two only.
 
-    >>> risks = margin_risks(Case("linear ball", Costs(0.0, 0.0), n=1, delta=0.1, p=1.0))
+    >>> risks = margin_risks(Setting("linear ball", Costs(0.0, 0.0), n=1, delta=0.1, p=1.0))
     >>> bool(0.5 < risks[0, 0] < 1)
     True
     """
-    circle = 2 * np.pi * np.arange(CIRCLE) / CIRCLE
+    circle = 2 * np.pi * np.arange(CIRCLE_NODES) / CIRCLE_NODES
     r = np.cos(circle)
     apart = []
-    for angle in 2 * np.pi * np.arange(ANGLES) / ANGLES:
+    for angle in 2 * np.pi * np.arange(N_DIRECTIONS) / N_DIRECTIONS:
         e = np.cos(circle - angle)
         loss = sum(
-            weight * margin_loss(r, e, m * np.ones(CIRCLE), y * np.ones(CIRCLE), costs=case.costs, rho=RHO) / 2
+            weight
+            * margin_loss(r, e, m * np.ones(CIRCLE_NODES), y * np.ones(CIRCLE_NODES), costs=case.costs, rho=RHO)
+            / 2
             for y in (-1, 1)
             for m, weight in ((y, 1 - case.p), (-y, case.p))
         )
-        apart.append(float(np.sum(loss)) / CIRCLE)
-    k = np.arange(ANGLES)
-    return np.array(apart)[(k[None, :] - k[:, None]) % ANGLES]
+        apart.append(float(np.sum(loss)) / CIRCLE_NODES)
+    k = np.arange(N_DIRECTIONS)
+    return np.array(apart)[(k[None, :] - k[:, None]) % N_DIRECTIONS]

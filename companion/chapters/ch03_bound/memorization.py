@@ -13,11 +13,13 @@ import numpy as np
 
 from l2h import checks
 
-RIDGE = 3  # rectified units of a ridge
-CLEAR = 1e-9  # how far, in units of the sample's size, the nearest other point has to lie from a hyperplane
+UNITS_PER_RIDGE = 3  # rectified units of a ridge
+DISTANCE_TOLERANCE = (
+    1e-9  # how far, in units of the sample's size, the nearest other point has to lie from a hyperplane
+)
 
 
-class Weights(NamedTuple):
+class NetworkWeights(NamedTuple):
     """A network x -> w2 . relu(w1 x + b1) + b2."""
 
     w1: np.ndarray  # (units, d)
@@ -28,7 +30,7 @@ class Weights(NamedTuple):
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Its values at x, (n, d) -> (n,).
 
-        >>> Weights(np.eye(1), np.zeros(1), np.ones(1), -0.5).scores(np.array([[2.0], [-1.0]]))
+        >>> NetworkWeights(np.eye(1), np.zeros(1), np.ones(1), -0.5).scores(np.array([[2.0], [-1.0]]))
         array([ 1.5, -0.5])
         """
         return np.maximum(x @ self.w1.T + self.b1, 0) @ self.w2 + self.b2
@@ -52,12 +54,12 @@ def largest_sample(units: int, d: int) -> int:
     >>> largest_sample(units=120, d=3072)
     245760
     """
-    checks.at_least(RIDGE, units=units)
+    checks.at_least(UNITS_PER_RIDGE, units=units)
     checks.at_least(1, d=d)
-    return 2 * d * (units // RIDGE)
+    return 2 * d * (units // UNITS_PER_RIDGE)
 
 
-def memorise(x: np.ndarray, y: np.ndarray, *, units: int, generator: np.random.Generator) -> Weights:
+def memorizing_network(x: np.ndarray, y: np.ndarray, *, units: int, generator: np.random.Generator) -> NetworkWeights:
     r"""Weights whose scores have the sign of y at every x: about +1/2 where y = +1, -1/2 where y = -1, or farther.
 
     Args:
@@ -74,24 +76,26 @@ def memorise(x: np.ndarray, y: np.ndarray, *, units: int, generator: np.random.G
             points meets another one.
 
     >>> x, y = np.random.default_rng(0).normal(size=(20, 3)), np.tile([1, -1], 10)
-    >>> network = memorise(x, y, units=12, generator=np.random.default_rng(1))
+    >>> network = memorizing_network(x, y, units=12, generator=np.random.default_rng(1))
     >>> bool((np.sign(network.scores(x)) == y).all())
     True
     """
     checks.same_length(x=x, y=y)
-    checks.signs(y=y)
+    checks.binary_labels(y=y)
     checks.finite(x=x)
-    checks.at_least(RIDGE, units=units)
+    checks.at_least(UNITS_PER_RIDGE, units=units)
     rarer = 1 if 2 * (y > 0).sum() <= len(y) else -1
     chosen = np.flatnonzero(y == rarer)
-    groups = [group for group in np.array_split(chosen, units // RIDGE) if len(group)]
-    if len(chosen) > x.shape[1] * (units // RIDGE):
-        raise ValueError(f"expected at most {x.shape[1]} points for each of {units // RIDGE} ridges, got {len(chosen)}")
+    groups = [group for group in np.array_split(chosen, units // UNITS_PER_RIDGE) if len(group)]
+    if len(chosen) > x.shape[1] * (units // UNITS_PER_RIDGE):
+        raise ValueError(
+            f"expected at most {x.shape[1]} points for each of {units // UNITS_PER_RIDGE} ridges, got {len(chosen)}"
+        )
     w1, b1, w2 = np.zeros((units, x.shape[1])), np.zeros(units), np.zeros(units)
     for number, group in enumerate(groups):
-        place = slice(RIDGE * number, RIDGE * (number + 1))
+        place = slice(UNITS_PER_RIDGE * number, UNITS_PER_RIDGE * (number + 1))
         w1[place], b1[place], w2[place] = _ridge(x, group, generator)
-    return Weights(w1, b1, rarer * w2, -rarer / 2)
+    return NetworkWeights(w1, b1, rarer * w2, -rarer / 2)
 
 
 def _ridge(x: np.ndarray, group: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -102,12 +106,12 @@ def _ridge(x: np.ndarray, group: np.ndarray, generator: np.random.Generator) -> 
     for _ in range(2):  # twice, so that rounding is taken out as well
         free = free - basis @ (basis.T @ free)
     size = float(np.linalg.norm(free))
-    normal = free / max(size, CLEAR)
+    normal = free / max(size, DISTANCE_TOLERANCE)
     along = x @ normal - base @ normal
     others = np.delete(np.abs(along), group)
     nearest = float(others.min()) if len(others) else 1.0
-    if not nearest > CLEAR * (1 + np.abs(along).max()) or size <= CLEAR:
+    if not nearest > DISTANCE_TOLERANCE * (1 + np.abs(along).max()) or size <= DISTANCE_TOLERANCE:
         raise ValueError("expected a hyperplane through some points to miss all others, got one that meets another")
     width = nearest / 2
     biases = width * np.array([1.0, 0.0, -1.0]) - base @ normal
-    return np.tile(normal, (RIDGE, 1)), biases, np.array([1.0, -2.0, 1.0]) / width
+    return np.tile(normal, (UNITS_PER_RIDGE, 1)), biases, np.array([1.0, -2.0, 1.0]) / width

@@ -11,26 +11,37 @@ import numpy as np
 from scipy.stats import beta, binom
 
 from companion.chapters.ch03_bound import generalization_gap
-from companion.chapters.ch03_bound.generalization_gap import ATOMS, BALL, Case, Draws, best_on_atom, complexity_on_atoms
+from companion.chapters.ch03_bound.generalization_gap import (
+    ATOM_COUNTS,
+    LINEAR_BALL,
+    GapSamples,
+    Setting,
+    atom_complexity,
+    max_atom_gap,
+)
 from l2h import checks
 from l2h.problem import Costs
-from l2h.theory.generalization import Penalty, corrected, expected, margin, stated
+from l2h.theory.generalization import Penalty, margin_bound, theorem1_corrected, theorem1_expected, theorem1_stated
 
-Form = Callable[..., Penalty]
-FORMS: dict[str, Form] = {"stated": stated, "corrected": corrected, "expected": expected}
-MARGIN: dict[str, Form] = {
-    "margin": partial(margin, rho=generalization_gap.RHO)
+BoundForm = Callable[..., Penalty]
+BOUND_FORMS: dict[str, BoundForm] = {
+    "stated": theorem1_stated,
+    "corrected": theorem1_corrected,
+    "expected": theorem1_expected,
+}
+MARGIN_FORMS: dict[str, BoundForm] = {
+    "margin": partial(margin_bound, rho=generalization_gap.RHO)
 }  # of the linear ball, whose scores are real
 COUNTEREXAMPLES = {
-    "one example": Case("constant", Costs(0.12, 0.12), n=1, delta=0.19, p=0.8),
-    "hundred examples": Case("constant", Costs(0.05, 0.05), n=100, delta=0.05),
-    "both constants": Case("constants", Costs(0.005, 0.005), n=400, delta=0.01),
-    "both constants, complexity doubled": Case("constants", Costs(0.0005, 0.0005), n=2000, delta=1e-4, factor=2.0),
-    "two atoms": Case("atoms", Costs(0.01, 0.01), n=100, delta=0.001),
+    "one example": Setting("constant", Costs(0.12, 0.12), n=1, delta=0.19, p=0.8),
+    "hundred examples": Setting("constant", Costs(0.05, 0.05), n=100, delta=0.05),
+    "both constants": Setting("constants", Costs(0.005, 0.005), n=400, delta=0.01),
+    "both constants, complexity doubled": Setting("constants", Costs(0.0005, 0.0005), n=2000, delta=1e-4, factor=2.0),
+    "two atoms": Setting("atoms", Costs(0.01, 0.01), n=100, delta=0.001),
 }
 
 
-class FailureRate(NamedTuple):
+class ViolationRate(NamedTuple):
     """A measured rate of failure with its 99% interval of Clopper and Pearson."""
 
     rate: float
@@ -39,13 +50,13 @@ class FailureRate(NamedTuple):
     draws: int
 
 
-def _fails(case: Case, form: str, draws: Draws) -> np.ndarray:
+def _violates(case: Setting, form: str, draws: GapSamples) -> np.ndarray:
     rad = case.factor * (draws.mean_rad if form == "expected" else draws.rad)
-    penalty = {**FORMS, **MARGIN}[form](rad, rad, costs=case.costs, n=case.n, delta=case.delta)
+    penalty = {**BOUND_FORMS, **MARGIN_FORMS}[form](rad, rad, costs=case.costs, n=case.n, delta=case.delta)
     return draws.gap > penalty.total
 
 
-def exact_failure(case: Case, *, form: str = "stated") -> float:
+def exact_violation_probability(case: Setting, *, form: str = "stated") -> float:
     r"""The exact probability that some pair (r, e) of the family exceeds its bound.
 
     .. math:: P(\exists (r, e): R > \hat{R} + \text{penalty})
@@ -63,47 +74,47 @@ def exact_failure(case: Case, *, form: str = "stated") -> float:
     Raises:
         ValueError: if the family or the form is unknown.
 
-    >>> round(exact_failure(COUNTEREXAMPLES["hundred examples"]), 6)
+    >>> round(exact_violation_probability(COUNTEREXAMPLES["hundred examples"]), 6)
     0.184101
     """
-    checks.one_of(ATOMS, family=case.family)
-    checks.one_of(FORMS, form=form)
+    checks.one_of(ATOM_COUNTS, family=case.family)
+    checks.one_of(BOUND_FORMS, form=form)
     checks.probabilities(p=case.p)
     counts = np.arange(case.n + 1)
     if case.family == "constant":
         gap, zero = case.p - counts / case.n, np.zeros(())
-        return float(binom.pmf(counts, case.n, case.p)[_fails(case, form, Draws(gap, zero, 0.0))].sum())
+        return float(binom.pmf(counts, case.n, case.p)[_violates(case, form, GapSamples(gap, zero, 0.0))].sum())
     if case.family == "constants":
-        values, chance = _atom_law(case.n, case, 1)
-        rad = complexity_on_atoms(np.array([case.n]), case.n)
-        return float(chance[_fails(case, form, Draws(values, rad, float(rad)))].sum())
-    return _exact_failure_on_two_atoms(case, form)
+        values, chance = _atom_gap_distribution(case.n, case, 1)
+        rad = atom_complexity(np.array([case.n]), case.n)
+        return float(chance[_violates(case, form, GapSamples(values, rad, float(rad)))].sum())
+    return _exact_two_atom_violation(case, form)
 
 
-def _atom_law(count: int, case: Case, atoms: int) -> tuple[np.ndarray, np.ndarray]:
+def _atom_gap_distribution(count: int, case: Setting, atoms: int) -> tuple[np.ndarray, np.ndarray]:
     """The gaps on an atom that holds count examples, in increasing order, and their probabilities."""
     k = np.arange(count + 1)
-    values = best_on_atom(k[:, None], k[None, :], np.array(count), case, atoms).ravel()
+    values = max_atom_gap(k[:, None], k[None, :], np.array(count), case, atoms).ravel()
     chance = np.outer(binom.pmf(k, count, case.p), binom.pmf(k, count, 0.5)).ravel()
     order = np.argsort(values)
     return values[order], chance[order]
 
 
-def _exact_failure_on_two_atoms(case: Case, form: str) -> float:
+def _exact_two_atom_violation(case: Setting, form: str) -> float:
     n = case.n
     weights = binom.pmf(np.arange(n + 1), n, 0.5)
-    rads = complexity_on_atoms(np.array([np.arange(n + 1), n - np.arange(n + 1)]), n)
+    rads = atom_complexity(np.array([np.arange(n + 1), n - np.arange(n + 1)]), n)
     total = 0.0
     for count, weight in enumerate(weights):
-        (left, p_left), (right, p_right) = (_atom_law(k, case, 2) for k in (count, n - count))
+        (left, p_left), (right, p_right) = (_atom_gap_distribution(k, case, 2) for k in (count, n - count))
         rad = case.factor * (weights @ rads if form == "expected" else rads[count])
-        penalty = FORMS[form](rad, rad, costs=case.costs, n=n, delta=case.delta).total
+        penalty = BOUND_FORMS[form](rad, rad, costs=case.costs, n=n, delta=case.delta).total
         above = np.append(p_right[::-1].cumsum()[::-1], 0.0)  # above[i] = P(right >= its i-th value)
         total += weight * (p_left @ above[np.searchsorted(right, penalty - left, side="right")])
     return float(total)
 
 
-def failure_rate(case: Case, *, form: str, draws: int = 10_000, seed: int = 0) -> FailureRate:
+def failure_rate(case: Setting, *, form: str, draws: int = 10_000, seed: int = 0) -> ViolationRate:
     """The measured rate at which some pair (r, e) of the family exceeds its bound.
 
     Args:
@@ -118,15 +129,15 @@ def failure_rate(case: Case, *, form: str, draws: int = 10_000, seed: int = 0) -
     Raises:
         ValueError: if the family or the form is unknown, p is no probability, or draws < 1.
 
-    >>> failure_rate(Case("constants", Costs(1.0, 0.1), n=50, delta=0.05), form="corrected", draws=100).rate
+    >>> failure_rate(Setting("constants", Costs(1.0, 0.1), n=50, delta=0.05), form="corrected", draws=100).rate
     0.0
     """
     checks.one_of(generalization_gap.FAMILIES, family=case.family)
-    checks.one_of(MARGIN if case.family == BALL else FORMS, form=form)
-    return failure_rates(case, draws=draws, seed=seed)[form]
+    checks.one_of(MARGIN_FORMS if case.family == LINEAR_BALL else BOUND_FORMS, form=form)
+    return violation_rates(case, draws=draws, seed=seed)[form]
 
 
-def failure_rates(case: Case, *, draws: int = 10_000, seed: int = 0) -> dict[str, FailureRate]:
+def violation_rates(case: Setting, *, draws: int = 10_000, seed: int = 0) -> dict[str, ViolationRate]:
     """The measured rates of all forms that apply to a family, on the same samples.
 
     Args:
@@ -140,18 +151,21 @@ def failure_rates(case: Case, *, draws: int = 10_000, seed: int = 0) -> dict[str
     Raises:
         ValueError: as `failure_rate`.
 
-    >>> list(failure_rates(Case("atoms", Costs(1.0, 0.1), n=50, delta=0.05), draws=100))
+    >>> list(violation_rates(Setting("atoms", Costs(1.0, 0.1), n=50, delta=0.05), draws=100))
     ['stated', 'corrected', 'expected']
     """
-    drawn = generalization_gap.draw(case, draws, np.random.default_rng(seed))
-    counts = {form: int(_fails(case, form, drawn).sum()) for form in (MARGIN if case.family == BALL else FORMS)}
+    drawn = generalization_gap.sample_gaps(case, draws, np.random.default_rng(seed))
+    counts = {
+        form: int(_violates(case, form, drawn).sum())
+        for form in (MARGIN_FORMS if case.family == LINEAR_BALL else BOUND_FORMS)
+    }
     return {form: _clopper_pearson(count, draws) for form, count in counts.items()}
 
 
-def _clopper_pearson(failures: int, draws: int) -> FailureRate:
+def _clopper_pearson(failures: int, draws: int) -> ViolationRate:
     low = float(beta.ppf(0.005, failures, draws - failures + 1)) if failures else 0.0
     high = float(beta.isf(0.005, failures + 1, draws - failures)) if failures < draws else 1.0
-    return FailureRate(failures / draws, low, high, draws)
+    return ViolationRate(failures / draws, low, high, draws)
 
 
 def score_counterexample(*, scale: float, costs: Costs, n: int, delta: float) -> tuple[float, float]:
@@ -180,4 +194,4 @@ def score_counterexample(*, scale: float, costs: Costs, n: int, delta: float) ->
     0.3553 < 0.5
     """
     checks.positive(scale=scale)
-    return costs.ce + float(stated(scale, 0.0, costs=costs, n=n, delta=delta).total), 0.5
+    return costs.ce + float(theorem1_stated(scale, 0.0, costs=costs, n=n, delta=delta).total), 0.5

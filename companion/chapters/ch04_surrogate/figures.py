@@ -7,14 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
-from l2h.plotting.style import ACCURACY, COLOURS, LINES, MARKERS, look
+from l2h.plotting.style import ACCURACY_LABEL, COLOURS, LINE_STYLES, MARKERS, line_style
 
-MU = "best server's error probability $\\mu$"
-P = "client's error probability $p$"
-SHADE = "0.9"
+MU_LABEL = "best server's error probability $\\mu$"
+P_LABEL = "client's error probability $p$"
+SHADE_COLOUR = "0.9"
 
 
-def draw_surface(ax: Any, r: np.ndarray, e: np.ndarray, *, above: np.ndarray, below: np.ndarray) -> None:
+def plot_loss_surface(ax: Any, r: np.ndarray, e: np.ndarray, *, above: np.ndarray, below: np.ndarray) -> None:
     """A surface above a landscape of steps.
 
     Args:
@@ -33,7 +33,7 @@ def draw_surface(ax: Any, r: np.ndarray, e: np.ndarray, *, above: np.ndarray, be
     ax.set_box_aspect(None, zoom=0.9)
 
 
-def draw_logit(ax: Axes, z: np.ndarray, losses: Mapping[str, np.ndarray], *, bends: float) -> None:
+def plot_logit_loss(ax: Axes, z: np.ndarray, losses: Mapping[str, np.ndarray], *, bends: float) -> None:
     """The loss along the logit of r, and where its last term bends the wrong way.
 
     Args:
@@ -42,14 +42,14 @@ def draw_logit(ax: Axes, z: np.ndarray, losses: Mapping[str, np.ndarray], *, ben
         losses: name -> (k,) losses.
         bends: the logit beyond which exp(alpha r(z)) is concave.
     """
-    ax.axvspan(bends, z[-1], color=SHADE, label="$e^{\\alpha r(z)}$ is concave")
+    ax.axvspan(bends, z[-1], color=SHADE_COLOUR, label="$e^{\\alpha r(z)}$ is concave")
     for name, loss in losses.items():
-        ax.plot(z, loss, label=name, markevery=0.1, **look(name, list(losses)))
+        ax.plot(z, loss, label=name, markevery=0.1, **line_style(name, list(losses)))
     ax.set(xlabel="logit $z$ of the rejector, $r = 2\\sigma(z) - 1$", ylabel="loss (mistakes of the client)")
     ax.legend()
 
 
-def draw_reduced(
+def plot_partial_min_risk(
     ax: Axes, r: np.ndarray, risks: Mapping[str, np.ndarray], minima: Mapping[str, Sequence[float]]
 ) -> None:
     """The reduced risk F(r) for several alphas, each with its minimum, and the line r = 0 between ask and keep.
@@ -60,9 +60,9 @@ def draw_reduced(
         risks: name -> (k,) values of F.
         minima: name -> (r, F) of the minimum.
     """
-    ax.axvspan(r[0], 0, color=SHADE)
+    ax.axvspan(r[0], 0, color=SHADE_COLOUR)
     for name, risk in risks.items():
-        appearance = look(name, list(risks))
+        appearance = line_style(name, list(risks))
         ax.plot(r, risk, label=name, color=appearance["color"], linestyle=appearance["linestyle"])
         ax.plot(*minima[name], color=appearance["color"], marker=appearance["marker"], markersize=9)
     ax.text(0.02, 0.03, "ask", transform=ax.transAxes)
@@ -71,7 +71,7 @@ def draw_reduced(
     ax.legend(loc="upper center")
 
 
-def draw_plane(ax: Axes, mu: np.ndarray, cost: np.ndarray, boundaries: Mapping[str, np.ndarray]) -> None:
+def plot_ask_boundaries(ax: Axes, mu: np.ndarray, cost: np.ndarray, boundaries: Mapping[str, np.ndarray]) -> None:
     """Where it pays to ask in the plane of (mu, p), and from which p on several alphas ask.
 
     Args:
@@ -80,16 +80,16 @@ def draw_plane(ax: Axes, mu: np.ndarray, cost: np.ndarray, boundaries: Mapping[s
         cost: (k,) cost of asking, c1 mu + ce.
         boundaries: name -> (k,) the p above which the surrogate's minimiser asks.
     """
-    ax.fill_between(mu, cost, 1, color=SHADE, label="asking is cheaper")
+    ax.fill_between(mu, cost, 1, color=SHADE_COLOUR, label="asking is cheaper")
     ax.plot(mu, mu, color="black", linewidth=0.8, linestyle=":", label="deterministic client")
     ax.plot(mu, 1 - mu, color="black", linewidth=0.8, linestyle=":")
     for name, p in boundaries.items():
-        ax.plot(mu, p, label=name, markevery=0.1, **look(name, list(boundaries)))
-    ax.set(xlabel=MU, ylabel=P, xlim=(0, 0.5), ylim=(0, 1))
+        ax.plot(mu, p, label=name, markevery=0.1, **line_style(name, list(boundaries)))
+    ax.set(xlabel=MU_LABEL, ylabel=P_LABEL, xlim=(0, 0.5), ylim=(0, 1))
     ax.legend(loc="lower right")
 
 
-def draw_thresholds(ax: Axes, ce: np.ndarray, thresholds: Mapping[str, np.ndarray]) -> None:
+def plot_ask_thresholds(ax: Axes, ce: np.ndarray, thresholds: Mapping[str, np.ndarray]) -> None:
     """The error probability from which on a rule asks, against the cost of asking.
 
     Args:
@@ -98,12 +98,12 @@ def draw_thresholds(ax: Axes, ce: np.ndarray, thresholds: Mapping[str, np.ndarra
         thresholds: name -> (k,) error probabilities.
     """
     for name, values in thresholds.items():
-        ax.plot(ce, values, label=name, markevery=0.1, **look(name, list(thresholds)))
-    ax.set(xlabel="cost of asking $c_e$ (mistakes of the client)", ylabel=f"asks above this {P}", ylim=(0, 1))
+        ax.plot(ce, values, label=name, markevery=0.1, **line_style(name, list(thresholds)))
+    ax.set(xlabel="cost of asking $c_e$ (mistakes of the client)", ylabel=f"asks above this {P_LABEL}", ylim=(0, 1))
     ax.legend()
 
 
-def draw_frontier(
+def plot_accuracy_frontier(
     ax: Axes, coverage: np.ndarray, accuracy: np.ndarray, systems: Mapping[str, Mapping[str, tuple[float, float]]]
 ) -> None:
     """The best accuracy at each coverage, and where systems stand.
@@ -121,12 +121,16 @@ def draw_frontier(
         for label in {*list(points)[:1], *list(points)[-1:]}:
             side, shift = ("right", (-6, -14)) if place else ("left", (6, 6))
             ax.annotate(label, points[label], shift, textcoords="offset points", ha=side, color=COLOURS[place])
-    ax.set(xlabel="coverage (share kept on the device)", ylabel=ACCURACY.replace("images", "inputs"), xlim=(0.5, 1.05))
+    ax.set(
+        xlabel="coverage (share kept on the device)",
+        ylabel=ACCURACY_LABEL.replace("images", "inputs"),
+        xlim=(0.5, 1.05),
+    )
     ax.margins(y=0.15)
     ax.legend(loc="lower left")
 
 
-def draw_transfer(ax: Axes, excess: np.ndarray, *, proved: np.ndarray, computed: np.ndarray) -> None:
+def plot_excess_risk_bound(ax: Axes, excess: np.ndarray, *, proved: np.ndarray, computed: np.ndarray) -> None:
     """The largest excess risk at a given excess surrogate risk: as proved, and as computed.
 
     Args:
@@ -135,15 +139,17 @@ def draw_transfer(ax: Axes, excess: np.ndarray, *, proved: np.ndarray, computed:
         proved: (k,) the bound of a theorem.
         computed: (k,) the computed envelope.
     """
-    ax.fill_between(excess, computed, 1e-9, color=SHADE)
-    ax.plot(excess, proved, color=COLOURS[1], linestyle=LINES[1], label="proved bound")
-    ax.plot(excess, computed, color=COLOURS[0], linestyle=LINES[0], label="computed envelope")
+    ax.fill_between(excess, computed, 1e-9, color=SHADE_COLOUR)
+    ax.plot(excess, proved, color=COLOURS[1], linestyle=LINE_STYLES[1], label="proved bound")
+    ax.plot(excess, computed, color=COLOURS[0], linestyle=LINE_STYLES[0], label="computed envelope")
     ax.set(xscale="log", yscale="log", xlabel="excess surrogate risk $R_S - R_S^*$", xlim=(excess[0], excess[-1]))
     ax.set(ylabel="excess risk $R - R^*$ (mistakes of the client)", ylim=(computed[0] / 2, proved[-1] * 2))
     ax.legend(loc="lower right")
 
 
-def draw_powers(ax: Axes, t: np.ndarray, measured: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray]) -> None:
+def plot_excess_powers(
+    ax: Axes, t: np.ndarray, measured: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray]
+) -> None:
     """What a wrong decision loses in surrogate risk, against its regret, beside the limiting powers.
 
     Args:
@@ -153,7 +159,7 @@ def draw_powers(ax: Axes, t: np.ndarray, measured: Mapping[str, np.ndarray], lim
         limits: name -> (k,) the leading term.
     """
     for name, values in measured.items():
-        appearance = look(name, list(measured))
+        appearance = line_style(name, list(measured))
         ax.plot(t, values, label=name, linestyle="none", color=appearance["color"], marker=appearance["marker"])
         ax.plot(t, limits[name], color=appearance["color"], linestyle=appearance["linestyle"], linewidth=1)
     ax.set(xscale="log", yscale="log", xlabel="regret of the wrong decision (mistakes of the client)")
@@ -161,7 +167,7 @@ def draw_powers(ax: Axes, t: np.ndarray, measured: Mapping[str, np.ndarray], lim
     ax.legend()
 
 
-def draw_descent(
+def plot_learning_curves(
     ax: Axes, sizes: Sequence[int], bands: Mapping[str, Sequence[Any]], limits: Mapping[str, float], floor: Any
 ) -> None:
     """Excess risk against the sample size, one line with a band per rule, with its limit and what the cells allow.
@@ -174,7 +180,7 @@ def draw_descent(
         floor: (k,) mean excess risk of the best tables.
     """
     for name, (mean, low, high) in bands.items():
-        appearance = look(name, list(bands))
+        appearance = line_style(name, list(bands))
         ax.fill_between(sizes, np.maximum(low, 0), high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(sizes, mean, label=name, **appearance)
         if limits[name] > 1e-9:
@@ -184,7 +190,7 @@ def draw_descent(
     ax.set(xscale="log", xlabel="examples $n$", ylabel="excess risk (mistakes of the client)", ylim=(0, 1))
 
 
-def draw_regrets(
+def plot_regret_map(
     ax: Axes, alpha: np.ndarray, beta: np.ndarray, regrets: np.ndarray, curves: Mapping[str, np.ndarray]
 ) -> None:
     """Excess risk over the plane of (beta, alpha) as a heat map, with curves of alpha against beta.

@@ -11,19 +11,19 @@ import numpy as np
 import torch
 
 from l2h import checks
-from l2h.losses.surrogate import surrogate
+from l2h.losses.surrogate import surrogate_loss
 from l2h.problem import Costs, asks, server_label
-from l2h.theory.bayes import pointwise_risk, server_error
-from l2h.theory.distributions import TESTBEDS, Sample, Testbed
-from l2h.theory.regret import Rule
+from l2h.theory.bayes import pointwise_bayes_risk, server_error
+from l2h.theory.distributions import DISTRIBUTIONS, Distribution, Sample
+from l2h.theory.regret import AlphaRule
 
-STEPS = 500
-NODES = 20  # of the quadrature in each cell, per axis
-KINDS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])  # (y, m), all that the loss sees of an example in its cell
-POINTS = {"atoms": np.arange(0.5, 4), "specialist": np.array([0.45, 0.75])}  # edges between the pieces
+DESCENT_STEPS = 500
+NODES_PER_CELL = 20  # of the quadrature in each cell, per axis
+LABEL_PAIRS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])  # (y, m), all that the loss sees of an example in its cell
+CELL_EDGES = {"atoms": np.arange(0.5, 4), "specialist": np.array([0.45, 0.75])}  # edges between the pieces
 
 
-class Grid(NamedTuple):
+class CellGrid(NamedTuple):
     """Where the cells of a testbed lie."""
 
     width: Callable[[int], float]  # of a cell for n examples
@@ -34,10 +34,10 @@ class Grid(NamedTuple):
     axes: int
 
 
-GRIDS = {
-    "gaussians": Grid(lambda n: 2 * n ** (-1 / 3), -4, 4, (1.0,), 10, axes=1),
-    "xor": Grid(lambda n: 3 * n ** (-1 / 4), -4, 4, (0.5,), 10, axes=2),
-    "logistic": Grid(lambda n: n ** (-1 / 3) / 2, -1, 1, (), 1, axes=1),
+CELL_GRIDS = {
+    "gaussians": CellGrid(lambda n: 2 * n ** (-1 / 3), -4, 4, (1.0,), 10, axes=1),
+    "xor": CellGrid(lambda n: 3 * n ** (-1 / 4), -4, 4, (0.5,), 10, axes=2),
+    "logistic": CellGrid(lambda n: n ** (-1 / 3) / 2, -1, 1, (), 1, axes=1),
 }
 
 
@@ -64,7 +64,7 @@ class LearningCurve(NamedTuple):
     floor: np.ndarray  # (N, S) the same for the best tables: what the cells cannot express
 
 
-def cells_for(testbed: Testbed, n: int, *, shift: float = 0.5) -> Cells:
+def partition_cells(testbed: Distribution, n: int, *, shift: float = 0.5) -> Cells:
     r"""The cells for n examples, narrower the more there are, with their exact probabilities.
 
     .. math:: w = O(n^{-1/(2 + d)}) \text{ along each of } d \text{ axes}
@@ -82,30 +82,30 @@ def cells_for(testbed: Testbed, n: int, *, shift: float = 0.5) -> Cells:
     Raises:
         ValueError: if n < 1, shift leaves [0, 1] or the testbed is not one of TESTBEDS.
 
-    >>> cells_for(TESTBEDS["specialist"], 100).mass
+    >>> partition_cells(DISTRIBUTIONS["specialist"], 100).mass
     array([0.45, 0.3 , 0.25])
 
     Source: the histogram rule, Devroye, Gyorfi and Lugosi (1996), section 6.4.
     """
     checks.at_least(1, n=n)
     checks.probabilities(shift=shift)
-    if TESTBEDS.get(testbed.name) is not testbed:
+    if DISTRIBUTIONS.get(testbed.name) is not testbed:
         raise ValueError(f"expected one of TESTBEDS, got {testbed.name} of another make")
-    if testbed.name in POINTS:
+    if testbed.name in CELL_EDGES:
         exact = np.array(testbed.pieces, dtype=float)  # (k, 3): mass, eta, p
-        return Cells(POINTS[testbed.name], *exact.T)
-    grid = GRIDS[testbed.name]
+        return Cells(CELL_EDGES[testbed.name], *exact.T)
+    grid = CELL_GRIDS[testbed.name]
     width = grid.width(n)
     number = max(int((grid.high - grid.low) / width), 1)
     regular = grid.low + width * (shift + np.arange(number))
     edges = np.union1d(regular[np.abs(regular) < grid.end], grid.jumps)
-    return _integrated(testbed, edges, grid)
+    return _cells_by_quadrature(testbed, edges, grid)
 
 
-def _integrated(testbed: Testbed, edges: np.ndarray, grid: Grid) -> Cells:
+def _cells_by_quadrature(testbed: Distribution, edges: np.ndarray, grid: CellGrid) -> Cells:
     """The cells between the edges, with their probabilities by Gauss-Legendre quadrature in each."""
     assert testbed.density is not None
-    nodes, factors = np.polynomial.legendre.leggauss(NODES)
+    nodes, factors = np.polynomial.legendre.leggauss(NODES_PER_CELL)
     ends = np.concatenate([[-grid.end], edges, [grid.end]])
     half = np.diff(ends) / 2
     points = ends[:-1, None] + half[:, None] * (1 + nodes)  # (cells of an axis, nodes)
@@ -124,7 +124,7 @@ def _integrated(testbed: Testbed, edges: np.ndarray, grid: Grid) -> Cells:
     return Cells(edges, mass, (positive / mass).clip(0, 1), (wrong / mass).clip(0, 1))
 
 
-def count(sample: Sample, cells: Cells) -> np.ndarray:
+def cell_counts(sample: Sample, cells: Cells) -> np.ndarray:
     """How many examples of each kind lie in each cell: all that the loss of a table sees of a sample.
 
     Args:
@@ -135,7 +135,7 @@ def count(sample: Sample, cells: Cells) -> np.ndarray:
         (4, k) counts, in the order of KINDS.
 
     >>> sample = Sample(x=np.array([0.1, 0.5, 0.5]), y=np.array([1, -1, 1]), m=np.array([1, -1, -1]))
-    >>> count(sample, cells_for(TESTBEDS["specialist"], 3))
+    >>> cell_counts(sample, partition_cells(DISTRIBUTIONS["specialist"], 3))
     array([[1, 0, 0],
            [0, 1, 0],
            [0, 0, 0],
@@ -150,7 +150,9 @@ def count(sample: Sample, cells: Cells) -> np.ndarray:
     return np.bincount(kind * k + place, minlength=4 * k).reshape(4, k)
 
 
-def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float, steps: int = STEPS) -> ScoreTables:
+def gradient_descent(
+    counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float, steps: int = DESCENT_STEPS
+) -> ScoreTables:
     r"""Plain gradient descent from r = e = 0 on the mean surrogate of the examples of each cell.
 
     .. math:: (r, e) \leftarrow (r, e) - \frac{1}{\Lambda} \nabla W, \qquad
@@ -174,7 +176,7 @@ def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float,
         ValueError: if shapes do not match, or alpha, beta or steps leaves its range.
 
     >>> counts = np.array([[[9], [0], [0], [1]]])  # ten examples in one cell; the client errs on none
-    >>> tables = descend(counts, np.array([[[2.0]]]), costs=Costs(c1=1.0, ce=0.1), beta=2.0)
+    >>> tables = gradient_descent(counts, np.array([[[2.0]]]), costs=Costs(c1=1.0, ce=0.1), beta=2.0)
     >>> bool(tables.r > 0), bool(tables.e > 0)
     (True, True)
 
@@ -186,20 +188,20 @@ def descend(counts: np.ndarray, alpha: np.ndarray, *, costs: Costs, beta: float,
     checks.at_least(1, steps=steps)
     share = torch.tensor(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))  # (S, 4, k)
     shape = (len(alpha), *share.shape)  # (R, S, 4, k)
-    y, m = (torch.tensor(kind)[:, None].expand(shape).reshape(-1) for kind in KINDS.T)
+    y, m = (torch.tensor(kind)[:, None].expand(shape).reshape(-1) for kind in LABEL_PAIRS.T)
     weights = torch.tensor(alpha)[:, :, None]  # (R, S, 1, k)
     step = 1 / (weights.square().clamp(min=max(1, beta**2 / 2)) * (1 + costs.c1 + costs.ce))
     every = weights.expand(shape).reshape(-1)
     scores = torch.zeros(2, shape[0], shape[1], 1, shape[3], dtype=torch.float64, requires_grad=True)  # r and e
     for _ in range(steps):
         r, e = (table.expand(shape).reshape(-1) for table in scores)
-        loss = surrogate(r, e, m, y, costs=costs, alpha=every, beta=beta)
+        loss = surrogate_loss(r, e, m, y, costs=costs, alpha=every, beta=beta)
         (slope,) = torch.autograd.grad((loss.reshape(shape) * share).sum(), scores)
         scores = (scores.detach() - step * slope).requires_grad_()
     return ScoreTables(*scores.detach().squeeze(3).numpy())
 
 
-def risk_of(tables: ScoreTables, cells: Cells, *, costs: Costs) -> np.ndarray:
+def table_risks(tables: ScoreTables, cells: Cells, *, costs: Costs) -> np.ndarray:
     r"""The exact risk of tables.
 
     .. math:: R(r, e) = \sum_C P(C)\big(p_C 1[r_C > 0] + (c_1 P(\mathrm{label}(e_C) \neq Y|C) + c_e) 1[r_C \leq 0]\big)
@@ -213,7 +215,7 @@ def risk_of(tables: ScoreTables, cells: Cells, *, costs: Costs) -> np.ndarray:
         Risks of shape (...).
 
     >>> always_ask = ScoreTables(-np.ones(3), np.array([1.0, -1.0, 1.0]))
-    >>> round(float(risk_of(always_ask, cells_for(TESTBEDS["specialist"], 1), costs=Costs(c1=1.0, ce=0.15))), 12)
+    >>> round(float(table_risks(always_ask, partition_cells(DISTRIBUTIONS["specialist"], 1), costs=Costs(c1=1.0, ce=0.15))), 12)
     0.2
 
     Source: the generalized 0-1 loss of arXiv 2409.16253, in expectation.
@@ -224,14 +226,14 @@ def risk_of(tables: ScoreTables, cells: Cells, *, costs: Costs) -> np.ndarray:
 
 
 def learning_curve(
-    testbed: Testbed,
-    rules: Mapping[str, Rule],
+    testbed: Distribution,
+    rules: Mapping[str, AlphaRule],
     *,
     sizes: Sequence[int],
     seeds: int,
     costs: Costs,
     beta: float = 2.0,
-    steps: int = STEPS,
+    steps: int = DESCENT_STEPS,
 ) -> LearningCurve:
     """Descend on samples of growing size, and compare with the Bayes risk.
 
@@ -254,7 +256,7 @@ def learning_curve(
         ValueError: if an argument leaves its range.
 
     >>> rules = {"two": lambda mu, p: 2.0}
-    >>> curve = learning_curve(TESTBEDS["atoms"], rules, sizes=[10, 1000], seeds=3, costs=Costs(c1=1.0, ce=0.15))
+    >>> curve = learning_curve(DISTRIBUTIONS["atoms"], rules, sizes=[10, 1000], seeds=3, costs=Costs(c1=1.0, ce=0.15))
     >>> curve.excess.shape, curve.floor.round(12).tolist()
     ((1, 2, 3), [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
@@ -265,14 +267,14 @@ def learning_curve(
     excess, floor = np.empty((len(rules), len(sizes), seeds)), np.empty((len(sizes), seeds))
     for place, n in enumerate(sizes):
         generators = [np.random.default_rng([seed, n]) for seed in range(seeds)]
-        grids = [cells_for(testbed, n, shift=generator.random()) for generator in generators]
+        grids = [partition_cells(testbed, n, shift=generator.random()) for generator in generators]
         samples = (testbed.sample(n, generator) for generator in generators)
-        counts = np.stack([count(sample, cells) for sample, cells in zip(samples, grids, strict=True)])
+        counts = np.stack([cell_counts(sample, cells) for sample, cells in zip(samples, grids, strict=True)])
         mu, p = np.stack([server_error(cells.eta) for cells in grids]), np.stack([cells.p for cells in grids])
         alpha = np.stack([np.broadcast_to(rule(mu, p), mu.shape) for rule in rules.values()])  # (R, S, k)
-        tables = descend(counts, alpha, costs=costs, beta=beta, steps=steps)
+        tables = gradient_descent(counts, alpha, costs=costs, beta=beta, steps=steps)
         for seed, cells in enumerate(grids):
             own = ScoreTables(tables.r[:, seed], tables.e[:, seed])
-            excess[:, place, seed] = risk_of(own, cells, costs=costs) - bayes
-            floor[place, seed] = pointwise_risk(mu[seed], p[seed], costs=costs) @ cells.mass - bayes
+            excess[:, place, seed] = table_risks(own, cells, costs=costs) - bayes
+            floor[place, seed] = pointwise_bayes_risk(mu[seed], p[seed], costs=costs) @ cells.mass - bayes
     return LearningCurve(excess, floor)

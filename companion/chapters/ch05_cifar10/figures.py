@@ -6,11 +6,11 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
-from l2h.plotting.lines import _draw_bands
-from l2h.plotting.style import COLOURS, COST, COVERAGE, PRINTED, RATE
+from l2h.plotting.lines import _plot_bands
+from l2h.plotting.style import COLOURS, COST_LABEL, COVERAGE_LABEL, OFFLOAD_RATE_LABEL, PRINTED_STYLE
 
 
-def draw_offload(
+def plot_offload_rates(
     ax: Axes,
     rates: Mapping[str, Sequence[Any]],
     *,
@@ -25,14 +25,14 @@ def draw_offload(
         references: name -> (ce, rate), numbers printed elsewhere; hollow stars without a line.
         order: names that fix the looks across figures; by default the names of the systems.
     """
-    _draw_bands(ax, rates, order)
+    _plot_bands(ax, rates, order)
     for name, (ce, rate) in (references or {}).items():
-        ax.plot(ce, rate, label=name, **PRINTED)
-    ax.set(xlabel=COST, ylabel=RATE, ylim=(0, 1))
+        ax.plot(ce, rate, label=name, **PRINTED_STYLE)
+    ax.set(xlabel=COST_LABEL, ylabel=OFFLOAD_RATE_LABEL, ylim=(0, 1))
     ax.legend()
 
 
-def draw_differences(
+def plot_differences_by_coverage(
     ax: Axes, coverages: Any, intervals: Sequence[Interval], *, what: str = "accuracy (share right)"
 ) -> None:
     """Paired differences with their intervals at each coverage, and the line of no difference.
@@ -47,4 +47,4 @@ def draw_differences(
     ax.axhline(0, color="black", linewidth=1)
     ax.vlines(coverages, low, high, color=COLOURS[0], linewidth=2)
     ax.plot(coverages, estimate, linestyle="none", marker="o", color=COLOURS[0])
-    ax.set(xlabel=COVERAGE, ylabel=f"difference in {what}", xlim=(-0.03, 1.03))
+    ax.set(xlabel=COVERAGE_LABEL, ylabel=f"difference in {what}", xlim=(-0.03, 1.03))

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import Study
+from companion.chapters.settings import ChapterSettings
 
 
 @dataclass(frozen=True)
-class Study05(Study):
+class Settings(ChapterSettings):
     """Chapter 05, the CIFAR-10 experiment.
 
     Args:

@@ -4,17 +4,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from companion.chapters.systems import CE, FEW, PAIRS, SYSTEMS, Answers, _data
+from companion.chapters.systems import (
+    CLASS_PAIRS,
+    COMPARISON_CE,
+    SYSTEMS,
+    SYSTEMS_IN_CLAIMS,
+    SystemPredictions,
+    _data_options,
+)
 from companion.claims.evidence import Evidence
 from l2h.evaluation.intervals import Interval
 from l2h.experiments.config import ExperimentConfig
 from l2h.problem import Predictions
 from l2h.training import clients
 
-CLIENTS = ("as_released", "well_trained", "lenet")
+COMPARED_CLIENTS = ("as_released", "well_trained", "lenet")
 
 
-def comparison(study: Any) -> dict[str, dict[str, ExperimentConfig]]:
+def comparison_grid(study: Any) -> dict[str, dict[str, ExperimentConfig]]:
     """The runs of chapter 06, seed 0 of each: place -> name -> configuration.
 
     Args:
@@ -23,16 +30,16 @@ def comparison(study: Any) -> dict[str, dict[str, ExperimentConfig]]:
     Returns:
         One dictionary of systems per client and pair; a rejector on features only where the client has some.
 
-    >>> from companion.chapters.parameters import at_profile
-    >>> places = comparison(at_profile("06_comparison", "paper"))
+    >>> from companion.chapters.parameters import settings_for
+    >>> places = comparison_grid(settings_for("06_comparison", "paper"))
     >>> list(places)[:2], len(places["as_released, easy pair"]), len(places["lenet, hard pair"])
     (['as_released, easy pair', 'well_trained, easy pair'], 22, 23)
     """
-    base = ExperimentConfig("learning_to_help", ce=CE, **_data(study))
+    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **_data_options(study))
     return {
         f"{client}, {pair}": {
-            name: replace(base, client=client, classes=PAIRS[base.source][pair], **SYSTEMS[name])
-            for name in (FEW if study.few else SYSTEMS)
+            name: replace(base, client=client, classes=CLASS_PAIRS[base.source][pair], **SYSTEMS[name])
+            for name in (SYSTEMS_IN_CLAIMS if study.few else SYSTEMS)
             if client in clients.CLIENTS_WITH_FEATURES or SYSTEMS[name].get("rejector") != "features"
         }
         for pair in study.pairs
@@ -40,9 +47,9 @@ def comparison(study: Any) -> dict[str, dict[str, ExperimentConfig]]:
     }
 
 
-def evidence_by_place(
+def evidence_by_setting(
     found: Mapping[str, Interval | None] | Callable[[dict[str, list[Predictions]]], Interval],
-    places: Mapping[str, Answers],
+    places: Mapping[str, SystemPredictions],
     *,
     data: Mapping[str, str],
 ) -> dict[str, Evidence]:
@@ -59,7 +66,7 @@ def evidence_by_place(
     if callable(found):
         found = {place: found(said.systems) for place, said in places.items()}
     evidence = {}
-    for place in at_every_place():
+    for place in experimental_settings():
         interval = found.get(place)
         if interval is None:
             evidence[place] = Evidence.absent("not run at this profile")
@@ -69,10 +76,10 @@ def evidence_by_place(
     return evidence
 
 
-def at_every_place() -> list[str]:
+def experimental_settings() -> list[str]:
     """The six places that claims of chapter 06 are about.
 
-    >>> at_every_place()[-1]
+    >>> experimental_settings()[-1]
     'lenet, hard pair'
     """
-    return [f"{client}, {pair}" for pair in PAIRS["cifar10"] for client in CLIENTS]
+    return [f"{client}, {pair}" for pair in CLASS_PAIRS["cifar10"] for client in COMPARED_CLIENTS]

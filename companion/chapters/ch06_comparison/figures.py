@@ -8,20 +8,20 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
-from l2h.plotting.comparisons import PALE
-from l2h.plotting.style import ACCURACY, COLOURS, COST, MARKERS, RATE, look
+from l2h.plotting.comparisons import DOMINATED_ALPHA
+from l2h.plotting.style import ACCURACY_LABEL, COLOURS, COST_LABEL, MARKERS, OFFLOAD_RATE_LABEL, line_style
 
-LEVELS: Mapping[str, dict[str, Any]] = {
+REFERENCE_STYLES: Mapping[str, dict[str, Any]] = {
     "never ask": {"color": "black", "linestyle": "-"},
     "always ask": {"color": "black", "linestyle": "--"},
     "random, best rate": {"color": "grey", "linestyle": "-.", "linewidth": 3, "alpha": 0.5},
     "oracle": {"color": "black", "linestyle": ":"},
 }
-FLOPS = "operations on the device per image"
-BYTES = "bytes sent per image"
+FLOPS_LABEL = "operations on the device per image"
+BYTES_LABEL = "bytes sent per image"
 
 
-def draw_losses(
+def plot_losses_by_cost(
     ax: Axes,
     ce: Any,
     losses: Mapping[str, Sequence[Any]],
@@ -39,15 +39,15 @@ def draw_losses(
         order: names that fix the looks across figures; by default the names of the losses.
     """
     for name, level in levels.items():
-        ax.plot(ce, level, label=name, **LEVELS[name])
+        ax.plot(ce, level, label=name, **REFERENCE_STYLES[name])
     for name, (mean, low, high) in losses.items():
-        appearance = look(name, order or list(losses))
+        appearance = line_style(name, order or list(losses))
         ax.fill_between(ce, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(ce, mean, label=name, **appearance)
-    ax.set(xlabel=COST, ylabel="system loss (mistakes of the client)")
+    ax.set(xlabel=COST_LABEL, ylabel="system loss (mistakes of the client)")
 
 
-def draw_room(ax: Axes, ce: Any, levels: Mapping[str, Any]) -> None:
+def plot_possible_gain(ax: Axes, ce: Any, levels: Mapping[str, Any]) -> None:
     """What needs no rejector, the oracle, and the room between the best coin and the oracle that a rejector may win.
 
     Args:
@@ -57,12 +57,12 @@ def draw_room(ax: Axes, ce: Any, levels: Mapping[str, Any]) -> None:
     """
     room = (levels["random, best rate"], levels["oracle"])
     ax.fill_between(ce, *room, color=COLOURS[0], alpha=0.2, linewidth=0, label="room for a rejector")
-    for name, appearance in LEVELS.items():
+    for name, appearance in REFERENCE_STYLES.items():
         ax.plot(ce, levels[name], label=name, **appearance)
-    ax.set(xlabel=COST, ylabel="system loss")
+    ax.set(xlabel=COST_LABEL, ylabel="system loss")
 
 
-def draw_budget(
+def plot_accuracy_by_resource(
     ax: Axes,
     points: Mapping[str, tuple[float, Interval]],
     *,
@@ -83,7 +83,10 @@ def draw_budget(
     """
     for name, (spent, accuracy) in points.items():
         front = name in ahead or not ahead
-        appearance = _point(name, order or list(points)) | {"alpha": 1 if front else PALE, "zorder": 3 if front else 2}
+        appearance = _point_style(name, order or list(points)) | {
+            "alpha": 1 if front else DOMINATED_ALPHA,
+            "zorder": 3 if front else 2,
+        }
         bar = {key: appearance[key] for key in ("color", "alpha", "zorder")}
         ax.vlines(spent, accuracy.low, accuracy.high, linewidth=1.5, **bar)
         ax.plot(spent, accuracy.estimate, label=name, markersize=8, linestyle="none", **appearance)
@@ -92,14 +95,14 @@ def draw_budget(
         ax.step(*np.transpose(steps), where="post", color="grey", linewidth=1, zorder=1)
     if log:
         ax.set_xscale("log")
-    ax.set(xlabel=what, ylabel=ACCURACY)
+    ax.set(xlabel=what, ylabel=ACCURACY_LABEL)
     middle = [accuracy.estimate for _, accuracy in points.values()]
     room = max(0.05, max(middle) - min(middle))  # an interval of two seeds runs out of the axes, as in `draw_gaps`
     low, high = ax.get_ylim()
     ax.set_ylim(max(low, min(middle) - room), min(high, max(middle) + room))
 
 
-def draw_rates_by_uncertainty(
+def plot_offload_by_uncertainty(
     ax: Axes, edges: Any, shares: Any, rates: Mapping[str, Sequence[Interval]], *, order: Sequence[str] = ()
 ) -> None:
     """Share of images sent, for groups of images on which people agree less and less.
@@ -113,18 +116,18 @@ def draw_rates_by_uncertainty(
     """
     places = np.arange(len(edges) - 1)
     for name, several in rates.items():
-        appearance = look(name, order or list(rates))
+        appearance = line_style(name, order or list(rates))
         estimate, low, high = np.array(several, dtype=float).T
         ax.fill_between(places, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(places, estimate, label=name, **appearance)
     limits = zip(pairwise(edges), shares, strict=True)
     names = [f"{low:.2f} to\n{high:.2f}\n({share:.0%})" for (low, high), share in limits]
     ax.set_xticks(places, names)
-    ax.set(xlabel="entropy of the people's answers (bits; share of images)", ylabel=RATE, ylim=(0, 1))
+    ax.set(xlabel="entropy of the people's answers (bits; share of images)", ylabel=OFFLOAD_RATE_LABEL, ylim=(0, 1))
     ax.legend()
 
 
-def _point(name: str, order: Sequence[str]) -> dict[str, Any]:
+def _point_style(name: str, order: Sequence[str]) -> dict[str, Any]:
     """Colour and marker of a point, which has no line style: no two of 49 names share both."""
     place = list(order).index(name)
     turn = place // len(MARKERS)

@@ -6,19 +6,19 @@ from typing import NamedTuple
 import numpy as np
 
 from l2h import checks
-from l2h.data.cifar10h import Humans
-from l2h.evaluation.bootstrap import intervals
+from l2h.data.cifar10h import HumanLabels
+from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.comparisons import mean_interval
 from l2h.evaluation.intervals import Interval
-from l2h.evaluation.metrics import loss_by_example, sent
+from l2h.evaluation.metrics import ask_indicator, loss_per_example
 from l2h.problem import Costs, Predictions
-from l2h.theory.bayes import rejector_rule, server_error, server_rule
+from l2h.theory.bayes import bayes_rejector, bayes_server, server_error
 
-FIFTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-BAYES = "Bayes, people's labels"
+QUINTILES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+HUMAN_BAYES_NAME = "Bayes, people's labels"
 
 
-class Agreement(NamedTuple):
+class HumanComparison(NamedTuple):
     """What systems send, seen beside people's answers about the same images."""
 
     edges: np.ndarray  # (k + 1,) limits of k groups of images, in bits of human entropy; k is 5 unless many tie
@@ -29,7 +29,9 @@ class Agreement(NamedTuple):
     losses: dict[str, Interval]  # name -> system loss, the Bayes rule's with its server that knows people's answers
 
 
-def with_people(systems: Mapping[str, Sequence[Predictions]], people: Humans, *, costs: Costs) -> Agreement:
+def compare_with_human_labels(
+    systems: Mapping[str, Sequence[Predictions]], people: HumanLabels, *, costs: Costs
+) -> HumanComparison:
     """Compare what systems send with what people say about the same test images.
 
     Args:
@@ -38,7 +40,7 @@ def with_people(systems: Mapping[str, Sequence[Predictions]], people: Humans, *,
         costs: c1 and ce of the Bayes rule.
 
     Returns:
-        `Agreement`.
+        `HumanComparison`.
 
     Raises:
         ValueError: if there is no system, or the people's answers are not about these images.
@@ -47,26 +49,29 @@ def with_people(systems: Mapping[str, Sequence[Predictions]], people: Humans, *,
         raise ValueError("expected at least one system, got none")
     first = next(iter(systems.values()))
     checks.same_length(predictions=first[0].y, people=people.eta)
-    best = [bayes_under(people, one, costs=costs) for one in first]
-    known = {**systems, BAYES: best}
-    asked = {name: np.stack([sent(p) for p in several]) for name, several in known.items()}  # (S, n)
-    edges = np.unique(np.quantile(people.entropy, FIFTHS))
+    best = [human_label_bayes_rule(people, one, costs=costs) for one in first]
+    known = {**systems, HUMAN_BAYES_NAME: best}
+    asked = {name: np.stack([ask_indicator(p) for p in several]) for name, several in known.items()}  # (S, n)
+    edges = np.unique(np.quantile(people.entropy, QUINTILES))
     group = np.searchsorted(edges[1:-1], people.entropy, side="left")  # (n,) an image on a limit belongs below
     groups = np.eye(len(edges) - 1)[group].T  # (k, n)
-    low, high = np.quantile(people.entropy, [FIFTHS[1], FIFTHS[-2]])
+    low, high = np.quantile(people.entropy, [QUINTILES[1], QUINTILES[-2]])
     easy, hard = people.entropy <= low, people.entropy >= high
     contrast = len(easy) * (hard / hard.sum() - easy / easy.sum())  # (n,)
-    return Agreement(
+    return HumanComparison(
         edges,
         groups.sum(axis=1) / groups.size * len(groups),
-        {name: _rates(values, groups) for name, values in asked.items()},
-        {name: intervals((values * contrast)[None])[0] for name, values in asked.items()},
-        {name: intervals((values == asked[BAYES])[None].astype(float))[0] for name, values in asked.items()},
-        {name: mean_interval(ps, lambda p: loss_by_example(p, costs=costs)) for name, ps in known.items()},
+        {name: _offload_by_group(values, groups) for name, values in asked.items()},
+        {name: bootstrap_intervals((values * contrast)[None])[0] for name, values in asked.items()},
+        {
+            name: bootstrap_intervals((values == asked[HUMAN_BAYES_NAME])[None].astype(float))[0]
+            for name, values in asked.items()
+        },
+        {name: mean_interval(ps, lambda p: loss_per_example(p, costs=costs)) for name, ps in known.items()},
     )
 
 
-def bayes_under(people: Humans, given: Predictions, *, costs: Costs) -> Predictions:
+def human_label_bayes_rule(people: HumanLabels, given: Predictions, *, costs: Costs) -> Predictions:
     r"""The Bayes rule where the shares of people's answers are P(Y|x), for a client whose label is known.
 
     .. math:: \eta = \eta_H, \quad p = 1[m = -1]\,\eta_H + 1[m = +1]\,(1 - \eta_H), \quad
@@ -83,11 +88,11 @@ def bayes_under(people: Humans, given: Predictions, *, costs: Costs) -> Predicti
     Source: arXiv 2409.16253, Bayes rules, with CIFAR-10H's labels.
     """
     p = np.where(given.m > 0, 1 - people.eta, people.eta)
-    r = rejector_rule(server_error(people.eta), p, costs=costs)
-    return Predictions(given.m, r, server_rule(people.eta), given.y)
+    r = bayes_rejector(server_error(people.eta), p, costs=costs)
+    return Predictions(given.m, r, bayes_server(people.eta), given.y)
 
 
-def _rates(asked: np.ndarray, groups: np.ndarray) -> list[Interval]:
+def _offload_by_group(asked: np.ndarray, groups: np.ndarray) -> list[Interval]:
     values = np.broadcast_to(asked, (len(groups), *asked.shape))  # (k, S, n)
     among = np.broadcast_to(groups[:, None], values.shape)
-    return intervals(values.astype(float), among)
+    return bootstrap_intervals(values.astype(float), among)

@@ -4,10 +4,10 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import NamedTuple
 
-from l2h.theory.distributions import TESTBEDS, Piece
+from l2h.theory.distributions import DISTRIBUTIONS, Atom
 
 
-class Pair(NamedTuple):
+class ServerAndBestRejector(NamedTuple):
     """A server sign(t - x) or sign(x - t), and what its best rejector makes of it."""
 
     sign: int  # +1: the server answers +1 up to t, -1 above; -1: the other way round
@@ -17,7 +17,7 @@ class Pair(NamedTuple):
     sent: Fraction  # share that this rejector sends
 
 
-def pairs(c1: Fraction, ce: Fraction) -> list[Pair]:
+def servers_with_best_rejectors(c1: Fraction, ce: Fraction) -> list[ServerAndBestRejector]:
     r"""Every server of the class that can be optimal on the testbed `specialist`, with its best rejector.
 
     .. math:: R(t) = \sum_k \pi_k \min(p_k, c_1 P(label(e) \neq Y | k) + c_e)
@@ -32,23 +32,29 @@ def pairs(c1: Fraction, ce: Fraction) -> list[Pair]:
     Returns:
         Eight pairs, exact.
 
-    >>> found = pairs(Fraction(1), Fraction(3, 20))
+    >>> found = servers_with_best_rejectors(Fraction(1), Fraction(3, 20))
     >>> min(pair.risk for pair in found), min(found, key=lambda pair: pair.error).risk
     (Fraction(7, 80), Fraction(11, 40))
 
     Source: derived in the chapter on the comparison.
     """
-    pieces = TESTBEDS["specialist"].pieces
+    pieces = DISTRIBUTIONS["specialist"].pieces
     edges = [Fraction(0), *accumulate(piece.mass for piece in pieces)]
-    return [_pair(pieces, sign, place, edges, c1, ce) for sign in (1, -1) for place in range(len(edges))]
+    return [
+        _server_with_best_rejector(pieces, sign, place, edges, c1, ce)
+        for sign in (1, -1)
+        for place in range(len(edges))
+    ]
 
 
-def _pair(pieces: tuple[Piece, ...], sign: int, place: int, edges: list[Fraction], c1: Fraction, ce: Fraction) -> Pair:
+def _server_with_best_rejector(
+    pieces: tuple[Atom, ...], sign: int, place: int, edges: list[Fraction], c1: Fraction, ce: Fraction
+) -> ServerAndBestRejector:
     labels = [sign if k < place else -sign for k in range(len(pieces))]
     wrong = [1 - piece.eta if label > 0 else piece.eta for piece, label in zip(pieces, labels, strict=True)]
     asking = [c1 * one + ce for one in wrong]
     both = list(zip(pieces, asking, strict=True))
-    return Pair(
+    return ServerAndBestRejector(
         sign,
         edges[place],
         error=sum((piece.mass * one for piece, one in zip(pieces, wrong, strict=True)), Fraction(0)),

@@ -10,65 +10,65 @@ import torch
 from companion.chapters.ch07_multiclass import specialists
 from companion.chapters.ch07_multiclass.analysis import slope_interval, trend_interval
 from companion.chapters.ch07_multiclass.experiments import (
-    SPECIALISED,
-    Systems,
-    by_classes,
-    client_apart,
-    comparison,
-    confidence_beside,
-    delayed,
-    servers_where_asked,
-    signs,
-    tables,
+    WEIGHTED_SERVER_SYSTEMS,
+    MulticlassResults,
+    bonferroni_client_difference_kept_asked,
+    class_count_grid,
+    confidence_with_same_server,
+    follow_up_table_grid,
+    form_grid,
+    multiclass_grid,
+    pooled_server_difference_on_asked,
+    update_interval_grid,
 )
 from companion.claims.evidence import Evidence
 from companion.proofs import counterexamples
 from l2h.evaluation.comparisons import mean_difference, mean_interval
-from l2h.evaluation.curves import area_by_example
-from l2h.evaluation.metrics import kept, loss_by_example, right_answers
+from l2h.evaluation.curves import auc_contributions
+from l2h.evaluation.metrics import client_server_correctness, keep_indicator, loss_per_example
 from l2h.experiments.config import ExperimentConfig
-from l2h.losses.stage_switching import FORMS
-from l2h.losses.surrogate import in_columns, surrogate, surrogate_classes
+from l2h.losses.stage_switching import STAGE_SWITCHING_FORMS
+from l2h.losses.surrogate import as_multiclass, multiclass_surrogate_loss, surrogate_loss
 from l2h.problem import Costs, Predictions, asks
 from l2h.theory import multiclass
-from l2h.theory.bayes import pointwise_risk, rejector_rule
+from l2h.theory.bayes import bayes_rejector, pointwise_bayes_risk
 
-NUMBERS = (2, 3, 5, 10)  # of classes
-DRAWS = 2000  # random points for each number of classes
-ALPHAS = np.geomspace(0.5, 8, 41)
-BETAS = (2.0, 4.0, 8.0)
-COSTS = Costs(c1=1.0, ce=0.15)  # of the testbed
-Runs = Callable[[ExperimentConfig], Sequence[Predictions]]  # the test predictions of a run, one per seed
+CLASS_COUNTS = (2, 3, 5, 10)  # of classes
+N_POINTS = 2000  # random points for each number of classes
+ALPHA_GRID = np.geomspace(0.5, 8, 41)
+BETA_GRID = (2.0, 4.0, 8.0)
+SPECIALIST_COSTS = Costs(c1=1.0, ce=0.15)  # of the testbed
+PredictionsOf = Callable[[ExperimentConfig], Sequence[Predictions]]  # the test predictions of a run, one per seed
 
 
-def theory() -> dict[str, Any]:
+def theory_evidence() -> dict[str, Any]:
     """The evidence that needs no run: the same at every profile.
 
     Returns:
         Evidence by claim.
 
-    >>> theory()["two-classes-are-a-special-case"].high < 1e-6
+    >>> theory_evidence()["two-classes-are-a-special-case"].high < 1e-6
     True
     """
     joint = counterexamples.joint_stage_objective()["joint-stage-objective"]
     return {
-        "many-classes-bayes-rules": Evidence.exact(max(_excess_of_rules(count) for count in NUMBERS)),
+        "many-classes-bayes-rules": Evidence.exact(max(_excess_of_rules(count) for count in CLASS_COUNTS)),
         "confidence-has-a-price": {
-            "never more": Evidence.exact(max(over for count in NUMBERS for over in _over_the_price(count))),
-            "attained": Evidence.exact(max(_short_of_the_price(count) for count in NUMBERS)),
+            "never more": Evidence.exact(max(over for count in CLASS_COUNTS for over in _excess_over_bound(count))),
+            "attained": Evidence.exact(max(_distance_to_bound(count) for count in CLASS_COUNTS)),
         },
-        "stage-minimiser-consistent": {form: Evidence.exact(stage_regret(form)) for form in FORMS[:2]},
+        "stage-minimiser-consistent": {form: Evidence.exact(stage_regret(form)) for form in STAGE_SWITCHING_FORMS[:2]},
         "joint-stage-objective-consistent": {"stated": Evidence.certified(joint)},
-        "two-classes-are-a-special-case": Evidence.exact(_apart_for_two_classes()),
-        "plain-cross-entropy-does-not-specialise": _specialising(),
+        "two-classes-are-a-special-case": Evidence.exact(_two_class_difference()),
+        "plain-cross-entropy-does-not-specialise": _weighted_server_evidence(),
         "one-alpha-specialises-and-asks": {
-            name: Evidence.exact(_best_of_convex(pairs))
+            name: Evidence.exact(_min_convex_excess(pairs))
             for name, pairs in (("two classes", 1), ("four classes", 2), ("ten classes", 5))
         },
     }
 
 
-def measured(said: Systems, study: Any, *, steps: int, data: str) -> dict[str, Any]:
+def run_evidence(said: MulticlassResults, study: Any, *, steps: int, data: str) -> dict[str, Any]:
     """The evidence of the runs.
 
     Args:
@@ -80,39 +80,48 @@ def measured(said: Systems, study: Any, *, steps: int, data: str) -> dict[str, A
     Returns:
         Evidence by claim.
     """
-    runs = {name: one for (client, name), one in comparison(study).items() if client == study.clients[0]}
+    runs = {name: one for (client, name), one in multiclass_grid(study).items() if client == study.clients[0]}
     of, costs = said.as_trained, runs["stage switching"].costs
-    stage, special, convex = (said.tuned(runs[name]) for name in ("stage switching", *SPECIALISED))
-    confident = of(confidence_beside(study)["stage switching"])
-    by_form, late, evidence = signs(study), delayed(study, steps), partial(Evidence.measured, data=data)
+    stage, special, convex = (said.tuned(runs[name]) for name in ("stage switching", *WEIGHTED_SERVER_SYSTEMS))
+    confident = of(confidence_with_same_server(study)["stage switching"])
+    by_form, late, evidence = (
+        form_grid(study),
+        update_interval_grid(study, steps),
+        partial(Evidence.measured, data=data),
+    )
     slope = partial(slope_interval, places=study.c1_grid)
-    of_server, sent, lost = _server_right, _sent, partial(loss_by_example, costs=costs)
-    late_lost = partial(loss_by_example, costs=late[1].costs)
-    at_printed = {name: of(one) for (at, name), one in tables(study).items() if at == costs}
+    of_server, sent, lost = _server_correctness, _ask_values, partial(loss_per_example, costs=costs)
+    late_lost = partial(loss_per_example, costs=late[1].costs)
+    at_printed = {name: of(one) for (at, name), one in follow_up_table_grid(study).items() if at == costs}
     return {
-        "many-classes-beat-confidence": evidence(_mean(area_by_example), of(runs["stage switching"]), confident),
-        "many-classes-find-hard-examples": evidence(client_apart, stage),
+        "many-classes-beat-confidence": evidence(
+            _mean_difference(auc_contributions), of(runs["stage switching"]), confident
+        ),
+        "many-classes-find-hard-examples": evidence(bonferroni_client_difference_kept_asked, stage),
         "reversed-sign-shows-in-the-slope": {
-            form: _sloped(slope, [of(by_form[form, c1]) for c1 in study.c1_grid], data) for form in FORMS
+            form: _slope_evidence(slope, [of(by_form[form, c1]) for c1 in study.c1_grid], data)
+            for form in STAGE_SWITCHING_FORMS
         },
-        "reversed-sign-sends-more": evidence(_mean(sent), at_printed["stage, released"], at_printed["stage, shifted"]),
+        "reversed-sign-sends-more": evidence(
+            _mean_difference(sent), at_printed["stage, released"], at_printed["stage, shifted"]
+        ),
         "moderate-server": evidence(partial(mean_interval, by_example=of_server), of(runs["always ask"]))
         if study.network.startswith("residual")
         else Evidence.absent("this profile trains a smaller server than the claim is about"),
         "specialised-server-better-where-asked": {
-            "in stages": evidence(servers_where_asked, special, stage),
-            "convex": evidence(servers_where_asked, convex, stage),
+            "in stages": evidence(pooled_server_difference_on_asked, special, stage),
+            "convex": evidence(pooled_server_difference_on_asked, convex, stage),
         },
-        "specialised-system-better": evidence(_mean(lost), special, stage),
-        "gap-to-confidence-grows-with-classes": _trend(of, study, data),
+        "specialised-system-better": evidence(_mean_difference(lost), special, stage),
+        "gap-to-confidence-grows-with-classes": _trend_evidence(of, study, data),
         "stale-copies-are-harmless": {
-            "loss": evidence(_mean(late_lost), of(late[steps]), of(late[1])),
-            "offload rate": evidence(_mean(sent), of(late[steps]), of(late[1])),
+            "loss": evidence(_mean_difference(late_lost), of(late[steps]), of(late[1])),
+            "offload rate": evidence(_mean_difference(sent), of(late[steps]), of(late[1])),
         },
     }
 
 
-def prices(ce: np.ndarray) -> dict[str, list[float]]:
+def confidence_excess_risks(ce: np.ndarray) -> dict[str, list[float]]:
     """What the best rule of p alone may lose at c1 = 1 and each cost of asking, for each number of classes.
 
     Args:
@@ -121,11 +130,12 @@ def prices(ce: np.ndarray) -> dict[str, list[float]]:
     Returns:
         Number of classes, in words -> k excess risks.
 
-    >>> prices(np.array([0.25]))["2"]
+    >>> confidence_excess_risks(np.array([0.25]))["2"]
     [0.0]
     """
     return {
-        f"{K}": [multiclass.price_of_confidence(classes=K, costs=Costs(1.0, float(one))) for one in ce] for K in NUMBERS
+        f"{K}": [multiclass.max_confidence_excess_risk(classes=K, costs=Costs(1.0, float(one))) for one in ce]
+        for K in CLASS_COUNTS
     }
 
 
@@ -142,112 +152,119 @@ def stage_regret(form: str) -> float:
             costs = Costs(c1, ce)
             r = multiclass.stage_minimiser(p, of_e, costs=costs, form=form)
             attained = np.where(asks(r), ce + c1 * of_e, p)
-            worst = max(worst, float((attained - pointwise_risk(of_e, p, costs=costs)).max()))
+            worst = max(worst, float((attained - pointwise_bayes_risk(of_e, p, costs=costs)).max()))
     return worst
 
 
-def _mean(by_example: Callable[[Predictions], Any]) -> Callable[..., Any]:
+def _mean_difference(by_example: Callable[[Predictions], Any]) -> Callable[..., Any]:
     return partial(mean_difference, by_example=by_example)
 
 
-def _sent(predictions: Predictions) -> np.ndarray:
-    return 1 - kept(predictions)
+def _ask_values(predictions: Predictions) -> np.ndarray:
+    return 1 - keep_indicator(predictions)
 
 
-def _server_right(predictions: Predictions) -> np.ndarray:
-    return right_answers(predictions)[1] * 1.0
+def _server_correctness(predictions: Predictions) -> np.ndarray:
+    return client_server_correctness(predictions)[1] * 1.0
 
 
-def _sloped(slope: Callable[..., Any], by_place: list[Sequence[Predictions]], data: str) -> Evidence:
+def _slope_evidence(slope: Callable[..., Any], by_place: list[Sequence[Predictions]], data: str) -> Evidence:
     estimate, low, high = slope(by_place)
     several = by_place[0]
     return Evidence(estimate, low, high, n=len(several[0].y), seeds=len(several), data=data)
 
 
-def _trend(of: Runs, study: Any, data: str) -> Evidence:
-    runs, numbers = by_classes(study), study.numbers
+def _trend_evidence(of: PredictionsOf, study: Any, data: str) -> Evidence:
+    runs, numbers = class_count_grid(study), study.numbers
     learned, confident = ([of(runs[count, name]) for count in numbers] for name in ("two-stage", "confidence"))
     estimate, low, high = trend_interval(learned, confident, np.log(numbers))
     return Evidence(estimate, low, high, seeds=study.seeds, data=data)
 
 
-def _points(count: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Costs]]:
+def _random_points(count: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Costs]]:
     """Random posteriors, the client's labels and their error probabilities, at several costs."""
     generator = np.random.default_rng(count)
     for c1, ce in generator.uniform(0, 1.5, (8, 2)):
-        eta = generator.dirichlet(np.full(count, 0.5), DRAWS)
-        client = generator.integers(count, size=DRAWS)
+        eta = generator.dirichlet(np.full(count, 0.5), N_POINTS)
+        client = generator.integers(count, size=N_POINTS)
         yield eta, client, 1 - np.take_along_axis(eta, client[:, None], 1)[:, 0], Costs(c1, ce)
 
 
 def _excess_of_rules(count: int) -> float:
     """The Bayes rules' risk less the least of all K + 1 actions, at the worst of the random points."""
     worst = 0.0
-    for eta, _, p, costs in _points(count):
-        label, mu = multiclass.label_rule(eta), multiclass.server_error(eta)
+    for eta, _, p, costs in _random_points(count):
+        label, mu = multiclass.bayes_label(eta), multiclass.multiclass_server_error(eta)
         answer = costs.ce + costs.c1 * (1 - np.take_along_axis(eta, label[:, None], 1)[:, 0])
-        attained = np.where(asks(rejector_rule(mu, p, costs=costs)), answer, p)
+        attained = np.where(asks(bayes_rejector(mu, p, costs=costs)), answer, p)
         actions = np.column_stack([p, costs.ce + costs.c1 * (1 - eta)])
         worst = max(worst, float((attained - actions.min(1)).max()))
     return worst
 
 
-def _over_the_price(count: int) -> Iterator[float]:
+def _excess_over_bound(count: int) -> Iterator[float]:
     """By how much the best rule of p loses more than its bound, on random points with p in steps of 0.1."""
-    for eta, client, p, costs in _points(count):
+    for eta, client, p, costs in _random_points(count):
         level = np.round(p, 1)  # so that many points share a p
         others = np.where(np.arange(count) == client[:, None], 0, eta)
         scaled = others * (level / np.where(p > 0, p, 1))[:, None]
-        scaled[np.arange(DRAWS), client] = 1 - level
-        mu = multiclass.server_error(scaled / scaled.sum(1, keepdims=True))
-        excess = multiclass.excess_of_confidence(np.full(DRAWS, 1 / DRAWS), level, mu, costs=costs)
-        yield excess - bound_of_confidence(count, costs.c1)
+        scaled[np.arange(N_POINTS), client] = 1 - level
+        mu = multiclass.multiclass_server_error(scaled / scaled.sum(1, keepdims=True))
+        excess = multiclass.confidence_excess_risk(np.full(N_POINTS, 1 / N_POINTS), level, mu, costs=costs)
+        yield excess - confidence_excess_bound(count, costs.c1)
 
 
-def _short_of_the_price(count: int) -> float:
+def _distance_to_bound(count: int) -> float:
     """What the example with a client that is always wrong falls short of the bound."""
     spread = (count - 2) / (count - 1)
     costs = Costs(1.0, 1 - spread / 2)
-    attained = multiclass.excess_of_confidence([0.5, 0.5], [1, 1], [0, 1 - 1 / (count - 1)], costs=costs)
-    return bound_of_confidence(count, 1.0) - attained
+    attained = multiclass.confidence_excess_risk([0.5, 0.5], [1, 1], [0, 1 - 1 / (count - 1)], costs=costs)
+    return confidence_excess_bound(count, 1.0) - attained
 
 
-def bound_of_confidence(count: int, c1: float) -> float:
+def confidence_excess_bound(count: int, c1: float) -> float:
     """The bound on what a rule of p alone loses, c1 (K - 2) / (4 (K - 1)).
 
-    >>> bound_of_confidence(3, 1.0)
+    >>> confidence_excess_bound(3, 1.0)
     0.125
     """
     return c1 * (count - 2) / (4 * (count - 1))
 
 
-def _apart_for_two_classes() -> float:
+def _two_class_difference() -> float:
     """The largest relative difference between L_S and its form for K classes with K = 2."""
     generator, worst = torch.Generator().manual_seed(0), 0.0
     for alpha, beta, c1, ce in ((1.0, 2.0, 1.0, 0.15), (2.5, 1.0, 0.7, 0.0), (0.3, 4.0, 1.3, 0.4)):
-        r, e = 5 * torch.randn(2, DRAWS, generator=generator, dtype=torch.float64)
-        m, y = 2 * torch.randint(2, (2, DRAWS), generator=generator) - 1
+        r, e = 5 * torch.randn(2, N_POINTS, generator=generator, dtype=torch.float64)
+        m, y = 2 * torch.randint(2, (2, N_POINTS), generator=generator) - 1
         told: dict[str, Any] = {"costs": Costs(c1, ce), "alpha": alpha, "beta": beta}
-        columns, m_class, y_class = in_columns(e, m, y)
-        one, many = surrogate(r, e, m, y, **told), surrogate_classes(r, columns, m_class, y_class, **told)
+        columns, m_class, y_class = as_multiclass(e, m, y)
+        one, many = surrogate_loss(r, e, m, y, **told), multiclass_surrogate_loss(r, columns, m_class, y_class, **told)
         worst = max(worst, ((one - many).abs() / one).max().item())
     return worst
 
 
-def _specialising() -> dict[str, Evidence]:
+def _weighted_server_evidence() -> dict[str, Evidence]:
     excess: dict[str, list[float]] = {"plain": [], "in stages": []}
     for pairs in (2, 5):
-        atoms = specialists.specialists(pairs)
-        least = specialists.least_risk(atoms, costs=COSTS)
-        solved = specialists.plain(atoms, costs=COSTS), specialists.staged(atoms, costs=COSTS, beta=2.0)
+        atoms = specialists.specialist_distribution(pairs)
+        least = specialists.min_system_risk(atoms, costs=SPECIALIST_COSTS)
+        solved = (
+            specialists.solve_plain(atoms, costs=SPECIALIST_COSTS),
+            specialists.solve_staged(atoms, costs=SPECIALIST_COSTS, beta=2.0),
+        )
         for found, tables_ in zip(excess.values(), solved, strict=True):
-            found.append(specialists.risk(atoms, tables_, costs=COSTS) - least)
+            found.append(specialists.system_risk(atoms, tables_, costs=SPECIALIST_COSTS) - least)
     return {"plain": Evidence.exact(min(excess["plain"])), "in stages": Evidence.exact(max(excess["in stages"]))}
 
 
-def _best_of_convex(pairs: int) -> float:
+def _min_convex_excess(pairs: int) -> float:
     """The smallest excess risk of the convex form over all alphas and betas."""
-    atoms = specialists.specialists(pairs)
-    solved = (specialists.convex(atoms, costs=COSTS, alpha=float(a), beta=beta) for beta in BETAS for a in ALPHAS)
-    least = specialists.least_risk(atoms, costs=COSTS)
-    return min(specialists.risk(atoms, one, costs=COSTS) for one in solved) - least
+    atoms = specialists.specialist_distribution(pairs)
+    solved = (
+        specialists.solve_convex(atoms, costs=SPECIALIST_COSTS, alpha=float(a), beta=beta)
+        for beta in BETA_GRID
+        for a in ALPHA_GRID
+    )
+    least = specialists.min_system_risk(atoms, costs=SPECIALIST_COSTS)
+    return min(specialists.system_risk(atoms, one, costs=SPECIALIST_COSTS) for one in solved) - least

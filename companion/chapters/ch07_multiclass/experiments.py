@@ -11,26 +11,34 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from companion.chapters.systems import ALONE, NEEDS_SERVER_MULTICLASS, OURS, TEACHERS, Compared, Stacked, _signals
-from l2h.data.dataset import PAIR
+from companion.chapters.systems import (
+    MULTICLASS_SERVER_DEPENDENT,
+    ON_DEVICE_CLASSIFIER,
+    STACKED_NAME,
+    TEACHER_METHODS,
+    ComparedSystem,
+    Stacked,
+    _stacking_signals,
+)
+from l2h.data.dataset import DEFAULT_PAIRS
 from l2h.data.sources import CLASSES
-from l2h.evaluation.bootstrap import intervals
+from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
 from l2h.evaluation.intervals import Interval
-from l2h.evaluation.metrics import kept, right_answers
-from l2h.evaluation.thresholds import at_costs
-from l2h.experiments.config import ExperimentConfig, needs
-from l2h.experiments.run import Result
+from l2h.evaluation.metrics import client_server_correctness, keep_indicator
+from l2h.evaluation.thresholds import tuned_on_validation
+from l2h.experiments.config import ExperimentConfig, dependencies
+from l2h.experiments.run import RunResult
 from l2h.experiments.sweep import over_seeds, with_dependencies
-from l2h.losses.stage_switching import FORMS
-from l2h.methods.stacking import stacked
+from l2h.losses.stage_switching import STAGE_SWITCHING_FORMS
+from l2h.methods.stacking import with_stacked_rejector
 from l2h.problem import Costs, Predictions, server_label
-from l2h.training.config import RECIPES
+from l2h.training.config import PRESETS
 
-BETWEEN = 0.65  # near the client's error: at c1 = 0 all forms ask about some images and not about others
-EVEN = 0.25  # a cost of asking at which the small server is asked about half of the images
-NEVER = 10**6  # steps: a copy of the server that is never renewed
-READY: dict[str, dict[str, Any]] = {
+SLOPE_CE = 0.65  # near the client's error: at c1 = 0 all forms ask about some images and not about others
+UPDATE_INTERVAL_CE = 0.25  # a cost of asking at which the small server is asked about half of the images
+NEVER_UPDATED = 10**6  # steps: a copy of the server that is never renewed
+TRAINING_FREE_SYSTEMS: dict[str, dict[str, Any]] = {
     "confidence": {"method": "confidence"},
     # with two classes they order the examples as "confidence" does, and "softmax" always: clients are scaled already
     **{f"confidence, {form}": {"method": "confidence", "confidence": form} for form in ("margin", "entropy")},
@@ -38,35 +46,53 @@ READY: dict[str, dict[str, Any]] = {
     "oracle": {"method": "oracle"},
     "always ask": {"method": "always_ask"},
 }
-FOR_A_SERVER: dict[str, dict[str, Any]] = {
+TWO_STAGE_SYSTEMS: dict[str, dict[str, Any]] = {
     "separate": {"method": "separate"},
     "two-stage": {"method": "two_stage"},
     "two-stage, on features": {"method": "two_stage", "rejector": "features"},
     "two sigmoids": {"method": "two_sigmoid"},
 }
-WEIGHED = ("two-stage", "two-stage, on features", "two-stage, reads the image")  # by ours, beside the client's scores
-SPECIALISED = ("specialised in stages", "specialised, convex")
+STACKED_REJECTORS = (
+    "two-stage",
+    "two-stage, on features",
+    "two-stage, reads the image",
+)  # by ours, beside the client's scores
+WEIGHTED_SERVER_SYSTEMS = ("specialised in stages", "specialised, convex")
 WITHOUT_REJECTOR = ("always_ask", "always_keep")
-PRINTED = Costs(c1=1.2, ce=0.2)  # of the follow-up's stored run
-TABLES = (Costs(c1=1.0, ce=0.25), Costs(c1=1.25, ce=0.0), Costs(c1=1.25, ce=0.25))  # of the follow-up's tables
-OF_IMAGES: dict[str, dict[str, Any]] = {  # networks on the image, of the first client alone
+FOLLOW_UP_COSTS = Costs(c1=1.2, ce=0.2)  # of the follow-up's stored run
+FOLLOW_UP_TABLE_COSTS = (
+    Costs(c1=1.0, ce=0.25),
+    Costs(c1=1.25, ce=0.0),
+    Costs(c1=1.25, ce=0.25),
+)  # of the follow-up's tables
+IMAGE_REJECTOR_SYSTEMS: dict[str, dict[str, Any]] = {  # networks on the image, of the first client alone
     "two-stage, reads the image": {"method": "two_stage", "rejector": "lenet"},
     "two-stage, linear": {"method": "two_stage", "rejector": "linear"},
-    ALONE: {"method": "always_ask", "server": "device_classifier", "server_recipe": "", "rejector": "lenet"},
+    ON_DEVICE_CLASSIFIER: {
+        "method": "always_ask",
+        "server": "device_classifier",
+        "server_recipe": "",
+        "rejector": "lenet",
+    },
 }
-JOINT: dict[str, dict[str, Any]] = {
+JOINT_SYSTEMS: dict[str, dict[str, Any]] = {
     "stage switching": {"method": "stage_switching"},
     "specialised in stages": {"method": "specialised"},
     "specialised, convex": {"method": "learning_to_help", "alpha": "posterior"},
     # what does not matter to them is as `runs.needs` has it, so that those who imitate them read the same run
-    **{name: {"method": method, "squash": True, "rejector": "hidden"} for name, method in TEACHERS.items()},
+    **{name: {"method": method, "squash": True, "rejector": "hidden"} for name, method in TEACHER_METHODS.items()},
     "triage": {"method": "differentiable_triage"},
     "budgeted": {"method": "budgeted"},
 }
-NOT_RIVALS = (*NEEDS_SERVER_MULTICLASS, "random", "always ask", ALONE)  # of a rejector on the device
+MULTICLASS_EXCLUDED_BASELINES = (
+    *MULTICLASS_SERVER_DEPENDENT,
+    "random",
+    "always ask",
+    ON_DEVICE_CLASSIFIER,
+)  # of a rejector on the device
 
 
-def names_of(source: str, count: int) -> tuple[str, ...]:
+def first_class_names(source: str, count: int) -> tuple[str, ...]:
     """The first classes of a source, its usual pair first.
 
     Args:
@@ -76,37 +102,37 @@ def names_of(source: str, count: int) -> tuple[str, ...]:
     Returns:
         Names.
 
-    >>> names_of("digits", 3)
+    >>> first_class_names("digits", 3)
     ('1', '8', '0')
     """
-    rest = [name for name in CLASSES[source] if name not in PAIR[source]]
-    return (*PAIR[source], *rest)[:count]
+    rest = [name for name in CLASSES[source] if name not in DEFAULT_PAIRS[source]]
+    return (*DEFAULT_PAIRS[source], *rest)[:count]
 
 
-def base(study: Any) -> ExperimentConfig:
+def base_config(study: Any) -> ExperimentConfig:
     """What all runs of the chapter share: data, costs, a rejector on the client's scores, the recipes.
 
-    >>> from companion.chapters.parameters import at_profile
-    >>> base(at_profile("07_multiclass", "paper")).network
+    >>> from companion.chapters.parameters import settings_for
+    >>> base_config(settings_for("07_multiclass", "paper")).network
     'residual_small'
     """
     return ExperimentConfig(
         method="confidence",
         client=study.clients[0],
-        c1=PRINTED.c1,
-        ce=PRINTED.ce,
+        c1=FOLLOW_UP_COSTS.c1,
+        ce=FOLLOW_UP_COSTS.ce,
         squash=False,
         network=study.network,
         rejector="scores",
         server_recipe=study.recipe,
         source=study.data or "cifar10",
-        classes=names_of(study.data or "cifar10", study.classes),
+        classes=first_class_names(study.data or "cifar10", study.classes),
         sizes=study.sizes,
         precision=study.precision,
     )
 
 
-def comparison(study: Any) -> dict[tuple[str, str], ExperimentConfig]:
+def multiclass_grid(study: Any) -> dict[tuple[str, str], ExperimentConfig]:
     """Every method at the printed costs, seed 0 of each.
 
     Args:
@@ -116,20 +142,27 @@ def comparison(study: Any) -> dict[tuple[str, str], ExperimentConfig]:
         (client, name) -> configuration; clients after the first one have the systems that train no server, and no
         network on images.
 
-    >>> from companion.chapters.parameters import at_profile
-    >>> sum(client == "follow_up" for client, _ in comparison(at_profile("07_multiclass", "paper")))
+    >>> from companion.chapters.parameters import settings_for
+    >>> sum(client == "follow_up" for client, _ in multiclass_grid(settings_for("07_multiclass", "paper")))
     24
     """
-    common, joint = base(study), _joint(study)
-    alone = {name: replace(common, **told) for name, told in (READY | FOR_A_SERVER | OF_IMAGES).items()}
-    taught = {f"{name}, distilled": _given(joint[name], study, "distilled") for name in TEACHERS}
+    common, joint = base_config(study), _joint_configs(study)
+    alone = {
+        name: replace(common, **told)
+        for name, told in (TRAINING_FREE_SYSTEMS | TWO_STAGE_SYSTEMS | IMAGE_REJECTOR_SYSTEMS).items()
+    }
+    taught = {f"{name}, distilled": _config_with_server(joint[name], study, "distilled") for name in TEACHER_METHODS}
     runs = {(study.clients[0], name): one for name, one in (alone | joint | taught).items()}
     for client in study.clients[1:]:
-        runs |= {(client, name): replace(one, client=client) for name, one in alone.items() if name not in OF_IMAGES}
+        runs |= {
+            (client, name): replace(one, client=client)
+            for name, one in alone.items()
+            if name not in IMAGE_REJECTOR_SYSTEMS
+        }
     return runs
 
 
-def systems(study: Any, client: str) -> dict[str, Compared]:
+def compared_systems(study: Any, client: str) -> dict[str, ComparedSystem]:
     """Every system of a client, ours included, which takes no training of its own.
 
     Args:
@@ -139,15 +172,15 @@ def systems(study: Any, client: str) -> dict[str, Compared]:
     Returns:
         Name -> configuration, or what is weighed.
 
-    >>> from companion.chapters.parameters import at_profile
-    >>> [one.rejector for one in systems(at_profile("07_multiclass", "paper"), "lenet")[OURS].weighed]
+    >>> from companion.chapters.parameters import settings_for
+    >>> [one.rejector for one in compared_systems(settings_for("07_multiclass", "paper"), "lenet")[STACKED_NAME].weighed]
     ['scores', 'features']
     """
-    found = {name: one for (of, name), one in comparison(study).items() if of == client}
-    return {**found, OURS: Stacked(tuple(found[name] for name in WEIGHED if name in found))}
+    found = {name: one for (of, name), one in multiclass_grid(study).items() if of == client}
+    return {**found, STACKED_NAME: Stacked(tuple(found[name] for name in STACKED_REJECTORS if name in found))}
 
 
-def confidence_beside(study: Any) -> dict[str, ExperimentConfig]:
+def confidence_with_same_server(study: Any) -> dict[str, ExperimentConfig]:
     """For each system of the first client, confidence with the very server of that system, seed 0 of each.
 
     A system that trains its server goes on where the plain server stops, so its server has had one more pass over
@@ -157,39 +190,39 @@ def confidence_beside(study: Any) -> dict[str, ExperimentConfig]:
         study: of the chapter.
 
     Returns:
-        Name of a system of `systems` -> configuration; the device classifier, which has no server, meets the plain one.
+        Name of a system of `compared_systems` -> configuration; the device classifier, which has no server, meets the plain one.
 
-    >>> from companion.chapters.parameters import at_profile
-    >>> beside = confidence_beside(at_profile("07_multiclass", "paper"))
+    >>> from companion.chapters.parameters import settings_for
+    >>> beside = confidence_with_same_server(settings_for("07_multiclass", "paper"))
     >>> beside["two-stage"].server, beside["stage switching"].server, beside["one-vs-all, distilled"].server
     ('plain_server', 'stage_switching', 'one_vs_all')
     """
-    joint = _joint(study)
-    of_server = {name: name.removesuffix(", distilled") for name in systems(study, study.clients[0])}
-    given = {name: _given(one, study, "confidence") for name, one in joint.items()}
-    plain = replace(base(study), method="confidence")
+    joint = _joint_configs(study)
+    of_server = {name: name.removesuffix(", distilled") for name in compared_systems(study, study.clients[0])}
+    given = {name: _config_with_server(one, study, "confidence") for name, one in joint.items()}
+    plain = replace(base_config(study), method="confidence")
     return {name: given.get(server, plain) for name, server in of_server.items()}
 
 
-def _joint(study: Any) -> dict[str, ExperimentConfig]:
+def _joint_configs(study: Any) -> dict[str, ExperimentConfig]:
     """The systems that train a server, from the plain one's weights."""
     trains: dict[str, Any] = {"recipe": "one_more", "server_recipe": "", "start": study.recipe}
-    return {name: replace(base(study), **trains, **told) for name, told in JOINT.items()}
+    return {name: replace(base_config(study), **trains, **told) for name, told in JOINT_SYSTEMS.items()}
 
 
-def _given(joint: ExperimentConfig, study: Any, method: str) -> ExperimentConfig:
+def _config_with_server(joint: ExperimentConfig, study: Any, method: str) -> ExperimentConfig:
     """A method on the device that is given the server, or the decisions, of a joint training."""
-    own = replace(base(study), method=method, server=joint.method, server_recipe=joint.recipe, start=joint.start)
+    own = replace(base_config(study), method=method, server=joint.method, server_recipe=joint.recipe, start=joint.start)
     return replace(own, alpha=joint.alpha)
 
 
-def signs(study: Any) -> dict[tuple[str, float], ExperimentConfig]:
+def form_grid(study: Any) -> dict[tuple[str, float], ExperimentConfig]:
     """The stage-switching forms at each c1, for one server: (form, c1) -> configuration, seed 0 of each."""
-    one = replace(base(study), method="stage_rejector", ce=BETWEEN)
-    return {(form, c1): replace(one, form=form, c1=c1) for form in FORMS for c1 in study.c1_grid}
+    one = replace(base_config(study), method="stage_rejector", ce=SLOPE_CE)
+    return {(form, c1): replace(one, form=form, c1=c1) for form in STAGE_SWITCHING_FORMS for c1 in study.c1_grid}
 
 
-def tables(study: Any) -> dict[tuple[Costs, str], ExperimentConfig]:
+def follow_up_table_grid(study: Any) -> dict[tuple[Costs, str], ExperimentConfig]:
     """Confidence, two-stage and two forms of stage switching at the costs of the follow-up's tables."""
     methods: dict[str, dict[str, Any]] = {
         "confidence": {"method": "confidence"},
@@ -198,30 +231,30 @@ def tables(study: Any) -> dict[tuple[Costs, str], ExperimentConfig]:
         "stage, released": {"method": "stage_rejector", "form": "released"},
     }
     return {
-        (costs, name): replace(base(study), c1=costs.c1, ce=costs.ce, **told)
-        for costs in (PRINTED, *TABLES)
+        (costs, name): replace(base_config(study), c1=costs.c1, ce=costs.ce, **told)
+        for costs in (FOLLOW_UP_COSTS, *FOLLOW_UP_TABLE_COSTS)
         for name, told in methods.items()
     }
 
 
-def _small(study: Any, count: int) -> ExperimentConfig:
+def _small_config(study: Any, count: int) -> ExperimentConfig:
     """A linear client and a LeNet server on few images, as many whatever the number of classes."""
     source = study.data or "cifar10"
     small: dict[str, Any] = {"client": "well_trained", "network": "lenet", "server_recipe": "", "c1": 1.0, "ce": 0.1}
     sizes = study.few if source == "cifar10" else ()  # digits are few, and all are used
-    return replace(base(study), classes=names_of(source, count), sizes=sizes, **small)
+    return replace(base_config(study), classes=first_class_names(source, count), sizes=sizes, **small)
 
 
-def by_classes(study: Any) -> dict[tuple[int, str], ExperimentConfig]:
+def class_count_grid(study: Any) -> dict[tuple[int, str], ExperimentConfig]:
     """Confidence, two-stage and oracle for several numbers of classes: (K, name) -> configuration, seed 0 of each."""
     return {
-        (count, name): replace(_small(study, count), method=method)
+        (count, name): replace(_small_config(study, count), method=method)
         for count in study.numbers
         for name, method in (("confidence", "confidence"), ("two-stage", "two_stage"), ("oracle", "oracle"))
     }
 
 
-def delayed(study: Any, steps: int) -> dict[int, ExperimentConfig]:
+def update_interval_grid(study: Any, steps: int) -> dict[int, ExperimentConfig]:
     """Stage switching from new weights, with a copy of the server that is renewed every so many steps.
 
     Args:
@@ -231,11 +264,11 @@ def delayed(study: Any, steps: int) -> dict[int, ExperimentConfig]:
     Returns:
         Steps between renewals -> configuration, seed 0 of each; 1 is no delay, NEVER no renewal.
     """
-    one = replace(_small(study, max(study.numbers)), method="stage_switching", ce=EVEN)
-    return {refresh: replace(one, refresh=refresh) for refresh in sorted({*study.refreshes, steps, NEVER})}
+    one = replace(_small_config(study, max(study.numbers)), method="stage_switching", ce=UPDATE_INTERVAL_CE)
+    return {refresh: replace(one, refresh=refresh) for refresh in sorted({*study.refreshes, steps, NEVER_UPDATED})}
 
 
-def every_run(study: Any, steps: int) -> list[ExperimentConfig]:
+def all_multiclass_configs(study: Any, steps: int) -> list[ExperimentConfig]:
     """All runs of the chapter, with those that they need.
 
     Args:
@@ -246,20 +279,26 @@ def every_run(study: Any, steps: int) -> list[ExperimentConfig]:
         Configurations, every run after what it needs.
     """
     designs: Sequence[Mapping[Any, ExperimentConfig]] = (
-        *(comparison(study), confidence_beside(study), signs(study), tables(study), by_classes(study)),
-        delayed(study, steps),
+        *(
+            multiclass_grid(study),
+            confidence_with_same_server(study),
+            form_grid(study),
+            follow_up_table_grid(study),
+            class_count_grid(study),
+        ),
+        update_interval_grid(study, steps),
     )
     configs = [config for design in designs for config in design.values()]
     return with_dependencies(run for config in configs for run in over_seeds(config, study.seeds))
 
 
-class Systems(NamedTuple):
+class MulticlassResults(NamedTuple):
     """The results of a study, read as its figures and tables need them: one list of predictions per run."""
 
-    results: Mapping[ExperimentConfig, Result]
+    results: Mapping[ExperimentConfig, RunResult]
     seeds: int
 
-    def as_trained(self, config: Compared, part: str = "test") -> list[Predictions]:
+    def as_trained(self, config: ComparedSystem, part: str = "test") -> list[Predictions]:
         """The predictions of a system on a part, one per seed, with the rejector's own threshold 0.
 
         The device's own classifier stands there as a client that never asks.
@@ -275,11 +314,13 @@ class Systems(NamedTuple):
         return zip(*(over_seeds(one, self.seeds) for one in configs), strict=True)
 
     def _weighed(self, alike: Sequence[ExperimentConfig], part: str) -> Predictions:
-        client, rejectors = self.results[needs(alike[0])[0]], [self.results[one] for one in alike]
-        known, given = ((rejectors[0].predictions(of), _signals(client, rejectors, of)) for of in ("calibration", part))
-        return stacked(*known, *given, costs=alike[0].costs)
+        client, rejectors = self.results[dependencies(alike[0])[0]], [self.results[one] for one in alike]
+        known, given = (
+            (rejectors[0].predictions(of), _stacking_signals(client, rejectors, of)) for of in ("calibration", part)
+        )
+        return with_stacked_rejector(*known, *given, costs=alike[0].costs)
 
-    def tuned(self, config: Compared, costs: Costs | None = None) -> list[Predictions]:
+    def tuned(self, config: ComparedSystem, costs: Costs | None = None) -> list[Predictions]:
         """The same on the test part, each seed with the threshold of least loss on the validation part.
 
         Args:
@@ -292,15 +333,15 @@ class Systems(NamedTuple):
         given = self.as_trained(config)
         if config.method in WITHOUT_REJECTOR:
             return given
-        return at_costs(self.as_trained(config, "validation"), given, costs=costs or config.costs)
+        return tuned_on_validation(self.as_trained(config, "validation"), given, costs=costs or config.costs)
 
 
-def areas(several: Sequence[Predictions]) -> list[float]:
+def areas_under_curves(several: Sequence[Predictions]) -> list[float]:
     """The area under accuracy against coverage, one per seed."""
     return [area_under_curve(accuracy_coverage_curve(p)) for p in several]
 
 
-def servers_where_asked(first: Sequence[Predictions], second: Sequence[Predictions]) -> Interval:
+def pooled_server_difference_on_asked(first: Sequence[Predictions], second: Sequence[Predictions]) -> Interval:
     """Accuracy of the first systems' servers minus that of the second ones', on what the first ones send.
 
     Args:
@@ -310,23 +351,28 @@ def servers_where_asked(first: Sequence[Predictions], second: Sequence[Predictio
     Returns:
         The difference with its limits, pooled over seeds; NaN where nothing is sent.
     """
-    differ = np.array([right_answers(a)[1] * 1.0 - right_answers(b)[1] for a, b in zip(first, second, strict=True)])
-    sent = 1 - np.array([kept(p) for p in first])
-    return intervals(differ[None], sent[None], signed=True)[0]
+    differ = np.array(
+        [
+            client_server_correctness(a)[1] * 1.0 - client_server_correctness(b)[1]
+            for a, b in zip(first, second, strict=True)
+        ]
+    )
+    sent = 1 - np.array([keep_indicator(p) for p in first])
+    return bootstrap_intervals(differ[None], sent[None], signed=True)[0]
 
 
-def client_apart(several: Sequence[Predictions]) -> Interval:
+def bonferroni_client_difference_kept_asked(several: Sequence[Predictions]) -> Interval:
     """Accuracy of the client on what is kept minus on what is sent; limits from both intervals, each at 97.5 %."""
-    right = np.array([right_answers(p)[0] * 1.0 for p in several])
-    keep = np.array([kept(p) for p in several])
-    stay, go = intervals(np.stack([right, right]), np.stack([keep, 1 - keep]), level=0.975)
+    right = np.array([client_server_correctness(p)[0] * 1.0 for p in several])
+    keep = np.array([keep_indicator(p) for p in several])
+    stay, go = bootstrap_intervals(np.stack([right, right]), np.stack([keep, 1 - keep]), level=0.975)
     return Interval(stay.estimate - go.estimate, stay.low - go.high, stay.high - go.low)
 
 
-def steps_in_epoch(examples: int) -> int:
+def count_epoch_steps(examples: int) -> int:
     """Steps of the fast recipe in one pass over some examples.
 
-    >>> steps_in_epoch(RECIPES["fast"].batch_size + 1)
+    >>> count_epoch_steps(PRESETS["fast"].batch_size + 1)
     2
     """
-    return ceil(examples / RECIPES["fast"].batch_size)
+    return ceil(examples / PRESETS["fast"].batch_size)

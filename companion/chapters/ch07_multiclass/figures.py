@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
-from l2h.plotting.style import COLOURS, COST, RATE, look
+from l2h.plotting.style import COLOURS, COST_LABEL, OFFLOAD_RATE_LABEL, line_style
 
 
-def draw_prices(ax: Axes, ce: Any, prices: Mapping[str, Any], bounds: Sequence[float]) -> None:
+def plot_excess_risks(ax: Axes, ce: Any, prices: Mapping[str, Any], bounds: Sequence[float]) -> None:
     """What the best rule of p loses against the Bayes rule at each cost of asking, one line per number of classes.
 
     Args:
@@ -20,14 +20,14 @@ def draw_prices(ax: Axes, ce: Any, prices: Mapping[str, Any], bounds: Sequence[f
         bounds: the proved bound of each line, drawn as a thin level line.
     """
     for (name, price), bound in zip(prices.items(), bounds, strict=True):
-        appearance = look(name, list(prices))
+        appearance = line_style(name, list(prices))
         ax.plot(ce, price, label=name, markevery=0.15, **appearance)
         ax.axhline(bound, color=appearance["color"], linewidth=0.8, linestyle=":")
-    ax.set(xlabel=COST, ylabel="excess risk (mistakes of the client)", xlim=(0, 1))
+    ax.set(xlabel=COST_LABEL, ylabel="excess risk (mistakes of the client)", xlim=(0, 1))
     ax.legend(title="classes")
 
 
-def draw_regions(ax: Axes, of_e: Any, thresholds: Mapping[str, Any]) -> None:
+def plot_ask_regions(ax: Axes, of_e: Any, thresholds: Mapping[str, Any]) -> None:
     """Where each rule asks: above its line in the plane of the two error probabilities.
 
     Args:
@@ -36,14 +36,14 @@ def draw_regions(ax: Axes, of_e: Any, thresholds: Mapping[str, Any]) -> None:
         thresholds: name -> (k,) least error probability of the client at which the rule asks, cut to [0, 1].
     """
     for shade, (name, threshold) in zip((0.12, 0.28), reversed(list(thresholds.items())), strict=True):
-        appearance = {**look(name, list(thresholds)), "marker": None}
+        appearance = {**line_style(name, list(thresholds)), "marker": None}
         ax.fill_between(of_e, threshold, 1, color=appearance["color"], alpha=shade, linewidth=0)
         ax.plot(of_e, threshold, label=name, linewidth=2, **appearance)
     ax.set(xlabel="server's error $P(e \\neq Y|x)$", ylabel="client's error $p(x)$", xlim=(0, 1), ylim=(0, 1))
     ax.legend(title="asks above", loc="center right", framealpha=1)
 
 
-def draw_joint(ax: Axes, gaps: Any, right: Any, wrong: Any) -> None:
+def plot_joint_objective(ax: Axes, gaps: Any, right: Any, wrong: Any) -> None:
     """The joint objective of the right and of the wrong label against the gap between their probabilities.
 
     Args:
@@ -52,13 +52,13 @@ def draw_joint(ax: Axes, gaps: Any, right: Any, wrong: Any) -> None:
         right: (k,) least objective of the likelier label.
         wrong: (k,) least objective of the other one.
     """
-    ax.plot(gaps, right, label="likelier label", markevery=0.2, **look("right", ["right", "wrong"]))
-    ax.plot(gaps, wrong, label="other label", markevery=0.2, **look("wrong", ["right", "wrong"]))
+    ax.plot(gaps, right, label="likelier label", markevery=0.2, **line_style("right", ["right", "wrong"]))
+    ax.plot(gaps, wrong, label="other label", markevery=0.2, **line_style("wrong", ["right", "wrong"]))
     ax.set(xlabel="gap between the posteriors", ylabel="least joint objective (nats)")
     ax.legend()
 
 
-def draw_specialists(ax: Axes, alphas: Any, convex: Any, again: Any, levels: Mapping[str, float]) -> None:
+def plot_specialist_risks(ax: Axes, alphas: Any, convex: Any, again: Any, levels: Mapping[str, float]) -> None:
     """Risk on the testbed of the convex form at each alpha, as it is and with its rejector refitted, beside levels.
 
     Args:
@@ -69,10 +69,10 @@ def draw_specialists(ax: Axes, alphas: Any, convex: Any, again: Any, levels: Map
         levels: name -> risk that depends on no alpha.
     """
     names = ["convex form", "its server, rejector refitted", *levels]
-    ax.plot(alphas, convex, label=names[0], markevery=0.08, **look(names[0], names))
-    ax.plot(alphas, again, label=names[1], markevery=(0.04, 0.08), **look(names[1], names))
+    ax.plot(alphas, convex, label=names[0], markevery=0.08, **line_style(names[0], names))
+    ax.plot(alphas, again, label=names[1], markevery=(0.04, 0.08), **line_style(names[1], names))
     for name, level in levels.items():
-        appearance = look(name, names)
+        appearance = line_style(name, names)
         ax.axhline(level, label=name, color=appearance["color"], linestyle=appearance["linestyle"])
     ax.set(xlabel="$\\alpha$", ylabel="risk (mistakes of the client)", xscale="log", ylim=(0, 0.36))
     ax.set_xticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
@@ -80,7 +80,7 @@ def draw_specialists(ax: Axes, alphas: Any, convex: Any, again: Any, levels: Map
     ax.label_outer()
 
 
-def draw_slopes(ax: Axes, c1: Any, rates: Mapping[str, Interval]) -> None:
+def plot_offload_by_c1(ax: Axes, c1: Any, rates: Mapping[str, Interval]) -> None:
     """Offload rate against the cost of the server's mistakes, one line with a band per form of the loss.
 
     Args:
@@ -89,14 +89,14 @@ def draw_slopes(ax: Axes, c1: Any, rates: Mapping[str, Interval]) -> None:
         rates: form -> band of (k,) values.
     """
     for name, band in rates.items():
-        appearance = look(name, list(rates))
+        appearance = line_style(name, list(rates))
         ax.fill_between(c1, band.low, band.high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(c1, band.estimate, label=name, **appearance)
-    ax.set(xlabel="cost of a server's mistake $c_1$ (mistakes of the client)", ylabel=RATE, ylim=(0, 1))
+    ax.set(xlabel="cost of a server's mistake $c_1$ (mistakes of the client)", ylabel=OFFLOAD_RATE_LABEL, ylim=(0, 1))
     ax.legend(title="form of the weight")
 
 
-def draw_gaps(ax: Axes, numbers: Sequence[int], gaps: Interval, *, what: str) -> None:
+def plot_differences_by_class_count(ax: Axes, numbers: Sequence[int], gaps: Interval, *, what: str) -> None:
     """A difference against the number of classes, with its band.
 
     Args:
@@ -112,7 +112,7 @@ def draw_gaps(ax: Axes, numbers: Sequence[int], gaps: Interval, *, what: str) ->
     ax.set(xlabel="number of classes", ylabel=what)
 
 
-def draw_delays(axes: Sequence[Axes], names: Sequence[str], bands: Mapping[str, Interval]) -> None:
+def plot_update_intervals(axes: Sequence[Axes], names: Sequence[str], bands: Mapping[str, Interval]) -> None:
     """Several quantities against how often the copy of the server is renewed, one axes each.
 
     Args:
@@ -127,7 +127,7 @@ def draw_delays(axes: Sequence[Axes], names: Sequence[str], bands: Mapping[str, 
         ax.set(xlabel="steps between renewals of the copy", ylabel=what)
 
 
-def draw_classes(ax: Axes, names: Sequence[str], sent: Interval, client: Interval, server: Interval) -> None:
+def plot_class_metrics(ax: Axes, names: Sequence[str], sent: Interval, client: Interval, server: Interval) -> None:
     """For each class the share sent, and the accuracy of client and server, with their bands.
 
     Args:
@@ -139,7 +139,7 @@ def draw_classes(ax: Axes, names: Sequence[str], sent: Interval, client: Interva
     """
     order = ["sent", "client right", "server right"]
     for shift, name, band in zip((-0.2, 0, 0.2), order, (sent, client, server), strict=True):
-        appearance = {**look(name, order), "linestyle": "none"}
+        appearance = {**line_style(name, order), "linestyle": "none"}
         places = np.arange(len(names)) + shift
         ax.vlines(places, band.low, band.high, color=appearance["color"], linewidth=2)
         ax.plot(places, band.estimate, label=name, **appearance)
@@ -148,7 +148,7 @@ def draw_classes(ax: Axes, names: Sequence[str], sent: Interval, client: Interva
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)  # above the frame: marks reach from 0 to 1
 
 
-def draw_confusions(ax: Axes, names: Sequence[str], shares: Any, counts: Any) -> Any:
+def plot_confusion_offload(ax: Axes, names: Sequence[str], shares: Any, counts: Any) -> Any:
     """Which confusions of the client are sent: the share by true class and client's answer; rare cells stay blank.
 
     Args:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import Study
+from companion.chapters.settings import ChapterSettings
 
 
 @dataclass(frozen=True)
-class Study07(Study):
+class Settings(ChapterSettings):
     """Chapter 07, many classes.
 
     Args:
@@ -14,7 +14,7 @@ class Study07(Study):
         classes: how many classes the main comparison has.
         clients: forms of the client; every method meets the first one.
         network: of the server, a name in `base.SERVER_NETWORKS`.
-        recipe: of the plain server, a name in `config.RECIPES`.
+        recipe: of the plain server, a name in `config.PRESETS`.
         c1_grid: costs of the server's mistakes at which the forms of the loss are compared.
         numbers: numbers of classes that are compared, on as many images.
         few: images in the four training parts of that comparison.

@@ -11,14 +11,14 @@ import numpy as np
 
 from l2h import checks
 from l2h.problem import Costs, asks, server_label
-from l2h.theory.bayes import pointwise_risk
+from l2h.theory.bayes import pointwise_bayes_risk
 
-STEPS = 500  # of alternation; each needs some tens
-NEWTON_STEPS = 60
-CLOSE = 1e-12
+MAX_ALTERNATIONS = 500  # of alternation; each needs some tens
+NEWTON_ITERATIONS = 60
+ALTERNATION_TOLERANCE = 1e-12
 
 
-class Atoms(NamedTuple):
+class GroupedDistribution(NamedTuple):
     """Kinds of points, and what is known about each."""
 
     mass: np.ndarray  # (n,) probabilities
@@ -32,14 +32,14 @@ class Atoms(NamedTuple):
         return 1 - np.take_along_axis(self.eta, self.m[:, None], 1)[:, 0]
 
 
-class Tables(NamedTuple):
+class RejectorAndServer(NamedTuple):
     """A rejector that sees all, and a server that sees the group only."""
 
     r: np.ndarray  # (n,) scores
     e: np.ndarray  # (G, K) scores
 
 
-def specialists(pairs: int, *, rare: float = 0.25, noise: float = 0.05) -> Atoms:
+def specialist_distribution(pairs: int, *, rare: float = 0.25, noise: float = 0.05) -> GroupedDistribution:
     r"""J groups with a frequent and a rare class each; the client answers the frequent one everywhere.
 
     .. math:: P(\text{rare}) = 0.25, \quad P(Y = B|x) = 0.95, \quad m(x) = \text{the frequent class of the group}
@@ -55,7 +55,7 @@ def specialists(pairs: int, *, rare: float = 0.25, noise: float = 0.05) -> Atoms
     Raises:
         ValueError: if there is no pair or a probability leaves [0, 1].
 
-    >>> specialists(2).p.round(4)
+    >>> specialist_distribution(2).p.round(4)
     array([0.05  , 0.05  , 0.9833, 0.9833])
 
     Source: this project; for J = 1 after the testbed of two classes.
@@ -67,30 +67,32 @@ def specialists(pairs: int, *, rare: float = 0.25, noise: float = 0.05) -> Atoms
     np.fill_diagonal(eta, 1 - noise)
     mass = np.repeat([(1 - rare) / pairs, rare / pairs], pairs)
     group = np.tile(np.arange(pairs), 2)
-    return Atoms(mass, group, eta, group)
+    return GroupedDistribution(mass, group, eta, group)
 
 
-def risk(atoms: Atoms, tables: Tables, *, costs: Costs) -> float:
+def system_risk(atoms: GroupedDistribution, tables: RejectorAndServer, *, costs: Costs) -> float:
     """The generalized 0-1 risk of a rejector and a server.
 
-    >>> round(risk(specialists(1), Tables(np.ones(2), np.zeros((1, 2))), costs=Costs()), 3)
+    >>> round(system_risk(specialist_distribution(1), RejectorAndServer(np.ones(2), np.zeros((1, 2))), costs=Costs()), 3)
     0.275
     """
     asking = costs.ce + costs.c1 * _server_error(atoms, tables.e)
     return float(atoms.mass @ np.where(asks(tables.r), asking, atoms.p))
 
 
-def least_risk(atoms: Atoms, *, costs: Costs) -> float:
+def min_system_risk(atoms: GroupedDistribution, *, costs: Costs) -> float:
     """The least risk of any rejector with a server that sees the group only: the best label for each group.
 
-    >>> round(least_risk(specialists(1), costs=Costs(c1=1.0, ce=0.15)), 4)
+    >>> round(min_system_risk(specialist_distribution(1), costs=Costs(c1=1.0, ce=0.15)), 4)
     0.0875
     """
-    cheapest = pointwise_risk(1 - atoms.eta, atoms.p[:, None], costs=costs)  # (n, K) with each label for an answer
-    return float((_by_group(atoms) @ (atoms.mass[:, None] * cheapest)).min(1).sum())
+    cheapest = pointwise_bayes_risk(
+        1 - atoms.eta, atoms.p[:, None], costs=costs
+    )  # (n, K) with each label for an answer
+    return float((_group_indicator(atoms) @ (atoms.mass[:, None] * cheapest)).min(1).sum())
 
 
-def refitted(atoms: Atoms, e: np.ndarray, *, costs: Costs) -> Tables:
+def with_best_rejector(atoms: GroupedDistribution, e: np.ndarray, *, costs: Costs) -> RejectorAndServer:
     r"""A server together with the rejector that is best for it, the minimiser of the cost-swapped logistic loss.
 
     .. math:: r = \log \frac{c_e + c_1 P(e \neq Y|x)}{p}
@@ -103,24 +105,24 @@ def refitted(atoms: Atoms, e: np.ndarray, *, costs: Costs) -> Tables:
     Returns:
         The tables.
 
-    >>> refitted(specialists(1), np.array([[1.0, 0.0]]), costs=Costs(c1=1.0, ce=0.15)).r.round(3)
+    >>> with_best_rejector(specialist_distribution(1), np.array([[1.0, 0.0]]), costs=Costs(c1=1.0, ce=0.15)).r.round(3)
     array([1.386, 0.147])
     """
     asking = costs.ce + costs.c1 * _server_error(atoms, e)
-    return Tables(np.log(asking) - np.log(atoms.p), e)
+    return RejectorAndServer(np.log(asking) - np.log(atoms.p), e)
 
 
-def plain(atoms: Atoms, *, costs: Costs) -> Tables:
+def solve_plain(atoms: GroupedDistribution, *, costs: Costs) -> RejectorAndServer:
     """The server that minimises cross-entropy on all points, with the best rejector for it: stage-switching.
 
-    >>> round(risk(specialists(1), plain(specialists(1), costs=Costs(1.0, 0.15)), costs=Costs(1.0, 0.15)), 3)
+    >>> round(system_risk(specialist_distribution(1), solve_plain(specialist_distribution(1), costs=Costs(1.0, 0.15)), costs=Costs(1.0, 0.15)), 3)
     0.275
     """
-    return refitted(atoms, _cross_entropy_server(atoms, np.zeros(len(atoms.mass)), 0.0), costs=costs)
+    return with_best_rejector(atoms, _cross_entropy_server(atoms, np.zeros(len(atoms.mass)), 0.0), costs=costs)
 
 
-def staged(atoms: Atoms, *, costs: Costs, beta: float) -> Tables:
-    r"""Where training in stages comes to rest, started from the plain server: `stage_switching.specialising` by turns.
+def solve_staged(atoms: GroupedDistribution, *, costs: Costs, beta: float) -> RejectorAndServer:
+    r"""Where training in stages comes to rest, started from the plain server: `stage_switching.weighted_cross_entropy` by turns.
 
     .. math:: e_g \propto \log \sum_{x \in g} P(x) e^{-\frac{\beta}{2} r(x)} \eta(x), \qquad
               r = \log \frac{c_e + c_1 P(e \neq Y|x)}{p}
@@ -137,21 +139,23 @@ def staged(atoms: Atoms, *, costs: Costs, beta: float) -> Tables:
         ValueError: if beta is negative.
         FloatingPointError: if the two do not come to rest.
 
-    >>> [round(risk(specialists(1), staged(specialists(1), costs=Costs(1.0, 0.15), beta=beta),
+    >>> [round(system_risk(specialist_distribution(1), solve_staged(specialist_distribution(1), costs=Costs(1.0, 0.15), beta=beta),
     ...     costs=Costs(1.0, 0.15)), 4) for beta in (1.0, 2.0)]
     [0.275, 0.0875]
     """
     checks.at_least(0, beta=beta)
-    tables = plain(atoms, costs=costs)
-    for _ in range(STEPS):
+    tables = solve_plain(atoms, costs=costs)
+    for _ in range(MAX_ALTERNATIONS):
         previous = tables.r
-        tables = refitted(atoms, _cross_entropy_server(atoms, previous, beta), costs=costs)
-        if np.abs(tables.r - previous).max() < CLOSE:
+        tables = with_best_rejector(atoms, _cross_entropy_server(atoms, previous, beta), costs=costs)
+        if np.abs(tables.r - previous).max() < ALTERNATION_TOLERANCE:
             return tables
-    raise FloatingPointError(f"expected the stages to come to rest within {STEPS} rounds, with beta = {beta:g}")
+    raise FloatingPointError(
+        f"expected the stages to come to rest within {MAX_ALTERNATIONS} rounds, with beta = {beta:g}"
+    )
 
 
-def convex(atoms: Atoms, *, costs: Costs, alpha: float, beta: float) -> Tables:
+def solve_convex(atoms: GroupedDistribution, *, costs: Costs, alpha: float, beta: float) -> RejectorAndServer:
     r"""The one minimiser of the surrogate for K classes over both tables, by turns: each has a closed or Newton's form.
 
     .. math:: e_{gk} = \frac{1}{\beta} \log \sum_{x \in g} P(x) e^{-\frac{\beta}{2} r(x)} \eta_k(x), \qquad
@@ -172,42 +176,42 @@ def convex(atoms: Atoms, *, costs: Costs, alpha: float, beta: float) -> Tables:
         ValueError: if a parameter is not positive.
         FloatingPointError: if the turns do not come to rest.
 
-    >>> convex(specialists(1), costs=Costs(c1=1.0, ce=0.15), alpha=1.9, beta=4.0).r.round(2)
+    >>> solve_convex(specialist_distribution(1), costs=Costs(c1=1.0, ce=0.15), alpha=1.9, beta=4.0).r.round(2)
     array([ 0.89, -0.02])
     """
     checks.positive(alpha=alpha, beta=beta, c1=costs.c1, ce=costs.ce)
     r = np.zeros(len(atoms.mass))
-    for _ in range(STEPS):
+    for _ in range(MAX_ALTERNATIONS):
         previous, e = r, _cross_entropy_server(atoms, r, beta) / beta
         half = np.exp(beta / 2 * (e - e.max(1, keepdims=True)))[atoms.group]  # (n, K)
         served = (atoms.eta / half).sum(1) * half.sum(1) - 1
-        r = _balanced(beta / 2 * costs.c1 * served, costs.ce, alpha, atoms.p, beta)
-        if np.abs(r - previous).max() < CLOSE:
-            return Tables(r, e)
-    raise FloatingPointError(f"expected the turns to come to rest within {STEPS}, with alpha = {alpha:g}")
+        r = _stationary_scores(beta / 2 * costs.c1 * served, costs.ce, alpha, atoms.p, beta)
+        if np.abs(r - previous).max() < ALTERNATION_TOLERANCE:
+            return RejectorAndServer(r, e)
+    raise FloatingPointError(f"expected the turns to come to rest within {MAX_ALTERNATIONS}, with alpha = {alpha:g}")
 
 
-def _by_group(atoms: Atoms) -> np.ndarray:
+def _group_indicator(atoms: GroupedDistribution) -> np.ndarray:
     """1 where an atom belongs to a group, (G, n)."""
     return (np.arange(atoms.group.max() + 1)[:, None] == atoms.group) * 1.0
 
 
-def _server_error(atoms: Atoms, e: np.ndarray) -> np.ndarray:
+def _server_error(atoms: GroupedDistribution, e: np.ndarray) -> np.ndarray:
     """P(e≠Y|x), (n,)."""
     labels = server_label(e)[atoms.group]
     return 1 - np.take_along_axis(atoms.eta, labels[:, None], 1)[:, 0]
 
 
-def _cross_entropy_server(atoms: Atoms, r: np.ndarray, beta: float) -> np.ndarray:
+def _cross_entropy_server(atoms: GroupedDistribution, r: np.ndarray, beta: float) -> np.ndarray:
     """The log of the weighted masses of the classes in each group, (G, K)."""
     weight = atoms.mass * np.exp(-beta / 2 * r)
-    return np.log(_by_group(atoms) @ (weight[:, None] * atoms.eta))
+    return np.log(_group_indicator(atoms) @ (weight[:, None] * atoms.eta))
 
 
-def _balanced(pull: np.ndarray, ce: float, alpha: float, p: np.ndarray, beta: float) -> np.ndarray:
+def _stationary_scores(pull: np.ndarray, ce: float, alpha: float, p: np.ndarray, beta: float) -> np.ndarray:
     """The r at which the slope of the surrogate is zero: the difference of logarithms of both sides rises in r."""
     r = np.zeros(len(p))
-    for _ in range(NEWTON_STEPS):
+    for _ in range(NEWTON_ITERATIONS):
         of_server, of_question = np.log(pull) - beta / 2 * r, np.log(ce) - r
         total = np.logaddexp(of_server, of_question)
         share = np.exp(of_server - total)

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from companion.chapters.systems import CE, PAIRS, SYSTEMS, _data
+from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, SYSTEMS, _data_options
 from l2h.experiments.config import ExperimentConfig
 
 
-def costs(study: Any) -> dict[str, dict[Any, ExperimentConfig]]:
+def cost_grid(study: Any) -> dict[str, dict[Any, ExperimentConfig]]:
     """The runs of chapter 08, seed 0 of each: experiment -> its setting -> configuration.
 
     Args:
@@ -18,15 +18,15 @@ def costs(study: Any) -> dict[str, dict[Any, ExperimentConfig]]:
         "rules" (place, rule, squash), "estimates" (place, estimator), "servers", "hidden", and "inputs" for the
         client `study.reader`. A place is a client, with the pair's name behind it for pairs after the first.
 
-    >>> from companion.chapters.parameters import at_profile
-    >>> sorted(costs(at_profile("08_costs", "quick")))
+    >>> from companion.chapters.parameters import settings_for
+    >>> sorted(cost_grid(settings_for("08_costs", "quick")))
     ['estimates', 'grid', 'hidden', 'inputs', 'map', 'once', 'rules', 'servers']
     """
-    base = ExperimentConfig("learning_to_help", ce=CE, **_data(study))
+    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **_data_options(study))
     first = replace(base, client=study.clients[0])
     each = {client: replace(base, client=client) for client in study.clients}
     for pair in study.pairs[1:]:
-        classes = PAIRS[base.source][pair]
+        classes = CLASS_PAIRS[base.source][pair]
         each |= {f"{client}, {pair}": replace(each[client], classes=classes) for client in study.clients}
     once = ("learning to help", "two-stage", "confidence")
     return {

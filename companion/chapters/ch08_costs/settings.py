@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import Study
+from companion.chapters.settings import ChapterSettings
 
 
 @dataclass(frozen=True)
-class Study08(Study):
+class Settings(ChapterSettings):
     """Chapter 08, the costs.
 
     Args:
@@ -16,7 +16,7 @@ class Study08(Study):
         alphas: of the map of alpha and beta.
         betas: of the same map.
         rules: for alpha, each with and without squashing.
-        estimates: of p(x), names in `error_estimation.ESTIMATORS`.
+        estimates: of p(x), names in `error_estimation.ERROR_ESTIMATORS`.
         servers: networks of the server, the smallest first.
         hidden: units of the rejector, the fewest first.
         inputs: networks of the rejector, by what they read and how.

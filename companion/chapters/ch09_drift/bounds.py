@@ -9,28 +9,28 @@ from scipy.stats import binomtest
 
 from l2h import checks
 from l2h.evaluation.intervals import Interval
-from l2h.evaluation.metrics import by_class, loss_by_example, system_loss
-from l2h.evaluation.thresholds import shifted
+from l2h.evaluation.metrics import loss_per_example, split_by_class, system_loss
+from l2h.evaluation.thresholds import with_threshold
 from l2h.problem import Costs, Predictions, server_label
 from l2h.theory import generalization, rademacher_exact
 
 
-def losses_at(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
+def losses_at_thresholds(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
     """The loss of each example at each of N thresholds, (N, n)."""
-    return np.stack([loss_by_example(shifted(predictions, t), costs=costs) for t in thresholds])
+    return np.stack([loss_per_example(with_threshold(predictions, t), costs=costs) for t in thresholds])
 
 
-def risks(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
+def risks_at_thresholds(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
     """System loss at each of N thresholds, (N,).
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.array([0.5, 0.1]), e=np.array([1.0, 1.0]), y=np.array([1, -1]))
-    >>> risks(p, np.array([-1.0, 0.2, 1.0]), costs=Costs(c1=1.0, ce=0.25))
+    >>> risks_at_thresholds(p, np.array([-1.0, 0.2, 1.0]), costs=Costs(c1=1.0, ce=0.25))
     array([0.5  , 0.625, 0.75 ])
     """
-    return np.array([system_loss(shifted(predictions, t), costs=costs) for t in thresholds])
+    return np.array([system_loss(with_threshold(predictions, t), costs=costs) for t in thresholds])
 
 
-def guarantee(sample: Predictions, *, costs: Costs, delta: float) -> float:
+def generalization_penalty(sample: Predictions, *, costs: Costs, delta: float) -> float:
     """What the corrected Theorem 1 adds to the loss on a sample, for all thresholds on r and the server as it is.
 
     Args:
@@ -41,16 +41,16 @@ def guarantee(sample: Predictions, *, costs: Costs, delta: float) -> float:
     Returns:
         The penalty; a single server has complexity 0, thresholds have that of the n scores, ties and all.
     """
-    rad_r = rademacher_exact.exact_thresholds(sample.r).value
-    return float(generalization.corrected(rad_r, 0.0, costs=costs, n=len(sample.y), delta=delta).total)
+    rad_r = rademacher_exact.exact_threshold_complexity(sample.r).value
+    return float(generalization.theorem1_corrected(rad_r, 0.0, costs=costs, n=len(sample.y), delta=delta).total)
 
 
-def promised(sample: Predictions, *, costs: Costs, delta: float) -> float:
-    """What the corrected Theorem 1 promises of the sign rule: the loss on a sample plus the `guarantee`."""
-    return system_loss(sample, costs=costs) + guarantee(sample, costs=costs, delta=delta)
+def risk_bound(sample: Predictions, *, costs: Costs, delta: float) -> float:
+    """What the corrected Theorem 1 promises of the sign rule: the loss on a sample plus the `generalization_penalty`."""
+    return system_loss(sample, costs=costs) + generalization_penalty(sample, costs=costs, delta=delta)
 
 
-class Separation(NamedTuple):
+class Discrepancies(NamedTuple):
     """How far a changed distribution is from the first one, for thresholds on r and the server as it is."""
 
     labelled: float  # discrepancy of the losses
@@ -58,7 +58,9 @@ class Separation(NamedTuple):
     joint_error: float  # the server's error rates under both distributions, together
 
 
-def separation(before: Predictions, after: Predictions, thresholds: np.ndarray, *, costs: Costs) -> Separation:
+def measure_discrepancies(
+    before: Predictions, after: Predictions, thresholds: np.ndarray, *, costs: Costs
+) -> Discrepancies:
     """The discrepancies between two distributions, each given by all of its examples.
 
     Args:
@@ -71,14 +73,14 @@ def separation(before: Predictions, after: Predictions, thresholds: np.ndarray, 
         What the two bounds of `generalization.transferred` need.
     """
     pair = (before, after)
-    labelled = generalization.discrepancy(*(risks(p, thresholds, costs=costs) for p in pair))
+    labelled = generalization.discrepancy(*(risks_at_thresholds(p, thresholds, costs=costs) for p in pair))
     unlabelled = (Predictions(p.m, p.r, p.e, server_label(p.e)) for p in pair)
-    label_free = generalization.discrepancy(*(risks(p, thresholds, costs=costs) for p in unlabelled))
+    label_free = generalization.discrepancy(*(risks_at_thresholds(p, thresholds, costs=costs) for p in unlabelled))
     errors = (system_loss(replace(p, r=-np.ones(len(p.r))), costs=Costs(1.0, 0.0)) for p in pair)  # asks always
-    return Separation(labelled, label_free, sum(errors))
+    return Discrepancies(labelled, label_free, sum(errors))
 
 
-def off_the_line(predictions: Predictions, *, costs: Costs) -> float:
+def max_nonlinearity(predictions: Predictions, *, costs: Costs) -> float:
     r"""How far the expected loss under label shifts is from a straight line in the share of label +1, at most.
 
     .. math:: \max_\pi \Big| \frac{1}{n} \sum_i \frac{q_\pi(y_i)}{p(y_i)} L_i - (1 - \pi) R_- - \pi R_+ \Big|
@@ -94,19 +96,22 @@ def off_the_line(predictions: Predictions, *, costs: Costs) -> float:
         ValueError: if a label is missing.
 
     >>> one = np.ones(3)
-    >>> off_the_line(Predictions(one, one, one, np.array([1, -1, -1])), costs=Costs()) < 1e-12
+    >>> max_nonlinearity(Predictions(one, one, one, np.array([1, -1, -1])), costs=Costs()) < 1e-12
     True
     """
-    plus, loss = (predictions.y == 1).astype(int), loss_by_example(predictions, costs=costs)
-    share, each = plus.sum() / len(plus), [system_loss(part, costs=costs) for part in by_class(predictions).values()]
+    plus, loss = (predictions.y == 1).astype(int), loss_per_example(predictions, costs=costs)
+    share, each = (
+        plus.sum() / len(plus),
+        [system_loss(part, costs=costs) for part in split_by_class(predictions).values()],
+    )
     distances = []
     for pi in np.linspace(0, 1, 101):
-        weights = generalization.label_weights([1 - share, share], [1 - pi, pi])[plus]
+        weights = generalization.label_shift_weights([1 - share, share], [1 - pi, pi])[plus]
         distances.append(abs(weights @ loss / len(loss) - (1 - pi) * each[0] - pi * each[-1]))
     return float(max(distances))
 
 
-class UnderShift(NamedTuple):
+class ShiftLosses(NamedTuple):
     """One system under k distributions: what it loses, and what the bounds add to the promise for the first."""
 
     loss: np.ndarray  # (k,) of the sign rule
@@ -114,7 +119,7 @@ class UnderShift(NamedTuple):
     label_free: np.ndarray  # (k,) the discrepancy with the server's labels, and max(1, c1) times the joint error
 
 
-def under_shift(tables: Sequence[Predictions], thresholds: np.ndarray, *, costs: Costs) -> UnderShift:
+def losses_under_shift(tables: Sequence[Predictions], thresholds: np.ndarray, *, costs: Costs) -> ShiftLosses:
     """What a system loses under several distributions, and how far each is from the first.
 
     Args:
@@ -125,15 +130,15 @@ def under_shift(tables: Sequence[Predictions], thresholds: np.ndarray, *, costs:
     Returns:
         One number of each kind per distribution.
     """
-    apart = [separation(tables[0], table, thresholds, costs=costs) for table in tables]
-    return UnderShift(
+    apart = [measure_discrepancies(tables[0], table, thresholds, costs=costs) for table in tables]
+    return ShiftLosses(
         np.array([system_loss(table, costs=costs) for table in tables]),
         np.array([one.labelled for one in apart]),
         np.array([one.label_free + max(1, costs.c1) * one.joint_error for one in apart]),
     )
 
 
-def worst_gaps(
+def worst_generalization_gaps(
     losses: np.ndarray, target: np.ndarray, *, weights: np.ndarray, size: int, draws: int, seed: int
 ) -> np.ndarray:
     r"""How far a target risk lies above the weighted empirical risk of a sample, at the worst of N thresholds.
@@ -141,7 +146,7 @@ def worst_gaps(
     .. math:: \max_k \Big(R_k - \frac{1}{n} \sum_{i \in S} w_i L_{k,i}\Big), \quad |S| = n
 
     Args:
-        losses: (N, m) of all examples of the distribution that is sampled, `losses_at`.
+        losses: (N, m) of all examples of the distribution that is sampled, `losses_at_thresholds`.
         target: (N,) risks R_k under the distribution that is asked about.
         weights: (m,) w; 1 without importance weighting.
         size: n examples per sample, drawn with replacement.
@@ -154,7 +159,7 @@ def worst_gaps(
     Raises:
         ValueError: if shapes do not match, or a number is below 1.
 
-    >>> worst_gaps(np.ones((2, 5)), np.array([1.0, 1.5]), weights=np.ones(5), size=3, draws=2, seed=0)
+    >>> worst_generalization_gaps(np.ones((2, 5)), np.array([1.0, 1.5]), weights=np.ones(5), size=3, draws=2, seed=0)
     array([0.5, 0.5])
     """
     if losses.shape != (len(target), len(weights)):
@@ -165,7 +170,7 @@ def worst_gaps(
     return (target - empirical).max(axis=1)
 
 
-class Tried(NamedTuple):
+class BoundCheck(NamedTuple):
     """How a bound did on samples."""
 
     fails: Interval  # share of the samples on which it fails at some threshold, with its exact 95 % limits
@@ -173,11 +178,11 @@ class Tried(NamedTuple):
     penalty: float  # the one it has
 
 
-def tried(gaps: np.ndarray, *, penalty: float, delta: float) -> Tried:
+def check_bound(gaps: np.ndarray, *, penalty: float, delta: float) -> BoundCheck:
     """How often a penalty is too small for the gaps of samples.
 
     Args:
-        gaps: (draws,) `worst_gaps`.
+        gaps: (draws,) `worst_generalization_gaps`.
         penalty: of the bound.
         delta: probability of failure that the bound allows.
 
@@ -187,7 +192,7 @@ def tried(gaps: np.ndarray, *, penalty: float, delta: float) -> Tried:
     Raises:
         ValueError: if there is no sample, or delta is no probability.
 
-    >>> round(tried(np.linspace(0, 1, 101), penalty=2.0, delta=0.05).needed, 3)
+    >>> round(check_bound(np.linspace(0, 1, 101), penalty=2.0, delta=0.05).needed, 3)
     0.95
     """
     checks.at_least(1, draws=len(gaps))
@@ -195,4 +200,4 @@ def tried(gaps: np.ndarray, *, penalty: float, delta: float) -> Tried:
     fails = int((gaps > penalty).sum())
     limits = binomtest(fails, len(gaps)).proportion_ci(0.95, method="exact")
     share = Interval(fails / len(gaps), float(limits.low), float(limits.high))
-    return Tried(share, float(np.quantile(gaps, 1 - delta)), float(penalty))
+    return BoundCheck(share, float(np.quantile(gaps, 1 - delta)), float(penalty))

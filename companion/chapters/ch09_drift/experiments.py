@@ -12,29 +12,28 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from companion.chapters.ch09_drift import bounds
-from companion.chapters.ch09_drift.bounds import losses_at
-from l2h.drift import detectors, last_layer, streams
-from l2h.drift import experts as drift_experts
+from companion.chapters.ch09_drift.bounds import losses_at_thresholds
+from l2h.drift import detectors, experts, last_layer, streams
 from l2h.drift import policies as drift_policies
-from l2h.drift.experts import Advice, experts
-from l2h.drift.last_layer import Layers, last_layers
-from l2h.drift.policies import SET_ANEW, Hidden, Outcome, Policy, play
-from l2h.drift.streams import Course, along, device_plan, draw
+from l2h.drift.experts import FixedShareConfig, fixed_share_policy
+from l2h.drift.last_layer import LastLayers, retraining_policies
+from l2h.drift.policies import ADAPTED_PARTS, EpisodeResult, LastLayerInputs, Policy, simulate
+from l2h.drift.streams import Stream, device_schedule, fill_schedule, predictions_along
 from l2h.evaluation import thresholds
-from l2h.evaluation.metrics import in_windows, loss_by_example, offload_rate, system_loss
+from l2h.evaluation.metrics import loss_per_example, offload_rate, system_loss, window_means
 from l2h.experiments import run, shifted
 from l2h.experiments.config import ExperimentConfig
-from l2h.experiments.shifted import Viewing
+from l2h.experiments.shifted import Conditions
 from l2h.experiments.sweep import over_seeds, with_dependencies
 from l2h.problem import Costs, Predictions
-from l2h.theory.generalization import label_weights
+from l2h.theory.generalization import label_shift_weights
 
-METHODS = ("learning_to_help", "confidence")
-WAYS = SUDDEN, GRADUAL = "at once", "by degrees"  # in which data change
-EXPERTS = 33  # thresholds
-BOTH = {"thresholds": "alarm r and e", "layers": "alarm r and e, refitted"}
-FROM_ANSWERS = ", from answers"
-BURST = 200  # inputs that are asked and labelled after an alarm
+DRIFT_METHODS = ("learning_to_help", "confidence")
+CHANGE_SPEEDS = SUDDEN, GRADUAL = "at once", "by degrees"  # in which data change
+N_EXPERTS = 33  # thresholds
+COMBINED_ALARM_POLICIES = {"thresholds": "alarm r and e", "layers": "alarm r and e, refitted"}
+PSEUDO_LABEL_SUFFIX = ", from answers"
+LABEL_BURST = 200  # inputs that are asked and labelled after an alarm
 
 
 class TunedSystem(NamedTuple):
@@ -42,7 +41,7 @@ class TunedSystem(NamedTuple):
 
     tables: Mapping[str, Predictions]  # part or condition -> predictions
     hidden: Mapping[str, Mapping[str, np.ndarray]]  # condition -> "r" and "e", what last layers read there, if kept
-    layers: Layers
+    layers: LastLayers
     grid: np.ndarray  # (N,) thresholds of the experts
 
 
@@ -54,7 +53,7 @@ class TunedSystems(NamedTuple):
     training: tuple[int, float]  # how many trainings all of them took, and their seconds
 
 
-def sweep(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> TunedSystems:
+def train_drift_systems(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> TunedSystems:
     """Train the systems of the chapter, or read them from the store.
 
     Args:
@@ -66,30 +65,35 @@ def sweep(study: Any, base: ExperimentConfig, conditions: Sequence[str]) -> Tune
         `TunedSystems`. What last layers read is kept for the first of them under each condition of a sudden change of
         severity 4, and under every loss of contrast.
     """
-    plain = Viewing(("clean", *conditions, "unseen"), study.images)
+    plain = Conditions(("clean", *conditions, "unseen"), study.images)
     close = replace(plain, hidden=tuple(c for c in plain.conditions if "4" in c or "contrast" in c or " " not in c))
-    names = [(method, client) for client in study.clients for method in METHODS]
+    names = [(method, client) for client in study.clients for method in DRIFT_METHODS]
     configs = {(m, c): over_seeds(replace(base, method=m, client=c), study.seeds) for m, c in names}
     results: dict[ExperimentConfig, Any] = {}
     for name in reversed(names):  # what the first is read with stays
         wanted = with_dependencies(configs[name])
-        results |= dict(zip(wanted, shifted.sweep(wanted, close if name == names[0] else plain), strict=True))
-    said = {name: [_said(results[one]) for one in several] for name, several in configs.items()}
-    views = {name: [thresholds.tuned(one, costs=base.costs) for one in several] for name, several in said.items()}
+        results |= dict(
+            zip(wanted, shifted.sweep_under_corruption(wanted, close if name == names[0] else plain), strict=True)
+        )
+    said = {name: [_prediction_tables(results[one]) for one in several] for name, several in configs.items()}
+    views = {
+        name: [thresholds.tables_tuned_on_validation(one, costs=base.costs) for one in several]
+        for name, several in said.items()
+    }
     networks = [results[one] for one in configs[names[0]]]
     first = [
         TunedSystem(
             tables,
             one.hidden,
-            last_layer.layers_of(one.layers, before["validation"], costs=base.costs),
-            thresholds.threshold_grid(tables["validation"].r, EXPERTS),
+            last_layer.tuned_last_layers(one.layers, before["validation"], costs=base.costs),
+            thresholds.threshold_grid(tables["validation"].r, N_EXPERTS),
         )
         for one, before, tables in zip(networks, said[names[0]], views[names[0]], strict=True)
     ]
-    return TunedSystems(views, first, run.training(results.values()))
+    return TunedSystems(views, first, run.training_summary(results.values()))
 
 
-class Promised(NamedTuple):
+class SystemWithRiskBound(NamedTuple):
     """A system whose client saw no validation image, so that Theorem 1 holds for it as long as the data stay."""
 
     tables: Mapping[str, Predictions]
@@ -97,7 +101,9 @@ class Promised(NamedTuple):
     promise: float  # loss on the validation images plus the penalty
 
 
-def promised(said: TunedSystems, client: str, *, costs: Costs, delta: float = 0.05) -> list[Promised]:
+def systems_with_risk_bound(
+    said: TunedSystems, client: str, *, costs: Costs, delta: float = 0.05
+) -> list[SystemWithRiskBound]:
     """What the corrected Theorem 1 promises of learning to help beside a client.
 
     Args:
@@ -115,26 +121,26 @@ def promised(said: TunedSystems, client: str, *, costs: Costs, delta: float = 0.
     if client == "as_released":
         raise ValueError("expected a client that saw no validation image, got 'as_released'")
     views = said.views["learning_to_help", client]
-    promises = [bounds.promised(tables["validation"], costs=costs, delta=delta) for tables in views]
-    grids = [thresholds.threshold_grid(tables["validation"].r, EXPERTS) for tables in views]
-    return [Promised(*one) for one in zip(views, grids, promises, strict=True)]
+    promises = [bounds.risk_bound(tables["validation"], costs=costs, delta=delta) for tables in views]
+    grids = [thresholds.threshold_grid(tables["validation"].r, N_EXPERTS) for tables in views]
+    return [SystemWithRiskBound(*one) for one in zip(views, grids, promises, strict=True)]
 
 
-def _said(result: Any) -> dict[str, Predictions]:
+def _prediction_tables(result: Any) -> dict[str, Predictions]:
     return {condition: result.predictions(condition) for condition in result.scores}
 
 
-class Game(NamedTuple):
+class Episode(NamedTuple):
     """A stream with what it takes to play on it."""
 
     stream: Predictions
-    hidden: Hidden | None  # None where a condition of the stream has no activations
+    hidden: LastLayerInputs | None  # None where a condition of the stream has no activations
     change: int  # the first changed step
     costs: Costs
-    advice: Advice  # its batch and delay are those of all remedies
+    advice: FixedShareConfig  # its batch and delay are those of all remedies
     seed: int  # of the questions left to chance
 
-    def outcomes(self, policies: Mapping[str, Policy]) -> dict[str, Outcome]:
+    def outcomes(self, policies: Mapping[str, Policy]) -> dict[str, EpisodeResult]:
         """What each policy did; without activations those that refit layers are left out.
 
         Args:
@@ -146,13 +152,13 @@ class Game(NamedTuple):
         batches: dict[str, Any] = {"batch": self.advice.batch, "delay": self.advice.delay}
         given = {"costs": self.costs, "seed": self.seed, "hidden": self.hidden, **batches}
         return {
-            name: play(self.stream, policy, answers=name.endswith(FROM_ANSWERS), **given)
+            name: simulate(self.stream, policy, answers=name.endswith(PSEUDO_LABEL_SUFFIX), **given)
             for name, policy in policies.items()
             if self.hidden is not None or not name.endswith("refitted")
         }
 
 
-def game(system: TunedSystem, course: Course, *, costs: Costs, advice: Advice, seed: int) -> Game:
+def make_episode(system: TunedSystem, course: Stream, *, costs: Costs, advice: FixedShareConfig, seed: int) -> Episode:
     """A system on a course.
 
     Args:
@@ -169,11 +175,13 @@ def game(system: TunedSystem, course: Course, *, costs: Costs, advice: Advice, s
         KeyError: if a condition has no table.
     """
     kept = set(np.unique(course.condition)) <= set(system.hidden)
-    hidden = last_layer.hidden_along(system.hidden, course) if kept else None
-    return Game(streams.along(system.tables, course), hidden, course.change, costs, advice, seed)
+    hidden = last_layer.activations_along(system.hidden, course) if kept else None
+    return Episode(streams.predictions_along(system.tables, course), hidden, course.change, costs, advice, seed)
 
 
-def courses(tables: Mapping[str, Predictions], *, length: int, seeds: int) -> dict[tuple[str, str], list[Course]]:
+def sample_streams(
+    tables: Mapping[str, Predictions], *, length: int, seeds: int
+) -> dict[tuple[str, str], list[Stream]]:
     """The streams of the chapter: every kind of change, at once and by degrees, with several seeds.
 
     Args:
@@ -186,16 +194,17 @@ def courses(tables: Mapping[str, Predictions], *, length: int, seeds: int) -> di
     """
     return {
         (kind, way): [
-            streams.course_of(tables, kind, length=length, gradual=way == GRADUAL, seed=seed) for seed in range(seeds)
+            streams.sample_stream(tables, kind, length=length, gradual=way == GRADUAL, seed=seed)
+            for seed in range(seeds)
         ]
-        for way in WAYS
-        for kind in streams.KINDS
+        for way in CHANGE_SPEEDS
+        for kind in streams.DRIFT_KINDS
     }
 
 
-def contest(
-    several: Sequence[TunedSystem], courses: Sequence[Course], *, costs: Costs, advice: Advice
-) -> dict[str, list[Outcome]]:
+def run_policies(
+    several: Sequence[TunedSystem], courses: Sequence[Stream], *, costs: Costs, advice: FixedShareConfig
+) -> dict[str, list[EpisodeResult]]:
     """All remedies, each as if it were alone.
 
     Args:
@@ -207,25 +216,25 @@ def contest(
     Returns:
         Remedy -> one outcome per seed; those that refit layers only where all that layers read was kept.
     """
-    found: dict[str, list[Outcome]] = {}
+    found: dict[str, list[EpisodeResult]] = {}
     for seed, (system, course) in enumerate(zip(several, courses, strict=True)):
-        one, held_out = game(system, course, costs=costs, advice=advice, seed=seed), system.tables["validation"]
-        heard = detectors.listen(one.stream, held_out, signal="r", detector="ADWIN")
+        one, held_out = make_episode(system, course, costs=costs, advice=advice, seed=seed), system.tables["validation"]
+        heard = detectors.detect(one.stream, held_out, signal="r", detector="ADWIN")
         knowing: dict[str, Any] = {"costs": costs, "advice": advice, "thresholds": system.grid, "layers": system.layers}
-        policies = contenders(held_out, heard, change=one.change, **knowing)
+        policies = all_policies(held_out, heard, change=one.change, **knowing)
         for name, outcome in one.outcomes(policies).items():
             found.setdefault(name, []).append(outcome)
     return found
 
 
-def on_alarms(
+def run_alarm_policies(
     several: Sequence[TunedSystem],
-    courses: Sequence[Course],
+    courses: Sequence[Stream],
     alarms: Sequence[np.ndarray],
     *,
     costs: Costs,
-    advice: Advice,
-) -> dict[str, list[Outcome]]:
+    advice: FixedShareConfig,
+) -> dict[str, list[EpisodeResult]]:
     """What the alarms of any detector are good for: both thresholds moved, or both last layers refitted, after each.
 
     Args:
@@ -238,17 +247,17 @@ def on_alarms(
     Returns:
         "alarm r and e" and the same ", refitted" -> one outcome per seed.
     """
-    found: dict[str, list[Outcome]] = {name: [] for name in BOTH.values()}
+    found: dict[str, list[EpisodeResult]] = {name: [] for name in COMBINED_ALARM_POLICIES.values()}
     for seed, (system, course, at) in enumerate(zip(several, courses, alarms, strict=True)):
-        one = game(system, course, costs=costs, advice=advice, seed=seed)
-        policies = triggered(at, costs=costs, layers=system.layers, burst=BURST, batch=advice.batch)
+        one = make_episode(system, course, costs=costs, advice=advice, seed=seed)
+        policies = alarm_policies(at, costs=costs, layers=system.layers, burst=LABEL_BURST, batch=advice.batch)
         for name, outcome in one.outcomes({name: policies[name] for name in found}).items():
             found[name].append(outcome)
     return found
 
 
-def regret_of_experts(
-    system: TunedSystem, one: Game, outcome: Outcome, *, switches: int = 1
+def expert_regret(
+    system: TunedSystem, one: Episode, outcome: EpisodeResult, *, switches: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """The regret of the experts summed up to each step, and the bound on it that follows from what happened.
 
@@ -262,14 +271,14 @@ def regret_of_experts(
         (T,) each; the bound is one on the expectation over the device's coins.
     """
     given: dict[str, Any] = {"costs": one.costs, "switches": switches}
-    best = drift_experts.best_sequence(one.stream, system.grid, batch=one.advice.batch, **given)
-    lost = drift_experts.expected_loss(one.stream, outcome, costs=one.costs)
-    return np.cumsum(lost - best), drift_experts.realised_bound(
+    best = experts.best_sequence_losses(one.stream, system.grid, batch=one.advice.batch, **given)
+    lost = experts.expected_loss(one.stream, outcome, costs=one.costs)
+    return np.cumsum(lost - best), experts.realised_regret_bound(
         one.stream, outcome, system.grid, advice=one.advice, **given
     )
 
 
-class Dependence(NamedTuple):
+class DependenceCheck(NamedTuple):
     """What happens on a stream whose distribution never changes, but whose neighbours are not independent."""
 
     deviation: float  # root mean square distance of the windows' losses from the expected loss
@@ -279,9 +288,9 @@ class Dependence(NamedTuple):
     bound: float  # on it, from what happened, per input
 
 
-def dependent(
-    system: TunedSystem, *, stay: float, length: int, width: int, costs: Costs, advice: Advice, seed: int
-) -> Dependence:
+def check_dependence(
+    system: TunedSystem, *, stay: float, length: int, width: int, costs: Costs, advice: FixedShareConfig, seed: int
+) -> DependenceCheck:
     r"""Let images stay in view, and see what of all that is said of independent inputs is still true.
 
     .. math:: |\bar L - E L| \leq \max(1, c_1 + c_e) \sqrt{\ln(2 / 0.05) / (2 n)}
@@ -298,51 +307,53 @@ def dependent(
         seed: of the stream and of the questions left to chance.
 
     Returns:
-        `Dependence`.
+        `DependenceCheck`.
 
     Raises:
         ValueError: if stay or the width is out of range.
     """
-    course = streams.lingering(streams.course_of(system.tables, None, length=length, seed=seed), stay=stay, seed=seed)
-    one = game(system, course, costs=costs, advice=advice, seed=seed)
-    apart = in_windows(loss_by_example(one.stream, costs=costs), width) - system_loss(
+    course = streams.with_dwell_time(
+        streams.sample_stream(system.tables, None, length=length, seed=seed), stay=stay, seed=seed
+    )
+    one = make_episode(system, course, costs=costs, advice=advice, seed=seed)
+    apart = window_means(loss_per_example(one.stream, costs=costs), width) - system_loss(
         system.tables["clean"], costs=costs
     )
     reach = max(1.0, costs.c1 + costs.ce) * math.sqrt(math.log(2 / 0.05) / (2 * width))
-    listen = partial(detectors.listen, one.stream, system.tables["validation"], signal="r", seed=seed)
-    played = one.outcomes({"experts": drift_experts.experts(system.grid, costs=costs, advice=advice)})
-    regret, bound = regret_of_experts(system, one, played["experts"])
-    return Dependence(
-        deviation=math.sqrt(average(apart**2)),
-        outside=average(np.abs(apart) > reach),
+    listen = partial(detectors.detect, one.stream, system.tables["validation"], signal="r", seed=seed)
+    played = one.outcomes({"experts": experts.fixed_share_policy(system.grid, costs=costs, advice=advice)})
+    regret, bound = expert_regret(system, one, played["experts"])
+    return DependenceCheck(
+        deviation=math.sqrt(mean_over_stream(apart**2)),
+        outside=mean_over_stream(np.abs(apart) > reach),
         alarms={name: len(listen(detector=name)) for name in detectors.DETECTORS},
         regret=float(regret[-1]) / length,
         bound=float(bound[-1]) / length,
     )
 
 
-def average(values: np.ndarray) -> float:
+def mean_over_stream(values: np.ndarray) -> float:
     """Of one value per input, over a stretch of a stream.
 
-    >>> average(np.array([True, False]))
+    >>> mean_over_stream(np.array([True, False]))
     0.5
     """
-    return float(in_windows(values, len(values))[0])
+    return float(window_means(values, len(values))[0])
 
 
-def contenders(
+def all_policies(
     held_out: Predictions,
     alarms: np.ndarray,
     *,
     change: int,
     costs: Costs,
-    advice: Advice,
+    advice: FixedShareConfig,
     thresholds: np.ndarray,
-    layers: Layers,
+    layers: LastLayers,
 ) -> dict[str, Policy]:
     """All remedies with the settings of chapter 09, by name; none of them knows the change, but "change known".
 
-    Those whose name ends in `FROM_ANSWERS` are the same as without, and are to be played with answers for labels.
+    Those whose name ends in `PSEUDO_LABEL_SUFFIX` are the same as without, and are to be played with answers for labels.
 
     Args:
         held_out: predictions on examples from before.
@@ -357,22 +368,26 @@ def contenders(
         Name -> policy.
     """
     labels: dict[str, Any] = {"costs": costs, "explore": 0.05, "memory": 1000}
-    ask: dict[str, Any] = {"burst": BURST, "batch": advice.batch}
+    ask: dict[str, Any] = {"burst": LABEL_BURST, "batch": advice.batch}
     estimates = {
-        "re-estimated": drift_policies.reestimated(**labels),
-        "recalibrated": drift_policies.recalibrated(**labels),
+        "re-estimated": drift_policies.isotonic_policy(**labels),
+        "recalibrated": drift_policies.logistic_policy(**labels),
     }
     return {
-        "fixed": drift_policies.fixed(),
-        "budget": drift_policies.budget(offload_rate(held_out), start=held_out.r, memory=500),
-        **{name + end: policy for name, policy in estimates.items() for end in ("", FROM_ANSWERS)},
-        "experts": experts(thresholds, costs=costs, advice=advice),
-        **triggered(alarms, costs=costs, layers=layers, **ask),
-        "change known": drift_policies.on_alarm(np.array([change - 1]), costs=costs, what="r and e", **ask),
+        "fixed": drift_policies.fixed_policy(),
+        "budget": drift_policies.budget_policy(offload_rate(held_out), start=held_out.r, memory=500),
+        **{name + end: policy for name, policy in estimates.items() for end in ("", PSEUDO_LABEL_SUFFIX)},
+        "experts": fixed_share_policy(thresholds, costs=costs, advice=advice),
+        **alarm_policies(alarms, costs=costs, layers=layers, **ask),
+        "change known": drift_policies.alarm_threshold_policy(
+            np.array([change - 1]), costs=costs, what="r and e", **ask
+        ),
     }
 
 
-def triggered(alarms: np.ndarray, *, costs: Costs, layers: Layers, burst: int, batch: int) -> dict[str, Policy]:
+def alarm_policies(
+    alarms: np.ndarray, *, costs: Costs, layers: LastLayers, burst: int, batch: int
+) -> dict[str, Policy]:
     """What an alarm can be the occasion for: thresholds moved, or last layers refitted, of r, of e, or of both.
 
     Args:
@@ -386,16 +401,18 @@ def triggered(alarms: np.ndarray, *, costs: Costs, layers: Layers, burst: int, b
         Name -> policy; names that end in "refitted" need activations to be played with.
     """
     moved = {
-        f"alarm {w}": drift_policies.on_alarm(alarms, costs=costs, what=w, burst=burst, batch=batch) for w in SET_ANEW
+        f"alarm {w}": drift_policies.alarm_threshold_policy(alarms, costs=costs, what=w, burst=burst, batch=batch)
+        for w in ADAPTED_PARTS
     }
-    refits = last_layers(layers, costs=costs)
+    refits = retraining_policies(layers, costs=costs)
     anew = {
-        f"alarm {w}, refitted": drift_policies.after_alarm(alarms, refits[w], burst=burst, batch=batch) for w in refits
+        f"alarm {w}, refitted": drift_policies.after_alarm_policy(alarms, refits[w], burst=burst, batch=batch)
+        for w in refits
     }
     return {name: policy for one in zip(moved.items(), anew.items(), strict=True) for name, policy in one}
 
 
-def on_devices(
+def device_losses(
     tables: Mapping[str, Predictions],
     positive: np.ndarray,
     *,
@@ -407,7 +424,7 @@ def on_devices(
     """One system on many devices, each with its own share of label +1: what each loses in a stream of its own.
 
     Args:
-        tables: "clean" and "validation", at least, as `thresholds.tuned` gives them.
+        tables: "clean" and "validation", at least, as `thresholds.tables_tuned_on_validation` gives them.
         positive: (d,) shares of label +1 on the devices.
         length: inputs per device, >= 1.
         thresholds: (N,) among which a device chooses where it knows its share.
@@ -418,19 +435,19 @@ def on_devices(
         (d,) mean losses of the threshold as it is ("fixed"), of one that follows the scores ("budget"), and of the
         best one on validation images weighted to the device's share ("weighted").
     """
-    held_out, losses = tables["validation"], losses_at(tables["validation"], thresholds, costs=costs)
+    held_out, losses = tables["validation"], losses_at_thresholds(tables["validation"], thresholds, costs=costs)
     share = (held_out.y == 1).sum() / len(held_out.y)
     labels = {where: table.y for where, table in tables.items()}
     found: dict[str, list[float]] = {}
     for place, one in enumerate(positive):
-        course = draw(device_plan(float(one), length=length), labels, seed=seed + place)
-        weights = label_weights([1 - share, share], [1 - one, one])[(held_out.y + 1) // 2]
+        course = fill_schedule(device_schedule(float(one), length=length), labels, seed=seed + place)
+        weights = label_shift_weights([1 - share, share], [1 - one, one])[(held_out.y + 1) // 2]
         policies = {
-            "fixed": drift_policies.fixed(),
-            "budget": drift_policies.budget(offload_rate(held_out), start=held_out.r, memory=500),
-            "weighted": drift_policies.fixed(float(thresholds[np.argmin(losses @ weights)])),
+            "fixed": drift_policies.fixed_policy(),
+            "budget": drift_policies.budget_policy(offload_rate(held_out), start=held_out.r, memory=500),
+            "weighted": drift_policies.fixed_policy(float(thresholds[np.argmin(losses @ weights)])),
         }
         for name, policy in policies.items():
-            outcome = play(along(tables, course), policy, costs=costs, batch=25, delay=0, seed=seed)
+            outcome = simulate(predictions_along(tables, course), policy, costs=costs, batch=25, delay=0, seed=seed)
             found.setdefault(name, []).append(float(outcome.loss.sum()) / length)
     return {name: np.array(several) for name, several in found.items()}

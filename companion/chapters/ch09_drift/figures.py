@@ -6,13 +6,13 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
-from l2h.plotting.style import COLOURS, look
+from l2h.plotting.style import COLOURS, line_style
 
-STEP = "input (place in the stream)"
-LOSS = "system loss (mistakes of the client)"
+STEP_LABEL = "input (place in the stream)"
+LOSS_LABEL = "system loss (mistakes of the client)"
 
 
-def draw_over_time(
+def plot_over_time(
     ax: Axes, series: Mapping[str, Sequence[Any]], *, what: str, change: float, order: Sequence[str] = ()
 ) -> None:
     """Quantities along a stream, one line with a band each, and where the distribution changes.
@@ -25,17 +25,17 @@ def draw_over_time(
         order: names that fix the looks across figures; by default the names of the series.
     """
     for name, (step, mean, low, high) in series.items():
-        appearance = look(name, order or list(series))
+        appearance = line_style(name, order or list(series))
         ax.fill_between(step, low, high, color=appearance["color"], alpha=0.15, linewidth=0)
         ax.plot(step, mean, label=name, markevery=0.15, **appearance)
     ax.axvline(change, color="black", linewidth=1, linestyle=":")
-    ax.set(xlabel=STEP, ylabel=what)
+    ax.set(xlabel=STEP_LABEL, ylabel=what)
     place = ax.get_subplotspec()
     if place is not None and not place.is_last_row():
         ax.set_xlabel("")
 
 
-def draw_panels(
+def plot_stream_panels(
     axes: Any,
     series: Mapping[str, Mapping[str, Interval]],
     *,
@@ -54,7 +54,7 @@ def draw_panels(
     """
     for column, (stream, quantities) in zip(axes.T, series.items(), strict=True):
         for ax, (what, band) in zip(column, quantities.items(), strict=True):
-            draw_over_time(ax, {stream: (steps, *band)}, what=what, change=change)
+            plot_over_time(ax, {stream: (steps, *band)}, what=what, change=change)
             if what in (levels or {}):
                 ax.axhline((levels or {})[what], color=COLOURS[1], linestyle="--", label="Theorem 1 promises")
                 if ax in axes[:, 0]:
@@ -64,7 +64,7 @@ def draw_panels(
         column[0].set_title(stream)
 
 
-def draw_savings(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, what: str) -> None:
+def plot_loss_reductions(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, what: str) -> None:
     """One row per remedy, one point with its interval per case, and the line of no difference.
 
     Args:
@@ -75,7 +75,7 @@ def draw_savings(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, wha
     cases = list(savings)
     remedies = list(next(iter(savings.values())))
     for place, case in enumerate(cases):
-        appearance = look(case, cases)
+        appearance = line_style(case, cases)
         rows = [row + 0.7 * ((place + 0.5) / len(cases) - 0.5) for row in range(len(remedies))]
         estimate, low, high = zip(*(savings[case][remedy] for remedy in remedies), strict=True)
         ax.hlines(rows, low, high, color=appearance["color"], linewidth=1.5)
@@ -86,7 +86,7 @@ def draw_savings(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, wha
     ax.set(xlabel=what, ylabel="remedy")
 
 
-def draw_regret(ax: Axes, regret: Sequence[Any], bounds: Mapping[str, Sequence[Any]]) -> None:
+def plot_cumulative_regret(ax: Axes, regret: Sequence[Any], bounds: Mapping[str, Sequence[Any]]) -> None:
     """Regret summed up along the stream, with its band, below its bounds.
 
     Args:
@@ -96,15 +96,15 @@ def draw_regret(ax: Axes, regret: Sequence[Any], bounds: Mapping[str, Sequence[A
     """
     order = ["measured regret", *bounds]
     for name, (step, mean, low, high) in {order[0]: regret, **bounds}.items():
-        appearance = look(name, order)
+        appearance = line_style(name, order)
         ax.fill_between(step, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(step, mean, label=name, markevery=0.15, **appearance)
     ax.axhline(0, color="black", linewidth=1)
-    ax.set(xlabel=STEP, ylabel="regret so far (mistakes of the client)")
+    ax.set(xlabel=STEP_LABEL, ylabel="regret so far (mistakes of the client)")
     ax.legend()
 
 
-def draw_bounds(ax: Axes, severity: Sequence[float], lines: Mapping[str, Interval], *, title: str) -> None:
+def plot_shift_bounds(ax: Axes, severity: Sequence[float], lines: Mapping[str, Interval], *, title: str) -> None:
     """A measured loss and its bounds against the severity of a shift, with bands over seeds.
 
     Args:
@@ -114,17 +114,17 @@ def draw_bounds(ax: Axes, severity: Sequence[float], lines: Mapping[str, Interva
         title: the kind of shift.
     """
     for name, (mean, low, high) in lines.items():
-        appearance = look(name, list(lines))
+        appearance = line_style(name, list(lines))
         ax.fill_between(severity, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(severity, mean, label=name, **appearance)
-    ax.set(xlabel="severity (degrees)", ylabel=LOSS, title=title)
+    ax.set(xlabel="severity (degrees)", ylabel=LOSS_LABEL, title=title)
     ax.set_xticks(list(severity))
     place = ax.get_subplotspec()
     if place is not None and not place.is_first_col():
         ax.set_ylabel("")
 
 
-def draw_devices(
+def plot_device_values(
     ax: Axes, positive: Any, values: Mapping[str, Any], *, what: str, line: Sequence[float] | None = None
 ) -> None:
     """One point per device and system against the device's share of label +1.
@@ -139,7 +139,7 @@ def draw_devices(
     if line is not None:
         ax.plot([0, 1], line, color="black", linestyle=":", label="line between the classes")
     for name, value in values.items():
-        appearance = look(name, list(values))
+        appearance = line_style(name, list(values))
         ax.plot(
             positive, value, linestyle="none", color=appearance["color"], marker=appearance["marker"],
             alpha=0.6, label=name,
@@ -147,7 +147,7 @@ def draw_devices(
     ax.set(xlabel="share of label +1 on the device", ylabel=what, xlim=(-0.03, 1.03))
 
 
-def draw_spread(ax: Axes, concentration: Sequence[float], lines: Mapping[str, Interval], *, what: str) -> None:
+def plot_device_spread(ax: Axes, concentration: Sequence[float], lines: Mapping[str, Interval], *, what: str) -> None:
     """How much devices differ against the concentration of their label distributions, with bands over seeds.
 
     Args:
@@ -157,13 +157,13 @@ def draw_spread(ax: Axes, concentration: Sequence[float], lines: Mapping[str, In
         what: name and unit of what differs.
     """
     for name, (mean, low, high) in lines.items():
-        appearance = look(name, list(lines))
+        appearance = line_style(name, list(lines))
         ax.fill_between(concentration, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(concentration, mean, label=name, **appearance)
     ax.set(xlabel="concentration of the devices' label shares", ylabel=what, xscale="log")
 
 
-def draw_rates(ax: Axes, steps: Sequence[float], rates: Sequence[float], *, largest: float) -> None:
+def plot_regret_bound_rate(ax: Axes, steps: Sequence[float], rates: Sequence[float], *, largest: float) -> None:
     """The worst-case bound per input against the length of the stream, and the largest loss there is.
 
     Args:
@@ -172,13 +172,13 @@ def draw_rates(ax: Axes, steps: Sequence[float], rates: Sequence[float], *, larg
         rates: (k,) bounds per input.
         largest: loss of one input at most: a bound above it says nothing.
     """
-    ax.plot(steps, rates, **look("bound", ["bound"]), label="worst-case bound")
+    ax.plot(steps, rates, **line_style("bound", ["bound"]), label="worst-case bound")
     ax.axhline(largest, color="black", linestyle=":", label="largest loss there is")
     ax.set(xlabel="inputs in the stream", ylabel="regret per input (mistakes)", xscale="log", yscale="log")
     ax.legend()
 
 
-def draw_alarms(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kinds: Sequence[str]) -> None:
+def plot_detection_delays(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kinds: Sequence[str]) -> None:
     """The delay of each detector after each kind of change, one point per stream; what was never found is left out.
 
     Args:
@@ -189,7 +189,7 @@ def draw_alarms(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kinds: Sequenc
     for place, (name, per_kind) in enumerate(delays.items()):
         offset = 0.6 * ((place + 0.5) / len(delays) - 0.5)
         spots = [(row + offset, delay) for row, several in enumerate(per_kind) for delay in several]
-        appearance = {"color": COLOURS[place], "marker": look(name, list(delays))["marker"]}
+        appearance = {"color": COLOURS[place], "marker": line_style(name, list(delays))["marker"]}
         rows, heights = [spot[0] for spot in spots], [spot[1] for spot in spots]
         ax.plot(rows, heights, linestyle="none", label=name, alpha=0.7, **appearance)
     ax.set_xticks(range(len(kinds)), kinds, rotation=25, ha="right")

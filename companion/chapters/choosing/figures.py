@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from l2h.plotting.style import look
+from l2h.plotting.style import line_style
 
 
-def draw_promises(ax: Axes, budgets: Any, rates: Mapping[str, Sequence[Any]], *, order: Sequence[str] = ()) -> None:
+def plot_controlled_rates(
+    ax: Axes, budgets: Any, rates: Mapping[str, Sequence[Any]], *, order: Sequence[str] = ()
+) -> None:
     """Offload rates on new images against the budgets that were asked for; above its dash a budget is broken.
 
     Args:
@@ -22,7 +24,7 @@ def draw_promises(ax: Axes, budgets: Any, rates: Mapping[str, Sequence[Any]], *,
     reach = (len(rates) + 1) * width
     ax.hlines(budgets, np.subtract(budgets, reach), np.add(budgets, reach), color="black", label="budget")
     for place, (name, (low, middle, high)) in enumerate(rates.items()):
-        appearance = {**look(name, order or list(rates)), "linestyle": "none"}
+        appearance = {**line_style(name, order or list(rates)), "linestyle": "none"}
         at = np.asarray(budgets) + (place - (len(rates) - 1) / 2) * 2 * width
         ax.vlines(at, low, high, color=appearance["color"], linewidth=2)
         ax.plot(at, middle, label=name, **appearance)

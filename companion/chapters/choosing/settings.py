@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import Study
+from companion.chapters.settings import ChapterSettings
 
 
 @dataclass(frozen=True)
-class StudyChoosing(Study):
+class Settings(ChapterSettings):
     """The page on choosing the costs.
 
     Args:

@@ -6,23 +6,23 @@ import pytest
 from bs4 import BeautifulSoup
 
 from companion.build import claims_page
-from companion.claims.evidence import Evidence, Rule
-from companion.claims.ledger import Entry
-from companion.claims.registry import MIME, Claim
+from companion.claims.evidence import ClaimRule, Evidence
+from companion.claims.ledger import LedgerEntry
+from companion.claims.registry import CLAIMS_MIME_TYPE, Claim
 
 GAIN = Evidence(0.2, 0.1, 0.3, n=10, seeds=2)
 
 
 def entry(name="gains", *, verdict="reproduced", found="reproduced", source="the summary", **rest):
-    rule = rest.pop("rule", Rule("holds", {"holds": {"above": 0}}, "gain", "bootstrap"))
+    rule = rest.pop("rule", ClaimRule("holds", {"holds": {"above": 0}}, "gain", "bootstrap"))
     chapter, label = rest.pop("chapter", "91_toy"), rest.pop("label", None)
     claim = Claim(name, "It gains < 1 & more.", source, "empirical", chapter, rule, verdict, label)
     evidence = rest.pop("evidence", {"holds": GAIN})
-    return Entry(claim, found, evidence, rest.pop("profile", "paper"), rest.pop("data", "cifar10"))
+    return LedgerEntry(claim, found, evidence, rest.pop("profile", "paper"), rest.pop("data", "cifar10"))
 
 
 def rows(found, titles=("91_toy",)):
-    html = BeautifulSoup(claims_page.page(found, {name: "A toy" for name in titles}), "html.parser")
+    html = BeautifulSoup(claims_page.claims_page(found, {name: "A toy" for name in titles}), "html.parser")
     return {
         row["id"]: [cell.get_text(" ") for cell in row.find_all(["th", "td"])]
         for row in html.select(".ledger tbody tr")
@@ -36,7 +36,7 @@ def test_claims_of_the_paper_and_ours_are_counted_apart():
         entry(verdict="false", source="this project, on a lemma"),
         entry(verdict="open"),
     ]
-    html = BeautifulSoup(claims_page.counts(found), "html.parser")
+    html = BeautifulSoup(claims_page.verdict_counts_table(found), "html.parser")
     counted = [[cell.text for cell in row.find_all(["th", "td"])] for row in html.select("tbody tr")]
     assert counted == [["reproduced", "1", "0"], ["false", "1", "1"], ["open", "1", "0"], ["all", "3", "1"]]
     assert {head["scope"] for head in html.find_all("th")} == {"row", "col"}
@@ -47,8 +47,10 @@ def test_a_row_tells_claim_verdict_and_evidence_and_leads_to_the_cell():
     assert told[0] == "It gains < 1 & more. empirical; the summary"
     assert told[1] == "reproduced"
     assert told[2] == "0.2 [0.1, 0.3], n = 10, 2 seeds.  The cell. Rule: gain; bootstrap; > 0."
-    page = claims_page.page([entry()], {"91_toy": "A toy"})
-    assert 'href="91_toy.html#thm-gain-91"' in claims_page.page([entry(label="thm-gain-91")], {"91_toy": "A toy"})
+    page = claims_page.claims_page([entry()], {"91_toy": "A toy"})
+    assert 'href="91_toy.html#thm-gain-91"' in claims_page.claims_page(
+        [entry(label="thm-gain-91")], {"91_toy": "A toy"}
+    )
     assert 'href="91_toy.html#claim-gains"' in page and "## A toy\n\nThe chapter: {doc}`91_toy`." in page
 
 
@@ -66,7 +68,7 @@ def test_another_verdict_of_these_pages_is_told_beside_the_committed_one(changed
 
 def test_what_has_no_evidence_says_so():
     never = entry(
-        "never", rule=Rule("absent", {}, "x", "x", reason="no device"), evidence={}, found="not testable here"
+        "never", rule=ClaimRule("absent", {}, "x", "x", reason="no device"), evidence={}, found="not testable here"
     )
     told = rows([never, entry("later", chapter="92_later", found=None, evidence={})])
     assert told["claim-never"][2].strip() == "None: no device."
@@ -74,15 +76,15 @@ def test_what_has_no_evidence_says_so():
 
 
 def test_each_case_has_a_line():
-    rule = Rule("conditions", {"a": {"above": 0}, "b": {"below": 0}}, "gain", "bootstrap")
-    page = claims_page.page([entry(rule=rule, evidence={"a": GAIN, "b": GAIN})], {"91_toy": "A toy"})
+    rule = ClaimRule("conditions", {"a": {"above": 0}, "b": {"below": 0}}, "gain", "bootstrap")
+    page = claims_page.claims_page([entry(rule=rule, evidence={"a": GAIN, "b": GAIN})], {"91_toy": "A toy"})
     assert "a holds: 0.2 [0.1, 0.3], n = 10, 2 seeds<br>b does not hold: 0.2" in page
 
 
 def test_a_target_stands_before_the_cell_that_holds_the_evidence():
-    output = {"output_type": "display_data", "data": {MIME: {"claims": {"gains": {}, "loses": {}}}}}
+    output = {"output_type": "display_data", "data": {CLAIMS_MIME_TYPE: {"claims": {"gains": {}, "loses": {}}}}}
     plain, cell = {"cell_type": "code", "outputs": []}, {"cell_type": "code", "outputs": [output]}
-    cells = claims_page.anchored({"cells": [plain, cell], "nbformat": 4})["cells"]
+    cells = claims_page.with_anchors({"cells": [plain, cell], "nbformat": 4})["cells"]
     assert [one["cell_type"] for one in cells] == ["code", "markdown", "code"]
     assert cells[1]["source"] == '<span id="claim-gains"></span><span id="claim-loses"></span>'
 
@@ -93,9 +95,9 @@ def test_the_landing_page_takes_its_figure_from_a_tagged_cell():
     notebook = {"cells": [{"metadata": {}}, {"metadata": metadata, "outputs": [output]}]}
     figure = claims_page.landing_figure({"01_none": {"cells": [{"metadata": {}}]}, "91_toy": notebook})
     assert figure == ("91_toy", b"png", "Curves.")
-    text = claims_page.landing([entry()], figure)
+    text = claims_page.landing_section([entry()], figure)
     assert "```{figure} landing.png\n:alt: Curves.\n\nFrom {doc}`91_toy`" in text
     assert claims_page.landing_figure({}) is None
-    assert "figure" not in claims_page.landing([entry()], None)
+    assert "figure" not in claims_page.landing_section([entry()], None)
     unseen = {"cells": [{"metadata": metadata, "outputs": []}]}
     assert claims_page.landing_figure({"91_toy": unseen}) is None

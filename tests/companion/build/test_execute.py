@@ -13,7 +13,7 @@ from helpers.chapters import HEADER
 
 from companion.build import execute, notebooks
 from companion.build.execute import main
-from companion.build.notebooks import Folders, code_cells, read_notebook, read_source, same_text
+from companion.build.notebooks import Folders, code_cells, read_notebook, read_source, same_source
 from l2h.data import dataset
 
 QUIET = (
@@ -55,7 +55,7 @@ DYING = HEADER + "import os\n\nos._exit(3)\n```\n"
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     """An empty book, on a machine without CIFAR-10 whose data nobody needs."""
-    monkeypatch.setattr(execute, "_cifar10", lambda: None)
+    monkeypatch.setattr(execute, "_cifar10_folder", lambda: None)
     monkeypatch.delenv("L2H_WORKERS", raising=False)
     (tmp_path / "book").mkdir()
     return Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
@@ -198,7 +198,7 @@ def test_a_described_picture_that_is_not_shown_is_a_failure(folders, capsys):
 def test_kernels_find_relative_folders_of_the_shell(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("L2H_RUNS", "runs")
-    monkeypatch.setattr(execute, "_cifar10", lambda: Path("images"))
+    monkeypatch.setattr(execute, "_cifar10_folder", lambda: Path("images"))
     (tmp_path / "kernel").mkdir()
     found = execute._without_settings(execute._environment(1) | {"PYTHONPATH": "mine"}, tmp_path / "kernel")
     assert (found["L2H_RUNS"], found["L2H_DATA"]) == (str(tmp_path / "runs"), str(tmp_path / "images"))
@@ -221,7 +221,7 @@ def test_what_an_accelerator_computed_is_not_fresh_without_it(folders, monkeypat
     before = notebooks.chapter_key("c1", notebook, profile="quick", data=None)
     monkeypatch.setenv("L2H_ACCELERATOR", "cuda")
     assert notebooks.chapter_key("c1", notebook, profile="quick", data=None) != before
-    assert notebooks.facts("", profile="quick", data=None, seconds=1.0)["machine"].endswith(" and cuda")
+    assert notebooks.execution_facts("", profile="quick", data=None, seconds=1.0)["machine"].endswith(" and cuda")
 
 
 def test_a_kernel_that_dies_is_a_failure(folders, capsys):
@@ -285,10 +285,10 @@ def _alive(process):
 
 def test_records_and_references_are_made_of_executions(folders, capsys, monkeypatch):
     write(folders, c1=QUIET)
-    monkeypatch.setattr(execute, "_cifar10", lambda: notebooks.ROOT)
+    monkeypatch.setattr(execute, "_cifar10_folder", lambda: notebooks.ROOT)
     assert run(capsys, folders, "record")[0] == 0
     record = read_notebook(folders.book / "c1.ipynb")
-    assert same_text(record, read_source("c1", folders.book))
+    assert same_source(record, read_source("c1", folders.book))
     assert code_cells(record)[-1].outputs[0].text.startswith("paper 1 ")
     assert record.metadata.l2h.profile == "paper"
 
@@ -305,7 +305,7 @@ def test_records_and_references_are_made_of_executions(folders, capsys, monkeypa
 @pytest.mark.parametrize("place", ["notebooks", "book"])
 def test_edited_outputs_are_not_reused(folders, capsys, monkeypatch, place):
     write(folders, c1=QUIET)
-    monkeypatch.setattr(execute, "_cifar10", lambda: notebooks.ROOT)
+    monkeypatch.setattr(execute, "_cifar10_folder", lambda: notebooks.ROOT)
     assert run(capsys, folders, "record")[0] == 0
     kept = folders.notebooks / "paper" / "c1.ipynb"
     record = folders.book / "c1.ipynb"
@@ -342,7 +342,7 @@ def test_an_unknown_mode_is_refused(folders):
 @pytest.mark.parametrize(("source", "injected"), [("cifar10", {}), ("digits", {"data": "digits"})])
 def test_a_chapter_on_images_gets_its_source_and_depends_on_it(monkeypatch, source, injected):
     facts = {"source": source, "sha256": "0" * 64}
-    monkeypatch.setattr(execute, "_facts", lambda _: facts)
+    monkeypatch.setattr(execute, "_data_facts", lambda _: facts)
     job = execute._job("05_cifar10", "quick", source, notebooks.ROOT / "nowhere", Folders())
     assert job.parameters == {"profile": "quick"} | injected
     assert job.data == facts
@@ -350,13 +350,13 @@ def test_a_chapter_on_images_gets_its_source_and_depends_on_it(monkeypatch, sour
 
 
 def test_nothing_is_injected_into_a_record(monkeypatch):
-    monkeypatch.setattr(execute, "_facts", lambda source: {"source": source, "sha256": "0" * 64})
+    monkeypatch.setattr(execute, "_data_facts", lambda source: {"source": source, "sha256": "0" * 64})
     assert execute._job("05_cifar10", "paper", "cifar10", notebooks.ROOT / "nowhere", Folders()).parameters == {}
 
 
 def test_kernels_get_the_data_that_were_found_one_thread_and_their_share_of_the_cores(monkeypatch):
     monkeypatch.delenv("L2H_WORKERS", raising=False)
-    monkeypatch.setattr(execute, "_cifar10", lambda: notebooks.ROOT / "images")
+    monkeypatch.setattr(execute, "_cifar10_folder", lambda: notebooks.ROOT / "images")
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     environment = execute._environment(5)
     assert environment["L2H_DATA"] == str(notebooks.ROOT / "images")
@@ -369,15 +369,15 @@ def test_kernels_get_the_data_that_were_found_one_thread_and_their_share_of_the_
 def test_data_are_looked_for_once(monkeypatch):
     calls = []
     monkeypatch.setattr(dataset, "find", lambda: calls.append(1))
-    execute._cifar10.cache_clear()
-    assert execute._cifar10() is execute._cifar10() is None
-    execute._cifar10.cache_clear()
+    execute._cifar10_folder.cache_clear()
+    assert execute._cifar10_folder() is execute._cifar10_folder() is None
+    execute._cifar10_folder.cache_clear()
     assert calls == [1]
 
 
 def test_digits_are_announced_where_they_matter(folders, capsys, monkeypatch):
     write(folders, c1=QUIET)
-    monkeypatch.setattr(execute, "_reused", lambda *_: True)
+    monkeypatch.setattr(execute, "_reuse_execution", lambda *_: True)
     assert run(capsys, folders, "quick")[1] == "c1: fresh, not executed again\n"
     monkeypatch.setattr(notebooks, "needs_data", lambda _: True)
     assert run(capsys, folders, "quick")[1].startswith("CIFAR-10 is not at hand: digits take its place.")
@@ -385,9 +385,9 @@ def test_digits_are_announced_where_they_matter(folders, capsys, monkeypatch):
 
 def test_progress_is_told_in_minutes(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 190.0)
-    clock = execute.Clock(100.0, {"a": 300.0, "b": 60.0, "c": 60.0}, {"a": 150.0, "b": 100.0})
+    clock = execute.ProgressClock(100.0, {"a": 300.0, "b": 60.0, "c": 60.0}, {"a": 150.0, "b": 100.0})
     assert execute._progress(clock) == "1:30 elapsed, about 4:20 to go"
-    clock = execute.Clock(100.0, {"a": 50.0}, {"a": 120.0})
+    clock = execute.ProgressClock(100.0, {"a": 50.0}, {"a": 120.0})
     assert execute._progress(clock) == "1:30 elapsed, longer than expected"
 
 
@@ -399,5 +399,5 @@ def test_the_expected_time_comes_from_the_last_execution(folders):
     notebooks.write_notebook(path, source)
     nowhere = folders.notebooks / "quick" / "c1.ipynb"
     assert execute._expected(nowhere, "quick", folders) == 12.5
-    assert execute._expected(nowhere, "paper", folders) == execute.GUESS
+    assert execute._expected(nowhere, "paper", folders) == execute.DEFAULT_SECONDS
     assert json.loads(path.read_text())["metadata"]["l2h"]["seconds"] == 12.5

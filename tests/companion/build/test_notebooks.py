@@ -11,15 +11,15 @@ from companion.build import notebooks, outputs
 from companion.build.notebooks import (
     chapter_key,
     code_cells,
-    executed,
-    facts,
+    execution_facts,
     is_fresh,
-    publishable,
     read_source,
-    same_text,
+    same_source,
+    with_outputs,
+    without_local_details,
 )
 from companion.chapters import parameters
-from companion.chapters.parameters import STUDIES
+from companion.chapters.parameters import CHAPTER_SETTINGS
 from l2h.experiments import run
 
 OPENING = "```{code-cell} ipython3\n"
@@ -73,7 +73,7 @@ def done(source):
     ]
     notebook.metadata["papermill"] = {"input_path": "/a", "output_path": "/b", "duration": 1.5, "exception": None}
     key = chapter_key("91_toy", source, profile="paper", data=None)
-    notebook.metadata["l2h"] = facts(key, profile="paper", data=None, seconds=1.52)
+    notebook.metadata["l2h"] = execution_facts(key, profile="paper", data=None, seconds=1.52)
     return notebook
 
 
@@ -83,7 +83,7 @@ def key(text, book, **changed):
 
 
 def test_chapters_are_the_pages_that_name_a_kernel(book):
-    assert notebooks.chapters(book) == ["91_toy"]
+    assert notebooks.chapter_names(book) == ["91_toy"]
 
 
 def test_a_source_reads_the_same_each_time(book):
@@ -108,8 +108,8 @@ def test_profile_data_and_torch_do(book, monkeypatch):
     assert key(SOURCE, book, profile="quick") != before
     assert key(SOURCE, book, data=data) != before
     assert key(SOURCE, book, data=data | {"sha256": "1" * 64}) != key(SOURCE, book, data=data)
-    real = run.versions()
-    monkeypatch.setattr(run, "versions", lambda: real | {"numpy": "9.9"})
+    real = run.library_versions()
+    monkeypatch.setattr(run, "library_versions", lambda: real | {"numpy": "9.9"})
     assert key(SOURCE, book) != before
 
 
@@ -119,7 +119,7 @@ def test_the_study_of_a_chapter_counts_and_that_of_others_does_not(monkeypatch):
 
     before = key_at_quick()
     for name, stale in (("05_cifar10", False), ("01_problem", True)):
-        monkeypatch.setattr(parameters, "STUDIES", STUDIES | {name: STUDIES[name][::-1]})
+        monkeypatch.setattr(parameters, "CHAPTER_SETTINGS", CHAPTER_SETTINGS | {name: CHAPTER_SETTINGS[name][::-1]})
         assert (key_at_quick() != before) is stale
 
 
@@ -130,7 +130,7 @@ def test_a_code_cell_that_is_not_python_is_refused(book):
 
 def test_an_execution_is_put_under_the_present_text(book, done):
     (book / "91_toy.md").write_text(SOURCE.replace("Some prose.", "Other prose."))
-    notebook = executed(read_source("91_toy", book), done)
+    notebook = with_outputs(read_source("91_toy", book), done)
     assert notebook.cells[3].source == "Other prose."
     assert [cell.source for cell in notebook.cells if cell.cell_type == "code"][1] == 'profile = "quick"'
     assert code_cells(notebook)[-1].outputs == code_cells(done)[-1].outputs
@@ -139,32 +139,32 @@ def test_an_execution_is_put_under_the_present_text(book, done):
 
 
 def test_a_record_converts_back_to_its_source_and_is_fresh(done, source):
-    record = publishable(executed(source, done))
-    assert same_text(record, source)
+    record = without_local_details(with_outputs(source, done))
+    assert same_source(record, source)
     assert is_fresh("91_toy", record, source)
     assert not [cell for cell in record.cells if "injected-parameters" in cell.metadata.get("tags", ())]
 
 
 def test_a_record_of_other_text_or_other_code_is_told(book, done, source):
-    record = publishable(executed(source, done))
+    record = without_local_details(with_outputs(source, done))
     (book / "91_toy.md").write_text(SOURCE.replace("Some prose.", "Other prose."))
-    assert not same_text(record, read_source("91_toy", book))
+    assert not same_source(record, read_source("91_toy", book))
     assert is_fresh("91_toy", record, read_source("91_toy", book))
     (book / "91_toy.md").write_text(SOURCE.replace("asks(-1)", "asks(1)"))
     assert not is_fresh("91_toy", record, read_source("91_toy", book))
     (book / "91_toy.md").write_text(SOURCE.replace("tolerance: 0.02", "tolerance: 0.01"))
-    assert not same_text(record, read_source("91_toy", book))
+    assert not same_source(record, read_source("91_toy", book))
 
 
 def test_every_form_that_is_kept_has_the_digest_of_its_own_outputs(done, source):
-    notebook = executed(source, done)
-    forms = [notebook, publishable(notebook), publishable(notebook, images=False)]
+    notebook = with_outputs(source, done)
+    forms = [notebook, without_local_details(notebook), without_local_details(notebook, images=False)]
     assert all(map(outputs.unchanged, forms))
     assert len({form.metadata.l2h.outputs for form in forms}) == 3  # with paths, without, and without pictures
 
 
 def test_a_record_whose_outputs_were_edited_is_not_fresh(done, source):
-    record = publishable(executed(source, done))
+    record = without_local_details(with_outputs(source, done))
     code_cells(record)[-1].outputs[0].text += "0.9\n"
     assert not is_fresh("91_toy", record, source)
 
@@ -174,7 +174,7 @@ def test_a_notebook_without_facts_is_not_fresh(source):
 
 
 def test_a_record_names_no_path_of_this_machine_and_keeps_its_pictures(done, source):
-    stream, picture = code_cells(publishable(executed(source, done)))[-1].outputs
+    stream, picture = code_cells(without_local_details(with_outputs(source, done)))[-1].outputs
     assert stream.text == "l2h/x.py 3.py"
     assert picture.data == {"image/png": "iVBO/root/", "text/plain": "<Figure> ~/data", "text/html": "<p>l2h"}
 
@@ -183,17 +183,17 @@ def test_a_record_names_no_path_of_this_machine_and_keeps_its_pictures(done, sou
 def test_a_home_that_is_the_root_hides_nothing_in_addresses_and_paths(done, source, monkeypatch, home):
     monkeypatch.setenv("HOME", home)
     code_cells(done)[-1].outputs[0].text = "https://a.org/x, //b.org and /data/y"
-    stream, _ = code_cells(publishable(executed(source, done)))[-1].outputs
+    stream, _ = code_cells(without_local_details(with_outputs(source, done)))[-1].outputs
     assert stream.text == "https://a.org/x, //b.org and /data/y"
 
 
 def test_a_reference_does_without_pictures(done, source):
-    _, picture = code_cells(publishable(executed(source, done), images=False))[-1].outputs
+    _, picture = code_cells(without_local_details(with_outputs(source, done), images=False))[-1].outputs
     assert set(picture.data) == {"text/plain", "text/html"}
 
 
 def test_facts_name_machine_and_versions():
-    known = facts("0" * 64, profile="quick", data=None, seconds=1.26)
+    known = execution_facts("0" * 64, profile="quick", data=None, seconds=1.26)
     assert (known["seconds"], known["profile"], known["data"]) == (1.3, "quick", None)
     assert "cores" in known["machine"] and {"python", "torch", "numpy"} <= set(known["versions"])
 

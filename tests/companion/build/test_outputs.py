@@ -9,14 +9,18 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from companion.build import outputs
-from companion.claims.registry import MIME
+from companion.claims.registry import CLAIMS_MIME_TYPE
 
 
 @pytest.fixture
 def notebook():
     """An executed notebook with every kind of output."""
     stored = {"claims": {"gains": {"holds": {"estimate": 0.25, "low": 0.0, "high": 1.0, "n": 10}}}, "seeds": ["a", "b"]}
-    table = {"text/plain": "   r\n0  0.2\n", "text/html": "<table>\n<tr><td>0.2</td></tr>\n</table>", MIME: stored}
+    table = {
+        "text/plain": "   r\n0  0.2\n",
+        "text/html": "<table>\n<tr><td>0.2</td></tr>\n</table>",
+        CLAIMS_MIME_TYPE: stored,
+    }
     cells = [
         new_markdown_cell("# A chapter"),
         new_code_cell('profile = "paper"', metadata={"tags": ["parameters"]}, execution_count=1),

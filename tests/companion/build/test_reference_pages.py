@@ -58,7 +58,7 @@ def double(x: int, *, times: int = 2) -> int:
 
 def test_status_has_a_row_per_chapter_and_one_paragraph_per_machine():
     ran = {"l2h": FACTS, "papermill": {"start_time": "2026-11-24T10:00:00", "duration": 60.0}}
-    text = reference_pages.status(
+    text = reference_pages.status_tables(
         {"01_problem": ran, "05_cifar10": ran, "09_drift": {"l2h": FACTS | {"machine": "8 cores"}}}
     )
     row = "| {doc}`05_cifar10` | paper | 61.3 s | 2026-11-24 | cifar10 airplane/automobile (SHA-256 fedcba987654…) |"
@@ -69,16 +69,16 @@ def test_status_has_a_row_per_chapter_and_one_paragraph_per_machine():
 
 
 def test_status_says_what_was_not_recorded():
-    text = reference_pages.status({"01_problem": {}})
+    text = reference_pages.status_tables({"01_problem": {}})
     assert "| {doc}`01_problem` | – | an unrecorded time | – | – |" in text
     assert "not recorded; not recorded" in text
 
 
 def test_provenance_names_profile_time_machine_and_data():
-    told = reference_pages.provenance({"l2h": FACTS})
+    told = reference_pages.provenance_sentence({"l2h": FACTS})
     assert told.startswith("Executed at the `paper` profile in 61.3 s on 2 cores.")
     assert "cifar10 airplane/automobile" in told
-    assert reference_pages.provenance({}) == "Executed at the `unknown` profile in an unrecorded time."
+    assert reference_pages.provenance_sentence({}) == "Executed at the `unknown` profile in an unrecorded time."
 
 
 @pytest.fixture
@@ -118,7 +118,9 @@ def test_imports_are_read_in_both_forms():
 def cited_tests(tmp_path, *files):
     for number, text in enumerate(files):
         (tmp_path / f"test_{number}.py").write_text(text)
-    return reference_pages.cited_tests(tmp_path, ["See {ref}`this <test-two-is-two>` and [that](test-no-citation)."])
+    return reference_pages.cited_tests_page(
+        tmp_path, ["See {ref}`this <test-two-is-two>` and [that](test-no-citation)."]
+    )
 
 
 def test_a_cited_test_stands_on_its_page_under_its_label(tmp_path):
@@ -134,7 +136,7 @@ def test_cited_tests_stand_in_the_order_of_their_files_whatever_the_order_of_the
     for number, pair in enumerate(zip(names[::2], names[1::2], strict=True)):
         (tmp_path / f"test_{number}.py").write_text("\n\n".join(f"def {name}(): ..." for name in pair))
     for cited in (names, names[::-1], sorted(names)):
-        text = reference_pages.cited_tests(tmp_path, [f"{{ref}}`it <{name.replace('_', '-')}>`" for name in cited])
+        text = reference_pages.cited_tests_page(tmp_path, [f"{{ref}}`it <{name.replace('_', '-')}>`" for name in cited])
         assert re.findall(r"^def (\w+)", text, re.MULTILINE) == names
 
 

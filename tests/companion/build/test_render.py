@@ -51,14 +51,14 @@ def executed(root, content):
 
 
 def staged(root, tmp_path):
-    render.stage(root / "book", tmp_path / "staged", root=root)
+    render.stage_sources(root / "book", tmp_path / "staged", root=root)
     return tmp_path / "staged"
 
 
 def test_contents_and_chapters_of_the_real_book():
-    assert render.toc()[:2] == ["index", "notation"]
-    assert set(render.chapters()) == {
-        name for name in render.toc() if name[0].isdigit() or name in ("errata", "choosing")
+    assert render.page_names()[:2] == ["index", "notation"]
+    assert set(render.listed_chapters()) == {
+        name for name in render.page_names() if name[0].isdigit() or name in ("errata", "choosing")
     }
 
 
@@ -84,16 +84,16 @@ def test_the_ledger_is_put_where_a_plain_page_asks_for_it(root, tmp_path):
     rule = "rule: {estimand: gain, method: t, holds: {above: 0}}"
     ledger = f"- {{id: gains, statement: It gains., source: x, kind: empirical, verdict: open, {rule}}}\n"
     (root / "book" / "claims" / "01_problem.yml").write_text(ledger)
-    (root / "book" / "index.md").write_text(f"# Index\n\n{render.HERE}\n\nThe end.\n")
+    (root / "book" / "index.md").write_text(f"# Index\n\n{render.LEDGER_MARKER}\n\nThe end.\n")
     text = (staged(root, tmp_path) / "index.md").read_text()
     assert '<th scope="row">open</th><td>1</td>' in text and text.endswith("\n\nThe end.\n")
-    assert render.HERE not in text
+    assert render.LEDGER_MARKER not in text
     names = {path.name for path in (tmp_path / "staged").rglob("*.yml")}
     assert names == {"_config.yml", "_toc.yml"}  # the ledger's files are no pages
 
 
 def test_the_title_of_a_chapter_is_its_first_heading():
-    assert render.title({"cells": [{"source": ["# The problem\n", "\n", "Text."]}]}) == "The problem"
+    assert render.chapter_title({"cells": [{"source": ["# The problem\n", "\n", "Text."]}]}) == "The problem"
 
 
 def test_a_missing_chapter_is_refused(root, tmp_path):
@@ -125,12 +125,12 @@ def test_a_chapter_with_edited_outputs_is_refused(root, tmp_path):
 
 def test_the_digest_depends_on_every_staged_file(root, tmp_path):
     folder = staged(root, tmp_path)
-    before = render.digest(folder)
-    assert render.digest(folder) == before
+    before = render.folder_digest(folder)
+    assert render.folder_digest(folder) == before
     (folder / "index.md").write_text("# Index, changed\n")
-    changed = render.digest(folder)
+    changed = render.folder_digest(folder)
     (folder / "index.md").rename(folder / "other.md")
-    assert len({before, changed, render.digest(folder)}) == 3
+    assert len({before, changed, render.folder_digest(folder)}) == 3
 
 
 STAGE = """
@@ -158,7 +158,7 @@ def test_the_real_book_is_staged_alike_whatever_the_order_of_sets(tmp_path):
 def test_a_book_is_built_once_kept_on_failure_and_replaced_when_good(root, tmp_path, monkeypatch):
     html = tmp_path / "out" / "html"
     html.mkdir(parents=True)  # an empty folder loses nothing
-    monkeypatch.setattr(render, "stage", partial(render.stage, root=root))
+    monkeypatch.setattr(render, "stage_sources", partial(render.stage_sources, root=root))
     index = render.render(root / "book", html)
     assert index == html / "index.html" and "<h1>Index" in index.read_text()
     first = index.stat().st_ino
@@ -202,7 +202,7 @@ def test_the_old_book_comes_back_if_the_new_one_cannot_be_put_in_its_place(tmp_p
     (html / "index.html").write_text("old")
     (tmp_path / "work").mkdir()
     with pytest.raises(FileNotFoundError):
-        render.swap(tmp_path / "work" / "missing", html)
+        render.replace_folder(tmp_path / "work" / "missing", html)
     assert (html / "index.html").read_text() == "old"
 
 

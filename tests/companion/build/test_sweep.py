@@ -123,7 +123,7 @@ def test_what_the_page_on_many_runs_shows_exists():
     assert len(commands) == 5
     for module, profile, chapter in commands:
         assert (notebooks.ROOT / f"{module.replace('.', '/')}.py").exists()
-        assert profile in PROFILES and chapter in notebooks.chapters()
+        assert profile in PROFILES and chapter in notebooks.chapter_names()
     scripts = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(scripts) == 2
     for script in scripts:
@@ -163,6 +163,6 @@ def test_ctrl_c_stops_everything_and_says_how_to_go_on(folders, tmp_path):
 
 @pytest.mark.parametrize("name", ["01_problem", *(f"0{n}" for n in range(5, 10))])
 def test_every_chapter_that_trains_can_be_made_ahead(name):
-    (chapter,) = (one for one in notebooks.chapters(Folders().book) if one.startswith(name))
+    (chapter,) = (one for one in notebooks.chapter_names(Folders().book) if one.startswith(name))
     _, *cells = [cell.source for cell in notebooks.code_cells(notebooks.read_source(chapter, Folders().book))]
-    assert sweep._sweeping(chapter, cells) > 0
+    assert sweep._cells_up_to_sweep(chapter, cells) > 0

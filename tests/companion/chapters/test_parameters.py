@@ -10,8 +10,16 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from companion.build import notebooks
-from companion.chapters import parameters as chapters_parameters
-from companion.chapters.parameters import BANNER, CHECKS, NEEDS, STUDIES, at_profile, open_chapter, parameters
+from companion.chapters import parameters
+from companion.chapters.parameters import (
+    CHAPTER_SETTINGS,
+    DIGITS_NOTICE,
+    NEEDS,
+    PARAMETER_CHECKS,
+    load_settings,
+    parameter_names,
+    settings_for,
+)
 from companion.chapters.settings import PROFILES
 from l2h.data import dataset
 
@@ -22,68 +30,76 @@ NONE = {"profile": "quick", "seeds": None, "ce_grid": None, "data": "cifar10"}
 def shown(monkeypatch):
     """What the chapter displayed."""
     found = []
-    monkeypatch.setattr(chapters_parameters, "display", lambda page: found.append(page.data))
+    monkeypatch.setattr(parameters, "display", lambda page: found.append(page.data))
     return found
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", CHAPTER_SETTINGS)
 def test_every_chapter_has_a_study_per_profile_that_json_can_hold(name):
-    assert [study.profile for study in STUDIES[name]] == list(PROFILES)
-    assert len({type(study) for study in STUDIES[name]}) == 1
+    assert [study.profile for study in CHAPTER_SETTINGS[name]] == list(PROFILES)
+    assert len({type(study) for study in CHAPTER_SETTINGS[name]}) == 1
     for profile in PROFILES:
-        json.dumps(asdict(at_profile(name, profile)), allow_nan=False)
+        json.dumps(asdict(settings_for(name, profile)), allow_nan=False)
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", CHAPTER_SETTINGS)
 def test_every_value_of_every_profile_passes_its_own_check(name):
-    for study in STUDIES[name]:
-        for parameter in set(parameters(name)) - {"data"}:
+    for study in CHAPTER_SETTINGS[name]:
+        for parameter in set(parameter_names(name)) - {"data"}:
             value = getattr(study, parameter)
-            assert CHECKS[parameter](value) == value
+            assert PARAMETER_CHECKS[parameter](value) == value
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", CHAPTER_SETTINGS)
 def test_none_is_the_value_of_the_profile(name, shown):
-    source = {"data": "cifar10"} if "data" in parameters(name) else {}
-    study = open_chapter(name, dict.fromkeys(parameters(name)) | {"profile": "paper"} | source)
-    assert asdict(study) == asdict(at_profile(name, "paper")) | source
+    source = {"data": "cifar10"} if "data" in parameter_names(name) else {}
+    study = load_settings(name, dict.fromkeys(parameter_names(name)) | {"profile": "paper"} | source)
+    assert asdict(study) == asdict(settings_for(name, "paper")) | source
     assert shown == []
 
 
 def test_an_explicit_value_wins():
-    study = open_chapter("05_cifar10", NONE | {"seeds": 7, "ce_grid": [0, 0.15]})
+    study = load_settings("05_cifar10", NONE | {"seeds": 7, "ce_grid": [0, 0.15]})
     assert (study.profile, study.seeds, study.ce_grid) == ("quick", 7, (0.0, 0.15))
 
 
 def test_a_study_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
-        open_chapter("05_cifar10", dict(NONE)).seeds = 3
+        load_settings("05_cifar10", dict(NONE)).seeds = 3
 
 
 @pytest.mark.parametrize("value", [0.1, 1, "two", None, True, [1], (1,), {"a": 1}, {1}, b"x", 1j])
 def test_a_name_that_does_not_exist_is_refused_with_those_that_do(value):
     with pytest.raises(ValueError, match=r"expected parameters of 05_cifar10 among profile, .*seeds.*, got sedes$"):
-        open_chapter("05_cifar10", NONE | {"sedes": value})
+        load_settings("05_cifar10", NONE | {"sedes": value})
 
 
 def test_what_a_notebook_holds_besides_is_no_parameter():
-    own = {"In": [""], "Out": {}, "_": 1, "__name__": "__main__", "_dh": [], "json": json, "open_chapter": open_chapter}
-    assert open_chapter("05_cifar10", NONE | own | {"get_ipython": print, "exit": SimpleNamespace()}).seeds == 2
+    own = {
+        "In": [""],
+        "Out": {},
+        "_": 1,
+        "__name__": "__main__",
+        "_dh": [],
+        "json": json,
+        "open_chapter": load_settings,
+    }
+    assert load_settings("05_cifar10", NONE | own | {"get_ipython": print, "exit": SimpleNamespace()}).seeds == 2
 
 
 def test_a_notebook_may_be_opened_again_with_its_variables_around():
     notebook = dict(NONE)
-    first = open_chapter("05_cifar10", notebook)
+    first = load_settings("05_cifar10", notebook)
     notebook.update(accuracy=0.9, seeds=3)
-    assert (first.seeds, open_chapter("05_cifar10", notebook).seeds) == (2, 3)
+    assert (first.seeds, load_settings("05_cifar10", notebook).seeds) == (2, 3)
 
 
 def test_a_fixed_value_of_the_profile_is_no_parameter():
-    fixed = {field.name for field in fields(STUDIES["05_cifar10"][0])} - set(parameters("05_cifar10"))
+    fixed = {field.name for field in fields(CHAPTER_SETTINGS["05_cifar10"][0])} - set(parameter_names("05_cifar10"))
     assert fixed
     for name in fixed:
         with pytest.raises(ValueError, match=f"got {name}$"):
-            open_chapter("05_cifar10", NONE | {name: 1})
+            load_settings("05_cifar10", NONE | {name: 1})
 
 
 @pytest.mark.parametrize(
@@ -110,44 +126,44 @@ def test_a_fixed_value_of_the_profile_is_no_parameter():
 )
 def test_a_wrong_value_is_refused_in_words(parameter, value, error, message):
     with pytest.raises(error) as refused:
-        open_chapter("05_cifar10", NONE | {parameter: value})
+        load_settings("05_cifar10", NONE | {parameter: value})
     assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(("value", "error"), [(0, ValueError), (1.5, TypeError), (True, TypeError), ("9", TypeError)])
 def test_draws_are_a_count(value, error):
     with pytest.raises(error, match="draws"):
-        open_chapter("02_bayes", {"profile": "quick", "draws": value, "ce_grid": None})
+        load_settings("02_bayes", {"profile": "quick", "draws": value, "ce_grid": None})
 
 
 def test_an_unknown_chapter_is_refused():
     with pytest.raises(ValueError, match="expected chapter to be one of '01_problem', "):
-        open_chapter("99_nowhere", {})
+        load_settings("99_nowhere", {})
 
 
 @pytest.mark.parametrize(("found", "source"), [(None, "digits"), ("/data", "cifar10")])
 def test_the_data_at_hand_are_taken_unless_named(monkeypatch, shown, found, source):
     monkeypatch.setattr(dataset, "find", lambda: found)
-    assert open_chapter("05_cifar10", NONE | {"data": None}).data == source
-    assert shown == [BANNER] * (source == "digits")
+    assert load_settings("05_cifar10", NONE | {"data": None}).data == source
+    assert shown == [DIGITS_NOTICE] * (source == "digits")
 
 
 def test_digits_that_were_asked_for_are_announced_and_all_used(shown):
-    study = open_chapter("05_cifar10", NONE | {"data": "digits"})
-    assert (study.data, study.sizes, shown) == ("digits", (), [BANNER])
+    study = load_settings("05_cifar10", NONE | {"data": "digits"})
+    assert (study.data, study.sizes, shown) == ("digits", (), [DIGITS_NOTICE])
 
 
 LEAST = {
     "seeds": {"06_comparison": 2, "07_multiclass": 2, "09_drift": 2},
     "draws": {"02_bayes": 100},
 }
-COUNTS = [(name, one) for name in STUDIES for one in ("seeds", "draws") if one in parameters(name)]
-COSTS = [name for name in STUDIES if "ce_grid" in parameters(name)]
+COUNTS = [(name, one) for name in CHAPTER_SETTINGS for one in ("seeds", "draws") if one in parameter_names(name)]
+COSTS = [name for name in CHAPTER_SETTINGS if "ce_grid" in parameter_names(name)]
 
 
 def opened(name, **given):
-    source = {"data": "cifar10"} if "data" in parameters(name) else {}
-    return open_chapter(name, dict.fromkeys(parameters(name)) | {"profile": "quick"} | source | given)
+    source = {"data": "cifar10"} if "data" in parameter_names(name) else {}
+    return load_settings(name, dict.fromkeys(parameter_names(name)) | {"profile": "quick"} | source | given)
 
 
 @pytest.mark.parametrize(("name", "parameter"), COUNTS)
@@ -179,29 +195,31 @@ def test_costs_with_which_a_chapter_cannot_compute_are_refused_with_the_reason(n
         assert opened(name, ce_grid=grid).ce_grid == tuple(map(float, grid))
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", CHAPTER_SETTINGS)
 def test_every_profile_has_what_its_chapter_needs(name):
-    for study, parameter in [(study, parameter) for study in STUDIES[name] for parameter in parameters(name)]:
+    for study, parameter in [
+        (study, parameter) for study in CHAPTER_SETTINGS[name] for parameter in parameter_names(name)
+    ]:
         assert all(need.met(getattr(study, parameter)) for need in NEEDS.get((name, parameter), ()))
 
 
 def test_needs_are_those_of_parameters():
-    assert all(parameter in parameters(name) for name, parameter in NEEDS)
+    assert all(parameter in parameter_names(name) for name, parameter in NEEDS)
 
 
 @pytest.fixture
 def shell(monkeypatch):
     """A session in which chapters are opened, and what is read from its cells."""
     session = InteractiveShell()
-    monkeypatch.setattr(chapters_parameters, "get_ipython", lambda: session)
+    monkeypatch.setattr(parameters, "get_ipython", lambda: session)
     return session
 
 
 def asserted(shell, name, **given):
     """Open a chapter in a session, and run a cell with a claim that does not hold there."""
-    source = {"data": "cifar10"} if "data" in parameters(name) else {}
-    shell.user_ns.update(dict.fromkeys(parameters(name)) | {"profile": "quick"} | source | given)
-    open_chapter(name, shell.user_ns)
+    source = {"data": "cifar10"} if "data" in parameter_names(name) else {}
+    shell.user_ns.update(dict.fromkeys(parameter_names(name)) | {"profile": "quick"} | source | given)
+    load_settings(name, shell.user_ns)
     ran = shell.run_cell("low = 0\ndef claim():\n    assert low > 0, 'gain'\nclaim()\nreached = True")
     return type(ran.error_in_exec) if ran.error_in_exec else None
 
@@ -210,7 +228,7 @@ OWN = {"seeds": 5, "draws": 1234, "ce_grid": [0, 0.01, 0.1]}
 
 
 @pytest.mark.parametrize(
-    ("name", "parameter"), [(name, one) for name in STUDIES for one in OWN if one in parameters(name)]
+    ("name", "parameter"), [(name, one) for name in CHAPTER_SETTINGS for one in OWN if one in parameter_names(name)]
 )
 def test_assertions_bind_the_parameters_of_the_profile_only(shell, shown, name, parameter):
     value = [0.01, 0.1] if (name, parameter) == ("08_costs", "ce_grid") else OWN[parameter]
@@ -219,7 +237,7 @@ def test_assertions_bind_the_parameters_of_the_profile_only(shell, shown, name, 
     words = repr(tuple(map(float, value)) if parameter == "ce_grid" else value)
     assert shown[0].startswith("> **Does not hold here:** `low > 0`. ") and f"here {parameter} = {words}." in shown[0]
     # Opened again with the profile's own value, the session has assertions that fail.
-    assert asserted(shell, name, **{parameter: getattr(at_profile(name, "quick"), parameter)}) is AssertionError
+    assert asserted(shell, name, **{parameter: getattr(settings_for(name, "quick"), parameter)}) is AssertionError
 
 
 def test_on_digits_assertions_bind_where_they_are_tested(shell, shown):
@@ -234,7 +252,7 @@ def test_an_assertion_that_holds_reports_nothing(shell, shown):
     assert shell.run_cell("assert low == 0").success and shown == []
 
 
-@pytest.mark.parametrize("name", [name for name in notebooks.chapters() if name in STUDIES])
+@pytest.mark.parametrize("name", [name for name in notebooks.chapter_names() if name in CHAPTER_SETTINGS])
 def test_no_assertion_stands_in_the_cell_that_opens_its_chapter(name):
     cells = [cell.source for cell in notebooks.code_cells(notebooks.read_source(name))]
     (opening,) = [cell for cell in cells if "open_chapter(" in cell]

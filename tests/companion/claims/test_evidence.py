@@ -6,7 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from companion.claims.evidence import VERDICTS, Evidence, Rule, judge, least, outcome, verdict
+from companion.claims.evidence import (
+    VERDICTS,
+    ClaimRule,
+    Evidence,
+    case_verdict,
+    claim_verdict,
+    interval_verdict,
+    min_evidence,
+)
 from l2h.evaluation.intervals import Interval
 
 YES, NO, WIDE, NONE = Evidence(0.1, 0.05, 0.2), Evidence(-0.1, -0.2, -0.05), Evidence(0, -1, 1), Evidence.absent("no")
@@ -32,15 +40,15 @@ POSITIVE = {"above": 0}
     ],
 )
 def test_the_interval_decides(low, high, bounds, verdict):
-    assert judge(Interval((low + high) / 2, low, high), **bounds) == verdict
+    assert interval_verdict(Interval((low + high) / 2, low, high), **bounds) == verdict
     assert verdict in VERDICTS
 
 
 def test_no_bound_and_no_interval_are_refused():
     with pytest.raises(ValueError, match="a bound"):
-        judge(Interval(0.0, -1.0, 1.0))
+        interval_verdict(Interval(0.0, -1.0, 1.0))
     with pytest.raises(ValueError, match="high"):
-        judge(Interval(float("nan"), float("nan"), float("nan")), above=0)
+        interval_verdict(Interval(float("nan"), float("nan"), float("nan")), above=0)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +56,7 @@ def test_no_bound_and_no_interval_are_refused():
     [(YES, "reproduced"), (NO, "not reproduced"), (WIDE, "inconclusive"), (NONE, "not testable here")],
 )
 def test_one_case(evidence, word):
-    assert verdict(Rule("holds", {"holds": POSITIVE}, "gain", "none"), {"holds": evidence}) == word
+    assert claim_verdict(ClaimRule("holds", {"holds": POSITIVE}, "gain", "none"), {"holds": evidence}) == word
 
 
 @pytest.mark.parametrize(
@@ -68,13 +76,13 @@ def test_one_case(evidence, word):
     ],
 )
 def test_several_conditions(first, second, word):
-    rule = Rule("conditions", {"a": POSITIVE, "b": POSITIVE}, "gain", "none")
-    assert verdict(rule, {"a": first, "b": second}) == word
+    rule = ClaimRule("conditions", {"a": POSITIVE, "b": POSITIVE}, "gain", "none")
+    assert claim_verdict(rule, {"a": first, "b": second}) == word
 
 
 def test_a_case_that_holds_and_one_that_fails_decide_whatever_a_third_is():
-    rule = Rule("conditions", dict.fromkeys("abc", POSITIVE), "gain", "none")
-    assert verdict(rule, {"a": YES, "b": WIDE, "c": NO}) == "holds only under a condition"
+    rule = ClaimRule("conditions", dict.fromkeys("abc", POSITIVE), "gain", "none")
+    assert claim_verdict(rule, {"a": YES, "b": WIDE, "c": NO}) == "holds only under a condition"
 
 
 @pytest.mark.parametrize(
@@ -96,11 +104,11 @@ def test_a_case_that_holds_and_one_that_fails_decide_whatever_a_third_is():
 )
 def test_a_theorem(stated, corrected, word):
     cases = {"stated": stated} | ({} if corrected is None else {"corrected": corrected})
-    assert verdict(Rule("theorem", dict.fromkeys(cases, POSITIVE), "gain", "none"), cases) == word
+    assert claim_verdict(ClaimRule("theorem", dict.fromkeys(cases, POSITIVE), "gain", "none"), cases) == word
 
 
 def test_what_cannot_be_tested_needs_no_evidence():
-    assert verdict(Rule("absent", {}, "x", "x", reason="no device"), {}) == "not testable here"
+    assert claim_verdict(ClaimRule("absent", {}, "x", "x", reason="no device"), {}) == "not testable here"
 
 
 def test_every_verdict_is_reached_by_some_rule():
@@ -108,7 +116,7 @@ def test_every_verdict_is_reached_by_some_rule():
     rules += [("theorem", {"stated": POSITIVE, "corrected": POSITIVE})]
     kinds = (YES, NO, WIDE, NONE, BROKEN)
     reached = {
-        verdict(Rule(form, cases, "", ""), dict(zip(cases, (one, other), strict=False)))
+        claim_verdict(ClaimRule(form, cases, "", ""), dict(zip(cases, (one, other), strict=False)))
         for form, cases in rules
         for one in kinds
         for other in kinds
@@ -120,16 +128,16 @@ def test_a_provers_word_is_a_number():
     words = {"proved": "reproduced", "refuted": "not reproduced", "undecided": "inconclusive"}
     for word, expected in words.items():
         certificate = SimpleNamespace(verdict=word, counterexample={"p": 0.5} if word == "refuted" else None)
-        assert outcome(Evidence.certified(certificate), {"proved": True}) == expected
+        assert case_verdict(Evidence.certified(certificate), {"proved": True}) == expected
     assert Evidence.certified(SimpleNamespace(verdict="refuted", counterexample={"p": 2})).text() == "refuted at p = 2"
 
 
 def test_evidence_for_other_cases_is_refused():
-    rule = Rule("conditions", {"a": POSITIVE, "b": POSITIVE}, "gain", "none")
+    rule = ClaimRule("conditions", {"a": POSITIVE, "b": POSITIVE}, "gain", "none")
     with pytest.raises(ValueError, match="expected evidence for a, b, got it for a"):
-        verdict(rule, {"a": YES})
+        claim_verdict(rule, {"a": YES})
     with pytest.raises(ValueError, match="got it for none"):
-        verdict(rule, {})
+        claim_verdict(rule, {})
 
 
 @pytest.mark.parametrize(
@@ -173,13 +181,13 @@ def test_evidence_in_words():
 
 def test_a_rule_in_words():
     cases = {"a": {"above": 0}, "b": {"below": 1}, "c": {"above": -0.05, "below": 0.05}, "d": {"proved": True}}
-    assert Rule("conditions", cases, "", "").text() == "a > 0; b < 1; c in (-0.05, 0.05); d: proved"
-    assert Rule("holds", {"holds": {"proved": True}}, "", "").text() == "proved"
-    assert Rule("holds", {"holds": {"above": 0.5}}, "", "").text() == "> 0.5"
+    assert ClaimRule("conditions", cases, "", "").text() == "a > 0; b < 1; c in (-0.05, 0.05); d: proved"
+    assert ClaimRule("holds", {"holds": {"proved": True}}, "", "").text() == "proved"
+    assert ClaimRule("holds", {"holds": {"above": 0.5}}, "", "").text() == "> 0.5"
 
 
 def test_the_least_of_several_has_the_least_limits():
     found = [Evidence(0.3, 0.1, 0.4, n=7), Evidence(0.2, 0.15, 0.6), Evidence(0.5, -0.2, 0.9)]
-    assert least(found) == Evidence(0.2, -0.2, 0.4, n=7)
+    assert min_evidence(found) == Evidence(0.2, -0.2, 0.4, n=7)
     with pytest.raises(ValueError, match="at least one"):
-        least([])
+        min_evidence([])

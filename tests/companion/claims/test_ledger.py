@@ -5,9 +5,16 @@ import yaml
 
 from companion.build import notebooks
 from companion.claims import registry
-from companion.claims.evidence import VERDICTS, Rule
-from companion.claims.ledger import Entry, commit, entries, harvest, trouble, with_verdicts
-from companion.claims.registry import MIME, Claim
+from companion.claims.evidence import VERDICTS, ClaimRule
+from companion.claims.ledger import (
+    LedgerEntry,
+    extract_evidence,
+    ledger_entries,
+    replace_verdicts,
+    update_verdicts,
+    verdict_discrepancy,
+)
+from companion.claims.registry import CLAIMS_MIME_TYPE, Claim
 
 ABOVE, BOTH = {"holds": {"above": 0}}, {"a": {"above": 0}, "b": {"above": 0}}
 GOOD = {"estimate": 0.2, "low": 0.1, "high": 0.3}
@@ -15,18 +22,20 @@ BAD = {"estimate": -0.2, "low": -0.3, "high": -0.1}
 
 
 def claim(name="gains", *, verdict="open", kind="empirical", form="holds", cases=None, chapter="91_toy"):
-    return Claim(name, "It gains.", "this project", kind, chapter, Rule(form, cases or ABOVE, "gain", "t"), verdict)
+    return Claim(
+        name, "It gains.", "this project", kind, chapter, ClaimRule(form, cases or ABOVE, "gain", "t"), verdict
+    )
 
 
 def notebook(profile="paper", source="cifar10", **stored):
     record = {"chapter": "91_toy", "profile": profile, "source": source, "claims": stored}
-    output = {"output_type": "display_data", "data": {MIME: record, "text/html": "<!-- -->"}}
+    output = {"output_type": "display_data", "data": {CLAIMS_MIME_TYPE: record, "text/html": "<!-- -->"}}
     plain = {"output_type": "stream", "text": "reproduced"}
     return {"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": [plain, output]}]}
 
 
 def one(claim, executed):
-    (entry,) = entries({claim.id: claim}, {"91_toy": executed})
+    (entry,) = ledger_entries({claim.id: claim}, {"91_toy": executed})
     return entry
 
 
@@ -45,18 +54,18 @@ def test_a_claim_without_evidence_has_no_verdict():
 
 def test_a_claim_that_cannot_be_tested_needs_no_chapter():
     never = claim(form="absent", cases={}, verdict="not testable here")
-    (entry,) = entries({never.id: never}, {})
+    (entry,) = ledger_entries({never.id: never}, {})
     assert entry.found == "not testable here"
-    assert trouble(entry, exists=False) is None
+    assert verdict_discrepancy(entry, exists=False) is None
     wrong = one(claim(form="absent", cases={}, verdict="reproduced"), notebook())
-    assert "not testable here by its evidence, but reproduced" in trouble(wrong, exists=True)
+    assert "not testable here by its evidence, but reproduced" in verdict_discrepancy(wrong, exists=True)
 
 
 def test_a_claim_is_assessed_once():
     twice = notebook(gains={"holds": GOOD})
     twice["cells"].append(twice["cells"][1])
     with pytest.raises(ValueError, match="expected one assessment of gains, got two in 91_toy"):
-        harvest(twice)
+        extract_evidence(twice)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +91,8 @@ def test_a_claim_is_assessed_once():
     ],
 )
 def test_what_contradicts_the_ledger(kind, profile, found, committed, fine):
-    entry = Entry(claim(kind=kind, verdict=committed), found, {}, profile, "cifar10")
-    fault = trouble(entry, exists=True)
+    entry = LedgerEntry(claim(kind=kind, verdict=committed), found, {}, profile, "cifar10")
+    fault = verdict_discrepancy(entry, exists=True)
     assert (fault is None) == fine
     if not fine:
         assert fault == f"{found} by its evidence, but {committed} in the ledger"
@@ -91,15 +100,18 @@ def test_what_contradicts_the_ledger(kind, profile, found, committed, fine):
 
 def test_on_digits_theorems_are_compared_and_experiments_are_not():
     for kind, fine in (("empirical", True), ("theorem", False)):
-        entry = Entry(claim(kind=kind, verdict="reproduced"), "not reproduced", {}, "quick", "digits")
-        assert (trouble(entry, exists=True) is None) == fine
+        entry = LedgerEntry(claim(kind=kind, verdict="reproduced"), "not reproduced", {}, "quick", "digits")
+        assert (verdict_discrepancy(entry, exists=True) is None) == fine
 
 
 def test_missing_evidence_is_a_fault_only_where_the_chapter_exists():
-    missing, early = Entry(claim(), None, {}, None, None), Entry(claim(verdict="false"), None, {}, None, None)
-    assert trouble(missing, exists=True) == "91_toy has no evidence for it"
-    assert trouble(missing, exists=False) is None
-    assert trouble(early, exists=False) == "committed as false, but there is no 91_toy"
+    missing, early = (
+        LedgerEntry(claim(), None, {}, None, None),
+        LedgerEntry(claim(verdict="false"), None, {}, None, None),
+    )
+    assert verdict_discrepancy(missing, exists=True) == "91_toy has no evidence for it"
+    assert verdict_discrepancy(missing, exists=False) is None
+    assert verdict_discrepancy(early, exists=False) == "committed as false, but there is no 91_toy"
 
 
 def test_evidence_of_a_claim_that_no_file_holds_is_an_error():
@@ -120,8 +132,8 @@ def folder(tmp_path):
 
 
 def committed(folder, executed):
-    found = entries(registry.read(folder), {"91_toy": executed})
-    return commit(found, folder), {name: one.verdict for name, one in registry.read(folder).items()}
+    found = ledger_entries(registry.read_claims(folder), {"91_toy": executed})
+    return update_verdicts(found, folder), {name: one.verdict for name, one in registry.read_claims(folder).items()}
 
 
 def test_records_enter_the_ledger_and_only_verdicts_change(folder):
@@ -157,27 +169,27 @@ def test_a_verdict_that_cannot_be_written_is_an_error_and_no_file_changes(folder
 @pytest.mark.parametrize("word", ["open", *VERDICTS])
 def test_every_verdict_survives_the_file(folder, word):
     path = folder / "91_toy.yml"
-    path.write_text(with_verdicts(path.read_text(), {"gains": word}))
+    path.write_text(replace_verdicts(path.read_text(), {"gains": word}))
     assert yaml.safe_load(path.read_text())[0]["verdict"] == word
-    assert registry.read(folder)["gains"].verdict == word
+    assert registry.read_claims(folder)["gains"].verdict == word
 
 
-@pytest.mark.parametrize("path", sorted(registry.FOLDER.glob("*.yml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(registry.CLAIMS_FOLDER.glob("*.yml")), ids=lambda path: path.stem)
 def test_every_committed_verdict_can_be_written(path):
-    text, known = path.read_text("utf8"), registry.of_chapter(path.stem)
-    changed = yaml.safe_load(with_verdicts(text, dict.fromkeys(known, "false")))
+    text, known = path.read_text("utf8"), registry.chapter_claims(path.stem)
+    changed = yaml.safe_load(replace_verdicts(text, dict.fromkeys(known, "false")))
     assert [entry["verdict"] for entry in changed] == ["false"] * len(known)
-    assert with_verdicts(text, {name: claim.verdict for name, claim in known.items()}) == text
+    assert replace_verdicts(text, {name: claim.verdict for name, claim in known.items()}) == text
 
 
-@pytest.mark.parametrize("chapter", [name for name in notebooks.chapters() if registry.of_chapter(name)])
+@pytest.mark.parametrize("chapter", [name for name in notebooks.chapter_names() if registry.chapter_claims(name)])
 def test_the_committed_verdicts_are_those_of_the_committed_records(chapter):
     record = notebooks.read_notebook(notebooks.ROOT / "book" / f"{chapter}.ipynb")
     assert record is not None, f"{chapter} has no executed record; run `make record`"
     source = notebooks.read_source(chapter)
     fresh = notebooks.is_fresh(chapter, record, source)
-    for entry in entries(registry.of_chapter(chapter), {chapter: record}):
+    for entry in ledger_entries(registry.chapter_claims(chapter), {chapter: record}):
         if entry.found is not None or fresh:  # a stale record fails a test of its own
-            assert trouble(entry, exists=True) is None, (
+            assert verdict_discrepancy(entry, exists=True) is None, (
                 f"{entry.claim.id}; run `python -m companion.build.verify update`"
             )

@@ -48,7 +48,7 @@ def written(folder, *entries):
     for path in folder.glob("*.yml"):
         path.unlink()
     (folder / "91_toy.yml").write_text(yaml.safe_dump(list(entries)))
-    return registry.read(folder)
+    return registry.read_claims(folder)
 
 
 def test_the_table_tells_rule_evidence_and_verdict(folder, shown):
@@ -67,7 +67,7 @@ def test_the_evidence_stays_in_the_notebook(folder, shown):
     certain = Evidence.exact(1)
     assess(Study(data="cifar10"), {"gains": Evidence(0.2, 0.1, 0.3, data="ab"), "proved": certain}, folder)
     (output,) = shown
-    assert output[registry.MIME] == {
+    assert output[registry.CLAIMS_MIME_TYPE] == {
         "chapter": "91_toy",
         "profile": "quick",
         "source": "cifar10",
@@ -115,11 +115,11 @@ def test_a_chapter_without_claims_has_none(folder):
 
 
 def test_rules_change_with_what_decides_and_with_nothing_else(folder):
-    before = written(folder, ENTRY) and registry.rules("91_toy", folder)
+    before = written(folder, ENTRY) and registry.chapter_rules("91_toy", folder)
     other = written(folder, {**ENTRY, "statement": "Other words.", "source": "x", "verdict": "false"})
-    assert other["gains"].verdict == "false" and registry.rules("91_toy", folder) == before
+    assert other["gains"].verdict == "false" and registry.chapter_rules("91_toy", folder) == before
     written(folder, {**ENTRY, "rule": {**RULE, "holds": {"above": 0.1}}})
-    assert registry.rules("91_toy", folder) != before
+    assert registry.chapter_rules("91_toy", folder) != before
 
 
 @pytest.mark.parametrize(
@@ -158,21 +158,21 @@ def test_a_file_is_a_list_and_an_id_occurs_once(folder):
         written(folder, "gains")
     (folder / "91_toy.yml").write_text("gains: 1\n")
     with pytest.raises(ValueError, match=r"91_toy.yml: expected a list of claims, got dict"):
-        registry.read(folder)
+        registry.read_claims(folder)
     (folder / "91_toy.yml").write_text("- id: a: b\n")
     with pytest.raises(ValueError, match=r"91_toy.yml: expected YAML, got mapping values are not allowed"):
-        registry.read(folder)
+        registry.read_claims(folder)
     written(folder, ENTRY)
     (folder / "92_other.yml").write_text(yaml.safe_dump([ENTRY]))
     with pytest.raises(ValueError, match=r"92_other.yml: expected an id of its own, got gains of 91_toy"):
-        registry.read(folder)
+        registry.read_claims(folder)
 
 
 def test_a_ledger_without_claims_is_refused(tmp_path):
     with pytest.raises(ValueError, match=f"expected claims in {tmp_path}, got none"):
-        registry.read(tmp_path)
+        registry.read_claims(tmp_path)
     with pytest.raises(ValueError, match=r"expected claims in .*nowhere, got no such folder"):
-        registry.read(tmp_path / "nowhere")
+        registry.read_claims(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"expected claims in .*, got none$"):
         written(tmp_path)
 
@@ -181,7 +181,7 @@ def test_a_ledger_without_claims_is_refused(tmp_path):
 def test_a_file_of_claims_with_another_ending_is_refused(folder, suffix):
     (folder / "92_other.yml").rename(folder / f"92_other{suffix}")
     with pytest.raises(ValueError, match=rf"names that end in .yml, got 92_other{suffix}$"):
-        registry.read(folder)
+        registry.read_claims(folder)
 
 
 @pytest.mark.parametrize("line", ["  verdict: open\n", "  rule: {absent: x, absent: x}\n"])
@@ -189,27 +189,27 @@ def test_a_key_that_is_given_twice_is_refused(folder, line):
     path = folder / "92_other.yml"
     path.write_text("- id: elsewhere\n  verdict: reproduced\n" + line)
     with pytest.raises(ValueError, match=r"(?s)92_other.yml: expected YAML, got (verdict|absent) twice.* line [13]"):
-        registry.read(folder)
+        registry.read_claims(folder)
 
 
 @pytest.mark.parametrize("coding", ["latin-1", "utf-16"])
 def test_a_file_that_is_not_utf8_is_named(folder, coding):
     (folder / "92_other.yml").write_text("# größer\n", encoding=coding)
     with pytest.raises(ValueError, match=r"92_other.yml: expected text in UTF-8, got .*can't decode"):
-        registry.read(folder)
+        registry.read_claims(folder)
 
 
 def test_the_committed_ledger_reads_and_its_chapters_are_named_as_chapters():
-    ledger = registry.read()
+    ledger = registry.read_claims()
     assert len(ledger) > 30
     assert all(re.fullmatch(r"\d\d_[a-z0-9]+|errata|choosing", claim.chapter) for claim in ledger.values())
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in ledger)
 
 
-@pytest.mark.parametrize("chapter", sorted({claim.chapter for claim in registry.read().values() if claim.label}))
+@pytest.mark.parametrize("chapter", sorted({claim.chapter for claim in registry.read_claims().values() if claim.label}))
 def test_a_label_is_that_of_a_theorem_of_its_chapter(chapter):
-    if chapter in notebooks.chapters():
+    if chapter in notebooks.chapter_names():
         text = (notebooks.ROOT / "book" / f"{chapter}.md").read_text("utf8")
         stated = re.findall(r"\{prf:\w+\}.*\n:label: (\S+)\n", text)
-        labels = {claim.label for claim in registry.of_chapter(chapter).values() if claim.label}
+        labels = {claim.label for claim in registry.chapter_claims(chapter).values() if claim.label}
         assert labels <= set(stated)

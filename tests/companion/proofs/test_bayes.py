@@ -6,9 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import theory
 
-from companion.proofs.bayes import admissible, conventions, deterministic_client, monotone_rules, optimal_ranges
+from companion.proofs.bayes import (
+    admissibility_condition,
+    conventions,
+    deterministic_client,
+    monotone_rules,
+    optimal_ranges,
+)
 from companion.proofs.prover import PROVED, prove
-from l2h.theory.bayes import CLIENTS
+from l2h.theory.bayes import CLIENT_KINDS
 
 unit, cost = st.fractions(0, 1), st.fractions(0, 2)
 
@@ -36,12 +42,12 @@ def test_the_ranges_hold_on_a_grid(c1, ce):
         assert keeping == (ce > 0 or c1 > (0 if kind == "free" else 1))
 
 
-@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("kind", CLIENT_KINDS)
 def test_the_kinds_of_client_are_nested(kind):
     p, mu = z3.Reals("p mu")
-    given = [mu >= 0, 2 * mu <= 1, admissible(kind, p, mu)]
-    wider = CLIENTS[min(CLIENTS.index(kind) + 1, 2)]
-    assert prove("wider", admissible(wider, p, mu), given=given).verdict == PROVED
+    given = [mu >= 0, 2 * mu <= 1, admissibility_condition(kind, p, mu)]
+    wider = CLIENT_KINDS[min(CLIENT_KINDS.index(kind) + 1, 2)]
+    assert prove("wider", admissibility_condition(wider, p, mu), given=given).verdict == PROVED
 
 
 @given(c1=st.floats(0, 2), ce=st.floats(0, 0.9), p=st.floats(0, 1))

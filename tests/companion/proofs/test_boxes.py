@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from oracles import theory
 
-from companion.proofs.boxes import envelope, larger, logistic_testbed, smaller
-from companion.proofs.prover import PROVED, enclose
+from companion.proofs.boxes import excess_envelope, interval_max, interval_min, logistic_distribution
+from companion.proofs.prover import PROVED, enclosing_interval
 
 
 def test_the_envelope_is_below_the_excess():
@@ -17,7 +17,7 @@ def test_the_envelope_is_below_the_excess():
     ratio /= (p - cost)[abs(p - cost) >= 0.05] ** 2
     assert 0.37 < ratio.min() < 0.39
     assert 0.37 > 1 / (2 * (1 + 1 + 0.15))  # more than theorem 4A proves
-    assert envelope()["envelope"].verdict == PROVED
+    assert excess_envelope()["envelope"].verdict == PROVED
 
 
 def test_its_minimiser_is_the_surrogates():
@@ -42,10 +42,10 @@ def test_the_constant_that_is_right():
     for x in np.linspace(-1, 1, 4001):
         gain, needed = theory.logistic_client(x, 0.15)
         assert 0.25605 < x < 0.2561 or (gain > 0) == (needed < 2.49114) == (x >= 0.2561)
-    assert [certificate.verdict for certificate in logistic_testbed().values()] == [PROVED] * 3
+    assert [certificate.verdict for certificate in logistic_distribution().values()] == [PROVED] * 3
 
 
 def test_larger_and_smaller_of_overlapping_intervals():
-    a, b = enclose(0, 3), enclose(1, 2)
-    assert larger(a, b) == enclose(1, 3)
-    assert smaller(a, b) == enclose(0, 2)
+    a, b = enclosing_interval(0, 3), enclosing_interval(1, 2)
+    assert interval_max(a, b) == enclosing_interval(1, 3)
+    assert interval_min(a, b) == enclosing_interval(0, 2)

@@ -80,8 +80,8 @@ def test_a_nudged_alpha_is_not_calibrated():
     )
     given = [
         *calibration.DOMAIN,
-        calibration.DETERMINISTIC,
-        *calibration.THRESHOLD,
+        calibration.DETERMINISTIC_CLIENT,
+        *calibration.ASK_THRESHOLD,
         nudged,
         bayes.c1 == 1,
         bayes.ce == RealVal("1/5"),

@@ -7,16 +7,16 @@ import pytest
 from oracles import theory
 
 from companion.proofs.counterexamples import (
-    half_floor,
+    half_min_server_term,
+    interval_released_alpha,
+    interval_slope,
     joint_stage_objective,
-    quartic_transfer,
-    released,
-    slope,
+    quartic_excess_risk,
     stated_bound,
     surrogate_shape,
     wrong_alphas,
 )
-from companion.proofs.prover import UNDECIDED, enclose, refute_at
+from companion.proofs.prover import UNDECIDED, enclosing_interval, refute_at
 
 
 def numbers(certificate):
@@ -87,7 +87,7 @@ def test_the_joint_objective_by_a_search_over_servers():
 
 
 def test_the_quartic_by_minimisation():
-    at = quartic_transfer()["quadratic-transfer-of-alpha-p"].counterexample
+    at = quartic_excess_risk()["quadratic-transfer-of-alpha-p"].counterexample
     with mp.workdps(50):
         t, ce = (mp.mpf(number.numerator) / number.denominator for number in (at["t"], at["ce"]))
         p = ce + mp.mpf(1) / 2 - t
@@ -101,15 +101,17 @@ def test_the_quartic_by_minimisation():
 
 def test_the_intervals_contain_the_formulas():
     arguments = (0.3, 0.1, 0.7, 0.2, 1.3, 2.5)
-    exact = [enclose(str(number)) for number in arguments]
-    assert mp.mpf(theory.slope(0, 0.1, 0.3, 0.7, 0.2, 1.3, 2.5)) in slope(*exact) + enclose("-1e-14", "1e-14")
-    assert float(theory.alpha_released(0.3, 0.7, 0.2, 2.5)) == pytest.approx(
-        float(released(*(enclose(number) for number in ("0.3", "0.7", "0.2", "2.5"))).mid)
+    exact = [enclosing_interval(str(number)) for number in arguments]
+    assert mp.mpf(theory.slope(0, 0.1, 0.3, 0.7, 0.2, 1.3, 2.5)) in interval_slope(*exact) + enclosing_interval(
+        "-1e-14", "1e-14"
     )
-    assert 0.3 in half_floor(enclose("0.09", "0.11"))
+    assert float(theory.alpha_released(0.3, 0.7, 0.2, 2.5)) == pytest.approx(
+        float(interval_released_alpha(*(enclosing_interval(number) for number in ("0.3", "0.7", "0.2", "2.5"))).mid)
+    )
+    assert 0.3 in half_min_server_term(enclosing_interval("0.09", "0.11"))
 
 
 def test_a_false_fact_refutes_nothing():
     at = {"p": "0.85", "mu": "0.15", "c1": 1, "ce": "0.18", "alpha": 2, "beta": 2}
-    certificate = refute_at("alpha = 2 asks", at, {"F'(0) < 0": lambda **x: -slope(**x)})
+    certificate = refute_at("alpha = 2 asks", at, {"F'(0) < 0": lambda **x: -interval_slope(**x)})
     assert certificate.verdict == UNDECIDED

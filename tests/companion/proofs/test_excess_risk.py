@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import theory
 
-from companion.proofs.excess_risk import transfer_large_costs, transfer_small_costs
+from companion.proofs.excess_risk import excess_risk_large_costs, excess_risk_small_costs
 from companion.proofs.prover import PROVED
 
 
@@ -33,6 +33,6 @@ def test_the_two_regrets_add_up(c1, k, label, regret):
     assert label**2 / (2 * c1) + k * regret**2 >= (label + regret) ** 2 / (2 * c1 + 1 / k) - 1e-12
 
 
-@pytest.mark.parametrize("regions, group", [(6, transfer_large_costs), (4, transfer_small_costs)])
+@pytest.mark.parametrize("regions, group", [(6, excess_risk_large_costs), (4, excess_risk_small_costs)])
 def test_every_region_is_proved(regions, group):
     assert [certificate.verdict for certificate in group().values()] == [PROVED] * regions

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import theory
 
-from companion.proofs.losses import exponential, released_weight, stage_weights, upper_bound
+from companion.proofs.losses import exponential_facts, released_stage_weight, stage_weight_signs, upper_bound
 from companion.proofs.prover import REFUTED, prove
 
 sign, cost = st.sampled_from([-1, 1]), st.fractions(0, 2)
@@ -52,9 +52,9 @@ def test_the_weights_decide_as_certified(p, wrong, c1, ce):
 
 
 def test_counterexamples_by_hand():
-    at = stage_weights()["stage-weight-any-costs"].counterexample
+    at = stage_weight_signs()["stage-weight-any-costs"].counterexample
     assert 1 - at["ce"] - at["c1"] * at["of_e"] == -at["ce"] < 0
-    at = released_weight()["released-weight"].counterexample
+    at = released_stage_weight()["released-weight"].counterexample
     assert 1 - at["ce"] + at["c1"] * at["of_e"] > 1 - at["p"]
     assert at["p"] < at["c1"] * at["of_e"] + at["ce"]
     assert at["c1"] * at["of_e"] + at["ce"] - at["p"] == Fraction(3, 5)  # the excess risk there
@@ -62,7 +62,7 @@ def test_counterexamples_by_hand():
 
 def test_without_the_exponentials_lower_bound_nothing_is_proved():
     value, exponent = z3.Reals("value exponent")
-    weaker = prove("exp >= 1 everywhere", value >= 1, given=[exponential(value, exponent)])
+    weaker = prove("exp >= 1 everywhere", value >= 1, given=[exponential_facts(value, exponent)])
     assert weaker.verdict == REFUTED
     assert weaker.counterexample["exponent"] < 0
     assert len(upper_bound()) == 4

@@ -7,7 +7,17 @@ import z3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.proofs.prover import PROVED, REFUTED, UNDECIDED, enclose, exact, intervals, positive, prove, refute_at
+from companion.proofs.prover import (
+    PROVED,
+    REFUTED,
+    UNDECIDED,
+    as_fraction,
+    enclosing_interval,
+    interval_context,
+    prove,
+    prove_positive,
+    refute_at,
+)
 
 x, y = z3.Reals("x y")
 
@@ -64,7 +74,7 @@ def test_the_solver_gives_up_in_time():
 @given(low=st.fractions(-100, 100), width=st.fractions(0, 10), at=st.fractions(0, 1))
 def test_an_interval_encloses_its_numbers(low, width, at):
     number = low + at * width
-    interval = enclose(low, low + width)
+    interval = enclosing_interval(low, low + width)
     assert _as_fraction(interval.a) <= number <= _as_fraction(interval.b)
 
 
@@ -74,7 +84,7 @@ def _as_fraction(end):
 
 
 def test_a_point_refutes_where_every_fact_is_certain():
-    facts = {"e^2 > 7": lambda x: intervals.exp(x) - 7, "x > 1": lambda x: x - 1}
+    facts = {"e^2 > 7": lambda x: interval_context.exp(x) - 7, "x > 1": lambda x: x - 1}
     certificate = refute_at("e^x <= 7 up to x = 2", {"x": 2}, facts)
     assert certificate[1:] == (REFUTED, certificate.method, {"x": Fraction(2)}, "e^2 > 7; x > 1")
     uncertain = refute_at("e^x <= 7 up to x = 2", {"x": 2}, facts | {"x > 2": lambda x: x - 2})
@@ -84,32 +94,32 @@ def test_a_point_refutes_where_every_fact_is_certain():
 
 def test_a_box_is_split_until_it_is_certain():
     def parabola(x, y):
-        return x * x - x * y + y * y + enclose("0.001")  # the intervals alone are far too wide
+        return x * x - x * y + y * y + enclosing_interval("0.001")  # the intervals alone are far too wide
 
     box = {"x": (-1, 1), "y": (-1, 1)}
-    assert positive("positive definite", parabola, box).verdict == PROVED
-    assert positive("positive definite", parabola, box, pieces=10).verdict == UNDECIDED
-    assert positive("a thin box", parabola, {"x": (0, 0), "y": ("-0.1", 1)}).verdict == PROVED
+    assert prove_positive("positive definite", parabola, box).verdict == PROVED
+    assert prove_positive("positive definite", parabola, box, pieces=10).verdict == UNDECIDED
+    assert prove_positive("a thin box", parabola, {"x": (0, 0), "y": ("-0.1", 1)}).verdict == PROVED
 
 
 def test_a_box_is_refuted_by_a_point():
-    certificate = positive("x^2 > y on the unit square", lambda x, y: x * x - y, {"x": (0, 1), "y": (0, 1)})
+    certificate = prove_positive("x^2 > y on the unit square", lambda x, y: x * x - y, {"x": (0, 1), "y": (0, 1)})
     assert certificate.verdict == REFUTED
     assert certificate.counterexample["x"] ** 2 <= certificate.counterexample["y"]
 
 
 def test_a_zero_stays_undecided():
-    touching = positive("x^2 > 0", lambda x: x * x, {"x": ("-0.3", 1)}, pieces=200)
+    touching = prove_positive("x^2 > 0", lambda x: x * x, {"x": ("-0.3", 1)}, pieces=200)
     assert touching.verdict == UNDECIDED
     assert "enclose 0" in touching.reason
 
 
 def test_doors():
     with pytest.raises(TypeError, match=r"got 0\.1"):
-        exact(0.1)
+        as_fraction(0.1)
     with pytest.raises(ValueError, match="low <= high, got 1 and 0"):
-        enclose(1, 0)
+        enclosing_interval(1, 0)
     with pytest.raises(ValueError, match="milliseconds >= 1"):
         prove("x = x", x == x, milliseconds=0)
     with pytest.raises(ValueError, match="pieces >= 1"):
-        positive("x > 0", lambda x: x, {"x": (1, 2)}, pieces=0)
+        prove_positive("x > 0", lambda x: x, {"x": (1, 2)}, pieces=0)

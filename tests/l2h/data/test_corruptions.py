@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from oracles import drift
 
 from l2h.data import corruptions, dataset
-from l2h.data.dataset import Part
+from l2h.data.dataset import Split
 
 GENERATOR = np.random.default_rng(0)
-DIGITS = dataset.load(source="digits").test
+DIGITS = dataset.load_dataset(source="digits").test
 
 
 def images(n=4, size=32):
@@ -71,7 +71,7 @@ def test_no_severity_is_no_change():
 
 
 def test_every_condition_has_its_images():
-    seen = {name: corruptions.under(DIGITS, name, source="digits") for name in corruptions.conditions()}
+    seen = {name: corruptions.under_condition(DIGITS, name, source="digits") for name in corruptions.condition_names()}
     assert seen["clean"] is DIGITS
     for name, part in seen.items():
         assert len(part.x) == len(part.y) and part.x.dtype == torch.uint8
@@ -80,8 +80,8 @@ def test_every_condition_has_its_images():
 
 def test_the_class_never_seen_is_neither_of_the_pair():
     for source, (name, label) in corruptions.UNSEEN_CLASSES.items():
-        assert name not in dataset.PAIR[source] and label in (-1, 1)
-    part = corruptions.unseen("digits")
+        assert name not in dataset.DEFAULT_PAIRS[source] and label in (-1, 1)
+    part = corruptions.unseen_class_examples("digits")
     assert (part.y == -1).all() and len(part.x) > 30
 
 
@@ -92,8 +92,8 @@ def test_the_class_never_seen_is_neither_of_the_pair():
         (lambda: corruptions.corrupt(images()[0], "fog", severity=1), ValueError, "shape"),
         (lambda: corruptions.corrupt(images(), "rain", severity=1), ValueError, "kind"),
         (lambda: corruptions.corrupt(images(), "fog", severity=6), ValueError, "severity"),
-        (lambda: corruptions.under(DIGITS, "fog 9", source="digits"), ValueError, "condition"),
-        (lambda: corruptions.unseen("imagenet"), ValueError, "source"),
+        (lambda: corruptions.under_condition(DIGITS, "fog 9", source="digits"), ValueError, "condition"),
+        (lambda: corruptions.unseen_class_examples("imagenet"), ValueError, "source"),
     ],
 )
 def test_what_does_not_exist_is_refused(call, error, message):
@@ -102,4 +102,4 @@ def test_what_does_not_exist_is_refused(call, error, message):
 
 
 def test_a_part_is_a_part():
-    assert isinstance(corruptions.under(DIGITS, "blur 2", source="digits"), Part)
+    assert isinstance(corruptions.under_condition(DIGITS, "blur 2", source="digits"), Split)

@@ -29,7 +29,7 @@ SHA256 = {
 def source(request, monkeypatch):
     """CIFAR-10 where it lies on this machine, else digits; and digits in any case."""
     monkeypatch.setattr(sources, "_download", lambda cache: "tests download nothing")
-    return sources.read(request.param)[0]
+    return sources.read_images(request.param)[0]
 
 
 def counts(part):
@@ -40,8 +40,8 @@ def counts(part):
 
 
 def test_the_default_is_the_pair_with_its_fixed_split(source):
-    dataset = data_dataset.load(source=source)
-    assert dataset.classes == data_dataset.PAIR[source]
+    dataset = data_dataset.load_dataset(source=source)
+    assert dataset.classes == data_dataset.DEFAULT_PAIRS[source]
     assert dataset.sha256 == SHA256[source]
     for name in PARTS:
         x, y = getattr(dataset, name)
@@ -50,7 +50,7 @@ def test_the_default_is_the_pair_with_its_fixed_split(source):
 
 
 def test_default_sizes_are_a_fifth_three_fifths_and_two_tenths(source):
-    sizes = data_dataset.load(source=source).facts()["sizes"]
+    sizes = data_dataset.load_dataset(source=source).facts()["sizes"]
     n = sum(sizes[name] for name in PARTS[:4])
     for name, share in zip(PARTS, (0.2, 0.6, 0.1, 0.1), strict=False):
         assert abs(sizes[name] - share * n) < 3
@@ -58,24 +58,24 @@ def test_default_sizes_are_a_fifth_three_fifths_and_two_tenths(source):
 
 
 def test_every_part_holds_the_classes_in_proportion(source):
-    dataset = data_dataset.load(sources.CLASSES[source][:3], source=source)
-    share = counts(data_dataset.training(dataset)) / len(data_dataset.training(dataset).y)
+    dataset = data_dataset.load_dataset(sources.CLASSES[source][:3], source=source)
+    share = counts(data_dataset.all_training_examples(dataset)) / len(data_dataset.all_training_examples(dataset).y)
     for name in PARTS[:4]:
         part = getattr(dataset, name)
         assert (counts(part) - share * len(part.y)).abs().max() <= 3
 
 
 def test_the_parts_together_are_the_training_images_of_the_classes(source):
-    images = sources.read(source)[1]
+    images = sources.read_images(source)[1]
     names = sources.CLASSES[source]
-    wanted = np.isin(images.y, [names.index(name) for name in data_dataset.PAIR[source]])
-    parts = data_dataset.training(data_dataset.load(source=source))
+    wanted = np.isin(images.y, [names.index(name) for name in data_dataset.DEFAULT_PAIRS[source]])
+    parts = data_dataset.all_training_examples(data_dataset.load_dataset(source=source))
     assert sorted(hash(x.tobytes()) for x in images.x[wanted]) == sorted(hash(x.numpy().tobytes()) for x in parts.x)
 
 
 def test_training_joins_the_four_parts_in_order():
-    dataset = data_dataset.load(source="digits")
-    together, start = data_dataset.training(dataset), 0
+    dataset = data_dataset.load_dataset(source="digits")
+    together, start = data_dataset.all_training_examples(dataset), 0
     for name in PARTS[:4]:
         x, y = getattr(dataset, name)
         assert torch.equal(together.x[start : start + len(y)], x)
@@ -85,9 +85,12 @@ def test_training_joins_the_four_parts_in_order():
 
 
 def test_labels_follow_the_order_of_two_classes(source):
-    first, second = data_dataset.PAIR[source]
-    images = sources.read(source)[1]
-    one, other = data_dataset.load((first, second), source=source), data_dataset.load((second, first), source=source)
+    first, second = data_dataset.DEFAULT_PAIRS[source]
+    images = sources.read_images(source)[1]
+    one, other = (
+        data_dataset.load_dataset((first, second), source=source),
+        data_dataset.load_dataset((second, first), source=source),
+    )
     assert torch.equal(one.test.x, other.test.x) and torch.equal(one.test.y, -other.test.y)
     of_first = torch.from_numpy(images.x_test[images.y_test == sources.CLASSES[source].index(first)])
     assert torch.equal(one.test.x[one.test.y == -1], of_first)
@@ -96,44 +99,44 @@ def test_labels_follow_the_order_of_two_classes(source):
 
 def test_three_and_more_classes_are_numbered_in_order(source):
     names = sources.CLASSES[source]
-    images = sources.read(source)[1]
-    dataset = data_dataset.load([names[7], names[2], names[4]], source=source)
+    images = sources.read_images(source)[1]
+    dataset = data_dataset.load_dataset([names[7], names[2], names[4]], source=source)
     assert dataset.classes == (names[7], names[2], names[4])
     for label, number in enumerate((7, 2, 4)):
         of_class = torch.from_numpy(images.x_test[images.y_test == number])
         assert torch.equal(dataset.test.x[dataset.test.y == label], of_class)
-    assert data_dataset.load(names, source=source).helper.y.unique().tolist() == list(range(10))
+    assert data_dataset.load_dataset(names, source=source).helper.y.unique().tolist() == list(range(10))
 
 
 def test_class_names_are_those_of_the_files(source):
-    folder = sources.find() if source == "cifar10" else None
+    folder = sources.find_cifar10() if source == "cifar10" else None
     names = CIFAR10(folder, train=False).classes if folder else map(str, load_digits().target_names)
     assert tuple(names) == sources.CLASSES[source]
 
 
 def test_sizes_choose_a_subset(source):
-    sizes = data_dataset.Sizes(client=20, helper=31, calibration=12, validation=14)
-    dataset = data_dataset.load(source=source, sizes=sizes)
+    sizes = data_dataset.SplitSizes(client=20, helper=31, calibration=12, validation=14)
+    dataset = data_dataset.load_dataset(source=source, sizes=sizes)
     assert [len(getattr(dataset, name).y) for name in PARTS[:4]] == list(sizes)
-    assert torch.equal(dataset.test.x, data_dataset.load(source=source).test.x)
+    assert torch.equal(dataset.test.x, data_dataset.load_dataset(source=source).test.x)
 
 
 def test_a_dataset_says_what_it_is(source):
-    dataset = data_dataset.load(source=source)
+    dataset = data_dataset.load_dataset(source=source)
     facts = dataset.facts()
     assert json.loads(json.dumps(facts)) == facts
-    assert facts["name"] == dataset.name == f"{source} {'/'.join(data_dataset.PAIR[source])}"
-    assert (facts["source"], facts["classes"]) == (source, list(data_dataset.PAIR[source]))
+    assert facts["name"] == dataset.name == f"{source} {'/'.join(data_dataset.DEFAULT_PAIRS[source])}"
+    assert (facts["source"], facts["classes"]) == (source, list(data_dataset.DEFAULT_PAIRS[source]))
     assert facts["sizes"] == {name: len(getattr(dataset, name).y) for name in PARTS}
     content = b"".join(array.numpy().tobytes() for name in PARTS for array in getattr(dataset, name))
     assert facts["sha256"] == hashlib.sha256(content).hexdigest()
 
 
 def test_a_changed_tensor_does_not_reach_the_next_dataset(source):
-    before = data_dataset.load(source=source)
+    before = data_dataset.load_dataset(source=source)
     before.test.x.zero_()
     before.client.x.zero_()
-    assert data_dataset.load(source=source).sha256 == before.sha256 == SHA256[source]
+    assert data_dataset.load_dataset(source=source).sha256 == before.sha256 == SHA256[source]
 
 
 # data sets that a user may have
@@ -141,44 +144,48 @@ def test_a_changed_tensor_does_not_reach_the_next_dataset(source):
 
 @pytest.mark.parametrize("source", data_dataset.SOURCES)
 def test_names_are_those_that_load_takes(home, source):
-    known = data_dataset.names(source, home if source in ("cifar100", "svhn", "imagenet") else None)
+    known = data_dataset.source_class_names(source, home if source in ("cifar100", "svhn", "imagenet") else None)
     assert len(set(known)) == len(known) >= 3
-    assert source == "imagenet" or set(data_dataset.PAIR[source]) <= set(known)
+    assert source == "imagenet" or set(data_dataset.DEFAULT_PAIRS[source]) <= set(known)
 
 
 @pytest.mark.parametrize("source", ["cifar100", "svhn"])
 def test_other_sources_have_a_pair_too(home, source):
-    dataset = data_dataset.load(source=source, folder=home)
-    assert (dataset.source, dataset.classes) == (source, data_dataset.PAIR[source])
+    dataset = data_dataset.load_dataset(source=source, folder=home)
+    assert (dataset.source, dataset.classes) == (source, data_dataset.DEFAULT_PAIRS[source])
     assert [len(getattr(dataset, name).y) for name in PARTS] == [2, 6, 1, 1, 2]
-    assert data_dataset.training(dataset).y.sum() == 0 and dataset.test.y.sum() == 0
+    assert data_dataset.all_training_examples(dataset).y.sum() == 0 and dataset.test.y.sum() == 0
 
 
 @pytest.mark.parametrize("source", ["cifar100", "svhn", "imagenet"])
 def test_other_sources_are_split_and_labelled_like_the_usual_ones(home, source):
-    first, second, third = data_dataset.names(source, home)[:3]
-    one, other = (data_dataset.load(pair, source=source, folder=home) for pair in ((third, first), (first, third)))
+    first, second, third = data_dataset.source_class_names(source, home)[:3]
+    one, other = (
+        data_dataset.load_dataset(pair, source=source, folder=home) for pair in ((third, first), (first, third))
+    )
     assert torch.equal(one.test.x, other.test.x) and torch.equal(one.test.y, -other.test.y)
-    assert one.sha256 != other.sha256 == data_dataset.load((first, third), source=source, folder=home).sha256
-    numbers, images = data_dataset.names(source, home), local.read(source, (first, third), home)
-    together = data_dataset.training(one)
+    assert one.sha256 != other.sha256 == data_dataset.load_dataset((first, third), source=source, folder=home).sha256
+    numbers, images = data_dataset.source_class_names(source, home), local.read(source, (first, third), home)
+    together = data_dataset.all_training_examples(one)
     for label, name in ((-1, third), (1, first)):
         of_class = images.x[images.y == numbers.index(name)]
         found = {x.numpy().tobytes() for x in together.x[together.y == label]}
         assert found == {x.tobytes() for x in of_class} and len(found) == len(of_class)
-    three = data_dataset.load((second, third, first), source=source, folder=home, sizes=data_dataset.Sizes(3, 3, 3, 3))
+    three = data_dataset.load_dataset(
+        (second, third, first), source=source, folder=home, sizes=data_dataset.SplitSizes(3, 3, 3, 3)
+    )
     assert three.test.y.unique().tolist() == [0, 1, 2] and three.facts()["classes"] == [second, third, first]
 
 
 @pytest.mark.parametrize("source", ["cifar100", "svhn", "imagenet"])
 def test_classes_of_other_sources_are_checked_as_usual(home, source):
-    first, second = data_dataset.names(source, home)[:2]
+    first, second = data_dataset.source_class_names(source, home)[:2]
     with pytest.raises(ValueError, match="expected at least two classes, each once"):
-        data_dataset.load((first, first), source=source, folder=home)
+        data_dataset.load_dataset((first, first), source=source, folder=home)
     with pytest.raises(ValueError, match=f"expected class of {source} to be one of .*, got 'airplne'"):
-        data_dataset.load((first, "airplne"), source=source, folder=home)
+        data_dataset.load_dataset((first, "airplne"), source=source, folder=home)
     with pytest.raises(FileNotFoundError, match="Nothing is downloaded"):
-        data_dataset.load((first, second), source=source, folder="/nowhere")
+        data_dataset.load_dataset((first, second), source=source, folder="/nowhere")
 
 
 # the split
@@ -187,12 +194,12 @@ def test_classes_of_other_sources_are_checked_as_usual(home, source):
 @given(st.lists(st.integers(0, 3), min_size=4, max_size=200), st.data())
 def test_any_split_is_disjoint_fixed_and_in_proportion(numbers, draw):
     labels, n = np.array(numbers), len(numbers)
-    sizes = data_dataset.Sizes(*(draw.draw(st.integers(1, n // 4)) for _ in range(4)))
-    where = data_dataset._split(labels, sizes)
+    sizes = data_dataset.SplitSizes(*(draw.draw(st.integers(1, n // 4)) for _ in range(4)))
+    where = data_dataset._split_indices(labels, sizes)
     assert [len(part) for part in where] == list(sizes)
     chosen = np.concatenate(where)
     assert len(set(chosen.tolist())) == sum(sizes) and chosen.min() >= 0 and chosen.max() < n
-    for part, again in zip(where, data_dataset._split(labels, sizes), strict=True):
+    for part, again in zip(where, data_dataset._split_indices(labels, sizes), strict=True):
         np.testing.assert_array_equal(part, again)
         for label in set(numbers):
             # ranks are (k + 1/2) / count, so a prefix of the order errs by at most 1/2 + K/2 times the class's share
@@ -202,7 +209,7 @@ def test_any_split_is_disjoint_fixed_and_in_proportion(numbers, draw):
 
 def test_the_split_does_not_follow_the_order_of_the_files():
     labels = np.repeat([0, 1], 500)
-    for part in data_dataset._split(labels, None):
+    for part in data_dataset._split_indices(labels, None):
         for label in (0, 1):
             assert abs(np.mean(part[labels[part] == label]) - 249.5 - 500 * label) < 100
 
@@ -222,7 +229,7 @@ def test_the_default_digits_are_the_pair_on_which_a_linear_client_errs_most():
             model = LogisticRegression(max_iter=1000).fit(x[client], y[client])
             wrong.append(np.mean(model.predict(x[test]) != y[test]))
         errors["/".join(map(str, pair))] = np.mean(wrong)
-    assert max(errors, key=errors.get) == "/".join(data_dataset.PAIR["digits"])
+    assert max(errors, key=errors.get) == "/".join(data_dataset.DEFAULT_PAIRS["digits"])
     assert errors["1/8"] > 0.04 > 3 * np.median(list(errors.values()))
 
 
@@ -232,7 +239,7 @@ def test_the_default_digits_are_the_pair_on_which_a_linear_client_errs_most():
 def test_pixels_are_those_of_the_released_notebook():
     x = np.random.default_rng(0).permutation(np.repeat(np.arange(256, dtype=np.uint8), 12)).reshape(32, 32, 3)
     released = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
-    scaled = data_dataset.pixels(torch.from_numpy(x).permute(2, 0, 1))
+    scaled = data_dataset.scale_pixels(torch.from_numpy(x).permute(2, 0, 1))
     assert scaled.dtype == torch.float32
     assert torch.equal(scaled, released(x))
     assert (scaled.min(), scaled.max()) == (-1, 1)
@@ -240,10 +247,10 @@ def test_pixels_are_those_of_the_released_notebook():
 
 def test_pixels_leave_the_bytes_as_they_are_and_are_not_scaled_twice():
     x = torch.arange(256, dtype=torch.uint8)
-    scaled = data_dataset.pixels(x)
+    scaled = data_dataset.scale_pixels(x)
     assert torch.equal(x, torch.arange(256, dtype=torch.uint8))
     with pytest.raises(TypeError, match=r"expected pixels of type uint8, got torch\.float32"):
-        data_dataset.pixels(scaled)
+        data_dataset.scale_pixels(scaled)
 
 
 # bad input
@@ -252,12 +259,12 @@ def test_pixels_leave_the_bytes_as_they_are_and_are_not_scaled_twice():
 @pytest.mark.parametrize("classes", [("3", "3"), ("3",), (), "38", ("1", "2", "1")])
 def test_repeated_or_too_few_classes_are_refused(classes):
     with pytest.raises(ValueError, match="expected at least two classes, each once"):
-        data_dataset.load(classes, source="digits")
+        data_dataset.load_dataset(classes, source="digits")
 
 
 def test_an_unknown_class_is_refused_with_those_that_are_known(source):
     with pytest.raises(ValueError) as caught:
-        data_dataset.load((sources.CLASSES[source][0], "airplne"), source=source)
+        data_dataset.load_dataset((sources.CLASSES[source][0], "airplne"), source=source)
     assert "'airplne'" in str(caught.value) and source in str(caught.value)
     assert all(repr(name) in str(caught.value) for name in sources.CLASSES[source])
 
@@ -265,10 +272,12 @@ def test_an_unknown_class_is_refused_with_those_that_are_known(source):
 @pytest.mark.parametrize("sizes", [(200, 60, 7, 1), (10, 10, 0, 10), (10, 10, -1, 10), (10, 10.0, 10, 10)])
 def test_sizes_that_are_not_there_are_refused(sizes):
     with pytest.raises(ValueError, match="sum up to at most 267 training images, got Sizes"):
-        data_dataset.load(source="digits", sizes=data_dataset.Sizes(*sizes))
+        data_dataset.load_dataset(source="digits", sizes=data_dataset.SplitSizes(*sizes))
 
 
-@pytest.mark.parametrize("ask", [lambda source: data_dataset.load(source=source), data_dataset.names])
+@pytest.mark.parametrize(
+    "ask", [lambda source: data_dataset.load_dataset(source=source), data_dataset.source_class_names]
+)
 def test_an_unknown_source_is_refused(ask):
     with pytest.raises(ValueError, match="'cifar10', 'digits', 'cifar100', 'svhn', 'imagenet', got 'mnist'"):
         ask("mnist")
@@ -277,4 +286,4 @@ def test_an_unknown_source_is_refused(ask):
 def test_imagenet_has_no_usual_pair_and_the_error_names_classes_that_exist(tmp_path):
     datasets.imagenet(tmp_path)
     with pytest.raises(ValueError, match=r"named with source='imagenet', as in \('n01440764', 'n02102040'\), got None"):
-        data_dataset.load(source="imagenet", folder=tmp_path)
+        data_dataset.load_dataset(source="imagenet", folder=tmp_path)

@@ -72,10 +72,10 @@ def small_world(tmp_path, monkeypatch):
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
     monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": sums["batches.meta"]})
     sources._download.cache_clear()
-    sources._announce.cache_clear()
+    sources._warn_fallback.cache_clear()
     yield
     sources._download.cache_clear()
-    sources._announce.cache_clear()
+    sources._warn_fallback.cache_clear()
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def snapshot(folder):
 
 
 def test_images_are_what_the_files_hold(tmp_path):
-    source, images = sources.read(folder=write(tmp_path / "data"))
+    source, images = sources.read_images(folder=write(tmp_path / "data"))
     entries = [pickle.loads(small_files()[name]) for name in NAMES[:6]]
     assert source == "cifar10"
     assert images.x.dtype == images.x_test.dtype == np.uint8
@@ -158,29 +158,29 @@ def test_images_are_what_the_files_hold(tmp_path):
 def test_the_argument_comes_before_the_variable_and_that_before_the_cache(tmp_path, cache, monkeypatch, no_network):
     argument, variable = write(tmp_path / "argument"), write(tmp_path / "variable")
     write(cache)
-    assert sources.find() == cache
+    assert sources.find_cifar10() == cache
     monkeypatch.setenv("L2H_DATA", str(variable))
-    assert sources.find() == variable
-    assert sources.find(argument) == sources.find(str(argument)) == argument
+    assert sources.find_cifar10() == variable
+    assert sources.find_cifar10(argument) == sources.find_cifar10(str(argument)) == argument
 
 
 def test_a_relative_folder_is_made_absolute(tmp_path, monkeypatch):
     write(tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("L2H_DATA", "data")
-    assert sources.find() == tmp_path / "data"
+    assert sources.find_cifar10() == tmp_path / "data"
 
 
 def test_the_cache_is_in_the_home_folder_by_default(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert sources.find(write(tmp_path / ".cache" / "l2h")) == sources.find()
+    assert sources.find_cifar10(write(tmp_path / ".cache" / "l2h")) == sources.find_cifar10()
 
 
 def test_a_complete_folder_is_only_read_and_never_written(tmp_path, no_network):
     folder = write(tmp_path / "data")
     before = snapshot(tmp_path)
-    first, second = (sources.read(folder=folder)[1] for _ in range(2))
+    first, second = (sources.read_images(folder=folder)[1] for _ in range(2))
     assert all(map(np.array_equal, first, second))
     assert len(first.x) == len(first.y)
     assert snapshot(tmp_path) == before
@@ -193,7 +193,7 @@ def test_every_file_is_checked(tmp_path, name):
     content[-2] ^= 1
     file.write_bytes(content)
     with pytest.raises(ValueError) as caught:
-        sources.read(folder=tmp_path)
+        sources.read_images(folder=tmp_path)
     message = str(caught.value)
     assert "\n" not in message and "L2H_DATA" in message
     for told in (str(file), md5(content), md5(small_files()[name]), f"{len(content)} bytes"):
@@ -206,14 +206,14 @@ def test_truncated_and_foreign_files_are_named_together(tmp_path):
     (folder / "data_batch_2").write_bytes(small_files()["data_batch_2"][:100])
     (folder / "test_batch").write_bytes(b"another data set")
     with pytest.raises(ValueError, match=r"data_batch_2 has .*\(100 bytes\).*test_batch has .*\(16 bytes\)"):
-        sources.read("cifar10", tmp_path)
+        sources.read_images("cifar10", tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_file_is_named(tmp_path, name):
     (write(tmp_path) / FILES / name).unlink()
     with pytest.raises(FileNotFoundError, match=f"no {name} in .*complete or delete that folder"):
-        sources.find(tmp_path)
+        sources.find_cifar10(tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["empty", "nowhere"])
@@ -221,20 +221,20 @@ def test_a_named_folder_without_cifar_never_falls_back(tmp_path, monkeypatch, fo
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("L2H_DATA", str(tmp_path / folder))
     with pytest.raises(FileNotFoundError, match=f"no data_batch_1 in .*{folder}.*Set L2H_DATA"):
-        sources.read()
+        sources.read_images()
 
 
 def test_a_half_empty_cache_is_an_error(cache, no_network):
     (cache / FILES).mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="complete or delete"):
-        sources.read()
+        sources.read_images()
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_a_blank_name_is_refused(monkeypatch, blank):
     monkeypatch.setenv("L2H_DATA", blank)
     with pytest.raises(ValueError, match="got a blank"):
-        sources.find()
+        sources.find_cifar10()
 
 
 def test_the_files_that_differ_are_told_and_no_others(tmp_path):
@@ -242,24 +242,27 @@ def test_the_files_that_differ_are_told_and_no_others(tmp_path):
     same.write_bytes(b"as published")
     other.write_bytes(b"as changed")
     expected = f"{other} has MD5 {md5(b'as changed')} (10 bytes) in place of {md5(b'as published')}"
-    assert sources.differing(dict.fromkeys((same, other), md5(b"as published"))) == expected
-    assert sources.differing({same: md5(b"as published")}) == sources.differing({}) == ""
+    assert sources.checksum_mismatches(dict.fromkeys((same, other), md5(b"as published"))) == expected
+    assert sources.checksum_mismatches({same: md5(b"as published")}) == sources.checksum_mismatches({}) == ""
 
 
 def test_a_folder_is_named_by_the_argument_or_the_variable_or_not_at_all(tmp_path, monkeypatch):
-    assert sources.named() is None
+    assert sources.configured_folder() is None
     monkeypatch.setenv("L2H_DATA", "~/data")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert (sources.named(), sources.named("/other")) == (tmp_path / "data", sources.Path("/other"))
+    assert (sources.configured_folder(), sources.configured_folder("/other")) == (
+        tmp_path / "data",
+        sources.Path("/other"),
+    )
     with pytest.raises(ValueError, match=r"got a blank\. Ask a friend"):
-        sources.named(" ", remedy="Ask a friend")
+        sources.configured_folder(" ", remedy="Ask a friend")
 
 
 def test_sources_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match="one of None, 'cifar10', 'digits', got 'mnist'"):
-        sources.read("mnist")
+        sources.read_images("mnist")
     with pytest.raises(ValueError, match="expected no folder with source='digits'"):
-        sources.read("digits", tmp_path)
+        sources.read_images("digits", tmp_path)
 
 
 # nothing answers
@@ -267,37 +270,37 @@ def test_sources_that_do_not_fit_are_refused(tmp_path):
 
 def test_without_network_digits_take_the_place_and_the_log_says_so_once(cache, caplog, no_network):
     start = time.perf_counter()
-    assert [sources.read()[0] for _ in range(3)] == ["digits"] * 3
+    assert [sources.read_images()[0] for _ in range(3)] == ["digits"] * 3
     assert time.perf_counter() - start < 10
     assert [(record.levelno, record.name) for record in caplog.records] == [(logging.WARNING, "l2h.data.sources")]
     assert "Connection refused" in caplog.text and "digits" in caplog.text and "L2H_DATA" in caplog.text
-    assert sources.find() is None
+    assert sources.find_cifar10() is None
     assert not cache.exists()
 
 
 def test_asking_for_cifar_is_never_answered_with_digits(no_network):
     with pytest.raises(FileNotFoundError, match=r"not at hand .*Connection refused.*source='digits'"):
-        sources.read("cifar10")
+        sources.read_images("cifar10")
 
 
 def test_asking_for_digits_needs_no_network(caplog, monkeypatch):
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("asked the network"))
-    assert sources.read("digits")[0] == "digits"
+    assert sources.read_images("digits")[0] == "digits"
     assert not caplog.records
 
 
 def test_a_host_that_stays_silent_is_left_after_patience(monkeypatch, caplog):
-    monkeypatch.setattr(sources, "PATIENCE", 0.3)
+    monkeypatch.setattr(sources, "DOWNLOAD_TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/{ARCHIVE}")
         start = time.perf_counter()
-        assert sources.read()[0] == "digits"
+        assert sources.read_images()[0] == "digits"
         assert time.perf_counter() - start < 5
     assert len(caplog.records) == 1
 
 
 def test_a_lookup_that_hangs_is_left_after_patience(monkeypatch):
-    monkeypatch.setattr(sources, "PATIENCE", 0.3)
+    monkeypatch.setattr(sources, "DOWNLOAD_TIMEOUT", 0.3)
     over, threads = threading.Event(), threading.active_count()
 
     def hang(*_, **__):
@@ -306,14 +309,14 @@ def test_a_lookup_that_hangs_is_left_after_patience(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     with pytest.raises(FileNotFoundError, match=r"no answer within 0\.3 s"):
-        sources.read("cifar10")
+        sources.read_images("cifar10")
     over.set()
     while threading.active_count() > threads:
         time.sleep(0.01)
 
 
 def test_patience_is_below_ten_seconds():
-    assert 0 < sources.PATIENCE < 10
+    assert 0 < sources.DOWNLOAD_TIMEOUT < 10
 
 
 @pytest.mark.parametrize(
@@ -326,26 +329,26 @@ def test_patience_is_below_ten_seconds():
 )
 def test_a_host_without_cifar_is_no_answer(monkeypatch, answer, reason):
     with server(monkeypatch, answer), pytest.raises(FileNotFoundError, match=reason):
-        sources.read("cifar10")
+        sources.read_images("cifar10")
 
 
 # the download
 
 
 def test_the_download_fills_the_cache_with_a_progress_bar(cache, published, capfd):
-    assert sources.find() == sources.find() == cache
+    assert sources.find_cifar10() == sources.find_cifar10() == cache
     assert {path.name for path in (cache / FILES).iterdir()} == set(NAMES)
     assert [path.name for path in cache.iterdir()] == [FILES]
     assert "100%" in capfd.readouterr().err
     assert socket.getdefaulttimeout() is None
     asked = len(published)
-    assert sources.read()[0] == "cifar10"
+    assert sources.read_images()[0] == "cifar10"
     assert len(published) == asked
 
 
 def test_a_download_that_differs_is_refused_and_not_kept(cache, monkeypatch):
     with server(monkeypatch, sends(b"<html>Please log in</html>")), pytest.raises(ValueError, match="its MD5 differs"):
-        sources.read()
+        sources.read_images()
     assert list(cache.iterdir()) == []
 
 
@@ -356,12 +359,12 @@ def test_a_download_that_breaks_off_is_refused_and_not_kept(cache, monkeypatch):
         server(monkeypatch, sends(content[:1000], promised=len(content))),
         pytest.raises(ValueError, match="its MD5 differs"),
     ):
-        sources.find()
+        sources.find_cifar10()
     assert list(cache.iterdir()) == []
 
 
 def test_a_download_that_stalls_is_left(cache, monkeypatch):
-    monkeypatch.setattr(sources, "PATIENCE", 0.3)
+    monkeypatch.setattr(sources, "DOWNLOAD_TIMEOUT", 0.3)
     over = threading.Event()
 
     def stall(handler):
@@ -372,7 +375,7 @@ def test_a_download_that_stalls_is_left(cache, monkeypatch):
     with server(monkeypatch, stall) as asked:
         try:
             with pytest.raises(FileNotFoundError, match="timed out"):
-                sources.read("cifar10")
+                sources.read_images("cifar10")
         finally:
             over.set()
     assert list(cache.iterdir()) == []
@@ -381,13 +384,13 @@ def test_a_download_that_stalls_is_left(cache, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_an_error(cache, published):
     cache.parent.write_text("a file where the folder should be")
     with pytest.raises(OSError, match=rf"cannot keep CIFAR-10 in {cache} \(.*\)\. Set L2H_DATA"):
-        sources.read()
+        sources.read_images()
 
 
 def test_a_disk_without_room_is_an_error_before_the_download(cache, published, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(10**6))
     with pytest.raises(OSError, match=r"No space left on device.*Set L2H_DATA") as caught:
-        sources.read()
+        sources.read_images()
     assert caught.value.errno == errno.ENOSPC
     assert list(cache.iterdir()) == [] and len(published) == 1
 
@@ -398,7 +401,7 @@ def test_a_disk_that_fills_up_is_an_error(cache, published, monkeypatch):
 
     monkeypatch.setattr(tarfile.TarFile, "extractall", full)
     with pytest.raises(OSError, match=r"No space left on device.*Set L2H_DATA") as caught:
-        sources.read()
+        sources.read_images()
     assert caught.value.errno == errno.ENOSPC
     assert list(cache.iterdir()) == []
 
@@ -412,7 +415,7 @@ def test_who_downloads_second_keeps_what_the_first_left(cache, published, monkey
         return namedtuple("Usage", "free")(10**12)
 
     monkeypatch.setattr(shutil, "disk_usage", meanwhile)
-    assert sources.find() == cache
+    assert sources.find_cifar10() == cache
     assert snapshot(cache / FILES) == before
 
 
@@ -420,7 +423,7 @@ def test_who_downloads_second_keeps_what_the_first_left(cache, published, monkey
 
 
 def test_digits_are_enlarged_by_nearest_neighbours_in_three_equal_channels():
-    images = sources.read("digits")[1]
+    images = sources.read_images("digits")[1]
     x = torch.from_numpy(np.concatenate([images.x, images.x_test]))
     assert x.shape == (1797, 3, 32, 32) and x.dtype == torch.uint8
     grey = torch.from_numpy(np.rint(load_digits().images / 16 * 255))
@@ -431,7 +434,7 @@ def test_digits_are_enlarged_by_nearest_neighbours_in_three_equal_channels():
 
 
 def test_a_quarter_of_each_digit_is_for_the_test():
-    images = sources.read("digits")[1]
+    images = sources.read_images("digits")[1]
     train, test = np.bincount(images.y), np.bincount(images.y_test)
     np.testing.assert_array_equal(train + test, np.bincount(load_digits().target))
     assert (np.abs(test - (train + test) / 4) <= 1).all()

@@ -8,9 +8,9 @@ from oracles import drift
 
 from companion.chapters.ch09_drift import experiments
 from l2h.drift import experts
-from l2h.drift.experts import Advice
-from l2h.drift.last_layer import Layers
-from l2h.drift.policies import Hidden, play
+from l2h.drift.experts import FixedShareConfig
+from l2h.drift.last_layer import LastLayers
+from l2h.drift.policies import LastLayerInputs, simulate
 from l2h.problem import Costs, Predictions
 
 
@@ -26,7 +26,7 @@ def games(draw, longest=6):
     )  # fmt: skip
     thresholds = np.array([-2.0, -0.5, 0.25, 2.0])[: draw(st.integers(2, 4))]
     costs = Costs(draw(st.floats(0, 1.5)), draw(st.floats(0, 1)))
-    advice = Advice(
+    advice = FixedShareConfig(
         eta=draw(st.floats(0.05, 3)), gamma=draw(st.floats(0.05, 1)), sigma=draw(st.floats(0.01, 0.4)),
         batch=draw(st.integers(1, 3)), delay=draw(st.integers(0, 2)),
     )  # fmt: skip
@@ -43,8 +43,8 @@ def plainly(game):
 @settings(max_examples=60)
 def test_what_is_played_is_what_the_oracle_plays(game):
     stream, thresholds, costs, advice = game
-    outcome = play(
-        stream, experts.experts(thresholds, costs=costs, advice=advice), costs=costs, batch=advice.batch,
+    outcome = simulate(
+        stream, experts.fixed_share_policy(thresholds, costs=costs, advice=advice), costs=costs, batch=advice.batch,
         delay=advice.delay, seed=1,
     )  # fmt: skip
     given_, settings_ = plainly(game)
@@ -53,8 +53,8 @@ def test_what_is_played_is_what_the_oracle_plays(game):
     np.testing.assert_allclose(outcome.chance, chances, rtol=1e-9)
     batches = -(-len(stream.r) // advice.batch)
     switches = min(1, batches - 1)
-    ours = experts.realised_bound(stream, outcome, thresholds, costs=costs, advice=advice, switches=switches)
-    price = experts.price_of_experts(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
+    ours = experts.realised_regret_bound(stream, outcome, thresholds, costs=costs, advice=advice, switches=switches)
+    price = experts.comparator_complexity(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
     theirs = drift.realised(*given_, chances, shadows, price, *settings_)
     assert ours[-1] == pytest.approx(theirs, rel=1e-9)
     assert (np.diff(ours) >= -1e-12).all()
@@ -67,7 +67,7 @@ def test_the_theorem_holds_exactly_over_all_paths_of_the_coins(game, switches):
     _, _, costs, advice = game
     batches = -(-len(r) // advice.batch)
     switches = min(switches, batches - 1)
-    price = experts.price_of_experts(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
+    price = experts.comparator_complexity(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
     loss = bound = total = 0.0
     for probability, _, chances, shadows in drift.expert_paths(r, keep, ask, thresholds, *settings_):
         total += probability
@@ -75,7 +75,9 @@ def test_the_theorem_holds_exactly_over_all_paths_of_the_coins(game, switches):
         bound += probability * drift.realised(r, keep, ask, thresholds, chances, shadows, price, *settings_)
     assert total == pytest.approx(1)
     regret = loss - drift.best_sequence(r, keep, ask, thresholds, advice.batch, switches)
-    worst = experts.regret(advice, costs=costs, experts=len(thresholds), steps=len(r), switches=switches)
+    worst = experts.fixed_share_regret_bound(
+        advice, costs=costs, experts=len(thresholds), steps=len(r), switches=switches
+    )
     assert regret <= bound + 1e-9
     assert bound <= worst + 1e-9
 
@@ -85,20 +87,20 @@ def test_the_theorem_holds_exactly_over_all_paths_of_the_coins(game, switches):
 def test_the_best_sequence_is_the_best_of_all(game, switches):
     stream, thresholds, costs, advice = game
     given_, _ = plainly(game)
-    ours = experts.best_sequence(stream, thresholds, costs=costs, batch=advice.batch, switches=switches)
+    ours = experts.best_sequence_losses(stream, thresholds, costs=costs, batch=advice.batch, switches=switches)
     assert ours.sum() == pytest.approx(drift.best_sequence(*given_, advice.batch, switches))
 
 
 def test_experts_play_one_game_after_another_as_if_each_were_the_first():
     generator = np.random.default_rng(0)
-    advice, costs, thresholds = Advice(0.3, 0.1, 0.01, 10, 1), Costs(1.0, 0.25), np.array([-9.0, 0.0, 9.0])
-    again = experts.experts(thresholds, costs=costs, advice=advice)
+    advice, costs, thresholds = FixedShareConfig(0.3, 0.1, 0.01, 10, 1), Costs(1.0, 0.25), np.array([-9.0, 0.0, 9.0])
+    again = experts.fixed_share_policy(thresholds, costs=costs, advice=advice)
     for length in (305, 200, 300):
         y, m = generator.choice([-1, 1], (2, length))
         stream = Predictions(m, generator.normal(size=length), 1.0 * y, y)
         chances = [
-            play(stream, policy, costs=costs, batch=10, delay=1, seed=length).chance
-            for policy in (again, experts.experts(thresholds, costs=costs, advice=advice))
+            simulate(stream, policy, costs=costs, batch=10, delay=1, seed=length).chance
+            for policy in (again, experts.fixed_share_policy(thresholds, costs=costs, advice=advice))
         ]
         assert np.array_equal(*chances)
 
@@ -108,12 +110,12 @@ def test_the_experts_find_the_better_side_and_come_back_after_a_switch():
     y = generator.choice([-1, 1], length)
     m = np.where(np.arange(length) < 2000, y, -y)  # the client is right, then always wrong
     stream = Predictions(m, generator.normal(size=length), 1.0 * y, y)
-    advice = Advice(0.2, 0.05, 0.01, 25, 1)
+    advice = FixedShareConfig(0.2, 0.05, 0.01, 25, 1)
     costs = Costs(1.0, 0.25)
-    policy = experts.experts(np.array([-9.0, 0.0, 9.0]), costs=costs, advice=advice)
-    outcome = play(stream, policy, costs=costs, batch=25, delay=1, seed=0)
+    policy = experts.fixed_share_policy(np.array([-9.0, 0.0, 9.0]), costs=costs, advice=advice)
+    outcome = simulate(stream, policy, costs=costs, batch=25, delay=1, seed=0)
     assert outcome.asked[1500:2000].mean() < 0.1 and outcome.asked[2500:].mean() > 0.95
-    regret = experts.expected_loss(stream, outcome, costs=costs) - experts.best_sequence(
+    regret = experts.expected_loss(stream, outcome, costs=costs) - experts.best_sequence_losses(
         stream, np.array([-9.0, 0.0, 9.0]), costs=costs, batch=25, switches=1
     )
     assert 0 < regret.sum() < 0.1 * length
@@ -125,14 +127,16 @@ def test_the_experts_find_the_better_side_and_come_back_after_a_switch():
 )
 def test_bad_settings_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        experts.experts(np.zeros(2), costs=Costs(), advice=Advice(0.1, 0.1, 0.1, 1, 0)._replace(**change))
+        experts.fixed_share_policy(
+            np.zeros(2), costs=Costs(), advice=FixedShareConfig(0.1, 0.1, 0.1, 1, 0)._replace(**change)
+        )
 
 
 @pytest.mark.parametrize(("batch", "switches", "message"), [(0, 0, "batch"), (1, -1, "switches")])
 def test_a_bad_comparison_is_refused(batch, switches, message):
     p = Predictions(*np.ones((4, 3)))
     with pytest.raises(ValueError, match=message):
-        experts.best_sequence(p, np.zeros(2), costs=Costs(), batch=batch, switches=switches)
+        experts.best_sequence_losses(p, np.zeros(2), costs=Costs(), batch=batch, switches=switches)
 
 
 def test_every_contender_plays_and_only_those_that_may_look_at_labels_do():
@@ -140,21 +144,21 @@ def test_every_contender_plays_and_only_those_that_may_look_at_labels_do():
     y = generator.choice([-1, 1], 1200)
     stream = Predictions(np.where(generator.random(1200) < 0.7, y, -y), generator.normal(size=1200), 1.0 * y, y)
     held_out = Predictions(stream.m[:300], stream.r[:300], stream.e[:300], stream.y[:300])
-    costs, advice = Costs(1.0, 0.25), Advice(0.1, 0.05, 0.01, 25, 1)
-    policies = experiments.contenders(
+    costs, advice = Costs(1.0, 0.25), FixedShareConfig(0.1, 0.05, 0.01, 25, 1)
+    policies = experiments.all_policies(
         held_out, np.array([], dtype=int), change=600, costs=costs, advice=advice,
-        thresholds=np.array([-9.0, 0.0, 9.0]), layers=Layers(np.ones(3), np.ones(2)),
+        thresholds=np.array([-9.0, 0.0, 9.0]), layers=LastLayers(np.ones(3), np.ones(2)),
     )  # fmt: skip
-    hidden = Hidden(generator.normal(size=(1200, 2)), generator.normal(size=(1200, 1)))
+    hidden = LastLayerInputs(generator.normal(size=(1200, 2)), generator.normal(size=(1200, 1)))
     ordered = {}
     for name, policy in policies.items():
-        outcome = play(stream, policy, costs=costs, batch=25, delay=1, seed=0, hidden=hidden)
+        outcome = simulate(stream, policy, costs=costs, batch=25, delay=1, seed=0, hidden=hidden)
         ordered[name] = int(outcome.labelled.sum())
     assert all(ordered[name] == 0 for name in ordered if name.startswith(("fixed", "budget", "alarm")))
     triggered = {f"alarm {w}{end}" for w in ("r", "e", "r and e") for end in ("", ", refitted")}
     assert triggered == {name for name in ordered if name.startswith("alarm")}
     for name in ("re-estimated", "recalibrated"):  # the same policy; it is the game that tells it answers
-        assert ordered[name + experiments.FROM_ANSWERS] == ordered[name] > 100
+        assert ordered[name + experiments.PSEUDO_LABEL_SUFFIX] == ordered[name] > 100
     assert ordered["change known"] == 200 and ordered["experts"] > 100 and ordered["recalibrated"] > 100
 
 
@@ -164,7 +168,7 @@ def test_devices_lose_what_their_mix_of_classes_says():
     m = np.where(generator.random(2000) < np.where(y == 1, 0.5, 1.0), y, -y)  # the client errs on one class only
     whole = Predictions(m, np.ones(2000), 1.0 * y, y)
     shares = np.array([0.0, 0.5, 1.0])
-    found = experiments.on_devices(
+    found = experiments.device_losses(
         {"clean": whole, "validation": whole}, shares, length=4000, thresholds=np.array([0.0, 9.0]),
         costs=Costs(1.0, 0.2), seed=0,
     )  # fmt: skip

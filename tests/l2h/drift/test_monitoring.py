@@ -11,12 +11,11 @@ from scipy.stats import binom
 
 from companion.chapters.ch09_drift import bounds
 from l2h.drift import monitoring, streams
-from l2h.drift.streams import Course
-from l2h.evaluation import metrics
-from l2h.evaluation import thresholds as evaluation_thresholds
+from l2h.drift.streams import Stream
+from l2h.evaluation import metrics, thresholds
 from l2h.problem import Costs, Predictions
 from l2h.theory import rademacher
-from l2h.theory.rademacher import thresholds
+from l2h.theory.rademacher import threshold_family
 
 COSTS = Costs(1.0, 0.2)
 
@@ -24,7 +23,7 @@ COSTS = Costs(1.0, 0.2)
 def test_a_stream_is_put_together_from_its_tables():
     tables = {"clean": many(20, seed=0), "noise 1": many(30, seed=1)}
     condition, place = np.array(["clean", "noise 1", "clean", "noise 1"]), np.array([3, 29, 3, 0])
-    stream = streams.along(tables, Course(condition, place, 1))
+    stream = streams.predictions_along(tables, Stream(condition, place, 1))
     for name in "mrey":
         expected = [getattr(tables[c], name)[i] for c, i in zip(condition, place, strict=True)]
         assert getattr(stream, name).tolist() == expected
@@ -32,8 +31,8 @@ def test_a_stream_is_put_together_from_its_tables():
 
 def test_the_grid_reaches_from_always_keep_to_always_ask():
     p = many(500)
-    grid = evaluation_thresholds.threshold_grid(p.r, 11)
-    losses = bounds.risks(p, grid, costs=COSTS)
+    grid = thresholds.threshold_grid(p.r, 11)
+    losses = bounds.risks_at_thresholds(p, grid, costs=COSTS)
     assert len(grid) == 11 and (np.diff(grid) > 0).all()
     assert losses[0] == pytest.approx((p.m != p.y).mean())
     assert losses[-1] == pytest.approx(0.2 + (np.where(p.e >= 0, 1, -1) != p.y).mean())
@@ -44,30 +43,33 @@ def test_risks_are_the_losses_at_each_threshold(seed, n):
     p = many(n, seed=seed, levels=3)
     grid = np.array([-1.0, 0.0, 0.5])
     expected = [theory.generalized_zero_one(p.r - t, p.e, p.m, p.y, 1.0, 0.2).mean() for t in grid]
-    np.testing.assert_allclose(bounds.risks(p, grid, costs=COSTS), expected)
+    np.testing.assert_allclose(bounds.risks_at_thresholds(p, grid, costs=COSTS), expected)
 
 
 @given(st.integers(0, 1000), st.integers(1, 40))
 def test_the_error_curve_is_where_the_gradient_vanishes(seed, n):
     generator = np.random.default_rng(seed)
     r, wrong, weight = generator.normal(size=n), generator.random(n) < 0.4, generator.uniform(0, 5, n)
-    curve = monitoring.error_curve(r, wrong, weight=weight)
+    curve = monitoring.fit_error_curve(r, wrong, weight=weight)
     residual = weight * (1 / (1 + np.exp(-(curve.intercept + curve.slope * r))) - wrong)
-    gradient = [residual.sum() + monitoring.RIDGE * curve.intercept, residual @ r + monitoring.RIDGE * curve.slope]
+    gradient = [
+        residual.sum() + monitoring.ERROR_CURVE_RIDGE * curve.intercept,
+        residual @ r + monitoring.ERROR_CURVE_RIDGE * curve.slope,
+    ]
     np.testing.assert_allclose(gradient, 0, atol=1e-3)
 
 
 def test_the_error_curve_finds_the_law_and_survives_one_outcome():
     generator = np.random.default_rng(0)
     r = generator.normal(size=50_000)
-    curve = monitoring.error_curve(r, generator.random(len(r)) < 1 / (1 + np.exp(1 + 2 * r)))
+    curve = monitoring.fit_error_curve(r, generator.random(len(r)) < 1 / (1 + np.exp(1 + 2 * r)))
     assert curve.intercept == pytest.approx(-1, abs=0.05) and curve.slope == pytest.approx(-2, abs=0.06)
-    assert monitoring.error_curve(r[:50], np.zeros(50)).at(0.0) < 0.01
+    assert monitoring.fit_error_curve(r[:50], np.zeros(50)).at(0.0) < 0.01
 
 
 def test_what_is_watched_is_what_happened():
     stream, reference = many(1000, seed=1), many(400, seed=2)
-    seen = monitoring.watch(stream, reference, width=250, costs=COSTS)
+    seen = monitoring.monitor(stream, reference, width=250, costs=COSTS)
     for k in range(4):
         part = slice(250 * k, 250 * (k + 1))
         window = Predictions(stream.m[part], stream.r[part], stream.e[part], stream.y[part])
@@ -76,45 +78,45 @@ def test_what_is_watched_is_what_happened():
         assert seen.actual_error[k] == pytest.approx((window.m != window.y).mean())
         assert seen.distance[k] == pytest.approx(drift.largest_gap(window.r, reference.r))
         assert abs(seen.stated_error[k] - seen.actual_error[k]) < 0.1 and seen.p_value[k] > 1e-4
-        stated = monitoring.error_curve(reference.r, reference.m != reference.y).at(window.r)
+        stated = monitoring.fit_error_curve(reference.r, reference.m != reference.y).at(window.r)
         assert seen.calibration[k] == pytest.approx(theory.calibration_error(stated, window.m != window.y, 5))
     assert seen.step.tolist() == [125, 375, 625, 875]
 
 
 def test_what_changed_is_seen():
     before, after = many(1000, seed=1), many(1000, seed=2, client=0.3)
-    seen = monitoring.watch(after, before, width=500, costs=COSTS)
+    seen = monitoring.monitor(after, before, width=500, costs=COSTS)
     assert (seen.p_value < 1e-4).all()
     assert (seen.actual_error > 0.6).all() and (seen.stated_error < seen.actual_error).all()
 
 
 def test_the_guarantee_is_the_corrected_theorem_for_thresholds():
     p = many(300, levels=20)
-    complexity = rademacher.monte_carlo(thresholds(p.r), draws=4000, delta=0.01, seed=0).value
+    complexity = rademacher.monte_carlo_complexity(threshold_family(p.r), draws=4000, delta=0.01, seed=0).value
     expected = 1.2 * complexity + 3 * 1.2 * np.sqrt(np.log(20) / 600)
-    penalty = bounds.guarantee(p, costs=COSTS, delta=0.05)
+    penalty = bounds.generalization_penalty(p, costs=COSTS, delta=0.05)
     assert penalty == pytest.approx(expected, abs=0.005)
-    assert bounds.promised(p, costs=COSTS, delta=0.05) == metrics.system_loss(p, costs=COSTS) + penalty
+    assert bounds.risk_bound(p, costs=COSTS, delta=0.05) == metrics.system_loss(p, costs=COSTS) + penalty
 
 
 def test_separation_is_zero_without_a_shift_and_covers_one():
     before, after = many(500, seed=1), many(500, seed=2, client=0.4)
-    grid = evaluation_thresholds.threshold_grid(before.r, 9)
-    same = bounds.separation(before, before, grid, costs=COSTS)
+    grid = thresholds.threshold_grid(before.r, 9)
+    same = bounds.measure_discrepancies(before, before, grid, costs=COSTS)
     assert same.labelled == same.label_free == 0
-    assert same.joint_error == pytest.approx(2 * (1 - metrics.right_answers(before)[1].mean()))
-    apart = bounds.separation(before, after, grid, costs=COSTS)
-    gap = bounds.risks(after, grid, costs=COSTS) - bounds.risks(before, grid, costs=COSTS)
+    assert same.joint_error == pytest.approx(2 * (1 - metrics.client_server_correctness(before)[1].mean()))
+    apart = bounds.measure_discrepancies(before, after, grid, costs=COSTS)
+    gap = bounds.risks_at_thresholds(after, grid, costs=COSTS) - bounds.risks_at_thresholds(before, grid, costs=COSTS)
     assert apart.labelled == pytest.approx(gap.max()) and apart.labelled > 0.1
     assert apart.labelled <= apart.label_free + apart.joint_error + 1e-12
 
 
 def test_gaps_are_those_of_the_samples_drawn():
     p, grid = many(200), np.array([-0.5, 0.5])
-    losses, weights = bounds.losses_at(p, grid, costs=COSTS), np.linspace(0, 2, 200)
-    np.testing.assert_allclose(losses.mean(axis=1), bounds.risks(p, grid, costs=COSTS))
+    losses, weights = bounds.losses_at_thresholds(p, grid, costs=COSTS), np.linspace(0, 2, 200)
+    np.testing.assert_allclose(losses.mean(axis=1), bounds.risks_at_thresholds(p, grid, costs=COSTS))
     target = np.array([0.4, 0.3])
-    gaps = bounds.worst_gaps(losses, target, weights=weights, size=50, draws=3, seed=5)
+    gaps = bounds.worst_generalization_gaps(losses, target, weights=weights, size=50, draws=3, seed=5)
     samples = np.random.default_rng(5).integers(200, size=(3, 50))
     expected = [max(target[k] - (weights[s] * losses[k][s]).sum() / 50 for k in (0, 1)) for s in samples]
     np.testing.assert_allclose(gaps, expected)
@@ -123,20 +125,30 @@ def test_gaps_are_those_of_the_samples_drawn():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: bounds.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(4), size=1, draws=1, seed=0), "shape"),
-        (lambda: bounds.worst_gaps(np.ones((2, 3)), np.ones(2), weights=np.ones(3), size=0, draws=1, seed=0), "size"),
-        (lambda: evaluation_thresholds.threshold_grid(np.ones(3), 2), "number"),
-        (lambda: bounds.tried(np.ones(0), penalty=1.0, delta=0.1), "draws"),
-        (lambda: bounds.tried(np.ones(1), penalty=1.0, delta=1.5), "delta"),
-        (lambda: evaluation_thresholds.retuned(many(5), labels=5, costs=COSTS), "others"),
-        (lambda: evaluation_thresholds.retuned(many(5), labels=0, costs=COSTS), "labels"),
-        (lambda: evaluation_thresholds.threshold_grid(np.array([np.nan]), 3), "finite"),
-        (lambda: monitoring.error_curve(np.ones(2), np.ones(3)), "one length"),
-        (lambda: monitoring.error_curve(np.ones(0), np.ones(0)), "at least one"),
-        (lambda: monitoring.error_curve(np.ones(1), np.ones(1), weight=-np.ones(1)), "weight"),
-        (lambda: monitoring.error_curve(np.array([np.inf]), np.ones(1)), "finite"),
-        (lambda: monitoring.watch(many(5), many(5), width=6, costs=COSTS), "width"),
-        (lambda: metrics.in_windows([1.0], 0), "width"),
+        (
+            lambda: bounds.worst_generalization_gaps(
+                np.ones((2, 3)), np.ones(2), weights=np.ones(4), size=1, draws=1, seed=0
+            ),
+            "shape",
+        ),
+        (
+            lambda: bounds.worst_generalization_gaps(
+                np.ones((2, 3)), np.ones(2), weights=np.ones(3), size=0, draws=1, seed=0
+            ),
+            "size",
+        ),
+        (lambda: thresholds.threshold_grid(np.ones(3), 2), "number"),
+        (lambda: bounds.check_bound(np.ones(0), penalty=1.0, delta=0.1), "draws"),
+        (lambda: bounds.check_bound(np.ones(1), penalty=1.0, delta=1.5), "delta"),
+        (lambda: thresholds.retuned(many(5), labels=5, costs=COSTS), "others"),
+        (lambda: thresholds.retuned(many(5), labels=0, costs=COSTS), "labels"),
+        (lambda: thresholds.threshold_grid(np.array([np.nan]), 3), "finite"),
+        (lambda: monitoring.fit_error_curve(np.ones(2), np.ones(3)), "one length"),
+        (lambda: monitoring.fit_error_curve(np.ones(0), np.ones(0)), "at least one"),
+        (lambda: monitoring.fit_error_curve(np.ones(1), np.ones(1), weight=-np.ones(1)), "weight"),
+        (lambda: monitoring.fit_error_curve(np.array([np.inf]), np.ones(1)), "finite"),
+        (lambda: monitoring.monitor(many(5), many(5), width=6, costs=COSTS), "width"),
+        (lambda: metrics.window_means([1.0], 0), "width"),
     ],
 )
 def test_bad_input_is_refused(call, message):
@@ -146,42 +158,44 @@ def test_bad_input_is_refused(call, message):
 
 def test_a_missing_table_is_missed():
     with pytest.raises(KeyError, match="fog"):
-        streams.along({}, Course(np.array(["fog 1"]), np.array([0]), 1))
+        streams.predictions_along({}, Stream(np.array(["fog 1"]), np.array([0]), 1))
 
 
 def test_the_tuned_system_decides_at_its_best_threshold():
     said = {"validation": many(300, seed=1), "clean": many(300, seed=2)}
-    tables = evaluation_thresholds.tuned(said, costs=COSTS)
+    tables = thresholds.tables_tuned_on_validation(said, costs=COSTS)
     shift = said["clean"].r - tables["clean"].r
     assert np.ptp(shift) < 1e-12 and np.ptp(said["validation"].r - tables["validation"].r) < 1e-12
-    best = bounds.risks(said["validation"], np.unique(said["validation"].r), costs=COSTS).min()
+    best = bounds.risks_at_thresholds(said["validation"], np.unique(said["validation"].r), costs=COSTS).min()
     assert metrics.system_loss(tables["validation"], costs=COSTS) <= best + 1e-12
 
 
 def test_a_stream_of_a_kind_is_its_plan_filled():
     tables = {"clean": many(50, seed=1), "fog 2": many(50, seed=2)}
-    stream = streams.along(tables, streams.course_of(tables, "fog", length=40, severity=2, seed=3))
+    stream = streams.predictions_along(tables, streams.sample_stream(tables, "fog", length=40, severity=2, seed=3))
     assert set(stream.r[:20]) <= set(tables["clean"].r) and set(stream.r[20:]) <= set(tables["fog 2"].r)
 
 
 def test_setting_the_threshold_anew_uses_the_labelled_and_is_judged_on_the_others():
     p = many(400, client=0.3)
     moved = Predictions(p.m, p.r + 5, p.e, p.y)  # it keeps everything
-    as_it_was, anew = evaluation_thresholds.retuned(moved, labels=100, costs=COSTS, seed=1)
+    as_it_was, anew = thresholds.retuned(moved, labels=100, costs=COSTS, seed=1)
     order = np.random.default_rng(1).permutation(400)
     assert as_it_was.r.tolist() == moved.r[np.sort(order[100:])].tolist()
     assert metrics.system_loss(anew, costs=COSTS) < metrics.system_loss(as_it_was, costs=COSTS) - 0.1
     few = np.sort(order[:100])
-    best = bounds.risks(Predictions(p.m[few], p.r[few] + 5, p.e[few], p.y[few]), np.unique(p.r[few] + 5), costs=COSTS)
+    best = bounds.risks_at_thresholds(
+        Predictions(p.m[few], p.r[few] + 5, p.e[few], p.y[few]), np.unique(p.r[few] + 5), costs=COSTS
+    )
     chosen = as_it_was.r[0] - anew.r[0]
     assert best.min() == pytest.approx(best[np.argmin(np.abs(np.unique(p.r[few] + 5) - chosen))])
 
 
 def test_under_shift_no_bound_lies_below_the_loss():
     tables = [many(400, seed=1), many(400, seed=2, client=0.5), many(400, seed=3, client=0.5, server=0.6)]
-    grid = np.append(evaluation_thresholds.threshold_grid(tables[0].r, 9), 0.0)
+    grid = np.append(thresholds.threshold_grid(tables[0].r, 9), 0.0)
     for costs in (COSTS, Costs(1.6, 0.1)):
-        found = bounds.under_shift(tables, np.sort(grid), costs=costs)
+        found = bounds.losses_under_shift(tables, np.sort(grid), costs=costs)
         assert found.loss.tolist() == [metrics.system_loss(p, costs=costs) for p in tables]
         assert (found.loss <= found.loss[0] + found.labelled + 1e-12).all() and found.labelled[0] == 0
         assert (found.loss <= found.loss[0] + found.label_free + 1e-12).all()
@@ -190,7 +204,7 @@ def test_under_shift_no_bound_lies_below_the_loss():
 @pytest.mark.parametrize("fails", [0, 3, 40])
 def test_a_bound_that_was_tried_has_exact_limits(fails):
     gaps = np.append(np.ones(fails), np.zeros(40 - fails))
-    found = bounds.tried(gaps, penalty=0.5, delta=0.1)
+    found = bounds.check_bound(gaps, penalty=0.5, delta=0.1)
     assert found.fails.estimate == fails / 40 and found.penalty == 0.5
     assert fails == found.fails.low == 0 or binom.sf(fails - 1, 40, found.fails.low) == pytest.approx(0.025)
     assert fails == 40 or binom.cdf(fails, 40, found.fails.high) == pytest.approx(0.025)
@@ -198,24 +212,24 @@ def test_a_bound_that_was_tried_has_exact_limits(fails):
 
 
 def test_the_loss_under_label_shifts_is_a_line_only_with_both_labels():
-    assert bounds.off_the_line(many(300), costs=COSTS) < 1e-12
+    assert bounds.max_nonlinearity(many(300), costs=COSTS) < 1e-12
     with pytest.raises(ValueError, match="p lacks"):
-        bounds.off_the_line(many(5, y=np.ones(5, dtype=int)), costs=COSTS)
+        bounds.max_nonlinearity(many(5, y=np.ones(5, dtype=int)), costs=COSTS)
 
 
 @given(st.sampled_from(["int8", "uint8"]).flatmap(lambda kind: arrays(kind, st.integers(1, 20))))
 def test_a_grid_on_scores_of_8_bits_is_that_of_the_numbers_they_are(r):
-    grid = evaluation_thresholds.threshold_grid(r, 7)
-    assert np.array_equal(grid, evaluation_thresholds.threshold_grid(r.astype(float), 7))
+    grid = thresholds.threshold_grid(r, 7)
+    assert np.array_equal(grid, thresholds.threshold_grid(r.astype(float), 7))
     assert grid[0] < r.min() and grid[-1] > r.max()
 
 
 def test_an_error_curve_on_scores_of_8_bits_is_that_of_the_numbers_they_are():
     r, wrong = np.array([-128, -128, 127, 127] * 9, np.int8), np.array([1, 0, 0, 0] * 9, np.uint8)
-    assert monitoring.error_curve(r, wrong) == monitoring.error_curve(r.astype(float), wrong.astype(float))
+    assert monitoring.fit_error_curve(r, wrong) == monitoring.fit_error_curve(r.astype(float), wrong.astype(float))
 
 
 @pytest.mark.parametrize("wrong", [-1, 2, np.nan])
 def test_an_error_curve_of_what_is_no_event_is_refused(wrong):
     with pytest.raises(ValueError, match=rf"wrong in \{{0, 1\}}, got {wrong}"):
-        monitoring.error_curve(np.array([0.1, 0.2]), np.array([1, wrong]))
+        monitoring.fit_error_curve(np.array([0.1, 0.2]), np.array([1, wrong]))

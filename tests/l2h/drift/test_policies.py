@@ -13,9 +13,9 @@ from sklearn.isotonic import IsotonicRegression
 
 from companion.chapters.ch09_drift import analysis
 from l2h.drift import policies, streams
-from l2h.drift.policies import Choice, at_threshold, play
+from l2h.drift.policies import Action, ask_probability, simulate
 from l2h.evaluation import metrics
-from l2h.evaluation.thresholds import shifted
+from l2h.evaluation.thresholds import with_threshold
 from l2h.problem import Costs, Predictions
 
 COSTS = Costs(1.0, 0.2)
@@ -37,10 +37,10 @@ def mean(values, after=LENGTH):
 def test_a_fixed_threshold_is_the_system_itself():
     stream = many(333)
     for threshold in (0.0, 0.4):
-        outcome = play(stream, policies.fixed(threshold), **PLAY)
-        same = shifted(stream, threshold)
-        assert (outcome.loss == metrics.loss_by_example(same, costs=COSTS)).all()
-        assert (outcome.asked == (metrics.kept(same) == 0)).all() and not outcome.labelled.any()
+        outcome = simulate(stream, policies.fixed_policy(threshold), **PLAY)
+        same = with_threshold(stream, threshold)
+        assert (outcome.loss == metrics.loss_per_example(same, costs=COSTS)).all()
+        assert (outcome.asked == (metrics.keep_indicator(same) == 0)).all() and not outcome.labelled.any()
 
 
 def test_a_policy_sees_scores_at_once_and_labels_late_and_only_of_what_was_asked():
@@ -48,9 +48,9 @@ def test_a_policy_sees_scores_at_once_and_labels_late_and_only_of_what_was_asked
 
     def nosy(past, r):
         seen.append(past)
-        return Choice(np.full(len(r), 0.5))
+        return Action(np.full(len(r), 0.5))
 
-    outcome = play(stream, nosy, costs=COSTS, batch=50, delay=1, seed=3)
+    outcome = simulate(stream, nosy, costs=COSTS, batch=50, delay=1, seed=3)
     assert (outcome.labelled == outcome.asked).all()
     for j, past in enumerate(seen):
         assert (past.r == stream.r[: 50 * j]).all()
@@ -61,7 +61,7 @@ def test_a_policy_sees_scores_at_once_and_labels_late_and_only_of_what_was_asked
 
 def test_questions_by_chance_come_as_often_as_said_and_are_paid():
     stream = many(4000)
-    outcome = play(stream, lambda _, r: Choice(at_threshold(r, -99.0, 0.1)), **PLAY)
+    outcome = simulate(stream, lambda _, r: Action(ask_probability(r, -99.0, 0.1)), **PLAY)
     assert abs(outcome.asked.mean() - 0.1) < 0.02
     server_wrong = np.where(stream.e >= 0, 1, -1) != stream.y
     assert (outcome.loss[outcome.asked] == 0.2 + server_wrong[outcome.asked]).all()
@@ -70,24 +70,24 @@ def test_questions_by_chance_come_as_often_as_said_and_are_paid():
 
 def test_a_moved_server_answers_from_there_on():
     stream = many(100)
-    outcome = play(stream, lambda _, r: Choice(np.ones(len(r)), 0.3), **PLAY)
+    outcome = simulate(stream, lambda _, r: Action(np.ones(len(r)), 0.3), **PLAY)
     assert (outcome.loss == 0.2 + ((stream.e >= 0.3) != (stream.y == 1))).all()
 
 
 def test_the_budget_is_kept_where_scores_drift():
     stream = turning()
     start = stream.r[:500]
-    free = play(stream, policies.fixed(), **PLAY)
-    kept = play(stream, policies.budget(0.4, start=start, memory=500), **PLAY)
+    free = simulate(stream, policies.fixed_policy(), **PLAY)
+    kept = simulate(stream, policies.budget_policy(0.4, start=start, memory=500), **PLAY)
     assert mean(free.asked) < 0.15
     assert abs(mean(kept.asked, LENGTH + 500) - 0.4) < 0.06
 
 
-@pytest.mark.parametrize("remedy", [policies.reestimated, policies.recalibrated])
+@pytest.mark.parametrize("remedy", [policies.isotonic_policy, policies.logistic_policy])
 def test_labels_tell_that_asking_pays(remedy):
     stream = turning()
-    fixed = play(stream, policies.fixed(), **PLAY)
-    outcome = play(stream, remedy(costs=COSTS, explore=0.1, memory=1000), **PLAY)
+    fixed = simulate(stream, policies.fixed_policy(), **PLAY)
+    outcome = simulate(stream, remedy(costs=COSTS, explore=0.1, memory=1000), **PLAY)
     assert mean(outcome.loss, LENGTH + 1000) < mean(fixed.loss, LENGTH + 1000) - 0.2
     assert mean(outcome.asked, LENGTH + 1000) > 0.8
     assert set(np.unique(outcome.chance)) == {0.1, 1.0}
@@ -100,22 +100,22 @@ def test_the_falling_curve_is_that_of_scikit_learn(seed, n, ties):
     r = np.round(r) if ties else r
     theirs = IsotonicRegression(increasing=False, out_of_bounds="clip").fit(r, wrong, sample_weight=weight)
     at = np.append(generator.normal(size=20) * 3, r)
-    ours = np.interp(at, *policies.falling_curve(r, wrong, weight))
+    ours = np.interp(at, *policies.isotonic_error_curve(r, wrong, weight))
     np.testing.assert_allclose(ours, theirs.predict(at), atol=1e-9)
 
 
-@pytest.mark.parametrize("remedy", [policies.reestimated, policies.recalibrated])
+@pytest.mark.parametrize("remedy", [policies.isotonic_policy, policies.logistic_policy])
 def test_few_labels_change_nothing(remedy):
     stream = many(100)
-    outcome = play(stream, remedy(costs=COSTS, explore=0.05, memory=10), **PLAY)
-    assert (outcome.chance == at_threshold(stream.r, 0.0, 0.05)).all()
+    outcome = simulate(stream, remedy(costs=COSTS, explore=0.05, memory=10), **PLAY)
+    assert (outcome.chance == ask_probability(stream.r, 0.0, 0.05)).all()
 
 
 def test_after_an_alarm_everything_is_asked_and_then_the_best_threshold_rules():
     stream = turning()
-    policy = policies.on_alarm(np.array([LENGTH + 20]), costs=COSTS, burst=200, batch=BATCH)
-    outcome = play(stream, policy, **PLAY)
-    fixed = play(stream, policies.fixed(), **PLAY)
+    policy = policies.alarm_threshold_policy(np.array([LENGTH + 20]), costs=COSTS, burst=200, batch=BATCH)
+    outcome = simulate(stream, policy, **PLAY)
+    fixed = simulate(stream, policies.fixed_policy(), **PLAY)
     assert (outcome.loss[: LENGTH + 50] == fixed.loss[: LENGTH + 50]).all()
     burst = slice(LENGTH + 50, LENGTH + 250)
     assert outcome.asked[burst].all() and outcome.labelled[burst].all() and outcome.labelled.sum() == 200
@@ -125,8 +125,8 @@ def test_after_an_alarm_everything_is_asked_and_then_the_best_threshold_rules():
 
 def test_without_alarm_nothing_happens():
     stream = many(500)
-    policy = policies.on_alarm(np.array([], dtype=int), costs=COSTS, burst=100, batch=BATCH)
-    assert (play(stream, policy, **PLAY).loss == play(stream, policies.fixed(), **PLAY).loss).all()
+    policy = policies.alarm_threshold_policy(np.array([], dtype=int), costs=COSTS, burst=100, batch=BATCH)
+    assert (simulate(stream, policy, **PLAY).loss == simulate(stream, policies.fixed_policy(), **PLAY).loss).all()
 
 
 def test_a_server_that_leans_to_one_side_is_set_upright():
@@ -135,8 +135,8 @@ def test_a_server_that_leans_to_one_side_is_set_upright():
     stream = Predictions(-y, generator.normal(size=2000), y + 1.5 + 0.3 * generator.normal(size=2000), y)
     for what, wrong in (("r", 0.4), ("e", 0.05), ("r and e", 0.05)):
         server = what != "r"
-        policy = policies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what=what)
-        outcome = play(stream, policy, **PLAY)
+        policy = policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what=what)
+        outcome = simulate(stream, policy, **PLAY)
         late = slice(400, None)
         assert bool(np.mean(outcome.loss[late][outcome.asked[late]]) - 0.2 < wrong) is server
         assert outcome.server[-1] == (pytest.approx(1.5, abs=0.3) if server else 0.0)
@@ -145,14 +145,14 @@ def test_a_server_that_leans_to_one_side_is_set_upright():
 def test_a_server_that_says_nothing_stays_as_it_is():
     y = np.tile([1, -1], 500)
     stream = Predictions(-y, np.zeros(1000) - 1, np.ones(1000), y)
-    policy = policies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what="r and e")
-    assert np.isfinite(play(stream, policy, **PLAY).server).all()
+    policy = policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what="r and e")
+    assert np.isfinite(simulate(stream, policy, **PLAY).server).all()
 
 
 def test_moving_the_server_alone_leaves_what_is_asked():
     stream = turning()
-    policy = policies.on_alarm(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what="e")
-    outcome, fixed = play(stream, policy, **PLAY), play(stream, policies.fixed(), **PLAY)
+    policy = policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what="e")
+    outcome, fixed = simulate(stream, policy, **PLAY), simulate(stream, policies.fixed_policy(), **PLAY)
     late = slice(300, None)
     assert (outcome.asked[late] == fixed.asked[late]).all() and outcome.server[-1] != 0
 
@@ -162,9 +162,9 @@ def test_a_device_without_labels_sees_the_answers_of_all_that_it_asked():
 
     def nosy(past, r):
         seen.append(past)
-        return Choice(np.full(len(r), 0.5), label=False)
+        return Action(np.full(len(r), 0.5), label=False)
 
-    outcome = play(stream, nosy, costs=COSTS, batch=50, delay=1, seed=3, answers=True)
+    outcome = simulate(stream, nosy, costs=COSTS, batch=50, delay=1, seed=3, answers=True)
     assert outcome.asked.any() and not outcome.labelled.any()
     for j, past in enumerate(seen[2:], start=2):
         expected = np.flatnonzero(outcome.asked[: 50 * (j - 1)])
@@ -174,14 +174,14 @@ def test_a_device_without_labels_sees_the_answers_of_all_that_it_asked():
     assert (outcome.loss == truth).all(), "it is charged by the truth all the same"
 
 
-@pytest.mark.parametrize("remedy", [policies.reestimated, policies.recalibrated])
+@pytest.mark.parametrize("remedy", [policies.isotonic_policy, policies.logistic_policy])
 def test_answers_are_as_good_as_labels_only_if_the_server_is_right(remedy):
     policy = remedy(costs=COSTS, explore=0.1, memory=1000)
     for stream, same in (
         (turning(), False),
         (Predictions(turning().m, turning().r, 1.0 * turning().y, turning().y), True),
     ):
-        told, taught = (play(stream, policy, answers=answers, **PLAY) for answers in (True, False))
+        told, taught = (simulate(stream, policy, answers=answers, **PLAY) for answers in (True, False))
         assert (told.asked == taught.asked).all() == same
         assert told.asked.mean() >= taught.asked.mean()
 
@@ -192,32 +192,32 @@ def test_what_answers_overrate_is_what_a_question_spoils(seed, c1, ce):
     p = Predictions(m, np.zeros(20), 1.0 * e, y)
     spoiled, lost = (m == y) & (e != y), (m != y) & (e != y)
     seems, saves = drift.worth(m, e, y, c1, ce)
-    ours = analysis.overrated(p, costs=Costs(c1, ce))
+    ours = analysis.pseudo_label_bias(p, costs=Costs(c1, ce))
     np.testing.assert_allclose(ours, (1 + c1) * spoiled - (1 - c1) * lost, atol=1e-12)
     np.testing.assert_allclose(ours, np.subtract(seems, saves), atol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_play():
     stream = many(300)
-    policy = policies.recalibrated(costs=COSTS, explore=0.3, memory=100)
-    first, again = (play(stream, policy, **PLAY) for _ in range(2))
+    policy = policies.logistic_policy(costs=COSTS, explore=0.3, memory=100)
+    first, again = (simulate(stream, policy, **PLAY) for _ in range(2))
     assert (first.asked == again.asked).all()
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: play(many(5), policies.fixed(), costs=COSTS, batch=0, delay=0, seed=0), "batch"),
-        (lambda: play(many(5), policies.fixed(), costs=COSTS, batch=1, delay=-1, seed=0), "delay"),
-        (lambda: play(many(5), lambda _, r: Choice(r + 9), costs=COSTS, batch=1, delay=0, seed=0), "chance"),
-        (lambda: policies.budget(1.5, start=np.zeros(1), memory=1), "rate"),
-        (lambda: policies.budget(0.5, start=np.zeros(1), memory=0), "memory"),
-        (lambda: policies.reestimated(costs=COSTS, explore=0.0, memory=1), "explore"),
-        (lambda: policies.recalibrated(costs=COSTS, explore=1.5, memory=1), "explore"),
-        (lambda: policies.recalibrated(costs=COSTS, explore=0.5, memory=0), "memory"),
-        (lambda: policies.on_alarm(np.array([0]), costs=COSTS, burst=0, batch=1), "burst"),
-        (lambda: policies.on_alarm(np.array([0]), costs=COSTS, burst=1, batch=0), "batch"),
-        (lambda: policies.on_alarm(np.array([0]), costs=COSTS, burst=1, batch=1, what="m"), "what"),
+        (lambda: simulate(many(5), policies.fixed_policy(), costs=COSTS, batch=0, delay=0, seed=0), "batch"),
+        (lambda: simulate(many(5), policies.fixed_policy(), costs=COSTS, batch=1, delay=-1, seed=0), "delay"),
+        (lambda: simulate(many(5), lambda _, r: Action(r + 9), costs=COSTS, batch=1, delay=0, seed=0), "chance"),
+        (lambda: policies.budget_policy(1.5, start=np.zeros(1), memory=1), "rate"),
+        (lambda: policies.budget_policy(0.5, start=np.zeros(1), memory=0), "memory"),
+        (lambda: policies.isotonic_policy(costs=COSTS, explore=0.0, memory=1), "explore"),
+        (lambda: policies.logistic_policy(costs=COSTS, explore=1.5, memory=1), "explore"),
+        (lambda: policies.logistic_policy(costs=COSTS, explore=0.5, memory=0), "memory"),
+        (lambda: policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=0, batch=1), "burst"),
+        (lambda: policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=1, batch=0), "batch"),
+        (lambda: policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=1, batch=1, what="m"), "what"),
     ],
 )
 def test_bad_settings_are_refused(call, message):
@@ -229,17 +229,17 @@ def test_what_is_saved_elsewhere_leaves_out_the_kind_that_hurts_most():
     generator = np.random.default_rng(0)
     after = {(kind, name): generator.random(5) for kind in "abc" for name in ("fixed", "x")}
     after["b", "fixed"] += 1.0
-    saved = analysis.without_strongest(after, "x", among="abc")
+    saved = analysis.reduction_without_strongest_change(after, "x", among="abc")
     expected = [np.mean([after[kind, "fixed"][s] - after[kind, "x"][s] for kind in "ac"]) for s in range(5)]
     np.testing.assert_allclose(saved, expected)
 
 
 def test_the_images_that_chance_picks_are_any_images():
     """The stream and the coins have one seed: were they one draw, the picked images would be those with low numbers."""
-    course = streams.draw(streams.plan(None, length=6000), {"clean": np.ones(2000)}, seed=0)
+    course = streams.fill_schedule(streams.drift_schedule(None, length=6000), {"clean": np.ones(2000)}, seed=0)
     p = many(2000, client=0.7)
     seen = replace(p, m=p.m[course.place], r=np.full(6000, 9.0), e=p.e[course.place], y=p.y[course.place])
-    outcome = play(seen, lambda _, r: Choice(np.full(len(r), 0.05)), **PLAY)
+    outcome = simulate(seen, lambda _, r: Action(np.full(len(r), 0.05)), **PLAY)
     picked = course.place[outcome.asked]
     assert 200 < len(picked) < 400
     assert kstest(picked / 2000, "uniform").pvalue > 0.01

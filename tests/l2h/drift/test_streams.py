@@ -9,10 +9,10 @@ Y = np.array([-1, 1, -1, 1, 1, -1])
 LABELS = {name: Y for name in ("clean", *(f"noise {s}" for s in range(1, 6)))} | {"unseen": np.array([1, 1])}
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", streams.DRIFT_KINDS)
 @pytest.mark.parametrize("gradual", [False, True])
 def test_nothing_changes_before_the_change_and_something_does_at_it(kind, gradual):
-    plan = streams.plan(kind, length=400, severity=3, gradual=gradual)
+    plan = streams.drift_schedule(kind, length=400, severity=3, gradual=gradual)
     assert plan.change == (100 if gradual else 200)
     early, late = slice(0, plan.change), slice(plan.change, None)
     assert (plan.condition[early] == "clean").all() and np.isnan(plan.positive[early]).all()
@@ -22,97 +22,99 @@ def test_nothing_changes_before_the_change_and_something_does_at_it(kind, gradua
 
 
 def test_a_gradual_change_climbs_by_one_degree_at_a_time():
-    plan = streams.plan("noise", length=400, severity=4, gradual=True)
+    plan = streams.drift_schedule("noise", length=400, severity=4, gradual=True)
     degree = [0 if name == "clean" else int(name.split()[1]) for name in plan.condition]
     assert set(np.diff(degree)) == {0, 1} and degree[-1] == 4
     assert degree[100:300] == [1] * 50 + [2] * 50 + [3] * 50 + [4] * 50
 
 
 def test_a_stream_without_change_is_clean_to_its_end():
-    plan = streams.plan(None, length=9)
+    plan = streams.drift_schedule(None, length=9)
     assert plan.change == 9 and set(plan.condition) == {"clean"} and (plan.unseen == 0).all()
 
 
 def test_images_come_evenly_and_with_replacement():
-    course = streams.draw(streams.plan(None, length=6000), LABELS, seed=0)
+    course = streams.fill_schedule(streams.drift_schedule(None, length=6000), LABELS, seed=0)
     assert np.abs(np.bincount(course.place) / 6000 - 1 / 6).max() < 0.02
 
 
 def test_a_label_shift_has_the_stated_share():
-    course = streams.draw(streams.plan("label shift", length=8000, severity=5), LABELS, seed=0)
+    course = streams.fill_schedule(streams.drift_schedule("label shift", length=8000, severity=5), LABELS, seed=0)
     assert abs((Y[course.place[4000:]] == 1).mean() - 0.9) < 0.02
 
 
 def test_the_class_never_seen_comes_in_the_stated_share_from_its_own_table():
-    course = streams.draw(streams.plan("unseen class", length=8000, severity=5), LABELS, seed=0)
+    course = streams.fill_schedule(streams.drift_schedule("unseen class", length=8000, severity=5), LABELS, seed=0)
     unseen = course.condition == "unseen"
     assert not unseen[:4000].any() and abs(unseen[4000:].mean() - 0.6) < 0.03
     assert course.place[unseen].max() <= 1
 
 
 def test_a_course_is_the_same_for_the_same_seed_only():
-    plan = streams.plan("noise", length=100)
-    first, again, other = (streams.draw(plan, LABELS, seed=seed).place for seed in (0, 0, 1))
+    plan = streams.drift_schedule("noise", length=100)
+    first, again, other = (streams.fill_schedule(plan, LABELS, seed=seed).place for seed in (0, 0, 1))
     assert (first == again).all() and not (first == other).all()
 
 
 def test_a_condition_without_table_is_missed():
     with pytest.raises(KeyError, match="fog 5"):
-        streams.draw(streams.plan("fog", length=8), LABELS, seed=0)
+        streams.fill_schedule(streams.drift_schedule("fog", length=8), LABELS, seed=0)
 
 
 def test_what_lingers_has_the_distribution_of_the_plan_and_stays_as_long_as_said():
-    drawn = streams.draw(streams.plan("noise", length=40_000, severity=1), LABELS, seed=0)
-    course = streams.lingering(drawn, stay=5, seed=1)
+    drawn = streams.fill_schedule(streams.drift_schedule("noise", length=40_000, severity=1), LABELS, seed=0)
+    course = streams.with_dwell_time(drawn, stay=5, seed=1)
     assert np.abs(np.bincount(course.place) / 40_000 - 1 / 6).max() < 0.02
     assert (np.diff(course.place) != 0).mean() == pytest.approx(1 / 5 * 5 / 6, abs=0.01)  # a sixth comes to itself
     assert (course.condition == drawn.condition).mean() == 1.0 and course.change == drawn.change
-    assert np.array_equal(streams.lingering(drawn, stay=1, seed=1).place, drawn.place)
+    assert np.array_equal(streams.with_dwell_time(drawn, stay=1, seed=1).place, drawn.place)
 
 
 def test_inputs_that_linger_are_worth_fewer_than_they_are():
-    drawn = streams.draw(streams.plan(None, length=400_000), LABELS, seed=0)
+    drawn = streams.fill_schedule(streams.drift_schedule(None, length=400_000), LABELS, seed=0)
     spread = {
-        stay: Y[streams.lingering(drawn, stay=stay, seed=1).place].reshape(-1, 400).mean(axis=1).var()
+        stay: Y[streams.with_dwell_time(drawn, stay=stay, seed=1).place].reshape(-1, 400).mean(axis=1).var()
         for stay in (1, 5)
     }
     assert spread[5] / spread[1] == pytest.approx(2 * 5 - 1, rel=0.2)
 
 
 def test_what_is_in_view_goes_when_the_distribution_changes():
-    drawn = streams.draw(streams.plan("noise", length=100, severity=1), LABELS, seed=0)
-    course = streams.lingering(drawn, stay=1e12, seed=1)
+    drawn = streams.fill_schedule(streams.drift_schedule("noise", length=100, severity=1), LABELS, seed=0)
+    course = streams.with_dwell_time(drawn, stay=1e12, seed=1)
     assert set(course.condition[:50]) == {"clean"} and set(course.condition[50:]) == {"noise 1"}
     assert len(set(course.place[:50])) == len(set(course.place[50:])) == 1
 
 
 def test_devices_spread_as_the_dirichlet_distribution_does():
     for a in (0.1, 1.0, 10.0):
-        shares = streams.devices(4000, concentration=a, seed=0)
+        shares = streams.device_label_shares(4000, concentration=a, seed=0)
         assert abs(shares.mean() - 0.5) < 0.02
         assert shares.var() == pytest.approx(0.25 / (2 * a + 1), rel=0.1)  # of Beta(a, a)
 
 
 def test_a_device_has_its_share_and_no_change():
-    plan = streams.device_plan(0.25, length=4000)
-    course = streams.draw(plan, LABELS, seed=0)
+    plan = streams.device_schedule(0.25, length=4000)
+    course = streams.fill_schedule(plan, LABELS, seed=0)
     assert plan.change == 4000 and abs((Y[course.place] == 1).mean() - 0.25) < 0.02
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: streams.plan("rain", length=100), "kind"),
-        (lambda: streams.plan("fog", length=100, severity=0), "severity"),
-        (lambda: streams.plan("fog", length=7), "length"),
+        (lambda: streams.drift_schedule("rain", length=100), "kind"),
+        (lambda: streams.drift_schedule("fog", length=100, severity=0), "severity"),
+        (lambda: streams.drift_schedule("fog", length=7), "length"),
         (
-            lambda: streams.lingering(streams.draw(streams.plan(None, length=8), LABELS, seed=0), stay=0.5, seed=0),
+            lambda: streams.with_dwell_time(
+                streams.fill_schedule(streams.drift_schedule(None, length=8), LABELS, seed=0), stay=0.5, seed=0
+            ),
             "stay",
         ),
-        (lambda: streams.devices(0, concentration=1.0, seed=0), "number"),
-        (lambda: streams.devices(1, concentration=0.0, seed=0), "concentration"),
-        (lambda: streams.device_plan(1.5, length=10), "positive"),
-        (lambda: streams.device_plan(0.5, length=0), "length"),
+        (lambda: streams.device_label_shares(0, concentration=1.0, seed=0), "number"),
+        (lambda: streams.device_label_shares(1, concentration=0.0, seed=0), "concentration"),
+        (lambda: streams.device_schedule(1.5, length=10), "positive"),
+        (lambda: streams.device_schedule(0.5, length=0), "length"),
     ],
 )
 def test_what_does_not_exist_is_refused(call, message):

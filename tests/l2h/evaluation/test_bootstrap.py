@@ -7,10 +7,9 @@ import pytest
 from oracles import theory
 from scipy import stats
 
-from l2h.evaluation import bootstrap
-from l2h.evaluation import intervals as evaluation_intervals
-from l2h.evaluation.bootstrap import intervals, paired_bootstrap
-from l2h.evaluation.intervals import Interval, bands, power_law
+from l2h.evaluation import bootstrap, intervals
+from l2h.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
+from l2h.evaluation.intervals import Interval, pointwise_t_intervals, power_law_exponent
 
 SEEDS, EXAMPLES = 4, 30
 
@@ -31,7 +30,7 @@ def values():
 def test_limits_are_those_of_resampling_by_hand(values, portion):
     among = (np.random.default_rng(4).random(values.shape) < portion).astype(float)
     whole, drawn = theory.crossed_bootstrap(values, among, draws=3000, seed=0)
-    interval = intervals(values[None], among[None], draws=20_000, seed=1)[0]
+    interval = bootstrap_intervals(values[None], among[None], draws=20_000, seed=1)[0]
     assert interval.estimate == pytest.approx(whole, abs=1e-9)
     width = interval.high - interval.low
     np.testing.assert_allclose(interval[1:], np.quantile(drawn, [0.025, 0.975]), atol=0.06 * width)
@@ -66,7 +65,7 @@ def test_simultaneous_intervals_hold_together_where_single_ones_do_not():
 
     def all_hold(simultaneous, seed):
         values = np.stack([effects(np.random.default_rng([seed, j]), 1, 60, (0, 1, 1)) for j in range(k)])
-        found = intervals(values, draws=300, seed=seed, simultaneous=simultaneous)
+        found = bootstrap_intervals(values, draws=300, seed=seed, simultaneous=simultaneous)
         return all(low <= 0 <= high for _, low, high in found)
 
     seeds = generator.integers(10_000, size=trials)
@@ -75,19 +74,19 @@ def test_simultaneous_intervals_hold_together_where_single_ones_do_not():
 
 
 def test_simultaneous_intervals_are_centred_and_wider_and_leave_out_what_cannot_vary(values):
-    together = intervals(np.stack([values, 0 * values, 2 * values]), simultaneous=True)
+    together = bootstrap_intervals(np.stack([values, 0 * values, 2 * values]), simultaneous=True)
     assert together[1] == Interval(0.0, 0.0, 0.0)
-    single = intervals(values[None], simultaneous=True)[0]
+    single = bootstrap_intervals(values[None], simultaneous=True)[0]
     assert together[0] == pytest.approx(single)  # the other two bring no chance of their own
     for estimate, low, high in together:
         assert high - estimate == pytest.approx(estimate - low)
-    assert intervals(0 * values[None], simultaneous=True) == [Interval(0.0, 0.0, 0.0)]
+    assert bootstrap_intervals(0 * values[None], simultaneous=True) == [Interval(0.0, 0.0, 0.0)]
 
 
 def test_a_portion_that_is_empty_has_no_mean_and_one_that_is_rare_leaves_out_empty_resamples(values):
     empty, rare = np.zeros_like(values), np.zeros_like(values)
     rare[0, 0] = 1
-    nothing, single = intervals(np.stack([values, values]), np.stack([empty, rare]))
+    nothing, single = bootstrap_intervals(np.stack([values, values]), np.stack([empty, rare]))
     assert all(math.isnan(value) for value in nothing)
     assert single == pytest.approx([values[0, 0]] * 3)
 
@@ -96,7 +95,7 @@ def test_the_same_seed_gives_the_same_interval_and_memory_does_not_depend_on_the
     before = paired_bootstrap(values, seed=7)
     assert paired_bootstrap(values, seed=7) == before
     assert paired_bootstrap(values, seed=8) != before
-    monkeypatch.setattr(bootstrap, "WEIGHTS_AT_ONCE", 2 * EXAMPLES + 1)
+    monkeypatch.setattr(bootstrap, "MAX_WEIGHTS_IN_MEMORY", 2 * EXAMPLES + 1)
     np.testing.assert_allclose(paired_bootstrap(values, seed=7), before, atol=0.1)
 
 
@@ -113,11 +112,11 @@ def test_differences_of_another_shape_are_refused(wrong):
 
 def test_values_of_another_shape_and_values_that_are_not_finite_are_refused(values):
     with pytest.raises(ValueError, match=r"expected values of shape \(means, seeds, examples\), got shape \(4, 30\)"):
-        intervals(values)
+        bootstrap_intervals(values)
     with pytest.raises(ValueError, match="expected finite values, got 1 entries that are not"):
-        intervals(np.array([[[1.0, np.nan]]]))
+        bootstrap_intervals(np.array([[[1.0, np.nan]]]))
     with pytest.raises(ValueError, match="over all examples for simultaneous intervals"):
-        intervals(values[None], values[None], simultaneous=True)
+        bootstrap_intervals(values[None], values[None], simultaneous=True)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +130,7 @@ def test_options_out_of_range_are_refused(values, options, message):
 
 def test_bands_are_students_interval_of_the_mean():
     values = np.random.default_rng(0).normal(size=(5, 3))
-    mean, low, high = bands(values, level=0.9)
+    mean, low, high = pointwise_t_intervals(values, level=0.9)
     expected = stats.t(4, loc=values.mean(0), scale=stats.sem(values)).interval(0.9)
     np.testing.assert_allclose([mean, low, high], [values.mean(0), *expected])
 
@@ -139,22 +138,22 @@ def test_bands_are_students_interval_of_the_mean():
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_bands_of_fewer_than_three_seeds_are_their_range(seeds):
     values = np.random.default_rng(0).normal(size=(seeds, 3))
-    np.testing.assert_array_equal(bands(values), [values.mean(0), values.min(0), values.max(0)])
+    np.testing.assert_array_equal(pointwise_t_intervals(values), [values.mean(0), values.min(0), values.max(0)])
 
 
 def test_bands_refuse_other_shapes_and_levels():
     with pytest.raises(ValueError, match=r"expected values of shape \(seeds, places\), got shape \(3,\)"):
-        bands([1, 2, 3])
+        pointwise_t_intervals([1, 2, 3])
     with pytest.raises(ValueError, match="1 - level > 0, got"):
-        bands([[1, 2, 3]], level=95)
+        pointwise_t_intervals([[1, 2, 3]], level=95)
 
 
 def test_the_normal_interval_is_its_formula_and_keeps_its_level():
     values = np.random.default_rng(0).exponential(size=(2000, 300))
-    mean, low, high = evaluation_intervals.normal(values[0], level=0.9)
+    mean, low, high = intervals.z_interval(values[0], level=0.9)
     half = 1.6448536269514722 * np.sqrt(((values[0] - values[0].mean()) ** 2).sum() / 299 / 300)
     np.testing.assert_allclose([mean, low, high], values[0].mean() + half * np.array([0, -1, 1]))
-    covered = [low <= 1 <= high for _, low, high in map(evaluation_intervals.normal, values)]
+    covered = [low <= 1 <= high for _, low, high in map(intervals.z_interval, values)]
     assert 0.93 < np.mean(covered) < 0.965
 
 
@@ -169,16 +168,16 @@ def test_the_normal_interval_is_its_formula_and_keeps_its_level():
 )
 def test_the_normal_interval_refuses(values, options, message):
     with pytest.raises(ValueError, match=message):
-        evaluation_intervals.normal(values, **options)
+        intervals.z_interval(values, **options)
 
 
 def test_one_number_per_seed_has_students_interval():
-    estimate, low, high = evaluation_intervals.mean_over_seeds([1.0, 2.0, 4.0])
+    estimate, low, high = intervals.t_interval([1.0, 2.0, 4.0])
     expected = stats.t.interval(0.95, 2, loc=7 / 3, scale=stats.sem([1.0, 2.0, 4.0]))
     assert estimate == pytest.approx(7 / 3) and (low, high) == pytest.approx(expected)
     for few in ([], [0.5]):
         with pytest.raises(ValueError, match="from two seeds or more, got shape"):
-            evaluation_intervals.mean_over_seeds(few)
+            intervals.t_interval(few)
 
 
 def test_a_power_law_is_found_with_its_spread():
@@ -186,7 +185,7 @@ def test_a_power_law_is_found_with_its_spread():
     sizes, hits = np.array([10, 100, 1000, 10_000]), 0
     for _ in range(200):
         values = 3 * sizes**-0.7 * generator.gamma(2, 0.5, size=(12, 4))
-        found = power_law(sizes, values)
+        found = power_law_exponent(sizes, values)
         assert found.low < found.estimate < found.high
         hits += found.low < -0.7 < found.high
     assert 175 <= hits <= 199  # 95 % of 200, give or take
@@ -197,14 +196,14 @@ def test_a_power_law_by_hand():
     values = np.array([[4.0, 1.0], [2.0, 1.0], [3.0, 2.0]])
     slopes = [np.log(b / a) / np.log(10) for a, b in ((9, 4), (5, 3), (7, 3), (6, 2))]
     pseudo = [3 * slopes[0] - 2 * slope for slope in slopes[1:]]
-    found = power_law([1, 10], values)
+    found = power_law_exponent([1, 10], values)
     assert found.estimate == pytest.approx(np.mean(pseudo))
     half = 4.302652729911275 * np.std(pseudo, ddof=1) / np.sqrt(3)  # Student's quantile, 2 degrees of freedom
     assert found.high - found.estimate == pytest.approx(half)
 
 
 def test_single_zeros_do_no_harm_to_a_power_law():
-    assert np.isfinite(power_law([1, 10], [[1.0, 0.0], [1.0, 0.2], [2.0, 0.1]])).all()
+    assert np.isfinite(power_law_exponent([1, 10], [[1.0, 0.0], [1.0, 0.2], [2.0, 0.1]])).all()
 
 
 @pytest.mark.parametrize(
@@ -220,15 +219,15 @@ def test_single_zeros_do_no_harm_to_a_power_law():
 )
 def test_a_power_law_needs_positive_sums(sizes, values, message):
     with pytest.raises(ValueError, match=message):
-        power_law(sizes, values)
+        power_law_exponent(sizes, values)
     with pytest.raises(ValueError, match="level"):
-        power_law([1, 10], [[1.0, 0.5], [1.0, 0.5]], level=1.5)
+        power_law_exponent([1, 10], [[1.0, 0.5], [1.0, 0.5]], level=1.5)
 
 
 def test_a_share_stays_a_share_however_few_the_seeds():
     generator = np.random.default_rng(0)
     marks = (generator.random((3, 200)) < np.array([[0.2], [0.9], [0.95]])).astype(float)
-    low, high = intervals(marks[None])[0][1:]
+    low, high = bootstrap_intervals(marks[None])[0][1:]
     assert low >= 0 and high == 1.0  # Student's interval of these three seeds ends beyond 1
     high = paired_bootstrap(marks - marks[::-1])[2]
     assert high <= 1
@@ -238,7 +237,7 @@ def test_a_share_stays_a_share_however_few_the_seeds():
 def test_a_difference_may_be_below_zero_though_no_value_is():
     wins = np.zeros((3, 400))
     wins[0, :20] = wins[1, :2] = 1
-    share, difference = intervals(np.stack([wins, wins]), signed=[False, True])
+    share, difference = bootstrap_intervals(np.stack([wins, wins]), signed=[False, True])
     assert share.low == 0 > difference.low
     assert paired_bootstrap(wins) == pytest.approx(difference)
     assert paired_bootstrap(2 * wins).low == pytest.approx(2 * difference.low)
@@ -247,6 +246,6 @@ def test_a_difference_may_be_below_zero_though_no_value_is():
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_values_of_seeds_that_are_not_finite_are_refused(wrong):
     with pytest.raises(ValueError, match="finite values, got 1 entries"):
-        evaluation_intervals.bands([[0.5], [wrong], [0.5]])
+        intervals.pointwise_t_intervals([[0.5], [wrong], [0.5]])
     with pytest.raises(ValueError, match="finite values, got 1 entries"):
-        evaluation_intervals.mean_over_seeds([0.5, wrong])
+        intervals.t_interval([0.5, wrong])

@@ -9,15 +9,15 @@ from oracles import theory
 
 from l2h.evaluation import metrics
 from l2h.evaluation.comparisons import (
-    cell_interval,
-    client_apart,
-    difference_at,
-    four_cells_intervals,
+    accuracy_differences,
+    client_difference_kept_asked,
     mean_difference,
     mean_interval,
-    servers_apart,
+    server_difference_on_asked,
+    subset_interval,
+    table_one_intervals,
 )
-from l2h.evaluation.curves import accuracy_at, accuracy_coverage_curve, area_by_example, area_under_curve
+from l2h.evaluation.curves import accuracy_at_coverage, accuracy_coverage_curve, area_under_curve, auc_contributions
 from l2h.problem import Costs, Predictions
 
 GRID = [0.0, 0.25, 0.5, 1.0]
@@ -38,23 +38,24 @@ def test_a_mean_is_that_of_the_seeds(better):
     assert interval.estimate == pytest.approx(np.mean([metrics.accuracy(p) for p in better]))
     assert interval.low < interval.estimate < interval.high
     areas = [area_under_curve(accuracy_coverage_curve(p)) for p in better]
-    assert mean_interval(better, area_by_example).estimate == pytest.approx(np.mean(areas))
+    assert mean_interval(better, auc_contributions).estimate == pytest.approx(np.mean(areas))
 
 
 def test_a_difference_in_loss_is_the_difference_of_the_mean_losses(better, worse):
     costs = Costs(c1=1, ce=0.1)
-    interval = mean_difference(better, worse, partial(metrics.loss_by_example, costs=costs))
+    interval = mean_difference(better, worse, partial(metrics.loss_per_example, costs=costs))
     first, second = (np.mean([metrics.system_loss(p, costs=costs) for p in system]) for system in (better, worse))
     assert interval.estimate == pytest.approx(first - second)
     assert interval.high < 0
-    assert mean_difference(worse, better, area_by_example).high < 0
+    assert mean_difference(worse, better, auc_contributions).high < 0
 
 
 def test_differences_at_coverages_are_those_of_the_curves(better, worse):
     expected = np.mean(
-        [accuracy_at(a, GRID) - accuracy_at(b, GRID) for a, b in zip(better, worse, strict=True)], axis=0
+        [accuracy_at_coverage(a, GRID) - accuracy_at_coverage(b, GRID) for a, b in zip(better, worse, strict=True)],
+        axis=0,
     )
-    single, together = (difference_at(better, worse, GRID, simultaneous=flag) for flag in (False, True))
+    single, together = (accuracy_differences(better, worse, GRID, simultaneous=flag) for flag in (False, True))
     for found in (single, together):
         np.testing.assert_allclose([one.estimate for one in found], expected, atol=1e-9)
         assert all(one.low < one.estimate < one.high for one in found)
@@ -63,21 +64,21 @@ def test_differences_at_coverages_are_those_of_the_curves(better, worse):
 
 def test_pairing_cancels_what_two_systems_share(better):
     same_server = [Predictions(p.m, -p.r, p.e, p.y) for p in better]
-    at_all_asked, halfway = difference_at(better, same_server, [0, 0.5], simultaneous=True)
+    at_all_asked, halfway = accuracy_differences(better, same_server, [0, 0.5], simultaneous=True)
     assert at_all_asked == (0, 0, 0)
     assert halfway.low > 0
     assert mean_difference(better, better, metrics.correctness) == (0, 0, 0)
 
 
 def test_the_cells_of_one_seed_are_those_of_the_table(better):
-    for cells, expected in zip(four_cells_intervals(better[:1]), theory.four_cells(*columns(better[0])), strict=True):
+    for cells, expected in zip(table_one_intervals(better[:1]), theory.four_cells(*columns(better[0])), strict=True):
         assert [interval.estimate for interval in cells] == pytest.approx(expected)
         assert all(interval.low < interval.estimate < interval.high for interval in cells)
 
 
 def test_the_cells_of_several_seeds_are_pooled(better):
-    kept, asked = four_cells_intervals(better)
-    tables = [metrics.four_cells(p) for p in better]
+    kept, asked = table_one_intervals(better)
+    tables = [metrics.table_one(p) for p in better]
     assert kept.n.estimate == pytest.approx(np.mean([table.kept.n for table in tables]))
     right = sum(table.asked.n * table.asked.m for table in tables)
     assert asked.m.estimate == pytest.approx(right / sum(table.asked.n for table in tables))
@@ -86,18 +87,18 @@ def test_the_cells_of_several_seeds_are_pooled(better):
 
 
 def test_one_place_of_the_table_is_read_by_name(better):
-    kept, asked = four_cells_intervals(better)
-    assert cell_interval(better, portion="kept", place="m") == kept.m
-    assert cell_interval(better, portion="asked", place="differ") == asked.differ
+    kept, asked = table_one_intervals(better)
+    assert subset_interval(better, portion="kept", place="m") == kept.m
+    assert subset_interval(better, portion="asked", place="differ") == asked.differ
     with pytest.raises(ValueError, match="expected portion to be one of 'kept', 'asked', got 'sent'"):
-        cell_interval(better, portion="sent", place="m")
+        subset_interval(better, portion="sent", place="m")
     with pytest.raises(ValueError, match="expected place to be one of 'n', 'm', 'e', 'differ', got 'accuracy'"):
-        cell_interval(better, portion="kept", place="accuracy")
+        subset_interval(better, portion="kept", place="accuracy")
 
 
 def test_the_client_apart_is_the_crosswise_difference(better):
-    kept, asked = (cell.m for cell in four_cells_intervals(better))
-    apart = client_apart(better)
+    kept, asked = (cell.m for cell in table_one_intervals(better))
+    apart = client_difference_kept_asked(better)
     assert apart.estimate == kept.estimate - asked.estimate
     assert apart.high - apart.low == pytest.approx(kept.high - kept.low + asked.high - asked.low)
     assert apart.low <= apart.estimate <= apart.high
@@ -105,14 +106,14 @@ def test_the_client_apart_is_the_crosswise_difference(better):
 
 def test_a_portion_that_every_seed_leaves_empty_has_no_accuracy(better):
     always = [Predictions(p.m, np.ones(len(p.y)), p.e, p.y) for p in better]
-    kept, asked = four_cells_intervals(always)
+    kept, asked = table_one_intervals(always)
     assert asked.n == (0, 0, 0)
     assert kept.n == (400, 400, 400)
     assert np.isnan([asked.m, asked.e, asked.differ]).all()
 
 
 def test_servers_are_compared_on_what_the_first_system_asks(better, worse):
-    found = servers_apart(better, worse)
+    found = server_difference_on_asked(better, worse)
     asked = [p.r <= 0 for p in better]
     rights = [
         [(p.e >= 0)[ask] == (p.y > 0)[ask] for p, ask in zip(some, asked, strict=True)] for some in (better, worse)
@@ -121,15 +122,15 @@ def test_servers_are_compared_on_what_the_first_system_asks(better, worse):
     assert found.estimate == pytest.approx(first - second)
     assert found.low > 0
     never = [Predictions(p.m, np.ones(len(p.y)), p.e, p.y) for p in better]
-    assert np.isnan(servers_apart(never, worse)).all()
+    assert np.isnan(server_difference_on_asked(never, worse)).all()
 
 
 def test_many_classes_compare_in_the_same_way():
     generator = np.random.default_rng(0)
     y = generator.integers(3, size=50)
     systems = [Predictions(m=0 * y, r=generator.normal(size=50), e=np.eye(3)[y], y=y) for _ in range(2)]
-    assert mean_interval(systems, lambda p: metrics.right_answers(p)[1]) == (1, 1, 1)
-    assert difference_at(systems, systems[::-1], [0])[0] == (0, 0, 0)
+    assert mean_interval(systems, lambda p: metrics.client_server_correctness(p)[1]) == (1, 1, 1)
+    assert accuracy_differences(systems, systems[::-1], [0])[0] == (0, 0, 0)
 
 
 def test_what_does_not_pair_is_refused(better, worse):
@@ -138,6 +139,6 @@ def test_what_does_not_pair_is_refused(better, worse):
     with pytest.raises(ValueError, match="expected all seeds on the same examples, got other labels y at index 1"):
         mean_interval([better[0], many(400)], metrics.correctness)
     with pytest.raises(ValueError, match="at index 3"):
-        difference_at(better, [many(400, seed=seed) for seed in range(3)], GRID)
+        accuracy_differences(better, [many(400, seed=seed) for seed in range(3)], GRID)
     with pytest.raises(ValueError, match="expected the predictions of at least one seed, got none"):
-        four_cells_intervals([])
+        table_one_intervals([])

@@ -14,15 +14,15 @@ from sklearn.metrics import roc_auc_score
 
 from l2h.evaluation import metrics
 from l2h.evaluation.curves import (
-    accuracy_at,
+    accuracy_at_coverage,
     accuracy_coverage_curve,
-    area_by_example,
     area_under_curve,
-    correctness_at,
-    error_auroc_by_example,
+    auc_contributions,
+    correctness_at_coverage,
+    error_auroc_contributions,
     loss_curve,
 )
-from l2h.evaluation.thresholds import shifted, threshold_for_coverage, threshold_for_loss
+from l2h.evaluation.thresholds import coverage_threshold, min_loss_threshold, with_threshold
 from l2h.problem import Costs, Predictions
 
 shares = st.floats(0, 1)
@@ -31,8 +31,8 @@ shares = st.floats(0, 1)
 @given(p=predictions(), share=shares)
 def test_accuracy_at_a_coverage_is_the_expectation_over_lots_among_ties(p, share):
     expected = theory.accuracy_at(*columns(p), share)
-    assert accuracy_at(p, [share])[0] == pytest.approx(expected, abs=1e-9)
-    assert correctness_at(p, [share]).mean() == pytest.approx(expected, abs=1e-9)
+    assert accuracy_at_coverage(p, [share])[0] == pytest.approx(expected, abs=1e-9)
+    assert correctness_at_coverage(p, [share]).mean() == pytest.approx(expected, abs=1e-9)
 
 
 @given(p=predictions(score=tied))
@@ -49,12 +49,14 @@ def test_the_loss_curve_is_the_loss_at_each_threshold(p, c1, ce):
     curve = loss_curve(p, costs=Costs(c1=c1, ce=ce))
     for loss, threshold in zip(curve.loss, curve.threshold, strict=True):
         assert loss == pytest.approx(theory.loss_above(*columns(p), threshold, c1, ce), abs=1e-9)
-        assert metrics.system_loss(shifted(p, threshold), costs=Costs(c1=c1, ce=ce)) == pytest.approx(loss, abs=1e-9)
+        assert metrics.system_loss(with_threshold(p, threshold), costs=Costs(c1=c1, ce=ce)) == pytest.approx(
+            loss, abs=1e-9
+        )
 
 
 @given(p=predictions())
 def test_the_curve_runs_from_the_server_to_the_client(p):
-    curve, (m_right, e_right) = accuracy_coverage_curve(p), metrics.right_answers(p)
+    curve, (m_right, e_right) = accuracy_coverage_curve(p), metrics.client_server_correctness(p)
     assert (curve.coverage[0], curve.coverage[-1]) == (0, 1)
     assert (curve.accuracy[0], curve.accuracy[-1]) == pytest.approx((e_right.mean(), m_right.mean()))
     assert (np.diff(curve.coverage) > 0).all()
@@ -65,7 +67,7 @@ def test_the_curve_runs_from_the_server_to_the_client(p):
 def test_three_ways_to_one_area(p):
     area = area_under_curve(accuracy_coverage_curve(p))
     assert area == pytest.approx(theory.area(*columns(p)), abs=1e-9)
-    assert area_by_example(p).mean() == pytest.approx(area, abs=1e-9)
+    assert auc_contributions(p).mean() == pytest.approx(area, abs=1e-9)
     assert 1 - area_under_curve(loss_curve(p, costs=Costs(c1=1, ce=0))) == pytest.approx(area, abs=1e-9)
 
 
@@ -79,7 +81,7 @@ def test_the_area_under_the_loss_is_its_expectation_over_coverages_and_lots(p, c
 @given(p=predictions(), **costs)
 def test_one_class_alone_is_like_any_other_slice(p, c1, ce):
     label = int(p.y[0])
-    one = metrics.by_class(p)[label]
+    one = metrics.split_by_class(p)[label]
     assert set(one.y) == {label}
     assert area_under_curve(accuracy_coverage_curve(one)) == pytest.approx(theory.area(*columns(one)), abs=1e-9)
     area = area_under_curve(loss_curve(one, costs=Costs(c1, ce)))
@@ -89,7 +91,7 @@ def test_one_class_alone_is_like_any_other_slice(p, c1, ce):
 @pytest.mark.parametrize("r", [1.0, -1.0])
 def test_a_portion_that_is_empty_leaves_no_curve_undefined(r):
     p = replace(many(50), r=np.full(50, r))
-    portion = metrics.four_cells(p).asked if r > 0 else metrics.four_cells(p).kept
+    portion = metrics.table_one(p).asked if r > 0 else metrics.table_one(p).kept
     assert portion.n == 0 and np.isnan(portion.m)
     assert area_under_curve(accuracy_coverage_curve(p)) == pytest.approx(theory.area(*columns(p)), abs=1e-9)
     assert np.isfinite(accuracy_coverage_curve(p).accuracy).all()
@@ -100,8 +102,10 @@ def test_neither_the_order_of_examples_nor_the_scale_of_scores_matters(p, seed):
     order = np.random.default_rng(seed).permutation(len(p.y))
     moved = Predictions(p.m[order], np.exp(p.r[order]), p.e[order], p.y[order])
     grid = np.linspace(0, 1, 7)
-    np.testing.assert_allclose(accuracy_at(moved, grid), accuracy_at(p, grid), atol=1e-12)
-    np.testing.assert_allclose(correctness_at(moved, grid), correctness_at(p, grid)[:, order], atol=1e-12)
+    np.testing.assert_allclose(accuracy_at_coverage(moved, grid), accuracy_at_coverage(p, grid), atol=1e-12)
+    np.testing.assert_allclose(
+        correctness_at_coverage(moved, grid), correctness_at_coverage(p, grid)[:, order], atol=1e-12
+    )
 
 
 def test_the_area_under_the_generalized_risk_is_known_for_a_perfect_and_a_useless_score():
@@ -115,11 +119,11 @@ def test_the_area_under_the_generalized_risk_is_known_for_a_perfect_and_a_useles
 
 def test_one_score_for_all_is_a_straight_line():
     p = replace(many(100), r=np.zeros(100))
-    m_right, e_right = (right.mean() for right in metrics.right_answers(p))
-    np.testing.assert_allclose(accuracy_at(p, [0, 0.3, 1]), [e_right, 0.7 * e_right + 0.3 * m_right, m_right])
+    m_right, e_right = (right.mean() for right in metrics.client_server_correctness(p))
+    np.testing.assert_allclose(accuracy_at_coverage(p, [0, 0.3, 1]), [e_right, 0.7 * e_right + 0.3 * m_right, m_right])
 
 
-@pytest.mark.parametrize("function", [accuracy_at, correctness_at])
+@pytest.mark.parametrize("function", [accuracy_at_coverage, correctness_at_coverage])
 @pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
 def test_a_coverage_outside_0_and_1_is_refused(function, wrong):
     with pytest.raises(ValueError, match=r"expected coverages in \[0, 1\]"):
@@ -128,28 +132,28 @@ def test_a_coverage_outside_0_and_1_is_refused(function, wrong):
 
 @given(p=predictions(), wanted=shares)
 def test_the_threshold_for_a_coverage_keeps_enough_and_no_group_too_many(p, wanted):
-    threshold = threshold_for_coverage(p, wanted)
+    threshold = coverage_threshold(p, wanted)
     kept = sorted(r for r in p.r if r > threshold)
     assert len(kept) / len(p.r) >= wanted - 1e-9
     fewer = [r for r in kept if r > kept[0]] if kept else []
     assert not kept or len(fewer) / len(p.r) < wanted
-    assert metrics.coverage(shifted(p, threshold)) == pytest.approx(len(kept) / len(p.r))
+    assert metrics.coverage(with_threshold(p, threshold)) == pytest.approx(len(kept) / len(p.r))
 
 
 def test_a_share_that_rounding_made_a_little_larger_is_met_by_the_same_count():
     p = many(10)
     assert 1 - 0.7 > 0.3
-    assert metrics.coverage(shifted(p, threshold_for_coverage(p, 1 - 0.7))) == 0.3
+    assert metrics.coverage(with_threshold(p, coverage_threshold(p, 1 - 0.7))) == 0.3
 
 
 def test_a_share_outside_0_and_1_is_refused():
     with pytest.raises(ValueError, match=r"expected wanted in \[0, 1\], got 1.5"):
-        threshold_for_coverage(many(10), 1.5)
+        coverage_threshold(many(10), 1.5)
 
 
 @given(p=predictions(), **costs)
 def test_no_threshold_loses_less_than_the_chosen_one(p, c1, ce):
-    threshold = threshold_for_loss(p, costs=Costs(c1=c1, ce=ce))
+    threshold = min_loss_threshold(p, costs=Costs(c1=c1, ce=ce))
     chosen = theory.loss_above(*columns(p), threshold, c1, ce)
     for other in [*p.r, min(p.r) - 1]:
         assert chosen <= theory.loss_above(*columns(p), other, c1, ce) + 1e-9
@@ -157,7 +161,7 @@ def test_no_threshold_loses_less_than_the_chosen_one(p, c1, ce):
 
 def test_of_equal_losses_the_one_that_asks_least_is_chosen():
     p = Predictions(m=np.ones(3), r=np.array([1.0, 2.0, 3.0]), e=np.ones(3), y=np.ones(3))
-    assert metrics.coverage(shifted(p, threshold_for_loss(p, costs=Costs(c1=1, ce=0)))) == 1
+    assert metrics.coverage(with_threshold(p, min_loss_threshold(p, costs=Costs(c1=1, ce=0)))) == 1
 
 
 def test_thresholds_survive_a_device_that_computes_in_single_precision():
@@ -165,7 +169,7 @@ def test_thresholds_survive_a_device_that_computes_in_single_precision():
     on_device = p.r.astype(np.float32)
     exact = replace(p, r=on_device.astype(float))
     for wanted in np.linspace(0, 1, 21):
-        threshold = np.float32(threshold_for_coverage(exact, wanted))
+        threshold = np.float32(coverage_threshold(exact, wanted))
         assert (on_device - threshold > 0).mean() == pytest.approx(wanted, abs=1 / 5000 + 1e-9)
 
 
@@ -181,7 +185,7 @@ def test_a_million_predictions_take_less_than_a_second(levels):
 
 @given(p=predictions())
 def test_the_ranking_of_errors_is_counted_pair_by_pair(p):
-    values = error_auroc_by_example(p)
+    values = error_auroc_contributions(p)
     assert values.shape == p.y.shape
     assert values.mean() == pytest.approx(evaluation.auroc(p.r, p.m == p.y), abs=1e-9)
 
@@ -189,7 +193,7 @@ def test_the_ranking_of_errors_is_counted_pair_by_pair(p):
 def test_the_ranking_of_errors_agrees_with_scikit_learn_and_its_spread_with_resampling():
     p = many(400, levels=15)
     wrong = p.m != p.y
-    values = error_auroc_by_example(p)
+    values = error_auroc_contributions(p)
     assert values.mean() == pytest.approx(roc_auc_score(wrong, -p.r))
     generator = np.random.default_rng(0)
     draws = [generator.integers(400, size=400) for _ in range(600)]
@@ -218,12 +222,12 @@ def test_scores_of_8_bits_count_as_the_numbers_they_are(pair, share, c1, ce):
         ):
             assert all(np.array_equal(one, other) for one, other in zip(curve, same, strict=True))
             assert (np.diff(curve.threshold) < 0).all()
-        assert threshold_for_coverage(p, share) == threshold_for_coverage(exact, share)
-        assert threshold_for_loss(p, costs=priced) == threshold_for_loss(exact, costs=priced)
-        for function in (area_by_example, error_auroc_by_example):
+        assert coverage_threshold(p, share) == coverage_threshold(exact, share)
+        assert min_loss_threshold(p, costs=priced) == min_loss_threshold(exact, costs=priced)
+        for function in (auc_contributions, error_auroc_contributions):
             assert np.array_equal(function(p), function(exact))
         threshold = pair[0].r[0].astype("int8")
-        assert np.array_equal(shifted(p, threshold).r, exact.r - float(threshold))
+        assert np.array_equal(with_threshold(p, threshold).r, exact.r - float(threshold))
 
 
 def test_the_lowest_score_of_8_bits_does_not_come_first():
@@ -233,4 +237,4 @@ def test_the_lowest_score_of_8_bits_does_not_come_first():
 
 @given(p=predictions(), coverage=st.floats(0, 1))
 def test_a_single_coverage_is_taken_as_one_of_many(p, coverage):
-    assert np.array_equal(correctness_at(p, coverage), correctness_at(p, [coverage])[0])
+    assert np.array_equal(correctness_at_coverage(p, coverage), correctness_at_coverage(p, [coverage])[0])

@@ -11,7 +11,7 @@ from oracles import theory
 
 from companion.chapters.ch01_problem import analysis
 from l2h.evaluation import calibration, metrics
-from l2h.evaluation.metrics import Cell, by_class, four_cells
+from l2h.evaluation.metrics import SubsetAccuracy, split_by_class, table_one
 from l2h.problem import Costs, Predictions
 
 
@@ -19,7 +19,7 @@ from l2h.problem import Costs, Predictions
 def test_the_system_loss_is_the_mean_of_the_case_distinction(p, c1, ce):
     expected = theory.loss_above(*columns(p), threshold=0, c1=c1, ce=ce)
     assert metrics.system_loss(p, costs=Costs(c1=c1, ce=ce)) == pytest.approx(expected, abs=1e-9)
-    assert metrics.loss_by_example(p, costs=Costs(c1=c1, ce=ce)).shape == p.y.shape
+    assert metrics.loss_per_example(p, costs=Costs(c1=c1, ce=ce)).shape == p.y.shape
 
 
 @given(p=predictions())
@@ -32,21 +32,21 @@ def test_accuracy_is_one_less_the_loss_where_both_mistakes_cost_one_and_question
 def test_what_is_kept_and_what_is_sent_are_everything(p):
     assert metrics.coverage(p) == pytest.approx(sum(r > 0 for r in p.r) / len(p.r))
     assert metrics.coverage(p) + metrics.offload_rate(p) == pytest.approx(1)
-    assert metrics.kept(p).tolist() == [float(r > 0) for r in p.r]
-    assert (metrics.kept(p) + metrics.sent(p) == 1).all()
+    assert metrics.keep_indicator(p).tolist() == [float(r > 0) for r in p.r]
+    assert (metrics.keep_indicator(p) + metrics.ask_indicator(p) == 1).all()
 
 
 @given(p=predictions())
 def test_the_four_cells_are_counts_by_hand(p):
-    for cell, expected in zip(four_cells(p), theory.four_cells(*columns(p)), strict=True):
+    for cell, expected in zip(table_one(p), theory.four_cells(*columns(p)), strict=True):
         assert cell == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 @given(p=predictions())
 def test_the_four_cells_of_the_classes_add_up_to_those_of_all(p):
-    parts = [four_cells(part) for part in by_class(p).values()]
+    parts = [table_one(part) for part in split_by_class(p).values()]
     for name in ("kept", "asked"):
-        whole, cells = getattr(four_cells(p), name), [getattr(part, name) for part in parts]
+        whole, cells = getattr(table_one(p), name), [getattr(part, name) for part in parts]
         assert sum(cell.n for cell in cells) == whole.n
         right = sum(cell.n * cell.m for cell in cells if cell.n)
         assert whole.n == 0 or right / whole.n == pytest.approx(whole.m)
@@ -54,25 +54,25 @@ def test_the_four_cells_of_the_classes_add_up_to_those_of_all(p):
 
 def test_an_empty_portion_has_no_accuracy():
     p = Predictions(m=np.array([1, -1]), r=np.array([0.0, -1.0]), e=np.array([1.0, 1.0]), y=np.array([1, 1]))
-    assert four_cells(p).asked == Cell(2, 0.5, 1.0, -0.5)
-    assert four_cells(p).kept.n == 0
-    assert all(math.isnan(value) for value in four_cells(p).kept[1:])
+    assert table_one(p).asked == SubsetAccuracy(2, 0.5, 1.0, -0.5)
+    assert table_one(p).kept.n == 0
+    assert all(math.isnan(value) for value in table_one(p).kept[1:])
 
 
 def test_only_the_classes_that_occur_are_listed():
     p = many(10, y=np.ones(10, dtype=int))
-    assert list(by_class(p)) == [1]
+    assert list(split_by_class(p)) == [1]
     for name in "mrey":
-        np.testing.assert_array_equal(getattr(by_class(p)[1], name), getattr(p, name))
-    assert list(by_class(many(100))) == [-1, 1]
+        np.testing.assert_array_equal(getattr(split_by_class(p)[1], name), getattr(p, name))
+    assert list(split_by_class(many(100))) == [-1, 1]
 
 
 def test_many_classes_keep_the_rows_of_their_scores():
     e = np.eye(3)[[0, 1, 2, 0]]
     p = Predictions(m=np.array([0, 0, 0, 0]), r=np.array([1.0, -1.0, -1.0, 1.0]), e=e, y=np.array([0, 1, 1, 2]))
-    assert by_class(p)[1].e.tolist() == [[0, 1, 0], [0, 0, 1]]
-    assert four_cells(by_class(p)[1]).asked == Cell(2, 0.0, 0.5, -0.5)
-    assert metrics.right_answers(p)[1].tolist() == [True, True, False, False]
+    assert split_by_class(p)[1].e.tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert table_one(split_by_class(p)[1]).asked == SubsetAccuracy(2, 0.0, 0.5, -0.5)
+    assert metrics.client_server_correctness(p)[1].tolist() == [True, True, False, False]
 
 
 def test_what_questions_buy():
@@ -80,7 +80,7 @@ def test_what_questions_buy():
         m=np.array([1, -1, -1, 1]), r=np.array([1.0, 1.0, -1.0, -1.0]), e=np.array([1.0, 1, 1, -1]), y=np.ones(4)
     )
     assert analysis.gain_over_client(p) == 0.0  # one question mends a mistake, the other makes one
-    assert analysis.gain_of_asking_always(p) == 0.25
+    assert analysis.gain_of_always_ask(p) == 0.25
 
 
 # --- probabilities ----------------------------------------------------------------------------------------------------

@@ -8,11 +8,19 @@ from hypothesis import strategies as st
 from oracles import evaluation
 from scipy.stats import friedmanchisquare
 
-from l2h.evaluation.comparisons import difference_at, mean_difference
-from l2h.evaluation.curves import area_by_example
+from l2h.evaluation.comparisons import accuracy_differences, mean_difference
+from l2h.evaluation.curves import auc_contributions
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import correctness
-from l2h.evaluation.multiple_comparisons import Standings, alike, gaps, gaps_at, in_words, outcome, standings
+from l2h.evaluation.multiple_comparisons import (
+    MeanRanks,
+    cliques,
+    comparison_outcome,
+    mean_ranks,
+    outcome_table,
+    simultaneous_accuracy_differences,
+    simultaneous_differences,
+)
 from l2h.problem import Predictions
 
 
@@ -23,32 +31,32 @@ def systems():
 
 def test_a_gap_is_the_paired_difference_with_a_wider_interval(systems):
     rivals = {"weak": systems[0.5], "strong": systems[0.9]}
-    found = gaps(systems[0.7], rivals, area_by_example)
+    found = simultaneous_differences(systems[0.7], rivals, auc_contributions)
     for name, rival in rivals.items():
-        alone = mean_difference(systems[0.7], rival, area_by_example)
+        alone = mean_difference(systems[0.7], rival, auc_contributions)
         assert found[name].estimate == pytest.approx(alone.estimate)
         assert found[name].high - found[name].low > alone.high - alone.low
-    assert outcome(found["weak"]) == "better" and outcome(found["strong"]) == "worse"
+    assert comparison_outcome(found["weak"]) == "better" and comparison_outcome(found["strong"]) == "worse"
 
 
 def test_more_cells_make_wider_gaps_and_a_system_does_not_differ_from_itself(systems):
     rivals = {"itself": systems[0.7], "weak": systems[0.5]}
-    one, many = (gaps(systems[0.7], rivals, area_by_example, cells=cells) for cells in (1, 6))
+    one, many = (simultaneous_differences(systems[0.7], rivals, auc_contributions, cells=cells) for cells in (1, 6))
     assert one["itself"] == many["itself"] == (0, 0, 0)
-    assert outcome(one["itself"]) == "not told apart"
+    assert comparison_outcome(one["itself"]) == "not told apart"
     assert many["weak"].high - many["weak"].low > one["weak"].high - one["weak"].low
 
 
 def test_gaps_at_coverages_are_the_paired_differences_and_widen_with_their_number(systems):
     rivals, places = {"weak": systems[0.5], "itself": systems[0.7]}, [0.2, 0.5, 0.8]
-    found = gaps_at(systems[0.7], rivals, places)
+    found = simultaneous_accuracy_differences(systems[0.7], rivals, places)
     for name, rival in rivals.items():
-        alone = difference_at(systems[0.7], rival, places, simultaneous=True)
+        alone = accuracy_differences(systems[0.7], rival, places, simultaneous=True)
         assert [one.estimate for one in found[name]] == pytest.approx([one.estimate for one in alone])
-    alone = difference_at(systems[0.7], systems[0.5], places)
+    alone = accuracy_differences(systems[0.7], systems[0.5], places)
     assert all(a.high - a.low > b.high - b.low for a, b in zip(found["weak"], alone, strict=True))
     assert found["itself"] == [(0, 0, 0)] * 3
-    wider = gaps_at(systems[0.7], rivals, places, cells=6)["weak"]
+    wider = simultaneous_accuracy_differences(systems[0.7], rivals, places, cells=6)["weak"]
     assert all(a.high - a.low > b.high - b.low for a, b in zip(wider, found["weak"], strict=True))
 
 
@@ -59,8 +67,8 @@ def test_simultaneous_gaps_rarely_find_what_is_not_there():
         generator = np.random.default_rng(look)
         values = {name: [_coins(generator)] for name in range(11)}
         reference = values.pop(0)
-        found = gaps(reference, values, correctness, draws=300)
-        fooled += any(outcome(gap) != "not told apart" for gap in found.values())
+        found = simultaneous_differences(reference, values, correctness, draws=300)
+        fooled += any(comparison_outcome(gap) != "not told apart" for gap in found.values())
     assert fooled <= 9  # P(Bin(60, 0.05) > 9) < 0.001
 
 
@@ -72,7 +80,7 @@ def _coins(generator, n=200):
 @given(st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=3, max_size=6))
 def test_ranks_are_those_counted_one_by_one(rows):
     scores = {str(i): row for i, row in enumerate(rows)}
-    table = standings(scores)
+    table = mean_ranks(scores)
     for name, expected in zip(scores, evaluation.mean_ranks(rows), strict=True):
         assert table.rank[name] == pytest.approx(expected)
     assert list(table.rank.values()) == sorted(table.rank.values())
@@ -83,10 +91,10 @@ def test_ranks_are_those_counted_one_by_one(rows):
 def test_the_critical_difference_and_the_test_are_the_published_ones():
     generator = np.random.default_rng(0)
     scores = {str(k): generator.normal(size=14).tolist() for k in range(4)}
-    table = standings(scores)
+    table = mean_ranks(scores)
     assert table.difference == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), abs=1e-3)  # q of Demsar's table 5a
     assert table.p_value == pytest.approx(friedmanchisquare(*scores.values()).pvalue)
-    assert standings({name: [1.0, 1.0] for name in "abc"}).p_value == 1
+    assert mean_ranks({name: [1.0, 1.0] for name in "abc"}).p_value == 1
 
 
 @given(
@@ -94,43 +102,43 @@ def test_the_critical_difference_and_the_test_are_the_published_ones():
     st.integers(0, 12).map(lambda k: k / 4),
 )
 def test_groups_are_the_largest_sets_within_the_difference(ranks, difference):
-    table = Standings({str(i): rank for i, rank in enumerate(ranks)}, difference, 0.5, 5)
-    found = [{int(name) for name in group} for group in alike(table)]
+    table = MeanRanks({str(i): rank for i, rank in enumerate(ranks)}, difference, 0.5, 5)
+    found = [{int(name) for name in group} for group in cliques(table)]
     assert sorted(map(sorted, found)) == sorted(map(sorted, evaluation.groups_alike(ranks, difference)))
 
 
 def test_what_cannot_be_compared_is_refused(systems):
     with pytest.raises(ValueError, match="expected at least one rival, got none"):
-        gaps(systems[0.5], {}, correctness)
+        simultaneous_differences(systems[0.5], {}, correctness)
     with pytest.raises(ValueError, match="expected at least one rival, got none"):
-        gaps_at(systems[0.5], {}, [0.5])
+        simultaneous_accuracy_differences(systems[0.5], {}, [0.5])
     with pytest.raises(ValueError, match="coverages in"):
-        gaps_at(systems[0.5], {"weak": systems[0.5]}, [1.5])
+        simultaneous_accuracy_differences(systems[0.5], {"weak": systems[0.5]}, [1.5])
     with pytest.raises(ValueError, match="cells >= 1, got 0"):
-        gaps(systems[0.5], {"weak": systems[0.5]}, correctness, cells=0)
+        simultaneous_differences(systems[0.5], {"weak": systems[0.5]}, correctness, cells=0)
     with pytest.raises(ValueError, match="1 - level > 0, got 0"):
-        gaps(systems[0.5], {"weak": systems[0.5]}, correctness, level=1)
+        simultaneous_differences(systems[0.5], {"weak": systems[0.5]}, correctness, level=1)
     with pytest.raises(ValueError, match="at least three methods to rank, got 2"):
-        standings({"a": [1.0], "b": [1.0]})
+        mean_ranks({"a": [1.0], "b": [1.0]})
     with pytest.raises(ValueError, match="blocks >= 2, got 1"):
-        standings({"a": [1.0], "b": [1.0], "c": [1.0]})
+        mean_ranks({"a": [1.0], "b": [1.0], "c": [1.0]})
     with pytest.raises(ValueError, match="one length, got a: 2, b: 1"):
-        standings({"a": [1.0, 2.0], "b": [1.0], "c": [1.0]})
+        mean_ranks({"a": [1.0, 2.0], "b": [1.0], "c": [1.0]})
     with pytest.raises(ValueError, match="expected finite scores"):
-        standings({"a": [1.0, np.nan], "b": [1.0, 1.0], "c": [1.0, 1.0]})
+        mean_ranks({"a": [1.0, np.nan], "b": [1.0, 1.0], "c": [1.0, 1.0]})
     with pytest.raises(ValueError, match="level > 0, got -1"):
-        standings({"a": [1.0, 2.0], "b": [1.0, 1.0], "c": [1.0, 1.0]}, level=-1)
+        mean_ranks({"a": [1.0, 2.0], "b": [1.0, 1.0], "c": [1.0, 1.0]}, level=-1)
 
 
 def test_an_outcome_needs_the_whole_interval():
-    assert [outcome(Interval(0, *limits)) for limits in ((0.1, 0.2), (-0.2, -0.1), (0.0, 0.1))] == [
+    assert [comparison_outcome(Interval(0, *limits)) for limits in ((0.1, 0.2), (-0.2, -0.1), (0.0, 0.1))] == [
         "better", "worse", "not told apart",
     ]  # fmt: skip
 
 
 def test_words_say_who_is_beaten_where_and_at_how_many_places():
     up, down, open_ = Interval(0.2, 0.1, 0.3), Interval(-0.2, -0.3, -0.1), Interval(0.01, -0.1, 0.1)
-    found = in_words({"here": {"a": up, "b": down, "c": open_}, "there": {"b": up, "a": up}}, ["c", "b", "a"])
+    found = outcome_table({"here": {"a": up, "b": down, "c": open_}, "there": {"b": up, "a": up}}, ["c", "b", "a"])
     assert found["here"] == {
         "better than": "a (+0.200)",
         "worse than": "b (-0.200)",

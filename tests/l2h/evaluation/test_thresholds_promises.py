@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracles import evaluation
 
 from l2h.evaluation.metrics import coverage
-from l2h.evaluation.thresholds import shifted, within_budget
+from l2h.evaluation.thresholds import budget_threshold, with_threshold
 from l2h.problem import Predictions
 
 
@@ -17,7 +17,7 @@ from l2h.problem import Predictions
     st.sampled_from([0.6, 0.9]),
 )
 def test_the_threshold_is_the_largest_that_the_binomial_law_lets_pass(r, budget, confidence):
-    promise = within_budget(np.array(r), budget=budget, confidence=confidence)
+    promise = budget_threshold(np.array(r), budget=budget, confidence=confidence)
     expected = evaluation.budget_threshold(r, budget, 1 - confidence)
     if expected is None:
         assert promise.threshold < min(r) and promise.sent == 0
@@ -29,7 +29,7 @@ def test_the_threshold_is_the_largest_that_the_binomial_law_lets_pass(r, budget,
 def test_hundreds_of_candidates_cost_nothing():
     r = np.random.default_rng(0).normal(size=500)
     for budget in (0.05, 0.2, 0.5):
-        assert within_budget(r, budget=budget).threshold == evaluation.budget_threshold(r.tolist(), budget, 0.05)
+        assert budget_threshold(r, budget=budget).threshold == evaluation.budget_threshold(r.tolist(), budget, 0.05)
 
 
 @pytest.mark.parametrize(("n", "budget"), [(200, 0.1), (200, 0.4), (1000, 0.2)])
@@ -37,7 +37,7 @@ def test_the_promise_is_kept(n, budget):
     """Uniform scores: the offload rate of a threshold t is t. It may exceed the budget in 10 % of the draws at most."""
     generator, draws = np.random.default_rng(1), 1000
     rates = np.array(
-        [within_budget(generator.random(n), budget=budget, confidence=0.9).threshold for _ in range(draws)]
+        [budget_threshold(generator.random(n), budget=budget, confidence=0.9).threshold for _ in range(draws)]
     )
     broken = (rates > budget).sum()
     assert broken <= 132  # P(Bin(1000, 0.1) > 132) < 0.001
@@ -52,15 +52,15 @@ def test_a_threshold_without_a_margin_breaks_the_promise_half_of_the_time():
 
 def test_too_few_scores_promise_nothing_but_to_send_nothing():
     """With three scores no threshold can be sure of a budget of a tenth, wherever the scores lie."""
-    promise = within_budget(np.array([-5.0, 0.0, 5.0]), budget=0.1)
+    promise = budget_threshold(np.array([-5.0, 0.0, 5.0]), budget=0.1)
     assert promise.sent == 0
     p = Predictions(m=np.ones(2), r=np.array([-1e9, 0.0]), e=np.ones(2), y=np.ones(2))
-    assert coverage(shifted(p, promise.threshold)) == 1
+    assert coverage(with_threshold(p, promise.threshold)) == 1
 
 
 def test_only_the_order_of_the_scores_counts():
     r = np.random.default_rng(3).normal(size=300)
-    first, second = (within_budget(scores, budget=0.3) for scores in (r, np.exp(r)))
+    first, second = (budget_threshold(scores, budget=0.3) for scores in (r, np.exp(r)))
     assert first.sent == second.sent and np.exp(first.threshold) == pytest.approx(second.threshold)
 
 
@@ -77,4 +77,4 @@ def test_only_the_order_of_the_scores_counts():
 )
 def test_bad_requests_are_refused(r, options, message):
     with pytest.raises(ValueError, match=message):
-        within_budget(np.array(r), **options)
+        budget_threshold(np.array(r), **options)

@@ -17,7 +17,7 @@ from l2h.experiments import run as experiments_run
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.fingerprint import PACKAGE, WHOLE, Code, Definition, key
 from l2h.experiments.run import run
-from l2h.experiments.shifted import Viewing, run_shifted
+from l2h.experiments.shifted import Conditions, run_under_corruption
 from l2h.experiments.store import Store
 from l2h.methods import registry
 
@@ -188,9 +188,9 @@ def executed(work):
 @pytest.mark.parametrize("name", ["client", *sorted(registry.METHODS)])
 def test_a_run_executes_nothing_that_its_key_does_not_know(name, tmp_path):
     config = config_of(name)
-    earlier = [run(one, store=Store(tmp_path)) for one in experiments_config.needs(config)]
+    earlier = [run(one, store=Store(tmp_path)) for one in experiments_config.dependencies(config)]
     experiments_run._dataset.cache_clear()
-    done = executed(lambda: experiments_run.from_json(experiments_run._made(config, earlier)))
+    done = executed(lambda: experiments_run.result_from_json(experiments_run._compute_json(config, earlier)))
     assert Definition("l2h.experiments.run", "_computed") in done
     code, roots = experiments_run.code_of_run(registry.METHODS.get(name))
     assert done <= code.reached(roots, without=experiments_run.REGISTRIES)
@@ -198,8 +198,10 @@ def test_a_run_executes_nothing_that_its_key_does_not_know(name, tmp_path):
 
 def test_a_shifted_run_executes_nothing_that_its_key_does_not_know(tmp_path):
     config = replace(config_of("learning_to_help"), method="learning_to_help")
-    viewing = Viewing(("clean", "fog 3"), images=20, hidden=("fog 3",))
-    earlier = [run_shifted(one, viewing, store=Store(tmp_path)) for one in experiments_config.needs(config)]
+    viewing = Conditions(("clean", "fog 3"), images=20, hidden=("fog 3",))
+    earlier = [
+        run_under_corruption(one, viewing, store=Store(tmp_path)) for one in experiments_config.dependencies(config)
+    ]
     done = executed(lambda: shifted._from_json(config, shifted._made(config, viewing, earlier)))
     roots = [Definition("l2h.experiments.shifted", "_made"), Definition("l2h.experiments.shifted", "_from_json")]
     assert done <= Code(PACKAGE).reached(roots)

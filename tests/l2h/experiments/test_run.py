@@ -15,7 +15,7 @@ from helpers import datasets
 from l2h.data import dataset as data_dataset
 from l2h.evaluation import metrics
 from l2h.experiments import run as experiments_run
-from l2h.experiments.config import ExperimentConfig, needs
+from l2h.experiments.config import ExperimentConfig, dependencies
 from l2h.experiments.fingerprint import PACKAGE
 from l2h.experiments.run import run
 from l2h.experiments.store import Store
@@ -53,13 +53,15 @@ def test_a_run_is_bitwise_the_same_in_another_process_with_other_threads(store, 
 
 def test_a_kept_result_is_read_and_not_made_again(store, monkeypatch):
     first = run(DIGITS, store=store)
-    monkeypatch.setattr(experiments_run, "_computed", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(experiments_run, "_compute", lambda *_: pytest.fail("made again"))
     again = run(DIGITS, store=store)
     assert same(first, again) and first.seconds == again.seconds
 
 
 def test_another_runs_file_under_this_runs_name_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments_run, "_computed", lambda config, _: experiments_run.Result(config, {}, {}, (), 0.0))
+    monkeypatch.setattr(
+        experiments_run, "_compute", lambda config, _: experiments_run.RunResult(config, {}, {}, (), 0.0)
+    )
     clients = [ExperimentConfig(method="client", client="well_trained", source="digits", seed=seed) for seed in (0, 1)]
     assert [run(client, store=Store(tmp_path)).config for client in clients] == clients
     asked, other = (tmp_path / f"{experiments_run.run_key(client)}.json" for client in clients)
@@ -104,11 +106,11 @@ def test_what_an_accelerator_computed_has_a_key_of_its_own(monkeypatch):
 
 
 def test_changed_code_or_torch_makes_a_result_stale(monkeypatch):
-    before, versions = experiments_run.run_key(DIGITS), experiments_run.versions()
-    monkeypatch.setattr(experiments_run, "_code", lambda method: "other")
+    before, versions = experiments_run.run_key(DIGITS), experiments_run.library_versions()
+    monkeypatch.setattr(experiments_run, "_code_digest", lambda method: "other")
     assert experiments_run.run_key(DIGITS) != before
     monkeypatch.undo()
-    monkeypatch.setattr(experiments_run, "versions", lambda: {**versions, "torch": "0"})
+    monkeypatch.setattr(experiments_run, "library_versions", lambda: {**versions, "torch": "0"})
     assert experiments_run.run_key(DIGITS) != before
 
 
@@ -123,15 +125,15 @@ def test_every_result_says_what_it_was_made_from(store):
     assert result.config == DIGITS
     assert result.data["name"].startswith("digits") and len(result.data["sha256"]) == 64
     assert set(result.data["sizes"]) == {"client", "helper", "calibration", "validation", "test"}
-    assert result.seconds > 0 and len(result.history) == training_config.RECIPES["fast"].epochs
+    assert result.seconds > 0 and len(result.history) == training_config.PRESETS["fast"].epochs
 
 
 def test_predictions_are_of_parts_that_nothing_was_trained_on(store):
     result = run(DIGITS, store=store)
-    dataset = experiments_run.load(DIGITS)
-    for part in experiments_run.SERVED:
+    dataset = experiments_run.dataset_for_config(DIGITS)
+    for part in experiments_run.EVALUATED_SPLITS:
         assert result.predictions(part).y.tolist() == getattr(dataset, part).y.tolist()
-    assert set(result.scores) == set(experiments_run.SERVED)
+    assert set(result.scores) == set(experiments_run.EVALUATED_SPLITS)
 
 
 def test_every_method_serves_the_same_client(store):
@@ -164,7 +166,7 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
     )
     for client in ("as_released", "well_trained"):
         run(ExperimentConfig(method="client", client=client, source="digits", seed=7), store=store)
-    dataset = experiments_run.load(DIGITS)
+    dataset = experiments_run.dataset_for_config(DIGITS)
     parts = (dataset.client, dataset.helper, dataset.calibration, dataset.validation)
     assert seen == {"as_released": sum(len(part.y) for part in parts), "well_trained": len(dataset.client.y)}
 
@@ -216,7 +218,9 @@ def test_a_run_takes_images_that_a_user_has(photographs, store):
     config = replace(DIGITS, source="imagenet", classes=pair, sizes=sizes)
     result = run(config, store=store)
     expected = dict(zip(("client", "helper", "calibration", "validation", "test"), (*sizes, 6), strict=True))
-    assert result.data == data_dataset.load(pair, source="imagenet", sizes=data_dataset.Sizes(*sizes)).facts()
+    assert (
+        result.data == data_dataset.load_dataset(pair, source="imagenet", sizes=data_dataset.SplitSizes(*sizes)).facts()
+    )
     assert result.data["sizes"] == expected and result.data["name"] == "imagenet n03000684/n01440764"
     answers = result.predictions()
     assert answers.m.tolist() == answers.y.tolist() == [1, 1, 1, -1, -1, -1]  # one class is dark, the other bright
@@ -242,7 +246,7 @@ def test_the_example_of_the_book_runs_where_the_data_are(tmp_path, monkeypatch, 
     (example,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     names = {}
     exec(example, names)
-    assert names["dataset"].sha256 == experiments_run.load(names["config"]).sha256
+    assert names["dataset"].sha256 == experiments_run.dataset_for_config(names["config"]).sha256
     assert names["predictions"].e.shape == (10, 10) and set(names["predictions"].y) == set(range(10))
 
 
@@ -256,7 +260,7 @@ def test_a_run_on_imagenet_without_classes_or_without_its_folders_says_what_is_m
 
 def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store):
     config = replace(DIGITS, method="specialised", recipe="one_more", start="fast")
-    client, plain = needs(config)
+    client, plain = dependencies(config)
     assert (client.method, plain.method, plain.recipe, plain.client) == (
         "client",
         "plain_server",
@@ -272,9 +276,9 @@ def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store)
 
 def test_a_ready_made_rejector_gets_a_joint_server_by_its_own_recipes():
     served = {"server": "specialised", "server_recipe": "one_more", "start": "fast"}
-    _, joint = needs(replace(DIGITS, method="confidence", **served))
+    _, joint = dependencies(replace(DIGITS, method="confidence", **served))
     assert (joint.method, joint.recipe, joint.start, joint.ce) == ("specialised", "one_more", "fast", DIGITS.ce)
-    _, plain = needs(replace(DIGITS, method="two_stage", server_recipe="moderate", start="fast"))
+    _, plain = dependencies(replace(DIGITS, method="two_stage", server_recipe="moderate", start="fast"))
     assert (plain.method, plain.recipe, plain.start) == ("plain_server", "moderate", "")
 
 
@@ -283,28 +287,34 @@ def test_a_ready_made_rejector_gets_a_joint_server_by_its_own_recipes():
 def test_a_rejector_on_features_runs_and_its_features_give_the_scores_of_the_client(store, classes, method):
     alpha = 2.0 if classes else "deterministic"
     config = replace(DIGITS, method=method, client="lenet", classes=classes, rejector="features", alpha=alpha)
-    result, dataset, client = run(config, store=store), experiments_run.load(config), run(needs(config)[0], store=store)
+    result, dataset, client = (
+        run(config, store=store),
+        experiments_run.dataset_for_config(config),
+        run(dependencies(config)[0], store=store),
+    )
     assert result.predictions().r.shape == dataset.test.y.shape
-    examples = experiments_run.examples_of("test", dataset, [client], rejector="features")
+    examples = experiments_run.make_examples("test", dataset, [client], rejector="features")
     outputs = len(classes) or 1
     weights = torch.from_numpy(client.scores["weights"]["score"])[-outputs * 85 :]  # of the last layer
     raw = examples.features.double() @ weights[:-outputs].view(outputs, 84).double().T + weights[-outputs:]
     scale = raw.flatten() / examples.score.double().flatten()  # the kept scores are divided by a temperature
     torch.testing.assert_close(scale, scale[:1].expand_as(scale), rtol=1e-3, atol=1e-3)
-    assert experiments_run.examples_of("test", dataset, [client]).features is None
+    assert experiments_run.make_examples("test", dataset, [client]).features is None
     assert not np.array_equal(
         result.predictions().r, run(replace(config, rejector="scores"), store=store).predictions().r
     )
 
 
 def test_needs_end():
-    assert needs(ExperimentConfig(method="client")) == needs(ExperimentConfig(method="plain_server")) == ()
+    assert (
+        dependencies(ExperimentConfig(method="client")) == dependencies(ExperimentConfig(method="plain_server")) == ()
+    )
 
 
 # --- every method -----------------------------------------------------------------------------------------------------
 
 SERVER_OF = {"distilled": "mozannar_sontag"}
-WITH_CLIENT = [name for name in registry.METHODS if name not in registry.ALONE]
+WITH_CLIENT = [name for name in registry.METHODS if name not in registry.STANDALONE]
 
 
 def config_of(name, **options):
@@ -322,12 +332,12 @@ def test_every_method_runs_on_two_classes_and_on_more(store, name, classes, prec
     assert predictions.e.shape == ((len(predictions.y), 3) if classes else predictions.y.shape)
     assert 0 <= metrics.system_loss(predictions, costs=result.config.costs) <= 2.1
     assert ("helper" in result.scores) == (name in registry.TEACHERS)
-    assert bool(result.history) == (name not in registry.UNTRAINED)
+    assert bool(result.history) == (name not in registry.TRAINING_FREE)
 
 
 def test_a_plain_server_answers_the_helper_part_out_of_fold(store):
     result = run(config_of("plain_server", classes=("1", "3", "8")), store=store)
-    dataset = experiments_run.load(result.config)
+    dataset = experiments_run.dataset_for_config(result.config)
     assert result.scores["helper"]["e"].shape == (len(dataset.helper.y), 3)
     assert "helper" not in run(config_of("device_classifier"), store=store).scores
 
@@ -337,7 +347,7 @@ def test_two_stages_are_trained_on_answers_given_out_of_fold(store, monkeypatch)
     real = registry.METHODS["two_stage"]
     spy = lambda parts, **told: seen.update(server=parts.helper.server) or real(parts, **told)  # noqa: E731
     spy.__module__, spy.__name__ = real.__module__, real.__name__
-    monkeypatch.setitem(registry.GIVEN, "two_stage", spy)
+    monkeypatch.setitem(registry.TWO_STAGE, "two_stage", spy)
     run(config_of("two_stage", seed=5), store=store)
     plain = run(config_of("plain_server", seed=5), store=store)
     assert seen["server"].numpy().tolist() == plain.scores["helper"]["e"].tolist()
@@ -351,11 +361,13 @@ def test_a_student_learns_from_the_run_of_its_teacher(store):
 
 def test_what_does_not_matter_to_an_earlier_run_is_not_told_to_it():
     told = replace(config_of("two_stage"), hidden=7, rejector="linear", ce=0.3, client="lenet", alpha=2.0)
-    assert [one.method for one in needs(told)] == ["client", "plain_server"]
-    assert needs(told)[1] == needs(config_of("confidence"))[1]
+    assert [one.method for one in dependencies(told)] == ["client", "plain_server"]
+    assert dependencies(told)[1] == dependencies(config_of("confidence"))[1]
     student = replace(config_of("distilled"), hidden=7, rejector="linear", budget=0.3)
-    assert needs(student) == needs(config_of("distilled")) and needs(student)[1].ce == DIGITS.ce
-    swept = [needs(replace(config_of("confidence"), server="learning_to_help", ce=ce))[1].ce for ce in (0.1, 0.2)]
+    assert dependencies(student) == dependencies(config_of("distilled")) and dependencies(student)[1].ce == DIGITS.ce
+    swept = [
+        dependencies(replace(config_of("confidence"), server="learning_to_help", ce=ce))[1].ce for ce in (0.1, 0.2)
+    ]
     assert swept == [0.1, 0.2]
 
 
@@ -389,9 +401,9 @@ def test_the_code_of_another_method_makes_no_run_stale():
 
 def test_a_changed_earlier_run_makes_those_stale_that_read_it(monkeypatch):
     before = {name: experiments_run.run_key(config_of(name)) for name in ("learning_to_help", "distilled", "two_stage")}
-    code = experiments_run._code
+    code = experiments_run._code_digest
     changed = registry.METHODS["mozannar_sontag"]
-    monkeypatch.setattr(experiments_run, "_code", lambda method: "other" if method is changed else code(method))
+    monkeypatch.setattr(experiments_run, "_code_digest", lambda method: "other" if method is changed else code(method))
     after = {name: experiments_run.run_key(config_of(name)) for name in before}
     assert {name for name in before if before[name] != after[name]} == {"distilled"}
 
@@ -407,7 +419,7 @@ def darkness(tmp_path, monkeypatch):
     (tmp_path / "darkness_for_test.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     method = importlib.import_module("darkness_for_test").darkness
-    monkeypatch.setitem(registry.GIVEN, "darkness", method)
+    monkeypatch.setitem(registry.TWO_STAGE, "darkness", method)
     yield code
     sys.modules.pop("darkness_for_test")
 
@@ -416,7 +428,7 @@ def test_the_worked_example_of_a_method_runs_and_is_short(darkness, store):
     result = run(replace(DIGITS, method="darkness", budget=0.25), store=store)
     validation = result.predictions("validation")
     assert metrics.offload_rate(validation) == pytest.approx(0.25, abs=1 / len(validation.y))
-    light = experiments_run.load(DIGITS).validation.x.flatten(1).sum(1).numpy()
+    light = experiments_run.dataset_for_config(DIGITS).validation.x.flatten(1).sum(1).numpy()
     asked = validation.r <= 0
     assert light[asked].max() <= light[~asked].min()
     body = [line for line in darkness.splitlines() if line.strip() and "import" not in line]
@@ -426,9 +438,9 @@ def test_the_worked_example_of_a_method_runs_and_is_short(darkness, store):
 def test_a_method_of_the_readers_own_has_its_code_in_the_key(darkness):
     config = replace(DIGITS, method="darkness")
     own = registry.METHODS["darkness"]
-    assert experiments_run._code(own) not in (
-        experiments_run._code(None),
-        experiments_run._code(registry.METHODS["random"]),
+    assert experiments_run._code_digest(own) not in (
+        experiments_run._code_digest(None),
+        experiments_run._code_digest(registry.METHODS["random"]),
     )
     assert experiments_run.run_key(config) != experiments_run.run_key(replace(config, method="random"))
 
@@ -442,7 +454,7 @@ def test_a_constant_beside_a_readers_own_method_is_in_its_key(tmp_path, monkeypa
         )
         monkeypatch.delitem(sys.modules, "readers", raising=False)
         importlib.invalidate_caches()
-        codes.add(experiments_run._code(importlib.import_module("readers").own))
+        codes.add(experiments_run._code_digest(importlib.import_module("readers").own))
     assert len(codes) == 2
 
 
@@ -452,4 +464,4 @@ def test_a_method_in_a_notebook_counts_by_its_own_lines(monkeypatch):
 
     monkeypatch.setattr(own, "__module__", "__main__")
     monkeypatch.setitem(sys.modules, "__main__", type(sys)("__main__"))
-    assert experiments_run._own_source(own) == "def own():\n    return None\n"
+    assert experiments_run._method_source(own) == "def own():\n    return None\n"

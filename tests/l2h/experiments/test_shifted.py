@@ -13,7 +13,7 @@ from l2h.experiments import run as experiments_run
 from l2h.experiments import shifted as experiments_shifted
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.run import run
-from l2h.experiments.shifted import Viewing, run_shifted, sweep
+from l2h.experiments.shifted import Conditions, run_under_corruption, sweep_under_corruption
 from l2h.experiments.store import Store
 
 HELP = ExperimentConfig("learning_to_help", client="well_trained", source="digits", ce=0.1)
@@ -27,7 +27,7 @@ def store(tmp_path_factory):
 
 @pytest.mark.parametrize("config", [HELP, CONFIDENCE, replace(HELP, client="as_released", seed=1, precision="float64")])
 def test_on_images_as_they_are_it_says_what_the_run_says(store, config):
-    shifted, plain = run_shifted(config, store=store), run(config, store=store)
+    shifted, plain = run_under_corruption(config, store=store), run(config, store=store)
     for here, there in (("clean", "test"), ("validation", "validation"), ("calibration", "calibration")):
         for name in "mrey":
             ours = getattr(shifted.predictions(here), name)
@@ -35,41 +35,41 @@ def test_on_images_as_they_are_it_says_what_the_run_says(store, config):
 
 
 def test_there_is_one_table_per_condition_and_they_differ(store):
-    tables = run_shifted(HELP, store=store).tables()
-    assert tuple(tables) == corruptions.conditions()
+    tables = run_under_corruption(HELP, store=store).tables()
+    assert tuple(tables) == corruptions.condition_names()
     assert len({table.e.tobytes() for table in tables.values()}) == len(tables)
     for name, table in tables.items():
         assert name == "unseen" or np.array_equal(table.y, tables["clean"].y)
-    assert len(tables["unseen"].y) == len(corruptions.unseen("digits").y)
+    assert len(tables["unseen"].y) == len(corruptions.unseen_class_examples("digits").y)
 
 
 def test_a_kept_result_is_read_and_not_made_again(store, monkeypatch):
-    first = run_shifted(HELP, store=store)
-    monkeypatch.setattr(experiments_shifted, "_computed", lambda *_: pytest.fail("made again"))
-    again = run_shifted(HELP, store=store)
+    first = run_under_corruption(HELP, store=store)
+    monkeypatch.setattr(experiments_shifted, "_compute", lambda *_: pytest.fail("made again"))
+    again = run_under_corruption(HELP, store=store)
     assert np.array_equal(first.predictions("fog 3").r, again.predictions("fog 3").r)
 
 
 def test_whatever_may_change_a_result_changes_its_key(monkeypatch):
-    before = experiments_shifted.shifted_key(HELP)
+    before = experiments_shifted.corruption_key(HELP)
     others = [
-        experiments_shifted.shifted_key(replace(HELP, seed=1)),
-        experiments_shifted.shifted_key(HELP, Viewing(images=9)),
+        experiments_shifted.corruption_key(replace(HELP, seed=1)),
+        experiments_shifted.corruption_key(HELP, Conditions(images=9)),
     ]
-    others += [experiments_shifted.shifted_key(HELP, Viewing(("clean", "fog 3"))), experiments_run.run_key(HELP)]
+    others += [experiments_shifted.corruption_key(HELP, Conditions(("clean", "fog 3"))), experiments_run.run_key(HELP)]
     assert len({before, *others}) == 5
-    monkeypatch.setattr(experiments_shifted, "_digest", lambda source: "other images")
-    assert experiments_shifted.shifted_key(HELP) != before
+    monkeypatch.setattr(experiments_shifted, "_unseen_class_digest", lambda source: "other images")
+    assert experiments_shifted.corruption_key(HELP) != before
     monkeypatch.undo()
-    monkeypatch.setattr(experiments_shifted, "_code", lambda: "other code")
-    assert experiments_shifted.shifted_key(HELP) != before
+    monkeypatch.setattr(experiments_shifted, "_code_digest", lambda: "other code")
+    assert experiments_shifted.corruption_key(HELP) != before
 
 
 def test_workers_change_nothing(store, tmp_path, monkeypatch):
     configs = [replace(HELP, method="client", ce=0.0, seed=seed) for seed in (0, 1)]
-    one = sweep(configs, store=store)
+    one = sweep_under_corruption(configs, store=store)
     monkeypatch.setenv("L2H_WORKERS", "2")
-    two = sweep(configs, store=Store(tmp_path))
+    two = sweep_under_corruption(configs, store=Store(tmp_path))
     for first, second in zip(one, two, strict=True):
         assert first.config == second.config
         for condition in ("clean", "noise 3", "unseen"):
@@ -77,8 +77,8 @@ def test_workers_change_nothing(store, tmp_path, monkeypatch):
 
 
 def test_fewer_conditions_and_images_say_the_same_of_those(store):
-    few = run_shifted(HELP, Viewing(("clean", "fog 3", "unseen"), images=20), store=store)
-    tables, everything = few.tables(), run_shifted(HELP, store=store)
+    few = run_under_corruption(HELP, Conditions(("clean", "fog 3", "unseen"), images=20), store=store)
+    tables, everything = few.tables(), run_under_corruption(HELP, store=store)
     assert list(tables) == ["clean", "fog 3", "unseen"] and len(tables["clean"].y) == 20
     np.testing.assert_allclose(tables["clean"].r, everything.predictions("clean").r[:20], rtol=1e-5)
     assert len(tables["unseen"].y) == len(everything.predictions("unseen").y)
@@ -90,10 +90,10 @@ def squashed(z):
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_what_the_last_layers_read_gives_the_answers(store, precision):
-    seen = Viewing(("clean", "fog 3"), images=20, hidden=("fog 3",))
+    seen = Conditions(("clean", "fog 3"), images=20, hidden=("fog 3",))
     config = replace(HELP, precision=precision)
     for _ in range(2):  # made, then read
-        result = run_shifted(config, seen, store=store)
+        result = run_under_corruption(config, seen, store=store)
         assert list(result.hidden) == ["fog 3"] and [len(result.layers[k]) for k in "re"] == [121, 85]
         for name in "re":
             read, layer = result.hidden["fog 3"][name], result.layers[name]
@@ -103,43 +103,43 @@ def test_what_the_last_layers_read_gives_the_answers(store, precision):
 
 
 def test_activations_change_no_answer_and_no_client(store):
-    seen = Viewing(("clean",), images=20)
+    seen = Conditions(("clean",), images=20)
     closer = replace(seen, hidden=("clean",))
-    with_them, without = (run_shifted(HELP, viewing, store=store) for viewing in (closer, seen))
+    with_them, without = (run_under_corruption(HELP, viewing, store=store) for viewing in (closer, seen))
     assert np.array_equal(with_them.predictions().r, without.predictions().r) and not without.hidden
-    client = experiments_config.needs(HELP)[0]
-    assert experiments_shifted.shifted_key(client, seen) == experiments_shifted.shifted_key(client, closer)
+    client = experiments_config.dependencies(HELP)[0]
+    assert experiments_shifted.corruption_key(client, seen) == experiments_shifted.corruption_key(client, closer)
 
 
 def test_a_system_without_networks_has_no_activations(store):
     with pytest.raises(ValueError, match="expected networks that end in a linear layer with one output"):
-        run_shifted(CONFIDENCE, Viewing(("clean",), images=20, hidden=("clean",)), store=store)
+        run_under_corruption(CONFIDENCE, Conditions(("clean",), images=20, hidden=("clean",)), store=store)
 
 
 def test_another_runs_file_under_this_runs_name_is_refused(tmp_path, monkeypatch):
-    empty = partial(experiments_shifted.ShiftedResult, scores={}, seconds=0.0, hidden={}, layers={})
-    monkeypatch.setattr(experiments_shifted, "_computed", lambda config, *_: empty(config))
+    empty = partial(experiments_shifted.CorruptionResult, scores={}, seconds=0.0, hidden={}, layers={})
+    monkeypatch.setattr(experiments_shifted, "_compute", lambda config, *_: empty(config))
     clients = [ExperimentConfig(method="client", client="well_trained", source="digits", seed=seed) for seed in (0, 1)]
     for client in clients:
-        run_shifted(client, store=Store(tmp_path))
-    asked, other = (tmp_path / f"{experiments_shifted.shifted_key(client)}.json" for client in clients)
+        run_under_corruption(client, store=Store(tmp_path))
+    asked, other = (tmp_path / f"{experiments_shifted.corruption_key(client)}.json" for client in clients)
     asked.write_bytes(other.read_bytes())
     with pytest.raises(ValueError, match=rf"{asked.name} is corrupt.*delete it"):
-        run_shifted(clients[0], store=Store(tmp_path))
+        run_under_corruption(clients[0], store=Store(tmp_path))
 
 
 def test_a_sweep_takes_any_executor_and_tells(tmp_path, caplog):
     caplog.set_level("INFO")
-    seen, store = Viewing(("clean",), images=20), Store(tmp_path)
+    seen, store = Conditions(("clean",), images=20), Store(tmp_path)
     with ThreadPoolExecutor(2) as pool:
-        sweep([HELP], seen, executor=pool, store=store)
+        sweep_under_corruption([HELP], seen, executor=pool, store=store)
     assert "2 of 2 runs done, 0 running, 0 failed" in caplog.text
     with ThreadPoolExecutor(1) as pool:
-        sweep([HELP], seen, executor=pool, store=store)
+        sweep_under_corruption([HELP], seen, executor=pool, store=store)
         assert not pool._threads, "made again"
     broken = replace(HELP, alpha="released", ce=0.3)
     with pytest.raises(RuntimeError, match="1 of 1 runs failed"):
-        sweep([broken], seen, store=store)
+        sweep_under_corruption([broken], seen, store=store)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ def test_a_sweep_takes_any_executor_and_tells(tmp_path, caplog):
 )
 def test_a_wrong_viewing_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
-        Viewing(**wrong)
+        Conditions(**wrong)
 
 
 def test_a_rejector_on_features_is_refused_since_shifted_runs_keep_none(tmp_path):
     config = ExperimentConfig("two_stage", client="lenet", source="digits", rejector="features")
     with pytest.raises(ValueError, match=r"last hidden layer in examples\.features, got None"):
-        run_shifted(config, Viewing(conditions=("clean",), images=20), store=Store(tmp_path))
+        run_under_corruption(config, Conditions(conditions=("clean",), images=20), store=Store(tmp_path))

@@ -28,7 +28,7 @@ from l2h.experiments.run import run_key
 from l2h.experiments.store import Store
 from l2h.experiments.sweep import Task, over_seeds, sweep, with_dependencies
 from l2h.methods import registry
-from l2h.methods.base import System, given_server
+from l2h.methods.base import System, require_server_scores
 
 BASE = ExperimentConfig(method="confidence", client="well_trained", source="digits", ce=0.1)
 CONFIGS = [replace(BASE, method=method, seed=seed) for seed in range(2) for method in ("confidence", "random")]
@@ -91,7 +91,7 @@ def test_results_come_in_the_order_asked_for(made):
 
 
 def test_what_is_kept_is_not_made_again(made, monkeypatch):
-    monkeypatch.setattr(run, "_computed", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(run, "_compute", lambda *_: pytest.fail("made again"))
     assert len(sweep(CONFIGS, store=made[0])) == len(CONFIGS)
 
 
@@ -379,15 +379,15 @@ def test_a_script_that_is_no_file_is_told_once_what_to_do(tmp_path, text):
 
 def darkness(parts, *, costs, seed, options):
     """A method as a reader adds it in a notebook: it asks about dark images."""
-    return System(lambda examples: examples.x.flatten(1).double().mean(1) - 77, given_server, False, False)
+    return System(lambda examples: examples.x.flatten(1).double().mean(1) - 77, require_server_scores, False, False)
 
 
 def test_a_method_of_the_readers_own_is_made_in_this_process(tmp_path, monkeypatch):
-    monkeypatch.setitem(registry.GIVEN, "darkness", darkness)
+    monkeypatch.setitem(registry.TWO_STAGE, "darkness", darkness)
     monkeypatch.setenv("L2H_WORKERS", "2")
     store, made = Store(tmp_path), []
-    computed = run._computed
-    monkeypatch.setattr(run, "_computed", lambda config, earlier: made.append(config) or computed(config, earlier))
+    computed = run._compute
+    monkeypatch.setattr(run, "_compute", lambda config, earlier: made.append(config) or computed(config, earlier))
     configs = over_seeds(replace(BASE, method="darkness"), 2)
     results = sweep(configs, store=store)
     assert made == configs  # the clients and servers were made by the workers
@@ -398,7 +398,7 @@ def test_a_method_of_the_readers_own_is_made_in_this_process(tmp_path, monkeypat
 
 def test_a_run_that_reads_one_of_the_readers_own_stays_here_too(monkeypatch):
     monkeypatch.setitem(registry.JOINT, "own", darkness)
-    monkeypatch.setattr(experiments_config, "SERVERS", (*registry.ALONE, *registry.JOINT))
+    monkeypatch.setattr(experiments_config, "SERVER_METHODS", (*registry.STANDALONE, *registry.JOINT))
     assert experiments_sweep._stays_here(replace(BASE, server="own"))
     assert not experiments_sweep._stays_here(BASE)
 
@@ -426,7 +426,7 @@ def test_an_accelerator_that_is_not_there_is_refused_once(tmp_path, monkeypatch,
 def test_a_folder_that_takes_no_results_is_refused_once(tmp_path, monkeypatch, caplog):
     (file := tmp_path / "file").write_text("")
     monkeypatch.setenv("L2H_RUNS", str(file))
-    monkeypatch.setattr(run, "_computed", lambda *_: pytest.fail("computed for nothing"))
+    monkeypatch.setattr(run, "_compute", lambda *_: pytest.fail("computed for nothing"))
     with pytest.raises(OSError, match=rf"expected a folder where results can be kept \(L2H_RUNS\), got {file}"):
         sweep(CONFIGS)
     assert "failed" not in caplog.text
@@ -465,5 +465,5 @@ def test_one_client_and_one_server_serve_every_method():
 def test_every_run_comes_after_what_it_needs():
     ordered = with_dependencies([replace(BASE, server="learning_to_help")])
     for i, config in enumerate(ordered):
-        assert set(experiments_config.needs(config)) <= set(ordered[:i])
+        assert set(experiments_config.dependencies(config)) <= set(ordered[:i])
     assert with_dependencies(ordered) == ordered

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from oracles import deferral as oracles_deferral
 
 from l2h.losses import deferral as losses_deferral
-from l2h.losses.deferral import deferral, largest_score_rule, mozannar_sontag, one_vs_all, one_vs_all_rule, realizable
+from l2h.losses.deferral import (
+    deferral_loss,
+    largest_score_rule,
+    mozannar_sontag_loss,
+    one_vs_all_loss,
+    one_vs_all_rule,
+    realizable_loss,
+)
 from l2h.problem import Costs
 
 score = st.floats(-8, 8)
@@ -36,18 +43,18 @@ def tensors(scores, m, y):
 @given(example=one_example(), costs=costs)
 def test_the_cost_weighted_cross_entropy_is_its_formula(example, costs):
     expected = oracles_deferral.mozannar_sontag(*example, costs.c1, costs.ce)
-    assert mozannar_sontag(*tensors(*example), costs=costs).item() == pytest.approx(expected, abs=1e-9)
+    assert mozannar_sontag_loss(*tensors(*example), costs=costs).item() == pytest.approx(expected, abs=1e-9)
 
 
 @given(example=one_example())
 def test_one_vs_all_is_its_formula(example):
-    assert one_vs_all(*tensors(*example)).item() == pytest.approx(oracles_deferral.one_vs_all(*example), abs=1e-9)
+    assert one_vs_all_loss(*tensors(*example)).item() == pytest.approx(oracles_deferral.one_vs_all(*example), abs=1e-9)
 
 
 @given(example=one_example(), costs=costs)
 def test_the_realizable_loss_is_the_integral_over_what_is_affordable(example, costs):
     expected = oracles_deferral.realizable(*example, costs.c1, costs.ce)
-    assert realizable(*tensors(*example), costs=costs).item() == pytest.approx(expected, abs=1e-9)
+    assert realizable_loss(*tensors(*example), costs=costs).item() == pytest.approx(expected, abs=1e-9)
 
 
 @given(example=one_example())
@@ -56,8 +63,10 @@ def test_at_the_costs_in_print_the_losses_are_those_in_print(example):
     free, shares = Costs(c1=1.0, ce=0.0), oracles_deferral.softmax(example[0])
     keep = shares[-1] if example[1] == example[2] else 0.0
     standard = -np.log(shares[example[2]]) - (np.log(keep) if keep else 0.0)
-    assert mozannar_sontag(scores, m, y, costs=free).item() == pytest.approx(standard, abs=1e-9)
-    assert realizable(scores, m, y, costs=free).item() == pytest.approx(-np.log(shares[example[2]] + keep), abs=1e-9)
+    assert mozannar_sontag_loss(scores, m, y, costs=free).item() == pytest.approx(standard, abs=1e-9)
+    assert realizable_loss(scores, m, y, costs=free).item() == pytest.approx(
+        -np.log(shares[example[2]] + keep), abs=1e-9
+    )
 
 
 @given(r=score, kept=cost, asked=cost)
@@ -117,7 +126,7 @@ CASES = [(seed, Costs(c1=c1, ce=ce)) for seed in range(8) for c1, ce in [(1, 0),
 @pytest.mark.parametrize(("seed", "costs"), CASES)
 def test_the_minimiser_of_the_cost_form_is_the_bayes_decision(seed, costs):
     joint = table(seed)
-    scores, _ = minimiser(lambda *a: mozannar_sontag(*a, costs=costs), joint)
+    scores, _ = minimiser(lambda *a: mozannar_sontag_loss(*a, costs=costs), joint)
     assert regret(scores, largest_score_rule, joint, costs) <= CLEAR
     largest = max(1, costs.c1 + costs.ce)
     shares = largest - oracles_deferral.conditional_costs(joint, costs.c1, costs.ce)
@@ -127,7 +136,7 @@ def test_the_minimiser_of_the_cost_form_is_the_bayes_decision(seed, costs):
 @pytest.mark.parametrize(("seed", "costs"), CASES)
 def test_the_minimiser_of_one_vs_all_is_the_bayes_decision_at_any_costs(seed, costs):
     joint = table(seed)
-    scores, _ = minimiser(one_vs_all, joint)
+    scores, _ = minimiser(one_vs_all_loss, joint)
     assert regret(scores, lambda g: one_vs_all_rule(g, costs=costs), joint, costs) <= CLEAR
     np.testing.assert_allclose(torch.sigmoid(scores)[0], [*joint.sum(0), np.trace(joint)], atol=1e-3)
 
@@ -135,7 +144,7 @@ def test_the_minimiser_of_one_vs_all_is_the_bayes_decision_at_any_costs(seed, co
 @given(p=st.floats(0.01, 1), asked=st.floats(0.01, 2))
 def test_the_minimiser_of_deferral_keeps_where_keeping_costs_less(p, asked):
     r = torch.tensor([np.log(asked / p)], requires_grad=True)  # claimed to be the minimiser
-    mean = p * deferral(r, torch.ones(1), torch.full((1,), asked)) + (1 - p) * deferral(
+    mean = p * deferral_loss(r, torch.ones(1), torch.full((1,), asked)) + (1 - p) * deferral_loss(
         r, torch.zeros(1), torch.full((1,), asked)
     )
     mean.sum().backward()
@@ -147,8 +156,8 @@ def test_named_failure_a_form_that_knows_no_costs():
     """At c1 = 1, ce = 0.3: keeping errs in 40 %, the server in 30 % and a question, so keep; the form in print asks."""
     joint = np.array([[0.6, 0.3], [0.1, 0.0]])  # rows: the client says 0 or 1; eta = (0.7, 0.3), P(M != Y) = 0.4
     costs = Costs(c1=1.0, ce=0.3)
-    blind, _ = minimiser(lambda *a: mozannar_sontag(*a, costs=Costs(c1=1.0, ce=0.0)), joint)
-    aware, _ = minimiser(lambda *a: mozannar_sontag(*a, costs=costs), joint)
+    blind, _ = minimiser(lambda *a: mozannar_sontag_loss(*a, costs=Costs(c1=1.0, ce=0.0)), joint)
+    aware, _ = minimiser(lambda *a: mozannar_sontag_loss(*a, costs=costs), joint)
     assert regret(blind, largest_score_rule, joint, costs) == pytest.approx(0.2)
     assert regret(aware, largest_score_rule, joint, costs) == 0
 
@@ -159,8 +168,8 @@ def test_named_failure_realizable_with_a_deterministic_client():
     joint[0] = [0.5, 0.4, 0.1]
     even = torch.log(torch.tensor([[0.25, 0.4, 0.1, 0.25]], dtype=torch.float64))
     m, y, eta = torch.zeros(3, dtype=torch.long), torch.arange(3), torch.tensor(joint[0])
-    _, least = minimiser(lambda *a: realizable(*a, costs=free), joint)
-    reached = (eta * realizable(even.expand(3, -1), m, y, costs=free)).sum().item()
+    _, least = minimiser(lambda *a: realizable_loss(*a, costs=free), joint)
+    reached = (eta * realizable_loss(even.expand(3, -1), m, y, costs=free)).sum().item()
     assert reached == pytest.approx(least, abs=1e-8)
     assert regret(even, largest_score_rule, joint, free) == pytest.approx(0.1)
 
@@ -170,11 +179,11 @@ def test_realizable_vanishes_where_some_scores_decide_without_cost(example, cost
     scores, m, y = tensors(*example)
     scores = torch.full_like(scores, -50.0)
     scores[0, -1] = 50.0
-    assert realizable(scores, y, y, costs=costs).item() == pytest.approx(0, abs=1e-9)
+    assert realizable_loss(scores, y, y, costs=costs).item() == pytest.approx(0, abs=1e-9)
     scores = scores.flip(1)[:, [0] * scores.shape[1]] * 0 - 50.0
     scores[0, y] = 50.0
     free = Costs(c1=costs.c1, ce=0.0)
-    assert realizable(scores, m, y, costs=free).item() == pytest.approx(0, abs=1e-9)
+    assert realizable_loss(scores, m, y, costs=free).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_named_failure_triage_labels_do_not_weigh_what_is_at_stake():
@@ -189,11 +198,13 @@ def test_named_failure_triage_labels_do_not_weigh_what_is_at_stake():
 
 def test_named_failure_a_soft_selection_is_not_convex():
     kept, asked = torch.ones(3), torch.zeros(3)
-    low, middle, high = losses_deferral.soft_deferral(torch.tensor([0.0, 2.0, 4.0]), kept, asked)
+    low, middle, high = losses_deferral.soft_deferral_loss(torch.tensor([0.0, 2.0, 4.0]), kept, asked)
     assert middle > (low + high) / 2
 
 
-@pytest.mark.parametrize("loss", [*(partial(f, costs=Costs()) for f in (mozannar_sontag, realizable)), one_vs_all])
+@pytest.mark.parametrize(
+    "loss", [*(partial(f, costs=Costs()) for f in (mozannar_sontag_loss, realizable_loss)), one_vs_all_loss]
+)
 def test_scores_without_one_for_keeping_are_refused(loss):
     label = torch.tensor([0])
     with pytest.raises(ValueError, match=r"scores \(n, K \+ 1\) of K >= 2 classes and of keeping, got \(1, 2\)"):
@@ -203,24 +214,32 @@ def test_scores_without_one_for_keeping_are_refused(loss):
 
 
 def test_shapes_must_agree():
-    for loss in (deferral, losses_deferral.triage, losses_deferral.soft_deferral):
+    for loss in (deferral_loss, losses_deferral.triage_loss, losses_deferral.soft_deferral_loss):
         with pytest.raises(ValueError, match="one length"):
             loss(torch.zeros(2), torch.zeros(3), torch.zeros(2))
 
 
 def test_scores_whose_differences_wrap_are_refused():
     whole, label = torch.zeros(2, dtype=torch.int8), torch.zeros(2, dtype=torch.long)
-    for loss in (deferral, losses_deferral.triage, losses_deferral.soft_deferral):
+    for loss in (deferral_loss, losses_deferral.triage_loss, losses_deferral.soft_deferral_loss):
         with pytest.raises(ValueError, match="floating-point r, got int8"):
             loss(whole, torch.ones(2), torch.ones(2))
-    for loss in (partial(mozannar_sontag, costs=Costs()), one_vs_all, partial(realizable, costs=Costs())):
+    for loss in (
+        partial(mozannar_sontag_loss, costs=Costs()),
+        one_vs_all_loss,
+        partial(realizable_loss, costs=Costs()),
+    ):
         with pytest.raises(ValueError, match="floating-point scores, got int8"):
             loss(torch.zeros(2, 3, dtype=torch.int8), label, label)
 
 
 def test_labels_that_are_not_the_numbers_of_the_classes_are_refused():
     good, bad = torch.tensor([0, 1]), torch.tensor([0, 2])  # 2 is the column for keeping
-    for loss in (partial(mozannar_sontag, costs=Costs()), one_vs_all, partial(realizable, costs=Costs())):
+    for loss in (
+        partial(mozannar_sontag_loss, costs=Costs()),
+        one_vs_all_loss,
+        partial(realizable_loss, costs=Costs()),
+    ):
         with pytest.raises(ValueError, match=r"y in 0\.\.1, got 2"):
             loss(torch.zeros(2, 3), good, bad)
         with pytest.raises(ValueError, match=r"m in 0\.\.1, got 2"):

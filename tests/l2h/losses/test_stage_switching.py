@@ -8,13 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import multiclass
 
-from l2h.losses.stage_switching import FORMS, specialising, stage_rejector, stage_switching, stage_weights
-from l2h.losses.surrogate import generalized_zero_one, in_columns, surrogate, surrogate_classes
+from l2h.losses.stage_switching import (
+    STAGE_SWITCHING_FORMS,
+    stage_rejector_loss,
+    stage_switching_loss,
+    stage_weights,
+    weighted_cross_entropy,
+)
+from l2h.losses.surrogate import as_multiclass, generalized_zero_one_loss, multiclass_surrogate_loss, surrogate_loss
 from l2h.problem import Costs, server_label
 
 costs = st.builds(Costs, c1=st.floats(0, 3), ce=st.floats(0, 3))
 positive = st.floats(0.05, 3)
-forms = st.sampled_from(FORMS)
+forms = st.sampled_from(STAGE_SWITCHING_FORMS)
 sign = st.sampled_from([-1, 1])
 
 
@@ -34,46 +40,48 @@ def plain(values):
 @given(values=examples(), costs=costs, form=forms)
 def test_the_stage_switching_loss_is_its_formula(values, costs, form):
     expected = multiclass.stage_switching(*plain(values), costs.c1, costs.ce, form)
-    np.testing.assert_allclose(stage_switching(*values, costs=costs, form=form), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(stage_switching_loss(*values, costs=costs, form=form), expected, rtol=1e-9, atol=1e-9)
 
 
 @given(values=examples(), costs=costs, alpha=positive, beta=positive)
 def test_the_surrogate_for_many_classes_is_its_formula(values, costs, alpha, beta):
     expected = multiclass.surrogate_classes(*plain(values), costs.c1, costs.ce, alpha, beta)
-    np.testing.assert_allclose(surrogate_classes(*values, costs=costs, alpha=alpha, beta=beta), expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        multiclass_surrogate_loss(*values, costs=costs, alpha=alpha, beta=beta), expected, rtol=1e-9
+    )
 
 
 @given(values=examples(), costs=costs, beta=positive)
 def test_the_specialising_loss_is_its_formula(values, costs, beta):
     expected = multiclass.specialising(*plain(values), costs.c1, costs.ce, beta)
-    np.testing.assert_allclose(specialising(*values, costs=costs, beta=beta), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(weighted_cross_entropy(*values, costs=costs, beta=beta), expected, rtol=1e-9, atol=1e-9)
 
 
 @given(r=st.floats(-20, 20), e=st.floats(-20, 20), m=sign, y=sign, costs=costs, alpha=positive, beta=positive)
 def test_two_classes_are_the_surrogate_of_two_classes(r, e, m, y, costs, alpha, beta):
     r, e, m, y = (torch.tensor([value]) for value in (float(r), float(e), m, y))
     r, e = r.double(), e.double()
-    columns, m_class, y_class = in_columns(e, m, y)
-    binary = surrogate(r, e, m, y, costs=costs, alpha=alpha, beta=beta)
-    many = surrogate_classes(r, columns, m_class, y_class, costs=costs, alpha=alpha, beta=beta)
+    columns, m_class, y_class = as_multiclass(e, m, y)
+    binary = surrogate_loss(r, e, m, y, costs=costs, alpha=alpha, beta=beta)
+    many = multiclass_surrogate_loss(r, columns, m_class, y_class, costs=costs, alpha=alpha, beta=beta)
     assert many.item() == pytest.approx(binary.item(), rel=1e-9)
 
 
 @given(e=st.floats(-20, 20), y=sign)
 def test_in_columns_keeps_cross_entropy_and_the_label(e, y):
     e, y = torch.tensor([e], dtype=torch.float64), torch.tensor([y])
-    columns, label = in_columns(e, y)
+    columns, label = as_multiclass(e, y)
     logistic = torch.nn.functional.softplus(-y * e)
     assert torch.allclose(torch.nn.functional.cross_entropy(columns, label, reduction="none"), logistic)
-    assert in_columns(columns, label)[0] is columns
+    assert as_multiclass(columns, label)[0] is columns
     if e != 0:
         assert torch.equal(server_label(columns), (server_label(e) + 1) // 2)
 
 
 @given(values=examples(), costs=costs, alpha=positive, beta=positive)
 def test_the_surrogate_for_many_classes_is_an_upper_bound(values, costs, alpha, beta):
-    above = surrogate_classes(*values, costs=costs, alpha=alpha, beta=beta)
-    assert (above >= generalized_zero_one(*values, costs=costs) * (1 - 1e-6)).all()
+    above = multiclass_surrogate_loss(*values, costs=costs, alpha=alpha, beta=beta)
+    assert (above >= generalized_zero_one_loss(*values, costs=costs) * (1 - 1e-6)).all()
 
 
 @given(a=examples(), b=examples(), costs=costs, alpha=positive, beta=positive)
@@ -81,7 +89,7 @@ def test_the_surrogate_for_many_classes_is_convex(a, b, costs, alpha, beta):
     _, _, m, y = a
 
     def at(r, e):
-        return surrogate_classes(r, e, m, y, costs=costs, alpha=alpha, beta=beta)
+        return multiclass_surrogate_loss(r, e, m, y, costs=costs, alpha=alpha, beta=beta)
 
     between = at((a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
     assert (between <= (at(*a[:2]) + at(*b[:2])) / 2 * (1 + 1e-9)).all()
@@ -91,7 +99,9 @@ def test_the_surrogate_for_many_classes_is_convex(a, b, costs, alpha, beta):
 def test_the_gradient_agrees_with_finite_differences(values, costs, alpha, beta):
     r, e, m, y = values
     r, e = (r / 3).requires_grad_(), (e / 3).requires_grad_()
-    torch.autograd.gradcheck(lambda r, e: surrogate_classes(r, e, m, y, costs=costs, alpha=alpha, beta=beta), (r, e))
+    torch.autograd.gradcheck(
+        lambda r, e: multiclass_surrogate_loss(r, e, m, y, costs=costs, alpha=alpha, beta=beta), (r, e)
+    )
 
 
 @pytest.mark.parametrize("size", [1e2, 1e4])
@@ -100,8 +110,8 @@ def test_loss_and_gradient_stay_finite_in_float32(size):
     e = torch.tensor([[size, -size, 0.0], [-size, size, 0.0]], requires_grad=True)
     m, y = torch.tensor([1, 0]), torch.tensor([0, 0])
     for loss in (
-        surrogate_classes(r, e, m, y, costs=Costs(1, 0.1), alpha=2.0, beta=2.0),
-        specialising(r, e, m, y, costs=Costs(1, 0.1), beta=2.0),
+        multiclass_surrogate_loss(r, e, m, y, costs=Costs(1, 0.1), alpha=2.0, beta=2.0),
+        weighted_cross_entropy(r, e, m, y, costs=Costs(1, 0.1), beta=2.0),
     ):
         r.grad = e.grad = None
         loss.sum().backward()
@@ -110,7 +120,7 @@ def test_loss_and_gradient_stay_finite_in_float32(size):
 
 @given(client=st.booleans(), server=st.booleans(), costs=costs)
 def test_the_forms_differ_as_their_definitions_say(client, server, costs):
-    paper, shifted, released = (stage_weights(client, server, costs=costs, form=form) for form in FORMS)
+    paper, shifted, released = (stage_weights(client, server, costs=costs, form=form) for form in STAGE_SWITCHING_FORMS)
     raised = max(1.0, costs.c1 + costs.ce) - 1
     assert tuple(shifted) == pytest.approx((paper.keep + raised, paper.ask + raised))
     assert shifted.keep >= 0 and shifted.ask >= -1e-12
@@ -126,7 +136,7 @@ def test_the_papers_weight_is_negative_exactly_where_the_costs_exceed_one(costs)
 @pytest.mark.parametrize(("form", "bounded"), [("paper", False), ("shifted", True), ("released", True)])
 def test_with_large_costs_only_the_papers_form_falls_without_bound(form, bounded):
     wrong, r = torch.ones(2), torch.tensor([1e3, 1e6])
-    near, far = stage_rejector(r, wrong, wrong, costs=Costs(1.0, 0.25), form=form)
+    near, far = stage_rejector_loss(r, wrong, wrong, costs=Costs(1.0, 0.25), form=form)
     assert (far >= near) == bounded and (near >= 0) == bounded
 
 
@@ -136,9 +146,9 @@ def test_the_stage_server_learns_as_if_alone(values, costs, form):
     for beta in (None, 0.0):
         e = e.detach().requires_grad_()
         loss = (
-            stage_switching(r, e, m, y, costs=costs, form=form)
+            stage_switching_loss(r, e, m, y, costs=costs, form=form)
             if beta is None
-            else specialising(r, e, m, y, costs=costs, beta=beta)
+            else weighted_cross_entropy(r, e, m, y, costs=costs, beta=beta)
         )
         (gradient,) = torch.autograd.grad(loss.sum(), e)
         (alone,) = torch.autograd.grad(torch.nn.functional.cross_entropy(e, y, reduction="sum"), e)
@@ -148,7 +158,7 @@ def test_the_stage_server_learns_as_if_alone(values, costs, form):
 def test_the_specialising_server_learns_where_it_is_asked():
     r, e = torch.tensor([-1.0, 1.0], requires_grad=True), torch.zeros(2, 3, requires_grad=True)
     label = torch.zeros(2, dtype=torch.long)
-    specialising(r, e, label, label, costs=Costs(1.0, 0.0), beta=2.0).sum().backward()
+    weighted_cross_entropy(r, e, label, label, costs=Costs(1.0, 0.0), beta=2.0).sum().backward()
     ratio = e.grad[0].norm() / e.grad[1].norm()
     assert ratio.item() == pytest.approx(np.exp(2.0), rel=1e-5)
     assert r.grad[0].item() == pytest.approx(0.0)  # both are right and a question is free: nothing to learn
@@ -169,9 +179,9 @@ def good():
 )
 def test_bad_shapes_are_refused(change, message):
     for loss, told in (
-        (stage_switching, {"form": "paper"}),
-        (surrogate_classes, {"alpha": 1.0, "beta": 1.0}),
-        (specialising, {"beta": 1.0}),
+        (stage_switching_loss, {"form": "paper"}),
+        (multiclass_surrogate_loss, {"alpha": 1.0, "beta": 1.0}),
+        (weighted_cross_entropy, {"beta": 1.0}),
     ):
         with pytest.raises(ValueError, match=message):
             loss(**{**good(), **change}, costs=Costs(), **told)
@@ -179,15 +189,15 @@ def test_bad_shapes_are_refused(change, message):
 
 def test_bad_parameters_are_refused():
     with pytest.raises(ValueError, match="one of 'paper'"):
-        stage_switching(**good(), costs=Costs(), form="printed")
+        stage_switching_loss(**good(), costs=Costs(), form="printed")
     with pytest.raises(ValueError, match="alpha > 0"):
-        surrogate_classes(**good(), costs=Costs(), alpha=torch.tensor([1.0, 0.0]), beta=1.0)
+        multiclass_surrogate_loss(**good(), costs=Costs(), alpha=torch.tensor([1.0, 0.0]), beta=1.0)
     with pytest.raises(ValueError, match="beta > 0"):
-        surrogate_classes(**good(), costs=Costs(), alpha=1.0, beta=0.0)
+        multiclass_surrogate_loss(**good(), costs=Costs(), alpha=1.0, beta=0.0)
     with pytest.raises(ValueError, match="beta >= 0"):
-        specialising(**good(), costs=Costs(), beta=-1.0)
+        weighted_cross_entropy(**good(), costs=Costs(), beta=-1.0)
     with pytest.raises(ValueError, match="one length"):
-        stage_rejector(torch.ones(2), torch.ones(1), torch.ones(2), costs=Costs(), form="paper")
+        stage_rejector_loss(torch.ones(2), torch.ones(1), torch.ones(2), costs=Costs(), form="paper")
 
 
 @pytest.mark.parametrize("name", ["r", "e"])
@@ -196,25 +206,25 @@ def test_scores_whose_differences_wrap_are_refused(name):
     scores = {"r": torch.zeros(2), "e": torch.zeros(2, 3)}
     scores[name] = scores[name].to(torch.int8)
     for loss, options in (
-        (stage_switching, {"form": "paper"}),
-        (surrogate_classes, {"alpha": 1.0, "beta": 1.0}),
-        (specialising, {"beta": 1.0}),
+        (stage_switching_loss, {"form": "paper"}),
+        (multiclass_surrogate_loss, {"alpha": 1.0, "beta": 1.0}),
+        (weighted_cross_entropy, {"beta": 1.0}),
     ):
         with pytest.raises(ValueError, match=f"floating-point {name}, got int8"):
             loss(**scores, m=label, y=label, costs=Costs(), **options)
     with pytest.raises(ValueError, match="floating-point r, got int8"):
-        stage_rejector(scores["r"].to(torch.int8), label, label, costs=Costs(), form="paper")
+        stage_rejector_loss(scores["r"].to(torch.int8), label, label, costs=Costs(), form="paper")
 
 
 @pytest.mark.parametrize("wrong", [-1, -100, 3])  # -100 is what the cross-entropy of torch leaves out
 def test_labels_that_are_not_the_numbers_of_the_classes_are_refused(wrong):
     good, bad = torch.tensor([0, 1]), torch.tensor([0, wrong])
     for labels, name in (((bad, good), "m"), ((good, bad), "y")):
-        for loss, options in ((stage_switching, {"form": "paper"}), (specialising, {"beta": 1.0})):
+        for loss, options in ((stage_switching_loss, {"form": "paper"}), (weighted_cross_entropy, {"beta": 1.0})):
             with pytest.raises(ValueError, match=rf"{name} in 0\.\.2, got {wrong}"):
                 loss(torch.zeros(2), torch.zeros(2, 3), *labels, costs=Costs(), **options)
 
 
 def test_two_classes_in_columns_are_coded_by_their_signs():
     with pytest.raises(ValueError, match=r"labels\[1\] in \{-1, \+1\}, got 0"):
-        in_columns(torch.zeros(2), torch.tensor([1, -1]), torch.tensor([1, 0]))
+        as_multiclass(torch.zeros(2), torch.tensor([1, -1]), torch.tensor([1, 0]))

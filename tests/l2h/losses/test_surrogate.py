@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import theory
 
-from l2h.losses.surrogate import LARGEST_EXPONENT, bounded_exp, generalized_zero_one, surrogate
+from l2h.losses.surrogate import MAX_EXPONENT, exp_linear_tail, generalized_zero_one_loss, surrogate_loss
 from l2h.problem import Costs
 
 scores = st.floats(-20, 20)
@@ -27,8 +27,8 @@ def as_tensors(values):
 def test_the_generalized_loss_is_the_case_distinction(values, costs):
     r, e, m, y = as_tensors(values)
     expected = theory.generalized_zero_one(r.numpy(), e.numpy(), m.numpy(), y.numpy(), costs.c1, costs.ce)
-    np.testing.assert_allclose(generalized_zero_one(r, e, m, y, costs=costs), expected, rtol=1e-6, atol=1e-30)
-    in_numpy = generalized_zero_one(r.numpy(), e.numpy(), m.numpy(), y.numpy(), costs=costs)
+    np.testing.assert_allclose(generalized_zero_one_loss(r, e, m, y, costs=costs), expected, rtol=1e-6, atol=1e-30)
+    in_numpy = generalized_zero_one_loss(r.numpy(), e.numpy(), m.numpy(), y.numpy(), costs=costs)
     np.testing.assert_allclose(in_numpy, expected, rtol=1e-12)
 
 
@@ -36,21 +36,21 @@ def test_the_generalized_loss_is_the_case_distinction(values, costs):
 def test_the_surrogate_is_its_formula(values, costs, alpha, beta):
     r, e, m, y = as_tensors(values)
     expected = theory.surrogate(*(v.numpy() for v in (r, e, m, y)), costs.c1, costs.ce, alpha, beta)
-    np.testing.assert_allclose(surrogate(r, e, m, y, costs=costs, alpha=alpha, beta=beta), expected, rtol=1e-12)
+    np.testing.assert_allclose(surrogate_loss(r, e, m, y, costs=costs, alpha=alpha, beta=beta), expected, rtol=1e-12)
 
 
 @given(r=scores, e=scores, m=sign, y=sign, costs=costs, alpha=positive, beta=positive)
 def test_the_surrogate_is_an_upper_bound(r, e, m, y, costs, alpha, beta):
     arguments = [torch.tensor([v], dtype=torch.float64) for v in (r, e, m, y)]
-    above = surrogate(*arguments, costs=costs, alpha=alpha, beta=beta)
-    assert above.item() >= generalized_zero_one(*arguments, costs=costs).item() * (1 - 1e-12)
+    above = surrogate_loss(*arguments, costs=costs, alpha=alpha, beta=beta)
+    assert above.item() >= generalized_zero_one_loss(*arguments, costs=costs).item() * (1 - 1e-12)
 
 
 @given(a=st.tuples(scores, scores), b=st.tuples(scores, scores), m=sign, y=sign, alpha=positive, beta=positive)
 def test_the_surrogate_is_convex_in_r_and_e(a, b, m, y, alpha, beta):
     r, e = (torch.tensor([a[i], b[i], (a[i] + b[i]) / 2], dtype=torch.float64) for i in (0, 1))
     labels = torch.full((3,), m), torch.full((3,), y)
-    at_a, at_b, between = surrogate(r, e, *labels, costs=Costs(1, 0.2), alpha=alpha, beta=beta)
+    at_a, at_b, between = surrogate_loss(r, e, *labels, costs=Costs(1, 0.2), alpha=alpha, beta=beta)
     assert between <= (at_a + at_b) / 2 * (1 + 1e-9)
 
 
@@ -59,7 +59,7 @@ def test_no_example_is_convex_in_the_logit(m, y, e, c1, ce, alpha, beta):
     """A bounded convex function on the line is constant: one of three midpoints lies above its chord."""
     z = torch.tensor([-60.0, -30, 0, 30, 60], dtype=torch.float64)
     r, every = 2 * torch.sigmoid(z) - 1, torch.ones(5, dtype=torch.float64)
-    loss = surrogate(r, e * every, m * every, y * every, costs=Costs(c1, ce), alpha=alpha, beta=beta).tolist()
+    loss = surrogate_loss(r, e * every, m * every, y * every, costs=Costs(c1, ce), alpha=alpha, beta=beta).tolist()
     bends = [2 * loss[k] - loss[k - d] - loss[k + d] for k, d in ((1, 1), (2, 1), (3, 1))]
     assert max(bends) > 1e-9 or np.ptp(loss) < 1e-6
 
@@ -79,14 +79,15 @@ def test_the_surrogates_gradient_agrees_with_finite_differences(values, costs, a
     r, e, m, y = as_tensors(values / 3)
     r.requires_grad_()
     e.requires_grad_()
-    torch.autograd.gradcheck(lambda r, e: surrogate(r, e, m, y, costs=costs, alpha=alpha, beta=beta), (r, e))
+    torch.autograd.gradcheck(lambda r, e: surrogate_loss(r, e, m, y, costs=costs, alpha=alpha, beta=beta), (r, e))
 
 
 def test_alpha_may_depend_on_x():
     zeros, alpha = torch.ones(2), torch.tensor([1.0, 2.0])
-    both = surrogate(zeros, zeros, -zeros, zeros, costs=Costs(), alpha=alpha, beta=2.0)
+    both = surrogate_loss(zeros, zeros, -zeros, zeros, costs=Costs(), alpha=alpha, beta=2.0)
     each = [
-        surrogate(zeros, zeros, -zeros, zeros, costs=Costs(), alpha=a.item(), beta=2.0)[i] for i, a in enumerate(alpha)
+        surrogate_loss(zeros, zeros, -zeros, zeros, costs=Costs(), alpha=a.item(), beta=2.0)[i]
+        for i, a in enumerate(alpha)
     ]
     assert both.tolist() == pytest.approx([one.item() for one in each])
 
@@ -95,15 +96,15 @@ def test_alpha_may_depend_on_x():
 def test_loss_and_gradient_stay_finite_in_float32(size):
     r = torch.tensor([size, -size, size, -size], requires_grad=True)
     e = torch.tensor([size, size, -size, -size], requires_grad=True)
-    loss = surrogate(r, e, -torch.ones(4), torch.ones(4), costs=Costs(1, 0.1), alpha=2.0, beta=2.0)
+    loss = surrogate_loss(r, e, -torch.ones(4), torch.ones(4), costs=Costs(1, 0.1), alpha=2.0, beta=2.0)
     loss.sum().backward()
     assert torch.isfinite(loss).all() and torch.isfinite(r.grad).all() and torch.isfinite(e.grad).all()
 
 
 @given(t=st.floats(-100, 1e6))
 def test_the_bounded_exponential_is_exact_then_tangent(t):
-    value = bounded_exp(torch.tensor(t, dtype=torch.float64)).item()
-    expected = np.exp(min(t, LARGEST_EXPONENT)) * (1 + max(t - LARGEST_EXPONENT, 0))
+    value = exp_linear_tail(torch.tensor(t, dtype=torch.float64)).item()
+    expected = np.exp(min(t, MAX_EXPONENT)) * (1 + max(t - MAX_EXPONENT, 0))
     assert value == pytest.approx(expected, rel=1e-12)
     assert value >= (t >= 0)
 
@@ -126,12 +127,12 @@ def good():
 )
 def test_bad_input_to_the_surrogate_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        surrogate(**{**good(), "costs": Costs(), "alpha": 1.0, "beta": 2.0, **change})
+        surrogate_loss(**{**good(), "costs": Costs(), "alpha": 1.0, "beta": 2.0, **change})
 
 
 def test_bad_input_to_the_generalized_loss_is_refused():
     with pytest.raises(ValueError, match="one length"):
-        generalized_zero_one(**{**good(), "m": torch.ones(3)}, costs=Costs())
+        generalized_zero_one_loss(**{**good(), "m": torch.ones(3)}, costs=Costs())
 
 
 @pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int64, torch.bool])
@@ -140,7 +141,7 @@ def test_the_surrogate_refuses_scores_whose_differences_wrap(name, kind):
     one = torch.ones(2)
     scores = {"r": one, "e": one, name: one.to(kind)}
     with pytest.raises(ValueError, match=f"floating-point {name}, got {str(kind).removeprefix('torch.')}"):
-        surrogate(**scores, m=one, y=one, costs=Costs(), alpha=1.0, beta=1.0)
+        surrogate_loss(**scores, m=one, y=one, costs=Costs(), alpha=1.0, beta=1.0)
 
 
 @pytest.mark.parametrize("array_of", [np.array, torch.tensor])
@@ -157,4 +158,6 @@ def test_the_surrogate_refuses_scores_whose_differences_wrap(name, kind):
 def test_other_codings_and_nan_are_refused_by_the_generalized_loss(array_of, change, message):
     good = {"r": [1.0, -1.0], "e": [1.0, -1.0], "m": [-1.0, 1.0], "y": [1.0, -1.0]}
     with pytest.raises(ValueError, match=message):
-        generalized_zero_one(**{name: array_of(values) for name, values in {**good, **change}.items()}, costs=Costs())
+        generalized_zero_one_loss(
+            **{name: array_of(values) for name, values in {**good, **change}.items()}, costs=Costs()
+        )

@@ -8,8 +8,8 @@ import torch
 from helpers import tabular
 
 from l2h.methods import base, error_estimation, fitting
-from l2h.methods.base import Options, class_numbers, classes, outputs
-from l2h.methods.fitting import device, fit_device
+from l2h.methods.base import Options, class_count, class_indices, output_count
+from l2h.methods.fitting import build_rejector, fit_rejector
 from l2h.models import networks
 from l2h.problem import server_label
 from l2h.training import config, loop
@@ -23,7 +23,7 @@ def with_features(parts, units=7):
         features = torch.rand(len(part.y), units, generator=generator) * torch.arange(units - 1, -1, -1)
         return part._replace(features=features)
 
-    return base.Parts(*(examples(part) for part in (parts.helper, parts.calibration, parts.validation)))
+    return base.Splits(*(examples(part) for part in (parts.helper, parts.calibration, parts.validation)))
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def pair():
 
 
 def test_two_classes_have_one_score_and_more_have_one_each(pair, many):
-    assert (classes(pair.helper), outputs(pair.helper)) == (2, 1)
-    assert (classes(many.helper), outputs(many.helper)) == (3, 3)
-    assert class_numbers(pair.helper.y, pair.helper).unique().tolist() == [0, 1]
-    assert class_numbers(many.helper.y, many.helper).tolist() == many.helper.y.tolist()
+    assert (class_count(pair.helper), output_count(pair.helper)) == (2, 1)
+    assert (class_count(many.helper), output_count(many.helper)) == (3, 3)
+    assert class_indices(pair.helper.y, pair.helper).unique().tolist() == [0, 1]
+    assert class_indices(many.helper.y, many.helper).tolist() == many.helper.y.tolist()
     for parts in (pair, many):
         assert torch.equal(server_label(parts.helper.score), parts.helper.m)
 
@@ -49,31 +49,31 @@ def test_two_classes_have_one_score_and_more_have_one_each(pair, many):
 @pytest.mark.parametrize("rejector", base.REJECTORS)
 def test_every_network_of_the_device_has_any_number_of_outputs(many, rejector, outputs):
     with loop.seeded(0):
-        on = device(many, Options(rejector=rejector, hidden=4), outputs=outputs)
+        on = build_rejector(many, Options(rejector=rejector, hidden=4), outputs=outputs)
     n = len(many.helper.y)
     assert on.scores(many.helper).shape == ((n,) if outputs == 1 else (n, outputs))
-    assert on.needs_score == (rejector in base.ON_CLIENT)
+    assert on.needs_score == (rejector in base.CLIENT_BASED_REJECTORS)
 
 
 @pytest.mark.parametrize("rejector", base.REJECTORS)
 def test_squashed_scores_lie_between_minus_one_and_one(many, rejector):
     with loop.seeded(0):
-        on = device(many, Options(rejector=rejector, hidden=4), squash=True)
+        on = build_rejector(many, Options(rejector=rejector, hidden=4), squash=True)
     for weight in on.network.parameters():
         weight.data *= 100
     assert on.scores(many.helper).abs().max() <= 1
 
 
 def test_a_device_on_scores_reads_them_at_the_temperature_of_the_calibration_part(many):
-    on = device(many, Options(rejector="scores"))
-    temperature = error_estimation.temperature(many.calibration.score, many.calibration.y)
+    on = build_rejector(many, Options(rejector="scores"))
+    temperature = error_estimation.fit_temperature(many.calibration.score, many.calibration.y)
     torch.testing.assert_close(on.view(many.helper), error_estimation.score_features(many.helper.score, temperature))
     assert on.view(many.helper).shape == (len(many.helper.y), 5)
 
 
 def test_a_device_on_features_reads_them_beside_the_scores_in_units_of_the_calibration_part(many):
-    on = device(many, Options(rejector="features"))
-    scores = device(many, Options(rejector="scores")).view(many.helper)
+    on = build_rejector(many, Options(rejector="features"))
+    scores = build_rejector(many, Options(rejector="scores")).view(many.helper)
     seen, known = (part.features.double().numpy() for part in (many.helper, many.calibration))
     deviation = known.std(0)
     units = (seen - known.mean(0)) / np.where(deviation > 0, deviation, 1) / np.sqrt(7)
@@ -81,9 +81,9 @@ def test_a_device_on_features_reads_them_beside_the_scores_in_units_of_the_calib
     np.testing.assert_allclose(on.view(many.helper).numpy(), expected, atol=1e-5)
     assert (on.view(many.helper)[:, -1] == 0).all()  # the dead unit
     loud = many.helper._replace(features=1e6 + many.helper.features)
-    assert on.view(loud)[:, 5:].max() == pytest.approx(error_estimation.LARGEST_FEATURE / 7**0.5)
+    assert on.view(loud)[:, 5:].max() == pytest.approx(error_estimation.MAX_FEATURE / 7**0.5)
     with pytest.raises(ValueError, match=r"last hidden layer in examples\.features, got None"):
-        device(tabular.parts(), Options(rejector="features"))
+        build_rejector(tabular.parts(), Options(rejector="features"))
 
 
 def test_a_rejector_on_features_finds_what_only_they_show():
@@ -91,12 +91,12 @@ def test_a_rejector_on_features_finds_what_only_they_show():
     helper = parts.helper
     wrong = helper.m != helper.y
     helper = helper._replace(features=torch.where(wrong[:, None], helper.features + 3, helper.features))
-    parts = base.Parts(helper, helper, helper)
+    parts = base.Splits(helper, helper, helper)
     targets, recipe = (torch.where(wrong, -1, 1),), config.TrainConfig(epochs=3, batch_size=10, lr=3e-3)
     right = {}
-    for rejector in base.ON_CLIENT:
-        on = device(parts, Options(rejector=rejector))
-        fit_device(on, helper, targets, loop.classification_loss, options=Options(recipe=recipe), seed=0)
+    for rejector in base.CLIENT_BASED_REJECTORS:
+        on = build_rejector(parts, Options(rejector=rejector))
+        fit_rejector(on, helper, targets, loop.classification_loss, options=Options(recipe=recipe), seed=0)
         right[rejector] = ((on.scores(helper) > 0) != wrong).double().mean()
     assert right["features"] > max(0.95, right["scores"] + 0.05)
 
@@ -105,20 +105,20 @@ def test_features_of_a_client_come_from_its_weights_alone():
     with loop.seeded(3):
         client = networks.LeNet(3)
     x = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    weights, score, last = fitting.weights_of(client), loop.scores(client, x), client.classifier[4]
-    found = fitting.client_features(x, weights, score, form="lenet")
+    weights, score, last = fitting.get_weights(client), loop.predict_scores(client, x), client.classifier[4]
+    found = fitting.compute_client_features(x, weights, score, form="lenet")
     torch.testing.assert_close(score, found @ last.weight.T + last.bias)
     with pytest.raises(ValueError, match="form of a client with features to be one of 'lenet', 'follow_up', got 'as_"):
-        fitting.client_features(x, weights, score, form="as_released")
+        fitting.compute_client_features(x, weights, score, form="as_released")
     with pytest.raises(ValueError, match="weights for this network"):
-        fitting.client_features(x, weights, score[:, :2], form="lenet")
+        fitting.compute_client_features(x, weights, score[:, :2], form="lenet")
 
 
 def test_scores_are_neither_mirrored_nor_moved(many):
-    on = device(many, Options(rejector="scores"))
+    on = build_rejector(many, Options(rejector="scores"))
     wrong = 2 * (many.helper.m != many.helper.y).long() - 1
     recipe = config.TrainConfig(epochs=1, batch_size=50, lr=1e-3, flip=True, shift=2)
-    history = fit_device(on, many.helper, (wrong,), loop.classification_loss, options=Options(recipe=recipe), seed=0)
+    history = fit_rejector(on, many.helper, (wrong,), loop.classification_loss, options=Options(recipe=recipe), seed=0)
     assert len(history) == 1
 
 
@@ -127,16 +127,16 @@ def test_scores_are_neither_mirrored_nor_moved(many):
     [("linear", 3073), ("scores", 3), ("features", 87), ("hidden", 3072 * 120 + 241), ("lenet", 70_000)],
 )
 def test_what_a_device_must_hold_is_known(pair, rejector, most):
-    on = device(pair, Options(rejector=rejector))
+    on = build_rejector(pair, Options(rejector=rejector))
     weights = sum(weight.numel() for weight in on.network.parameters())
     assert weights == most if rejector != "lenet" else weights < most
-    client = sum(weight.numel() for weight in networks.linear().parameters())
-    assert (weights <= client) == (rejector in ("linear", *base.ON_CLIENT))
+    client = sum(weight.numel() for weight in networks.linear_network().parameters())
+    assert (weights <= client) == (rejector in ("linear", *base.CLIENT_BASED_REJECTORS))
 
 
 def test_a_server_that_is_not_there_is_asked_for(many):
     with pytest.raises(ValueError, match=r"examples\.server, got None"):
-        base.given_server(many.helper._replace(server=None))
+        base.require_server_scores(many.helper._replace(server=None))
 
 
 @pytest.mark.parametrize(

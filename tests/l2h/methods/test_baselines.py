@@ -33,7 +33,7 @@ def test_held_out_scores_come_from_servers_that_did_not_see_the_example():
     noise = torch.randint(0, 256, (n, 3, 32, 32), generator=generator, dtype=torch.uint8)
     labels = 2 * torch.randint(0, 2, (n,), generator=generator) - 1
     helper = parts.helper._replace(x=noise, y=labels)
-    system = baselines.plain_server(base.Parts(helper, *parts[1:]), costs=Costs(), seed=0, options=tabular.OPTIONS)
+    system = baselines.plain_server(base.Splits(helper, *parts[1:]), costs=Costs(), seed=0, options=tabular.OPTIONS)
     right = (server_label(system.e(helper)) == labels).sum(), (server_label(system.held_out) == labels).sum()
     assert right[0] == n and right[1] < 0.8 * n
     assert system.held_out.shape == labels.shape
@@ -55,7 +55,7 @@ def test_random_questions_come_at_any_rate(rate):
 )
 def test_the_bayes_rule_compares_the_best_answer_with_the_clients(weights, m, c1, ce):
     eta, m = np.array(weights) / sum(weights), m % len(weights)
-    r, e = baselines.bayes_rule(torch.tensor(eta)[None], torch.tensor([m]), costs=Costs(c1=c1, ce=ce))
+    r, e = baselines.bayes_rejector_and_server(torch.tensor(eta)[None], torch.tensor([m]), costs=Costs(c1=c1, ce=ce))
     assert r.item() == pytest.approx(deferral.bayes_r(eta, m, c1, ce), abs=1e-12)
     assert eta[server_label(e).item()] == eta.max()
 
@@ -63,10 +63,10 @@ def test_the_bayes_rule_compares_the_best_answer_with_the_clients(weights, m, c1
 def test_what_is_no_distribution_has_no_bayes_rule():
     costs, half = Costs(), torch.full((1, 2), 0.5)
     with pytest.raises(ValueError, match=r"rows of eta that sum to 1, got 1\.5 to 1\.5"):
-        baselines.bayes_rule(half + 0.25, torch.tensor([0]), costs=costs)
+        baselines.bayes_rejector_and_server(half + 0.25, torch.tensor([0]), costs=costs)
     with pytest.raises(ValueError, match=r"m in 0\.\.1, got -1"):
-        baselines.bayes_rule(half, torch.tensor([-1]), costs=costs)
+        baselines.bayes_rejector_and_server(half, torch.tensor([-1]), costs=costs)
     with pytest.raises(ValueError, match="one length"):
-        baselines.bayes_rule(half, torch.tensor([0, 1]), costs=costs)
+        baselines.bayes_rejector_and_server(half, torch.tensor([0, 1]), costs=costs)
     with pytest.raises(ValueError, match=r"eta in \[0, 1\]"):
-        baselines.bayes_rule(torch.tensor([[1.5, -0.5]]), torch.tensor([0]), costs=costs)
+        baselines.bayes_rejector_and_server(torch.tensor([[1.5, -0.5]]), torch.tensor([0]), costs=costs)

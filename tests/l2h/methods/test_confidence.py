@@ -12,7 +12,7 @@ from oracles import deferral
 
 from l2h.methods import base, registry
 from l2h.methods import confidence as methods_confidence
-from l2h.methods.base import CONFIDENCES, Parts
+from l2h.methods.base import CONFIDENCE_MEASURES, Splits
 from l2h.problem import Costs, asks, server_label
 
 COSTS = Costs(c1=1.0, ce=0.1)
@@ -24,12 +24,12 @@ def trained(name, parts, **options):
 
 
 def confidences(parts, name, score):
-    return methods_confidence.CONFIDENCE_OF[name](parts)(torch.tensor(score)).tolist()
+    return methods_confidence.CONFIDENCE_FUNCTIONS[name](parts)(torch.tensor(score)).tolist()
 
 
 def test_the_names_of_the_options_are_those_that_have_a_meaning():
-    assert tuple(methods_confidence.CONFIDENCE_OF) == CONFIDENCES
-    assert set(methods_confidence.PROBABILITIES) < set(CONFIDENCES)
+    assert tuple(methods_confidence.CONFIDENCE_FUNCTIONS) == CONFIDENCE_MEASURES
+    assert set(methods_confidence.PROBABILITY_MEASURES) < set(CONFIDENCE_MEASURES)
 
 
 def test_the_four_measures_are_their_formulas():
@@ -51,11 +51,11 @@ def test_overconfident_scores_are_cooled_down():
     atoms = [tabular.Atom((0.75, 0.25, 0.0), 0, 0.98), tabular.Atom((0.25, 0.0, 0.75), 2, 0.98)]
     parts = tabular.parts(atoms)
     score = parts.helper.score[:1]
-    assert methods_confidence.CONFIDENCE_OF["softmax"](parts)(score).item() == pytest.approx(0.98)
-    assert methods_confidence.CONFIDENCE_OF["temperature"](parts)(score).item() == pytest.approx(0.75, abs=1e-3)
+    assert methods_confidence.CONFIDENCE_FUNCTIONS["softmax"](parts)(score).item() == pytest.approx(0.98)
+    assert methods_confidence.CONFIDENCE_FUNCTIONS["temperature"](parts)(score).item() == pytest.approx(0.75, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", CONFIDENCES)
+@pytest.mark.parametrize("name", CONFIDENCE_MEASURES)
 def test_confidence_suffices_where_it_is_calibrated_and_the_server_errs_alike_everywhere(name):
     """The server errs in 20 %, so ask where the client is right in less than 1 - 0.1 - 0.2."""
     eta = (0.8, 0.1, 0.1), (0.1, 0.1, 0.8)
@@ -65,7 +65,7 @@ def test_confidence_suffices_where_it_is_calibrated_and_the_server_errs_alike_ev
     assert asks(r).tolist() == [atom.sure < 0.7 for atom in atoms]
 
 
-@pytest.mark.parametrize("name", CONFIDENCES)
+@pytest.mark.parametrize("name", CONFIDENCE_MEASURES)
 def test_named_failure_confidence_does_not_know_where_the_server_errs(name):
     parts = tabular.parts()
     asked = torch.nonzero(asks(trained("confidence", parts, confidence=name).r(tabular.one_of_each(parts.helper))))
@@ -79,7 +79,7 @@ def test_the_cheapest_threshold_is_the_best_of_all(rows):
     def cost(threshold):
         return float(torch.where(confidence > threshold, kept, asked).sum())
 
-    found = methods_confidence.cheapest_threshold(confidence, kept, asked)
+    found = methods_confidence.min_cost_threshold(confidence, kept, asked)
     assert cost(found) == pytest.approx(min(cost(t) for t in np.arange(-0.5, 5)), abs=1e-9)
 
 
@@ -88,7 +88,7 @@ def test_a_specialist_learns_from_what_is_sent_alone():
     system = trained("confidence_specialist", parts)
     sent = asks(system.r(parts.helper))
     blurred = parts.helper._replace(y=torch.where(sent, parts.helper.y, 0))  # the labels of what is kept do not matter
-    other = trained("confidence_specialist", Parts(blurred, parts.calibration, parts.validation))
+    other = trained("confidence_specialist", Splits(blurred, parts.calibration, parts.validation))
     assert 0 < sent.sum() < len(sent)
     assert torch.equal(system.e(parts.helper), other.e(parts.helper))
     assert torch.equal(system.r(parts.helper), trained("confidence", parts).r(parts.helper))

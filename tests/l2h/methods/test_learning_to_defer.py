@@ -6,7 +6,7 @@ from helpers import tabular
 from oracles import deferral
 
 from l2h.methods import base, learning_to_defer, registry
-from l2h.methods.base import Parts, class_numbers
+from l2h.methods.base import Splits, class_indices
 from l2h.problem import Costs, asks, server_label
 
 COSTS = Costs(c1=1.0, ce=0.1)
@@ -97,9 +97,9 @@ def test_named_failure_a_budget_knows_no_zero(parts):
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
 def test_a_share_is_asked_and_ties_go_together(share):
     r = torch.tensor([0.3, -0.1, 0.8, 0.5])
-    assert asks(r - learning_to_defer.ask_share(r, share)).sum() == 4 * share
+    assert asks(r - learning_to_defer.ask_rate_threshold(r, share)).sum() == 4 * share
     tied = torch.zeros(4)
-    assert asks(tied - learning_to_defer.ask_share(tied, 0.25)).all()
+    assert asks(tied - learning_to_defer.ask_rate_threshold(tied, 0.25)).all()
 
 
 @pytest.mark.parametrize("name", ["mozannar_sontag", "one_vs_all", "realizable"])
@@ -108,11 +108,11 @@ def test_two_classes_coded_either_way_agree(name):
     atoms = [tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.3, 0.7), 1, 0.9), tabular.Atom((0.1, 0.9), 0, 0.7)]
     signs = tabular.parts(atoms).helper
     numbers = signs._replace(
-        y=class_numbers(signs.y, signs),
-        m=class_numbers(signs.m, signs),
+        y=class_indices(signs.y, signs),
+        m=class_indices(signs.m, signs),
         score=torch.stack([-signs.score / 2, signs.score / 2], 1),
         server=torch.stack([-signs.server / 2, signs.server / 2], 1),
     )
-    one, other = (trained(name, Parts(*[examples] * 3)) for examples in (signs, numbers))
+    one, other = (trained(name, Splits(*[examples] * 3)) for examples in (signs, numbers))
     torch.testing.assert_close(one.r(signs), other.r(numbers), atol=1e-6, rtol=0)
     torch.testing.assert_close(one.e(signs), other.e(numbers).diff(dim=1)[:, 0], atol=1e-6, rtol=0)

@@ -7,7 +7,7 @@ from helpers import tabular
 from oracles import deferral, multiclass
 
 from l2h.methods import base, error_estimation, learning_to_help
-from l2h.methods.base import class_numbers
+from l2h.methods.base import class_indices
 from l2h.problem import Costs, asks, server_label
 from l2h.theory import calibration
 
@@ -35,7 +35,7 @@ def knowing_client(etas, errors):
         row[: round(tabular.SHARE * p)] = True
     m = torch.where(wrong.flatten(), -examples.y, examples.y)
     assert ((m != examples.y).view(len(etas), -1).sum(1) == tabular.SHARE * torch.tensor(errors)).all()
-    return base.Parts(*[examples._replace(m=m)] * 3)
+    return base.Splits(*[examples._replace(m=m)] * 3)
 
 
 @pytest.mark.parametrize("squash", [False, True])
@@ -54,25 +54,27 @@ def test_named_failure_the_released_constant_keeps_where_the_client_errs_in_85_o
 def test_the_estimated_alpha_is_the_clamped_formula_at_the_estimate_of_each_example():
     parts = tabular.parts(ATOMS)
     options = base.Options(estimate="isotonic", squash=False)
-    alpha = learning_to_help.alpha_of("estimated", parts, COSTS, 2.0, options=options)
+    alpha = learning_to_help.alpha_for_rule("estimated", parts, COSTS, 2.0, options=options)
     p = np.repeat([0.0] * 4 + [0.85], tabular.SHARE)
     np.testing.assert_allclose(alpha, calibration.alpha_from_p(p, costs=COSTS, beta=2.0), rtol=1e-5)
-    squashed = learning_to_help.alpha_of("estimated", parts, COSTS, 2.0, options=base.Options(estimate="isotonic"))
+    squashed = learning_to_help.alpha_for_rule(
+        "estimated", parts, COSTS, 2.0, options=base.Options(estimate="isotonic")
+    )
     np.testing.assert_allclose(squashed, calibration.alpha_from_p(p, costs=COSTS, beta=2.0, squash=True), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", error_estimation.ESTIMATORS)
+@pytest.mark.parametrize("name", error_estimation.ERROR_ESTIMATORS)
 def test_any_estimate_gives_an_alpha(name):
     parts = tabular.parts(ATOMS)
-    alpha = learning_to_help.alpha_of("estimated", parts, COSTS, 2.0, options=base.Options(estimate=name))
+    alpha = learning_to_help.alpha_for_rule("estimated", parts, COSTS, 2.0, options=base.Options(estimate=name))
     assert alpha.shape == parts.helper.y.shape and bool((alpha > 0).all())
 
 
 def test_more_than_two_scores_need_a_rule_for_many_classes():
     signs = tabular.parts(ATOMS).helper
-    numbers = signs._replace(y=class_numbers(signs.y, signs), score=torch.stack([-signs.score, signs.score], 1) / 2)
+    numbers = signs._replace(y=class_indices(signs.y, signs), score=torch.stack([-signs.score, signs.score], 1) / 2)
     with pytest.raises(ValueError, match="alpha for 2 classes to be one of 'posterior', got 'deterministic'"):
-        learning_to_help.learning_to_help(base.Parts(*[numbers] * 3), costs=COSTS, seed=0, options=base.Options())
+        learning_to_help.learning_to_help(base.Splits(*[numbers] * 3), costs=COSTS, seed=0, options=base.Options())
 
 
 ALIKE = [(0.05, 0.95), (0.15, 0.85), (0.65, 0.35), (0.45, 0.55)]  # mu = 0.05, 0.15, 0.35, 0.45
@@ -82,7 +84,7 @@ ALIKE = [(0.05, 0.95), (0.15, 0.85), (0.65, 0.35), (0.45, 0.55)]  # mu = 0.05, 0
 def test_the_clients_error_rate_gives_the_right_alpha_for_a_client_that_errs_alike_everywhere(squash):
     """The client errs in 40 % whatever x, so that the server is worth its 0.15 where it errs in less than 25 %."""
     parts, costs = knowing_client(ALIKE, [0.4] * 4), Costs(c1=1.0, ce=0.15)
-    assert learning_to_help.alpha_of("client_error", parts, costs, 2.0) == pytest.approx(
+    assert learning_to_help.alpha_for_rule("client_error", parts, costs, 2.0) == pytest.approx(
         (0.15 + 2 * (0.25 * 0.75) ** 0.5) / 0.4
     )
     asked, answers = decision("client_error", squash, parts=parts, costs=costs)
@@ -99,7 +101,7 @@ def test_named_failure_the_deterministic_alpha_keeps_what_a_client_that_knows_mo
 def test_named_failure_the_clients_error_rate_hides_where_it_errs():
     """It errs in 17 % on the whole, less than a question costs, so that alpha is 1; in the last atom in 85 %."""
     free = base.Options(squash=False)
-    assert learning_to_help.alpha_of("client_error", tabular.parts(ATOMS), COSTS, 2.0, options=free) == 1.0
+    assert learning_to_help.alpha_for_rule("client_error", tabular.parts(ATOMS), COSTS, 2.0, options=free) == 1.0
     assert decision("client_error")[0] == [False] * 5
     assert deferral.bayes_r(ATOMS[-1].eta, ATOMS[-1].m, COSTS.c1, COSTS.ce) < 0
 
@@ -116,7 +118,7 @@ def posterior_alpha(eta, costs, beta):
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_the_alpha_of_the_posterior_is_its_formula_at_the_known_posterior_of_each_example(beta):
-    alpha = learning_to_help.alpha_of("posterior", tabular.parts(), THREE, beta, options=FREE)
+    alpha = learning_to_help.alpha_for_rule("posterior", tabular.parts(), THREE, beta, options=FREE)
     expected = np.repeat([posterior_alpha(atom.eta, THREE, beta) for atom in tabular.ATOMS], tabular.SHARE)
     np.testing.assert_allclose(alpha, expected, rtol=1e-4)
 
@@ -124,9 +126,10 @@ def test_the_alpha_of_the_posterior_is_its_formula_at_the_known_posterior_of_eac
 def test_a_server_that_is_too_sure_gives_the_same_alpha():
     """Its temperature is taken from the calibration part."""
     examples = tabular.parts().helper
-    sure = base.Parts(*[examples._replace(server=5 * examples.server)] * 3)
+    sure = base.Splits(*[examples._replace(server=5 * examples.server)] * 3)
     alphas = [
-        learning_to_help.alpha_of("posterior", parts, THREE, 2.0, options=FREE) for parts in (tabular.parts(), sure)
+        learning_to_help.alpha_for_rule("posterior", parts, THREE, 2.0, options=FREE)
+        for parts in (tabular.parts(), sure)
     ]
     torch.testing.assert_close(*alphas, rtol=1e-4, atol=0)
 
@@ -157,7 +160,7 @@ def toss(server=None):
     examples = tabular.parts(TOSS).helper
     eta = torch.tensor([atom.eta for atom in TOSS] if server is None else [server] * len(TOSS))
     known = eta.clamp(min=1e-9).log().repeat_interleave(tabular.SHARE, 0)  # a score of -inf is none
-    return base.Parts(*[examples._replace(server=known)] * 3)
+    return base.Splits(*[examples._replace(server=known)] * 3)
 
 
 def test_the_alpha_of_the_posterior_tells_a_toss_from_a_question():
@@ -173,7 +176,7 @@ def test_named_failure_no_single_alpha_serves_three_classes(alpha, asked):
 
 def test_named_failure_the_posterior_of_a_server_that_knows_nothing_is_a_single_alpha():
     parts = toss(server=[1 / 3] * 3)
-    alpha = learning_to_help.alpha_of("posterior", parts, LITTLE, 2.0, options=FREE)
+    alpha = learning_to_help.alpha_for_rule("posterior", parts, LITTLE, 2.0, options=FREE)
     np.testing.assert_allclose(alpha, posterior_alpha([1 / 3] * 3, LITTLE, 2.0), rtol=1e-4)
     assert decision("posterior", parts=parts, costs=LITTLE)[0] == [True, True] * 3
 
@@ -181,9 +184,11 @@ def test_named_failure_the_posterior_of_a_server_that_knows_nothing_is_a_single_
 def test_the_alpha_of_the_posterior_refuses_scores_for_which_it_is_not_calibrated():
     """A server that never errs: asking costs 0.15, keeping 0.4; alpha is 1, and e in (-1, 1) could not say so."""
     parts = knowing_client([(0.0, 1.0), (1.0, 0.0)] * 3, [0.4, 0.05] * 3)
-    parts = base.Parts(*[parts.helper._replace(server=9.0 * parts.helper.y)] * 3)
+    parts = base.Splits(*[parts.helper._replace(server=9.0 * parts.helper.y)] * 3)
     costs = Costs(c1=1.0, ce=0.15)
-    np.testing.assert_allclose(learning_to_help.alpha_of("posterior", parts, costs, 2.0, options=FREE), 1.0, rtol=1e-3)
+    np.testing.assert_allclose(
+        learning_to_help.alpha_for_rule("posterior", parts, costs, 2.0, options=FREE), 1.0, rtol=1e-3
+    )
     assert decision("posterior", parts=parts, costs=costs)[0] == [True, False] * 3
     assert decision(1.0, True, parts=parts, costs=costs)[0] == [False, False] * 3
     with pytest.raises(ValueError, match="expected squash=False for alpha 'posterior'"):

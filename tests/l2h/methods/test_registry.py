@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from l2h import checks
-from l2h.data.dataset import load
+from l2h.data.dataset import load_dataset
 from l2h.methods import base, baselines, confidence, learning_to_help, registry
 from l2h.problem import Costs, asks, server_label
 from l2h.theory import calibration
@@ -24,7 +24,7 @@ OPTIONS = base.Options(recipe=TrainConfig(epochs=2, batch_size=32, lr=1e-3))
 @pytest.fixture(scope="module")
 def parts():
     """Digits with a client that errs on a third of the examples, and a server that errs on a tenth."""
-    dataset, generator = load(source="digits"), torch.Generator().manual_seed(0)
+    dataset, generator = load_dataset(source="digits"), torch.Generator().manual_seed(0)
 
     def examples(part):
         x, y = part
@@ -35,13 +35,13 @@ def parts():
         features = torch.rand(len(y), 5, generator=torch.Generator().manual_seed(len(y)))
         return base.Examples(x, y, 2 * (score >= 0).long() - 1, score, server, teacher, features)
 
-    return base.Parts(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+    return base.Splits(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
 
 
 @pytest.fixture(scope="module")
 def many():
     """Three digits with a client that errs on a third of the examples, and a server that errs on a tenth."""
-    dataset, generator = load(("1", "3", "8"), source="digits"), torch.Generator().manual_seed(0)
+    dataset, generator = load_dataset(("1", "3", "8"), source="digits"), torch.Generator().manual_seed(0)
 
     def scores(y, errors):
         wrong = torch.rand(len(y), generator=generator) < errors
@@ -53,7 +53,7 @@ def many():
         score, server = scores(y, 1 / 3), scores(y, 1 / 10)
         return base.Examples(x, y, score.argmax(1), score, server, torch.rand(len(y), generator=generator) - 0.5)
 
-    return base.Parts(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+    return base.Splits(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
 
 
 def answers(name, parts, options=OPTIONS, costs=COSTS, seed=0):
@@ -92,11 +92,11 @@ def test_what_a_decision_needs_is_what_it_reads(parts, name):
     assert (system.r(known) - system.r(other)).abs().max().item() > 0 if system.needs_score else True
     assert torch.equal(system.r(known), system.r(other)) or system.needs_score
     blind = known._replace(server=-parts.validation.server)
-    assert torch.equal(system.r(known), system.r(blind)) != (system.needs_server and name in registry.GIVEN)
+    assert torch.equal(system.r(known), system.r(blind)) != (system.needs_server and name in registry.TWO_STAGE)
 
 
 def test_who_decides_with_the_server():
-    assert set(registry.TEACHERS) < set(registry.JOINT) and set(registry.UNTRAINED) < set(registry.GIVEN)
+    assert set(registry.TEACHERS) < set(registry.JOINT) and set(registry.TRAINING_FREE) < set(registry.TWO_STAGE)
 
 
 @pytest.mark.parametrize("name", ["learning_to_help", "two_stage", "two_sigmoid", "separate", "distilled", "budgeted"])
@@ -160,14 +160,14 @@ def test_alpha_rules(parts):
         "client_error": calibration.alpha_from_p(error, costs=COSTS, beta=2.0),
         "deterministic": calibration.alpha_deterministic(costs=COSTS, beta=2.0),
     }
-    assert (*expected, "estimated", "posterior") == tuple(learning_to_help.ALPHA_RULES) == base.ALPHAS
-    found = {rule: learning_to_help.alpha_of(rule, parts, COSTS, 2.0) for rule in expected}
+    assert (*expected, "estimated", "posterior") == tuple(learning_to_help.ALPHA_RULES) == base.ALPHA_RULE_NAMES
+    found = {rule: learning_to_help.alpha_for_rule(rule, parts, COSTS, 2.0) for rule in expected}
     assert found == pytest.approx({rule: float(alpha) for rule, alpha in expected.items()})
     assert len(set(found.values())) == 3
 
 
 def test_a_number_is_its_own_rule(parts):
-    assert learning_to_help.alpha_of(1.5, parts, COSTS, 2.0) == 1.5
+    assert learning_to_help.alpha_for_rule(1.5, parts, COSTS, 2.0) == 1.5
 
 
 @pytest.mark.parametrize("squash", [True, False])
@@ -176,7 +176,7 @@ def test_squashed_scores_have_an_alpha_of_their_own(parts, squash):
     p = (parts.calibration.m != parts.calibration.y).double().mean().item()
     told = {"costs": costs, "beta": 2.0, "squash": squash}
     found = {
-        rule: learning_to_help.alpha_of(rule, parts, costs, 2.0, options=options)
+        rule: learning_to_help.alpha_for_rule(rule, parts, costs, 2.0, options=options)
         for rule in ("deterministic", "client_error")
     }
     assert found["deterministic"] == pytest.approx(calibration.alpha_deterministic(**told))
@@ -194,14 +194,14 @@ def test_any_network_can_serve(parts, network):
 
 def test_the_released_constant_ends_where_its_square_root_does(parts):
     with pytest.raises(ValueError, match=r"0\.18"):
-        learning_to_help.alpha_of("released", parts, Costs(1.0, 0.19), 2.0)
+        learning_to_help.alpha_for_rule("released", parts, Costs(1.0, 0.19), 2.0)
 
 
 def test_bad_options_are_refused(parts):
     with pytest.raises(ValueError, match="one of 'released'"):
         base.Options(alpha="guess")
     with pytest.raises(ValueError, match="one of 'released'"):
-        learning_to_help.alpha_of("guess", parts, COSTS, 2.0)
+        learning_to_help.alpha_for_rule("guess", parts, COSTS, 2.0)
     with pytest.raises(ValueError, match="alpha > 0"):
         base.Options(alpha=0.0)
     with pytest.raises(ValueError, match="hidden >= 1"):
@@ -212,14 +212,14 @@ def test_bad_options_are_refused(parts):
         base.Options(beta=0)
 
 
-TRAINED = [name for name in registry.METHODS if name not in (*registry.UNTRAINED, "confidence")]
+TRAINED = [name for name in registry.METHODS if name not in (*registry.TRAINING_FREE, "confidence")]
 
 
 @pytest.fixture
 def elsewhere(monkeypatch):
     """A device that keeps no numbers, and refuses those of any other: what reads them on the way is left out."""
-    monkeypatch.setattr(loop, "asked_for", lambda: torch.device("meta"))
-    monkeypatch.setattr(loop, "optimizer_of", lambda network, _: torch.optim.SGD(network.parameters(), lr=0.1))
+    monkeypatch.setattr(loop, "requested_accelerator", lambda: torch.device("meta"))
+    monkeypatch.setattr(loop, "make_optimizer", lambda network, _: torch.optim.SGD(network.parameters(), lr=0.1))
     monkeypatch.setattr(torch.Tensor, "item", lambda _: 0.0)
     for guard in ("signs", "positive", "probabilities", "numbers"):
         monkeypatch.setattr(checks, guard, lambda *_, **__: None)

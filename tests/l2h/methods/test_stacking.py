@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from l2h.evaluation import metrics
-from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve, error_auroc_by_example
-from l2h.methods.stacking import Signals, stacked
+from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve, error_auroc_contributions
+from l2h.methods.stacking import RejectorSignals, with_stacked_rejector
 from l2h.problem import Costs, Predictions
 
 COSTS = Costs(c1=1.0, ce=0.1)
@@ -30,14 +30,14 @@ def parts():
 
 def of(parts, *, rejectors=True, costs=COSTS):
     (calibration, score), (test, test_score) = parts
-    signals = [Signals(s, [p.r] if rejectors else []) for p, s in ((calibration, score), (test, test_score))]
-    return stacked(calibration, signals[0], test, signals[1], costs=costs)
+    signals = [RejectorSignals(s, [p.r] if rejectors else []) for p, s in ((calibration, score), (test, test_score))]
+    return with_stacked_rejector(calibration, signals[0], test, signals[1], costs=costs)
 
 
 def test_two_signals_rank_better_than_either(parts):
     both, confidence, rejector = of(parts), of(parts, rejectors=False), parts[1][0]
     areas = [area_under_curve(accuracy_coverage_curve(p)) for p in (both, confidence, rejector)]
-    ranks = [error_auroc_by_example(p).mean() for p in (both, confidence, rejector)]
+    ranks = [error_auroc_contributions(p).mean() for p in (both, confidence, rejector)]
     assert areas[0] > max(areas[1:]) and ranks[0] > max(ranks[1:])
 
 
@@ -60,20 +60,26 @@ def test_its_zero_obeys_the_costs(parts):
 def test_a_client_that_never_errs_is_never_helped(parts):
     (calibration, score), _ = parts
     perfect = Predictions(calibration.y, calibration.r, calibration.e, calibration.y)
-    signals = Signals(score, [])
-    assert metrics.offload_rate(stacked(perfect, signals, perfect, signals, costs=COSTS)) == 0
+    signals = RejectorSignals(score, [])
+    assert metrics.offload_rate(with_stacked_rejector(perfect, signals, perfect, signals, costs=COSTS)) == 0
 
 
 def test_signals_have_to_fit(parts):
     (calibration, score), (test, test_score) = parts
     with pytest.raises(ValueError, match="the same rejectors twice, got 1 and 0"):
-        stacked(calibration, Signals(score, [calibration.r]), test, Signals(test_score, []), costs=COSTS)
+        with_stacked_rejector(
+            calibration, RejectorSignals(score, [calibration.r]), test, RejectorSignals(test_score, []), costs=COSTS
+        )
     with pytest.raises(ValueError, match="calibration: 2000, signals: 4000"):
-        stacked(calibration, Signals(test_score, []), test, Signals(test_score, []), costs=COSTS)
+        with_stacked_rejector(
+            calibration, RejectorSignals(test_score, []), test, RejectorSignals(test_score, []), costs=COSTS
+        )
     with pytest.raises(ValueError, match="given: 4000, signals: 2000"):
-        stacked(calibration, Signals(score, []), test, Signals(score, []), costs=COSTS)
+        with_stacked_rejector(calibration, RejectorSignals(score, []), test, RejectorSignals(score, []), costs=COSTS)
     with pytest.raises(ValueError, match=r"score: 2000, r\[0\]: 4000"):
-        stacked(calibration, Signals(score, [test.r]), test, Signals(test_score, [test.r]), costs=COSTS)
+        with_stacked_rejector(
+            calibration, RejectorSignals(score, [test.r]), test, RejectorSignals(test_score, [test.r]), costs=COSTS
+        )
 
 
 def test_signals_of_8_bits_count_as_the_numbers_they_are():
@@ -82,6 +88,8 @@ def test_signals_of_8_bits_count_as_the_numbers_they_are():
     score[:5] = -128
     label = np.where(generator.random(n) < 0.5, 1, -1)
     p = Predictions(m=label, r=np.zeros(n), e=generator.normal(size=n), y=np.where(generator.random(n) < 0.7, 1, -1))
-    whole, exact = Signals(score, [r]), Signals(score.astype(float), [r.astype(float)])
-    found, expected = (stacked(p, signals, p, signals, costs=Costs(1.0, 0.1)).r for signals in (whole, exact))
+    whole, exact = RejectorSignals(score, [r]), RejectorSignals(score.astype(float), [r.astype(float)])
+    found, expected = (
+        with_stacked_rejector(p, signals, p, signals, costs=Costs(1.0, 0.1)).r for signals in (whole, exact)
+    )
     assert np.array_equal(found, expected)

@@ -9,11 +9,11 @@ from helpers import tabular
 from oracles import deferral
 from torch import nn
 
-from l2h.data.dataset import load
+from l2h.data.dataset import load_dataset
 from l2h.losses import stage_switching, surrogate
-from l2h.losses.surrogate import in_columns
+from l2h.losses.surrogate import as_multiclass
 from l2h.methods import base, baselines, fitting, registry
-from l2h.methods.stage_switching import Delayed
+from l2h.methods.stage_switching import StaleServer
 from l2h.problem import Costs, asks, server_label
 from l2h.training import loop
 from l2h.training.config import TrainConfig
@@ -26,7 +26,7 @@ STILL = replace(OPTIONS, recipe=replace(RECIPE, epochs=1, lr=1e-12))
 
 def parts_of(names):
     """Digits with a client that errs on a third of the examples, and a server that errs on a tenth."""
-    dataset, generator = load(names, source="digits"), torch.Generator().manual_seed(0)
+    dataset, generator = load_dataset(names, source="digits"), torch.Generator().manual_seed(0)
 
     def labels(y, errors):
         other = -y if len(names) == 2 else (y + 1) % len(names)
@@ -40,7 +40,7 @@ def parts_of(names):
         m = labels(y, 1 / 3)
         return base.Examples(x, y, m, scores(m), scores(labels(y, 1 / 10)))
 
-    return base.Parts(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+    return base.Splits(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
 
 
 @pytest.fixture(scope="module", params=[("3", "8"), ("1", "3", "8")], ids=["two", "three"])
@@ -69,7 +69,10 @@ def test_a_specialised_server_depends_on_its_rejector(parts):
 
 
 def test_the_forms_lead_to_other_rejectors(parts):
-    rs = [fitted("stage_switching", parts, replace(OPTIONS, form=form))[0] for form in stage_switching.FORMS]
+    rs = [
+        fitted("stage_switching", parts, replace(OPTIONS, form=form))[0]
+        for form in stage_switching.STAGE_SWITCHING_FORMS
+    ]
     assert not torch.allclose(rs[0], rs[1]) and not torch.allclose(rs[1], rs[2])
 
 
@@ -80,7 +83,7 @@ def test_a_stale_copy_changes_the_rejector_only(parts):
 
 def test_the_copy_is_renewed_every_so_many_steps():
     server = nn.Linear(1, 1, bias=False)
-    module, x, seen = Delayed(None, server, refresh=3), torch.ones(1, 1), []
+    module, x, seen = StaleServer(None, server, refresh=3), torch.ones(1, 1), []
     for step in range(7):
         nn.init.constant_(server.weight, step)
         r, e, copy = module(x)
@@ -91,7 +94,7 @@ def test_the_copy_is_renewed_every_so_many_steps():
 
 
 def test_without_delay_the_copy_is_the_server():
-    module = Delayed(nn.Linear(2, 1), nn.Linear(2, 3), refresh=1)
+    module = StaleServer(nn.Linear(2, 1), nn.Linear(2, 3), refresh=1)
     r, e, copy = module(torch.ones(4, 2))
     assert r.shape == (4, 1) and torch.equal(e, copy) and not copy.requires_grad
 
@@ -120,7 +123,7 @@ def test_weights_survive_a_round_trip_and_fit_one_network_only():
     with loop.seeded(0):
         one, other = (base.SERVER_NETWORKS["residual_small"](3, squash=False) for _ in range(2))
     one(torch.randn(8, 3, 32, 32))  # moves the running means
-    fitting.set_weights(other, fitting.weights_of(one))
+    fitting.set_weights(other, fitting.get_weights(one))
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(one.eval()(x), other.eval()(x))
     with pytest.raises(ValueError, match=r"expected 8 weights for this network, got 9"):
@@ -132,16 +135,16 @@ def test_two_classes_train_alike_in_one_column_and_in_two():
     parts, trained = parts_of(("3", "8")), []
 
     def in_two(r, e, m, y, alpha):
-        return surrogate.surrogate_classes(r, *in_columns(e, m, y), costs=COSTS, alpha=alpha, beta=2.0)
+        return surrogate.multiclass_surrogate_loss(r, *as_multiclass(e, m, y), costs=COSTS, alpha=alpha, beta=2.0)
 
     def in_one(r, e, m, y, alpha):
-        return surrogate.surrogate(r, e, m, y, costs=COSTS, alpha=alpha, beta=2.0)
+        return surrogate.surrogate_loss(r, e, m, y, costs=COSTS, alpha=alpha, beta=2.0)
 
     for loss in (in_one, in_two):
         with loop.seeded(0):
-            on, server = fitting.device(parts, OPTIONS), fitting.server_network(parts, OPTIONS, outputs=1)
-        fitting.fit_both(on, server, parts.helper, loss, options=OPTIONS, seed=0, alpha=1.9)
-        trained.append((on.scores(parts.validation), fitting.of_server(server)(parts.validation)))
+            on, server = fitting.build_rejector(parts, OPTIONS), fitting.build_server(parts, OPTIONS, outputs=1)
+        fitting.fit_rejector_and_server(on, server, parts.helper, loss, options=OPTIONS, seed=0, alpha=1.9)
+        trained.append((on.scores(parts.validation), fitting.server_score_function(server)(parts.validation)))
     for binary, many in zip(*trained, strict=True):
         assert (binary - many).abs().max().item() < 1e-6
 
@@ -203,7 +206,7 @@ def test_the_stage_rejector_finds_the_bayes_decision_for_any_server(form):
     """A server that always says 1 errs elsewhere than the best one, and is asked elsewhere."""
     costs, parts = BOUNDED[1], tabular.parts()
     one = torch.tensor([0.0, 1.0, 0.0]).repeat(len(parts.helper.y), 1)
-    r, _ = on_a_table("stage_rejector", base.Parts(*[parts.helper._replace(server=one)] * 3), costs, form=form)
+    r, _ = on_a_table("stage_rejector", base.Splits(*[parts.helper._replace(server=one)] * 3), costs, form=form)
     assert asked(r) == bayes_asked(costs, [1] * len(tabular.ATOMS)) != bayes_asked(costs)
 
 
@@ -223,9 +226,9 @@ def test_stage_switching_with_a_delayed_copy_finds_the_bayes_decision(refresh):
 def test_named_failure_a_copy_that_is_never_renewed_leads_to_the_decision_for_an_untrained_server():
     parts, costs = tabular.parts(), LARGE
     with loop.seeded(0):
-        fitting.device(parts, tabular.OPTIONS)  # drawn before the server
-        server = fitting.server_network(parts, tabular.OPTIONS, outputs=3)
-    first = server_label(fitting.of_server(server)(tabular.one_of_each(parts.helper))).tolist()
+        fitting.build_rejector(parts, tabular.OPTIONS)  # drawn before the server
+        server = fitting.build_server(parts, tabular.OPTIONS, outputs=3)
+    first = server_label(fitting.server_score_function(server)(tabular.one_of_each(parts.helper))).tolist()
     r, answers = on_a_table("stage_switching", parts, costs, refresh=10_000)
     assert asked(r) == bayes_asked(costs, first) != bayes_asked(costs)
     assert answers.tolist() != first  # the server itself learns on
@@ -259,7 +262,7 @@ def test_named_failure_the_released_form_asks_where_the_server_errs_as_often_as_
     assert risks["released"] > sum(1 - atom.eta[atom.m] for atom in REVERSED) / 10  # keeping everything: 0.225
 
 
-@pytest.mark.parametrize("form", stage_switching.FORMS)
+@pytest.mark.parametrize("form", stage_switching.STAGE_SWITCHING_FORMS)
 @pytest.mark.parametrize("name", ["stage_rejector", "stage_switching"])
 def test_the_forms_agree_where_mistakes_of_the_server_cost_nothing(name, form):
     costs = Costs(c1=0.0, ce=0.45)
@@ -284,10 +287,10 @@ def shared():
     """With the plain server, from which a training starts: it answers as the client does, for the three of four."""
     examples = tabular.parts(SHARED).helper
     examples = examples._replace(x=torch.zeros_like(examples.x))
-    plain = baselines.plain_server(base.Parts(*[examples] * 3), costs=Costs(), seed=0, options=tabular.OPTIONS)
+    plain = baselines.plain_server(base.Splits(*[examples] * 3), costs=Costs(), seed=0, options=tabular.OPTIONS)
     examples = examples._replace(server=plain.e(examples))
     assert (server_label(examples.server) == -1).all()
-    return base.Parts(*[examples] * 3, weights=plain.weights)
+    return base.Splits(*[examples] * 3, weights=plain.weights)
 
 
 def on_one_image(name, shared, **options):

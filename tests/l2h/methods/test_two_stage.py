@@ -6,7 +6,7 @@ from helpers import tabular
 from oracles import deferral
 
 from l2h.methods import registry
-from l2h.methods.base import Parts, class_numbers
+from l2h.methods.base import Splits, class_indices
 from l2h.problem import Costs, asks
 
 GRID = [Costs(c1=1.0, ce=0.1), Costs(c1=1.0, ce=0.35), Costs(c1=0.5, ce=0.22), Costs(c1=1.5, ce=0.05)]
@@ -17,7 +17,7 @@ R = torch.tensor([deferral.bayes_r(atom.eta, atom.m, 1.0, 0.1) for atom in tabul
 def parts():
     """With the best server given, and a teacher that knows what asking costs more than keeping."""
     helper = tabular.parts().helper._replace(teacher=R.repeat_interleave(tabular.SHARE))
-    return Parts(helper, helper, helper)
+    return Splits(helper, helper, helper)
 
 
 def trained(name, parts, costs=GRID[0]):
@@ -43,7 +43,7 @@ def test_two_sigmoids_estimate_what_asking_costs_more_than_keeping(parts):
 
 
 def test_a_server_that_gives_the_worst_answers_is_never_asked(parts):
-    worst = Parts(*(part._replace(server=-part.server) for part in parts[:3]))
+    worst = Splits(*(part._replace(server=-part.server) for part in parts[:3]))
     assert asked(trained("two_stage", worst), worst) == []
 
 
@@ -65,20 +65,20 @@ def test_a_student_decides_as_its_teacher(parts):
 
 def test_named_failure_a_student_that_sees_less_than_its_teacher(parts):
     """All atoms look alike: the student follows the mean of what asking costs more, here that of asking everywhere."""
-    blind = Parts(*(part._replace(x=torch.zeros_like(part.x)) for part in parts[:3]))
+    blind = Splits(*(part._replace(x=torch.zeros_like(part.x)) for part in parts[:3]))
     assert R.sum() < 0
     assert asked(trained("distilled", blind), blind) == list(range(len(tabular.ATOMS)))
 
 
 def test_a_student_needs_a_teacher(parts):
-    alone = Parts(*(part._replace(teacher=None) for part in parts[:3]))
+    alone = Splits(*(part._replace(teacher=None) for part in parts[:3]))
     with pytest.raises(ValueError, match=r"examples\.teacher, got None"):
         trained("distilled", alone)
 
 
 @pytest.mark.parametrize("name", ["separate", "two_stage", "two_sigmoid"])
 def test_a_server_must_be_given(parts, name):
-    alone = Parts(*(part._replace(server=None) for part in parts[:3]))
+    alone = Splits(*(part._replace(server=None) for part in parts[:3]))
     with pytest.raises(ValueError, match=r"examples\.server, got None"):
         trained(name, alone)
 
@@ -88,10 +88,10 @@ def test_two_classes_coded_either_way_agree(name):
     atoms = [tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.3, 0.7), 1, 0.9), tabular.Atom((0.1, 0.9), 0, 0.7)]
     signs = tabular.parts(atoms).helper
     numbers = signs._replace(
-        y=class_numbers(signs.y, signs),
-        m=class_numbers(signs.m, signs),
+        y=class_indices(signs.y, signs),
+        m=class_indices(signs.m, signs),
         score=torch.stack([-signs.score / 2, signs.score / 2], 1),
         server=torch.stack([-signs.server / 2, signs.server / 2], 1),
     )
-    one, other = (trained(name, Parts(*[examples] * 3)) for examples in (signs, numbers))
+    one, other = (trained(name, Splits(*[examples] * 3)) for examples in (signs, numbers))
     torch.testing.assert_close(one.r(signs), other.r(numbers), atol=1e-6, rtol=0)

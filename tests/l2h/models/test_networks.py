@@ -7,8 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from l2h.models.layers import ConvPool, Scores
-from l2h.models.networks import GAIN, UNITS, Activations, LeNet, OnScores, linear, rejector
+from l2h.models.layers import ConvPool, ScoreHead
+from l2h.models.networks import (
+    FEATURE_GAIN,
+    LENET_HIDDEN_UNITS,
+    HiddenActivations,
+    LeNet,
+    LinearOnFeatures,
+    linear_network,
+    mlp,
+)
 
 
 def plain(block):
@@ -22,12 +30,12 @@ def gradients(output, tensors):
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
-@pytest.mark.parametrize("build", [linear, rejector, LeNet, lambda: LeNet(squash=True)])
+@pytest.mark.parametrize("build", [linear_network, mlp, LeNet, lambda: LeNet(squash=True)])
 def test_one_output_gives_one_score_per_image(build, n):
     assert build()(torch.randn(n, 3, 32, 32)).shape == (n,)
 
 
-@pytest.mark.parametrize("build", [linear, LeNet])
+@pytest.mark.parametrize("build", [linear_network, LeNet])
 def test_many_outputs_give_a_row_per_image(build):
     assert build(outputs=10)(torch.randn(1, 3, 32, 32)).shape == (1, 10)
 
@@ -35,8 +43,8 @@ def test_many_outputs_give_a_row_per_image(build):
 @pytest.mark.parametrize(
     ("network", "weights"),
     [
-        (linear(), 3073),
-        (rejector(), 3072 * 120 + 120 + 121),
+        (linear_network(), 3073),
+        (mlp(), 3072 * 120 + 120 + 121),
         (LeNet(), 3 * 6 * 25 + 6 + 6 * 16 * 25 + 16 + 400 * 120 + 120 + 120 * 84 + 84 + 85),
     ],
 )
@@ -47,18 +55,18 @@ def test_sizes_are_the_released_ones(network, weights):
 def test_squash_is_twice_the_sigmoid_less_one_and_stays_in_its_range():
     t = torch.tensor([[-1e4], [-1.0], [0.0], [2.0], [1e4]])
     expected = torch.tensor([-1.0, -0.4621172, 0.0, 0.7615942, 1.0])
-    assert torch.allclose(Scores(squash=True)(t), expected)
-    assert torch.equal(Scores(squash=False)(t), t[:, 0])
+    assert torch.allclose(ScoreHead(squash=True)(t), expected)
+    assert torch.equal(ScoreHead(squash=False)(t), t[:, 0])
 
 
 def test_squashed_networks_stay_within_one_and_others_do_not():
     x = 1e4 * torch.randn(16, 3, 32, 32)
-    for build in (rejector, LeNet):
+    for build in (mlp, LeNet):
         assert build(squash=True)(x).abs().max() <= 1
         assert build(squash=False)(x).abs().max() > 1
 
 
-@pytest.mark.parametrize("build", [linear, LeNet])
+@pytest.mark.parametrize("build", [linear_network, LeNet])
 def test_a_network_without_output_is_refused(build):
     with pytest.raises(ValueError, match="expected a finite outputs >= 1, got 0"):
         build(outputs=0)
@@ -66,7 +74,7 @@ def test_a_network_without_output_is_refused(build):
 
 def test_a_rejector_without_hidden_units_is_refused():
     with pytest.raises(ValueError, match="expected a finite hidden >= 1, got 0"):
-        rejector(hidden=0)
+        mlp(hidden=0)
 
 
 @settings(max_examples=30, deadline=None)
@@ -104,21 +112,21 @@ def test_lenet_is_the_released_network_in_value_and_gradient():
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_activations_are_what_the_last_layer_reads(outputs):
     network, x = LeNet(outputs=outputs), torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    found = Activations(network)(x)
+    found = HiddenActivations(network)(x)
     maps = x
     for block in network.features:
         maps = plain(block)(maps)
     (first, second, last), units = (network.classifier[place] for place in (0, 2, 4)), maps.flatten(1).detach().numpy()
     for layer in (first, second):
         units = np.maximum(units @ layer.weight.detach().numpy().T + layer.bias.detach().numpy(), 0)
-    assert found.shape == (5, UNITS) and (found >= 0).all() and (found > 0).any()
+    assert found.shape == (5, LENET_HIDDEN_UNITS) and (found >= 0).all() and (found > 0).any()
     np.testing.assert_allclose(found.detach().numpy(), units, atol=1e-5)
     assert torch.allclose(network(x), (found @ last.weight.T + last.bias).squeeze(1), atol=1e-6)
 
 
 def test_a_network_without_a_hidden_layer_has_no_activations():
     with pytest.raises(ValueError, match="expected a LeNet, which has a last hidden layer, got Sequential"):
-        Activations(linear())
+        HiddenActivations(linear_network())
 
 
 def test_of_equal_neighbours_the_first_gets_the_gradient():
@@ -144,18 +152,18 @@ def test_maps_that_do_not_fit_the_tiles_are_refused(side):
 
 
 def test_a_rejector_may_have_more_outputs():
-    assert rejector(7, outputs=3)(torch.zeros(5, 3, 32, 32)).shape == (5, 3)
+    assert mlp(7, outputs=3)(torch.zeros(5, 3, 32, 32)).shape == (5, 3)
     with pytest.raises(ValueError, match="outputs >= 1"):
-        rejector(outputs=0)
+        mlp(outputs=0)
 
 
 def test_a_layer_on_scores_starts_at_zero_and_is_linear():
-    layer = OnScores(2, 3)
+    layer = LinearOnFeatures(2, 3)
     assert not layer(torch.ones(4, 2)).any()
     nn.init.ones_(layer.layer.weight)
-    assert torch.allclose(layer(torch.tensor([[1.0, -3.0]])), torch.full((1, 3), -2.0 * GAIN))
-    squashed = OnScores(2, squash=True)
+    assert torch.allclose(layer(torch.tensor([[1.0, -3.0]])), torch.full((1, 3), -2.0 * FEATURE_GAIN))
+    squashed = LinearOnFeatures(2, squash=True)
     nn.init.constant_(squashed.layer.bias, 5.0)
     assert 0.99 < squashed(torch.zeros(1, 2)).item() <= 1
     with pytest.raises(ValueError, match="features >= 1"):
-        OnScores(0)
+        LinearOnFeatures(0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from l2h.models.resnet import Residual, ResidualNetwork, convolution, residual_large, residual_small
+from l2h.models.resnet import ResidualBlock, ResidualNetwork, conv_block, residual_large, residual_small
 from l2h.training import config, loop
 
 LARGER = [residual_small, residual_large]
@@ -50,7 +50,7 @@ def test_the_layout_in_memory_changes_nothing():
 
 
 def test_a_residual_block_without_weights_is_the_identity():
-    block = Residual(4)
+    block = ResidualBlock(4)
     nn.init.zeros_(block.branch[1][0].weight)
     x = torch.randn(2, 4, 8, 8)
     assert torch.equal(block(x), x)
@@ -72,7 +72,7 @@ def test_a_larger_server_learns():
         built = ResidualNetwork(2, widths=(8, 16), blocks=(0, 1), fold=2)
     recipe = config.TrainConfig(epochs=6, batch_size=16, lr=0.05, optimizer="sgd", flip=True, shift=2)
     loop.fit(built, x, (y,), loop.classification_loss, config=recipe, seed=0)
-    assert (loop.scores(built, x).argmax(1) == y).all()
+    assert (loop.predict_scores(built, x).argmax(1) == y).all()
 
 
 def test_bad_sizes_are_refused():
@@ -82,4 +82,4 @@ def test_bad_sizes_are_refused():
         ResidualNetwork(1, widths=(8,), blocks=(1,), fold=0)
     with pytest.raises(ValueError, match="one length"):
         ResidualNetwork(1, widths=(8, 8), blocks=(1,))
-    assert convolution(3, 4)(torch.zeros(1, 3, 4, 4)).shape == (1, 4, 4, 4)
+    assert conv_block(3, 4)(torch.zeros(1, 3, 4, 4)).shape == (1, 4, 4, 4)

@@ -12,7 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from companion.chapters.ch01_problem import figures as ch01_problem_figures
 from companion.chapters.ch05_cifar10 import figures as ch05_cifar10_figures
 from l2h.evaluation.intervals import Interval
-from l2h.evaluation.metrics import Cell, FourCells
+from l2h.evaluation.metrics import SubsetAccuracy, TableOne
 from l2h.plotting import comparisons, style
 from l2h.plotting import images as plotting_images
 from l2h.plotting import lines as plotting_lines
@@ -39,7 +39,7 @@ def curve(height):
 
 
 def cell(n, m, e):
-    return Cell(*(Interval(value, value - 0.05, value + 0.05) for value in (n, m, e, m - e)))
+    return SubsetAccuracy(*(Interval(value, value - 0.05, value + 0.05) for value in (n, m, e, m - e)))
 
 
 def labels(ax):
@@ -63,7 +63,7 @@ def assert_line_with_band(line, band, given):
 
 def test_curves_are_the_given_ones_with_their_bands(ax):
     given = {name: curve(height) for name, height in zip(NAMES, (0.9, 0.8), strict=True)}
-    plotting_lines.draw_curves(ax, given)
+    plotting_lines.plot_accuracy_curves(ax, given)
     for line, band, values in zip(ax.lines, ax.collections, given.values(), strict=True):
         assert_line_with_band(line, band, values)
         assert to_hex(band.get_facecolor()[0]) == to_hex(line.get_color())
@@ -72,18 +72,18 @@ def test_curves_are_the_given_ones_with_their_bands(ax):
 
 
 def test_a_method_looks_the_same_in_figures_that_share_an_order(ax):
-    plotting_lines.draw_curves(ax, {"confidence": curve(0.8)}, order=NAMES)
-    assert ax.lines[0].get_color() == style.look("confidence", NAMES)["color"] != style.COLOURS[0]
+    plotting_lines.plot_accuracy_curves(ax, {"confidence": curve(0.8)}, order=NAMES)
+    assert ax.lines[0].get_color() == style.line_style("confidence", NAMES)["color"] != style.COLOURS[0]
 
 
 def test_a_name_outside_the_order_is_refused(ax):
     with pytest.raises(ValueError, match="expected a name among learning to help, confidence, got random"):
-        plotting_lines.draw_curves(ax, {"random": curve(0.8)}, order=NAMES)
+        plotting_lines.plot_accuracy_curves(ax, {"random": curve(0.8)}, order=NAMES)
 
 
 def test_every_pair_of_looks_differs_and_neighbours_differ_without_colour():
     names = [str(k) for k in range(28)]
-    looks = [style.look(name, names) for name in names]
+    looks = [style.line_style(name, names) for name in names]
     assert all(a != b for a, b in combinations(looks, 2))
     assert all(a["marker"] != b["marker"] and a["color"] != b["color"] for a, b in combinations(looks[:7], 2))
     assert all(a["linestyle"] != b["linestyle"] for a, b in pairwise(looks))
@@ -100,7 +100,9 @@ def test_colours_are_seen_against_white():
 
 
 def test_offload_rates_stand_beside_printed_ones(ax):
-    ch05_cifar10_figures.draw_offload(ax, {"ours": curve(0.4)}, references={"printed": ([0.0, 0.15], [0.45, 0.2])})
+    ch05_cifar10_figures.plot_offload_rates(
+        ax, {"ours": curve(0.4)}, references={"printed": ([0.0, 0.15], [0.45, 0.2])}
+    )
     assert_line_with_band(ax.lines[0], ax.collections[0], curve(0.4))
     assert ax.lines[1].get_xydata().tolist() == [[0, 0.45], [0.15, 0.2]]
     assert ax.lines[1].get_linestyle() == "None"
@@ -109,13 +111,15 @@ def test_offload_rates_stand_beside_printed_ones(ax):
 
 
 def test_offload_rates_need_no_reference(ax):
-    ch05_cifar10_figures.draw_offload(ax, {"ours": curve(0.4)})
+    ch05_cifar10_figures.plot_offload_rates(ax, {"ours": curve(0.4)})
     assert legend(ax) == ["ours"]
 
 
 def test_four_cells_show_bars_intervals_and_printed_numbers(ax):
-    cells = FourCells(kept=cell(1052, 0.88, 0.95), asked=cell(948, 0.5, 0.92))
-    comparisons.draw_four_cells(ax, cells, reference=FourCells(Cell(1, 0.84, 0.96, NAN), Cell(1, NAN, 0.95, NAN)))
+    cells = TableOne(kept=cell(1052, 0.88, 0.95), asked=cell(948, 0.5, 0.92))
+    comparisons.plot_table_one(
+        ax, cells, reference=TableOne(SubsetAccuracy(1, 0.84, 0.96, NAN), SubsetAccuracy(1, NAN, 0.95, NAN))
+    )
     assert [bar.get_height() for bar in ax.patches] == [0.88, 0.95, 0.5, 0.92]
     assert [bar.get_hatch() for bar in ax.patches] == [None, "//", None, "//"]
     limits = [[y for _, y in lines.get_segments()[0]] for lines in ax.collections]
@@ -129,7 +133,7 @@ def test_four_cells_show_bars_intervals_and_printed_numbers(ax):
 
 
 def test_an_empty_portion_says_that_it_has_no_accuracy(ax):
-    comparisons.draw_four_cells(ax, FourCells(kept=cell(2000, 0.7, 0.9), asked=cell(0, NAN, NAN)))
+    comparisons.plot_table_one(ax, TableOne(kept=cell(2000, 0.7, 0.9), asked=cell(0, NAN, NAN)))
     assert texts(ax).count("none") == 2
     assert "differ. none" in texts(ax)
     assert not ax.lines
@@ -137,7 +141,7 @@ def test_an_empty_portion_says_that_it_has_no_accuracy(ax):
 
 def test_differences_stand_on_a_line_of_no_difference(ax):
     given = [Interval(0.02, -0.01, 0.05), Interval(-0.03, -0.06, -0.01), Interval(0.0, 0.0, 0.0)]
-    ch05_cifar10_figures.draw_differences(ax, GRID, given)
+    ch05_cifar10_figures.plot_differences_by_coverage(ax, GRID, given)
     zero, points = ax.lines
     assert list(zero.get_ydata()) == [0, 0]
     np.testing.assert_array_equal(points.get_xydata(), np.column_stack([GRID, [one.estimate for one in given]]))
@@ -150,7 +154,7 @@ def test_differences_stand_on_a_line_of_no_difference(ax):
 
 
 def test_history_counts_epochs_from_one(ax):
-    ch01_problem_figures.draw_history(ax, {"client": [0.9, 0.5], "server": [0.8, 0.4, 0.2]})
+    ch01_problem_figures.plot_training_loss(ax, {"client": [0.9, 0.5], "server": [0.8, 0.4, 0.2]})
     assert ax.lines[1].get_xydata().tolist() == [[1, 0.8], [2, 0.4], [3, 0.2]]
     assert labels(ax) == ("epoch (passes over the training images)", "training loss (mean per image)")
     assert legend(ax) == ["client", "server"]
@@ -160,7 +164,7 @@ def test_history_counts_epochs_from_one(ax):
 def test_images_come_with_their_captions_and_other_axes_stay_blank(ax, array):
     images = np.random.default_rng(0).integers(256, size=(2, 3, 32, 32)).astype(np.uint8)
     axes = ax.figure.subplots(1, 3)
-    plotting_images.draw_images(axes, array(images), ["airplane", "automobile"])
+    plotting_images.plot_images(axes, array(images), ["airplane", "automobile"])
     for one, image, caption in zip(axes, images, ["airplane", "automobile"], strict=False):
         np.testing.assert_array_equal(one.images[0].get_array(), np.moveaxis(image, 0, -1))
         assert one.get_title() == caption
@@ -171,11 +175,11 @@ def test_images_come_with_their_captions_and_other_axes_stay_blank(ax, array):
 @pytest.mark.parametrize(("places", "captions"), [(1, ["a", "b"]), (2, ["a"])])
 def test_images_without_a_place_or_a_caption_are_refused(ax, places, captions):
     with pytest.raises(ValueError, match="expected 2 captions and as many axes, got"):
-        plotting_images.draw_images([ax] * places, np.zeros((2, 3, 8, 8), dtype=np.uint8), captions)
+        plotting_images.plot_images([ax] * places, np.zeros((2, 3, 8, 8), dtype=np.uint8), captions)
 
 
 def test_the_component_map_names_the_parts_and_the_decision(ax):
-    ch01_problem_figures.draw_components(ax)
+    ch01_problem_figures.plot_components(ax)
     said = " ".join(texts(ax))
     for part in (
         "client\n$m(x)$",
@@ -205,5 +209,5 @@ def test_what_was_given_is_left_as_it_was(ax):
     for array in given["one"]:
         array.setflags(write=False)
     before = [array.copy() for array in given["one"]]
-    plotting_lines.draw_curves(ax, given)
+    plotting_lines.plot_accuracy_curves(ax, given)
     np.testing.assert_array_equal(given["one"], before)

@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 
-from companion.chapters.choosing.figures import draw_promises
-from l2h.plotting.images import draw_map
-from l2h.plotting.lines import draw_family
+from companion.chapters.choosing.figures import plot_controlled_rates
+from l2h.plotting.images import plot_heat_map
+from l2h.plotting.lines import plot_lines
 
 X = np.array([0.0, 0.1, 0.2])
 
 
 def test_a_map_can_be_read_without_its_colours(ax):
     table = [[0.1, 0.2, np.nan], [0.3, 0.4, 0.5]]
-    draw_map(ax, table, rows=["r0", "r1"], columns=[1, 2, 3], labels=("row", "column"), what="share", marked=(1, 2))
+    plot_heat_map(
+        ax, table, rows=["r0", "r1"], columns=[1, 2, 3], labels=("row", "column"), what="share", marked=(1, 2)
+    )
     written = {text.get_position(): text.get_text() for text in ax.texts}
     assert written == {(0, 0): "0.10", (1, 0): "0.20", (2, 0): "none", (0, 1): "0.30", (1, 1): "0.40", (2, 1): "0.50"}
     frame = ax.patches[0]
@@ -25,13 +27,13 @@ def test_a_map_can_be_read_without_its_colours(ax):
 
 
 def test_a_map_needs_no_mark(ax):
-    draw_map(ax, [[1.0]], rows=["a"], columns=["b"], labels=("row", "column"), what="share")
+    plot_heat_map(ax, [[1.0]], rows=["a"], columns=["b"], labels=("row", "column"), what="share")
     assert not ax.patches
 
 
 @pytest.mark.parametrize("legend", [True, False])
 def test_a_family_is_lines_with_bands(ax, legend):
-    draw_family(ax, X, {"c1 = 1": (X, X - 0.1, X + 0.1)}, labels=("cost", "share"), legend=legend)
+    plot_lines(ax, X, {"c1 = 1": (X, X - 0.1, X + 0.1)}, labels=("cost", "share"), legend=legend)
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), np.column_stack([X, X]))
     corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
     assert {*zip(X, X - 0.1, strict=True), *zip(X, X + 0.1, strict=True)} <= corners
@@ -41,7 +43,7 @@ def test_a_family_is_lines_with_bands(ax, legend):
 
 def test_promises_stand_beside_their_budgets(ax):
     rates = {"with a guarantee": (X * 0.5, X * 0.8, X), "without": (X * 0.9, X, X * 1.1)}
-    draw_promises(ax, X, rates)
+    plot_controlled_rates(ax, X, rates)
     dashes, *ranges = ax.collections
     assert [dash[:, 1].tolist() for dash in dashes.get_segments()] == [[x, x] for x in X]
     for line, bars, (low, middle, high) in zip(ax.lines, ranges, rates.values(), strict=True):

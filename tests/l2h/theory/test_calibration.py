@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracles import theory
 
 from l2h.problem import Costs, asks
-from l2h.theory.bayes import ask_threshold, rejector_rule, server_error
+from l2h.theory.bayes import ask_threshold, bayes_rejector, server_error
 from l2h.theory.calibration import (
     alpha_deterministic,
     alpha_from_mu,
@@ -27,7 +27,7 @@ betas = st.floats(0.1, 6)
 
 def far_from_a_tie(eta, p, costs, distance):
     """Hypothesis may still propose points that float64 cannot tell from a tie; the margin keeps them out."""
-    return abs(rejector_rule(server_error(eta), p, costs=costs)) > distance
+    return abs(bayes_rejector(server_error(eta), p, costs=costs)) > distance
 
 
 # --- the formulas
@@ -147,7 +147,7 @@ def test_calibration_is_agreement_of_signs(eta, p, costs, alpha, beta):
     slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta)
     assume(abs(slope) > 1e-9)
     agrees = asks_at_minimum(eta, p, costs=costs, alpha=alpha, beta=beta) == asks(
-        rejector_rule(server_error(eta), p, costs=costs)
+        bayes_rejector(server_error(eta), p, costs=costs)
     )
     assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta) == agrees
 
@@ -171,7 +171,7 @@ def test_alpha_from_mu_is_calibrated_for_every_client(eta, p, costs, beta, squas
     alpha = alpha_from_mu(mu, costs=costs, beta=beta, squash=squash)
     assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
     slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
-    assert slope == pytest.approx(-alpha * rejector_rule(mu, p, costs=costs), rel=1e-6, abs=1e-9)
+    assert slope == pytest.approx(-alpha * bayes_rejector(mu, p, costs=costs), rel=1e-6, abs=1e-9)
 
 
 @given(p=st.one_of(st.just(1.0), st.floats(1e-3, 1)), costs=costs, beta=betas)
@@ -274,7 +274,7 @@ def test_the_witness_against_beta_one():
     costs = Costs(1.0, 0.3)
     alpha = alpha_released(0.7, costs=costs, beta=1.0)
     assert slope_at_zero(0.14, 0.7, costs=costs, alpha=alpha, beta=1.0).round(4) == -0.0071
-    assert -rejector_rule(0.14, 0.7, costs=costs) == pytest.approx(0.26)
+    assert -bayes_rejector(0.14, 0.7, costs=costs) == pytest.approx(0.26)
 
 
 @given(p=probability, c1=st.floats(1, 3), ce=cost)

@@ -10,7 +10,7 @@ from oracles import theory
 
 from l2h.problem import Costs
 from l2h.theory.bayes import server_error
-from l2h.theory.conditional_risk import conditional_risk, floor_of_server, minimiser, reduced_risk, slope_at_zero
+from l2h.theory.conditional_risk import conditional_risk, min_server_term, minimiser, partial_min_risk, slope_at_zero
 
 probability = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1))
 inner = st.floats(0.001, 0.999)
@@ -31,7 +31,7 @@ def test_the_risk_is_the_expected_surrogate(r, e, eta, p, costs, alpha, beta):
 @settings(max_examples=50)
 @given(r=scores, eta=probability, p=probability, costs=costs, alpha=alphas, beta=betas, squash=st.booleans())
 def test_the_reduced_risk_is_the_risk_at_the_best_e(r, eta, p, costs, alpha, beta, squash):
-    risk = reduced_risk(r, eta=eta, p=p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    risk = partial_min_risk(r, eta=eta, p=p, costs=costs, alpha=alpha, beta=beta, squash=squash)
     expected = theory.reduced_surrogate(r, eta, p, costs.c1, costs.ce, alpha, beta, squash=squash)
     assert risk == pytest.approx(float(expected), rel=1e-9, abs=1e-60)
 
@@ -41,7 +41,7 @@ def test_the_floor_is_the_least_over_e_and_over_the_box(mu, beta):
     def mixture(e):
         return mu * np.exp(beta * e / 2) + (1 - mu) * np.exp(-beta * e / 2)
 
-    free, boxed = floor_of_server(mu, beta=beta), floor_of_server(mu, beta=beta, squash=True)
+    free, boxed = min_server_term(mu, beta=beta), min_server_term(mu, beta=beta, squash=True)
     assert boxed == pytest.approx(mixture(np.linspace(-1, 1, 20_001)).min(), rel=1e-6)
     assert free <= boxed * (1 + 1e-12)
     if mu > 1 / (1 + np.exp(beta)):
@@ -88,7 +88,7 @@ def test_no_other_scores_have_less_risk(eta, p, costs, alpha, beta, squash):
     if squash:
         assert max(abs(best.r), abs(best.e)) <= 1
     else:
-        assert least == pytest.approx(reduced_risk(best.r, **setting), rel=1e-9, abs=1e-15)
+        assert least == pytest.approx(partial_min_risk(best.r, **setting), rel=1e-9, abs=1e-15)
 
 
 @given(eta=probability, p=probability, costs=costs, alpha=alphas, beta=betas, squash=st.booleans())
@@ -102,7 +102,7 @@ def test_the_minimiser_keeps_exactly_where_the_slope_is_negative(eta, p, costs, 
 def test_the_slope_is_the_derivative_of_the_reduced_risk(eta, p, costs, alpha, beta, squash):
     setting = {"costs": costs, "alpha": alpha, "beta": beta, "squash": squash}
     h = 1e-5
-    right, left = (reduced_risk(r, eta=eta, p=p, **setting) for r in (h, -h))
+    right, left = (partial_min_risk(r, eta=eta, p=p, **setting) for r in (h, -h))
     assert slope_at_zero(eta, p, **setting) == pytest.approx((right - left) / (2 * h), rel=1e-6, abs=1e-6)
 
 
@@ -160,7 +160,7 @@ def test_nothing_is_nan_and_the_least_risk_is_finite(eta, p, c1, ce, alpha, beta
     if not squash:
         assert np.isfinite(conditional_risk(*best, **setting))
     assert np.isfinite(slope_at_zero(**setting, squash=squash))
-    assert np.isfinite(reduced_risk(0.0, **setting, squash=squash))
+    assert np.isfinite(partial_min_risk(0.0, **setting, squash=squash))
 
 
 def test_inputs_outside_the_domain_are_refused_with_the_domain():
@@ -173,14 +173,14 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
         ("beta", -1.0, "beta > 0"),
     ):
         bad = good | {name: value}
-        for call in (minimiser, slope_at_zero, partial(conditional_risk, 0.0, 0.0), partial(reduced_risk, 0.0)):
+        for call in (minimiser, slope_at_zero, partial(conditional_risk, 0.0, 0.0), partial(partial_min_risk, 0.0)):
             with pytest.raises(ValueError, match=message):
                 call(**bad)
     with pytest.raises(ValueError, match=r"below e\^700"):
         conditional_risk(1000.0, 0.0, **good)
     with pytest.raises(ValueError, match=r"below e\^700"):
-        reduced_risk(np.array([0.0, -800.0]), **good)
+        partial_min_risk(np.array([0.0, -800.0]), **good)
     with pytest.raises(ValueError, match=r"mu in \[0, 0.5\]"):
-        floor_of_server(0.7, beta=2.0)
+        min_server_term(0.7, beta=2.0)
     with pytest.raises(ValueError, match="beta > 0"):
-        floor_of_server(0.2, beta=0.0)
+        min_server_term(0.2, beta=0.0)

@@ -7,10 +7,16 @@ from hypothesis import strategies as st
 from oracles import theory
 
 from l2h.problem import Costs
-from l2h.theory.bayes import CLIENTS
+from l2h.theory.bayes import CLIENT_KINDS
 from l2h.theory.calibration import alpha_deterministic, alpha_from_mu, alpha_from_p
-from l2h.theory.conditional_risk import conditional_risk, floor_of_server, minimiser, reduced_risk, slope_at_zero
-from l2h.theory.excess_risk import bound_deterministic, bound_from_mu, bound_from_p, largest_alpha, lower_envelope
+from l2h.theory.conditional_risk import conditional_risk, min_server_term, minimiser, partial_min_risk, slope_at_zero
+from l2h.theory.excess_risk import (
+    excess_risk_bound_deterministic,
+    excess_risk_bound_mu,
+    excess_risk_bound_p,
+    lower_envelope,
+    max_calibrated_alpha,
+)
 
 inner = st.floats(0.001, 0.999)
 probability = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1))
@@ -59,8 +65,8 @@ def random_scores(seed, eta, p, costs, client, span=3):
 @given(eta=inner, p=inner, costs=costs, alpha=st.floats(0.1, 5), beta=betas, squash=st.booleans())
 def test_lemma_1_the_slope_bounds_what_a_wrong_decision_loses(eta, p, costs, alpha, beta, squash):
     setting = {"costs": costs, "alpha": alpha, "beta": beta, "squash": squash}
-    at_zero = reduced_risk(0.0, eta=eta, p=p, **setting)
-    gap = at_zero - reduced_risk(minimiser(eta, p, **setting).r, eta=eta, p=p, **setting)
+    at_zero = partial_min_risk(0.0, eta=eta, p=p, **setting)
+    gap = at_zero - partial_min_risk(minimiser(eta, p, **setting).r, eta=eta, p=p, **setting)
     curvature = max(1, beta**2 / 4, alpha**2)
     slope = slope_at_zero(eta, p, **setting)
     assert gap >= slope**2 / (2 * curvature * at_zero) - 1e-12
@@ -72,7 +78,7 @@ def test_lemma_1_the_slope_bounds_what_a_wrong_decision_loses(eta, p, costs, alp
 def test_lemma_2_the_gap_is_monotone(mu, p, costs, alpha, beta):
     def gap(mu, p, alpha):
         setting = {"eta": mu, "p": p, "costs": costs, "alpha": alpha, "beta": beta}
-        return reduced_risk(0.0, **setting) - reduced_risk(minimiser(**setting).r, **setting)
+        return partial_min_risk(0.0, **setting) - partial_min_risk(minimiser(**setting).r, **setting)
 
     r = minimiser(mu, p, costs=costs, alpha=alpha, beta=beta).r
     small = 1e-4
@@ -91,11 +97,11 @@ def test_lemma_3_what_wrong_decisions_and_labels_lose(eta, p, costs, beta, seed)
     mu = np.minimum(eta, 1 - eta)
     gain = p - costs.c1 * mu - costs.ce
     setting = {"eta": eta, "p": p, "costs": costs, "alpha": rule(mu, p), "beta": beta}
-    gap = reduced_risk(0.0, **setting) - reduced_risk(minimiser(**setting).r, **setting)
+    gap = partial_min_risk(0.0, **setting) - partial_min_risk(minimiser(**setting).r, **setting)
     _, excess = played(r, e, eta, p, rule, costs, beta)
     wrong = (r > 0) == (gain > 0)
     label = (r <= 0) & ((e >= 0) != (eta >= 0.5))
-    s = floor_of_server(mu, beta=beta)
+    s = min_server_term(mu, beta=beta)
     lost = costs.c1 * (1 - s) + np.where(gain < 0, gap, 0)
     assert (excess >= gap - 1e-11)[wrong & (gain != 0)].all()
     assert (excess >= lost - 1e-11)[label].all()
@@ -106,7 +112,7 @@ def test_lemma_3_what_wrong_decisions_and_labels_lose(eta, p, costs, beta, seed)
 def test_for_beta_two_the_gap_is_sharper(mu, p, costs):
     """The gap of a weighted mean, Cartwright and Field: alpha D^2 / (2 (1 + alpha) max(T, p))."""
     setting = {"eta": mu, "p": p, "costs": costs, "alpha": alpha_from_mu(mu, costs=costs, beta=2.0), "beta": 2.0}
-    gap = reduced_risk(0.0, **setting) - reduced_risk(minimiser(**setting).r, **setting)
+    gap = partial_min_risk(0.0, **setting) - partial_min_risk(minimiser(**setting).r, **setting)
     asking, alpha = costs.c1 * mu + costs.ce, setting["alpha"]
     assert gap >= alpha * (p - asking) ** 2 / (2 * (1 + alpha) * max(asking, p)) - 1e-12
 
@@ -115,11 +121,11 @@ def test_for_beta_two_the_gap_is_sharper(mu, p, costs):
 
 
 @settings(max_examples=60)
-@given(eta=probability, p=probability, costs=costs, beta=betas, seed=seeds, client=st.sampled_from(CLIENTS))
+@given(eta=probability, p=probability, costs=costs, beta=betas, seed=seeds, client=st.sampled_from(CLIENT_KINDS))
 def test_theorem_a_holds_for_every_client_and_any_scores(eta, p, costs, beta, seed, client):
     r, e, eta, p = random_scores(seed, eta, p, costs, client)
     loss, excess = played(r, e, eta, p, rule_of("mu", costs, beta), costs, beta)
-    assert (loss <= bound_from_mu(np.maximum(excess, 0), costs=costs, beta=beta) + 1e-6).all()
+    assert (loss <= excess_risk_bound_mu(np.maximum(excess, 0), costs=costs, beta=beta) + 1e-6).all()
 
 
 @settings(max_examples=60)
@@ -127,7 +133,7 @@ def test_theorem_a_holds_for_every_client_and_any_scores(eta, p, costs, beta, se
 def test_theorem_b_holds_for_every_client_and_any_scores(eta, p, costs, beta, seed):
     r, e, eta, p = random_scores(seed, eta, p, costs, "free")
     loss, excess = played(r, e, eta, p, rule_of("p", costs, beta), costs, beta)
-    assert (loss <= bound_from_p(np.maximum(excess, 0), costs=costs, beta=beta) + 1e-6).all()
+    assert (loss <= excess_risk_bound_p(np.maximum(excess, 0), costs=costs, beta=beta) + 1e-6).all()
 
 
 @settings(max_examples=60)
@@ -135,7 +141,7 @@ def test_theorem_b_holds_for_every_client_and_any_scores(eta, p, costs, beta, se
 def test_theorem_c_holds_for_deterministic_clients_and_any_scores(eta, costs, beta, seed):
     r, e, eta, p = random_scores(seed, eta, eta, costs, "deterministic")
     loss, excess = played(r, e, eta, p, rule_of("deterministic", costs, beta), costs, beta)
-    assert (loss <= bound_deterministic(np.maximum(excess, 0), costs=costs, beta=beta) + 1e-6).all()
+    assert (loss <= excess_risk_bound_deterministic(np.maximum(excess, 0), costs=costs, beta=beta) + 1e-6).all()
 
 
 @settings(max_examples=60)
@@ -144,24 +150,24 @@ def test_theorem_a_holds_under_squash_for_beta_from_one_up(eta, p, costs, beta, 
     r, e, eta, p = random_scores(seed, eta, p, costs, "free", span=1)
     eta[:100] = 1.0  # where squash costs most
     loss, excess = played(r, e, eta, p, rule_of("mu", costs, beta, squash=True), costs, beta, squash=True)
-    assert (loss <= bound_from_mu(np.maximum(excess, 0), costs=costs, beta=beta) + 1e-6).all()
+    assert (loss <= excess_risk_bound_mu(np.maximum(excess, 0), costs=costs, beta=beta) + 1e-6).all()
 
 
 def test_the_step_of_its_proof_that_needs_beta_one():
     """1/kappa + s <= 2, where 1 - s = kappa (1 - 2 mu)^2 / 2 for the boxed s; the shorter proof needs kappa >= 1."""
     mu = np.linspace(0, 0.499, 2001)
     for beta in np.linspace(1, 2 * np.log(2), 21):
-        s = floor_of_server(mu, beta=beta, squash=True)
+        s = min_server_term(mu, beta=beta, squash=True)
         assert ((1 - 2 * mu) ** 2 / (2 * (1 - s)) + s <= 2 + 1e-12).all()
-    kappa = 2 * (1 - floor_of_server(0.0, beta=1.38, squash=True))
+    kappa = 2 * (1 - min_server_term(0.0, beta=1.38, squash=True))
     assert kappa < 1  # so the shorter proof stops at 2 ln 2
-    assert 2 * (1 - floor_of_server(0.0, beta=2 * np.log(2), squash=True)) == pytest.approx(1)
+    assert 2 * (1 - min_server_term(0.0, beta=2 * np.log(2), squash=True)) == pytest.approx(1)
 
 
 @given(mu=st.floats(0, 0.5), beta=st.floats(1, 30))
 def test_the_inequality_on_which_it_rests(mu, beta):
     """delta^2 <= 2 tau (1 + tau) with tau = 1 - s of the box, for every beta >= 1."""
-    tau = 1 - floor_of_server(mu, beta=beta, squash=True)
+    tau = 1 - min_server_term(mu, beta=beta, squash=True)
     assert (1 - 2 * mu) ** 2 <= 2 * tau * (1 + tau) + 1e-12
 
 
@@ -173,7 +179,7 @@ def test_under_squash_it_fails_for_small_beta():
     loss, excess = played(r, e, eta, p, rule, costs, beta, squash=True)
     assert loss == 1
     assert excess == pytest.approx(1 - np.exp(-beta / 2))
-    assert bound_from_mu(excess, costs=costs, beta=beta) == pytest.approx(0.8335, abs=5e-5)
+    assert excess_risk_bound_mu(excess, costs=costs, beta=beta) == pytest.approx(0.8335, abs=5e-5)
 
 
 # --- the constants
@@ -183,17 +189,19 @@ def test_under_squash_it_fails_for_small_beta():
 def test_the_factors_are_the_stated_ones(c1, ce, beta):
     factor_a, factor_b, factor_c = theory.transfer_factors(c1, ce, beta)
     costs = Costs(c1, ce)
-    assert bound_from_mu(0.3, costs=costs, beta=beta) == pytest.approx((factor_a * 0.3) ** 0.5, rel=1e-9)
-    assert bound_from_p(0.3, costs=costs, beta=beta) == pytest.approx((factor_b * 0.3) ** 0.25, rel=1e-6)
-    assert bound_deterministic(0.3, costs=costs, beta=beta) == pytest.approx((factor_c * 0.3) ** 0.5, rel=1e-9)
-    assert bound_from_mu(0.3, costs=costs, beta=2.0) == pytest.approx((2 * (1 + 2 * c1 + ce) * 0.3) ** 0.5)
+    assert excess_risk_bound_mu(0.3, costs=costs, beta=beta) == pytest.approx((factor_a * 0.3) ** 0.5, rel=1e-9)
+    assert excess_risk_bound_p(0.3, costs=costs, beta=beta) == pytest.approx((factor_b * 0.3) ** 0.25, rel=1e-6)
+    assert excess_risk_bound_deterministic(0.3, costs=costs, beta=beta) == pytest.approx(
+        (factor_c * 0.3) ** 0.5, rel=1e-9
+    )
+    assert excess_risk_bound_mu(0.3, costs=costs, beta=2.0) == pytest.approx((2 * (1 + 2 * c1 + ce) * 0.3) ** 0.5)
 
 
 @given(costs=costs, beta=betas)
 def test_the_largest_alpha_is_the_largest_of_a_grid(costs, beta):
     u = np.append(np.linspace(0, 0.5, 2001), np.linspace(0, 0.01, 2001))
     grid = alpha_from_mu(u, costs=costs, beta=beta)
-    top = largest_alpha(costs=costs, beta=beta)
+    top = max_calibrated_alpha(costs=costs, beta=beta)
     assert (grid <= top * (1 + 1e-12)).all()
     assert top == pytest.approx(grid.max(), rel=1e-3)
     least = min(1, (beta * costs.c1 + 2 * costs.ce) / (costs.c1 + 2 * costs.ce))
@@ -214,7 +222,7 @@ def test_without_a_price_of_mistakes_the_bounds_remain():
     costs = Costs(0.0, 0.3)
     p = np.linspace(0, 1, 101)
     loss, excess = played(np.ones(101), np.ones(101), np.full(101, 0.7), p, rule_of("mu", costs, 2.0), costs, 2.0)
-    for bound in (bound_from_mu, bound_from_p, bound_deterministic):
+    for bound in (excess_risk_bound_mu, excess_risk_bound_p, excess_risk_bound_deterministic):
         assert (loss <= bound(excess, costs=costs, beta=2.0) + 1e-9).all()
 
 
@@ -223,7 +231,7 @@ def test_theorem_c_where_asking_is_free(c1):
     costs = Costs(c1, 0.0)
     r, e, eta, p = random_scores(1, 0.3, 0.3, costs, "deterministic")
     loss, excess = played(r, e, eta, p, rule_of("deterministic", costs, 2.0), costs, 2.0)
-    assert (loss <= bound_deterministic(np.maximum(excess, 0), costs=costs, beta=2.0) + 1e-6).all()
+    assert (loss <= excess_risk_bound_deterministic(np.maximum(excess, 0), costs=costs, beta=2.0) + 1e-6).all()
 
 
 def test_theorem_a_is_nearly_sharp():
@@ -231,7 +239,7 @@ def test_theorem_a_is_nearly_sharp():
     costs = Costs(1e-6, 0.99)
     one = np.ones(1)
     loss, excess = played(1e-9 * one, one, one, one, rule_of("mu", costs, 2.0), costs, 2.0)
-    assert 0.98 < loss / bound_from_mu(excess, costs=costs, beta=2.0) <= 1
+    assert 0.98 < loss / excess_risk_bound_mu(excess, costs=costs, beta=2.0) <= 1
 
 
 # --- the rate
@@ -241,7 +249,7 @@ def loses_just_below_the_corner(t, choice):
     """(D, excess) of the wrong decision at mu = 1/2, p = ce + c1/2 - c1 t; c1 = 1, ce = .15, beta = 2."""
     costs, p = Costs(1.0, 0.15), 0.65 - t
     setting = {"eta": 0.5, "p": p, "costs": costs, "alpha": rule_of(choice, costs, 2.0)(0.5, p), "beta": 2.0}
-    return t, reduced_risk(0.0, **setting) - reduced_risk(minimiser(**setting).r, **setting)
+    return t, partial_min_risk(0.0, **setting) - partial_min_risk(minimiser(**setting).r, **setting)
 
 
 def test_calibration_by_p_loses_the_fourth_power():
@@ -274,10 +282,10 @@ def test_calibration_by_mu_loses_the_square():
 @pytest.mark.parametrize(
     ("choice", "client", "bound"),
     [
-        ("mu", "free", bound_from_mu),
-        ("mu", "independent", bound_from_mu),
-        ("p", "free", bound_from_p),
-        ("deterministic", "deterministic", bound_deterministic),
+        ("mu", "free", excess_risk_bound_mu),
+        ("mu", "independent", excess_risk_bound_mu),
+        ("p", "free", excess_risk_bound_p),
+        ("deterministic", "deterministic", excess_risk_bound_deterministic),
     ],
 )
 @pytest.mark.parametrize("costs", [Costs(1.0, 0.15), Costs(0.5, 0.1), Costs(2.0, 0.4)])
@@ -322,17 +330,19 @@ def test_a_finer_grid_lowers_the_envelope_a_little():
 )  # fmt: skip
 def test_bounds_are_finite_and_rise_from_zero(excess, c1, ce, beta):
     costs = Costs(c1, ce)
-    bounds = [bound_from_mu, bound_from_p] + ([bound_deterministic] if ce < 1 else [])
+    bounds = [excess_risk_bound_mu, excess_risk_bound_p] + ([excess_risk_bound_deterministic] if ce < 1 else [])
     for bound in bounds:
         nothing, some = bound(np.array([0.0, excess]), costs=costs, beta=beta)
         assert nothing == 0
         assert np.isfinite(some)
         assert some > 0 or excess < 1e-200
-    assert 1 <= largest_alpha(costs=costs, beta=beta) * (1 + 1e-12) < np.inf
+    assert 1 <= max_calibrated_alpha(costs=costs, beta=beta) * (1 + 1e-12) < np.inf
 
 
 @settings(max_examples=20)
-@given(costs=costs, beta=betas, choice=st.sampled_from(["mu", "p", "deterministic"]), client=st.sampled_from(CLIENTS))
+@given(
+    costs=costs, beta=betas, choice=st.sampled_from(["mu", "p", "deterministic"]), client=st.sampled_from(CLIENT_KINDS)
+)
 def test_the_envelope_is_finite_with_every_edge_in_its_grid(costs, beta, choice, client):
     envelope = lower_envelope(rule_of(choice, costs, beta), costs=costs, beta=beta, client=client, grid=5)
     assert np.isfinite(envelope).all()
@@ -341,20 +351,20 @@ def test_the_envelope_is_finite_with_every_edge_in_its_grid(costs, beta, choice,
 
 def test_inputs_outside_the_domain_are_refused_with_the_domain():
     good = Costs(1.0, 0.15)
-    for bound in (bound_from_mu, bound_from_p, bound_deterministic):
+    for bound in (excess_risk_bound_mu, excess_risk_bound_p, excess_risk_bound_deterministic):
         with pytest.raises(ValueError, match="excess >= 0"):
             bound(np.array([0.1, -0.1]), costs=good, beta=2.0)
         with pytest.raises(ValueError, match="beta > 0"):
             bound(0.1, costs=good, beta=0.0)
     with pytest.raises(ValueError, match=r"c1 \+ ce > 0"):
-        bound_from_mu(0.1, costs=Costs(0.0, 0.0), beta=2.0)
+        excess_risk_bound_mu(0.1, costs=Costs(0.0, 0.0), beta=2.0)
     with pytest.raises(ValueError, match="ce > 0"):
-        bound_from_p(0.1, costs=Costs(1.0, 0.0), beta=2.0)
+        excess_risk_bound_p(0.1, costs=Costs(1.0, 0.0), beta=2.0)
     with pytest.raises(ValueError, match="ce > 0"):
-        largest_alpha(costs=Costs(1.0, 0.0), beta=2.0)
+        max_calibrated_alpha(costs=Costs(1.0, 0.0), beta=2.0)
     for costs in (Costs(1.0, 1.0), Costs(0.5, 0.0)):
         with pytest.raises(ValueError, match="ce < 1, and ce > 0 or c1 >= 1"):
-            bound_deterministic(0.1, costs=costs, beta=2.0)
+            excess_risk_bound_deterministic(0.1, costs=costs, beta=2.0)
     rule = rule_of("mu", good, 2.0)
     with pytest.raises(ValueError, match="client to be one of"):
         lower_envelope(rule, costs=good, beta=2.0, client="stubborn")

@@ -8,9 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import theory
 
-from l2h.losses.surrogate import generalized_zero_one
+from l2h.losses.surrogate import generalized_zero_one_loss
 from l2h.problem import Costs
-from l2h.theory.generalization import breaking_cost, corrected, expected, margin, margin_loss, stated, valid_pairs
+from l2h.theory.generalization import (
+    critical_cost,
+    margin_bound,
+    margin_loss,
+    theorem1_corrected,
+    theorem1_expected,
+    theorem1_stated,
+    valid_pairs,
+)
 
 costs = st.builds(Costs, c1=st.floats(0, 2), ce=st.floats(0, 2))
 rad = st.floats(0, 1)
@@ -22,15 +30,19 @@ def test_the_forms_are_their_formulas(costs, rad_r, rad_e, n, delta):
     at = {"costs": costs, "n": n, "delta": delta}
     quoted = theory.stated_penalty(rad_r, rad_e, costs.c1, costs.ce, n, delta)
     proved = theory.corrected_penalty(rad_r, rad_e, costs.c1, costs.ce, n, delta)
-    assert stated(rad_r, rad_e, **at).total == pytest.approx(quoted)
-    assert corrected(rad_r, rad_e, **at).total == pytest.approx(proved)
-    assert expected(rad_r, rad_e, **at).complexity == corrected(rad_r, rad_e, **at).complexity
-    assert 3 * expected(rad_r, rad_e, **at).deviation == pytest.approx(corrected(rad_r, rad_e, **at).deviation)
+    assert theorem1_stated(rad_r, rad_e, **at).total == pytest.approx(quoted)
+    assert theorem1_corrected(rad_r, rad_e, **at).total == pytest.approx(proved)
+    assert theorem1_expected(rad_r, rad_e, **at).complexity == theorem1_corrected(rad_r, rad_e, **at).complexity
+    assert 3 * theorem1_expected(rad_r, rad_e, **at).deviation == pytest.approx(
+        theorem1_corrected(rad_r, rad_e, **at).deviation
+    )
 
 
 @given(costs=costs, rad_r=rad, rad_e=rad, delta=st.floats(1e-6, 1))
 def test_the_stated_form_is_the_looser_one_exactly_where_the_costs_reach_one(costs, rad_r, rad_e, delta):
-    quoted, proved = (form(rad_r, rad_e, costs=costs, n=50, delta=delta) for form in (stated, corrected))
+    quoted, proved = (
+        form(rad_r, rad_e, costs=costs, n=50, delta=delta) for form in (theorem1_stated, theorem1_corrected)
+    )
     assert quoted.complexity >= proved.complexity * (1 - 1e-12)
     assert quoted.complexity <= 3 * proved.complexity + 1e-12
     assert costs.c1 < 1 or quoted.complexity <= 2 * proved.complexity + 1e-12
@@ -40,7 +52,9 @@ def test_the_stated_form_is_the_looser_one_exactly_where_the_costs_reach_one(cos
 
 def test_the_factor_three_is_attained():
     at = {"costs": Costs(0.0, 0.5), "n": 10, "delta": 1.0}
-    assert stated(0.1, 0.2, **at).complexity == pytest.approx(3 * corrected(0.1, 0.2, **at).complexity)
+    assert theorem1_stated(0.1, 0.2, **at).complexity == pytest.approx(
+        3 * theorem1_corrected(0.1, 0.2, **at).complexity
+    )
 
 
 @st.composite
@@ -58,7 +72,7 @@ def test_the_complexity_of_the_loss_class(sample, costs):
     functions_r, functions_e, errors, y = sample
     losses = theory.loss_class(functions_r, functions_e, errors, y, costs.c1, costs.ce)
     rad_r, rad_e = theory.rademacher(functions_r), theory.rademacher(functions_e)
-    bound = corrected(rad_r, rad_e, costs=costs, n=1, delta=1.0).complexity
+    bound = theorem1_corrected(rad_r, rad_e, costs=costs, n=1, delta=1.0).complexity
     assert 2 * theory.rademacher(losses) <= bound + 1e-12
     assert 0 <= np.min(losses) <= np.max(losses) <= max(1, costs.c1 + costs.ce) + 1e-12
 
@@ -70,27 +84,27 @@ def test_the_margin_loss_is_a_lipschitz_bound_of_the_loss(r, e, m, y, costs, rho
     def at(r, e):
         return margin_loss(*(np.array([v]) for v in (r, e, m, y)), costs=costs, rho=rho).item()
 
-    loss = generalized_zero_one(*(np.array([v]) for v in (r, e, m, y)), costs=costs).item()
+    loss = generalized_zero_one_loss(*(np.array([v]) for v in (r, e, m, y)), costs=costs).item()
     assert loss <= at(r, e) + 1e-12
     assert at(r, e) <= 1 + costs.c1 + costs.ce + 1e-12
     in_r, in_e = (max(1, costs.ce) + costs.c1 / 2) / rho, costs.c1 / (2 * rho)
     assert abs(at(r + step, e) - at(r, e)) <= in_r * abs(step) + 1e-9
     assert abs(at(r, e + step) - at(r, e)) <= in_e * abs(step) + 1e-9
     # twice these slopes are the factors of the complexities
-    bound = margin(1.0, 1.0, costs=costs, n=1, delta=1.0, rho=rho).complexity
+    bound = margin_bound(1.0, 1.0, costs=costs, n=1, delta=1.0, rho=rho).complexity
     assert bound == pytest.approx(2 * (in_r + in_e))
 
 
 @given(rad_r=rad, rad_e=rad, costs=costs, scale=st.floats(0.01, 10))
 def test_the_margin_form_does_not_change_with_the_unit_of_the_scores(rad_r, rad_e, costs, scale):
-    one = margin(rad_r, rad_e, costs=costs, n=7, delta=0.1, rho=0.5)
-    other = margin(scale * rad_r, scale * rad_e, costs=costs, n=7, delta=0.1, rho=0.5 * scale)
+    one = margin_bound(rad_r, rad_e, costs=costs, n=7, delta=0.1, rho=0.5)
+    other = margin_bound(scale * rad_r, scale * rad_e, costs=costs, n=7, delta=0.1, rho=0.5 * scale)
     assert one.total == pytest.approx(other.total)
 
 
 def test_the_forms_take_arrays_and_fall_as_one_over_root_n():
     n = np.array([100, 400])
-    penalty = stated(1 / np.sqrt(n), 1 / np.sqrt(n), costs=Costs(1.0, 0.1), n=n, delta=0.05)
+    penalty = theorem1_stated(1 / np.sqrt(n), 1 / np.sqrt(n), costs=Costs(1.0, 0.1), n=n, delta=0.05)
     assert penalty.total[0] == pytest.approx(2 * penalty.total[1])
 
 
@@ -101,29 +115,32 @@ def test_where_the_union_bound_protects_the_stated_form():
     pairs, total, delta = 50, 0.6, 0.1
     smallest = 2 * (2 / delta) ** (9 * total**2 - 1)
     n = 40
-    penalty = stated(0.0, 0.0, costs=Costs(0.3, 0.3), n=n, delta=delta).total
+    penalty = theorem1_stated(0.0, 0.0, costs=Costs(0.3, 0.3), n=n, delta=delta).total
     assert pairs <= smallest
     assert pairs * math.exp(-2 * n * penalty**2) <= delta
 
 
 @pytest.mark.parametrize("delta, cost", [(0.05, 0.2019)])
 def test_the_cost_below_which_one_pair_breaks_it(delta, cost):
-    assert round(breaking_cost(delta), 4) == cost
+    assert round(critical_cost(delta), 4) == cost
     n = 1_000_000
     shortfall = [
-        0.5 * math.erfc(stated(0.0, 0.0, costs=Costs(0.0, c), n=n, delta=delta).total * (2 * n) ** 0.5)
-        for c in (0.99 * breaking_cost(delta), 1.01 * breaking_cost(delta))
+        0.5 * math.erfc(theorem1_stated(0.0, 0.0, costs=Costs(0.0, c), n=n, delta=delta).total * (2 * n) ** 0.5)
+        for c in (0.99 * critical_cost(delta), 1.01 * critical_cost(delta))
     ]
     assert shortfall[0] > delta > shortfall[1]
 
 
 def test_the_breaking_cost_grows_to_a_third():
-    breaking = [breaking_cost(10.0**-k) for k in (1, 10, 100, 300)]
+    breaking = [critical_cost(10.0**-k) for k in (1, 10, 100, 300)]
     assert breaking == sorted(breaking)
     assert breaking[-1] == pytest.approx(1 / 3, abs=0.002)
 
 
-@pytest.mark.parametrize("form", [stated, corrected, expected, lambda *rads, **at: margin(*rads, **at, rho=1.0)])
+@pytest.mark.parametrize(
+    "form",
+    [theorem1_stated, theorem1_corrected, theorem1_expected, lambda *rads, **at: margin_bound(*rads, **at, rho=1.0)],
+)
 @pytest.mark.parametrize(
     "change, message",
     [({"n": 0}, "n >= 1"), ({"delta": 0.0}, "delta > 0"), ({"delta": 1.1}, r"delta in \[0, 1\]"), ({}, "rad_e >= 0")],
@@ -136,7 +153,7 @@ def test_forms_refuse(form, change, message):
 def test_other_doors():
     one = np.ones(1)
     with pytest.raises(ValueError, match="rho > 0"):
-        margin(0.1, 0.1, costs=Costs(), n=10, delta=0.1, rho=0.0)
+        margin_bound(0.1, 0.1, costs=Costs(), n=10, delta=0.1, rho=0.0)
     with pytest.raises(ValueError, match="rho > 0"):
         margin_loss(one, one, one, one, costs=Costs(), rho=0.0)
     with pytest.raises(ValueError, match="one length"):
@@ -144,6 +161,6 @@ def test_other_doors():
     with pytest.raises(ValueError, match="m in"):
         margin_loss(one, one, 0 * one, one, costs=Costs(), rho=1.0)
     with pytest.raises(ValueError, match=r"delta in \[0, 0.5\]"):
-        breaking_cost(0.6)
+        critical_cost(0.6)
     with pytest.raises(ValueError, match="delta > 0"):
         valid_pairs(Costs(), delta=0.0)

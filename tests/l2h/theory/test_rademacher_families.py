@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import theory
 
-from l2h.theory.rademacher import finite, intervals, linear, linear_bound, matrix, stumps, thresholds
+from l2h.theory.rademacher import (
+    as_matrix,
+    finite_family,
+    intervals,
+    linear_bound,
+    linear_family,
+    stump_family,
+    threshold_family,
+)
 
 coinciding = st.lists(st.integers(0, 4), min_size=1, max_size=7)
 matrices = numpy_strategies.arrays(
@@ -27,7 +35,7 @@ def suprema(functions):
 
 @given(x=coinciding, two_sided=st.booleans())
 def test_thresholds(x, two_sided):
-    family = thresholds(x, two_sided=two_sided)
+    family = threshold_family(x, two_sided=two_sided)
     np.testing.assert_array_equal(family.supremum(all_signs(len(x))), suprema(theory.threshold_functions(x, two_sided)))
     assert (family.n, family.energy) == (len(x), len(x))
 
@@ -39,7 +47,7 @@ def test_intervals(x):
 
 @given(x=matrices)
 def test_stumps(x):
-    family = stumps(x)
+    family = stump_family(x)
     np.testing.assert_array_equal(family.supremum(all_signs(len(x))), suprema(theory.stump_functions(x)))
     assert family.energy == len(x)
 
@@ -47,7 +55,7 @@ def test_stumps(x):
 @given(x=matrices)
 def test_a_linear_functional_is_largest_at_a_corner_of_the_l1_ball(x):
     corners = np.vstack([np.eye(x.shape[1]), -np.eye(x.shape[1])]) * 2.5
-    family = linear(x, norm=1, radius=2.5)
+    family = linear_family(x, norm=1, radius=2.5)
     np.testing.assert_allclose(family.supremum(all_signs(len(x))), suprema(corners @ x.T), atol=1e-12)
     np.testing.assert_allclose(family.energy, ((corners @ x.T) ** 2).max(0).sum())
 
@@ -55,7 +63,7 @@ def test_a_linear_functional_is_largest_at_a_corner_of_the_l1_ball(x):
 @given(x=matrices)
 def test_a_linear_functional_is_largest_along_the_sum_in_the_l2_ball(x):
     signs = all_signs(len(x))
-    best = linear(x, norm=2, radius=2.5).supremum(signs)
+    best = linear_family(x, norm=2, radius=2.5).supremum(signs)
     sums = signs @ x
     directions = 2.5 * sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-300)
     np.testing.assert_allclose(best, (directions * sums).sum(1), atol=1e-12)
@@ -66,7 +74,7 @@ def test_a_linear_functional_is_largest_along_the_sum_in_the_l2_ball(x):
 
 @given(x=matrices, norm=st.sampled_from([1, 2]))
 def test_the_linear_bounds_hold_and_the_second_is_within_root_two(x, norm):
-    exact = linear(x, norm=norm).supremum(all_signs(len(x))).mean() / len(x)
+    exact = linear_family(x, norm=norm).supremum(all_signs(len(x))).mean() / len(x)
     bound = linear_bound(x, norm=norm)
     assert exact <= bound + 1e-12
     assert norm == 1 or bound <= 2**0.5 * exact + 1e-12
@@ -74,7 +82,7 @@ def test_the_linear_bounds_hold_and_the_second_is_within_root_two(x, norm):
 
 def test_a_finite_family_is_given_by_its_values():
     values = [[1.0, -2.0, 0.5], [0.0, 1.0, -3.0]]
-    family = finite(values)
+    family = finite_family(values)
     np.testing.assert_allclose(family.supremum(all_signs(3)), suprema(values))
     assert family.energy == 1 + 4 + 9
 
@@ -82,11 +90,11 @@ def test_a_finite_family_is_given_by_its_values():
 @pytest.mark.parametrize("x", [[1.0, 2.0], [[]], [[float("nan")]]])
 def test_a_matrix_is_not_empty_and_finite(x):
     with pytest.raises(ValueError, match="expected"):
-        matrix(x)
+        as_matrix(x)
 
 
 def test_a_ball_has_a_norm_and_a_radius():
     with pytest.raises(ValueError, match="norm to be one of 1, 2, got 3"):
-        linear([[1.0]], norm=3)
+        linear_family([[1.0]], norm=3)
     with pytest.raises(ValueError, match="radius > 0"):
-        linear([[1.0]], norm=2, radius=0.0)
+        linear_family([[1.0]], norm=2, radius=0.0)

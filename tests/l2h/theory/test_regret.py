@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from oracles import theory
 
 from l2h.problem import Costs
-from l2h.theory.bayes import CLIENTS, ask_threshold, rejector_rule, server_error
+from l2h.theory.bayes import CLIENT_KINDS, ask_threshold, bayes_rejector, server_error
 from l2h.theory.calibration import alpha_deterministic, alpha_from_mu, alpha_from_p, alpha_released, asks_at_minimum
 from l2h.theory.conditional_risk import slope_at_zero
-from l2h.theory.distributions import TESTBEDS, gaussians
+from l2h.theory.distributions import DISTRIBUTIONS, gaussians
 from l2h.theory.regret import (
+    alpha_rules,
     concave_hull,
     effective_threshold,
     expected_regret,
-    regret,
-    rules,
-    worst_excess,
+    pointwise_regret,
+    worst_excess_risk,
     worst_regret,
 )
 
@@ -43,14 +43,14 @@ def constant(alpha):
 @given(mu=st.floats(0, 0.5), p=probability, c1=st.floats(0.2, 2), ce=st.floats(0.01, 0.17), beta=betas)
 def test_the_rules_are_the_four_formulas(mu, p, c1, ce, beta):
     setting = {"costs": Costs(c1, ce), "beta": beta}
-    found = [rule(mu, p) for rule in rules(**setting).values()]
+    found = [rule(mu, p) for rule in alpha_rules(**setting).values()]
     assert found == [
         alpha_from_mu(mu, **setting),
         alpha_from_p(p, **setting),
         alpha_deterministic(**setting),
         alpha_released(0.18, **setting),
     ]
-    boxed = [rule(mu, p) for rule in rules(**setting, squash=True).values()]
+    boxed = [rule(mu, p) for rule in alpha_rules(**setting, squash=True).values()]
     assert boxed[:3] == [
         alpha_from_mu(mu, **setting, squash=True),
         alpha_from_p(p, **setting, squash=True),
@@ -60,7 +60,7 @@ def test_the_rules_are_the_four_formulas(mu, p, c1, ce, beta):
 
 
 def test_the_constant_of_the_rules_has_its_domain():
-    constant = rules(costs=Costs(1.0, 0.19), beta=2.0)["released at 0.18"]
+    constant = alpha_rules(costs=Costs(1.0, 0.19), beta=2.0)["released at 0.18"]
     with pytest.raises(ValueError, match=r"p > 0 in \[ce, ce \+ c1\] = \[0.19, 1.19\]"):
         constant(0.1, 0.1)
 
@@ -95,9 +95,9 @@ def test_the_table_of_the_constant(row):
     assert released == pytest.approx(alpha, abs=5e-5)
     assert jump == pytest.approx(threshold, abs=5.1e-5)
     assert ask_threshold(costs) == pytest.approx(bayes, abs=1e-12)
-    assert regret(p, p, costs=costs, alpha=released, beta=2.0).max() == pytest.approx(largest, abs=5e-5)
+    assert pointwise_regret(p, p, costs=costs, alpha=released, beta=2.0).max() == pytest.approx(largest, abs=5e-5)
     for client, printed in (("deterministic", deterministic), ("free", free)):
-        worst = worst_excess(released, mean=0.18, costs=costs, beta=2.0, client=client)
+        worst = worst_excess_risk(released, mean=0.18, costs=costs, beta=2.0, client=client)
         assert worst.excess == pytest.approx(printed, abs=5e-5)
         assert worst.mass @ worst.p == pytest.approx(0.18, abs=1e-12)
         assert worst.mass.sum() == pytest.approx(1)
@@ -115,7 +115,7 @@ def test_the_explicit_distribution():
     bayes = mass @ np.minimum(p, server_error(p) + 0.18)
     assert bayes.round(6) == 0.069882
     for squash in (False, True):
-        excess = mass @ regret(p, p, costs=costs, alpha=1.0, beta=2.0, squash=squash)
+        excess = mass @ pointwise_regret(p, p, costs=costs, alpha=1.0, beta=2.0, squash=squash)
         assert excess.round(6) == 0.110118
         assert (bayes + excess).round(6) == 0.18
 
@@ -136,7 +136,7 @@ def test_the_natural_example():
             return slope_at_zero(testbed.eta(x), testbed.p(x), costs=costs, alpha=alpha, beta=2.0)
 
         def gain(x, costs=costs):
-            return -rejector_rule(server_error(testbed.eta(x)), testbed.p(x), costs=costs)
+            return -bayes_rejector(server_error(testbed.eta(x)), testbed.p(x), costs=costs)
 
         rates[ce] = [testbed.expect(lambda x, f=f: 1.0 * (f(x) > 1e-12), (f,)) for f in (slope, gain)]
     assert np.round(rates[0.01], 3).tolist() == [0.355, 0.101]
@@ -145,7 +145,7 @@ def test_the_natural_example():
 
 
 def test_the_logistic_testbed():
-    testbed, costs = TESTBEDS["logistic"], Costs(1.0, 0.15)
+    testbed, costs = DISTRIBUTIONS["logistic"], Costs(1.0, 0.15)
     bayes = testbed.bayes_risk(costs)
     for alpha, printed in (
         (alpha_released(0.27, costs=costs, beta=2.0), 0.148900),
@@ -164,17 +164,17 @@ def test_the_logistic_testbed():
 
 @pytest.mark.parametrize(("ce", "possible"), [(0.01, False), (0.0319, False), (0.0321, True), (0.15, True)])
 def test_when_a_constant_can_serve_the_logistic_testbed(ce, possible):
-    testbed, costs, x = TESTBEDS["logistic"], Costs(1.0, ce), np.linspace(-1, 1, 200_001)
+    testbed, costs, x = DISTRIBUTIONS["logistic"], Costs(1.0, ce), np.linspace(-1, 1, 200_001)
     mu, p = server_error(testbed.eta(x)), testbed.p(x)
-    ask = rejector_rule(mu, p, costs=costs) < 0
+    ask = bayes_rejector(mu, p, costs=costs) < 0
     turning = (2 * np.sqrt(mu * (1 - mu)) + ce) / p  # asks iff alpha exceeds it
     assert (turning[ask].max() < turning[~ask].min()) == possible
 
 
-@pytest.mark.parametrize("name", TESTBEDS)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 @pytest.mark.parametrize("costs", [Costs(1.0, 0.15), Costs(0.5, 0.1)])
 def test_calibrated_choices_reach_the_bayes_risk_on_every_testbed(name, costs):
-    testbed = TESTBEDS[name]
+    testbed = DISTRIBUTIONS[name]
     choices = {
         "mu": lambda mu, p: alpha_from_mu(mu, costs=costs, beta=2.0),
         "p": lambda mu, p: alpha_from_p(p, costs=costs, beta=2.0),
@@ -190,17 +190,17 @@ def test_calibrated_choices_reach_the_bayes_risk_on_every_testbed(name, costs):
 @settings(max_examples=20)
 @given(alpha=alphas, beta=betas, squash=st.booleans())
 def test_expected_regret_is_the_mean_of_regret(alpha, beta, squash):
-    testbed, costs = TESTBEDS["logistic"], Costs(1.0, 0.15)
+    testbed, costs = DISTRIBUTIONS["logistic"], Costs(1.0, 0.15)
     x = (np.arange(200_000) + 0.5) / 100_000 - 1
-    mean = regret(testbed.eta(x), testbed.p(x), costs=costs, alpha=alpha, beta=beta, squash=squash).mean()
+    mean = pointwise_regret(testbed.eta(x), testbed.p(x), costs=costs, alpha=alpha, beta=beta, squash=squash).mean()
     found = expected_regret(constant(alpha), testbed, costs=costs, beta=beta, squash=squash)
     assert found == pytest.approx(mean, abs=2e-5)
 
 
 def test_expected_regret_of_atoms_is_exact():
-    testbed, costs = TESTBEDS["atoms"], Costs(1.0, 0.18)
+    testbed, costs = DISTRIBUTIONS["atoms"], Costs(1.0, 0.18)
     x, mass = np.arange(5), np.array([0.30, 0.25, 0.20, 0.15, 0.10])
-    expected = mass @ regret(testbed.eta(x), testbed.p(x), costs=costs, alpha=1.0, beta=2.0)
+    expected = mass @ pointwise_regret(testbed.eta(x), testbed.p(x), costs=costs, alpha=1.0, beta=2.0)
     assert expected > 0
     assert expected_regret(constant(1.0), testbed, costs=costs, beta=2.0) == pytest.approx(expected, abs=1e-12)
 
@@ -240,12 +240,12 @@ def test_the_released_formula_with_the_true_p_fails_for_c1_below_one(c1, ce):
     assume(0.51 < p < 1 and c1 + 2 * ce < 1.9)
     alpha = alpha_released(p, costs=costs, beta=2.0)
     assume(c1 * np.sqrt(p * (1 - p)) > 1e-3)
-    assert regret(p, p, costs=costs, alpha=alpha, beta=2.0) == pytest.approx(c1 * (c1 + ce), abs=1e-9)
+    assert pointwise_regret(p, p, costs=costs, alpha=alpha, beta=2.0) == pytest.approx(c1 * (c1 + ce), abs=1e-9)
 
 
 def test_the_printed_regrets_outside_the_interior():
     def released(p, eta, costs):
-        return float(regret(eta, p, costs=costs, alpha=alpha_released(p, costs=costs, beta=2.0), beta=2.0))
+        return float(pointwise_regret(eta, p, costs=costs, alpha=alpha_released(p, costs=costs, beta=2.0), beta=2.0))
 
     assert released(0.75, 0.75, Costs(0.7, 0.05)) == pytest.approx(0.525)
     assert released(0.55, 0.55, Costs(0.5, 0.1)) == pytest.approx(0.225)
@@ -253,15 +253,15 @@ def test_the_printed_regrets_outside_the_interior():
     assert released(0.9990009, 0.9990009, Costs(0.999, 0.0000009)) > 0.99  # the supremum over c1 < 1 is 1
     small = Costs(1.0, 0.01)
     alpha = alpha_from_p(1.0, costs=small, beta=2.0)
-    assert regret(0.2, 1.0, costs=small, alpha=alpha, beta=2.0) == 0
+    assert pointwise_regret(0.2, 1.0, costs=small, alpha=alpha, beta=2.0) == 0
 
 
 @settings(max_examples=40)
-@given(p=probability, alpha=alphas, costs=costs, beta=betas, client=st.sampled_from(CLIENTS))
+@given(p=probability, alpha=alphas, costs=costs, beta=betas, client=st.sampled_from(CLIENT_KINDS))
 def test_the_worst_regret_against_brute_force_over_mu(p, alpha, costs, beta, client):
     top = 0.5 if client == "free" else min(p, 1 - p)
     mu = np.array([top]) if client == "deterministic" else np.linspace(0, top, 4001)
-    brute = regret(mu, p, costs=costs, alpha=alpha, beta=beta).max()
+    brute = pointwise_regret(mu, p, costs=costs, alpha=alpha, beta=beta).max()
     worst = worst_regret(p, alpha=alpha, costs=costs, beta=beta, client=client)
     assert brute - 1e-9 <= worst <= brute + costs.c1 * top / 4000 + 1e-9
 
@@ -285,7 +285,7 @@ def test_the_hull_lies_on_or_above_all_points_and_is_concave(points):
 @given(alpha=alphas, mean=st.floats(0.05, 0.95), seed=st.integers(0, 10))
 def test_no_distribution_of_that_mean_is_worse(alpha, mean, seed):
     setting = {"costs": Costs(1.0, 0.15), "beta": 2.0, "client": "free"}
-    worst = worst_excess(alpha, mean=mean, **setting)
+    worst = worst_excess_risk(alpha, mean=mean, **setting)
     low, high = np.random.default_rng(seed).random((2, 300)) * np.array([[mean], [1 - mean]]) + np.array([[0], [mean]])
     share = (mean - low) / (high - low)
     pair = (worst_regret(q, alpha=alpha, **setting) for q in (low, high))
@@ -298,14 +298,18 @@ def test_what_squash_costs_calibration_by_p(costs, beta):
     mu, p = np.meshgrid(np.linspace(0, 0.5, 101), np.linspace(0, 1, 101))
     alpha = alpha_from_p(p, costs=costs, beta=beta)
     bound = costs.c1 * (1 - np.sqrt(1 - np.exp(-beta))) / 2
-    assert regret(mu, p, costs=costs, alpha=alpha, beta=beta, squash=True).max() <= bound + 1e-9
+    assert pointwise_regret(mu, p, costs=costs, alpha=alpha, beta=beta, squash=True).max() <= bound + 1e-9
 
 
 def test_the_printed_costs_of_squash():
     costs = Costs(1.0, 0.15)
     mu, p = np.zeros(100_001), np.linspace(0, 1, 100_001)
-    by_p = regret(mu, p, costs=costs, alpha=alpha_from_p(p, costs=costs, beta=2.0), beta=2.0, squash=True).max()
-    by_mu = regret(mu, p, costs=costs, alpha=alpha_from_mu(mu, costs=costs, beta=2.0), beta=2.0, squash=True).max()
+    by_p = pointwise_regret(
+        mu, p, costs=costs, alpha=alpha_from_p(p, costs=costs, beta=2.0), beta=2.0, squash=True
+    ).max()
+    by_mu = pointwise_regret(
+        mu, p, costs=costs, alpha=alpha_from_mu(mu, costs=costs, beta=2.0), beta=2.0, squash=True
+    ).max()
     assert by_p == pytest.approx((1 - np.sqrt(1 - np.exp(-2))) / 2, abs=2e-5)
     assert by_p.round(4) == 0.0351
     assert by_mu == pytest.approx(np.exp(-1), abs=2e-5)
@@ -334,8 +338,8 @@ def test_when_squash_leaves_the_single_alpha_alone(ce, beta):
 def test_no_regret_is_nan_or_infinite_and_none_exceeds_the_stakes(eta, p, alpha, c1, ce, beta, squash):
     setting = {"costs": Costs(c1, ce), "beta": beta}
     stakes = 1 + c1 + ce
-    assert 0 <= regret(eta, p, alpha=alpha, squash=squash, **setting) <= stakes
-    for client in CLIENTS:
+    assert 0 <= pointwise_regret(eta, p, alpha=alpha, squash=squash, **setting) <= stakes
+    for client in CLIENT_KINDS:
         assert 0 <= worst_regret(p, alpha=alpha, client=client, **setting) <= stakes
     assert 0 <= effective_threshold(alpha, **setting) <= 1 + 1e-12
 
@@ -343,7 +347,7 @@ def test_no_regret_is_nan_or_infinite_and_none_exceeds_the_stakes(eta, p, alpha,
 def test_inputs_outside_the_domain_are_refused_with_the_domain():
     costs = Costs(1.0, 0.15)
     with pytest.raises(ValueError, match=r"eta in \[0, 1\]"):
-        regret(2.0, 0.1, costs=costs, alpha=1.0, beta=2.0)
+        pointwise_regret(2.0, 0.1, costs=costs, alpha=1.0, beta=2.0)
     with pytest.raises(ValueError, match="alpha > 0"):
         effective_threshold(0.0, costs=costs, beta=2.0)
     with pytest.raises(ValueError, match="client to be one of"):
@@ -356,6 +360,6 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
         concave_hull(np.zeros(3), np.zeros(2))
     for mean in (0.0, 1.0):
         with pytest.raises(ValueError, match="> 0"):
-            worst_excess(1.0, mean=mean, costs=costs, beta=2.0, client="free")
+            worst_excess_risk(1.0, mean=mean, costs=costs, beta=2.0, client="free")
     with pytest.raises(ValueError, match="alpha > 0"):
-        expected_regret(constant(-1.0), TESTBEDS["atoms"], costs=costs, beta=2.0)
+        expected_regret(constant(-1.0), DISTRIBUTIONS["atoms"], costs=costs, beta=2.0)

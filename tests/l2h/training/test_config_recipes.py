@@ -6,15 +6,15 @@ from l2h.training import config
 
 
 def test_the_first_two_are_those_of_the_training_module():
-    assert config.RECIPES["fast"] is config.FAST and config.RECIPES["released"] is config.RELEASED
+    assert config.PRESETS["fast"] is config.FAST_TRAINING and config.PRESETS["released"] is config.RELEASED_TRAINING
 
 
 @pytest.mark.parametrize("name", ["moderate", "large"])
 def test_residual_networks_are_trained_on_images_that_move(name):
-    recipe = config.RECIPES[name]
+    recipe = config.PRESETS[name]
     assert recipe.optimizer == "sgd" and recipe.flip and recipe.shift > 0
 
 
 def test_one_more_pass_takes_smaller_steps_than_the_training_it_continues():
-    assert config.RECIPES["one_more"].epochs == 1
-    assert config.RECIPES["one_more"].lr < config.RECIPES["fast"].lr
+    assert config.PRESETS["one_more"].epochs == 1
+    assert config.PRESETS["one_more"].lr < config.PRESETS["fast"].lr

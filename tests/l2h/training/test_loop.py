@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from l2h.data.dataset import Part
-from l2h.experiments.run import computing_in
-from l2h.losses.surrogate import surrogate
-from l2h.models.networks import LeNet, OnScores, linear, rejector
+from l2h.data.dataset import Split
+from l2h.experiments.run import default_dtype
+from l2h.losses.surrogate import surrogate_loss
+from l2h.models.networks import LeNet, LinearOnFeatures, linear_network, mlp
 from l2h.problem import Costs
 from l2h.training import clients, device, loop
 from l2h.training.clients import fit_client
-from l2h.training.config import FAST, RELEASED, TrainConfig
-from l2h.training.loop import fit, fit_jointly, fit_separately, scores, seeded
+from l2h.training.config import FAST_TRAINING, RELEASED_TRAINING, TrainConfig
+from l2h.training.loop import fit, fit_jointly, fit_separately, predict_scores, seeded
 
 BRIEF = TrainConfig(epochs=2, batch_size=16, lr=1e-3, flip=True)
 LOG2 = 0.6931472
@@ -29,7 +29,7 @@ def images():
     generator = torch.Generator().manual_seed(0)
     y = torch.where(torch.arange(64) % 2 == 0, 1, -1)
     x = 128 + 40 * y[:, None, None, None] + torch.randint(-80, 81, (64, 3, 32, 32), generator=generator)
-    return Part(x.to(torch.uint8), y)
+    return Split(x.to(torch.uint8), y)
 
 
 def weights(network):
@@ -38,8 +38,8 @@ def weights(network):
 
 def trained(images, seed=0, config=BRIEF):
     with seeded(seed):
-        r, e = rejector(), LeNet()
-    loss = partial(surrogate, costs=Costs(c1=1.0, ce=0.1), beta=2.0)
+        r, e = mlp(), LeNet()
+    loss = partial(surrogate_loss, costs=Costs(c1=1.0, ce=0.1), beta=2.0)
     history = fit_jointly(
         images.x,
         images.y,
@@ -81,16 +81,25 @@ def test_one_constant_sgd_step_is_the_gradient_of_the_mean():
 
 
 def test_the_released_recipe_is_the_sum_over_a_batch_of_sixteen():
-    assert pytest.approx(1e-4 * 16) == RELEASED.lr
-    assert (RELEASED.batch_size, RELEASED.epochs, RELEASED.optimizer, RELEASED.momentum) == (16, 30, "sgd", 0.9)
-    assert (RELEASED.schedule, RELEASED.flip, RELEASED.weight_decay) == ("constant", False, 0.0)
-    assert FAST.schedule == "one_cycle"
+    assert pytest.approx(1e-4 * 16) == RELEASED_TRAINING.lr
+    assert (
+        RELEASED_TRAINING.batch_size,
+        RELEASED_TRAINING.epochs,
+        RELEASED_TRAINING.optimizer,
+        RELEASED_TRAINING.momentum,
+    ) == (16, 30, "sgd", 0.9)
+    assert (RELEASED_TRAINING.schedule, RELEASED_TRAINING.flip, RELEASED_TRAINING.weight_decay) == (
+        "constant",
+        False,
+        0.0,
+    )
+    assert FAST_TRAINING.schedule == "one_cycle"
 
 
 def test_one_cycle_ends_slower_than_it_peaks(images):
     moved = []
     with seeded(0):
-        network = linear()
+        network = linear_network()
 
     def loss(e, y):
         moved.append(weights(network))
@@ -145,7 +154,7 @@ def test_alpha_may_differ_between_examples(images):
     config = TrainConfig(epochs=1, batch_size=16, lr=1e-3)
     alpha = torch.arange(64.0)
     fit_jointly(
-        images.x, images.y, images.y, rejector=rejector(), server=LeNet(), loss=loss, config=config, seed=0, alpha=alpha
+        images.x, images.y, images.y, rejector=mlp(), server=LeNet(), loss=loss, config=config, seed=0, alpha=alpha
     )
     assert torch.equal(torch.cat(seen).sort().values, alpha)
 
@@ -153,18 +162,18 @@ def test_alpha_may_differ_between_examples(images):
 def test_separate_training_learns_labels_and_the_clients_mistakes(images):
     client = torch.where(torch.arange(64) % 4 == 0, images.y, 1)  # right on the bright images only
     with seeded(0):
-        r, e = rejector(squash=False), LeNet()
+        r, e = mlp(squash=False), LeNet()
     config = TrainConfig(epochs=15, batch_size=16, lr=1e-3)
     fit_separately(images.x, images.y, client, rejector=r, server=e, config=config, seed=0)
-    assert ((scores(e, images.x) > 0) == (images.y > 0)).float().mean() > 0.95
-    assert ((scores(r, images.x) > 0) == (client == images.y)).float().mean() > 0.95
+    assert ((predict_scores(e, images.x) > 0) == (images.y > 0)).float().mean() > 0.95
+    assert ((predict_scores(r, images.x) > 0) == (client == images.y)).float().mean() > 0.95
 
 
 def test_separate_training_leaves_each_network_as_if_it_were_alone(images):
     with seeded(0):
-        r, e = rejector(), LeNet()
+        r, e = mlp(), LeNet()
     with seeded(0):
-        alone_r, alone_e = rejector(), LeNet()
+        alone_r, alone_e = mlp(), LeNet()
     right = torch.where(images.x[:, 0, 0, 0] > 128, 1, -1)
     fit_separately(images.x, images.y, right * images.y, rejector=r, server=e, config=BRIEF, seed=3)
     fit(alone_e, images.x, (images.y,), loop.classification_loss, config=BRIEF, seed=3)
@@ -184,8 +193,10 @@ def test_the_released_clients_loss_rewards_endless_certainty_of_the_negative_cla
 def test_the_released_client_leans_to_the_negative_class():
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (320, 3, 32, 32), generator=generator, dtype=torch.uint8)
-    noise = Part(x, torch.where(torch.arange(320) % 2 == 0, 1, -1))
-    leaning = {form: scores(fit_client(noise, form=form, seed=0), x).mean() for form in ("as_released", "well_trained")}
+    noise = Split(x, torch.where(torch.arange(320) % 2 == 0, 1, -1))
+    leaning = {
+        form: predict_scores(fit_client(noise, form=form, seed=0), x).mean() for form in ("as_released", "well_trained")
+    }
     assert leaning["as_released"] < -0.1
     assert abs(leaning["well_trained"]) < 0.1
 
@@ -194,18 +205,18 @@ def test_the_released_client_leans_to_the_negative_class():
 def test_every_client_learns_and_repeats_itself(images, form):
     one, two = (fit_client(images, form=form, seed=5) for _ in range(2))
     assert torch.equal(weights(one), weights(two))
-    assert ((scores(one, images.x) > 0) == (images.y > 0)).float().mean() > 0.75
+    assert ((predict_scores(one, images.x) > 0) == (images.y > 0)).float().mean() > 0.75
 
 
 @pytest.mark.parametrize("form", ["well_trained", "lenet"])
 def test_clients_for_many_classes_have_one_score_each(images, form):
-    many = Part(images.x, torch.arange(64) % 4)
-    assert scores(fit_client(many, form=form, seed=0), many.x).shape == (64, 4)
+    many = Split(images.x, torch.arange(64) % 4)
+    assert predict_scores(fit_client(many, form=form, seed=0), many.x).shape == (64, 4)
 
 
 def test_the_released_client_refuses_many_classes(images):
     with pytest.raises(ValueError, match="expected labels -1/\\+1 for the as_released client"):
-        fit_client(Part(images.x, torch.arange(64) % 4), form="as_released", seed=0)
+        fit_client(Split(images.x, torch.arange(64) % 4), form="as_released", seed=0)
 
 
 def test_an_unknown_form_is_refused(images):
@@ -215,19 +226,19 @@ def test_an_unknown_form_is_refused(images):
 
 def test_scores_do_not_depend_on_the_batch_and_train_nothing(images):
     network = nn.Sequential(LeNet(outputs=3), nn.Dropout())
-    whole = scores(network, images.x)
+    whole = predict_scores(network, images.x)
     assert whole.dtype == torch.float32
     assert not whole.requires_grad
-    assert torch.allclose(scores(network, images.x, batch_size=7), whole, atol=1e-6)
+    assert torch.allclose(predict_scores(network, images.x, batch_size=7), whole, atol=1e-6)
     with pytest.raises(ValueError, match="batch_size >= 1"):
-        scores(network, images.x, batch_size=0)
+        predict_scores(network, images.x, batch_size=0)
 
 
 def test_bytes_and_their_pixels_train_alike(images):
     ends = []
-    for x in (images.x, loop.inputs(images.x)):
+    for x in (images.x, loop.preprocess(images.x)):
         with seeded(0):
-            network = linear()
+            network = linear_network()
         fit(network, x, (images.y,), loop.classification_loss, config=BRIEF, seed=0)
         ends.append(weights(network))
     assert torch.equal(*ends)
@@ -258,20 +269,20 @@ def test_settings_out_of_range_are_refused(change, message):
 
 def test_lengths_that_differ_are_refused(images):
     with pytest.raises(ValueError, match="expected arrays of one length"):
-        fit(linear(), images.x, (images.y[:-1],), loop.classification_loss, config=BRIEF, seed=0)
+        fit(linear_network(), images.x, (images.y[:-1],), loop.classification_loss, config=BRIEF, seed=0)
     with pytest.raises(ValueError, match="expected arrays of one length"):
-        fit_separately(images.x, images.y, images.y[:-1], rejector=rejector(), server=LeNet(), config=BRIEF, seed=0)
+        fit_separately(images.x, images.y, images.y[:-1], rejector=mlp(), server=LeNet(), config=BRIEF, seed=0)
 
 
 def test_a_loss_that_is_already_a_mean_is_refused(images):
     with pytest.raises(ValueError, match=r"expected a loss of shape \(16,\), got \(\)"):
-        fit(linear(), images.x, (images.y,), lambda e, y: e.mean(), config=BRIEF, seed=0)
+        fit(linear_network(), images.x, (images.y,), lambda e, y: e.mean(), config=BRIEF, seed=0)
 
 
 def test_divergence_is_said_at_once(images):
     config = TrainConfig(epochs=5, batch_size=16, lr=1e30, optimizer="sgd", schedule="constant")
     with pytest.raises(FloatingPointError, match=r"training diverged in epoch 1: .* lower lr"):
-        fit(linear(), images.x, (images.y,), lambda e, y: (e - y) ** 2, config=config, seed=0)
+        fit(linear_network(), images.x, (images.y,), lambda e, y: (e - y) ** 2, config=config, seed=0)
 
 
 def test_a_rejector_may_read_something_else_than_the_image(images):
@@ -279,7 +290,7 @@ def test_a_rejector_may_read_something_else_than_the_image(images):
     wrong = torch.arange(64) % 4 == 0
     m = torch.where(wrong, -images.y, images.y)
     with seeded(0):
-        r, e = OnScores(1), linear()
+        r, e = LinearOnFeatures(1), linear_network()
     before = weights(e)
     history = fit_jointly(
         images.x,
@@ -292,17 +303,17 @@ def test_a_rejector_may_read_something_else_than_the_image(images):
         seed=0,
         seen=wrong.float()[:, None],
     )
-    assert ((scores(r, wrong.float()[:, None]) > 0) == ~wrong).all()
+    assert ((predict_scores(r, wrong.float()[:, None]) > 0) == ~wrong).all()
     assert history.losses[-1] < history.losses[0] and not torch.equal(before, weights(e))
 
 
 def test_floats_are_of_the_type_that_networks_compute_in():
     torch.set_default_dtype(torch.float64)
     try:
-        assert loop.floats(torch.tensor([True])).dtype == torch.float64
+        assert loop.as_float(torch.tensor([True])).dtype == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
-    assert loop.floats([1, 2]).dtype == torch.float32
+    assert loop.as_float([1, 2]).dtype == torch.float32
 
 
 def test_a_rejector_may_learn_at_a_rate_of_its_own():
@@ -340,7 +351,7 @@ def test_bfloat16_is_asked_for_and_does_nothing_where_it_would_be_slower(images,
 
 def test_double_precision_takes_no_part_in_bfloat16(images, monkeypatch):
     monkeypatch.setattr(loop, "has_bfloat16", lambda: True)
-    with computing_in(torch.float64):
+    with default_dtype(torch.float64):
         plain, low = trained(images), trained(images, config=replace(BRIEF, bfloat16=True))
     assert (low[1] == plain[1]).all()
 
@@ -360,7 +371,7 @@ def test_a_network_may_leave_an_output_out_in_bfloat16(images, monkeypatch):
     class Half(nn.Module):
         def __init__(self):
             super().__init__()
-            self.server = linear()
+            self.server = linear_network()
 
         def forward(self, x):
             return None, self.server(x)
@@ -378,10 +389,10 @@ def test_columns_are_standardised_by_what_is_known():
     known[:, 2] = 1.0
     a, b = known.double().numpy(), values.double().numpy()
     deviation = np.where(a.std(0) > 0, a.std(0), 1.0)
-    np.testing.assert_allclose(loop.standardised(values, known).numpy(), (b - a.mean(0)) / deviation, atol=1e-4)
+    np.testing.assert_allclose(loop.standardize(values, known).numpy(), (b - a.mean(0)) / deviation, atol=1e-4)
     for wrong in (known[:0], known[:, :3]):
         with pytest.raises(ValueError, match="expected columns as in"):
-            loop.standardised(values, wrong)
+            loop.standardize(values, wrong)
 
 
 @pytest.mark.parametrize("name", ["meta", "nowhere"])
@@ -390,14 +401,14 @@ def test_an_accelerator_that_is_not_there_is_refused(images, monkeypatch, name):
     with pytest.raises(ValueError, match=f"expected L2H_ACCELERATOR to be one of 'cpu'.*, got '{name}'"):
         trained(images)
     with pytest.raises(ValueError, match="expected L2H_ACCELERATOR"):
-        scores(linear(), images.x)
+        predict_scores(linear_network(), images.x)
 
 
 def test_the_cpu_is_no_accelerator(images, monkeypatch):
     monkeypatch.delenv("L2H_ACCELERATOR", raising=False)
     plain = trained(images)
     monkeypatch.setenv("L2H_ACCELERATOR", "cpu")
-    assert device.accelerator() == ""
+    assert device.accelerator_name() == ""
     assert torch.equal(trained(images)[1], plain[1])
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.chapters.ch02_bayes.interactive import SLIDERS, regions
+from companion.chapters.ch02_bayes.interactive import SLIDERS, interactive_regions
 from l2h.problem import Costs
-from l2h.theory.bayes import ask_threshold, shares
+from l2h.theory.bayes import ask_threshold, region_areas
 
 VOID = {"input", "rect", "line", "circle", "polygon", "polyline"}
 
@@ -47,8 +47,8 @@ def read(html):
 @given(c1=st.floats(0, 2), ce=st.floats(0, 1), eta=st.floats(0, 1), p=st.floats(0, 1))
 def test_the_first_state_says_the_numbers_of_the_rules(c1, ce, eta, p):
     costs = Costs(c1, ce)
-    page = regions(costs, eta=eta, p=p)
-    keep, threshold = shares(costs).keep, ask_threshold(costs)
+    page = interactive_regions(costs, eta=eta, p=p)
+    keep, threshold = region_areas(costs).keep, ask_threshold(costs)
     assert f"keeping is best on {100 * keep:.1f} % of the square" in page.text
     assert (f"p exceeds {threshold:.3f}." in page.text) == (threshold < 1)
     assert f"the best action costs {min(p, c1 * min(eta, 1 - eta) + ce):.2f}: " in page.text
@@ -56,7 +56,7 @@ def test_the_first_state_says_the_numbers_of_the_rules(c1, ce, eta, p):
 
 
 def test_it_is_one_whole_piece_that_loads_nothing():
-    page = regions(Costs(1.0, 0.15))
+    page = interactive_regions(Costs(1.0, 0.15))
     reader = read(page.html)
     assert reader.sources == []
     assert not re.search(r"https?:|import|fetch|XMLHttpRequest|url\((?!#l2h-)", page.html)
@@ -69,7 +69,7 @@ def test_it_is_one_whole_piece_that_loads_nothing():
 
 
 def test_without_a_script_there_is_a_drawing_a_text_and_a_table_but_no_dead_slider():
-    html = regions(Costs(1.0, 0.15)).html
+    html = interactive_regions(Costs(1.0, 0.15)).html
     still = re.sub(r"<script>.*</script>", "", html, flags=re.DOTALL)
     assert '<div data-part="controls" hidden>' in still
     assert "without one it stands still" in still
@@ -84,4 +84,4 @@ def test_without_a_script_there_is_a_drawing_a_text_and_a_table_but_no_dead_slid
 def test_a_value_beyond_its_slider_is_refused(name):
     values = {"c1": 1.0, "ce": 0.1, "eta": 0.5, "p": 0.5} | {name: SLIDERS[name][1] + 0.1}
     with pytest.raises(ValueError, match=rf"expected {name} in \[0, {SLIDERS[name][1]}\]"):
-        regions(Costs(values["c1"], values["ce"]), eta=values["eta"], p=values["p"])
+        interactive_regions(Costs(values["c1"], values["ce"]), eta=values["eta"], p=values["p"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import theory
 
 from companion.chapters.ch03_bound.erm import Threshold, best_thresholds
-from l2h.losses.surrogate import generalized_zero_one
+from l2h.losses.surrogate import generalized_zero_one_loss
 from l2h.problem import Costs
 
 costs = st.builds(Costs, c1=st.floats(0, 2), ce=st.floats(0, 1))
@@ -28,7 +28,7 @@ def test_no_pair_of_thresholds_is_better(n, costs, seed):
         for r, e in itertools.product(every, every)
     ]
     assert found.empirical_risk == pytest.approx(min(risks), abs=1e-12)
-    paid = generalized_zero_one(found.r.scores(x), found.e.scores(x), m, y, costs=costs)
+    paid = generalized_zero_one_loss(found.r.scores(x), found.e.scores(x), m, y, costs=costs)
     assert paid.mean() == pytest.approx(found.empirical_risk, abs=1e-12)
 
 

@@ -14,7 +14,9 @@ def legend(ax):
 
 def test_both_sides_are_the_given_ones_and_differ_in_their_markers(ax):
     order = ["gap", "penalty", "other"]
-    figures.draw_sides(ax, N, {"gap": 1 / N}, (0.5 / N, 1.5 / N), {"penalty": 2 / N, "other": 3 / N}, order=order)
+    figures.plot_gaps_and_penalties(
+        ax, N, {"gap": 1 / N}, (0.5 / N, 1.5 / N), {"penalty": 2 / N, "other": 3 / N}, order=order
+    )
     for line, value in zip(ax.lines, (1, 2, 3), strict=True):
         np.testing.assert_array_equal(line.get_xydata(), np.column_stack([N, value / N]))
     assert [line.get_fillstyle() for line in ax.lines] == ["full", "none", "none"]
@@ -27,7 +29,9 @@ def test_both_sides_are_the_given_ones_and_differ_in_their_markers(ax):
 
 def test_failures_stand_beside_what_is_allowed(ax):
     costs = np.array([0.0, 0.2, 0.4])
-    figures.draw_failures(ax, costs, {"n = 1": [0.5, 0.2, 0.0]}, delta=0.05, limits={"a": 0.2, "b": 1 / 3})
+    figures.plot_violation_probabilities(
+        ax, costs, {"n = 1": [0.5, 0.2, 0.0]}, delta=0.05, limits={"a": 0.2, "b": 1 / 3}
+    )
     curve, allowed, *limits = ax.lines
     assert curve.get_ydata().tolist() == [0.5, 0.2, 0.0]
     assert list(allowed.get_ydata()) == [0.05, 0.05]
@@ -38,7 +42,7 @@ def test_failures_stand_beside_what_is_allowed(ax):
 
 def test_bands_stand_around_their_means_beside_the_level(ax):
     mean = 1 / N
-    figures.draw_vanishing(ax, N, {"gap": Interval(mean, mean / 2, 2 * mean)}, level=0.01, words="excess")
+    figures.plot_vanishing_terms(ax, N, {"gap": Interval(mean, mean / 2, 2 * mean)}, level=0.01, words="excess")
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), mean)
     corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
     assert {*zip(N, mean / 2, strict=True), *zip(N, 2 * mean, strict=True)} <= corners

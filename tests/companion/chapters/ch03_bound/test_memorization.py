@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from companion.chapters.ch03_bound.memorization import largest_sample, memorise
+from companion.chapters.ch03_bound.memorization import largest_sample, memorizing_network
 
 
 @pytest.mark.parametrize(("n", "d", "units"), [(6, 2, 6), (8, 4, 3), (4, 1, 6)])
@@ -15,7 +15,7 @@ def test_every_labelling_is_realised_up_to_the_largest_sample(n, d, units):
     assert n <= largest_sample(units, d)
     x = np.random.default_rng(0).normal(size=(n, d))
     for labels in itertools.product((-1, 1), repeat=n):
-        network = memorise(x, np.array(labels), units=units, generator=np.random.default_rng(1))
+        network = memorizing_network(x, np.array(labels), units=units, generator=np.random.default_rng(1))
         assert (np.sign(network.scores(x)) == labels).all()
         assert network.w1.shape == (units, d)
 
@@ -27,7 +27,7 @@ def test_scores_are_a_half_away_from_zero(n, d, spare, seed):
     units = 3 * -(-n // (2 * d)) + spare
     if units >= 3:
         x, y = generator.uniform(-1, 1, (n, d)), generator.integers(0, 2, n) * 2 - 1
-        network = memorise(x, y, units=units, generator=generator)
+        network = memorizing_network(x, y, units=units, generator=generator)
         np.testing.assert_allclose(network.scores(x), y / 2, atol=1e-5)
 
 
@@ -40,17 +40,17 @@ def test_doors():
     x, generator = np.random.default_rng(0).normal(size=(6, 2)), np.random.default_rng(0)
     y = np.array([1, -1, 1, -1, 1, -1])
     with pytest.raises(ValueError, match="at most 2 points for each of 1 ridges, got 3"):
-        memorise(x, y, units=3, generator=generator)
+        memorizing_network(x, y, units=3, generator=generator)
     with pytest.raises(ValueError, match="meets another"):
-        memorise(np.ones((6, 2)), y, units=6, generator=generator)
+        memorizing_network(np.ones((6, 2)), y, units=6, generator=generator)
     with pytest.raises(ValueError, match="meets another"):
-        memorise(np.zeros((4, 1)), np.array([1, 1, -1, -1]), units=6, generator=generator)
+        memorizing_network(np.zeros((4, 1)), np.array([1, 1, -1, -1]), units=6, generator=generator)
     with pytest.raises(ValueError, match="y in"):
-        memorise(x, 0 * y, units=6, generator=generator)
+        memorizing_network(x, 0 * y, units=6, generator=generator)
     with pytest.raises(ValueError, match="one length"):
-        memorise(x, y[:3], units=6, generator=generator)
+        memorizing_network(x, y[:3], units=6, generator=generator)
     with pytest.raises(ValueError, match="units >= 3"):
-        memorise(x, y, units=2, generator=generator)
+        memorizing_network(x, y, units=2, generator=generator)
     with pytest.raises(ValueError, match="units >= 3"):
         largest_sample(2, 1)
     with pytest.raises(ValueError, match="d >= 1"):

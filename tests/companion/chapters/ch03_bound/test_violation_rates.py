@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import theory
 
-from companion.chapters.ch03_bound.generalization_gap import SIGNS, Case
+from companion.chapters.ch03_bound.generalization_gap import SIGN_FAMILIES, Setting
 from companion.chapters.ch03_bound.violation_rates import (
+    BOUND_FORMS,
     COUNTEREXAMPLES,
-    FORMS,
-    exact_failure,
+    exact_violation_probability,
     failure_rate,
-    failure_rates,
     score_counterexample,
+    violation_rates,
 )
-from l2h.losses.surrogate import generalized_zero_one
+from l2h.losses.surrogate import generalized_zero_one_loss
 from l2h.problem import Costs
-from l2h.theory.generalization import margin, margin_loss, stated
-from l2h.theory.rademacher import exact_finite
+from l2h.theory.generalization import margin_bound, margin_loss, theorem1_stated
+from l2h.theory.rademacher import exact_finite_complexity
 
 PRINTED = {
     "one example": 0.2,
@@ -35,17 +35,17 @@ PRINTED = {
 @pytest.mark.parametrize("name", COUNTEREXAMPLES)
 def test_the_stated_form_fails_and_the_repaired_ones_hold(name):
     case = COUNTEREXAMPLES[name]
-    probability = exact_failure(case)
+    probability = exact_violation_probability(case)
     assert case.costs.c1 + case.costs.ce < 1 / 3
     assert probability == pytest.approx(PRINTED[name], abs=5e-7 if PRINTED[name] > 0.01 else 5e-5)
     assert probability > case.delta
-    assert exact_failure(case, form="corrected") <= case.delta
-    assert exact_failure(case, form="expected") <= case.delta
+    assert exact_violation_probability(case, form="corrected") <= case.delta
+    assert exact_violation_probability(case, form="expected") <= case.delta
 
 
 def test_one_example_by_hand():
     case = COUNTEREXAMPLES["one example"]
-    penalty = stated(0.0, 0.0, costs=case.costs, n=1, delta=case.delta).total
+    penalty = theorem1_stated(0.0, 0.0, costs=case.costs, n=1, delta=case.delta).total
     assert round(penalty, 4) == 0.7811
     # the risk is 0.8; with probability 0.2 the one example shows no error
     assert 0 + penalty < case.p
@@ -53,7 +53,7 @@ def test_one_example_by_hand():
 
 def test_hundred_examples_by_the_binomial():
     tail = theory.binomial_tail(100, 0.5, 45)
-    assert exact_failure(COUNTEREXAMPLES["hundred examples"]) == pytest.approx(float(tail), rel=1e-12)
+    assert exact_violation_probability(COUNTEREXAMPLES["hundred examples"]) == pytest.approx(float(tail), rel=1e-12)
     assert 0.18324 <= tail <= 0.18640
 
 
@@ -67,29 +67,29 @@ def test_constants_are_counted(n, p, costs, delta):
     walk = abs(np.arange(-n, n + 1, 2)) @ [math.comb(n, k) / 2**n for k in range(n + 1)] / n
     penalty = theory.stated_penalty(walk, walk, costs.c1, costs.ce, n, delta)
     expected = theory.failure_on_one_atom(n, p, costs.c1, costs.ce, penalty)
-    assert exact_failure(Case("constants", costs, n, delta, p)) == pytest.approx(expected, abs=1e-9)
+    assert exact_violation_probability(Setting("constants", costs, n, delta, p)) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", BOUND_FORMS)
 @pytest.mark.parametrize("family", ["constants", "atoms"])
 def test_simulation_meets_the_exact_probability(family, form):
     # a generous delta, so that every form fails at times
-    case = Case(family, Costs(0.02, 0.02), n=30, delta=0.9, p=0.4)
-    exact, measured = exact_failure(case, form=form), failure_rate(case, form=form, draws=20_000, seed=3)
+    case = Setting(family, Costs(0.02, 0.02), n=30, delta=0.9, p=0.4)
+    exact, measured = exact_violation_probability(case, form=form), failure_rate(case, form=form, draws=20_000, seed=3)
     assert measured.low <= exact <= measured.high
     assert form == "corrected" or exact > 0
 
 
 def test_atoms_are_all_functions():
     # two atoms by brute force over counts at n = 3, without the vectorised law
-    case = Case("atoms", Costs(0.1, 0.05), n=3, delta=0.9, p=0.3)
+    case = Setting("atoms", Costs(0.1, 0.05), n=3, delta=0.9, p=0.3)
     total = 0.0
     for split in range(4):
         counts = (split, 3 - split)
         rad = sum(abs(2 * k - count) * math.comb(count, k) / 2**count for count in counts for k in range(count + 1)) / 3
         penalty = theory.stated_penalty(rad, rad, 0.1, 0.05, 3, 0.9)
         total += math.comb(3, split) / 8 * _two_atoms(counts, penalty, 0.3, 0.1, 0.05)
-    assert exact_failure(case) == pytest.approx(total, abs=1e-12)
+    assert exact_violation_probability(case) == pytest.approx(total, abs=1e-12)
 
 
 def _two_atoms(counts, penalty, p, c1, ce):
@@ -107,29 +107,29 @@ def _two_atoms(counts, penalty, p, c1, ce):
     return failing
 
 
-@pytest.mark.parametrize("family", SIGNS)
+@pytest.mark.parametrize("family", SIGN_FAMILIES)
 @pytest.mark.parametrize("form", ["corrected", "expected"])
 def test_the_repaired_forms_keep_their_promise(family, form):
     for costs in (Costs(0.05, 0.05), Costs(1.0, 0.15)):
-        measured = failure_rate(Case(family, costs, n=50, delta=0.2), form=form, draws=2000)
+        measured = failure_rate(Setting(family, costs, n=50, delta=0.2), form=form, draws=2000)
         assert measured.high <= 0.2
 
 
-@pytest.mark.parametrize("family", SIGNS)
+@pytest.mark.parametrize("family", SIGN_FAMILIES)
 def test_the_stated_form_keeps_its_promise_where_the_costs_reach_one(family):
-    assert failure_rate(Case(family, Costs(1.0, 0.0), n=50, delta=0.2), form="stated", draws=2000).high <= 0.2
+    assert failure_rate(Setting(family, Costs(1.0, 0.0), n=50, delta=0.2), form="stated", draws=2000).high <= 0.2
 
 
 @pytest.mark.parametrize("family", ["thresholds", "linear ball"])
 def test_all_forms_are_measured_on_the_same_samples(family):
-    case = Case(family, Costs(0.02, 0.02), n=20, delta=0.9)
-    rates = failure_rates(case, draws=200, seed=4)
-    assert list(rates) == (["margin"] if family == "linear ball" else list(FORMS))
+    case = Setting(family, Costs(0.02, 0.02), n=20, delta=0.9)
+    rates = violation_rates(case, draws=200, seed=4)
+    assert list(rates) == (["margin"] if family == "linear ball" else list(BOUND_FORMS))
     assert rates == {form: failure_rate(case, form=form, draws=200, seed=4) for form in rates}
 
 
 def test_the_interval_reaches_the_ends():
-    free = Case("constants", Costs(0.0, 0.0), n=1, delta=1.0, factor=0.0)
+    free = Setting("constants", Costs(0.0, 0.0), n=1, delta=1.0, factor=0.0)
     never, always = free._replace(p=1.0), free._replace(costs=Costs(1.0, 0.0))  # one example is always explained
     assert failure_rate(never, form="expected", draws=400)[:2] == (0.0, 0.0)
     assert 0.98 < failure_rate(always, form="expected", draws=400).low < 1
@@ -144,30 +144,30 @@ def test_real_valued_scores_break_it_with_certainty():
     assert round(right, 4) == 0.3553
     assert right < risk == 0.5
     everything = scale * np.array(list(itertools.product((-1, 1), repeat=n)))
-    assert exact_finite(everything).value == pytest.approx(scale)
+    assert exact_finite_complexity(everything).value == pytest.approx(scale)
     r, e, y, m = -scale * np.ones(n), np.ones(n), np.ones(n), np.resize([1, -1], n)
-    assert generalized_zero_one(r, e, m, y, costs=costs).mean() == pytest.approx(costs.ce)
+    assert generalized_zero_one_loss(r, e, m, y, costs=costs).mean() == pytest.approx(costs.ce)
     # the margin form counts the scores that are too small to be sure
     rho = 10 * scale
     ramp = margin_loss(r, e, m, y, costs=costs, rho=rho).mean()
-    assert ramp + margin(scale, 0.0, costs=costs, n=10**6, delta=0.05, rho=rho).total > risk
+    assert ramp + margin_bound(scale, 0.0, costs=costs, n=10**6, delta=0.05, rho=rho).total > risk
     with pytest.raises(ValueError, match="scale > 0"):
         score_counterexample(scale=0.0, costs=costs, n=10, delta=0.05)
 
 
 def test_doors():
-    case = Case("thresholds", Costs(), n=10, delta=0.1)
+    case = Setting("thresholds", Costs(), n=10, delta=0.1)
     with pytest.raises(ValueError, match="family to be one of 'constant', 'constants', 'atoms'"):
-        exact_failure(case)
+        exact_violation_probability(case)
     with pytest.raises(ValueError, match="family to be one of"):
         failure_rate(case._replace(family="constant"), form="stated")
     with pytest.raises(ValueError, match="form to be one of"):
         failure_rate(case, form="margin")
     with pytest.raises(ValueError, match="form to be one of"):
-        exact_failure(case._replace(family="constant"), form="margin")
+        exact_violation_probability(case._replace(family="constant"), form="margin")
     with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
         failure_rate(case._replace(p=1.1), form="stated")
     with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
-        exact_failure(case._replace(family="constant", p=-0.1))
+        exact_violation_probability(case._replace(family="constant", p=-0.1))
     with pytest.raises(ValueError, match="draws >= 1"):
         failure_rate(case, form="stated", draws=0)

@@ -37,7 +37,7 @@ def named(ax):
 def test_a_surface_stands_above_the_steps(figure):
     ax = figure.add_subplot(projection="3d")
     r, e = np.linspace(-1, 1, 9), np.linspace(-1, 1, 5)
-    figures.draw_surface(ax, r, e, above=np.full((5, 9), 2.0), below=np.zeros((5, 9)))
+    figures.plot_loss_surface(ax, r, e, above=np.full((5, 9), 2.0), below=np.zeros((5, 9)))
     steps, net = ax.collections
     assert np.unique(np.asarray(steps._faces)[..., 2]).tolist() == [0]
     assert {height for line in net._segments3d for height in line[:, 2]} == {2}
@@ -46,7 +46,7 @@ def test_a_surface_stands_above_the_steps(figure):
 
 def test_the_logit_marks_where_the_term_is_concave(ax):
     losses = {"m ≠ y": GRID, "m = y": 1 - GRID}
-    figures.draw_logit(ax, GRID, losses, bends=0.5)
+    figures.plot_logit_loss(ax, GRID, losses, bends=0.5)
     for line, loss in zip(ax.lines, losses.values(), strict=True):
         np.testing.assert_array_equal(line.get_xydata(), np.column_stack([GRID, loss]))
     (span,) = ax.patches
@@ -57,7 +57,7 @@ def test_the_logit_marks_where_the_term_is_concave(ax):
 def test_the_reduced_risk_shows_its_minima_and_both_sides(ax):
     r, risks = GRID - 0.5, {"small": GRID, "large": 2 * GRID}
     minima = {"small": (-0.1, 0.2), "large": (0.1, 0.3)}
-    figures.draw_reduced(ax, r, risks, minima)
+    figures.plot_partial_min_risk(ax, r, risks, minima)
     curves, points = ax.lines[::2], ax.lines[1::2]
     for curve, point, name in zip(curves, points, risks, strict=True):
         np.testing.assert_array_equal(curve.get_ydata(), risks[name])
@@ -69,7 +69,7 @@ def test_the_reduced_risk_shows_its_minima_and_both_sides(ax):
 
 def test_the_plane_shades_where_asking_is_cheaper(ax):
     mu = np.linspace(0, 0.5, 6)
-    figures.draw_plane(ax, mu, mu + 0.1, {"calibrated": mu + 0.1, "constant": mu})
+    figures.plot_ask_boundaries(ax, mu, mu + 0.1, {"calibrated": mu + 0.1, "constant": mu})
     corners = {tuple(np.round(corner, 9)) for corner in ax.collections[0].get_paths()[0].vertices}
     assert {(0.0, 0.1), (0.5, 0.6), (0.0, 1.0), (0.5, 1.0)} <= corners
     np.testing.assert_allclose(ax.lines[1].get_ydata(), 1 - mu)
@@ -78,14 +78,14 @@ def test_the_plane_shades_where_asking_is_cheaper(ax):
 
 
 def test_thresholds_are_the_given_ones(ax):
-    figures.draw_thresholds(ax, GRID, {"Bayes": GRID, "released": GRID / 2})
+    figures.plot_ask_thresholds(ax, GRID, {"Bayes": GRID, "released": GRID / 2})
     np.testing.assert_array_equal(ax.lines[1].get_xydata(), np.column_stack([GRID, GRID / 2]))
     assert legend(ax) == ["Bayes", "released"] and named(ax)
 
 
 def test_systems_stand_on_the_frontier_and_the_ends_say_their_cost(ax):
     systems = {"Bayes": {"0": (0.8, 0.9), "0.1": (0.85, 0.88), "0.2": (0.9, 0.85)}, "released": {"0": (0.6, 0.9)}}
-    figures.draw_frontier(ax, GRID, GRID[::-1], systems)
+    figures.plot_accuracy_frontier(ax, GRID, GRID[::-1], systems)
     assert ax.lines[1].get_xydata().tolist() == [list(point) for point in systems["Bayes"].values()]
     assert sorted(text.get_text() for text in ax.texts) == ["0", "0", "0.2"]
     assert {text.get_text(): text.xy for text in ax.texts}["0.2"] == (0.9, 0.85)
@@ -94,7 +94,7 @@ def test_systems_stand_on_the_frontier_and_the_ends_say_their_cost(ax):
 
 def test_transfer_shades_below_the_computed_envelope(ax):
     excess = np.geomspace(1e-4, 1, 5)
-    figures.draw_transfer(ax, excess, proved=2 * excess, computed=excess)
+    figures.plot_excess_risk_bound(ax, excess, proved=2 * excess, computed=excess)
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), 2 * excess)
     np.testing.assert_array_equal(ax.lines[1].get_ydata(), excess)
     assert ax.collections[0].get_paths()[0].vertices[:, 1].max() == 1
@@ -103,7 +103,7 @@ def test_transfer_shades_below_the_computed_envelope(ax):
 
 
 def test_powers_show_points_and_their_limit(ax):
-    figures.draw_powers(ax, GRID, {"from p": GRID**4}, {"from p": 2 * GRID**4})
+    figures.plot_excess_powers(ax, GRID, {"from p": GRID**4}, {"from p": 2 * GRID**4})
     points, line = ax.lines
     assert points.get_linestyle() == "None"
     np.testing.assert_array_equal(points.get_ydata(), GRID**4)
@@ -114,7 +114,7 @@ def test_powers_show_points_and_their_limit(ax):
 def test_descent_shows_bands_limits_and_what_the_cells_allow(ax):
     sizes = [100, 1000]
     bands = {"from mu": ([0.1, 0.01], [-0.1, 0.0], [0.2, 0.02]), "constant": ([0.2, 0.2], [0.1, 0.1], [0.3, 0.3])}
-    figures.draw_descent(ax, sizes, bands, {"from mu": 0.0, "constant": 0.15}, np.array([0.01, 0.001]))
+    figures.plot_learning_curves(ax, sizes, bands, {"from mu": 0.0, "constant": 0.15}, np.array([0.01, 0.001]))
     lines = {line.get_label(): line for line in ax.lines}
     assert list(lines["from mu"].get_ydata()) == [0.1, 0.01]
     assert list(lines["best table"].get_ydata()) == [0.01, 0.001]
@@ -129,7 +129,7 @@ def test_descent_shows_bands_limits_and_what_the_cells_allow(ax):
 def test_heat_is_the_given_regret_under_the_curves(ax):
     alpha, beta = np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0])
     regrets = np.arange(6.0).reshape(3, 2) / 10
-    figures.draw_regrets(ax, alpha, beta, regrets, {"single": beta, "switch": beta + 1})
+    figures.plot_regret_map(ax, alpha, beta, regrets, {"single": beta, "switch": beta + 1})
     np.testing.assert_array_equal(ax.collections[0].get_array(), regrets)
     np.testing.assert_array_equal(ax.lines[1].get_xydata(), np.column_stack([beta, beta + 1]))
     assert len(ax.figure.axes) == 2 and ax.figure.axes[1].get_ylabel()

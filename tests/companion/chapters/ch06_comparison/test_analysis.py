@@ -7,27 +7,27 @@ from helpers.samples import several
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch06_comparison.analysis import (
     COVERAGES,
-    Bought,
-    bought,
-    cells_by_class,
-    cheaper,
-    gap,
-    least_gap,
-    losses_apart,
+    AccuracyAndCost,
+    absolute_interval,
+    absolute_loss_difference,
+    accuracy_and_cost,
+    decompose_area_difference,
+    gain_over_constant_policy,
+    loss_reduction,
+    paired_difference,
+    pareto_front,
     ranking_gains,
-    size_of,
-    swap,
-    undominated,
-    worth,
+    table_one_by_class,
+    worst_difference,
 )
-from companion.chapters.systems import OURS
-from l2h.evaluation.comparisons import servers_apart
-from l2h.evaluation.curves import accuracy_at, area_by_example, loss_curve
+from companion.chapters.systems import STACKED_NAME
+from l2h.evaluation.comparisons import server_difference_on_asked
+from l2h.evaluation.curves import accuracy_at_coverage, auc_contributions, loss_curve
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import correctness, coverage, system_loss
-from l2h.evaluation.multiple_comparisons import gaps
-from l2h.evaluation.resources import Spending
-from l2h.evaluation.thresholds import at_costs
+from l2h.evaluation.multiple_comparisons import simultaneous_differences
+from l2h.evaluation.resources import ResourceUse
+from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.experiments.config import ExperimentConfig
 from l2h.problem import Costs, Predictions
 
@@ -40,39 +40,41 @@ def systems():
 
 
 def test_the_least_gap_is_the_smallest_over_rivals_and_coverages(systems):
-    found = least_gap(systems, ours="a")
-    curves = {name: np.mean([accuracy_at(p, COVERAGES) for p in systems[name]], axis=0) for name in "ab"}
+    found = worst_difference(systems, ours="a")
+    curves = {name: np.mean([accuracy_at_coverage(p, COVERAGES) for p in systems[name]], axis=0) for name in "ab"}
     assert found.estimate == pytest.approx((curves["a"] - curves["b"]).min())  # a coin is no rival
     assert found.low < found.estimate < found.high
-    assert least_gap({**systems, "c": systems["a"]}, ours="b").estimate >= 0
-    wide = least_gap(systems, ours="a", cells=6)
+    assert worst_difference({**systems, "c": systems["a"]}, ours="b").estimate >= 0
+    wide = worst_difference(systems, ours="a", cells=6)
     assert wide.low < found.low
     with pytest.raises(ValueError, match="at least one rival"):
-        least_gap({"a": systems["a"], "random": systems["random"]}, ours="a")
+        worst_difference({"a": systems["a"], "random": systems["random"]}, ours="a")
 
 
 def test_a_system_is_worth_what_it_saves_over_the_better_of_never_and_always_asking(systems):
     costs = Costs(c1=1.0, ce=0.05)
-    tuned = at_costs(systems["b"], systems["b"], costs=costs)
-    found = worth(tuned, costs=costs)
+    tuned = tuned_on_validation(systems["b"], systems["b"], costs=costs)
+    found = gain_over_constant_policy(tuned, costs=costs)
     never = np.mean([(p.m != p.y).mean() for p in tuned])
     always = 0.05 + np.mean([(np.where(p.e >= 0, 1, -1) != p.y).mean() for p in tuned])
     lost = np.mean([system_loss(p, costs=costs) for p in tuned])
     assert found.estimate == pytest.approx(min(never, always) - lost) and found.estimate > 0
-    assert worth(tuned, costs=costs, cells=9).low < found.low < found.estimate < found.high
+    assert gain_over_constant_policy(tuned, costs=costs, cells=9).low < found.low < found.estimate < found.high
     astray = [Predictions(p.m, -p.r, p.e, p.y) for p in systems["b"]]
-    assert worth(astray, costs=costs).high < 0, "asking where the client is right is worse than not to choose"
+    assert gain_over_constant_policy(astray, costs=costs).high < 0, (
+        "asking where the client is right is worse than not to choose"
+    )
 
 
 def test_a_system_that_never_asks_is_worth_nothing(systems):
     keeping = [Predictions(p.m, np.ones(len(p.y)), p.e, p.y) for p in systems["a"]]
-    assert worth(keeping, costs=Costs(c1=1.0, ce=0.9)) == (0.0, 0.0, 0.0)
+    assert gain_over_constant_policy(keeping, costs=Costs(c1=1.0, ce=0.9)) == (0.0, 0.0, 0.0)
 
 
 def test_a_gap_is_the_only_one_of_its_place(systems):
-    found = gap(systems, "b", "a", cells=6)
-    assert found == gaps(systems["b"], {"a": systems["a"]}, area_by_example, cells=6)["a"]
-    assert gap(systems, "b", "a", correctness).estimate == pytest.approx(
+    found = paired_difference(systems, "b", "a", cells=6)
+    assert found == simultaneous_differences(systems["b"], {"a": systems["a"]}, auc_contributions, cells=6)["a"]
+    assert paired_difference(systems, "b", "a", correctness).estimate == pytest.approx(
         np.mean(
             [correctness(p).mean() - correctness(q).mean() for p, q in zip(systems["b"], systems["a"], strict=True)]
         )
@@ -81,7 +83,7 @@ def test_a_gap_is_the_only_one_of_its_place(systems):
 
 def test_the_cheaper_system_is_so_at_its_best_thresholds(systems):
     costs = Costs(c1=1.0, ce=0.05)
-    found = cheaper(systems, systems, "b", "a", costs=costs)
+    found = loss_reduction(systems, systems, "b", "a", costs=costs)
     best = {name: np.mean([loss_curve(p, costs=costs).loss.min() for p in systems[name]]) for name in "ab"}
     assert found.estimate == pytest.approx(best["a"] - best["b"])
     assert found.estimate > 0
@@ -89,27 +91,27 @@ def test_the_cheaper_system_is_so_at_its_best_thresholds(systems):
 
 def test_what_is_bought_is_counted_at_the_threshold_of_the_validation_part(systems):
     costs, configs = Costs(c1=1.0, ce=0.05), {"two-stage": ExperimentConfig("two_stage", rejector="scores")}
-    given = {"two-stage": systems["a"], OURS: systems["b"]}
-    found = bought(given, given, configs, costs=costs)
+    given = {"two-stage": systems["a"], STACKED_NAME: systems["b"]}
+    found = accuracy_and_cost(given, given, configs, costs=costs)
     assert list(found) == list(given)
     for name, one in found.items():
-        tuned = at_costs(given[name], given[name], costs=costs)
+        tuned = tuned_on_validation(given[name], given[name], costs=costs)
         assert one.parameters == 3
-        assert one.spent == chapters_systems.spent(
+        assert one.spent == chapters_systems.system_resource_use(
             name, configs["two-stage"], float(np.mean([coverage(p) for p in tuned]))
         )
         assert one.accuracy.estimate == pytest.approx(np.mean([correctness(p).mean() for p in tuned]))
 
 
 def test_a_swap_splits_the_difference_without_a_rest(systems):
-    whole, rejector, server, sent = swap(systems, "b", "a").values()
+    whole, rejector, server, sent = decompose_area_difference(systems, "b", "a").values()
     assert whole.estimate == pytest.approx(rejector.estimate + server.estimate)
-    assert sent == servers_apart(systems["b"], systems["a"])
+    assert sent == server_difference_on_asked(systems["b"], systems["a"])
     same_r = {
         "b": systems["b"],
         "a": [Predictions(p.m, p.r, q.e, p.y) for p, q in zip(systems["b"], systems["a"], strict=True)],
     }
-    assert swap(same_r, "b", "a")["by the rejector"] == (0, 0, 0)
+    assert decompose_area_difference(same_r, "b", "a")["by the rejector"] == (0, 0, 0)
 
 
 def test_a_ranking_gains_and_a_shuffled_one_does_not(systems):
@@ -117,29 +119,31 @@ def test_a_ranking_gains_and_a_shuffled_one_does_not(systems):
     assert learnt.low > 0
     assert shuffled.low < 0 < shuffled.high
     coin = np.mean([(np.mean(p.m == p.y) + np.mean((p.e >= 0) == (p.y > 0))) / 2 for p in systems["b"]])
-    assert learnt.estimate == pytest.approx(np.mean([area_by_example(p).mean() for p in systems["b"]]) - coin)
+    assert learnt.estimate == pytest.approx(np.mean([auc_contributions(p).mean() for p in systems["b"]]) - coin)
 
 
 def test_losses_apart_have_no_direction(systems):
     costs = Costs(c1=1.0, ce=0.05)
     one, other = (np.mean([system_loss(p, costs=costs) for p in systems[name]]) for name in "ab")
     for first, second in ("ab", "ba"):
-        assert losses_apart(systems[first], systems[second], costs=costs).estimate == pytest.approx(abs(one - other))
+        assert absolute_loss_difference(systems[first], systems[second], costs=costs).estimate == pytest.approx(
+            abs(one - other)
+        )
 
 
 def test_a_size_has_no_sign():
-    assert size_of(Interval(0.1, 0.05, 0.2)) == (0.1, 0.05, 0.2)
-    assert size_of(Interval(-0.1, -0.3, 0.2)) == (0.1, 0.0, 0.3)
+    assert absolute_interval(Interval(0.1, 0.05, 0.2)) == (0.1, 0.05, 0.2)
+    assert absolute_interval(Interval(-0.1, -0.3, 0.2)) == (0.1, 0.0, 0.3)
 
 
 def test_nobody_ahead_is_beaten_and_everybody_else_is(systems):
     generator = np.random.default_rng(0)
     spent, right = generator.integers(0, 5, (2, 40))
     found = {
-        str(k): Bought(0, Spending(0.0, float(b)), Interval(*[float(a)] * 3))
+        str(k): AccuracyAndCost(0, ResourceUse(0.0, float(b)), Interval(*[float(a)] * 3))
         for k, (b, a) in enumerate(zip(spent, right, strict=True))
     }
-    ahead = undominated(found, 1)
+    ahead = pareto_front(found, 1)
     for name, one in found.items():
         beaten = any(
             found[front].spent[1] <= one.spent[1] and found[front].accuracy.estimate >= one.accuracy.estimate
@@ -149,11 +153,11 @@ def test_nobody_ahead_is_beaten_and_everybody_else_is(systems):
         others = [other for front, other in found.items() if front != name]
         strictly = any(o.spent[1] <= one.spent[1] and o.accuracy.estimate > one.accuracy.estimate for o in others)
         assert not (name in ahead and strictly)
-    assert undominated({}, 0) == []
+    assert pareto_front({}, 0) == []
 
 
 def test_cells_of_a_class_are_those_of_its_examples(systems):
-    found = cells_by_class(systems["a"], ("minus", "plus"))
+    found = table_one_by_class(systems["a"], ("minus", "plus"))
     for (name, side), cell in found.items():
         where = [(p.y == {"minus": -1, "plus": 1}[name]) & ((p.r > 0) == (side == "kept")) for p in systems["a"]]
         right = sum((p.m[w] == p.y[w]).sum() for p, w in zip(systems["a"], where, strict=True))

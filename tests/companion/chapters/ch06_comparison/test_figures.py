@@ -6,19 +6,19 @@ import pytest
 from matplotlib.colors import to_hex
 
 from companion.chapters.ch06_comparison.figures import (
-    BYTES,
-    FLOPS,
-    LEVELS,
-    draw_budget,
-    draw_losses,
-    draw_rates_by_uncertainty,
-    draw_room,
+    BYTES_LABEL,
+    FLOPS_LABEL,
+    REFERENCE_STYLES,
+    plot_accuracy_by_resource,
+    plot_losses_by_cost,
+    plot_offload_by_uncertainty,
+    plot_possible_gain,
 )
 from l2h.evaluation.intervals import Interval
-from l2h.evaluation.multiple_comparisons import Standings
+from l2h.evaluation.multiple_comparisons import MeanRanks
 from l2h.plotting import style
-from l2h.plotting.comparisons import draw_gaps, draw_ranks
-from l2h.plotting.style import panels, share_legend
+from l2h.plotting.comparisons import plot_differences, plot_mean_ranks
+from l2h.plotting.style import share_legend, subplot_grid
 
 CE = np.array([0.0, 0.1, 0.3])
 
@@ -28,7 +28,7 @@ def ticks(ax):
 
 
 def test_panels_fill_rows_and_leave_the_rest_blank():
-    figure, axes = panels(4, 3, (2.0, 1.5), sharey=True)
+    figure, axes = subplot_grid(4, 3, (2.0, 1.5), sharey=True)
     assert len(axes) == 4 and len(figure.axes) == 6
     assert [ax.axison for ax in figure.axes] == [True] * 4 + [False] * 2
     assert figure.get_size_inches().tolist() == [6.0, 3.0]
@@ -36,7 +36,7 @@ def test_panels_fill_rows_and_leave_the_rest_blank():
 
 
 def test_one_legend_names_what_any_of_the_axes_shows():
-    figure, axes = panels(2, 2, (2.0, 1.5))
+    figure, axes = subplot_grid(2, 2, (2.0, 1.5))
     axes[0].plot([0, 1], label="both")
     axes[1].plot([0, 1], label="both")
     axes[1].plot([1, 0], label="second only")
@@ -49,7 +49,7 @@ def test_one_legend_names_what_any_of_the_axes_shows():
 
 def test_gaps_stand_in_their_order_and_say_twice_which_way_they_go(ax):
     gaps = {"better": Interval(0.3, 0.1, 0.5), "open": Interval(0.0, -0.1, 0.1), "worse": Interval(-0.3, -0.4, -0.2)}
-    draw_gaps(ax, gaps, what="area")
+    plot_differences(ax, gaps, what="area")
     assert ticks(ax) == ["worse", "open", "better"]
     bars = [bar.get_segments()[0][:, 0].tolist() for bar in ax.collections]
     assert bars == [[-0.4, -0.2], [-0.1, 0.1], [0.1, 0.5]]
@@ -61,14 +61,14 @@ def test_gaps_stand_in_their_order_and_say_twice_which_way_they_go(ax):
 
 
 def test_a_gap_that_nobody_knows_does_not_hide_the_others(ax):
-    draw_gaps(ax, {"a": Interval(0.1, -9.0, 9.0), "b": Interval(-0.2, -0.3, -0.1)}, what="area")
+    plot_differences(ax, {"a": Interval(0.1, -9.0, 9.0), "b": Interval(-0.2, -0.3, -0.1)}, what="area")
     assert ax.get_xlim() == pytest.approx((-0.8, 0.8))
-    draw_gaps(ax, {"itself": Interval(0.0, 0.0, 0.0)}, what="area")
+    plot_differences(ax, {"itself": Interval(0.0, 0.0, 0.0)}, what="area")
 
 
 def test_ranks_are_written_out_and_bars_join_what_is_alike(ax):
-    table = Standings({"a": 1.2, "b": 1.9, "c": 3.4}, difference=1.0, p_value=0.01, blocks=9)
-    draw_ranks(ax, table)
+    table = MeanRanks({"a": 1.2, "b": 1.9, "c": 3.4}, difference=1.0, p_value=0.01, blocks=9)
+    plot_mean_ranks(ax, table)
     thick = [line for line in ax.lines if line.get_linewidth() == 4]
     assert len(thick) == 1
     assert thick[0].get_xdata() == pytest.approx([1.15, 1.95])
@@ -83,7 +83,7 @@ def test_long_names_of_ranks_stay_inside_the_figure(ax):
     ax.figure.set_layout_engine("constrained")
     ax.figure.set_size_inches(9, 4)
     names = ["a name that is longer than any that a method has", "b"]
-    draw_ranks(ax, Standings(dict(zip(names, (1.0, 2.0), strict=True)), difference=3.0, p_value=0.5, blocks=2))
+    plot_mean_ranks(ax, MeanRanks(dict(zip(names, (1.0, 2.0), strict=True)), difference=3.0, p_value=0.5, blocks=2))
     ax.figure.canvas.draw()
     frame = ax.figure.bbox
     for tick in ax.get_yticklabels():
@@ -92,14 +92,14 @@ def test_long_names_of_ranks_stay_inside_the_figure(ax):
 
 
 def test_a_rival_that_is_not_there_leaves_its_row_blank(ax):
-    draw_gaps(ax, {"a": Interval(0.1, 0.0, 0.2), "absent": None, "b": Interval(-0.2, -0.3, -0.1)}, what="area")
+    plot_differences(ax, {"a": Interval(0.1, 0.0, 0.2), "absent": None, "b": Interval(-0.2, -0.3, -0.1)}, what="area")
     assert ticks(ax) == ["b", "absent", "a"]
     assert [bar.get_segments()[0][0, 1] for bar in ax.collections] == [0, 2]
 
 
 def test_losses_stand_beside_their_levels(ax):
-    levels = {name: CE + height for height, name in enumerate(LEVELS)}
-    draw_losses(ax, CE, {"ours": (CE, CE - 0.1, CE + 0.1)}, levels, order=["other", "ours"])
+    levels = {name: CE + height for height, name in enumerate(REFERENCE_STYLES)}
+    plot_losses_by_cost(ax, CE, {"ours": (CE, CE - 0.1, CE + 0.1)}, levels, order=["other", "ours"])
     for line, (name, level) in zip(ax.lines, levels.items(), strict=False):
         assert line.get_label() == name
         np.testing.assert_array_equal(line.get_xydata(), np.column_stack([CE, level]))
@@ -107,12 +107,12 @@ def test_losses_stand_beside_their_levels(ax):
     corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
     assert {*zip(CE, CE - 0.1, strict=True), *zip(CE, CE + 0.1, strict=True)} <= corners
     assert ax.get_ylabel() == "system loss (mistakes of the client)"
-    assert ax.get_xlabel() == style.COST
+    assert ax.get_xlabel() == style.COST_LABEL
 
 
-@pytest.mark.parametrize(("what", "log"), [(FLOPS, True), (BYTES, False)])
+@pytest.mark.parametrize(("what", "log"), [(FLOPS_LABEL, True), (BYTES_LABEL, False)])
 def test_spending_is_a_point_with_its_interval(ax, what, log):
-    draw_budget(
+    plot_accuracy_by_resource(
         ax, {"a": (10.0, Interval(0.8, 0.7, 0.9)), "b": (1000.0, Interval(0.9, 0.85, 0.95))}, what=what, log=log
     )
     assert [line.get_xydata()[0].tolist() for line in ax.lines] == [[10, 0.8], [1000, 0.9]]
@@ -120,44 +120,46 @@ def test_spending_is_a_point_with_its_interval(ax, what, log):
         [[10, 0.7], [10, 0.9]], [[1000, 0.85], [1000, 0.95]],
     ]  # fmt: skip
     assert ax.get_xscale() == ("log" if log else "linear")
-    assert (ax.get_xlabel(), ax.get_ylabel()) == (what, style.ACCURACY)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (what, style.ACCURACY_LABEL)
 
 
 def test_those_that_are_ahead_stand_out(ax):
     points = {name: (spent, Interval(right, right, right)) for name, spent, right in (("a", 1, 0.8), ("b", 2, 0.7))}
-    draw_budget(ax, points, what=BYTES, ahead=["a"])
+    plot_accuracy_by_resource(ax, points, what=BYTES_LABEL, ahead=["a"])
     first, second, line = ax.lines
     assert first.get_alpha() == 1 > second.get_alpha()
     assert line.get_xydata().tolist() == [[1, 0.8]]
 
 
 def test_an_accuracy_that_nobody_knows_does_not_flatten_the_others(ax):
-    draw_budget(ax, {"a": (1.0, Interval(0.8, -2.0, 3.0)), "b": (2.0, Interval(0.9, 0.88, 0.92))}, what=BYTES)
+    plot_accuracy_by_resource(
+        ax, {"a": (1.0, Interval(0.8, -2.0, 3.0)), "b": (2.0, Interval(0.9, 0.88, 0.92))}, what=BYTES_LABEL
+    )
     assert ax.get_ylim() == pytest.approx((0.7, 1.0))
 
 
 def test_no_two_of_many_points_look_alike(ax):
-    draw_budget(ax, {str(k): (k + 1.0, Interval(0.8, 0.7, 0.9)) for k in range(49)}, what=BYTES)
+    plot_accuracy_by_resource(ax, {str(k): (k + 1.0, Interval(0.8, 0.7, 0.9)) for k in range(49)}, what=BYTES_LABEL)
     assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 49
 
 
 def test_rates_by_uncertainty_are_one_line_per_system(ax):
     several = [Interval(0.1, 0.0, 0.2), Interval(0.5, 0.4, 0.6)]
-    draw_rates_by_uncertainty(ax, [0.0, 0.1, 1.5], [0.75, 0.25], {"ours": several})
+    plot_offload_by_uncertainty(ax, [0.0, 0.1, 1.5], [0.75, 0.25], {"ours": several})
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0.1, 0.5])
     assert to_hex(ax.lines[0].get_color()) == to_hex(style.COLOURS[0])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.00 to\n0.10\n(75%)", "0.10 to\n1.50\n(25%)"]
     assert ax.get_xlabel() == "entropy of the people's answers (bits; share of images)"
-    assert ax.get_ylabel() == style.RATE
+    assert ax.get_ylabel() == style.OFFLOAD_RATE_LABEL
 
 
 def test_the_room_for_a_rejector_lies_between_coin_and_oracle(ax):
-    levels = {name: CE + 3 - height for height, name in enumerate(LEVELS)}
-    draw_room(ax, CE, levels)
+    levels = {name: CE + 3 - height for height, name in enumerate(REFERENCE_STYLES)}
+    plot_possible_gain(ax, CE, levels)
     for line, (name, level) in zip(ax.lines, levels.items(), strict=True):
         assert line.get_label() == name
         np.testing.assert_array_equal(line.get_xydata(), np.column_stack([CE, level]))
     corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
     for name in ("random, best rate", "oracle"):
         assert {*zip(CE, levels[name], strict=True)} <= corners
-    assert (ax.get_xlabel(), ax.get_ylabel()) == (style.COST, "system loss")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (style.COST_LABEL, "system loss")

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from companion.chapters.ch06_comparison.human_uncertainty import BAYES, bayes_under, with_people
-from l2h.data.cifar10h import Humans
+from companion.chapters.ch06_comparison.human_uncertainty import (
+    HUMAN_BAYES_NAME,
+    compare_with_human_labels,
+    human_label_bayes_rule,
+)
+from l2h.data.cifar10h import HumanLabels
 from l2h.evaluation.metrics import system_loss
 from l2h.problem import Costs, Predictions, asks
 
@@ -16,7 +20,7 @@ N = 500
 def people():
     eta = np.random.default_rng(0).beta(0.3, 0.3, N)
     entropy = -(eta * np.log2(eta) + (1 - eta) * np.log2(1 - eta))
-    return Humans(eta, entropy, np.zeros(N), np.full(N, 50.0))
+    return HumanLabels(eta, entropy, np.zeros(N), np.full(N, 50.0))
 
 
 def system(people, seed, send):
@@ -28,22 +32,22 @@ def system(people, seed, send):
 
 def test_rates_are_those_of_the_groups(people):
     hard = people.entropy > np.quantile(people.entropy, 0.6)
-    found = with_people({"hard": [system(people, seed, hard) for seed in range(3)]}, people, costs=COSTS)
+    found = compare_with_human_labels({"hard": [system(people, seed, hard) for seed in range(3)]}, people, costs=COSTS)
     assert len(found.edges) == 6
     np.testing.assert_allclose(found.shares, 0.2)
     assert [one.estimate for one in found.rates["hard"]] == [0, 0, 0, 1, 1]
     assert found.hard_minus_easy["hard"].estimate == pytest.approx(1)
-    assert found.as_bayes[BAYES] == (1, 1, 1)
-    assert list(found.rates) == list(found.losses) == ["hard", BAYES]
+    assert found.as_bayes[HUMAN_BAYES_NAME] == (1, 1, 1)
+    assert list(found.rates) == list(found.losses) == ["hard", HUMAN_BAYES_NAME]
     given = [system(people, seed, hard) for seed in range(3)]
     assert found.losses["hard"].estimate == pytest.approx(np.mean([system_loss(p, costs=COSTS) for p in given]))
-    assert found.losses[BAYES].estimate < found.losses["hard"].estimate
+    assert found.losses[HUMAN_BAYES_NAME].estimate < found.losses["hard"].estimate
 
 
 def test_ties_make_fewer_groups_and_none_is_empty(people):
     rounded = people._replace(entropy=np.where(people.entropy < 0.5, 0.0, people.entropy))
     send = np.arange(N) % 2 == 0
-    found = with_people({"half": [system(people, 0, send)]}, rounded, costs=COSTS)
+    found = compare_with_human_labels({"half": [system(people, 0, send)]}, rounded, costs=COSTS)
     assert len(found.rates["half"]) == len(found.shares) == len(found.edges) - 1 < 5
     assert found.shares.sum() == pytest.approx(1)
     assert found.shares[0] == pytest.approx((rounded.entropy <= found.edges[1]).mean())
@@ -54,7 +58,7 @@ def test_ties_make_fewer_groups_and_none_is_empty(people):
 
 def test_the_bayes_rule_compares_the_costs_one_by_one(people):
     given = system(people, 0, np.zeros(N, dtype=bool))
-    best = bayes_under(people, given, costs=COSTS)
+    best = human_label_bayes_rule(people, given, costs=COSTS)
     for eta, m, r, e in zip(people.eta, best.m, best.r, best.e, strict=True):
         keeping, asking = (1 - eta if m > 0 else eta), 0.1 + min(eta, 1 - eta)
         assert asks(r) == (keeping >= asking)
@@ -69,7 +73,7 @@ def test_the_bayes_rule_compares_the_costs_one_by_one(people):
 
 def test_what_does_not_fit_is_refused(people):
     with pytest.raises(ValueError, match="expected at least one system, got none"):
-        with_people({}, people, costs=COSTS)
-    short = Humans(people.eta[:9], people.entropy[:9], people.outside[:9], people.answers[:9])
+        compare_with_human_labels({}, people, costs=COSTS)
+    short = HumanLabels(people.eta[:9], people.entropy[:9], people.outside[:9], people.answers[:9])
     with pytest.raises(ValueError, match="predictions: 500, people: 9"):
-        with_people({"a": [system(people, 0, people.eta > 0.5)]}, short, costs=COSTS)
+        compare_with_human_labels({"a": [system(people, 0, people.eta > 0.5)]}, short, costs=COSTS)

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from companion.chapters.ch06_comparison.specialist import pairs
-from l2h.theory.distributions import TESTBEDS
+from companion.chapters.ch06_comparison.specialist import servers_with_best_rejectors
+from l2h.theory.distributions import DISTRIBUTIONS
 
 COSTS = [(Fraction(1), Fraction(3, 20)), (Fraction(1), Fraction(2, 5)), (Fraction(1, 2), Fraction(1, 10))]
 
@@ -24,24 +24,24 @@ def by_grid(sign, t, c1, ce):
 
 @pytest.mark.parametrize(("c1", "ce"), COSTS)
 def test_errors_and_risks_are_those_of_the_grid(c1, ce):
-    for pair in pairs(c1, ce):
+    for pair in servers_with_best_rejectors(c1, ce):
         found = by_grid(pair.sign, float(pair.threshold), float(c1), float(ce))
         assert found == pytest.approx((float(pair.error), float(pair.risk), float(pair.sent)), abs=1e-9)
 
 
 @pytest.mark.parametrize(("c1", "ce"), COSTS)
 def test_no_threshold_between_the_ends_does_better(c1, ce):
-    found = pairs(c1, ce)
+    found = servers_with_best_rejectors(c1, ce)
     inside = [by_grid(sign, t, float(c1), float(ce)) for sign in (1, -1) for t in np.linspace(0, 1, 101)]
     assert min(one[0] for one in inside) >= float(min(pair.error for pair in found)) - 1e-9
     assert min(one[1] for one in inside) >= float(min(pair.risk for pair in found)) - 1e-9
 
 
 def test_joint_training_wins_by_giving_up_what_the_client_can_do():
-    found = pairs(Fraction(1), Fraction(3, 20))
+    found = servers_with_best_rejectors(Fraction(1), Fraction(3, 20))
     joint, separate = min(found, key=lambda pair: pair.risk), min(found, key=lambda pair: pair.error)
     assert (joint.risk, separate.risk) == (Fraction(7, 80), Fraction(11, 40))
     assert joint.error > separate.error
     assert (joint.sent, separate.sent) == (Fraction(1, 4), 0)
-    assert separate.risk == TESTBEDS["specialist"].client_risk()
+    assert separate.risk == DISTRIBUTIONS["specialist"].client_risk()
     assert sum(pair.error == separate.error for pair in found) == 1

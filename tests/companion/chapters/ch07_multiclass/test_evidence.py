@@ -7,7 +7,7 @@ import pytest
 
 from companion.chapters.ch07_multiclass import evidence as ch07_multiclass_evidence
 from companion.chapters.ch07_multiclass import experiments
-from companion.chapters.parameters import at_profile
+from companion.chapters.parameters import settings_for
 from companion.claims import evidence as claims_evidence
 from companion.claims import registry
 from companion.claims.evidence import Evidence
@@ -15,13 +15,13 @@ from l2h.evaluation import metrics
 from l2h.experiments import sweep
 from l2h.problem import Predictions
 
-STUDY = replace(at_profile("07_multiclass", "quick"), data="cifar10")
-CLAIMS = registry.of_chapter("07_multiclass")
+STUDY = replace(settings_for("07_multiclass", "quick"), data="cifar10")
+CLAIMS = registry.chapter_claims("07_multiclass")
 
 
 @pytest.fixture(scope="module")
 def theory():
-    return ch07_multiclass_evidence.theory()
+    return ch07_multiclass_evidence.theory_evidence()
 
 
 def predictions(config):
@@ -52,7 +52,7 @@ def cases(handed_in):
 
 
 def test_theory_and_runs_cover_every_claim_and_case_of_the_chapter(theory):
-    handed_in = theory | ch07_multiclass_evidence.measured(Said(), STUDY, steps=4, data="0" * 64)
+    handed_in = theory | ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps=4, data="0" * 64)
     absent = {name for name, claim in CLAIMS.items() if claim.rule.form == "absent"}
     assert set(handed_in) == set(CLAIMS) - absent
     for name, given in handed_in.items():
@@ -62,21 +62,23 @@ def test_theory_and_runs_cover_every_claim_and_case_of_the_chapter(theory):
 
 def test_the_verdicts_of_theory(theory):
     by_case = {
-        name: {claims_evidence.ALONE: given} if isinstance(given, Evidence) else given for name, given in theory.items()
+        name: {claims_evidence.SINGLE_CASE: given} if isinstance(given, Evidence) else given
+        for name, given in theory.items()
     }
-    found = {name: claims_evidence.verdict(CLAIMS[name].rule, given) for name, given in by_case.items()}
+    found = {name: claims_evidence.claim_verdict(CLAIMS[name].rule, given) for name, given in by_case.items()}
     assert found.pop("joint-stage-objective-consistent") == "false"
     assert found.pop("one-alpha-specialises-and-asks") == "holds only under a condition"
     assert set(found.values()) == {"reproduced"}
 
 
 def test_the_sign_of_the_weight_shows_in_the_slopes():
-    slopes = ch07_multiclass_evidence.measured(Said(), STUDY, steps=4, data="0" * 64)[
+    slopes = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps=4, data="0" * 64)[
         "reversed-sign-shows-in-the-slope"
     ]
     assert slopes["released"].low > 0 > slopes["shifted"].high
     rates = [
-        np.mean([metrics.offload_rate(p) for p in of(experiments.signs(STUDY)["released", c1])]) for c1 in STUDY.c1_grid
+        np.mean([metrics.offload_rate(p) for p in of(experiments.form_grid(STUDY)["released", c1])])
+        for c1 in STUDY.c1_grid
     ]
     assert slopes["released"].estimate == pytest.approx(np.polyfit(STUDY.c1_grid, rates, 1)[0])
     assert slopes["released"].seeds == 3 and slopes["released"].n == 120
@@ -90,26 +92,29 @@ def test_the_released_form_has_regret_and_the_others_have_none():
 
 
 def test_the_random_points_share_values_of_p_and_reach_near_the_price():
-    over = [value for value in ch07_multiclass_evidence._over_the_price(3)]
+    over = [value for value in ch07_multiclass_evidence._excess_over_bound(3)]
     assert max(over) <= 1e-9 and min(over) > -0.375  # the bound itself at c1 = 1.5 is 0.1875
-    assert ch07_multiclass_evidence._short_of_the_price(10) == pytest.approx(0, abs=1e-12)
+    assert ch07_multiclass_evidence._distance_to_bound(10) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_claim_on_the_server_is_about_the_residual_one_only():
-    smaller = ch07_multiclass_evidence.measured(Said(), STUDY, steps=4, data="0" * 64)["moderate-server"]
+    smaller = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps=4, data="0" * 64)["moderate-server"]
     assert smaller.reason and "smaller server" in smaller.reason
     study = replace(STUDY, network="residual_small")
-    assert ch07_multiclass_evidence.measured(Said(), study, steps=4, data="0" * 64)["moderate-server"].estimate > 0.7
+    assert (
+        ch07_multiclass_evidence.run_evidence(Said(), study, steps=4, data="0" * 64)["moderate-server"].estimate > 0.7
+    )
 
 
 def test_systems_are_compared_at_their_tuned_thresholds_and_forms_as_they_were_trained():
-    found = ch07_multiclass_evidence.measured(Said(), STUDY, steps=4, data="0" * 64)
-    stage = experiments.comparison(STUDY)["follow_up", "stage switching"]
+    found = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps=4, data="0" * 64)
+    stage = experiments.multiclass_grid(STUDY)["follow_up", "stage switching"]
     assert found["many-classes-find-hard-examples"].estimate == pytest.approx(
-        experiments.client_apart(Said().tuned(stage)).estimate
+        experiments.bonferroni_client_difference_kept_asked(Said().tuned(stage)).estimate
     )
     at_printed = {
-        form: experiments.tables(STUDY)[experiments.PRINTED, f"stage, {form}"] for form in ("shifted", "released")
+        form: experiments.follow_up_table_grid(STUDY)[experiments.FOLLOW_UP_COSTS, f"stage, {form}"]
+        for form in ("shifted", "released")
     }
     sent = {form: np.mean([metrics.offload_rate(p) for p in of(one)]) for form, one in at_printed.items()}
     assert found["reversed-sign-sends-more"].estimate == pytest.approx(sent["released"] - sent["shifted"])

@@ -8,38 +8,40 @@ from helpers.samples import several
 
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch07_multiclass import experiments
-from companion.chapters.parameters import STUDIES, at_profile
+from companion.chapters.parameters import CHAPTER_SETTINGS, settings_for
 from l2h.evaluation import metrics
-from l2h.evaluation.curves import area_by_example, error_auroc_by_example
-from l2h.evaluation.thresholds import threshold_for_loss
-from l2h.experiments.config import needs
-from l2h.experiments.run import Result
+from l2h.evaluation.curves import auc_contributions, error_auroc_contributions
+from l2h.evaluation.thresholds import min_loss_threshold
+from l2h.experiments.config import dependencies
+from l2h.experiments.run import RunResult
 from l2h.methods import base, registry
 from l2h.problem import Costs
 
-PROFILES = [replace(at_profile("07_multiclass", profile), data="cifar10") for profile in ("quick", "paper", "full")]
+PROFILES = [replace(settings_for("07_multiclass", profile), data="cifar10") for profile in ("quick", "paper", "full")]
 
 
 @pytest.mark.parametrize("study", PROFILES, ids=lambda study: study.profile)
 def test_one_plain_server_of_each_seed_serves_every_method(study):
-    runs = experiments.every_run(study, 47)
+    runs = experiments.all_multiclass_configs(study, 47)
     plain = [one for one in runs if one.method == "plain_server" and one.network == study.network]
     assert len(plain) == study.seeds == len({one.seed for one in plain})
     assert {one.recipe for one in plain} == {study.recipe}
     joint = [one for one in runs if one.method in registry.JOINT and one.network == study.network]
     assert all(one.start == study.recipe and one.recipe == "one_more" for one in joint)
-    assert len(joint) == len(experiments.JOINT) * study.seeds  # none is trained twice for a rejector of another kind
+    assert (
+        len(joint) == len(experiments.JOINT_SYSTEMS) * study.seeds
+    )  # none is trained twice for a rejector of another kind
 
 
 @pytest.mark.parametrize("study", PROFILES, ids=lambda study: study.profile)
 def test_every_run_comes_after_what_it_needs(study):
-    runs = experiments.every_run(study, 47)
+    runs = experiments.all_multiclass_configs(study, 47)
     place = {one: index for index, one in enumerate(runs)}
-    assert all(place[earlier] < place[one] for one in runs for earlier in needs(one))
+    assert all(place[earlier] < place[one] for one in runs for earlier in dependencies(one))
 
 
 def test_the_comparison_names_every_method_of_the_package():
-    runs = experiments.comparison(at_profile("07_multiclass", "paper"))
+    runs = experiments.multiclass_grid(settings_for("07_multiclass", "paper"))
     named = {one.method for (client, _), one in runs.items() if client == "follow_up"}
     assert named >= set(registry.JOINT) | {"confidence", "random", "oracle", "separate", "two_stage", "two_sigmoid"}
     assert {client for client, _ in runs} == {"follow_up", "lenet"}
@@ -47,80 +49,86 @@ def test_the_comparison_names_every_method_of_the_package():
 
 @pytest.mark.parametrize("study", PROFILES, ids=lambda study: study.profile)
 def test_confidence_meets_each_system_with_the_server_that_this_system_has(study):
-    systems = experiments.systems(study, study.clients[0])
-    beside = experiments.confidence_beside(study)
+    systems = experiments.compared_systems(study, study.clients[0])
+    beside = experiments.confidence_with_same_server(study)
     assert list(beside) == list(systems)
     assert (
-        beside[chapters_systems.OURS] == beside[chapters_systems.ALONE] == beside["two-stage"] == systems["confidence"]
+        beside[chapters_systems.STACKED_NAME]
+        == beside[chapters_systems.ON_DEVICE_CLASSIFIER]
+        == beside["two-stage"]
+        == systems["confidence"]
     )
     for name, one in systems.items():
-        if name in (chapters_systems.OURS, chapters_systems.ALONE):
+        if name in (chapters_systems.STACKED_NAME, chapters_systems.ON_DEVICE_CLASSIFIER):
             continue
-        server = one if one.method in registry.JOINT else needs(one)[1]
-        assert needs(beside[name]) == (needs(one)[0], server), name
+        server = one if one.method in registry.JOINT else dependencies(one)[1]
+        assert dependencies(beside[name]) == (dependencies(one)[0], server), name
         assert beside[name].method == "confidence" and beside[name].costs == one.costs
 
 
 def test_later_clients_lack_what_trains_a_server_or_reads_the_image():
-    first, second = (experiments.systems(PROFILES[1], client) for client in PROFILES[1].clients)
-    assert set(first) - set(second) == set(experiments.OF_IMAGES) | set(experiments.JOINT) | {
-        f"{name}, distilled" for name in chapters_systems.TEACHERS
+    first, second = (experiments.compared_systems(PROFILES[1], client) for client in PROFILES[1].clients)
+    assert set(first) - set(second) == set(experiments.IMAGE_REJECTOR_SYSTEMS) | set(experiments.JOINT_SYSTEMS) | {
+        f"{name}, distilled" for name in chapters_systems.TEACHER_METHODS
     }
     assert set(second) < set(first)
-    assert {one.client for name, one in second.items() if name != chapters_systems.OURS} == {"lenet"}
-    assert [one.rejector for one in first[chapters_systems.OURS].weighed] == ["scores", "features", "lenet"]
+    assert {one.client for name, one in second.items() if name != chapters_systems.STACKED_NAME} == {"lenet"}
+    assert [one.rejector for one in first[chapters_systems.STACKED_NAME].weighed] == ["scores", "features", "lenet"]
 
 
 def test_confidence_has_every_form_that_differs_from_the_others():
-    systems = experiments.systems(PROFILES[1], "lenet")
+    systems = experiments.compared_systems(PROFILES[1], "lenet")
     forms = [one.confidence for one in systems.values() if one.method == "confidence"]
-    assert sorted([*forms, "softmax"]) == sorted(base.CONFIDENCES)
+    assert sorted([*forms, "softmax"]) == sorted(base.CONFIDENCE_MEASURES)
 
 
 def test_the_device_classifier_serves_every_client_from_one_training():
-    runs = experiments.every_run(PROFILES[1], 47)
+    runs = experiments.all_multiclass_configs(PROFILES[1], 47)
     alone = [one for one in runs if one.method == "device_classifier"]
     assert len(alone) == PROFILES[1].seeds and {(one.rejector, one.recipe) for one in alone} == {("lenet", "fast")}
 
 
 def test_what_imitates_a_system_reads_the_run_that_is_compared():
-    runs = experiments.comparison(PROFILES[1])
-    for name in chapters_systems.TEACHERS:
+    runs = experiments.multiclass_grid(PROFILES[1])
+    for name in chapters_systems.TEACHER_METHODS:
         imitates = runs["follow_up", f"{name}, distilled"]
-        assert imitates.rejector == "scores" and needs(imitates)[1] == runs["follow_up", name]
+        assert imitates.rejector == "scores" and dependencies(imitates)[1] == runs["follow_up", name]
 
 
 def test_the_numbers_of_classes_differ_in_nothing_else():
-    runs = experiments.by_classes(PROFILES[1])
+    runs = experiments.class_count_grid(PROFILES[1])
     alike = {replace(one, classes=(), method="confidence") for one in runs.values()}
     assert len(alike) == 1
     assert sorted({len(one.classes) for one in runs.values()}) == [2, 3, 5, 10]
 
 
 def test_digits_use_all_that_there_is():
-    study = replace(at_profile("07_multiclass", "quick"), data="digits", sizes=())
-    assert {one.sizes for one in experiments.every_run(study, 5)} == {()}
-    assert experiments.names_of("digits", 2) == ("1", "8") and len(set(experiments.names_of("digits", 10))) == 10
+    study = replace(settings_for("07_multiclass", "quick"), data="digits", sizes=())
+    assert {one.sizes for one in experiments.all_multiclass_configs(study, 5)} == {()}
+    assert (
+        experiments.first_class_names("digits", 2) == ("1", "8")
+        and len(set(experiments.first_class_names("digits", 10))) == 10
+    )
 
 
 def test_delays_hold_none_an_epoch_and_for_ever():
-    runs = experiments.delayed(PROFILES[1], 47)
-    assert list(runs) == [1, 10, 47, experiments.NEVER]
+    runs = experiments.update_interval_grid(PROFILES[1], 47)
+    assert list(runs) == [1, 10, 47, experiments.NEVER_UPDATED]
     assert {one.start for one in runs.values()} == {""}
 
 
 def test_thresholds_are_chosen_on_the_validation_part_and_not_on_the_test_part():
-    config = replace(experiments.base(PROFILES[1]), method="random")
+    config = replace(experiments.base_config(PROFILES[1]), method="random")
     scores = {"validation": several(2, 200), "test": several(2, 300, client=0.6)}
     results = {
-        replace(one, seed=seed): Result(one, {}, {part: vars(said[seed]) for part, said in scores.items()}, (), 0.0)
+        replace(one, seed=seed): RunResult(one, {}, {part: vars(said[seed]) for part, said in scores.items()}, (), 0.0)
         for one in (config, replace(config, method="always_ask"))
         for seed in (0, 1)
     }
-    said = experiments.Systems(results, 2)
+    said = experiments.MulticlassResults(results, 2)
     raw, tuned = said.as_trained(config), said.tuned(config)
     for seed in (0, 1):
-        threshold = threshold_for_loss(scores["validation"][seed], costs=config.costs)
+        threshold = min_loss_threshold(scores["validation"][seed], costs=config.costs)
         assert np.array_equal(tuned[seed].r, scores["test"][seed].r - threshold)
         assert np.array_equal(raw[seed].r, scores["test"][seed].r)
     dear = said.tuned(config, Costs(c1=1.0, ce=2.0))
@@ -129,16 +137,16 @@ def test_thresholds_are_chosen_on_the_validation_part_and_not_on_the_test_part()
 
 
 def result(config, parts):
-    return Result(config, {}, parts, (), 0.0)
+    return RunResult(config, {}, parts, (), 0.0)
 
 
 def test_the_device_classifier_answers_itself_and_sends_nothing():
-    config = experiments.comparison(PROFILES[1])["follow_up", chapters_systems.ALONE]
+    config = experiments.multiclass_grid(PROFILES[1])["follow_up", chapters_systems.ON_DEVICE_CLASSIFIER]
     p = several(1, 200)[0]
-    said = experiments.Systems({config: result(config, {"test": vars(p)})}, 1)
+    said = experiments.MulticlassResults({config: result(config, {"test": vars(p)})}, 1)
     for (alone,) in (said.as_trained(config), said.tuned(config)):
         assert np.array_equal(alone.m, np.where(p.e >= 0, 1, -1)) and metrics.offload_rate(alone) == 0
-        assert metrics.accuracy(alone) == metrics.right_answers(p)[1].mean()
+        assert metrics.accuracy(alone) == metrics.client_server_correctness(p)[1].mean()
 
 
 def of_classes(n, seed):
@@ -154,33 +162,37 @@ def of_classes(n, seed):
 
 
 def test_ours_weighs_the_rejectors_and_the_scores_of_its_own_seed():
-    ours = experiments.systems(PROFILES[1], "lenet")[chapters_systems.OURS]
+    ours = experiments.compared_systems(PROFILES[1], "lenet")[chapters_systems.STACKED_NAME]
     scores, features = ours.weighed
     parts = {"calibration": 1, "validation": 2, "test": 3}
     results = {}
     for seed in (0, 1):
         drawn = {part: of_classes(1500, 10 * seed + place) for part, place in parts.items()}
         one, other = (replace(config, seed=seed) for config in (scores, features))
-        results[needs(one)[0]] = result(needs(one)[0], {part: score for part, (_, score) in drawn.items()})
+        results[dependencies(one)[0]] = result(
+            dependencies(one)[0], {part: score for part, (_, score) in drawn.items()}
+        )
         results[one] = result(one, {part: of | {"r": np.zeros(1500)} for part, (of, _) in drawn.items()})
         results[other] = result(other, {part: of for part, (of, _) in drawn.items()})
-    said = experiments.Systems(results, 2)
+    said = experiments.MulticlassResults(results, 2)
     for seed, weighed in enumerate(said.as_trained(ours)):
         given, score = results[replace(features, seed=seed)].predictions(), of_classes(1500, 10 * seed + 3)[1]["score"]
         assert all(np.array_equal(getattr(weighed, name), getattr(given, name)) for name in "mey")
         apart = [given, replace(given, r=score.max(1))]  # its largest score is the gap: the others are zero
-        both, *alone = (error_auroc_by_example(p).mean() for p in (weighed, *apart))
+        both, *alone = (error_auroc_contributions(p).mean() for p in (weighed, *apart))
         assert both > max(alone) + 0.05
         known = metrics.reference_losses(given, costs=ours.costs)
         assert known.oracle < metrics.system_loss(weighed, costs=ours.costs) < known.random
     held_out = said.as_trained(ours, "validation")
     for p, validation, tuned in zip(said.as_trained(ours), held_out, said.tuned(ours), strict=True):
-        assert np.array_equal(tuned.r, p.r - threshold_for_loss(validation, costs=ours.costs))
+        assert np.array_equal(tuned.r, p.r - min_loss_threshold(validation, costs=ours.costs))
 
 
 def test_areas_are_those_of_each_seed():
     system = several(2, 50, client=0.7)
-    assert experiments.areas(system) == pytest.approx([float(np.mean(area_by_example(p))) for p in system])
+    assert experiments.areas_under_curves(system) == pytest.approx(
+        [float(np.mean(auc_contributions(p))) for p in system]
+    )
 
 
 def test_servers_are_compared_on_what_the_first_system_sends():
@@ -188,19 +200,19 @@ def test_servers_are_compared_on_what_the_first_system_sends():
     sent = [p.r <= 0 for p in first]
     right = [((p.e >= 0) * 2 - 1 == p.y) for p in first], [((p.e >= 0) * 2 - 1 == p.y) for p in second]
     total = sum((a[s] * 1.0 - b[s]).sum() for a, b, s in zip(*right, sent, strict=True))
-    found = experiments.servers_where_asked(first, second)
+    found = experiments.pooled_server_difference_on_asked(first, second)
     assert found.estimate == pytest.approx(total / np.sum(sent)) and found.low < found.estimate < found.high
 
 
 def test_the_client_apart_is_kept_minus_sent():
     system = several(3, 300)
     kept, sent = (np.concatenate([(p.m == p.y)[(p.r > 0) == side] for p in system]) for side in (True, False))
-    found = experiments.client_apart(system)
+    found = experiments.bonferroni_client_difference_kept_asked(system)
     assert found.estimate == pytest.approx(kept.mean() - sent.mean()) and found.low < found.estimate < found.high
 
 
 def test_the_study_has_a_recipe_and_a_network_for_each_profile():
-    assert [study.network for study in STUDIES["07_multiclass"]] == [
+    assert [study.network for study in CHAPTER_SETTINGS["07_multiclass"]] == [
         "one_hidden_layer",
         "residual_small",
         "residual_large",

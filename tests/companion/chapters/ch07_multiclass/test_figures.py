@@ -30,55 +30,55 @@ def labelled(ax):
 
 
 def test_prices_have_a_line_and_a_bound_each(ax):
-    figures.draw_prices(ax, [0, 0.5, 1], {"2": [0, 0, 0], "3": [0, 0.1, 0]}, [0, 0.125])
+    figures.plot_excess_risks(ax, [0, 0.5, 1], {"2": [0, 0, 0], "3": [0, 0.1, 0]}, [0, 0.125])
     assert shown(ax) == {"2": [0, 0, 0], "3": [0, 0.1, 0]} and labelled(ax)
     assert [line.get_ydata()[0] for line in ax.get_lines() if line.get_linestyle() == ":"][-1] == 0.125
 
 
 def test_regions_lie_above_their_lines(ax):
-    figures.draw_regions(ax, [0, 1], {"right": [0.2, 0.8], "reversed": [0.2, 0.0]})
+    figures.plot_ask_regions(ax, [0, 1], {"right": [0.2, 0.8], "reversed": [0.2, 0.0]})
     assert shown(ax) == {"right": [0.2, 0.8], "reversed": [0.2, 0.0]} and labelled(ax)
     assert all(area.get_paths()[0].vertices[:, 1].max() == 1 for area in ax.collections)
 
 
 def test_both_labels_of_the_joint_objective_are_shown(ax):
-    figures.draw_joint(ax, [0, 1], [1.4, 1.0], [1.4, 1.1])
+    figures.plot_joint_objective(ax, [0, 1], [1.4, 1.0], [1.4, 1.1])
     assert shown(ax) == {"likelier label": [1.4, 1.0], "other label": [1.4, 1.1]} and labelled(ax)
 
 
 def test_the_testbed_shows_every_solution(ax):
-    figures.draw_specialists(ax, [0.5, 8], [0.3, 0.2], [0.1, 0.2], {"plain": 0.28, "in stages": 0.09})
+    figures.plot_specialist_risks(ax, [0.5, 8], [0.3, 0.2], [0.1, 0.2], {"plain": 0.28, "in stages": 0.09})
     assert list(shown(ax)) == ["convex form", "its server, rejector refitted", "plain", "in stages"]
     assert shown(ax)["in stages"] == [0.09, 0.09] and ax.get_xscale() == "log" and labelled(ax)
 
 
 def test_slopes_have_bands(ax):
-    figures.draw_slopes(ax, [0.5, 1.0], {"paper": band([0.5, 0.3]), "released": band([0.5, 0.7])})
+    figures.plot_offload_by_c1(ax, [0.5, 1.0], {"paper": band([0.5, 0.3]), "released": band([0.5, 0.7])})
     assert shown(ax) == {"paper": [0.5, 0.3], "released": [0.5, 0.7]} and labelled(ax)
     assert len(ax.collections) == 2
 
 
 def test_gaps_are_spaced_evenly_and_named_by_their_number(ax):
-    figures.draw_gaps(ax, (2, 3, 10), band([0.0, 0.01, 0.02]), what="area")
+    figures.plot_differences_by_class_count(ax, (2, 3, 10), band([0.0, 0.01, 0.02]), what="area")
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "3", "10"] and ax.get_ylabel() == "area"
 
 
 def test_delays_have_one_axes_each():
     fig, axes = plt.subplots(1, 2)
-    figures.draw_delays(axes, ["1", "never"], {"loss": band([0.3, 0.4]), "rate": band([0.5, 0.1])})
+    figures.plot_update_intervals(axes, ["1", "never"], {"loss": band([0.3, 0.4]), "rate": band([0.5, 0.1])})
     assert [ax.get_ylabel() for ax in axes] == ["loss", "rate"]
     assert [list(ax.get_lines()[0].get_ydata()) for ax in axes] == [[0.3, 0.4], [0.5, 0.1]]
     plt.close(fig)
 
 
 def test_classes_have_three_marks_each(ax):
-    figures.draw_classes(ax, ["cat", "dog"], band([0.5, 0.4]), band([0.6, 0.5]), band([0.7, 0.8]))
+    figures.plot_class_metrics(ax, ["cat", "dog"], band([0.5, 0.4]), band([0.6, 0.5]), band([0.7, 0.8]))
     assert shown(ax) == {"sent": [0.5, 0.4], "client right": [0.6, 0.5], "server right": [0.7, 0.8]} and labelled(ax)
     ax.figure.draw_without_rendering()
     assert not ax.get_legend().get_window_extent().overlaps(ax.get_window_extent())  # marks reach from 0 to 1
 
 
 def test_confusions_say_how_many_and_leave_rare_cells_blank(ax):
-    image = figures.draw_confusions(ax, ["cat", "dog"], [[0.1, 0.9], [0.2, 0.3]], [[10, 5], [0.5, 20]])
+    image = figures.plot_confusion_offload(ax, ["cat", "dog"], [[0.1, 0.9], [0.2, 0.3]], [[10, 5], [0.5, 20]])
     assert [text.get_text() for text in ax.texts] == ["10", "5", "20"] and labelled(ax)
     assert np.isnan(np.ma.filled(image.get_array(), np.nan)[1, 0])

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from oracles import multiclass
 
 from companion.chapters.ch07_multiclass import specialists
-from l2h.losses.stage_switching import specialising
-from l2h.losses.surrogate import surrogate_classes
+from l2h.losses.stage_switching import weighted_cross_entropy
+from l2h.losses.surrogate import multiclass_surrogate_loss
 from l2h.problem import Costs
-from l2h.theory.distributions import TESTBEDS
+from l2h.theory.distributions import DISTRIBUTIONS
 
 COSTS = Costs(c1=1.0, ce=0.15)
 pairs = st.integers(1, 4)
@@ -21,62 +21,74 @@ costs = st.builds(Costs, c1=st.floats(0.1, 2), ce=st.floats(0.02, 0.6))
 
 
 def test_with_one_pair_the_risks_are_those_of_the_binary_testbed():
-    atoms, binary = specialists.specialists(1), TESTBEDS["specialist"]
-    assert specialists.least_risk(atoms, costs=COSTS) == pytest.approx(float(binary.bayes_risk(COSTS)))
-    assert specialists.risk(atoms, specialists.plain(atoms, costs=COSTS), costs=COSTS) == pytest.approx(11 / 40)
+    atoms, binary = specialists.specialist_distribution(1), DISTRIBUTIONS["specialist"]
+    assert specialists.min_system_risk(atoms, costs=COSTS) == pytest.approx(float(binary.bayes_risk(COSTS)))
+    assert specialists.system_risk(atoms, specialists.solve_plain(atoms, costs=COSTS), costs=COSTS) == pytest.approx(
+        11 / 40
+    )
     assert float(atoms.mass @ atoms.p) == pytest.approx(float(binary.client_risk()))
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 5])
 def test_the_plain_server_is_of_no_help_and_the_specialised_one_is_bayes(pairs):
-    atoms = specialists.specialists(pairs)
+    atoms = specialists.specialist_distribution(pairs)
     client_only = 0.75 * 0.05 + 0.25 * (1 - 0.05 / (2 * pairs - 1))
-    assert specialists.risk(atoms, specialists.plain(atoms, costs=COSTS), costs=COSTS) == pytest.approx(client_only)
-    assert specialists.risk(atoms, specialists.staged(atoms, costs=COSTS, beta=2.0), costs=COSTS) == pytest.approx(
-        7 / 80
+    assert specialists.system_risk(atoms, specialists.solve_plain(atoms, costs=COSTS), costs=COSTS) == pytest.approx(
+        client_only
     )
-    assert specialists.least_risk(atoms, costs=COSTS) == pytest.approx(7 / 80)
+    assert specialists.system_risk(
+        atoms, specialists.solve_staged(atoms, costs=COSTS, beta=2.0), costs=COSTS
+    ) == pytest.approx(7 / 80)
+    assert specialists.min_system_risk(atoms, costs=COSTS) == pytest.approx(7 / 80)
 
 
 def test_staged_training_leaves_the_plain_server_only_above_a_beta():
     """For J = 1: the weights must outweigh 3 to 1, exp(beta (1.386 - 0.147) / 2) > 3."""
-    atoms = specialists.specialists(1)
+    atoms = specialists.specialist_distribution(1)
     ratio = np.log((0.05 + 0.15) / 0.05) - np.log((0.95 + 0.15) / 0.95)
     threshold = 2 * np.log(3) / ratio
     for beta, risk in ((0.0, 11 / 40), (threshold - 1e-3, 11 / 40), (threshold + 1e-3, 7 / 80)):
-        tables = specialists.staged(atoms, costs=COSTS, beta=beta)
-        assert specialists.risk(atoms, tables, costs=COSTS) == pytest.approx(risk)
+        tables = specialists.solve_staged(atoms, costs=COSTS, beta=beta)
+        assert specialists.system_risk(atoms, tables, costs=COSTS) == pytest.approx(risk)
 
 
 @settings(max_examples=20)
 @given(pairs=pairs, costs=costs, beta=st.floats(0, 4))
 def test_no_solution_beats_the_least_risk(pairs, costs, beta):
-    atoms = specialists.specialists(pairs)
-    least = specialists.least_risk(atoms, costs=costs)
-    solutions = [specialists.plain(atoms, costs=costs), specialists.staged(atoms, costs=costs, beta=beta)]
-    solutions.append(specialists.convex(atoms, costs=costs, alpha=1.5, beta=beta + 0.1))
+    atoms = specialists.specialist_distribution(pairs)
+    least = specialists.min_system_risk(atoms, costs=costs)
+    solutions = [specialists.solve_plain(atoms, costs=costs), specialists.solve_staged(atoms, costs=costs, beta=beta)]
+    solutions.append(specialists.solve_convex(atoms, costs=costs, alpha=1.5, beta=beta + 0.1))
     for tables in solutions:
-        again = specialists.refitted(atoms, tables.e, costs=costs)
-        assert specialists.risk(atoms, tables, costs=costs) >= specialists.risk(atoms, again, costs=costs) - 1e-12
-        assert specialists.risk(atoms, again, costs=costs) >= least - 1e-12
+        again = specialists.with_best_rejector(atoms, tables.e, costs=costs)
+        assert (
+            specialists.system_risk(atoms, tables, costs=costs)
+            >= specialists.system_risk(atoms, again, costs=costs) - 1e-12
+        )
+        assert specialists.system_risk(atoms, again, costs=costs) >= least - 1e-12
 
 
 def test_the_least_risk_is_the_best_of_all_label_tables():
-    atoms = specialists.specialists(2)
+    atoms = specialists.specialist_distribution(2)
     tables = [np.eye(4)[list(labels)] for labels in product(range(4), repeat=2)]
-    risks = [specialists.risk(atoms, specialists.refitted(atoms, e, costs=COSTS), costs=COSTS) for e in tables]
-    assert min(risks) == pytest.approx(specialists.least_risk(atoms, costs=COSTS))
+    risks = [
+        specialists.system_risk(atoms, specialists.with_best_rejector(atoms, e, costs=COSTS), costs=COSTS)
+        for e in tables
+    ]
+    assert min(risks) == pytest.approx(specialists.min_system_risk(atoms, costs=COSTS))
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(0.7, 2.0), (3.0, 2.0), (1.9, 4.0)])
 def test_the_convex_minimum_is_one_of_the_surrogate_itself(alpha, beta):
-    atoms = specialists.specialists(2)
-    tables = specialists.convex(atoms, costs=COSTS, alpha=alpha, beta=beta)
+    atoms = specialists.specialist_distribution(2)
+    tables = specialists.solve_convex(atoms, costs=COSTS, alpha=alpha, beta=beta)
     r, e = (torch.tensor(table, requires_grad=True) for table in tables)
     total = 0.0
     for label in range(atoms.eta.shape[1]):
         y = torch.full((len(r),), label)
-        loss = surrogate_classes(r, e[atoms.group], torch.tensor(atoms.m), y, costs=COSTS, alpha=alpha, beta=beta)
+        loss = multiclass_surrogate_loss(
+            r, e[atoms.group], torch.tensor(atoms.m), y, costs=COSTS, alpha=alpha, beta=beta
+        )
         total = total + (torch.tensor(atoms.mass * atoms.eta[:, label]) * loss).sum()
     for gradient in torch.autograd.grad(total, (r, e)):
         assert gradient.abs().max().item() < 1e-9
@@ -86,13 +98,13 @@ def test_the_convex_minimum_is_one_of_the_surrogate_itself(alpha, beta):
 
 
 def test_staged_training_rests_where_its_loss_has_no_gradient():
-    atoms = specialists.specialists(2)
-    tables = specialists.staged(atoms, costs=COSTS, beta=2.0)
+    atoms = specialists.specialist_distribution(2)
+    tables = specialists.solve_staged(atoms, costs=COSTS, beta=2.0)
     r, e = (torch.tensor(table, requires_grad=True) for table in tables)
     total = 0.0
     for label in range(atoms.eta.shape[1]):
         y = torch.full((len(r),), label)
-        loss = specialising(r, e[atoms.group], torch.tensor(atoms.m), y, costs=COSTS, beta=2.0)
+        loss = weighted_cross_entropy(r, e[atoms.group], torch.tensor(atoms.m), y, costs=COSTS, beta=2.0)
         total = total + (torch.tensor(atoms.mass * atoms.eta[:, label]) * loss).sum()
     for gradient in torch.autograd.grad(total, (r, e)):
         assert gradient.abs().max().item() < 1e-9
@@ -102,28 +114,28 @@ def test_one_alpha_can_specialise_and_ask_for_one_pair_but_not_for_two():
     """The price of the convex form: its rejector is not calibrated for a server of limited means."""
     found = {}
     for pairs in (1, 2):
-        atoms = specialists.specialists(pairs)
+        atoms = specialists.specialist_distribution(pairs)
         solutions = [
-            specialists.convex(atoms, costs=COSTS, alpha=alpha, beta=4.0) for alpha in np.geomspace(0.5, 8, 40)
+            specialists.solve_convex(atoms, costs=COSTS, alpha=alpha, beta=4.0) for alpha in np.geomspace(0.5, 8, 40)
         ]
-        found[pairs] = min(specialists.risk(atoms, tables, costs=COSTS) for tables in solutions)
-        again = [specialists.refitted(atoms, tables.e, costs=COSTS) for tables in solutions]
-        assert min(specialists.risk(atoms, tables, costs=COSTS) for tables in again) == pytest.approx(7 / 80)
+        found[pairs] = min(specialists.system_risk(atoms, tables, costs=COSTS) for tables in solutions)
+        again = [specialists.with_best_rejector(atoms, tables.e, costs=COSTS) for tables in solutions]
+        assert min(specialists.system_risk(atoms, tables, costs=COSTS) for tables in again) == pytest.approx(7 / 80)
     assert found[1] == pytest.approx(7 / 80) and found[2] > 0.28
 
 
 def test_bad_input_is_refused(monkeypatch):
-    atoms = specialists.specialists(1)
+    atoms = specialists.specialist_distribution(1)
     with pytest.raises(ValueError, match="pairs >= 1"):
-        specialists.specialists(0)
+        specialists.specialist_distribution(0)
     with pytest.raises(ValueError, match=r"rare in \[0, 1\]"):
-        specialists.specialists(1, rare=2.0)
+        specialists.specialist_distribution(1, rare=2.0)
     with pytest.raises(ValueError, match="beta >= 0"):
-        specialists.staged(atoms, costs=COSTS, beta=-1.0)
+        specialists.solve_staged(atoms, costs=COSTS, beta=-1.0)
     with pytest.raises(ValueError, match="ce > 0"):
-        specialists.convex(atoms, costs=Costs(1.0, 0.0), alpha=1.0, beta=2.0)
-    monkeypatch.setattr(specialists, "STEPS", 1)
+        specialists.solve_convex(atoms, costs=Costs(1.0, 0.0), alpha=1.0, beta=2.0)
+    monkeypatch.setattr(specialists, "MAX_ALTERNATIONS", 1)
     with pytest.raises(FloatingPointError, match="come to rest"):
-        specialists.staged(atoms, costs=COSTS, beta=2.0)
+        specialists.solve_staged(atoms, costs=COSTS, beta=2.0)
     with pytest.raises(FloatingPointError, match="come to rest"):
-        specialists.convex(atoms, costs=COSTS, alpha=1.0, beta=2.0)
+        specialists.solve_convex(atoms, costs=COSTS, alpha=1.0, beta=2.0)

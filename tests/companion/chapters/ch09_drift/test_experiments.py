@@ -10,20 +10,20 @@ from oracles import drift
 
 from companion.chapters.ch09_drift import bounds, experiments
 from companion.chapters.ch09_drift.experiments import TunedSystem
-from companion.chapters.parameters import at_profile
+from companion.chapters.parameters import settings_for
 from l2h.drift import experts, streams
-from l2h.drift.experts import Advice
-from l2h.drift.last_layer import Layers
-from l2h.drift.policies import linear
+from l2h.drift.experts import FixedShareConfig
+from l2h.drift.last_layer import LastLayers
+from l2h.drift.policies import last_layer_output
 from l2h.evaluation import thresholds
 from l2h.evaluation.metrics import system_loss
 from l2h.experiments.config import ExperimentConfig
 from l2h.problem import Costs, Predictions
 
-COSTS, ADVICE = Costs(1.0, 0.1), Advice(0.1, 0.05, 0.01, 25, 1)
+COSTS, ADVICE = Costs(1.0, 0.1), FixedShareConfig(0.1, 0.05, 0.01, 25, 1)
 RULES = {"costs": COSTS, "advice": ADVICE}
-LAYERS = Layers(np.array([1.0, 0.5, 0.0]), np.array([1.0, -1.0, 0.5]))
-CONDITIONS = ("clean", "unseen", *(f"{kind} {s}" for kind in streams.KINDS[:5] for s in range(1, 5)))
+LAYERS = LastLayers(np.array([1.0, 0.5, 0.0]), np.array([1.0, -1.0, 0.5]))
+CONDITIONS = ("clean", "unseen", *(f"{kind} {s}" for kind in streams.DRIFT_KINDS[:5] for s in range(1, 5)))
 
 
 def toy(seed=0, kept=CONDITIONS):
@@ -35,7 +35,7 @@ def toy(seed=0, kept=CONDITIONS):
         read = {k: generator.normal(size=(200, 2)) + 2.0 * changed for k in "re"}
         p = many(200, seed=100 * seed + i, client=0.4 if changed else 0.8, y=y)
         tables[name] = replace(
-            p, r=linear(read["r"], LAYERS.r), e=np.where(p.e > 0, 1, -1) * (0.1 + read["e"][:, 0] ** 2)
+            p, r=last_layer_output(read["r"], LAYERS.r), e=np.where(p.e > 0, 1, -1) * (0.1 + read["e"][:, 0] ** 2)
         )
         hidden |= {name: read} if name in kept else {}
     return TunedSystem(tables, hidden, LAYERS, thresholds.threshold_grid(tables["validation"].r, 9))
@@ -48,7 +48,7 @@ def several():
 
 @pytest.fixture(scope="module")
 def courses(several):
-    return experiments.courses(several[0].tables, length=400, seeds=2)
+    return experiments.sample_streams(several[0].tables, length=400, seeds=2)
 
 
 def test_a_promise_is_made_beside_a_client_that_saw_no_validation_image(several):
@@ -56,16 +56,16 @@ def test_a_promise_is_made_beside_a_client_that_saw_no_validation_image(several)
         ("learning_to_help", client): [one.tables for one in several] for client in ("as_released", "well_trained")
     }
     said = experiments.TunedSystems(views, several, (0, 0.0))
-    found = experiments.promised(said, "well_trained", costs=COSTS)
+    found = experiments.systems_with_risk_bound(said, "well_trained", costs=COSTS)
     for one, given in zip(found, several, strict=True):
-        assert one.promise == bounds.promised(given.tables["validation"], costs=COSTS, delta=0.05)
+        assert one.promise == bounds.risk_bound(given.tables["validation"], costs=COSTS, delta=0.05)
         assert one.promise > system_loss(one.tables["validation"], costs=COSTS) and len(one.grid) > 1
     with pytest.raises(ValueError, match="expected a client that saw no validation image, got 'as_released'"):
-        experiments.promised(said, "as_released", costs=COSTS)
+        experiments.systems_with_risk_bound(said, "as_released", costs=COSTS)
 
 
 def test_every_kind_comes_in_both_ways_with_every_seed(courses):
-    assert set(courses) == {(kind, way) for kind in streams.KINDS for way in ("at once", "by degrees")}
+    assert set(courses) == {(kind, way) for kind in streams.DRIFT_KINDS for way in ("at once", "by degrees")}
     assert {c.change for (_, way), both in courses.items() if way == "at once" for c in both} == {200}
     assert {c.change for (_, way), both in courses.items() if way == "by degrees" for c in both} == {100}
     first, second = courses["fog", "at once"]
@@ -73,38 +73,40 @@ def test_every_kind_comes_in_both_ways_with_every_seed(courses):
 
 
 def test_all_remedies_play_and_those_without_labels_order_none(several, courses):
-    played = experiments.contest(several, courses["fog", "at once"], **RULES)
+    played = experiments.run_policies(several, courses["fog", "at once"], **RULES)
     assert {len(outcomes) for outcomes in played.values()} == {2}
     for name in ("re-estimated", "recalibrated"):
-        told = played[name + experiments.FROM_ANSWERS]
+        told = played[name + experiments.PSEUDO_LABEL_SUFFIX]
         assert not any(o.labelled.any() for o in told) and all(o.labelled.any() for o in played[name])
         assert any((a.asked != b.asked).any() for a, b in zip(told, played[name], strict=True))
-    alone = experiments.contest(several[:1], courses["fog", "at once"][:1], **RULES)
+    alone = experiments.run_policies(several[:1], courses["fog", "at once"][:1], **RULES)
     assert all((alone[name][0].loss == played[name][0].loss).all() for name in alone)
 
 
 def test_layers_are_refitted_only_where_all_that_they_read_was_kept(several, courses):
     few = [toy(0, kept=("clean", "fog 4"))]
-    at_once, by_degrees = (experiments.contest(few, courses["fog", way][:1], **RULES) for way in experiments.WAYS)
+    at_once, by_degrees = (
+        experiments.run_policies(few, courses["fog", way][:1], **RULES) for way in experiments.CHANGE_SPEEDS
+    )
     assert set(at_once) - set(by_degrees) == {f"alarm {w}, refitted" for w in ("r", "e", "r and e")}
     assert set(by_degrees) < set(at_once)
 
 
 def test_alarms_of_any_detector_set_both_networks_anew(several, courses):
     alarms = [np.array([210]), np.array([], dtype=int)]
-    found = experiments.on_alarms(several, courses["blur", "at once"], alarms, **RULES)
+    found = experiments.run_alarm_policies(several, courses["blur", "at once"], alarms, **RULES)
     assert list(found) == ["alarm r and e", "alarm r and e, refitted"]
     for first, second in found.values():
         assert first.labelled.sum() == 175 and not second.labelled.any()  # the stream ends before the burst
-    fixed = experiments.contest(several, courses["blur", "at once"], **RULES)["fixed"]
+    fixed = experiments.run_policies(several, courses["blur", "at once"], **RULES)["fixed"]
     assert all((second.loss == fixed[1].loss).all() for _, second in found.values())
 
 
 def test_regret_and_bound_are_those_of_the_whole_stream(several, courses):
-    one = experiments.game(several[0], courses["fog", "at once"][0], seed=0, **RULES)
-    policy = experts.experts(several[0].grid, **RULES)
+    one = experiments.make_episode(several[0], courses["fog", "at once"][0], seed=0, **RULES)
+    policy = experts.fixed_share_policy(several[0].grid, **RULES)
     outcome = one.outcomes({"experts": policy})["experts"]
-    regret, bound = experiments.regret_of_experts(several[0], one, outcome)
+    regret, bound = experiments.expert_regret(several[0], one, outcome)
     keep, ask = drift.keep_and_ask(one.stream.m, one.stream.e, one.stream.y, 1.0, 0.1)
     played = sum(q * a + (1 - q) * k for q, k, a in zip(outcome.chance, keep, ask, strict=True))
     whole = [sum(drift.threshold_loss(one.stream.r, keep, ask, t)) for t in several[0].grid]
@@ -114,7 +116,7 @@ def test_regret_and_bound_are_those_of_the_whole_stream(several, courses):
 
 def test_what_depends_on_its_neighbours_strays_while_the_regret_keeps_its_bound(several):
     free, bound_ = (
-        experiments.dependent(several[0], stay=stay, length=3000, width=100, seed=0, **RULES) for stay in (1, 50)
+        experiments.check_dependence(several[0], stay=stay, length=3000, width=100, seed=0, **RULES) for stay in (1, 50)
     )
     assert free.outside <= 0.05 < 0.3 < bound_.outside and bound_.deviation > 3 * free.deviation
     assert set(free.alarms) == {"ADWIN", "Page-Hinkley", "KSWIN"} and sum(bound_.alarms.values()) > sum(
@@ -122,8 +124,10 @@ def test_what_depends_on_its_neighbours_strays_while_the_regret_keeps_its_bound(
     )
     for one in (free, bound_):
         assert one.regret < one.bound
-    course = streams.lingering(streams.course_of(several[0].tables, None, length=3000, seed=0), stay=50, seed=0)
-    stream = streams.along(several[0].tables, course)
+    course = streams.with_dwell_time(
+        streams.sample_stream(several[0].tables, None, length=3000, seed=0), stay=50, seed=0
+    )
+    stream = streams.predictions_along(several[0].tables, course)
     wrong = np.where(stream.r <= 0, 0.1 + (np.where(stream.e >= 0, 1, -1) != stream.y), stream.m != stream.y)
     clean = several[0].tables["clean"]
     expected = np.where(clean.r <= 0, 0.1 + (np.where(clean.e >= 0, 1, -1) != clean.y), clean.m != clean.y).mean()
@@ -135,7 +139,7 @@ def test_what_depends_on_its_neighbours_strays_while_the_regret_keeps_its_bound(
 def test_a_system_without_a_table_is_missed(several, courses):
     small = several[0]._replace(tables={"clean": several[0].tables["clean"]})
     with pytest.raises(KeyError, match="fog"):
-        experiments.game(small, courses["fog", "at once"][0], seed=0, **RULES)
+        experiments.make_episode(small, courses["fog", "at once"][0], seed=0, **RULES)
 
 
 def test_systems_are_swept_with_all_that_they_need_and_the_first_with_its_activations(monkeypatch):
@@ -156,10 +160,10 @@ def test_systems_are_swept_with_all_that_they_need_and_the_first_with_its_activa
         )  # fmt: skip
 
     monkeypatch.setattr(experiments.shifted_runs, "sweep", sweep)
-    study = replace(at_profile("09_drift", "quick"), seeds=2, clients=("as_released",))
+    study = replace(settings_for("09_drift", "quick"), seeds=2, clients=("as_released",))
     base = ExperimentConfig("learning_to_help", ce=0.1, source="digits")
-    conditions = [f"{kind} {s}" for kind in streams.KINDS[:5] for s in study.severities]
-    found = experiments.sweep(study, base, conditions)
+    conditions = [f"{kind} {s}" for kind in streams.DRIFT_KINDS[:5] for s in study.severities]
+    found = experiments.train_drift_systems(study, base, conditions)
     assert list(found.views) == [("learning_to_help", "as_released"), ("confidence", "as_released")]
     assert [len(view) for view in found.views.values()] == [2, 2] == [len(found.first), 2]
     assert found.training == (6, 6.0)  # two clients, plain servers and joint trainings; confidence is not trained

@@ -27,24 +27,26 @@ def legend(ax):
 
 
 def test_series_lie_over_time_with_their_bands_and_the_change(ax):
-    figures.draw_over_time(ax, {"fixed": line(0.3), "budget": line(0.2)}, what="loss (mistakes)", change=15)
+    figures.plot_over_time(ax, {"fixed": line(0.3), "budget": line(0.2)}, what="loss (mistakes)", change=15)
     first, second, change = ax.lines
     np.testing.assert_array_equal(first.get_xydata(), np.column_stack(line(0.3)[:2]))
     assert {*zip(STEPS, STEPS * 0 + 0.1, strict=True)} <= corners(ax.collections[1])
     assert change.get_xdata() == [15, 15] and legend(ax) == ["fixed", "budget"]
     assert first.get_color() != second.get_color() and first.get_linestyle() != second.get_linestyle()
-    assert labels(ax) == (figures.STEP, "loss (mistakes)")
+    assert labels(ax) == (figures.STEP_LABEL, "loss (mistakes)")
 
 
 def test_an_order_fixes_the_looks(ax):
-    figures.draw_over_time(ax, {"budget": line(0.2)}, what="loss", change=0, order=["fixed", "budget"])
+    figures.plot_over_time(ax, {"budget": line(0.2)}, what="loss", change=0, order=["fixed", "budget"])
     assert ax.lines[0].get_color() == style.COLOURS[1]
 
 
 def test_panels_have_a_row_per_quantity_and_a_column_per_stream():
     bands = {"loss (mistakes)": Interval(*line(0.3)[1:]), "share": Interval(*line(0.2)[1:])}
     figure, axes = plt.subplots(2, 2)
-    figures.draw_panels(axes, {"fog": bands, "blur": bands}, steps=STEPS, change=15, levels={"loss (mistakes)": 0.4})
+    figures.plot_stream_panels(
+        axes, {"fog": bands, "blur": bands}, steps=STEPS, change=15, levels={"loss (mistakes)": 0.4}
+    )
     assert [ax.get_title() for ax in axes[0]] == ["fog", "blur"]
     assert [ax.lines[0].get_ydata()[0] for ax in axes.flat] == [0.3, 0.3, 0.2, 0.2]
     assert [list(ax.lines[-1].get_ydata()) for ax in axes[0]] == [[0.4, 0.4]] * 2
@@ -60,7 +62,7 @@ def test_savings_stand_in_rows_with_their_intervals(ax):
         "noise": {"budget": Interval(0.1, 0.05, 0.2), "experts": Interval(-0.1, -0.2, 0.0)},
         "fog": {"budget": Interval(0.3, 0.1, 0.4), "experts": Interval(0.0, -0.1, 0.1)},
     }
-    figures.draw_savings(ax, savings, what="loss saved (mistakes)")
+    figures.plot_loss_reductions(ax, savings, what="loss saved (mistakes)")
     assert ax.lines[0].get_xdata().tolist() == [0.1, -0.1] and ax.lines[1].get_xdata().tolist() == [0.3, 0.0]
     spans = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
     assert spans == [[0.05, 0.2], [-0.2, 0.0]]
@@ -70,7 +72,7 @@ def test_savings_stand_in_rows_with_their_intervals(ax):
 
 
 def test_regret_lies_beside_its_bounds(ax):
-    figures.draw_regret(ax, line(1.0), {"worst case": line(9.0), "as it went": line(3.0)})
+    figures.plot_cumulative_regret(ax, line(1.0), {"worst case": line(9.0), "as it went": line(3.0)})
     heights = [one.get_ydata()[0] for one in ax.lines[:3]]
     assert heights == [1.0, 9.0, 3.0] and legend(ax) == ["measured regret", "worst case", "as it went"]
     assert "regret" in ax.get_ylabel()
@@ -78,7 +80,7 @@ def test_regret_lies_beside_its_bounds(ax):
 
 def test_bounds_lie_over_the_severity(ax):
     lines = {"loss": Interval(*line(0.3)[1:]), "bound": Interval(*line(0.6)[1:])}
-    figures.draw_bounds(ax, [1, 2, 3], lines, title="fog")
+    figures.plot_shift_bounds(ax, [1, 2, 3], lines, title="fog")
     assert ax.get_title() == "fog"
     assert [one.get_ydata()[0] for one in ax.lines] == [0.3, 0.6] and legend(ax) == ["loss", "bound"]
     assert ax.get_xticks().tolist() == [1, 2, 3] and "severity" in ax.get_xlabel()
@@ -86,7 +88,7 @@ def test_bounds_lie_over_the_severity(ax):
 
 def test_devices_are_points_beside_their_line(ax):
     shares = np.array([0.2, 0.9])
-    figures.draw_devices(ax, shares, {"fixed": [0.1, 0.3]}, what="loss", line=(0.0, 1.0))
+    figures.plot_device_values(ax, shares, {"fixed": [0.1, 0.3]}, what="loss", line=(0.0, 1.0))
     straight, points = ax.lines
     assert list(straight.get_ydata()) == [0.0, 1.0]
     np.testing.assert_array_equal(points.get_xydata(), [[0.2, 0.1], [0.9, 0.3]])
@@ -94,24 +96,24 @@ def test_devices_are_points_beside_their_line(ax):
 
 
 def test_alarms_are_one_point_per_stream(ax):
-    figures.draw_alarms(ax, {"ADWIN": [[5.0, 7.0], []], "KSWIN": [[3.0], [4.0]]}, kinds=["noise", "fog"])
+    figures.plot_detection_delays(ax, {"ADWIN": [[5.0, 7.0], []], "KSWIN": [[3.0], [4.0]]}, kinds=["noise", "fog"])
     assert [sorted(one.get_ydata().tolist()) for one in ax.lines] == [[5.0, 7.0], [3.0, 4.0]]
     assert legend(ax) == ["ADWIN", "KSWIN"] and "delay" in ax.get_ylabel()
 
 
 def test_a_detector_that_found_nothing_is_still_named(ax):
-    figures.draw_alarms(ax, {"ADWIN": [[], []]}, kinds=["noise", "fog"])
+    figures.plot_detection_delays(ax, {"ADWIN": [[], []]}, kinds=["noise", "fog"])
     assert legend(ax) == ["ADWIN"]
 
 
 def test_the_spread_lies_over_the_concentration(ax):
-    figures.draw_spread(ax, [0.1, 1.0, 10.0], {"fixed": Interval(*line(0.3)[1:])}, what="deviation of the loss")
+    figures.plot_device_spread(ax, [0.1, 1.0, 10.0], {"fixed": Interval(*line(0.3)[1:])}, what="deviation of the loss")
     assert ax.get_xscale() == "log" and ax.lines[0].get_ydata().tolist() == [0.3] * 3
     assert labels(ax) == ("concentration of the devices' label shares", "deviation of the loss")
 
 
 def test_rates_lie_over_the_length_beside_the_largest_loss(ax):
-    figures.draw_rates(ax, [1e4, 1e6], [0.5, 0.1], largest=1.1)
+    figures.plot_regret_bound_rate(ax, [1e4, 1e6], [0.5, 0.1], largest=1.1)
     bound, largest = ax.lines
     assert bound.get_ydata().tolist() == [0.5, 0.1] and list(largest.get_ydata()) == [1.1, 1.1]
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")

@@ -26,7 +26,7 @@ def figures() -> list[Figure]:
     if folder is None:
         raise RuntimeError(NEEDS_CIFAR10)
     dataset = data_dataset.load_dataset(source="cifar10")
-    client = clients.fit_client(data_dataset.all_training_examples(dataset), form="as_released", seed=0)
+    client = clients.fit_client(data_dataset.all_training_examples(dataset), kind="as_released", seed=0)
     outcomes = _ours(dataset, client)
     baseline = released.seconds(released.Pair(folder, client))
     _check_quality(outcomes, dataset, client)

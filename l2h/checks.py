@@ -49,16 +49,16 @@ def binary_labels(**arrays: Any) -> None:
             raise ValueError(f"expected {name} in {{-1, +1}}, got {array[wrong][0].item()}")
 
 
-def class_labels(classes: int, **arrays: Any) -> None:
+def class_labels(n_classes: int, **arrays: Any) -> None:
     """Refuse labels other than 0, 1, ..., classes - 1.
 
     Raises:
         ValueError: naming the first offending value.
     """
     for name, array in arrays.items():
-        wrong = (array < 0) | (array >= classes) | (array != array.round())
+        wrong = (array < 0) | (array >= n_classes) | (array != array.round())
         if wrong.any():
-            raise ValueError(f"expected {name} in 0..{classes - 1}, got {array[wrong][0].item()}")
+            raise ValueError(f"expected {name} in 0..{n_classes - 1}, got {array[wrong][0].item()}")
 
 
 def events(**arrays: Any) -> None:
@@ -161,10 +161,10 @@ def one_of(options: Collection[Any] | Iterable[Any], **values: Any) -> None:
     Traceback (most recent call last):
     ValueError: expected profile to be one of 'quick', 'paper', got 'slow'
     """
-    known = list(options)
+    listed = list(options)
     for name, value in values.items():
-        if value not in known:
-            raise ValueError(f"expected {name} to be one of {', '.join(map(repr, known))}, got {value!r}")
+        if value not in listed:
+            raise ValueError(f"expected {name} to be one of {', '.join(map(repr, listed))}, got {value!r}")
 
 
 def _shown(value: Any) -> str:

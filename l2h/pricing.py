@@ -40,7 +40,7 @@ class UnitPrices:
     """What things are worth, all in one currency.
 
     Args:
-        device_mistake: what a wrong answer given by the device costs, > 0: the value of a right answer there.
+        client_mistake: what a wrong answer given by the device costs, > 0: the value of a right answer there.
         server_mistake: what a wrong answer given by the server costs, >= 0; more than `device_mistake` where an
             answer that was waited for has to be better, less where a person checks it.
         millisecond: of waiting, >= 0.
@@ -55,19 +55,19 @@ class UnitPrices:
     ValueError: expected a finite device_mistake > 0, got 0.0
     """
 
-    device_mistake: float
+    client_mistake: float
     server_mistake: float
     millisecond: float = 0.0
     byte: float = 0.0
     joule: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.positive(device_mistake=self.device_mistake)
+        checks.positive(device_mistake=self.client_mistake)
         rest = [field.name for field in fields(self)[1:]]
         checks.at_least(0, **{name: getattr(self, name) for name in rest})
 
 
-def costs_from_prices(question: OffloadCost, prices: UnitPrices) -> Costs:
+def costs_from_prices(offload: OffloadCost, prices: UnitPrices) -> Costs:
     r"""The costs of the generalized 0-1 loss, in units of one wrong answer of the device.
 
     .. math:: c_1 = \frac{v_{\mathrm{server}}}{v_{\mathrm{device}}}, \qquad
@@ -77,7 +77,7 @@ def costs_from_prices(question: OffloadCost, prices: UnitPrices) -> Costs:
     currency gives the same costs.
 
     Args:
-        question: what a question takes.
+        offload: what a question takes.
         prices: what things are worth.
 
     Returns:
@@ -87,9 +87,9 @@ def costs_from_prices(question: OffloadCost, prices: UnitPrices) -> Costs:
     >>> costs_from_prices(OffloadCost(milliseconds=50.0, fee=0.25), prices)
     Costs(c1=1.0, ce=0.09375)
     """
-    paid = question.fee + question.milliseconds * prices.millisecond
-    paid += question.bytes * prices.byte + question.joules * prices.joule
-    return Costs(c1=prices.server_mistake / prices.device_mistake, ce=paid / prices.device_mistake)
+    offload_price = offload.fee + offload.milliseconds * prices.millisecond
+    offload_price += offload.bytes * prices.byte + offload.joules * prices.joule
+    return Costs(c1=prices.server_mistake / prices.client_mistake, ce=offload_price / prices.client_mistake)
 
 
 def break_even_client_error(costs: Costs, *, server_error: float) -> float:
@@ -147,22 +147,22 @@ def reference_losses_from_rates(
     Levels(never=0.5, always=0.5, random=0.5, oracle=0.21875)
     """
     checks.probabilities(client_error=client_error, server_error=server_error, both_wrong=both_wrong)
-    least, most = max(0.0, client_error + server_error - 1), min(client_error, server_error)
-    if not least - RATE_TOLERANCE <= both_wrong <= most + RATE_TOLERANCE:
-        raise ValueError(f"expected both_wrong in [{least:g}, {most:g}], got {both_wrong:g}")
-    always = costs.c1 * server_error + costs.ce
+    lowest, highest = max(0.0, client_error + server_error - 1), min(client_error, server_error)
+    if not lowest - RATE_TOLERANCE <= both_wrong <= highest + RATE_TOLERANCE:
+        raise ValueError(f"expected both_wrong in [{lowest:g}, {highest:g}], got {both_wrong:g}")
+    always_ask = costs.c1 * server_error + costs.ce
     oracle = (client_error - both_wrong) * min(1.0, costs.ce) + both_wrong * min(1.0, costs.c1 + costs.ce)
-    return ReferenceLosses(client_error, always, min(client_error, always), oracle)
+    return ReferenceLosses(client_error, always_ask, min(client_error, always_ask), oracle)
 
 
-def break_even_price(prices: UnitPrices, *, device_error: float, server_error: float) -> float:
+def break_even_price(prices: UnitPrices, *, client_error: float, server_error: float) -> float:
     r"""The money that one question may take in all before it no longer pays for an average image.
 
     .. math:: (p - c_1 p_e)\, v_{\mathrm{device}} = p\, v_{\mathrm{device}} - p_e\, v_{\mathrm{server}}
 
     Args:
         prices: what things are worth.
-        device_error: how often the device is wrong on what would be sent, in [0, 1].
+        client_error: how often the device is wrong on what would be sent, in [0, 1].
         server_error: how often the server is wrong on it, in [0, 1].
 
     Returns:
@@ -174,5 +174,5 @@ def break_even_price(prices: UnitPrices, *, device_error: float, server_error: f
     >>> break_even_price(UnitPrices(device_mistake=8.0, server_mistake=8.0), device_error=0.5, server_error=0.25)
     2.0
     """
-    checks.probabilities(device_error=device_error, server_error=server_error)
-    return max(0.0, device_error * prices.device_mistake - server_error * prices.server_mistake)
+    checks.probabilities(device_error=client_error, server_error=server_error)
+    return max(0.0, client_error * prices.client_mistake - server_error * prices.server_mistake)

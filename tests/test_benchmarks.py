@@ -29,7 +29,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def client(digits):
-    return clients.fit_client(digits.client, form="well_trained", seed=0)
+    return clients.fit_client(digits.client, kind="well_trained", seed=0)
 
 
 def test_a_line_names_the_figure_its_baseline_and_the_machine():

@@ -27,11 +27,11 @@ class ChapterFigure(NamedTuple):
     alt: str
 
 
-def verdict_counts_table(found: Iterable[LedgerEntry]) -> str:
+def verdict_counts_table(entries: Iterable[LedgerEntry]) -> str:
     """How many claims have each committed verdict, those of the paper and its code apart from our own.
 
     Args:
-        found: entries of the whole ledger.
+        entries: entries of the whole ledger.
 
     Returns:
         A table in HTML.
@@ -39,13 +39,23 @@ def verdict_counts_table(found: Iterable[LedgerEntry]) -> str:
     >>> verdict_counts_table([]).count("<tr>")
     2
     """
-    found = list(found)
-    of = {ours: Counter(one.claim.verdict for one in found if _is_project_claim(one) == ours) for ours in (False, True)}
-    words = [word for word in (*VERDICTS, OPEN_VERDICT) if any(of[ours][word] for ours in of)]
-    rows = [[word, of[False][word], of[True][word]] for word in words]
-    total = ["all", *(sum(of[ours].values()) for ours in (False, True))]
+    entries = list(entries)
+    counts_by_origin = {
+        ours: Counter(entry.claim.verdict for entry in entries if _is_project_claim(entry) == ours)
+        for ours in (False, True)
+    }
+    present_verdicts = [
+        verdict
+        for verdict in (*VERDICTS, OPEN_VERDICT)
+        if any(counts_by_origin[ours][verdict] for ours in counts_by_origin)
+    ]
+    rows = [
+        [verdict, counts_by_origin[False][verdict], counts_by_origin[True][verdict]] for verdict in present_verdicts
+    ]
+    total = ["all", *(sum(counts_by_origin[ours].values()) for ours in (False, True))]
     lines = [
-        f'<tr><th scope="row">{word}</th><td>{paper}</td><td>{ours}</td></tr>' for word, paper, ours in [*rows, total]
+        f'<tr><th scope="row">{verdict}</th><td>{paper}</td><td>{ours}</td></tr>'
+        for verdict, paper, ours in [*rows, total]
     ]
     heads = "".join(
         f'<th scope="col">{head}</th>' for head in ("verdict", "of the paper or its code", "of this project")
@@ -53,70 +63,77 @@ def verdict_counts_table(found: Iterable[LedgerEntry]) -> str:
     return f'<table class="table ledger-counts"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 
 
-def claims_page(found: Iterable[LedgerEntry], titles: Mapping[str, str]) -> str:
+def claims_page(entries: Iterable[LedgerEntry], titles: Mapping[str, str]) -> str:
     """The ledger in Markdown and HTML: the counts, then one table per chapter.
 
     Args:
-        found: entries of the whole ledger.
+        entries: entries of the whole ledger.
         titles: of the chapters that exist, by name, in the book's order.
 
     Returns:
         What follows the page's introduction.
     """
-    found = list(found)
-    parts = ["## Counted by verdict\n", verdict_counts_table(found), ""]
+    entries = list(entries)
+    parts = ["## Counted by verdict\n", verdict_counts_table(entries), ""]
     for chapter, title in titles.items():
-        if several := [one for one in found if one.claim.chapter == chapter]:
-            parts += [f"## {title}\n", f"The chapter: {{doc}}`{chapter}`.\n", _chapter_table(several, title), ""]
-    if homeless := [one for one in found if one.claim.chapter not in titles]:
-        parts += ["## Claims without a chapter\n", _chapter_table(homeless, "No chapter yet"), ""]
+        if chapter_entries := [entry for entry in entries if entry.claim.chapter == chapter]:
+            parts += [
+                f"## {title}\n",
+                f"The chapter: {{doc}}`{chapter}`.\n",
+                _chapter_table(chapter_entries, title),
+                "",
+            ]
+    if without_chapter := [entry for entry in entries if entry.claim.chapter not in titles]:
+        parts += ["## Claims without a chapter\n", _chapter_table(without_chapter, "No chapter yet"), ""]
     return "\n".join(parts)
 
 
-def _chapter_table(several: list[LedgerEntry], title: str) -> str:
+def _chapter_table(entries: list[LedgerEntry], title: str) -> str:
     heads = "".join(f'<th scope="col" role="columnheader">{head}</th>' for head in ("claim", "verdict", "evidence"))
-    rows = "".join(_entry_row(one) for one in several)
+    rows = "".join(_entry_row(entry) for entry in entries)
     caption = f"<caption>{escape(title)}: claims, verdicts and evidence</caption>"
     head = f'<thead role="rowgroup"><tr role="row">{heads}</tr></thead>'
     return f'<table class="table ledger" role="table">{caption}{head}<tbody role="rowgroup">{rows}</tbody></table>'
 
 
-def _entry_row(one: LedgerEntry) -> str:
-    claim = one.claim
-    said = f'{escape(claim.statement)}<span class="ledger-note">{escape(claim.kind)}; {escape(claim.source)}</span>'
-    targets = [("The theorem.", claim.label)] * bool(claim.label and one.evidence)
-    targets += [("The cell.", f"claim-{claim.id}")] * bool(one.evidence)
-    links = "".join(f' <a href="{claim.chapter}.html#{target}">{words}</a>' for words, target in targets)
-    cases = "<br>".join(map(escape, _evidence_texts(one)))
-    evidence = f'{cases}.{links}<span class="ledger-note">{escape(_rule_text(one))}</span>'
+def _entry_row(entry: LedgerEntry) -> str:
+    claim = entry.claim
+    claim_cell = (
+        f'{escape(claim.statement)}<span class="ledger-note">{escape(claim.kind)}; {escape(claim.source)}</span>'
+    )
+    targets = [("The theorem.", claim.label)] * bool(claim.label and entry.evidence)
+    targets += [("The cell.", f"claim-{claim.id}")] * bool(entry.evidence)
+    links = "".join(f' <a href="{claim.chapter}.html#{target}">{link_text}</a>' for link_text, target in targets)
+    cases = "<br>".join(map(escape, _evidence_texts(entry)))
+    evidence = f'{cases}.{links}<span class="ledger-note">{escape(_rule_text(entry))}</span>'
     return (
-        f'<tr role="row" id="claim-{claim.id}"><th scope="row" role="rowheader">{said}</th>'
-        f'<td role="cell">{escape(_verdict_text(one))}</td><td role="cell">{evidence}</td></tr>'
+        f'<tr role="row" id="claim-{claim.id}"><th scope="row" role="rowheader">{claim_cell}</th>'
+        f'<td role="cell">{escape(_verdict_text(entry))}</td><td role="cell">{evidence}</td></tr>'
     )
 
 
-def _verdict_text(one: LedgerEntry) -> str:
+def _verdict_text(entry: LedgerEntry) -> str:
     """The committed verdict, and the one of these pages where it is another."""
-    if one.about_digits:
-        return f"{one.claim.verdict} (on digits, in these pages: {one.found})"
-    if one.found in (None, one.claim.verdict):
-        return one.claim.verdict
-    return f"{one.claim.verdict} (in these pages, at {one.profile}: {one.found})"
+    if entry.based_on_digits:
+        return f"{entry.claim.verdict} (on digits, in these pages: {entry.computed_verdict})"
+    if entry.computed_verdict in (None, entry.claim.verdict):
+        return entry.claim.verdict
+    return f"{entry.claim.verdict} (in these pages, at {entry.profile}: {entry.computed_verdict})"
 
 
-def _evidence_texts(one: LedgerEntry) -> list[str]:
-    if one.claim.rule.form == "absent":
-        return [f"None: {one.claim.rule.reason}"]
-    return registry.evidence_lines(one.claim.rule, one.evidence) if one.evidence else ["None yet"]
+def _evidence_texts(entry: LedgerEntry) -> list[str]:
+    if entry.claim.rule.form == "absent":
+        return [f"None: {entry.claim.rule.reason}"]
+    return registry.evidence_lines(entry.claim.rule, entry.evidence) if entry.evidence else ["None yet"]
 
 
-def _rule_text(one: LedgerEntry) -> str:
-    rule = one.claim.rule
+def _rule_text(entry: LedgerEntry) -> str:
+    rule = entry.claim.rule
     return "" if rule.form == "absent" else f"Rule: {rule.estimand}; {rule.method}; {rule.text()}."
 
 
-def _is_project_claim(one: LedgerEntry) -> bool:
-    return one.claim.source.startswith(PROJECT_SOURCE)
+def _is_project_claim(entry: LedgerEntry) -> bool:
+    return entry.claim.source.startswith(PROJECT_SOURCE)
 
 
 def with_anchors(notebook: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,17 +180,17 @@ def landing_figure(notebooks: Mapping[str, Mapping[str, Any]]) -> ChapterFigure 
     return None
 
 
-def landing_section(found: Iterable[LedgerEntry], figure: ChapterFigure | None) -> str:
+def landing_section(entries: Iterable[LedgerEntry], figure: ChapterFigure | None) -> str:
     """What the landing page says of the ledger: the same counts, and one figure, which lies beside it as PICTURE.
 
     Args:
-        found: entries of the whole ledger.
+        entries: entries of the whole ledger.
         figure: of a chapter.
 
     Returns:
         Markdown and HTML.
     """
-    text = f"{verdict_counts_table(found)}\n\nEvery claim with its rule and its evidence: {{doc}}`claims`.\n"
+    text = f"{verdict_counts_table(entries)}\n\nEvery claim with its rule and its evidence: {{doc}}`claims`.\n"
     if figure is None:
         return text
     caption = f"From {{doc}}`{figure.chapter}`, which says what to see."

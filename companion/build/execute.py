@@ -49,10 +49,10 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     options = parser.parse_args(arguments)
     folders = folders or Folders()
     try:
-        known = notebooks.chapter_names(folders.book)
+        chapter_names = notebooks.chapter_names(folders.book)
         for name in options.chapters:
-            checks.one_of(known, chapter=name)
-        names = options.chapters or known
+            checks.one_of(chapter_names, chapter=name)
+        names = options.chapters or chapter_names
         if options.mode == "record":
             update_records(names, folders)
         elif options.mode == "reference":
@@ -84,20 +84,20 @@ def execute_chapters(profile: str, names: Sequence[str], folders: Folders, *, so
     Raises:
         ChapterError: if a chapter fails; what else is under way is stopped.
     """
-    at_hand = "digits" if _cifar10_folder() is None else "cifar10"
-    source = source or at_hand
-    output = folders.notebooks / (profile if source == at_hand else f"{profile}-{source}")
-    if at_hand == "digits" and any(map(notebooks.needs_data, names)):
+    available_source = "digits" if _cifar10_folder() is None else "cifar10"
+    source = source or available_source
+    output = folders.notebooks / (profile if source == available_source else f"{profile}-{source}")
+    if available_source == "digits" and any(map(notebooks.needs_data, names)):
         print_line(
             "CIFAR-10 is not at hand: digits take its place. Set L2H_DATA to its folder, or try again when online."
         )
     remove_partial(folders.notebooks)
     jobs = [_job(name, profile, source, output, folders) for name in names]
-    stale = [job for job in jobs if not _reuse_execution(job, folders)]
+    stale_jobs = [job for job in jobs if not _reuse_execution(job, folders)]
     for job in jobs:
-        if job not in stale:
+        if job not in stale_jobs:
             print_line(f"{job.name}: fresh, not executed again")
-    asyncio.run(execute_all(stale, _environment(len(stale))))
+    asyncio.run(execute_all(stale_jobs, _environment(len(stale_jobs))))
     return output
 
 
@@ -150,7 +150,7 @@ def _cifar10_folder() -> Path | None:
 @lru_cache(maxsize=2)
 def _data_facts(source: str) -> dict[str, Any]:
     """Of the default task: its digest changes with the images as with the way they are split."""
-    return dataset.load_dataset(source=source, folder=_cifar10_folder() if source == "cifar10" else None).facts()
+    return dataset.load_dataset(source=source, folder=_cifar10_folder() if source == "cifar10" else None).metadata()
 
 
 class Job(NamedTuple):
@@ -163,7 +163,7 @@ class Job(NamedTuple):
     key: str
     profile: str
     data: dict[str, Any] | None
-    expected: float  # seconds
+    expected_seconds: float  # seconds
 
 
 def _job(name: str, profile: str, source: str, output: Path, folders: Folders) -> Job:
@@ -178,18 +178,20 @@ def _job(name: str, profile: str, source: str, output: Path, folders: Folders) -
 
 
 def _expected(path: Path, profile: str, folders: Folders) -> float:
-    places = [path, folders.book / path.name, *folders.references.glob(f"*/{path.name}")]
-    known = [notebook.metadata.get("l2h", {}) for notebook in map(notebooks.read_notebook, places) if notebook]
-    return next((float(facts["seconds"]) for facts in known if facts.get("profile") == profile), DEFAULT_SECONDS)
+    paths = [path, folders.book / path.name, *folders.references.glob(f"*/{path.name}")]
+    metadata_list = [notebook.metadata.get("l2h", {}) for notebook in map(notebooks.read_notebook, paths) if notebook]
+    return next(
+        (float(facts["seconds"]) for facts in metadata_list if facts.get("profile") == profile), DEFAULT_SECONDS
+    )
 
 
 def _reuse_execution(job: Job, folders: Folders) -> bool:
     """Whether an execution with this key was kept; the present prose is put around its outputs."""
     for path in (*folders.notebooks.glob(f"*/{job.output.name}"), folders.book / job.output.name):
-        done = notebooks.read_notebook(path)
-        if done is not None and done.metadata.get("l2h", {}).get("key") == job.key:
-            if outputs.unchanged(done):
-                notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, done))
+        executed_notebook = notebooks.read_notebook(path)
+        if executed_notebook is not None and executed_notebook.metadata.get("l2h", {}).get("key") == job.key:
+            if outputs.unchanged(executed_notebook):
+                notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, executed_notebook))
                 return True
             print_line(f"{path}: not reused, its code or outputs were changed after its execution")
     return False
@@ -199,17 +201,17 @@ def _environment(chapters: int) -> dict[str, str]:
     """Of the kernels: one thread each; sweeps inside a chapter share the cores that are left."""
     workers = max(1, (os.cpu_count() or 1) // max(1, min(MAX_PARALLEL_CHAPTERS, chapters)))
     images = _cifar10_folder()
-    found = {"L2H_DATA": str(images.absolute())} if images else {}
+    data_variables = {"L2H_DATA": str(images.absolute())} if images else {}
     runs = {"L2H_RUNS": str(store.default_store_folder())}  # absolute, as a kernel works in a folder of its own
-    return {"L2H_WORKERS": str(workers), **os.environ, **SINGLE_THREAD_ENVIRONMENT, **found, **runs}
+    return {"L2H_WORKERS": str(workers), **os.environ, **SINGLE_THREAD_ENVIRONMENT, **data_variables, **runs}
 
 
 class ProgressClock(NamedTuple):
     """Progress: when it all started, the expected seconds of unfinished chapters, and when those under way started."""
 
     started: float
-    unfinished: dict[str, float]
-    running: dict[str, float]
+    expected_seconds: dict[str, float]
+    started_at: dict[str, float]
 
 
 class ChapterError(RuntimeError):
@@ -228,18 +230,20 @@ async def execute_all(jobs: Sequence[Job], environment: dict[str, str]) -> None:
         OSError, ValueError: if a notebook cannot be written or read.
     """
     # Else a runner that is terminated would leave its kernels to compute on, unseen.
-    own = cast(asyncio.Task[None], asyncio.current_task())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
-    clock = ProgressClock(time.monotonic(), {job.name: job.expected for job in jobs}, {})
-    gate = asyncio.Semaphore(MAX_PARALLEL_CHAPTERS)
+    current_task = cast(asyncio.Task[None], asyncio.current_task())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current_task.cancel)
+    clock = ProgressClock(time.monotonic(), {job.name: job.expected_seconds for job in jobs}, {})
+    semaphore = asyncio.Semaphore(MAX_PARALLEL_CHAPTERS)
     try:
         async with asyncio.TaskGroup() as group:
-            heart = group.create_task(_report_progress(clock))
-            longest_first = sorted(jobs, key=lambda job: -job.expected)
-            await asyncio.gather(*(group.create_task(_execute(job, gate, clock, environment)) for job in longest_first))
-            heart.cancel()
-    except* (ChapterError, OSError, ValueError) as failed:
-        raise failed.exceptions[0] from None
+            progress_task = group.create_task(_report_progress(clock))
+            longest_first = sorted(jobs, key=lambda job: -job.expected_seconds)
+            await asyncio.gather(
+                *(group.create_task(_execute(job, semaphore, clock, environment)) for job in longest_first)
+            )
+            progress_task.cancel()
+    except* (ChapterError, OSError, ValueError) as errors:
+        raise errors.exceptions[0] from None
 
 
 def remove_partial(notebooks: Path) -> None:
@@ -264,23 +268,25 @@ def _exists(process: int) -> bool:
     return True
 
 
-async def _execute(job: Job, gate: asyncio.Semaphore, clock: ProgressClock, environment: dict[str, str]) -> None:
-    async with gate:
-        clock.running[job.name] = time.monotonic()
+async def _execute(job: Job, semaphore: asyncio.Semaphore, clock: ProgressClock, environment: dict[str, str]) -> None:
+    async with semaphore:
+        clock.started_at[job.name] = time.monotonic()
         print_line(f"{job.name}: started at {job.profile}; {_progress(clock)}")
         partial = job.output.with_suffix(f".{os.getpid()}.partial.ipynb")  # another command may execute it, too
         errors = await _papermill(job, partial, environment)
-        done = notebooks.read_notebook(partial)
-        if errors or done is None:
-            raise ChapterError(_failure(job, done, partial, errors))
-        if fault := _incomplete(notebooks.code_cells(done)):
+        executed_notebook = notebooks.read_notebook(partial)
+        if errors or executed_notebook is None:
+            raise ChapterError(_failure(job, executed_notebook, partial, errors))
+        if fault := _incomplete(notebooks.code_cells(executed_notebook)):
             raise ChapterError(f"{job.name}: {fault}; the notebook so far: {partial}")
         if job.key != notebooks.chapter_key(job.name, job.notebook, profile=job.profile, data=job.data):
             raise ChapterError(f"{job.name}: the code that it uses changed while it was executed; execute it again")
-        seconds = time.monotonic() - clock.running.pop(job.name)
-        del clock.unfinished[job.name]
-        done.metadata["l2h"] = notebooks.execution_facts(job.key, profile=job.profile, data=job.data, seconds=seconds)
-        notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, done))
+        seconds = time.monotonic() - clock.started_at.pop(job.name)
+        del clock.expected_seconds[job.name]
+        executed_notebook.metadata["l2h"] = notebooks.execution_facts(
+            job.key, profile=job.profile, data=job.data, seconds=seconds
+        )
+        notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, executed_notebook))
         partial.unlink()
         print_line(f"{job.name}: done in {_minutes(seconds)}; {_progress(clock)}")
 
@@ -327,16 +333,18 @@ def _without_settings(environment: Mapping[str, str], folder: Path) -> dict[str,
     return {name: value for name, value in environment.items() if name not in LEFT_OUT} | ours
 
 
-def _failure(job: Job, done: NotebookNode | None, partial: Path, errors: str) -> str:
+def _failure(job: Job, executed_notebook: NotebookNode | None, partial: Path, errors: str) -> str:
     """Which cell was the last to begin, and how it failed: its traceback, or what papermill said if the kernel died."""
     # papermill notes what it starts; the execution count comes from the kernel, which may die before it says it
-    begun = [cell for cell in (notebooks.code_cells(done) if done else ()) if _was_started(cell)]
-    if not begun:
+    started_cells = [
+        cell for cell in (notebooks.code_cells(executed_notebook) if executed_notebook else ()) if _was_started(cell)
+    ]
+    if not started_cells:
         return f"{job.name} failed before its first cell at {job.profile}\n\n{errors[-4000:]}"
-    raised = [output.traceback for output in begun[-1].outputs if output.output_type == "error"]
+    raised = [output.traceback for output in started_cells[-1].outputs if output.output_type == "error"]
     traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(raised[0])) if raised else errors[-4000:]
-    where = f"{job.name} failed in code cell {len(begun)} at {job.profile}; the notebook so far: {partial}"
-    return f"{where}\n\n{begun[-1].source}\n\n{traceback}"
+    location = f"{job.name} failed in code cell {len(started_cells)} at {job.profile}; the notebook so far: {partial}"
+    return f"{location}\n\n{started_cells[-1].source}\n\n{traceback}"
 
 
 def _was_started(cell: NotebookNode) -> bool:
@@ -360,16 +368,19 @@ def _describes_picture(cell: NotebookNode) -> bool:
 async def _report_progress(clock: ProgressClock) -> None:
     while True:
         await asyncio.sleep(PROGRESS_INTERVAL)
-        print_line(f"{', '.join(clock.running)}: under way; {_progress(clock)}")
+        print_line(f"{', '.join(clock.started_at)}: under way; {_progress(clock)}")
 
 
 def _progress(clock: ProgressClock) -> str:
     now = time.monotonic()
-    left = [max(0.0, expected - (now - clock.running.get(name, now))) for name, expected in clock.unfinished.items()]
-    remaining = max(sum(left) / MAX_PARALLEL_CHAPTERS, *left, 0.0)
-    overdue = clock.running and not remaining
-    to_go = "longer than expected" if overdue else f"about {_minutes(remaining)} to go"
-    return f"{_minutes(now - clock.started)} elapsed, {to_go}"
+    seconds_left = [
+        max(0.0, expected - (now - clock.started_at.get(name, now)))
+        for name, expected in clock.expected_seconds.items()
+    ]
+    remaining = max(sum(seconds_left) / MAX_PARALLEL_CHAPTERS, *seconds_left, 0.0)
+    overdue = clock.started_at and not remaining
+    remaining_text = "longer than expected" if overdue else f"about {_minutes(remaining)} to go"
+    return f"{_minutes(now - clock.started)} elapsed, {remaining_text}"
 
 
 def _minutes(seconds: float) -> str:

@@ -120,36 +120,44 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
 
 def execution_facts(key: str, *, profile: str, data: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
     """What an executed notebook says about itself in `metadata.l2h`."""
-    with_one = f" and {accelerator_name()}" if accelerator_name() else ""
+    accelerator_text = f" and {accelerator_name()}" if accelerator_name() else ""
     names = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "papermill")
     return dict(
         key=key,
         profile=profile,
         seconds=round(seconds, 1),
-        machine=f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()})" + with_one,
+        machine=f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()})" + accelerator_text,
         versions={"python": platform.python_version(), **{name: version(name) for name in names}},
         data=data,
     )
 
 
-def with_outputs(source: NotebookNode, done: NotebookNode) -> NotebookNode:
+def with_outputs(source: NotebookNode, executed_notebook: NotebookNode) -> NotebookNode:
     """The present text of a source with the outputs of an execution of the same code.
 
     Args:
         source: as `read_source` gives it.
-        done: the executed notebook, whose outputs are its execution's; its source may have had other prose.
+        executed_notebook: the executed notebook, whose outputs are its execution's; its source may have had other prose.
 
     Returns:
         A notebook that has papermill's injected cell, if there was one.
     """
     notebook = deepcopy(source)
-    for cell, old in zip(code_cells(notebook), code_cells(done), strict=True):
-        cell.update(outputs=deepcopy(old.outputs), execution_count=old.execution_count)
-    at = next((i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ())), -1)
-    notebook.cells[at + 1 : at + 1] = [deepcopy(cell) for cell in done.cells if outputs.injected(cell)]
-    notebook.metadata.update({k: deepcopy(v) for k, v in done.metadata.items() if k in ("language_info", "l2h")})
-    kept = {k: v for k, v in done.metadata.get("papermill", {}).items() if k not in LOCAL_KEYS}
-    notebook.metadata["papermill"] = kept
+    for cell, executed_cell in zip(code_cells(notebook), code_cells(executed_notebook), strict=True):
+        cell.update(outputs=deepcopy(executed_cell.outputs), execution_count=executed_cell.execution_count)
+    parameters_index = next(
+        (i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ())), -1
+    )
+    notebook.cells[parameters_index + 1 : parameters_index + 1] = [
+        deepcopy(cell) for cell in executed_notebook.cells if outputs.injected(cell)
+    ]
+    notebook.metadata.update(
+        {k: deepcopy(v) for k, v in executed_notebook.metadata.items() if k in ("language_info", "l2h")}
+    )
+    papermill_metadata = {
+        k: v for k, v in executed_notebook.metadata.get("papermill", {}).items() if k not in LOCAL_KEYS
+    }
+    notebook.metadata["papermill"] = papermill_metadata
     outputs.write_digest(notebook)
     return notebook
 
@@ -175,16 +183,16 @@ def without_local_details(notebook: NotebookNode, *, images: bool = True) -> Not
 
 def is_fresh(name: str, record: NotebookNode, source: NotebookNode) -> bool:
     """Whether a record shows what it was executed with, its code, study, torch and modules, on the data it names."""
-    known = record.metadata.get("l2h", {})
-    if "key" not in known or not outputs.unchanged(record) or len(code_cells(record)) != len(code_cells(source)):
+    recorded = record.metadata.get("l2h", {})
+    if "key" not in recorded or not outputs.unchanged(record) or len(code_cells(record)) != len(code_cells(source)):
         return False
-    return known.key == chapter_key(name, source, profile=known.profile, data=known.data)
+    return recorded.key == chapter_key(name, source, profile=recorded.profile, data=recorded.data)
 
 
 def same_source(notebook: NotebookNode, source: NotebookNode) -> bool:
     """Whether a record converts back to its source: the same cells in the same order, with the same metadata."""
-    back = jupytext.reads(jupytext.writes(notebook, fmt="md:myst"), fmt="md:myst")
-    first, second = ([(c.cell_type, c.source, c.metadata) for c in nb.cells] for nb in (back, source))
+    converted = jupytext.reads(jupytext.writes(notebook, fmt="md:myst"), fmt="md:myst")
+    first, second = ([(c.cell_type, c.source, c.metadata) for c in nb.cells] for nb in (converted, source))
     return first == second
 
 

@@ -30,9 +30,9 @@ def provenance_sentence(metadata: dict[str, Any]) -> str:
     'Executed at the `quick` profile in 12.3 s on 2 cores.'
     """
     facts = metadata.get("l2h", {})
-    where = f" on {facts['machine']}" if "machine" in facts else ""
+    machine_text = f" on {facts['machine']}" if "machine" in facts else ""
     data = f" Data: {describe(facts['data'])}." if facts.get("data") else ""
-    return f"Executed at the `{facts.get('profile', 'unknown')}` profile in {execution_time(metadata)}{where}.{data}"
+    return f"Executed at the `{facts.get('profile', 'unknown')}` profile in {execution_time(metadata)}{machine_text}.{data}"
 
 
 def execution_time(metadata: dict[str, Any]) -> str:
@@ -84,13 +84,17 @@ def status_tables(chapters: dict[str, dict[str, Any]]) -> str:
 
 def machine_sections(chapters: dict[str, dict[str, Any]]) -> Iterator[str]:
     """One paragraph per machine and set of versions, with the chapters that ran there and their keys."""
-    ran: dict[str, list[str]] = {}
+    chapters_by_machine: dict[str, list[str]] = {}
     for name, metadata in chapters.items():
         facts = metadata.get("l2h", {})
-        where = f"{describe(facts.get('machine', 'not recorded'))}; {describe(facts.get('versions', 'not recorded'))}"
-        ran.setdefault(where, []).append(f"- {{doc}}`{name}`, key `{str(facts.get('key', 'not recorded'))[:16]}`")
-    for where, names in ran.items():
-        yield "\n".join([f"Machine and versions: {where}.\n", *names, ""])
+        machine_text = (
+            f"{describe(facts.get('machine', 'not recorded'))}; {describe(facts.get('versions', 'not recorded'))}"
+        )
+        chapters_by_machine.setdefault(machine_text, []).append(
+            f"- {{doc}}`{name}`, key `{str(facts.get('key', 'not recorded'))[:16]}`"
+        )
+    for machine_text, names in chapters_by_machine.items():
+        yield "\n".join([f"Machine and versions: {machine_text}.\n", *names, ""])
 
 
 def cited_tests_page(folder: Path, texts: Iterable[str]) -> str:
@@ -119,9 +123,9 @@ def cited_tests_page(folder: Path, texts: Iterable[str]) -> str:
                 title = node.name.removeprefix("test_").replace("_", " ").capitalize()
                 times[label] += 1
                 sections.append(f"({label})=\n## {title}\n\n`tests/{path.name}`\n\n```python\n{code}\n```\n")
-    wrong = {label: count for label, count in times.items() if count != 1}
-    if wrong:
-        raise ValueError(f"expected one test for each that a page cites, got {describe(wrong)}")
+    section_counts = {label: count for label, count in times.items() if count != 1}
+    if section_counts:
+        raise ValueError(f"expected one test for each that a page cites, got {describe(section_counts)}")
     return "\n".join(sections)
 
 

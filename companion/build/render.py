@@ -63,12 +63,12 @@ def render(notebooks: Path, html: Path = BUILD_FOLDER / "html") -> Path:
     with tempfile.TemporaryDirectory(prefix=".render-", dir=html.parent) as folder:
         staged = Path(folder) / "staged"
         stage_sources(notebooks, staged)
-        inputs = folder_digest(staged)
-        built = html / DIGEST_FILE
-        if not built.exists() or built.read_text("utf8") != inputs:
-            fresh = run_jupyter_book(staged, Path(folder))
-            (fresh / DIGEST_FILE).write_text(inputs, "utf8")
-            replace_folder(fresh, html)
+        input_digest = folder_digest(staged)
+        digest_path = html / DIGEST_FILE
+        if not digest_path.exists() or digest_path.read_text("utf8") != input_digest:
+            new_html = run_jupyter_book(staged, Path(folder))
+            (new_html / DIGEST_FILE).write_text(input_digest, "utf8")
+            replace_folder(new_html, html)
     return html / "index.html"
 
 
@@ -115,11 +115,11 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")
     for name, notebook in executed.items():
         (staged / f"{name}.ipynb").write_text(json.dumps(claims_page.with_anchors(with_provenance(notebook))), "utf8")
-    found = ledger.ledger_entries(registry.read_claims(root / "book" / "claims"), executed)
-    plain = {
+    entries = ledger.ledger_entries(registry.read_claims(root / "book" / "claims"), executed)
+    unexecuted_texts = {
         name: (root / "book" / f"{name}.md").read_text("utf8") for name in page_names(root) if name not in executed
     }
-    texts = [*plain.values(), *map(json.dumps, executed.values())]
+    texts = [*unexecuted_texts.values(), *map(json.dumps, executed.values())]
     generated = {
         "status": lambda: reference_pages.status_tables(
             {name: notebook["metadata"] for name, notebook in executed.items()}
@@ -127,16 +127,16 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
         "api": lambda: reference_pages.api(root / "l2h"),
         "tests": lambda: reference_pages.cited_tests_page(root / "tests", texts),
         "claims": lambda: claims_page.claims_page(
-            found, {name: chapter_title(notebook) for name, notebook in executed.items()}
+            entries, {name: chapter_title(notebook) for name, notebook in executed.items()}
         ),
     }
-    for name, text in plain.items():
+    for name, text in unexecuted_texts.items():
         if LEDGER_MARKER in text:
             text = text.replace(
-                LEDGER_MARKER, claims_page.landing_section(found, write_landing_figure(executed, staged))
+                LEDGER_MARKER, claims_page.landing_section(entries, write_landing_figure(executed, staged))
             )
-        more = "\n" + generated[name]() if name in generated else ""
-        (staged / f"{name}.md").write_text(text + more, "utf8")
+        generated_text = "\n" + generated[name]() if name in generated else ""
+        (staged / f"{name}.md").write_text(text + generated_text, "utf8")
 
 
 def write_landing_figure(executed: dict[str, dict[str, Any]], staged: Path) -> claims_page.ChapterFigure | None:
@@ -202,10 +202,10 @@ def run_jupyter_book(staged: Path, output: Path) -> Path:
     builder = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]  # it has no __main__
     command = [*builder, "build", str(staged), "--path-output", str(output)]
     command += ["-W", "--keep-going", "-q"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"NO_COLOR": "1"})
-    if done.returncode:
-        said = (done.stdout + done.stderr).replace(str(staged), "book")
-        raise RuntimeError(f"the book was not built; the last good one is kept\n{said}")
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"NO_COLOR": "1"})
+    if process.returncode:
+        output_text = (process.stdout + process.stderr).replace(str(staged), "book")
+        raise RuntimeError(f"the book was not built; the last good one is kept\n{output_text}")
     html = output / "_build" / "html"
     for bundle in (html / "_static" / "mathjax").glob("*.js"):
         if bundle.name != "tex-chtml.js":  # the one that the pages load; the others triple the size of the book

@@ -40,10 +40,10 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
         os.environ["L2H_SCHEDULER"] = options.scheduler
     _log_to_stderr()
     try:
-        given = parse_parameters(options.parameters)
+        parameters = parse_parameters(options.parameters)
         for name in options.chapters:
             checks.one_of(notebooks.chapter_names(folders.book), chapter=name)
-            run_cells(name, {"profile": options.profile, **given}, folders)
+            run_cells(name, {"profile": options.profile, **parameters}, folders)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -68,20 +68,20 @@ def parse_parameters(text: str) -> dict[str, Any]:
     {'seeds': 3, 'ce_grid': [0, 0.1]}
     """
     try:
-        given = yaml.safe_load(text)
+        values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(f"expected parameters as YAML, such as {{seeds: 3}}, got {text!r}: {error}") from error
-    if not isinstance(given, dict):
+    if not isinstance(values, dict):
         raise ValueError(f"expected parameters as a mapping, such as {{seeds: 3}}, got {text!r}")
-    return given
+    return values
 
 
-def run_cells(name: str, given: dict[str, Any], folders: Folders) -> None:
+def run_cells(name: str, parameters: dict[str, Any], folders: Folders) -> None:
     """Run the code cells of a chapter, with these parameters, up to the last one that sweeps.
 
     Args:
         name: of the chapter.
-        given: its parameters; the cell that holds their defaults is left out.
+        parameters: its parameters; the cell that holds their defaults is left out.
         folders: where it lies.
 
     Raises:
@@ -91,7 +91,7 @@ def run_cells(name: str, given: dict[str, Any], folders: Folders) -> None:
     first, *cells = [cell.source for cell in notebooks.code_cells(notebooks.read_source(name, folders.book))]
     namespace: dict[str, Any] = {"__name__": name}
     exec(compile(first, f"{name}, parameters", "exec"), namespace)
-    namespace.update(given)
+    namespace.update(parameters)
     for number, source in enumerate(cells[: _cells_up_to_sweep(name, cells)], 2):
         with redirect_stdout(io.StringIO()):  # what a chapter shows, it shows when it is executed
             exec(compile(source, f"{name}, code cell {number}", "exec"), namespace)
@@ -113,10 +113,10 @@ def _cells_up_to_sweep(name: str, cells: Sequence[str]) -> int:
 
 
 def _log_to_stderr() -> None:
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(logging.Formatter("%(message)s"))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
     package = logging.getLogger("l2h")
-    package.handlers[:] = [lines]  # called again, the command does not speak twice
+    package.handlers[:] = [handler]  # called again, the command does not speak twice
     package.setLevel(logging.INFO)
 
 

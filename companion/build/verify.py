@@ -36,20 +36,20 @@ def main(
     parser.add_argument("mode", choices=(*PROFILES, "update"), nargs="?", default="quick")
     mode, folders = parser.parse_args(arguments).mode, folders or Folders()
     try:
-        known = registry.read_claims(book)
+        claims_by_id = registry.read_claims(book)
         every = notebooks.chapter_names(folders.book)
-        names = [name for name in every if name in {one.chapter for one in known.values()}]
+        names = [name for name in every if name in {entry.chapter for entry in claims_by_id.values()}]
         others = [name for name in every if name not in names]  # one with evidence has lost its file of claims
         ledger.ledger_entries(
-            known,
+            claims_by_id,
             read_executed_notebooks(folders.book, others) | read_executed_notebooks(folders.notebooks / mode, others),
         )
         if mode == "update":
-            found = ledger.ledger_entries(known, read_executed_notebooks(folders.book, names))
-            print_line("\n".join(ledger.update_verdicts(found, book)) or "every verdict stands")
+            entries = ledger.ledger_entries(claims_by_id, read_executed_notebooks(folders.book, names))
+            print_line("\n".join(ledger.update_verdicts(entries, book)) or "every verdict stands")
             return 0
-        found = ledger.ledger_entries(
-            known, read_executed_notebooks(execute.execute_chapters(mode, names, folders), names)
+        entries = ledger.ledger_entries(
+            claims_by_id, read_executed_notebooks(execute.execute_chapters(mode, names, folders), names)
         )
     except (OSError, ValueError, RuntimeError) as error:
         if mode != "update":
@@ -60,14 +60,17 @@ def main(
         return 130  # as a shell reports a command that Ctrl-C ended; the report of an earlier check stays
     except asyncio.CancelledError:
         return 143  # and one that was terminated
-    faults = {one.claim.id: ledger.verdict_discrepancy(one, exists=one.claim.chapter in names) for one in found}
+    discrepancies = {
+        entry.claim.id: ledger.verdict_discrepancy(entry, chapter_exists=entry.claim.chapter in names)
+        for entry in entries
+    }
     store.write_atomically(
-        report, json.dumps([claim_record(one, faults[one.claim.id]) for one in found], indent=1) + "\n"
+        report, json.dumps([claim_record(entry, discrepancies[entry.claim.id]) for entry in entries], indent=1) + "\n"
     )
-    print_line(claims_table(found))
-    wrong = [f"{name}: {fault}" for name, fault in faults.items() if fault]
-    sys.stderr.write("".join(f"{line}\n" for line in wrong))
-    return 1 if wrong else 0
+    print_line(claims_table(entries))
+    error_lines = [f"{name}: {discrepancy}" for name, discrepancy in discrepancies.items() if discrepancy]
+    sys.stderr.write("".join(f"{line}\n" for line in error_lines))
+    return 1 if error_lines else 0
 
 
 def read_executed_notebooks(folder: Path, names: list[str]) -> dict[str, Mapping[str, Any]]:
@@ -86,7 +89,7 @@ def read_executed_notebooks(folder: Path, names: list[str]) -> dict[str, Mapping
     return found
 
 
-def claim_record(entry: LedgerEntry, fault: str | None) -> dict[str, Any]:
+def claim_record(entry: LedgerEntry, discrepancy: str | None) -> dict[str, Any]:
     """One claim as the report holds it."""
     claim = entry.claim
     return {
@@ -96,16 +99,16 @@ def claim_record(entry: LedgerEntry, fault: str | None) -> dict[str, Any]:
         "kind": claim.kind,
         "chapter": claim.chapter,
         "rule": {"cases": claim.rule.cases, "estimand": claim.rule.estimand, "method": claim.rule.method},
-        "verdict": entry.found,
+        "verdict": entry.computed_verdict,
         "committed": claim.verdict,
-        "evidence": {case: one.as_json() for case, one in entry.evidence.items()},
+        "evidence": {case: item.as_json() for case, item in entry.evidence.items()},
         "profile": entry.profile,
         "data": entry.source,
-        "fault": fault,
+        "fault": discrepancy,
     }
 
 
-def claims_table(found: list[LedgerEntry]) -> str:
+def claims_table(entries: list[LedgerEntry]) -> str:
     """The table for a terminal: id, verdict, committed verdict and evidence, then how many of each verdict.
 
     >>> print(claims_table([]))
@@ -114,24 +117,27 @@ def claims_table(found: list[LedgerEntry]) -> str:
     0 claims
     """
     head = ("claim", "verdict", "committed", "evidence")
-    rows = [head, *((one.claim.id, verdict_text(one), one.claim.verdict, evidence_text(one)) for one in found)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(head) - 1)] + [0]
+    rows = [
+        head,
+        *((entry.claim.id, verdict_text(entry), entry.claim.verdict, evidence_text(entry)) for entry in entries),
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head) - 1)] + [0]
     lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    counts = Counter(one.claim.verdict for one in found)
-    return "\n".join([*lines, "", f"{len(found)} claims", *(f"{count:5} {word}" for word, count in counts.items())])
+    counts = Counter(entry.claim.verdict for entry in entries)
+    return "\n".join([*lines, "", f"{len(entries)} claims", *(f"{count:5} {word}" for word, count in counts.items())])
 
 
 def verdict_text(entry: LedgerEntry) -> str:
     """The verdict that follows from the evidence, in words."""
-    return f"{entry.found or '–'}{' (digits)' if entry.about_digits else ''}"
+    return f"{entry.computed_verdict or '–'}{' (digits)' if entry.based_on_digits else ''}"
 
 
 def evidence_text(entry: LedgerEntry) -> str:
     """The evidence of an entry on one line, with its profile."""
     if entry.claim.rule.form == "absent":
         return entry.claim.rule.reason or ""
-    told = "; ".join(registry.evidence_lines(entry.claim.rule, entry.evidence)) if entry.evidence else ""
-    return told and f"{entry.profile}: {told}"
+    cases_text = "; ".join(registry.evidence_lines(entry.claim.rule, entry.evidence)) if entry.evidence else ""
+    return cases_text and f"{entry.profile}: {cases_text}"
 
 
 if __name__ == "__main__":

@@ -62,23 +62,25 @@ def load_settings(name: str, namespace: dict[str, Any]) -> Any:
     Study05(profile='quick', seeds=3, ce_grid=(0.0, 0.1), ce_compare=(0.1,), ..., data='cifar10', ...)
     """
     checks.one_of(CHAPTER_SETTINGS, chapter=name)
-    known = parameter_names(name)
+    allowed = parameter_names(name)
     if "__study__" not in namespace:  # opened again in one session, a notebook has variables of its own
-        _refuse_unknown(name, namespace, known)
-    given = {one: namespace[one] for one in known if namespace.get(one) is not None}
-    recorded = settings_for(name, PARAMETER_CHECKS["profile"](given.pop("profile", "paper")))
-    study = replace(recorded, **{one: PARAMETER_CHECKS[one](value) for one, value in given.items()})
-    for one in given:
-        _refuse_unfit(name, one, getattr(study, one))
-    if "data" in known and study.data is None:
-        study = replace(study, data="digits" if sources.find_cifar10() is None else "cifar10")
-    if "data" in known and study.data == "digits":
-        whole = {"sizes": ()} if hasattr(study, "sizes") else {}  # sizes of CIFAR-10's parts; digits are few
-        study = replace(study, **whole)
+        _refuse_unknown(name, namespace, allowed)
+    values = {parameter: namespace[parameter] for parameter in allowed if namespace.get(parameter) is not None}
+    recorded = settings_for(name, PARAMETER_CHECKS["profile"](values.pop("profile", "paper")))
+    settings = replace(
+        recorded, **{parameter: PARAMETER_CHECKS[parameter](value) for parameter, value in values.items()}
+    )
+    for parameter in values:
+        _refuse_unfit(name, parameter, getattr(settings, parameter))
+    if "data" in allowed and settings.data is None:
+        settings = replace(settings, data="digits" if sources.find_cifar10() is None else "cifar10")
+    if "data" in allowed and settings.data == "digits":
+        overrides = {"sizes": ()} if hasattr(settings, "sizes") else {}  # sizes of CIFAR-10's parts; digits are few
+        settings = replace(settings, **overrides)
         display(Markdown(DIGITS_NOTICE))
-    namespace["__study__"] = study
-    _bind_assertions(namespace, _differences(study, recorded, given))
-    return study
+    namespace["__study__"] = settings
+    _bind_assertions(namespace, _differences(settings, recorded, values))
+    return settings
 
 
 def parameter_names(name: str) -> tuple[str, ...]:
@@ -96,14 +98,14 @@ def parameter_names(name: str) -> tuple[str, ...]:
     return tuple(field.name for field in fields(CHAPTER_SETTINGS[name][0]) if field.name in PARAMETER_CHECKS)
 
 
-def _refuse_unknown(name: str, namespace: dict[str, Any], known: tuple[str, ...]) -> None:
+def _refuse_unknown(name: str, namespace: dict[str, Any], allowed: tuple[str, ...]) -> None:
     unknown = [
-        one
-        for one, value in namespace.items()
-        if isinstance(value, LITERAL_TYPES) and not one.startswith("_") and one not in (*known, "In", "Out")
+        variable
+        for variable, value in namespace.items()
+        if isinstance(value, LITERAL_TYPES) and not variable.startswith("_") and variable not in (*allowed, "In", "Out")
     ]
     if unknown:
-        raise ValueError(f"expected parameters of {name} among {', '.join(known)}, got {', '.join(unknown)}")
+        raise ValueError(f"expected parameters of {name} among {', '.join(allowed)}, got {', '.join(unknown)}")
 
 
 def _refuse_unfit(name: str, parameter: str, value: Any) -> None:
@@ -221,16 +223,27 @@ NEEDS: dict[tuple[str, str], tuple[Need, ...]] = {
 }
 THEORY_SETTINGS: dict[str, tuple[ChapterSettings, ...]] = {
     "02_bayes": (
-        ch02_bayes_settings.Settings("quick", draws=100_000, ce_grid=COARSE_CE_GRID, spaces=30, points=4),
-        ch02_bayes_settings.Settings("paper", draws=2_000_000, ce_grid=FINE_CE_GRID, spaces=400, points=5),
-        ch02_bayes_settings.Settings("full", draws=20_000_000, ce_grid=FINE_CE_GRID, spaces=2000, points=6),
+        ch02_bayes_settings.Settings("quick", n_samples=100_000, ce_grid=COARSE_CE_GRID, n_distributions=30, n_atoms=4),
+        ch02_bayes_settings.Settings(
+            "paper", n_samples=2_000_000, ce_grid=FINE_CE_GRID, n_distributions=400, n_atoms=5
+        ),
+        ch02_bayes_settings.Settings(
+            "full", n_samples=20_000_000, ce_grid=FINE_CE_GRID, n_distributions=2000, n_atoms=6
+        ),
     ),
     "03_bound": (
         ch03_bound_settings.Settings(
-            "quick", 1000, (50, 100, 200, 400), 100, 100, images=500, erm_grid=(100, 1000, 10_000), erm_draws=20
+            "quick", 1000, (50, 100, 200, 400), 100, 100, images=500, erm_grid=(100, 1000, 10_000), n_erm_samples=20
         ),
         ch03_bound_settings.Settings(
-            "paper", 10_000, SAMPLE_SIZES, 500, 1500, images=0, erm_grid=(*SAMPLE_SIZES, 10_000, 100_000), erm_draws=200
+            "paper",
+            10_000,
+            SAMPLE_SIZES,
+            500,
+            1500,
+            images=0,
+            erm_grid=(*SAMPLE_SIZES, 10_000, 100_000),
+            n_erm_samples=200,
         ),
         ch03_bound_settings.Settings(
             "full",
@@ -240,13 +253,17 @@ THEORY_SETTINGS: dict[str, tuple[ChapterSettings, ...]] = {
             5000,
             images=0,
             erm_grid=(*SAMPLE_SIZES, 100_000),
-            erm_draws=1000,
+            n_erm_samples=1000,
         ),
     ),
     "04_surrogate": (
         ch04_surrogate_settings.Settings("quick", seeds=3),
-        ch04_surrogate_settings.Settings("paper", seeds=10, examples=HALF_DECADES, grid=201, heat=(48, 36)),
-        ch04_surrogate_settings.Settings("full", seeds=40, examples=HALF_DECADES, grid=401, heat=(96, 72)),
+        ch04_surrogate_settings.Settings(
+            "paper", seeds=10, sample_sizes=HALF_DECADES, grid=201, heat_map_shape=(48, 36)
+        ),
+        ch04_surrogate_settings.Settings(
+            "full", seeds=40, sample_sizes=HALF_DECADES, grid=401, heat_map_shape=(96, 72)
+        ),
     ),
     "errata": (
         ChapterSettings("quick"),
@@ -284,7 +301,7 @@ CHAPTER_SETTINGS: dict[str, tuple[ChapterSettings, ...]] = {
         ch06_comparison_settings.Settings(
             "quick",
             seeds=2,
-            few=True,
+            claimed_systems_only=True,
             clients=("as_released",),
             pairs=("easy pair",),
             sizes=QUICK_SPLIT_SIZES,
@@ -297,20 +314,20 @@ CHAPTER_SETTINGS: dict[str, tuple[ChapterSettings, ...]] = {
         ch07_multiclass_settings.Settings(
             "quick",
             seeds=2,
-            classes=3,
+            n_classes=3,
             clients=("follow_up",),
-            network="one_hidden_layer",
-            recipe="fast",
+            server_network="one_hidden_layer",
+            server_preset="fast",
             c1_grid=(0.0, 0.25, 0.75),
-            numbers=(2, 3),
-            few=(200, 400, 200, 200),
-            refreshes=(1,),
-            resamples=400,
+            class_counts=(2, 3),
+            subset_sizes=(200, 400, 200, 200),
+            update_intervals=(1,),
+            n_resamples=400,
             sizes=(300, 900, 300, 300),
             precision="float64",
         ),
         ch07_multiclass_settings.Settings("paper", seeds=3),
-        ch07_multiclass_settings.Settings("full", seeds=5, network="residual_large", recipe="large"),
+        ch07_multiclass_settings.Settings("full", seeds=5, server_network="residual_large", server_preset="large"),
     ),
     "08_costs": (
         ch08_costs_settings.Settings(
@@ -320,11 +337,11 @@ CHAPTER_SETTINGS: dict[str, tuple[ChapterSettings, ...]] = {
             c1_grid=(0.5, 1.0),
             alphas=(0.5, 6.0),
             betas=(2.0,),
-            rules=("released", "deterministic"),
-            estimates=("isotonic",),
+            alpha_rules=("released", "deterministic"),
+            error_estimators=("isotonic",),
             servers=("linear", "lenet"),
-            hidden=(4, 120),
-            inputs=("scores", "features", "hidden"),
+            hidden_units=(4, 120),
+            rejector_inputs=("scores", "features", "hidden"),
             clients=("as_released",),
             sizes=QUICK_SPLIT_SIZES,
             precision="float64",
@@ -350,26 +367,26 @@ CHAPTER_SETTINGS: dict[str, tuple[ChapterSettings, ...]] = {
         ch09_drift_settings.Settings(
             "quick",
             seeds=3,
-            draws=200,
+            n_samples=200,
             length=1200,
-            quiet=1000,
+            stationary_length=1000,
             severities=(1, 2, 3, 4),
-            images=200,
-            devices=15,
+            n_images=200,
+            n_devices=15,
             sizes=QUICK_SPLIT_SIZES,
             precision="float64",
         ),
-        ch09_drift_settings.Settings("paper", seeds=5, draws=2000),
-        ch09_drift_settings.Settings("full", seeds=20, draws=10_000, length=20_000),
+        ch09_drift_settings.Settings("paper", seeds=5, n_samples=2000),
+        ch09_drift_settings.Settings("full", seeds=20, n_samples=10_000, length=20_000),
     ),
 }
 
 
-def settings_for(name: str, profile: str) -> Any:
+def settings_for(chapter: str, profile: str) -> Any:
     """The study of a chapter at a profile, with nothing changed.
 
     Args:
-        name: of the chapter, a key of `CHAPTER_SETTINGS`.
+        chapter: of the chapter, a key of `CHAPTER_SETTINGS`.
         profile: one of `PROFILES`.
 
     Returns:
@@ -378,4 +395,4 @@ def settings_for(name: str, profile: str) -> Any:
     >>> settings_for("05_cifar10", "paper").seeds
     5
     """
-    return replace(CHAPTER_SETTINGS[name][PROFILES.index(profile)], chapter=name)
+    return replace(CHAPTER_SETTINGS[chapter][PROFILES.index(profile)], chapter=chapter)

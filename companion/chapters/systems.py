@@ -72,21 +72,21 @@ ResultsBySystem = dict[str, list[RunResult]]  # name of a system -> its results,
 class SystemPredictions(NamedTuple):
     """What the systems of one place say about one part of the data."""
 
-    systems: dict[str, list[Predictions]]  # name -> one per seed
-    scores: list[np.ndarray]  # the client's scores, one per seed
+    predictions: dict[str, list[Predictions]]  # name -> one per seed
+    client_scores: list[np.ndarray]  # the client's scores, one per seed
 
 
-def all_configs(design: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int) -> list[ExperimentConfig]:
+def all_configs(grid: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int) -> list[ExperimentConfig]:
     """All runs of a design with all their seeds and what they need, each once, in an order in which they can be made.
 
     Args:
-        design: of `comparison` or `costs`.
+        grid: of `comparison` or `costs`.
         seeds: how many, from 0 on.
 
     Returns:
         Configurations, ready for `sweep.sweep`.
     """
-    configs = [config for group in design.values() for config in group.values()]
+    configs = [config for group in grid.values() for config in group.values()]
     return with_dependencies(run for config in configs for run in over_seeds(config, seeds))
 
 
@@ -95,7 +95,7 @@ def system_predictions(
     systems: Mapping[str, ExperimentConfig],
     seeds: int,
     *,
-    part: str = "test",
+    split: str = "test",
 ) -> SystemPredictions:
     """What the systems of one place say about a part, ours added where its rejector was trained.
 
@@ -105,30 +105,37 @@ def system_predictions(
         results: of every run of `all_configs`.
         systems: of one place of `comparison`.
         seeds: how many, from 0 on.
-        part: "validation" or "test".
+        split: "validation" or "test".
 
     Returns:
         `SystemPredictions`.
     """
-    found = {name: [results[one] for one in over_seeds(config, seeds)] for name, config in systems.items()}
-    clients = [_client_result(results, result.config) for result in next(iter(found.values()))]
-    said = {name: [result.predictions(part) for result in of] for name, of in found.items()}
-    if ON_DEVICE_CLASSIFIER in said:
-        said[ON_DEVICE_CLASSIFIER] = [
-            replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in said[ON_DEVICE_CLASSIFIER]
+    results_by_system = {
+        name: [results[seeded_config] for seeded_config in over_seeds(config, seeds)]
+        for name, config in systems.items()
+    }
+    clients = [_client_result(results, result.config) for result in next(iter(results_by_system.values()))]
+    predictions = {
+        name: [result.predictions(split) for result in results_of_system]
+        for name, results_of_system in results_by_system.items()
+    }
+    if ON_DEVICE_CLASSIFIER in predictions:
+        predictions[ON_DEVICE_CLASSIFIER] = [
+            replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in predictions[ON_DEVICE_CLASSIFIER]
         ]
-    if "two-stage" in said:
-        said[STACKED_NAME] = [
-            _stacked_predictions(one, client, part) for one, client in zip(found["two-stage"], clients, strict=True)
+    if "two-stage" in predictions:
+        predictions[STACKED_NAME] = [
+            _stacked_predictions(seeded_config, client, split)
+            for seeded_config, client in zip(results_by_system["two-stage"], clients, strict=True)
         ]
-    return SystemPredictions(said, [client.scores[part]["score"] for client in clients])
+    return SystemPredictions(predictions, [client.scores[split]["score"] for client in clients])
 
 
-def system_names(places: Mapping[str, SystemPredictions]) -> list[str]:
+def system_names(predictions_by_setting: Mapping[str, SystemPredictions]) -> list[str]:
     """The systems of any place; one that only some places have stands where these have it.
 
     Args:
-        places: place -> its answers; one of them has every system.
+        predictions_by_setting: place -> its answers; one of them has every system.
 
     Returns:
         Names, each once.
@@ -136,7 +143,9 @@ def system_names(places: Mapping[str, SystemPredictions]) -> list[str]:
     >>> system_names({"a": SystemPredictions({"one": [], "three": []}, []), "b": SystemPredictions({"one": [], "two": [], "three": []}, [])})
     ['one', 'two', 'three']
     """
-    return max((list(said.systems) for said in places.values()), key=len)
+    return max(
+        (list(setting_predictions.predictions) for setting_predictions in predictions_by_setting.values()), key=len
+    )
 
 
 def system_resource_use(name: str, config: ExperimentConfig, coverage: float) -> ResourceUse:
@@ -183,17 +192,17 @@ def _device_network_size(config: ExperimentConfig) -> NetworkSize:
         return NetworkSize(
             parameters=REJECTOR_INPUT_SIZES[config.rejector] + 1, flops=2 * REJECTOR_INPUT_SIZES[config.rejector]
         )
-    build = networks.mlp(config.hidden) if config.rejector == "hidden" else None
+    build = networks.mlp(config.hidden_units) if config.rejector == "hidden" else None
     return network_size(build or base.SERVER_NETWORKS[config.rejector](squash=True))
 
 
-def _stacked_predictions(two_stage: RunResult, client: RunResult, part: str) -> Predictions:
-    def signals(of: str) -> RejectorSignals:
-        return RejectorSignals(client.scores[of]["score"], [two_stage.scores[of]["r"]])
+def _stacked_predictions(two_stage: RunResult, client: RunResult, split: str) -> Predictions:
+    def signals(split_name: str) -> RejectorSignals:
+        return RejectorSignals(client.scores[split_name]["score"], [two_stage.scores[split_name]["r"]])
 
     calibration = two_stage.predictions("calibration")
     return with_stacked_rejector(
-        calibration, signals("calibration"), two_stage.predictions(part), signals(part), costs=two_stage.config.costs
+        calibration, signals("calibration"), two_stage.predictions(split), signals(split), costs=two_stage.config.costs
     )
 
 
@@ -202,8 +211,8 @@ def _client_result(results: Mapping[ExperimentConfig, RunResult], config: Experi
     return results[ExperimentConfig("client", **{name: getattr(config, name) for name in same})]
 
 
-def _data_options(study: Any) -> dict[str, Any]:
-    return {"source": study.data or "cifar10", "sizes": study.sizes, "precision": study.precision}
+def _data_options(settings: Any) -> dict[str, Any]:
+    return {"source": settings.data or "cifar10", "sizes": settings.sizes, "precision": settings.precision}
 
 
 MULTICLASS_SERVER_DEPENDENT = (*TEACHER_METHODS, "oracle")  # no device can decide so before it sends
@@ -213,25 +222,25 @@ MULTICLASS_SERVER_DEPENDENT = (*TEACHER_METHODS, "oracle")  # no device can deci
 class Stacked:
     """A rejector that weighs others, trained for the same client and server, and the client's scores: ours."""
 
-    weighed: tuple[ExperimentConfig, ...]
+    rejector_configs: tuple[ExperimentConfig, ...]
     method: ClassVar[str] = STACKED_NAME
 
     @property
     def costs(self) -> Costs:
         """The costs of its rejectors."""
-        return self.weighed[0].costs
+        return self.rejector_configs[0].costs
 
 
 ComparedSystem = ExperimentConfig | Stacked
 
 
-def _stacking_signals(client: RunResult, rejectors: Sequence[RunResult], part: str) -> RejectorSignals:
+def _stacking_signals(client: RunResult, rejectors: Sequence[RunResult], split: str) -> RejectorSignals:
     """What the device knows: of K scores the gap between the largest stands where the size of one score would.
 
     A client's scores come divided by their temperature, so none is fitted here.
     """
-    *logs, gap, entropy = score_features(torch.from_numpy(client.scores[part]["score"]), 1.0).numpy().T
-    return RejectorSignals(gap, [*logs, entropy, *(one.scores[part]["r"] for one in rejectors)])
+    *logs, margin, entropy = score_features(torch.from_numpy(client.scores[split]["score"]), 1.0).numpy().T
+    return RejectorSignals(margin, [*logs, entropy, *(rejector.scores[split]["r"] for rejector in rejectors)])
 
 
 MULTICLASS_REJECTOR_INPUT_SIZES = {
@@ -255,9 +264,11 @@ def multiclass_resource_use(name: str, config: ComparedSystem, coverage: float) 
     >>> multiclass_resource_use("confidence", one, 0.5).bytes_sent
     1536.0
     """
-    weighed = config.weighed if isinstance(config, Stacked) else (config,)
+    weighed = config.rejector_configs if isinstance(config, Stacked) else (config,)
     first, K = weighed[0], len(weighed[0].classes)
-    own = _total_size(_own_network_size(one, K) for one in weighed if name not in MULTICLASS_SERVER_DEPENDENT)
+    own = _total_size(
+        _own_network_size(each_config, K) for each_config in weighed if name not in MULTICLASS_SERVER_DEPENDENT
+    )
     if isinstance(config, Stacked):  # two logistic regressions on the client's scores and the rejectors
         own = _total_size([own, _linear_size(K + MULTICLASS_REJECTOR_INPUT_SIZES["scores"] + len(weighed), 2)])
     reads_score = first.method == "confidence" or (
@@ -275,10 +286,10 @@ def multiclass_resource_use(name: str, config: ComparedSystem, coverage: float) 
 
 def _own_network_size(config: ExperimentConfig, K: int) -> NetworkSize:
     """The size of the device's network beside the client's: of a rejector, or of a classifier of its own."""
-    alone = config.server == "device_classifier"
-    if config.method in registry.TRAINING_FREE and not alone:
+    is_classifier = config.server == "device_classifier"
+    if config.method in registry.TRAINING_FREE and not is_classifier:
         return NetworkSize(0, 0)
-    outputs = K if alone else 2 if config.method == "two_sigmoid" else 1
+    outputs = K if is_classifier else 2 if config.method == "two_sigmoid" else 1
     if config.rejector in MULTICLASS_REJECTOR_INPUT_SIZES:
         return _linear_size(K + MULTICLASS_REJECTOR_INPUT_SIZES[config.rejector], outputs)
     return network_size(base.SERVER_NETWORKS[config.rejector](outputs, squash=False))
@@ -289,5 +300,5 @@ def _linear_size(inputs: int, outputs: int) -> NetworkSize:
 
 
 def _total_size(sizes: Iterable[NetworkSize]) -> NetworkSize:
-    several = list(sizes)
-    return NetworkSize(sum(one.parameters for one in several), sum(one.flops for one in several))
+    size_list = list(sizes)
+    return NetworkSize(sum(size.parameters for size in size_list), sum(size.flops for size in size_list))

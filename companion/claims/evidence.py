@@ -107,16 +107,21 @@ class Evidence:
         'refuted at p = 1/10, of_e = 1/2, c1 = 1, ce = 1/5'
         """
         low, high = {PROOF_REQUIRED: (1, 1), "refuted": (0, 0)}.get(certificate.verdict, (0, 1))
-        found = certificate.counterexample
-        return cls((low + high) / 2, low, high, counterexample=found and {k: str(v) for k, v in found.items()})
+        counterexample = certificate.counterexample
+        return cls(
+            (low + high) / 2,
+            low,
+            high,
+            counterexample=counterexample and {k: str(v) for k, v in counterexample.items()},
+        )
 
     @classmethod
-    def measured(cls, interval: Callable[..., Any], *several: Any, data: str | None = None) -> "Evidence":
+    def measured(cls, interval: Callable[..., Any], *predictions: Any, data: str | None = None) -> "Evidence":
         """An interval over seeds and examples, with both counted; absent where there is no run or no such example.
 
         Args:
             interval: gives (estimate, low, high) from the predictions, such as `comparisons.mean_interval`.
-            several: of each system its predictions, one per seed.
+            predictions: of each system its predictions, one per seed.
             data: SHA-256 of the data set.
 
         Returns:
@@ -125,12 +130,12 @@ class Evidence:
         >>> Evidence.measured(lambda runs: (0.5, 0.4, 0.6), []).text()
         'none: not run at this profile'
         """
-        if not all(map(len, several)):
+        if not all(map(len, predictions)):
             return cls.absent("not run at this profile")
-        estimate, low, high = (float(limit) for limit in interval(*several))
+        estimate, low, high = (float(limit) for limit in interval(*predictions))
         if not all(map(isfinite, (estimate, low, high))):
             return cls.absent("there is no such example")
-        return cls(estimate, low, high, n=len(several[0][0].y), seeds=len(several[0]), data=data)
+        return cls(estimate, low, high, n=len(predictions[0][0].y), seeds=len(predictions[0]), data=data)
 
     @classmethod
     def absent(cls, reason: str) -> "Evidence":
@@ -150,13 +155,15 @@ class Evidence:
         if self.reason is not None:
             return f"none: {self.reason}"
         number = "refuted" if self.counterexample and self.low == self.high == 0 else f"{self.estimate:.6g}"
-        spread = ""
+        limits_text = ""
         if self.low < self.high:
-            number, spread = f"{self.estimate:.4g}", f" [{self.low:.4g}, {self.high:.4g}]"
-        broken = f" at {', '.join(f'{k} = {v}' for k, v in self.counterexample.items())}" if self.counterexample else ""
-        several = f", {self.seeds} seed{'s' if self.seeds > 1 else ''}" if self.seeds else ""
-        counts = (f", n = {self.n}" if self.n else "") + several
-        return f"{number}{spread}{counts}{broken}"
+            number, limits_text = f"{self.estimate:.4g}", f" [{self.low:.4g}, {self.high:.4g}]"
+        counterexample_text = (
+            f" at {', '.join(f'{k} = {v}' for k, v in self.counterexample.items())}" if self.counterexample else ""
+        )
+        seeds_text = f", {self.seeds} seed{'s' if self.seeds > 1 else ''}" if self.seeds else ""
+        counts = (f", n = {self.n}" if self.n else "") + seeds_text
+        return f"{number}{limits_text}{counts}{counterexample_text}"
 
 
 def interval_verdict(interval: IntervalLike, *, above: float | None = None, below: float | None = None) -> str:
@@ -191,13 +198,13 @@ def interval_verdict(interval: IntervalLike, *, above: float | None = None, belo
     return NOT_REPRODUCED if high <= lowest or low >= highest else INCONCLUSIVE
 
 
-def min_evidence(found: Sequence[Evidence]) -> Evidence:
+def min_evidence(evidence: Sequence[Evidence]) -> Evidence:
     """The smallest of several quantities, none of them named beforehand.
 
     Its lower limit is the smallest lower limit, which holds wherever the one of the truly smallest does.
 
     Args:
-        found: evidence on each, none of it absent.
+        evidence: evidence on each, none of it absent.
 
     Returns:
         The smallest estimate, between the smallest lower and the smallest upper limit; the rest is the first one's.
@@ -208,10 +215,10 @@ def min_evidence(found: Sequence[Evidence]) -> Evidence:
     >>> min_evidence([Evidence(0.1, 0.0, 0.2), Evidence(0.2, -0.1, 0.5)]).text()
     '0.1 [-0.1, 0.2]'
     """
-    if not found:
+    if not evidence:
         raise ValueError("expected evidence on at least one quantity, got none")
     names = ("estimate", "low", "high")
-    return replace(found[0], **{name: min(getattr(one, name) for one in found) for name in names})
+    return replace(evidence[0], **{name: min(getattr(item, name) for item in evidence) for name in names})
 
 
 @dataclass(frozen=True)
@@ -239,9 +246,9 @@ class ClaimRule:
         >>> ClaimRule("theorem", {"stated": {"below": 0.05}, "corrected": {"proved": True}}, "", "").text()
         'stated < 0.05; corrected: proved'
         """
-        told = [(name, _bounds_text(bounds)) for name, bounds in self.cases.items()]
+        case_texts = [(name, _bounds_text(bounds)) for name, bounds in self.cases.items()]
         return "; ".join(
-            f"{'' if name == SINGLE_CASE else name}{words}".removeprefix(": ").strip() for name, words in told
+            f"{'' if name == SINGLE_CASE else name}{words}".removeprefix(": ").strip() for name, words in case_texts
         )
 
 
@@ -296,28 +303,28 @@ def claim_verdict(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> str:
         return NOT_TESTABLE
     if set(evidence) != set(rule.cases):
         raise ValueError(f"expected evidence for {', '.join(rule.cases)}, got it for {', '.join(evidence) or 'none'}")
-    found = {case: case_verdict(evidence[case], bounds) for case, bounds in rule.cases.items()}
+    verdicts = {case: case_verdict(evidence[case], bounds) for case, bounds in rule.cases.items()}
     if rule.form == "theorem":
-        return _theorem_verdict(found, evidence["stated"].counterexample is not None)
-    return _conditions_verdict(list(found.values()))
+        return _theorem_verdict(verdicts, evidence["stated"].counterexample is not None)
+    return _conditions_verdict(list(verdicts.values()))
 
 
-def _conditions_verdict(found: list[str]) -> str:
-    if len(set(found)) == 1:
-        return found[0]
+def _conditions_verdict(verdicts: list[str]) -> str:
+    if len(set(verdicts)) == 1:
+        return verdicts[0]
     if (
-        NOT_REPRODUCED in found
+        NOT_REPRODUCED in verdicts
     ):  # one case that certainly fails decides about "in all cases", whatever the unclear ones are
-        return "holds only under a condition" if REPRODUCED in found else NOT_REPRODUCED
+        return "holds only under a condition" if REPRODUCED in verdicts else NOT_REPRODUCED
     return INCONCLUSIVE
 
 
-def _theorem_verdict(found: dict[str, str], broken: bool) -> str:
-    stated, corrected = found["stated"], found.get("corrected", NOT_REPRODUCED)
+def _theorem_verdict(verdicts: dict[str, str], has_counterexample: bool) -> str:
+    stated, corrected = verdicts["stated"], verdicts.get("corrected", NOT_REPRODUCED)
     if stated != NOT_REPRODUCED:
         return stated
     if corrected == REPRODUCED:
         return "reproduced with a correction"
     if corrected != NOT_REPRODUCED:
         return INCONCLUSIVE
-    return "false" if broken else NOT_REPRODUCED
+    return "false" if has_counterexample else NOT_REPRODUCED

@@ -21,13 +21,13 @@ class LedgerEntry(NamedTuple):
     """A claim beside what executed notebooks say of it."""
 
     claim: Claim
-    found: str | None  # the verdict that follows from the evidence; None without evidence
+    computed_verdict: str | None  # the verdict that follows from the evidence; None without evidence
     evidence: dict[str, Evidence]  # by case
     profile: str | None  # at which the chapter was executed
     source: str | None  # "cifar10" or "digits", for a chapter that uses images
 
     @property
-    def about_digits(self) -> bool:
+    def based_on_digits(self) -> bool:
         """Whether the verdict is about digits and says nothing of the paper's images."""
         return registry.based_on_digits(self.claim, self.source)
 
@@ -44,17 +44,17 @@ def extract_evidence(notebook: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: if a claim is assessed twice.
     """
-    found: dict[str, Any] = {}
+    evidence_by_claim: dict[str, Any] = {}
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
     for record in (
         output["data"][CLAIMS_MIME_TYPE] for output in outputs if CLAIMS_MIME_TYPE in output.get("data", ())
     ):
         for name, cases in record["claims"].items():
-            if name in found:
+            if name in evidence_by_claim:
                 raise ValueError(f"expected one assessment of {name}, got two in {record['chapter']}")
             evidence = {case: Evidence(**stored) for case, stored in cases.items()}
-            found[name] = {"profile": record["profile"], "source": record["source"], "evidence": evidence}
-    return found
+            evidence_by_claim[name] = {"profile": record["profile"], "source": record["source"], "evidence": evidence}
+    return evidence_by_claim
 
 
 def ledger_entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[str, Any]]) -> list[LedgerEntry]:
@@ -80,16 +80,16 @@ def ledger_entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[
     return [_ledger_entry(claim, stored.get(claim.chapter, {}).get(claim.id)) for claim in ledger.values()]
 
 
-def _ledger_entry(claim: Claim, given: Mapping[str, Any] | None) -> LedgerEntry:
+def _ledger_entry(claim: Claim, record: Mapping[str, Any] | None) -> LedgerEntry:
     if claim.rule.form == "absent":
         return LedgerEntry(claim, claim_verdict(claim.rule, {}), {}, None, None)
-    if given is None or set(given["evidence"]) != set(claim.rule.cases):
+    if record is None or set(record["evidence"]) != set(claim.rule.cases):
         return LedgerEntry(claim, None, {}, None, None)
-    evidence = {case: given["evidence"][case] for case in claim.rule.cases}
-    return LedgerEntry(claim, claim_verdict(claim.rule, evidence), evidence, given["profile"], given["source"])
+    evidence = {case: record["evidence"][case] for case in claim.rule.cases}
+    return LedgerEntry(claim, claim_verdict(claim.rule, evidence), evidence, record["profile"], record["source"])
 
 
-def verdict_discrepancy(entry: LedgerEntry, *, exists: bool) -> str | None:
+def verdict_discrepancy(entry: LedgerEntry, *, chapter_exists: bool) -> str | None:
     """What is wrong between the evidence and the committed verdict.
 
     A theorem's verdict is the same at every profile. An empirical one may be weaker at quick, but never the opposite.
@@ -97,33 +97,35 @@ def verdict_discrepancy(entry: LedgerEntry, *, exists: bool) -> str | None:
 
     Args:
         entry: of a claim.
-        exists: whether its chapter does.
+        chapter_exists: whether its chapter does.
 
     Returns:
         Words, or None if all is well.
     """
-    claim, found = entry.claim, entry.found
-    if found is None:
-        if exists:
+    claim, computed_verdict = entry.claim, entry.computed_verdict
+    if computed_verdict is None:
+        if chapter_exists:
             return f"{claim.chapter} has no evidence for it"
         return (
             None if claim.verdict == OPEN_VERDICT else f"committed as {claim.verdict}, but there is no {claim.chapter}"
         )
-    if entry.about_digits:
+    if entry.based_on_digits:
         return None
     if claim.verdict == OPEN_VERDICT:
-        return f"{found} by its evidence, but open in the ledger"
-    free = entry.profile == "quick" and claim.kind not in EXACT_KINDS
-    if found == claim.verdict or (free and VERDICT_SIGNS.get(found, 0) * VERDICT_SIGNS.get(claim.verdict, 0) >= 0):
+        return f"{computed_verdict} by its evidence, but open in the ledger"
+    may_be_inconclusive = entry.profile == "quick" and claim.kind not in EXACT_KINDS
+    if computed_verdict == claim.verdict or (
+        may_be_inconclusive and VERDICT_SIGNS.get(computed_verdict, 0) * VERDICT_SIGNS.get(claim.verdict, 0) >= 0
+    ):
         return None
-    return f"{found} by its evidence, but {claim.verdict} in the ledger"
+    return f"{computed_verdict} by its evidence, but {claim.verdict} in the ledger"
 
 
-def update_verdicts(found: list[LedgerEntry], folder: Path = registry.CLAIMS_FOLDER) -> list[str]:
+def update_verdicts(entries: list[LedgerEntry], folder: Path = registry.CLAIMS_FOLDER) -> list[str]:
     """Write the verdicts that follow from the evidence into the ledger; only the verdicts' lines change.
 
     Args:
-        found: entries of records; those at quick, on digits and without evidence are left as they are.
+        entries: entries of records; those at quick, on digits and without evidence are left as they are.
         folder: of the ledger.
 
     Returns:
@@ -133,28 +135,36 @@ def update_verdicts(found: list[LedgerEntry], folder: Path = registry.CLAIMS_FOL
         ValueError: if a file has its ids and verdicts in lines of another form than `replace_verdicts` reads; it names the
             file, and no file is changed.
     """
-    fit = [one for one in found if one.found and not one.about_digits and one.profile in (*COMMITTED_PROFILES, None)]
-    changed = {one.claim.id: one for one in fit if one.found != one.claim.verdict}
+    eligible = [
+        entry
+        for entry in entries
+        if entry.computed_verdict and not entry.based_on_digits and entry.profile in (*COMMITTED_PROFILES, None)
+    ]
+    changed = {entry.claim.id: entry for entry in eligible if entry.computed_verdict != entry.claim.verdict}
     texts = {}
-    for chapter in {one.claim.chapter for one in changed.values()}:
+    for chapter in {entry.claim.chapter for entry in changed.values()}:
         path = folder / f"{chapter}.yml"
-        words = {name: one.found or OPEN_VERDICT for name, one in changed.items() if one.claim.chapter == chapter}
-        texts[path] = replace_verdicts(path.read_text("utf8"), words)
+        verdicts = {
+            name: entry.computed_verdict or OPEN_VERDICT
+            for name, entry in changed.items()
+            if entry.claim.chapter == chapter
+        }
+        texts[path] = replace_verdicts(path.read_text("utf8"), verdicts)
         written = {claim.id: claim.verdict for claim in registry.parse(texts[path], path)}
-        if left := [name for name, word in words.items() if written[name] != word]:
+        if left := [name for name, word in verdicts.items() if written[name] != word]:
             lines = "lines `- id: name` and `  verdict: word` without quotes around the name"
             raise ValueError(f"{path.name}: expected {lines}, got another form of {', '.join(left)}")
     for path, text in texts.items():
         store.write_atomically(path, text)
-    return [f"{name}: {one.claim.verdict} -> {one.found}" for name, one in changed.items()]
+    return [f"{name}: {entry.claim.verdict} -> {entry.computed_verdict}" for name, entry in changed.items()]
 
 
-def replace_verdicts(text: str, words: Mapping[str, str]) -> str:
+def replace_verdicts(text: str, verdicts: Mapping[str, str]) -> str:
     r"""The text of a file of the ledger with other verdicts.
 
     Args:
         text: of the file, one `- id:` and one `  verdict:` line per claim.
-        words: verdicts by id.
+        verdicts: verdicts by id.
 
     Returns:
         The text; YAML would read a bare `false` as no word, so that it is quoted.
@@ -164,8 +174,8 @@ def replace_verdicts(text: str, words: Mapping[str, str]) -> str:
     """
     lines, name = text.splitlines(), ""
     for number, line in enumerate(lines):
-        if begins := re.match(r"- id: *(\S+)", line):
-            name = begins[1]
-        elif line.startswith("  verdict:") and name in words:
-            lines[number] = f"  verdict: {words[name]}".replace(": false", ': "false"')
+        if claim_start := re.match(r"- id: *(\S+)", line):
+            name = claim_start[1]
+        elif line.startswith("  verdict:") and name in verdicts:
+            lines[number] = f"  verdict: {verdicts[name]}".replace(": false", ': "false"')
     return "\n".join(lines) + "\n"

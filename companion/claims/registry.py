@@ -124,12 +124,12 @@ def chapter_rules(chapter: str, folder: Path = CLAIMS_FOLDER) -> dict[str, Any]:
 
 
 def assess(
-    study: Any, evidence: Mapping[str, Evidence | Mapping[str, Evidence]], folder: Path = CLAIMS_FOLDER
+    settings: Any, evidence: Mapping[str, Evidence | Mapping[str, Evidence]], folder: Path = CLAIMS_FOLDER
 ) -> pd.DataFrame:
     """Show the verdicts on claims of a chapter, and leave their evidence in the notebook.
 
     Args:
-        study: of the chapter, as `open_chapter` returns it.
+        settings: of the chapter, as `open_chapter` returns it.
         evidence: by id; where a rule has several cases, by case. `Evidence.absent(reason)` where there is none.
         folder: of the ledger.
 
@@ -144,27 +144,31 @@ def assess(
     Traceback (most recent call last):
     ValueError: expected claims of 01_problem among ..., got nothing
     """
-    known = chapter_claims(study.chapter, folder)
-    unknown = [name for name in evidence if name not in known]
+    claims_by_id = chapter_claims(settings.chapter, folder)
+    unknown = [name for name in evidence if name not in claims_by_id]
     if unknown:
-        there = ", ".join(known) or "none"
-        raise ValueError(f"expected claims of {study.chapter} among {there}, got {', '.join(unknown)}")
-    found = {name: evidence_by_case(known[name], given) for name, given in evidence.items()}
-    source = getattr(study, "data", None)
-    stored = {name: {case: one.as_json() for case, one in cases.items()} for name, cases in found.items()}
-    record = {"chapter": study.chapter, "profile": study.profile, "source": source, "claims": stored}
+        available = ", ".join(claims_by_id) or "none"
+        raise ValueError(f"expected claims of {settings.chapter} among {available}, got {', '.join(unknown)}")
+    evidence_cases = {
+        name: evidence_by_case(claims_by_id[name], stated_evidence) for name, stated_evidence in evidence.items()
+    }
+    source = getattr(settings, "data", None)
+    stored = {name: {case: item.as_json() for case, item in cases.items()} for name, cases in evidence_cases.items()}
+    record = {"chapter": settings.chapter, "profile": settings.profile, "source": source, "claims": stored}
     # A page shows the comment, that is nothing: the table that is returned is for readers.
     display({CLAIMS_MIME_TYPE: record, "text/html": "<!-- the evidence, for make verify -->"}, raw=True)
     pd.set_option("display.max_colwidth", None)
-    return pd.DataFrame({name: claim_row(known[name], cases, source) for name, cases in found.items()}).T
+    return pd.DataFrame(
+        {name: claim_row(claims_by_id[name], cases, source) for name, cases in evidence_cases.items()}
+    ).T
 
 
-def evidence_by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> dict[str, Evidence]:
+def evidence_by_case(claim: Claim, evidence: Evidence | Mapping[str, Evidence]) -> dict[str, Evidence]:
     """The evidence of a claim by case.
 
     Args:
         claim: of the ledger.
-        given: evidence, by case where the rule has several; one absence stands for all cases.
+        evidence: evidence, by case where the rule has several; one absence stands for all cases.
 
     Returns:
         Evidence for each case of the rule.
@@ -173,21 +177,21 @@ def evidence_by_case(claim: Claim, given: Evidence | Mapping[str, Evidence]) -> 
         ValueError: if a case is missing, or is not one of the rule's.
     """
     cases = list(claim.rule.cases)
-    if isinstance(given, Evidence):
-        if given.reason is not None or cases == [SINGLE_CASE]:
-            return dict.fromkeys(cases, given)
+    if isinstance(evidence, Evidence):
+        if evidence.reason is not None or cases == [SINGLE_CASE]:
+            return dict.fromkeys(cases, evidence)
         raise ValueError(f"{claim.id}: expected evidence by case, {', '.join(cases)}, got one number")
-    if set(given) != set(cases):
+    if set(evidence) != set(cases):
         wanted = ", ".join(cases) or "no evidence: its rule says that it is not testable here"
-        raise ValueError(f"{claim.id}: expected evidence for {wanted}, got it for {', '.join(given) or 'nothing'}")
-    return {case: given[case] for case in cases}
+        raise ValueError(f"{claim.id}: expected evidence for {wanted}, got it for {', '.join(evidence) or 'nothing'}")
+    return {case: evidence[case] for case in cases}
 
 
 def claim_row(claim: Claim, evidence: Mapping[str, Evidence], source: str | None) -> dict[str, str]:
     """A claim's line in a table: its rule and evidence in words, and its verdict."""
-    told = {"rule": claim.rule.text(), "evidence": "; ".join(evidence_lines(claim.rule, evidence))}
+    cells = {"rule": claim.rule.text(), "evidence": "; ".join(evidence_lines(claim.rule, evidence))}
     about = "digits, not the paper's images" if based_on_digits(claim, source) else ""
-    return {**told, "verdict": claim_verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
+    return {**cells, "verdict": claim_verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
 
 
 def evidence_lines(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> list[str]:
@@ -197,9 +201,13 @@ def evidence_lines(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> list[st
             "none: " * (evidence[SINGLE_CASE].reason is not None)
             + _evidence_text(evidence[SINGLE_CASE], rule.cases[SINGLE_CASE])
         ]
-    words = {REPRODUCED: "holds", NOT_REPRODUCED: "does not hold", INCONCLUSIVE: "unclear"}
-    found = {case: words.get(case_verdict(one, rule.cases[case]), "no evidence") for case, one in evidence.items()}
-    return [f"{case} {found[case]}: {_evidence_text(one, rule.cases[case])}" for case, one in evidence.items()]
+    outcome_texts = {REPRODUCED: "holds", NOT_REPRODUCED: "does not hold", INCONCLUSIVE: "unclear"}
+    verdict_words = {
+        case: outcome_texts.get(case_verdict(item, rule.cases[case]), "no evidence") for case, item in evidence.items()
+    }
+    return [
+        f"{case} {verdict_words[case]}: {_evidence_text(item, rule.cases[case])}" for case, item in evidence.items()
+    ]
 
 
 def based_on_digits(claim: Claim, source: str | None) -> bool:
@@ -243,11 +251,11 @@ def parse(text: str, path: Path) -> list[Claim]:
 
 
 def _parse_claim(path: Path, number: int, entry: Any) -> Claim:
-    where = f"{path.name}, claim {number}"
+    location = f"{path.name}, claim {number}"
     if not isinstance(entry, dict) or not REQUIRED_KEYS <= set(entry) <= REQUIRED_KEYS | OPTIONAL_KEYS:
-        got = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
-        raise ValueError(f"{where}: expected {', '.join(sorted(REQUIRED_KEYS))} and perhaps label, got {got}")
-    where = f"{path.name}, {entry['id']}"
+        received = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
+        raise ValueError(f"{location}: expected {', '.join(sorted(REQUIRED_KEYS))} and perhaps label, got {received}")
+    location = f"{path.name}, {entry['id']}"
     try:
         checks.one_of(CLAIM_KINDS, kind=entry["kind"])
         checks.one_of((OPEN_VERDICT, *VERDICTS), verdict=entry["verdict"])
@@ -256,7 +264,7 @@ def _parse_claim(path: Path, number: int, entry: Any) -> Claim:
         if not all(isinstance(text, str) and text.strip() for text in texts):
             raise ValueError(f"expected words for id, statement, source, estimand and method, got {texts}")
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise ValueError(f"{location}: {error}") from None
     return Claim(**{**entry, "rule": rule, "chapter": path.stem})
 
 
@@ -265,15 +273,17 @@ def _parse_rule(entry: Any) -> ClaimRule:
     if len(forms) != 1 or not set(entry) <= RULE_KEYS:
         got = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
         raise ValueError(f"expected a rule with estimand, method and one of {', '.join(RULE_FORMS)}, got {got}")
-    form, given = forms[0], entry[forms[0]]
+    form, form_value = forms[0], entry[forms[0]]
     if form == "absent":
-        return ClaimRule(form, {}, entry.get("estimand", given), entry.get("method", given), reason=given)
-    cases = {SINGLE_CASE: given} if form == "holds" else given
+        return ClaimRule(
+            form, {}, entry.get("estimand", form_value), entry.get("method", form_value), reason=form_value
+        )
+    cases = {SINGLE_CASE: form_value} if form == "holds" else form_value
     if not isinstance(cases, dict) or (form == "theorem" and not {"stated"} <= set(cases) <= {"stated", "corrected"}):
-        raise ValueError(f"expected cases by name (of a theorem: stated, perhaps corrected), got {given!r}")
+        raise ValueError(f"expected cases by name (of a theorem: stated, perhaps corrected), got {form_value!r}")
     if not cases:
         raise ValueError(f"expected at least one case in {form}, got none")
-    bounds = {str(name): _parse_bounds(one) for name, one in cases.items()}
+    bounds = {str(name): _parse_bounds(entry_bounds) for name, entry_bounds in cases.items()}
     return ClaimRule(form, bounds, entry.get("estimand", ""), entry.get("method", ""))
 
 
@@ -281,8 +291,8 @@ def _parse_bounds(entry: Any) -> dict[str, Any]:
     if entry == PROOF_REQUIRED:
         return {PROOF_REQUIRED: True}
     numbers = entry if isinstance(entry, dict) else {}
-    good = all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers.values())
-    if not numbers or not good or not set(numbers) <= {"above", "below"}:
+    all_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers.values())
+    if not numbers or not all_numbers or not set(numbers) <= {"above", "below"}:
         raise ValueError(f"expected bounds such as {{above: 0}}, {{above: 0, below: 1}} or proved, got {entry!r}")
     if not all(map(isfinite, numbers.values())):
         raise ValueError(f"expected finite bounds, got {entry!r}")

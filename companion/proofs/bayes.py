@@ -52,18 +52,20 @@ def bayes_rules() -> dict[str, Certificate]:
     """
     keep, up = z3.Reals("keep up")
     risk = keep * p + (1 - keep) * (c1 * (up * (1 - eta) + (1 - up) * eta) + ce)
-    of_rule = z3.If(ASK_COST - p > 0, p, c1 * z3.If(2 * eta - 1 >= 0, 1 - eta, eta) + ce)
+    rule_risk = z3.If(ASK_COST - p > 0, p, c1 * z3.If(2 * eta - 1 >= 0, 1 - eta, eta) + ce)
     claim = And(
-        risk >= of_rule,
-        of_rule == symbolic_min(p, ASK_COST),
-        Implies(And(p < ASK_COST, keep < 1), risk > of_rule),
-        Implies(And(p > ASK_COST, keep > 0), risk > of_rule),
+        risk >= rule_risk,
+        rule_risk == symbolic_min(p, ASK_COST),
+        Implies(And(p < ASK_COST, keep < 1), risk > rule_risk),
+        Implies(And(p > ASK_COST, keep > 0), risk > rule_risk),
     )
     decisions = [eta >= 0, eta <= 1, mu == symbolic_min(eta, 1 - eta), keep >= 0, keep <= 1, up >= 0, up <= 1]
-    words = "No decision, randomised or not, has a risk below r* = T - p with e* = 2 eta - 1, for a client of kind: "
+    statement = (
+        "No decision, randomised or not, has a risk below r* = T - p with e* = 2 eta - 1, for a client of kind: "
+    )
     return {
         f"bayes-rule-{kind}": prove(
-            words + kind, claim, given=[*VALID_COSTS, *decisions, admissibility_condition(kind, p, mu)]
+            statement + kind, claim, assumptions=[*VALID_COSTS, *decisions, admissibility_condition(kind, p, mu)]
         )
         for kind in CLIENT_KINDS
     }
@@ -92,23 +94,23 @@ def _ranges(kind: str) -> dict[str, Certificate]:
     ask = And(admissibility_condition(kind, one, zero), c1 * zero + ce < one)  # the witness: p = 1, mu = 0
     costly = Or(ce > 0, c1 > 0) if free else Or(ce > 0, c1 > 1)
     best = half if free else z3.If(ce > 0, zero, half)  # the witness: this mu, with p = 0 or p = mu
-    error = zero if free else best
-    keep = And(admissibility_condition(kind, error, best), error < c1 * best + ce)
+    client_error = zero if free else best
+    keep = And(admissibility_condition(kind, client_error, best), client_error < c1 * best + ce)
     return {
         f"asking-{kind}": prove(
             f"Asking is strictly optimal for some (p, mu) iff ce < 1; client: {kind}",
             And(Implies(p > ASK_COST, ce < 1), Implies(ce < 1, ask)),
-            given=domain,
+            assumptions=domain,
         ),
         f"keeping-{kind}": prove(
             f"Keeping is strictly optimal for some (p, mu) iff ce > 0 or c1 > {0 if free else 1}; client: {kind}",
             And(Implies(p < ASK_COST, costly), Implies(costly, keep)),
-            given=domain,
+            assumptions=domain,
         ),
         f"always-asking-{kind}": prove(
             f"With ce = 0 and c1 <= 1 it is optimal to ask always; client: {kind}",
             p >= ASK_COST,
-            given=[*domain, ce == 0, c1 <= 1],
+            assumptions=[*domain, ce == 0, c1 <= 1],
             example={"p": 0, "mu": "1/2", "c1": 1, "ce": 0} if free else None,
         ),
     }
@@ -138,17 +140,17 @@ def deterministic_client() -> dict[str, Certificate]:
     order = [*VALID_COSTS, p >= 0, p < larger, larger <= 1]
     return {
         "ask-threshold": prove(
-            "A deterministic client should ask iff p > p_t", threshold, given=[*VALID_COSTS, p >= 0, p <= 1]
+            "A deterministic client should ask iff p > p_t", threshold, assumptions=[*VALID_COSTS, p >= 0, p <= 1]
         ),
         "gain-grows": prove(
             "The gain of asking does not fall with p; deterministic client, c1 <= 1",
             gain <= gain_of_larger,
-            given=[*order, c1 <= 1],
+            assumptions=[*order, c1 <= 1],
         ),
         "gain-grows-any-c1": prove(
             "The gain of asking does not fall with p; deterministic client, any c1",
             gain <= gain_of_larger,
-            given=order,
+            assumptions=order,
             example={"p": "1/10", "larger": "2/10", "c1": 2, "ce": 0},
         ),
     }
@@ -174,13 +176,13 @@ def conventions() -> dict[str, Certificate]:
         "literal-tie": prove(
             "With the literal 1[ey <= 0] a server errs with probability at most max(eta, 1 - eta), whatever e",
             literal <= worst,
-            given=domain,
+            assumptions=domain,
             example={"e": 0, "eta": "1/2"},
         ),
         "tie-convention": prove(
             "With label +1 iff e >= 0 a server errs with probability at most max(eta, 1 - eta), whatever e",
             repaired <= worst,
-            given=domain,
+            assumptions=domain,
         ),
     }
 
@@ -205,7 +207,7 @@ def monotone_rules() -> dict[str, Certificate]:
     Source: arXiv 2409.16253, the remark on larger costs and larger P(M≠Y|x).
     """
     more_c1, more_ce, more_p, p_t, more_p_t = z3.Reals("more_c1 more_ce more_p p_t more_p_t")
-    at = [*VALID_COSTS, *VALID_MU, p >= 0, p <= 1]
+    domain = [*VALID_COSTS, *VALID_MU, p >= 0, p <= 1]
     asks = p >= ASK_COST
 
     def is_threshold(t: z3.ArithRef, c1: z3.ArithRef, ce: z3.ArithRef) -> z3.BoolRef:
@@ -223,23 +225,25 @@ def monotone_rules() -> dict[str, Certificate]:
         "larger-c1-asks-less": prove(
             "Where it is best to ask at a larger c1, it is at a smaller one, all else equal",
             Implies(p >= more_c1 * mu + ce, asks),
-            given=[*at, more_c1 >= c1],
+            assumptions=[*domain, more_c1 >= c1],
         ),
         "larger-ce-asks-less": prove(
             "Where it is best to ask at a larger ce, it is at a smaller one, all else equal",
             Implies(p >= c1 * mu + more_ce, asks),
-            given=[*at, more_ce >= ce],
+            assumptions=[*domain, more_ce >= ce],
         ),
         "larger-p-asks-more": prove(
             "Where it is best to ask at p, it is at any larger p, all else equal",
             Implies(asks, more_p >= ASK_COST),
-            given=[*at, more_p >= p, more_p <= 1],
+            assumptions=[*domain, more_p >= p, more_p <= 1],
         ),
-        "threshold-grows": prove("p_t does not fall with c1 or ce, for ce <= 1", grows, given=[*order, more_ce <= 1]),
+        "threshold-grows": prove(
+            "p_t does not fall with c1 or ce, for ce <= 1", grows, assumptions=[*order, more_ce <= 1]
+        ),
         "threshold-grows-any-ce": prove(
             "p_t does not fall with c1 or ce",
             grows,
-            given=order,
+            assumptions=order,
             example={"c1": 0, "more_c1": 1, "ce": 2, "more_ce": 2, "p_t": 2, "more_p_t": "3/2"},
         ),
     }

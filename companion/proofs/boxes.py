@@ -44,17 +44,17 @@ def excess_envelope() -> dict[str, Certificate]:
     """
     ce = enclosing_interval("0.15")
 
-    def above(mu: Any, p: Any) -> Any:
-        pull, cost = 2 * half_min_server_term(mu) + ce, mu + ce
-        alpha, distance = pull / cost, p - cost
+    def excess_margin(mu: Any, p: Any) -> Any:
+        ask_slope, cost = 2 * half_min_server_term(mu) + ce, mu + ce
+        alpha, distance = ask_slope / cost, p - cost
         middle = [float(number.mid) for number in (cost, p, alpha)]
         r = math.log(middle[0] / max(middle[1], 1e-9)) / (1 + middle[2])
-        excess = pull * (1 - exp(interval_context.mpf(-r))) + p * (1 - exp(alpha * r))
+        excess = ask_slope * (1 - exp(interval_context.mpf(-r))) + p * (1 - exp(alpha * r))
         near = enclosing_interval("0.05") - abs(distance)
         return interval_max(near, excess - enclosing_interval("0.37") * distance**2)
 
-    words = "F(0) - min F >= 0.37 (p - T)^2 where |p - T| >= 0.05; alpha(mu), c1 = 1, ce = 0.15, beta = 2"
-    return {"envelope": prove_positive(words, above, {"mu": (0, "1/2"), "p": (0, 1)}, pieces=50_000)}
+    statement = "F(0) - min F >= 0.37 (p - T)^2 where |p - T| >= 0.05; alpha(mu), c1 = 1, ce = 0.15, beta = 2"
+    return {"envelope": prove_positive(statement, excess_margin, {"mu": (0, "1/2"), "p": (0, 1)}, max_boxes=50_000)}
 
 
 def logistic_distribution() -> dict[str, Certificate]:
@@ -73,29 +73,31 @@ def logistic_distribution() -> dict[str, Certificate]:
     {'proved'}
     """
 
-    def at(x: Any, ce: Any) -> tuple[Any, Any, Any]:
+    def terms_at(x: Any, ce: Any) -> tuple[Any, Any, Any]:
         odds = exp(4 * abs(x))
         p = enclosing_interval("0.05") + enclosing_interval("0.55") / (1 + exp(-12 * (x - enclosing_interval("0.2"))))
-        pull = 2 / (exp(2 * abs(x)) + exp(-2 * abs(x))) + ce  # 2 sqrt(mu (1 - mu)) + ce
-        return p, p - 1 / (1 + odds) - ce, pull
+        ask_slope = 2 / (exp(2 * abs(x)) + exp(-2 * abs(x))) + ce  # 2 sqrt(mu (1 - mu)) + ce
+        return p, p - 1 / (1 + odds) - ce, ask_slope
 
     def no_constant(ce: Any) -> Any:
-        (p_ask, gain, pull_ask), (p_keep, loss, pull_keep) = (at(enclosing_interval(x), ce) for x in ("-1", "0.19"))
+        (p_ask, gain, pull_ask), (p_keep, loss, pull_keep) = (
+            terms_at(enclosing_interval(x), ce) for x in ("-1", "0.19")
+        )
         return interval_min(interval_min(gain, -loss), pull_ask / p_ask - pull_keep / p_keep)
 
     def agrees(x: Any, sign: int) -> Any:
-        p, gain, pull = at(x, enclosing_interval("0.15"))
-        return interval_min(sign * gain, sign * (enclosing_interval("2.49114") * p - pull))
+        p, gain, ask_slope = terms_at(x, enclosing_interval("0.15"))
+        return interval_min(sign * gain, sign * (enclosing_interval("2.49114") * p - ask_slope))
 
-    words = "at alpha = 2.49114 and ce = 0.15 both the Bayes rule and the surrogate"
+    rules_text = "at alpha = 2.49114 and ce = 0.15 both the Bayes rule and the surrogate"
     return {
         "logistic-no-constant": prove_positive(
             "No constant alpha is right everywhere on T3 for any ce in [0, 0.0319]", no_constant, {"ce": (0, "0.0319")}
         ),
         "logistic-keeps": prove_positive(
-            f"On T3 {words} keep for x <= 0.25605", lambda x: agrees(x, -1), {"x": (-1, "0.25605")}
+            f"On T3 {rules_text} keep for x <= 0.25605", lambda x: agrees(x, -1), {"x": (-1, "0.25605")}
         ),
         "logistic-asks": prove_positive(
-            f"On T3 {words} ask for x >= 0.2561", lambda x: agrees(x, 1), {"x": ("0.2561", 1)}
+            f"On T3 {rules_text} ask for x >= 0.2561", lambda x: agrees(x, 1), {"x": ("0.2561", 1)}
         ),
     }

@@ -64,9 +64,11 @@ def calibrated_alphas() -> dict[str, Certificate]:
         "alpha-from-mu": prove(
             "alpha(mu) is calibrated for every p where c1 mu + ce > 0",
             EXACTLY_CALIBRATED,
-            given=[*DOMAIN, ASK_COST > 0, alpha * ASK_COST == beta * c1 * root_mu + ce],
+            assumptions=[*DOMAIN, ASK_COST > 0, alpha * ASK_COST == beta * c1 * root_mu + ce],
         ),
-        "alpha-from-p": prove("alpha(p), clamped, is calibrated for every mu where p > 0", CALIBRATED, given=from_p),
+        "alpha-from-p": prove(
+            "alpha(p), clamped, is calibrated for every mu where p > 0", CALIBRATED, assumptions=from_p
+        ),
         "no-single-alpha": _no_single_alpha(),
     }
 
@@ -85,7 +87,7 @@ def _no_single_alpha() -> Certificate:
         "Every constant alpha > 0 decides some admissible (p, mu) wrongly; independent or free client, "
         "c1 = 1, ce = 0.15, beta = 2",
         Or(wrong(near_tenth, "1/10", "3/10"), wrong(near_fifth, "1/5", "2/5")),
-        given=[alpha > 0],
+        assumptions=[alpha > 0],
     )
 
 
@@ -116,27 +118,27 @@ def single_alpha() -> dict[str, Certificate]:
         "single-alpha": prove(
             "The single alpha is calibrated for a deterministic client with 0 < p_t < 1",
             CALIBRATED,
-            given=[*DOMAIN, DETERMINISTIC_CLIENT, *ASK_THRESHOLD, SINGLE_ALPHA],
+            assumptions=[*DOMAIN, DETERMINISTIC_CLIENT, *ASK_THRESHOLD, SINGLE_ALPHA],
         ),
         "single-alpha-not-larger": prove(
             "Every larger alpha asks at some p < p_t; c1 + ce > 0",
             asks_above(u + step) < other_alpha,
-            given=[*near, other_alpha > alpha, close <= other_alpha - alpha],
+            assumptions=[*near, other_alpha > alpha, close <= other_alpha - alpha],
         ),
         "single-alpha-not-smaller": prove(
             "Every smaller alpha keeps at some p > p_t; c1 + ce > 0",
             asks_above(u - step) > other_alpha,
-            given=[*near, step < u, other_alpha < alpha, close <= alpha - other_alpha],
+            assumptions=[*near, step < u, other_alpha < alpha, close <= alpha - other_alpha],
         ),
         "single-alpha-tie": prove(
             "At c1 = 1, ce = 0 every alpha >= beta is calibrated for a deterministic client",
             CALIBRATED,
-            given=[*DOMAIN, DETERMINISTIC_CLIENT, c1 == 1, ce == 0, alpha >= beta],
+            assumptions=[*DOMAIN, DETERMINISTIC_CLIENT, c1 == 1, ce == 0, alpha >= beta],
         ),
         "single-alpha-released": prove(
             "At beta = 2 the released formula at p = p_t is the single alpha; c1 > 0",
             alpha == other_alpha,
-            given=[*VALID_COSTS, c1 > 0, beta == 2, *ASK_THRESHOLD, *released],
+            assumptions=[*VALID_COSTS, c1 > 0, beta == 2, *ASK_THRESHOLD, *released],
         ),
     }
 
@@ -158,19 +160,19 @@ def released_alpha() -> dict[str, Certificate]:
         "released-equals": prove(
             "The released formula is alpha(p) iff beta = 2 or ce = 0; p between ce and ce + c1/2",
             (alpha == other_alpha) == Or(beta == 2, ce == 0),
-            given=inner,
+            assumptions=inner,
         ),
         "released-deterministic": prove(
             "The released formula with the true p(x) is calibrated wherever it is real; beta = 2, deterministic "
             "client, c1 >= 1 but not c1 = 1 with ce = 0",
             EXACTLY_CALIBRATED,
-            given=[*deterministic, c1 >= 1, Or(c1 > 1, ce > 0)],
+            assumptions=[*deterministic, c1 >= 1, Or(c1 > 1, ce > 0)],
         ),
         "released-flat": prove(
             "The released formula with the true p(x) leaves the slope at 0 for every p at c1 = 1, ce = 0, beta = 2; "
             "deterministic client",
             SLOPE_AT_ZERO == 0,
-            given=[*deterministic, c1 == 1, ce == 0],
+            assumptions=[*deterministic, c1 == 1, ce == 0],
         ),
     }
 
@@ -216,6 +218,6 @@ def released_failures() -> dict[str, Certificate]:
         ),
     }
     return {
-        name: prove(words, CALIBRATED, given=[*DOMAIN, *given], example=example)
-        for name, (words, given, example) in claims.items()
+        name: prove(statement, CALIBRATED, assumptions=[*DOMAIN, *assumptions], example=example)
+        for name, (statement, assumptions, example) in claims.items()
     }

@@ -89,8 +89,8 @@ def wrong_alphas() -> dict[str, Certificate]:
 
 def _keeps_when_bounded(p: Any, mu: Any, c1: Any, ce: Any, beta: Any) -> Any:
     """Minus the slope at mu = 0, where the best e within the box is its corner."""
-    push = ce + beta * c1 * half_min_server_term((p - ce) / c1)  # alpha(p) times p
-    return beta / 2 * c1 * exp(-beta / 2) + ce - push
+    client_term = ce + beta * c1 * half_min_server_term((p - ce) / c1)  # alpha(p) times p
+    return beta / 2 * c1 * exp(-beta / 2) + ce - client_term
 
 
 def surrogate_shape() -> dict[str, Certificate]:

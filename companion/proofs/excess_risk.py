@@ -38,12 +38,12 @@ def excess_risk_sums() -> dict[str, Certificate]:
             "4A: (a l^2 + k g^2)(a + k) >= a k (l + g)^2 for a, k > 0",
             (a * label_regret * label_regret + k * decision_regret * decision_regret) * (a + k)
             >= a * k * (label_regret + decision_regret) ** 2,
-            given=[a > 0, k > 0],
+            assumptions=[a > 0, k > 0],
         ),
         "transfer-root": prove(
             "4B: sqrt(a(1-a)) - sqrt(b(1-b)) >= (a - b)^2 for 0 <= b <= a <= 1/2",
             root_u - root_mu >= (a - b) ** 2,
-            given=[*pair, difference, root_u <= HALF, root_mu <= root_u],  # the last three follow from the pair
+            assumptions=[*pair, difference, root_u <= HALF, root_mu <= root_u],  # the last three follow from the pair
         ),
     }
 
@@ -63,7 +63,7 @@ def excess_risk_large_costs() -> dict[str, Certificate]:
     {'proved'}
     """
     low, high = root_p >= p, (p_t - HALF) * root_p >= HALF * (p_t - p) + root_t * (p - HALF)
-    to_zero = (alpha / 2 - beta * c1 / 2 - ce) * (p_t - p)  # the line from F'(0) at 1/2 to 0 at p_t, times p_t - 1/2
+    chord_line = (alpha / 2 - beta * c1 / 2 - ce) * (p_t - p)  # the line from F'(0) at 1/2 to 0 at p_t, times p_t - 1/2
     kink = k * (c1 + 2 * ce - 1) <= beta * c1 + 2 * ce - alpha  # |slope| >= k |gain| at p = 1/2
     between, beyond = And(p >= HALF, p < p_t), p >= p_t
     beyond_t = [*LARGE_COSTS, beyond, p <= 1, *HIGH_THRESHOLD, root_t >= 0, SINGLE_ALPHA, root_p >= 0, root_p <= root_t]
@@ -71,32 +71,32 @@ def excess_risk_large_costs() -> dict[str, Certificate]:
         "transfer-high-chords": prove(
             "4C: sqrt(p(1-p)) lies above its chords on [0, 1/2] and [1/2, p_t], and falls from p_t on; p_t >= 1/2",
             And(Implies(p <= HALF, low), Implies(between, high), Implies(beyond, root_p <= root_t)),
-            given=[*ROOT_CONSTRAINTS, p >= 0, p <= 1, p_t >= HALF, p_t <= 1],
+            assumptions=[*ROOT_CONSTRAINTS, p >= 0, p <= 1, p_t >= HALF, p_t <= 1],
         ),
         "transfer-high-kink": prove(
             "4C: alpha/(1 + c1) <= (beta c1 + 2ce - alpha)/(c1 + 2ce - 1), the quotient of slope and gain at p = 1/2",
             (beta * c1 + 2 * ce - alpha) * (1 + c1) >= alpha * (c1 + 2 * ce - 1),
-            given=[*LARGE_COSTS, *HIGH_THRESHOLD, is_root(root_t, p_t * (1 - p_t)), SINGLE_ALPHA],
+            assumptions=[*LARGE_COSTS, *HIGH_THRESHOLD, is_root(root_t, p_t * (1 - p_t)), SINGLE_ALPHA],
         ),
         "transfer-high-1": prove(
             "4C: F'(0) <= k (gain) <= 0 for p <= 1/2 where c1 + 2ce > 1",
             And(k * GAIN_BELOW >= DETERMINISTIC_SLOPE, GAIN_BELOW <= 0),
-            given=[*LARGE_COSTS, p >= 0, p <= HALF, low, k >= 0, k <= 1, kink],
+            assumptions=[*LARGE_COSTS, p >= 0, p <= HALF, low, k >= 0, k <= 1, kink],
         ),
         "transfer-high-line": prove(
             "4C: F'(0) is at most the line through its values at 1/2 and p_t, on [1/2, p_t]",
-            to_zero >= DETERMINISTIC_SLOPE * (p_t - HALF),
-            given=[*LARGE_COSTS, between, p_t < 1, root_t >= 0, SINGLE_ALPHA, high],
+            chord_line >= DETERMINISTIC_SLOPE * (p_t - HALF),
+            assumptions=[*LARGE_COSTS, between, p_t < 1, root_t >= 0, SINGLE_ALPHA, high],
         ),
         "transfer-high-2": prove(
             "4C: F'(0) <= k (gain) <= 0 on [1/2, p_t] where c1 + 2ce > 1",
             And(chord <= k * GAIN_ABOVE, GAIN_ABOVE <= 0),
-            given=[*LARGE_COSTS, between, *HIGH_THRESHOLD, chord * (p_t - HALF) <= to_zero, kink, k >= 0],
+            assumptions=[*LARGE_COSTS, between, *HIGH_THRESHOLD, chord * (p_t - HALF) <= chord_line, kink, k >= 0],
         ),
         "transfer-high-3": prove(
             "4C: F'(0) >= k (gain) >= 0 for p >= p_t where c1 + 2ce > 1",
             And(k * GAIN_ABOVE <= DETERMINISTIC_SLOPE, GAIN_ABOVE >= 0),
-            given=[*beyond_t, k >= 0, k * (1 + c1) <= alpha],
+            assumptions=[*beyond_t, k >= 0, k * (1 + c1) <= alpha],
         ),
     }
 
@@ -113,7 +113,7 @@ def excess_risk_small_costs() -> dict[str, Certificate]:
     {'proved'}
     """
     below, above = root_p * p_t >= root_t * p, root_p * p_t <= root_t * p
-    at_t = [
+    domain = [
         *VALID_COSTS,
         beta > 0,
         ce > 0,
@@ -130,22 +130,22 @@ def excess_risk_small_costs() -> dict[str, Certificate]:
         "transfer-low-ray": prove(
             "4C: sqrt(p(1-p)) is above its ray through p_t up to p_t, below it beyond, and at most 1/2; p_t <= 1/2",
             And(Implies(p <= p_t, below), Implies(p >= p_t, above), root_p <= HALF),
-            given=[*ROOT_CONSTRAINTS, p >= 0, p <= 1, p_t > 0, p_t <= HALF],
+            assumptions=[*ROOT_CONSTRAINTS, p >= 0, p <= 1, p_t > 0, p_t <= HALF],
         ),
         "transfer-low-1": prove(
             "4C: F'(0) <= k (gain) <= 0 for p <= p_t where c1 + 2ce <= 1",
             And(k * GAIN_BELOW >= DETERMINISTIC_SLOPE, GAIN_BELOW <= 0),
-            given=[*at_t, p >= 0, p <= p_t, below],
+            assumptions=[*domain, p >= 0, p <= p_t, below],
         ),
         "transfer-low-2": prove(
             "4C: F'(0) >= gain >= k (gain) >= 0 on [p_t, 1/2] where c1 + 2ce <= 1",
             And(GAIN_BELOW <= DETERMINISTIC_SLOPE, GAIN_BELOW >= 0),
-            given=[*at_t, p >= p_t, p <= HALF, above],
+            assumptions=[*domain, p >= p_t, p <= HALF, above],
         ),
         "transfer-low-3": prove(
             "4C: F'(0) >= k (gain) >= 0 for p >= 1/2 where c1 + 2ce <= 1, given F'(0) >= gain at 1/2",
             And(k * GAIN_ABOVE <= DETERMINISTIC_SLOPE, GAIN_ABOVE >= 0),
-            given=[
+            assumptions=[
                 *VALID_COSTS,
                 beta > 0,
                 c1 + 2 * ce <= 1,

@@ -37,14 +37,16 @@ def loss_range() -> dict[str, Certificate]:
     stated = c1 + ce >= SIGN_LOSS
     example = {"c1": "1/20", "ce": "1/20", "r": 1, "e": 1, "y": 1, "error": 1}
     return {
-        "theorem-1-range-stated": prove("L <= c1 + ce", stated, given=[*VALID_COSTS, *SIGN_DOMAIN], example=example),
+        "theorem-1-range-stated": prove(
+            "L <= c1 + ce", stated, assumptions=[*VALID_COSTS, *SIGN_DOMAIN], example=example
+        ),
         "theorem-1-range": prove(
             "0 <= L <= max(1, c1 + ce)",
             And(SIGN_LOSS >= 0, SIGN_LOSS <= LARGEST_LOSS),
-            given=[*VALID_COSTS, *SIGN_DOMAIN],
+            assumptions=[*VALID_COSTS, *SIGN_DOMAIN],
         ),
         "theorem-1-range-large-costs": prove(
-            "L <= c1 + ce where c1 + ce >= 1", stated, given=[*VALID_COSTS, *SIGN_DOMAIN, c1 + ce >= 1]
+            "L <= c1 + ce where c1 + ce >= 1", stated, assumptions=[*VALID_COSTS, *SIGN_DOMAIN, c1 + ce >= 1]
         ),
     }
 
@@ -64,30 +66,30 @@ def complexity_constants() -> dict[str, Certificate]:
     """
     constant = client_error / 2 + ce / 2 + c1 / 4
     linear = constant + r * (client_error / 2 - c1 / 4 - ce / 2) - c1 / 4 * y * e + c1 / 4 * y * e * r
-    kept, asked = symbolic_abs(z3.RealVal("1/2") - c1 / 4 - ce / 2), c1 / 4 + ce / 2
-    slope = z3.If(kept >= asked, kept, asked)
+    correct_slope, error_slope = symbolic_abs(z3.RealVal("1/2") - c1 / 4 - ce / 2), c1 / 4 + ce / 2
+    slope = z3.If(correct_slope >= error_slope, correct_slope, error_slope)
     stated = 1 + c1 + ce
     return {
         "theorem-1-linear": prove(
-            "L is this polynomial in r, e, y and B", linear == SIGN_LOSS, given=[*VALID_COSTS, *SIGN_DOMAIN]
+            "L is this polynomial in r, e, y and B", linear == SIGN_LOSS, assumptions=[*VALID_COSTS, *SIGN_DOMAIN]
         ),
         "theorem-1-product": prove(
-            "er = |e + r| - 1 for e, r in {-1, +1}", symbolic_abs(e + r) - 1 == e * r, given=SIGN_DOMAIN
+            "er = |e + r| - 1 for e, r in {-1, +1}", symbolic_abs(e + r) - 1 == e * r, assumptions=SIGN_DOMAIN
         ),
         "theorem-1-constant": prove(
             "2 max_B |B/2 - c1/4 - ce/2| + c1/2 = max(1 - ce, c1 + ce)",
             2 * slope + c1 / 2 == COMPLEXITY_FACTOR,
-            given=VALID_COSTS,
+            assumptions=VALID_COSTS,
         ),
         "theorem-1-looser": prove(
             "max(1 - ce, c1 + ce) <= 1 + c1 + ce <= 3 max(1 - ce, c1 + ce)",
             And(stated >= COMPLEXITY_FACTOR, stated <= 3 * COMPLEXITY_FACTOR),
-            given=VALID_COSTS,
+            assumptions=VALID_COSTS,
         ),
         "theorem-1-looser-c1": prove(
             "1 + c1 + ce <= 2 max(1 - ce, c1 + ce) where c1 >= 1",
             stated <= 2 * COMPLEXITY_FACTOR,
-            given=[*VALID_COSTS, c1 >= 1],
+            assumptions=[*VALID_COSTS, c1 >= 1],
         ),
     }
 
@@ -109,33 +111,35 @@ def stated_deviation() -> dict[str, Certificate]:
     {'proved'}
     """
     c, t, rad_r, rad_e, root = z3.Reals("c t rad_r rad_e root")
-    middle = [*VALID_COSTS, c == c1 + ce, 3 * c > 1, c < 1, t > 0, rad_r >= 0, rad_e >= 0, root >= 0]
-    whole, slack = 1 + c + c1, 3 * c - 1
+    domain = [*VALID_COSTS, c == c1 + ce, 3 * c > 1, c < 1, t > 0, rad_r >= 0, rad_e >= 0, root >= 0]
+    total_factor, slack = 1 + c + c1, 3 * c - 1
     # the root of the sum is at most the sum of the roots, each of which half of the slack pays for
-    of_r = [root**2 == whole * (1 + c) * rad_r, 2 * t * (1 + c) * whole <= c * slack]
-    of_e = [root**2 == whole * c1 * rad_e, 16 * c1 * whole * rad_e <= slack**2]
+    rejector_terms = [root**2 == total_factor * (1 + c) * rad_r, 2 * t * (1 + c) * total_factor <= c * slack]
+    server_terms = [root**2 == total_factor * c1 * rad_e, 16 * c1 * total_factor * rad_e <= slack**2]
     one_server = [root**2 == (1 + c) ** 2 * rad_r, t * (1 + c) ** 2 <= c * slack]
     small_t, small_e = "t <= c(3c - 1)/(2(1 + c)(1 + c + c1))", "Rad(E) <= (3c - 1)^2/(16 c1 (1 + c + c1))"
     return {
-        "theorem-1-left": prove("1 + c - max(1 - ce, c) >= c for c < 1", 1 + c - COMPLEXITY_FACTOR >= c, given=middle),
+        "theorem-1-left": prove(
+            "1 + c - max(1 - ce, c) >= c for c < 1", 1 + c - COMPLEXITY_FACTOR >= c, assumptions=domain
+        ),
         "theorem-1-middle-r": prove(
             f"c Rad(R) + (3c - 1)t/2 >= 2t sqrt((1 + c + c1)(1 + c) Rad(R)) for 1/3 < c < 1 and {small_t}",
             c * rad_r + slack * t / 2 >= 2 * t * root,
-            given=[*middle, *of_r],
+            assumptions=[*domain, *rejector_terms],
         ),
         "theorem-1-middle-e": prove(
             f"(3c - 1)t/2 >= 2t sqrt((1 + c + c1) c1 Rad(E)) for 1/3 < c < 1 and {small_e}",
             slack * t / 2 >= 2 * t * root,
-            given=[*middle, *of_e],
+            assumptions=[*domain, *server_terms],
         ),
         "theorem-1-one-server": prove(
             "With one server: c Rad(R) + (3c - 1)t >= 2t(1 + c) sqrt(Rad(R)) for 1/3 < c < 1, t <= c(3c - 1)/(1 + c)^2",
             c * rad_r + slack * t >= 2 * t * root,
-            given=[*middle, *one_server],
+            assumptions=[*domain, *one_server],
         ),
         "theorem-1-cubic": prove(
             "With one server and 0.856 <= c < 1 a larger t makes the penalty at least 1",
             Implies(t * (1 + c) ** 2 > c * slack, 3 * c * t >= 1),
-            given=[*middle, c >= z3.RealVal("0.856")],
+            assumptions=[*domain, c >= z3.RealVal("0.856")],
         ),
     }

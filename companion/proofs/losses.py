@@ -56,9 +56,11 @@ def upper_bound() -> dict[str, Certificate]:
     }
     return {
         f"upper-bound-{name}": prove(
-            f"L <= L_S for all alpha, beta >= 0 where {words}", surrogate >= ZERO_ONE_LOSS, given=domain + case
+            f"L <= L_S for all alpha, beta >= 0 where {description}",
+            surrogate >= ZERO_ONE_LOSS,
+            assumptions=domain + case,
         )
-        for name, (words, case) in cases.items()
+        for name, (description, case) in cases.items()
     }
 
 
@@ -76,9 +78,9 @@ def convexity() -> dict[str, Certificate]:
     >>> [certificate.verdict for certificate in convexity().values()]
     ['proved', 'proved']
     """
-    in_e = beta**2 / 4 * c1 * server_exponential
-    in_r = in_e + ce * ask_exponential + alpha**2 * client_error * keep_exponential
-    determinant = in_r * in_e - (y * in_e) ** 2
+    second_derivative_e = beta**2 / 4 * c1 * server_exponential
+    second_derivative_r = second_derivative_e + ce * ask_exponential + alpha**2 * client_error * keep_exponential
+    determinant = second_derivative_r * second_derivative_e - (y * second_derivative_e) ** 2
     domain = [
         *VALID_COSTS,
         VALID_LABELS,
@@ -91,13 +93,13 @@ def convexity() -> dict[str, Certificate]:
     return {
         "convex": prove(
             "The surrogate's Hessian in (r, e) is positive semidefinite for all alpha, beta",
-            And(in_r >= 0, in_e >= 0, determinant >= 0),
-            given=domain,
+            And(second_derivative_r >= 0, second_derivative_e >= 0, determinant >= 0),
+            assumptions=domain,
         ),
         "strictly-convex": prove(
             "It is positive definite iff c1 beta != 0 and (ce > 0 or m != y with alpha != 0)",
-            And(in_r > 0, determinant > 0) == strict,
-            given=domain,
+            And(second_derivative_r > 0, determinant > 0) == strict,
+            assumptions=domain,
         ),
     }
 
@@ -119,9 +121,9 @@ def margin_loss_range() -> dict[str, Certificate]:
         return z3.If(t <= -1, 0, z3.If(t >= 0, 1, 1 + t))
 
     loss = client_error * ramp(r / rho) + ce * ramp(-r / rho) + c1 * ramp(-(e * y + r) / (2 * rho))
-    words = "L <= L_rho <= 1 + c1 + ce for every rho > 0"
-    given = [*VALID_COSTS, rho > 0, VALID_LABELS, VALID_CLIENT_ERROR]
-    return {"margin-loss": prove(words, And(loss >= ZERO_ONE_LOSS, loss <= 1 + c1 + ce), given=given)}
+    statement = "L <= L_rho <= 1 + c1 + ce for every rho > 0"
+    domain = [*VALID_COSTS, rho > 0, VALID_LABELS, VALID_CLIENT_ERROR]
+    return {"margin-loss": prove(statement, And(loss >= ZERO_ONE_LOSS, loss <= 1 + c1 + ce), assumptions=domain)}
 
 
 def stage_weight_signs() -> dict[str, Certificate]:
@@ -137,23 +139,23 @@ def stage_weight_signs() -> dict[str, Certificate]:
     """
     weight = 1 - ce - c1 * server_error_rate  # of_e is 1[e != y], its mean given x in the rule
     domain = [*VALID_COSTS, server_error_rate >= 0, server_error_rate <= 1]
-    least = z3.substitute(weight, (server_error_rate, z3.RealVal(1)))
+    min_weight = z3.substitute(weight, (server_error_rate, z3.RealVal(1)))
     return {
         "stage-weight": prove(
             "The weight is >= 0 for right and wrong servers iff c1 + ce <= 1",
-            And((least >= 0) == (c1 + ce <= 1), Implies(c1 + ce <= 1, weight >= 0)),
-            given=domain,
+            And((min_weight >= 0) == (c1 + ce <= 1), Implies(c1 + ce <= 1, weight >= 0)),
+            assumptions=domain,
         ),
         "stage-weight-any-costs": prove(
             "The weight is >= 0 whatever the costs",
             weight >= 0,
-            given=[*domain, Or(server_error_rate == 0, server_error_rate == 1)],
+            assumptions=[*domain, Or(server_error_rate == 0, server_error_rate == 1)],
             example={"c1": 1, "ce": "3/20", "of_e": 1},
         ),
         "stage-rule": prove(
             "The mean weight exceeds 1 - p iff p > ce + c1 P(e != Y|x)",
             (weight > 1 - p) == (p > ce + c1 * server_error_rate),
-            given=[*domain, p >= 0, p <= 1],
+            assumptions=[*domain, p >= 0, p <= 1],
         ),
     }
 
@@ -177,22 +179,22 @@ def released_stage_weight() -> dict[str, Certificate]:
         "released-weight": prove(
             "The released weight asks exactly where the correct one asks",
             released == correct,
-            given=domain,
+            assumptions=domain,
             example={"p": "1/10", "of_e": "1/2", "c1": 1, "ce": "1/5"},
         ),
         "released-weight-asks": prove(
             "The released weight asks iff p > ce - c1 P(e != Y|x)",
             released == (p > ce - c1 * server_error_rate),
-            given=domain,
+            assumptions=domain,
         ),
         "released-weight-wrong": prove(
             "It differs from the correct rule iff ce - c1 P(e != Y|x) < p <= ce + c1 P(e != Y|x), and then it asks",
             (released != correct) == And(released, p > ce - c1 * server_error_rate, p <= ce + c1 * server_error_rate),
-            given=domain,
+            assumptions=domain,
         ),
         "released-weight-excess": prove(
             "Where it differs, the excess risk c1 P + ce - p lies in [0, 2 c1 P)",
             Implies(released != correct, And(excess >= 0, excess < 2 * c1 * server_error_rate)),
-            given=domain,
+            assumptions=domain,
         ),
     }

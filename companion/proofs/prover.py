@@ -50,18 +50,18 @@ def as_fraction(number: Any) -> Fraction:
     return Fraction(number)
 
 
-def _refutes(point: Mapping[str, Fraction], claim: z3.BoolRef, given: Iterable[z3.BoolRef]) -> bool:
+def _refutes(point: Mapping[str, Fraction], claim: z3.BoolRef, assumptions: Iterable[z3.BoolRef]) -> bool:
     """Whether the numbers satisfy what is given and break the claim, by exact arithmetic alone."""
     values = [(z3.Real(name), z3.RealVal(str(number))) for name, number in point.items()]
-    broken = z3.And(*given, z3.Not(claim))
-    return z3.is_true(z3.simplify(z3.substitute(broken, *values)))
+    negation = z3.And(*assumptions, z3.Not(claim))
+    return z3.is_true(z3.simplify(z3.substitute(negation, *values)))
 
 
 def prove(
     statement: str,
     claim: z3.BoolRef,
     *,
-    given: Iterable[z3.BoolRef] = (),
+    assumptions: Iterable[z3.BoolRef] = (),
     example: Mapping[str, Any] | None = None,
     milliseconds: int = 20_000,
 ) -> Certificate:
@@ -70,7 +70,7 @@ def prove(
     Args:
         statement: the claim in words, with its domain.
         claim: the claim in z3's terms, polynomial in its variables.
-        given: the domain, conditions in z3's terms.
+        assumptions: the domain, conditions in z3's terms.
         example: numbers that should break the claim, readable ones instead of the solver's own.
         milliseconds: the solver's time limit, >= 1.
 
@@ -88,30 +88,34 @@ def prove(
     {'x': Fraction(1, 2)}
     """
     checks.at_least(1, milliseconds=milliseconds)
-    given = list(given)
+    assumptions = list(assumptions)
     if example is not None:
-        point = {name: as_fraction(number) for name, number in example.items()}
-        if _refutes(point, claim, given):
-            return Certificate(statement, REFUTED, SOLVER_METHOD, point, "these numbers break it, by exact arithmetic")
+        counterexample = {name: as_fraction(number) for name, number in example.items()}
+        if _refutes(counterexample, claim, assumptions):
+            return Certificate(
+                statement, REFUTED, SOLVER_METHOD, counterexample, "these numbers break it, by exact arithmetic"
+            )
         return Certificate(statement, UNDECIDED, SOLVER_METHOD, None, f"the example {example} does not break it")
     context = z3.Context()  # the solver's path depends on what it has seen; so that each proof starts afresh
     solver = z3.SolverFor("QF_NRA", ctx=context)
     solver.set("timeout", milliseconds)
-    solver.add(*(condition.translate(context) for condition in given))
+    solver.add(*(condition.translate(context) for condition in assumptions))
     if solver.check() != z3.sat:
         return Certificate(
             statement, UNDECIDED, SOLVER_METHOD, None, "no point of the domain was found: a proof would be empty"
         )
     solver.add(z3.Not(claim).translate(context))
-    answer = solver.check()
-    if answer == z3.unsat:
+    result = solver.check()
+    if result == z3.unsat:
         return Certificate(statement, PROVED, SOLVER_METHOD, None, "its negation has no solution in the reals")
-    if answer == z3.unknown:
+    if result == z3.unknown:
         return Certificate(statement, UNDECIDED, SOLVER_METHOD, None, f"the solver gave up: {solver.reason_unknown()}")
-    point = _rational_model(solver.model(), [name.translate(context) for name in get_vars(z3.And(*given, claim))])
-    if _refutes(point, claim, given):
+    counterexample = _rational_model(
+        solver.model(), [name.translate(context) for name in get_vars(z3.And(*assumptions, claim))]
+    )
+    if _refutes(counterexample, claim, assumptions):
         return Certificate(
-            statement, REFUTED, SOLVER_METHOD, point, "found by the solver, confirmed by exact arithmetic"
+            statement, REFUTED, SOLVER_METHOD, counterexample, "found by the solver, confirmed by exact arithmetic"
         )
     return Certificate(statement, UNDECIDED, SOLVER_METHOD, None, f"the counterexample is irrational: {solver.model()}")
 
@@ -148,13 +152,15 @@ def enclosing_interval(low: Any, high: Any | None = None) -> Any:
     return interval_context.mpf([ends[0].a, ends[1].b])
 
 
-def refute_at(statement: str, point: Mapping[str, Any], facts: Mapping[str, Callable[..., Any]]) -> Certificate:
+def refute_at(
+    statement: str, point: Mapping[str, Any], contradictions: Mapping[str, Callable[..., Any]]
+) -> Certificate:
     """Refute a statement at one point, where every fact that contradicts it is certainly positive.
 
     Args:
         statement: the claim in words, with its domain.
         point: exact numbers by name.
-        facts: what contradicts the claim, in words, and its left-hand side, a function of the point's intervals that
+        contradictions: what contradicts the claim, in words, and its left-hand side, a function of the point's intervals that
             is positive where the fact holds.
 
     Returns:
@@ -168,17 +174,17 @@ def refute_at(statement: str, point: Mapping[str, Any], facts: Mapping[str, Call
     """
     numbers = {name: as_fraction(number) for name, number in point.items()}
     box = {name: enclosing_interval(number) for name, number in numbers.items()}
-    for words, fact in facts.items():
-        value = fact(**box)
+    for description, contradiction in contradictions.items():
+        value = contradiction(**box)
         if not value.a > 0:
             return Certificate(
-                statement, UNDECIDED, INTERVAL_METHOD, None, f"{words} not certified: it encloses {value}"
+                statement, UNDECIDED, INTERVAL_METHOD, None, f"{description} not certified: it encloses {value}"
             )
-    return Certificate(statement, REFUTED, INTERVAL_METHOD, numbers, "; ".join(facts))
+    return Certificate(statement, REFUTED, INTERVAL_METHOD, numbers, "; ".join(contradictions))
 
 
 def prove_positive(
-    statement: str, expression: Callable[..., Any], box: Mapping[str, tuple[Any, Any]], *, pieces: int = 10_000
+    statement: str, expression: Callable[..., Any], box: Mapping[str, tuple[Any, Any]], *, max_boxes: int = 10_000
 ) -> Certificate:
     """Decide whether an expression is positive on a whole box, by splitting it until every piece is certain.
 
@@ -186,7 +192,7 @@ def prove_positive(
         statement: the claim in words, with its domain.
         expression: function of intervals by name, whose value encloses the expression's range.
         box: exact ends (low, high) by name.
-        pieces: the number of pieces at which to give up, >= 1.
+        max_boxes: the number of pieces at which to give up, >= 1.
 
     Returns:
         Certificate: proved; refuted with the middle of a piece, where the expression is certainly <= 0; or undecided.
@@ -198,22 +204,22 @@ def prove_positive(
     >>> prove_positive("exp(x) > x on [-1, 1]", lambda x: interval_context.exp(x) - x, {"x": (-1, 1)}).verdict
     'proved'
     """
-    checks.at_least(1, pieces=pieces)
-    waiting = [{name: (as_fraction(low), as_fraction(high)) for name, (low, high) in box.items()}]
-    widths = {name: high - low or 1 for name, (low, high) in waiting[0].items()}
-    done = 0
-    while waiting and done < pieces:
-        piece, done = waiting.pop(), done + 1
-        if expression(**{name: enclosing_interval(*ends) for name, ends in piece.items()}).a > 0:
+    checks.at_least(1, pieces=max_boxes)
+    pending = [{name: (as_fraction(low), as_fraction(high)) for name, (low, high) in box.items()}]
+    widths = {name: high - low or 1 for name, (low, high) in pending[0].items()}
+    n_boxes = 0
+    while pending and n_boxes < max_boxes:
+        sub_box, n_boxes = pending.pop(), n_boxes + 1
+        if expression(**{name: enclosing_interval(*ends) for name, ends in sub_box.items()}).a > 0:
             continue
-        middle = {name: (low + high) / 2 for name, (low, high) in piece.items()}
+        middle = {name: (low + high) / 2 for name, (low, high) in sub_box.items()}
         if expression(**{name: enclosing_interval(number) for name, number in middle.items()}).b <= 0:
             return Certificate(
                 statement, REFUTED, INTERVAL_METHOD, middle, "not positive there, by interval arithmetic"
             )
-        longest = max(piece, key=lambda name: (piece[name][1] - piece[name][0]) / widths[name])
-        low, high = piece[longest]
-        waiting += [{**piece, longest: half} for half in ((low, middle[longest]), (middle[longest], high))]
-    if waiting:
-        return Certificate(statement, UNDECIDED, INTERVAL_METHOD, None, f"some of {done} pieces enclose 0")
-    return Certificate(statement, PROVED, INTERVAL_METHOD, None, f"positive on each of the pieces, {done} in all")
+        widest = max(sub_box, key=lambda name: (sub_box[name][1] - sub_box[name][0]) / widths[name])
+        low, high = sub_box[widest]
+        pending += [{**sub_box, widest: half} for half in ((low, middle[widest]), (middle[widest], high))]
+    if pending:
+        return Certificate(statement, UNDECIDED, INTERVAL_METHOD, None, f"some of {n_boxes} pieces enclose 0")
+    return Certificate(statement, PROVED, INTERVAL_METHOD, None, f"positive on each of the pieces, {n_boxes} in all")

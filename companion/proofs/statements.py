@@ -51,6 +51,6 @@ def certificates() -> dict[str, Certificate]:
     ['proved', 'refuted']
     """
     named = [item for group in ALGEBRAIC + ANALYTIC for item in group().items()]
-    found = dict(named)
-    assert len(found) == len(named), "two certificates have one name"
-    return found
+    by_name = dict(named)
+    assert len(by_name) == len(named), "two certificates have one name"
+    return by_name

@@ -28,8 +28,8 @@ class HumanLabels(NamedTuple):
 
     eta: np.ndarray  # (n,) share of their answers among the two classes that is the class with label +1
     entropy: np.ndarray  # (n,) of their answers among all ten classes, in bits
-    outside: np.ndarray  # (n,) share of their answers that is neither of the two classes
-    answers: np.ndarray  # (n,) number of answers
+    other_class_share: np.ndarray  # (n,) share of their answers that is neither of the two classes
+    n_annotations: np.ndarray  # (n,) number of answers
 
 
 def load_human_labels(classes: tuple[str, str], *, folder: str | Path | None = None) -> HumanLabels | None:
@@ -59,19 +59,19 @@ def load_human_labels(classes: tuple[str, str], *, folder: str | Path | None = N
     """
     for name in classes:
         checks.one_of(CLASSES["cifar10"], **{"class of cifar10": name})
-    found = sources.find_cifar10(folder)
-    files = found and _read_arrays(found / CIFAR10H_FOLDER)
-    return _pair_labels(*files, sources.read_images("cifar10", folder)[1].y_test, classes) if files else None
+    cifar10_folder = sources.find_cifar10(folder)
+    arrays = cifar10_folder and _read_arrays(cifar10_folder / CIFAR10H_FOLDER)
+    return _pair_labels(*arrays, sources.read_images("cifar10", folder)[1].y_test, classes) if arrays else None
 
 
-def _pair_labels(probs: np.ndarray, counts: np.ndarray, labels: np.ndarray, classes: tuple[str, str]) -> HumanLabels:
+def _pair_labels(shares: np.ndarray, counts: np.ndarray, labels: np.ndarray, classes: tuple[str, str]) -> HumanLabels:
     low, high = (CLASSES["cifar10"].index(name) for name in classes)
-    chosen = np.flatnonzero((labels == low) | (labels == high))  # as `dataset.load_dataset` picks the test part
-    h = probs[chosen]  # (n, 10)
-    of_pair = h[:, low] + h[:, high]
-    eta = np.where(of_pair > 0, h[:, high] / np.where(of_pair > 0, of_pair, 1), 0.5)
+    index = np.flatnonzero((labels == low) | (labels == high))  # as `dataset.load_dataset` picks the test part
+    h = shares[index]  # (n, 10)
+    pair_share = h[:, low] + h[:, high]
+    eta = np.where(pair_share > 0, h[:, high] / np.where(pair_share > 0, pair_share, 1), 0.5)
     entropy = -(h * np.log2(np.where(h > 0, h, 1))).sum(axis=1)
-    return HumanLabels(eta, np.maximum(entropy, 0), np.maximum(1 - of_pair, 0), counts[chosen].sum(axis=1))
+    return HumanLabels(eta, np.maximum(entropy, 0), np.maximum(1 - pair_share, 0), counts[index].sum(axis=1))
 
 
 @lru_cache(maxsize=1)
@@ -86,9 +86,9 @@ def _read_arrays(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _read_verified(path: Path) -> np.ndarray:
     content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != CIFAR10H_SHA256[path.name]:
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != CIFAR10H_SHA256[path.name]:
         raise ValueError(
-            f"expected {path} with SHA-256 {CIFAR10H_SHA256[path.name]}, got {found}: replace or delete it"
+            f"expected {path} with SHA-256 {CIFAR10H_SHA256[path.name]}, got {actual}: replace or delete it"
         )
     return np.asarray(np.load(BytesIO(content), allow_pickle=False), dtype=float)

@@ -122,16 +122,16 @@ def corrupt(x: Tensor, kind: str, *, severity: int, seed: int = 0) -> Tensor:
     checks.one_of((0, *SEVERITIES), severity=severity)
     if severity == 0:
         return x
-    change, levels = CORRUPTIONS[kind]
+    corruption, strengths = CORRUPTIONS[kind]
     generator = np.random.default_rng((seed, list(CORRUPTIONS).index(kind), severity))
-    return torch.from_numpy(_to_bytes(change(x.numpy() / 255, levels[severity - 1], generator)))
+    return torch.from_numpy(_to_bytes(corruption(x.numpy() / 255, strengths[severity - 1], generator)))
 
 
-def under_condition(part: Split, condition: str, *, source: str, seed: int = 0) -> Split:
+def under_condition(split: Split, condition: str, *, source: str, seed: int = 0) -> Split:
     """The examples of a part as they look under a condition.
 
     Args:
-        part: uint8 images and labels -1/+1.
+        split: uint8 images and labels -1/+1.
         condition: a name in `condition_names()`.
         source: "cifar10" or "digits", which has the class never seen.
         seed: of noise and fog.
@@ -147,11 +147,11 @@ def under_condition(part: Split, condition: str, *, source: str, seed: int = 0) 
     """
     checks.one_of(condition_names(), condition=condition)
     if condition == CLEAN:
-        return part
+        return split
     if condition == UNSEEN:
         return unseen_class_examples(source)
     kind, severity = condition.split()
-    return Split(corrupt(part.x, kind, severity=int(severity), seed=seed), part.y)
+    return Split(corrupt(split.x, kind, severity=int(severity), seed=seed), split.y)
 
 
 @lru_cache(maxsize=2)
@@ -173,8 +173,8 @@ def unseen_class_examples(source: str) -> Split:
     checks.one_of(UNSEEN_CLASSES, source=source)
     name, label = UNSEEN_CLASSES[source]
     _, images = sources.read_images(source)
-    where = images.y_test == sources.CLASSES[source].index(name)
-    return Split(torch.from_numpy(images.x_test[where]), torch.full((int(where.sum()),), label))
+    is_unseen = images.y_test == sources.CLASSES[source].index(name)
+    return Split(torch.from_numpy(images.x_test[is_unseen]), torch.full((int(is_unseen.sum()),), label))
 
 
 def _to_bytes(x: Any) -> np.ndarray:

@@ -41,7 +41,7 @@ class SplitSizes(NamedTuple):
     """How many training images each part holds, all classes together."""
 
     client: int
-    helper: int
+    train: int
     calibration: int
     validation: int
 
@@ -57,7 +57,7 @@ class Dataset:
         source: a name in SOURCES.
         classes: names in the order of the labels.
         client: fits m.
-        helper: fits r and e.
+        train: fits r and e.
         calibration: fits p(x) and temperatures.
         validation: sets thresholds and every other choice.
         test: evaluated once, for what is reported.
@@ -67,7 +67,7 @@ class Dataset:
     source: str
     classes: tuple[str, ...]
     client: Split
-    helper: Split
+    train: Split
     calibration: Split
     validation: Split
     test: Split
@@ -78,9 +78,9 @@ class Dataset:
         """Source and classes, as in "cifar10 airplane/automobile"."""
         return f"{self.source} {'/'.join(self.classes)}"
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What a result says about its data, ready for JSON: name, source, classes, sizes, sha256."""
-        sizes = {part: len(getattr(self, part).y) for part in SPLITS}
+        sizes = {split: len(getattr(self, split).y) for split in SPLITS}
         return dict(name=self.name, source=self.source, classes=list(self.classes), sizes=sizes, sha256=self.sha256)
 
 
@@ -117,16 +117,16 @@ def load_dataset(
     other data sets as in `local.read`.
     """
     checks.one_of((None, *SOURCES), source=source)
-    source, classes, known, images = _read_images(classes, source, folder)
-    index, y = _index_and_labels(images.y, classes, known)
-    index_test, y_test = _index_and_labels(images.y_test, classes, known)
-    arrays = [(images.x[index[where]], y[where]) for where in _split_indices(y, sizes)]
+    source, classes, all_classes, images = _read_images(classes, source, folder)
+    index, y = _index_and_labels(images.y, classes, all_classes)
+    index_test, y_test = _index_and_labels(images.y_test, classes, all_classes)
+    arrays = [(images.x[index[split_index]], y[split_index]) for split_index in _split_indices(y, sizes)]
     arrays.append((images.x_test[index_test], y_test))
     digest = hashlib.sha256()
     for array in (array for pair in arrays for array in pair):
         digest.update(array)
-    parts = dict(zip(SPLITS, (Split(torch.from_numpy(x), torch.from_numpy(y)) for x, y in arrays), strict=True))
-    return Dataset(source=source, classes=classes, sha256=digest.hexdigest(), **parts)
+    splits = dict(zip(SPLITS, (Split(torch.from_numpy(x), torch.from_numpy(y)) for x, y in arrays), strict=True))
+    return Dataset(source=source, classes=classes, sha256=digest.hexdigest(), **splits)
 
 
 def source_class_names(source: str, folder: str | Path | None = None) -> tuple[str, ...]:
@@ -162,8 +162,8 @@ def all_training_examples(dataset: Dataset) -> Split:
     >>> len(all_training_examples(load_dataset(source="digits")).y)
     267
     """
-    parts = (dataset.client, dataset.helper, dataset.calibration, dataset.validation)
-    return Split(torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts]))
+    splits = (dataset.client, dataset.train, dataset.calibration, dataset.validation)
+    return Split(torch.cat([split.x for split in splits]), torch.cat([split.y for split in splits]))
 
 
 def scale_pixels(x: Tensor) -> Tensor:
@@ -195,32 +195,32 @@ def _read_images(
 ) -> tuple[str, tuple[str, ...], tuple[str, ...], sources.Images]:
     """The source, the classes that are asked for, all its classes, and its images: of OTHERS only those asked for."""
     if source in OTHERS:
-        known = source_class_names(source, folder)
-        classes = _selected_classes(classes, source, known)
-        return source, classes, known, local.read(source, classes, folder)
+        all_classes = source_class_names(source, folder)
+        classes = _selected_classes(classes, source, all_classes)
+        return source, classes, all_classes, local.read(source, classes, folder)
     source, images = sources.read_images(source, folder)
     return source, _selected_classes(classes, source, CLASSES[source]), CLASSES[source], images
 
 
-def _selected_classes(classes: Sequence[str] | None, source: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def _selected_classes(classes: Sequence[str] | None, source: str, all_classes: tuple[str, ...]) -> tuple[str, ...]:
     if classes is None and source not in DEFAULT_PAIRS:
-        raise ValueError(f"expected classes to be named with source={source!r}, as in {known[:2]}, got None")
+        raise ValueError(f"expected classes to be named with source={source!r}, as in {all_classes[:2]}, got None")
     if classes is None:
         return DEFAULT_PAIRS[source]
     if isinstance(classes, str) or len(set(classes)) < max(2, len(classes)):
         raise ValueError(f"expected at least two classes, each once, got {classes!r}")
-    local.refuse_unknown(classes, known, source)
+    local.refuse_unknown(classes, all_classes, source)
     return tuple(classes)
 
 
 def _index_and_labels(
-    numbers: np.ndarray, classes: tuple[str, ...], known: tuple[str, ...]
+    class_numbers: np.ndarray, classes: tuple[str, ...], all_classes: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which images are of these classes, and their labels."""
-    label = np.full(len(known), -1)
-    label[[known.index(name) for name in classes]] = np.arange(len(classes))
-    index = np.flatnonzero(label[numbers] >= 0)
-    labels = label[numbers[index]]
+    label = np.full(len(all_classes), -1)
+    label[[all_classes.index(name) for name in classes]] = np.arange(len(classes))
+    index = np.flatnonzero(label[class_numbers] >= 0)
+    labels = label[class_numbers[index]]
     return index, 2 * labels - 1 if len(classes) == 2 else labels
 
 
@@ -231,4 +231,6 @@ def _split_indices(labels: np.ndarray, sizes: SplitSizes | None) -> list[np.ndar
         sizes = SplitSizes(n // 5, n - n // 5 - 2 * (n // 10), n // 10, n // 10)
     if not all(isinstance(size, int) and size > 0 for size in sizes) or sum(sizes) > n:
         raise ValueError(f"expected whole numbers >= 1 that sum up to at most {n} training images, got {sizes}")
-    return [np.sort(where) for where in np.split(sources.stratified_permutation(labels), np.cumsum(sizes))[:-1]]
+    return [
+        np.sort(split_index) for split_index in np.split(sources.stratified_permutation(labels), np.cumsum(sizes))[:-1]
+    ]

@@ -124,7 +124,7 @@ def refuse_unknown(classes: Sequence[str], known: Sequence[str], source: str) ->
 
 
 def _home(source: str, folder: str | Path | None) -> Path:
-    home = configured_folder(folder, remedy=REMEDIES[source])
+    home = configured_folder(folder, hint=REMEDIES[source])
     if home is None:
         raise FileNotFoundError(f"{source} is not at hand: neither folder nor L2H_DATA is set. {REMEDIES[source]}")
     return home

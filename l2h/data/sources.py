@@ -71,9 +71,9 @@ def read_images(source: str | None = None, folder: str | Path | None = None) -> 
         if folder is not None:
             raise ValueError(f"expected no folder with source='digits', which reads none, got {folder}")
         return source, _read_digits()
-    found, reason = _locate_cifar10(folder)
-    if found:
-        return "cifar10", _read_cifar10(found)
+    cifar10_folder, reason = _locate_cifar10(folder)
+    if cifar10_folder:
+        return "cifar10", _read_cifar10(cifar10_folder)
     if source:
         raise FileNotFoundError(f"CIFAR-10 is not at hand ({reason}). {INSTALL_HINT}")
     _warn_fallback(reason)
@@ -102,12 +102,12 @@ def find_cifar10(folder: str | Path | None = None) -> Path | None:
     return _locate_cifar10(folder)[0]
 
 
-def configured_folder(folder: str | Path | None = None, *, remedy: str = INSTALL_HINT) -> Path | None:
+def configured_folder(folder: str | Path | None = None, *, hint: str = INSTALL_HINT) -> Path | None:
     """The folder that the argument names, or else L2H_DATA.
 
     Args:
         folder: None asks L2H_DATA.
-        remedy: what the user can do, for the error.
+        hint: what the user can do, for the error.
 
     Returns:
         An absolute path, which need not exist; None where neither names one.
@@ -118,12 +118,12 @@ def configured_folder(folder: str | Path | None = None, *, remedy: str = INSTALL
     >>> str(configured_folder("/data"))
     '/data'
     """
-    given = os.environ.get("L2H_DATA") if folder is None else folder
-    if given is None:
+    folder_name = os.environ.get("L2H_DATA") if folder is None else folder
+    if folder_name is None:
         return None
-    if not str(given).strip():
-        raise ValueError(f"expected L2H_DATA or folder to name a folder, got a blank. {remedy}")
-    return Path(given).expanduser().absolute()
+    if not str(folder_name).strip():
+        raise ValueError(f"expected L2H_DATA or folder to name a folder, got a blank. {hint}")
+    return Path(folder_name).expanduser().absolute()
 
 
 def checksum_mismatches(checksums: Mapping[Path, str]) -> str:
@@ -142,13 +142,13 @@ def checksum_mismatches(checksums: Mapping[Path, str]) -> str:
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'
     """
-    wrong = []
+    mismatches = []
     for file, expected in checksums.items():
         content = file.read_bytes()
-        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if found != expected:
-            wrong.append(f"{file} has MD5 {found} ({len(content)} bytes) in place of {expected}")
-    return "; ".join(wrong)
+        actual = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if actual != expected:
+            mismatches.append(f"{file} has MD5 {actual} ({len(content)} bytes) in place of {expected}")
+    return "; ".join(mismatches)
 
 
 def stratified_permutation(labels: np.ndarray) -> np.ndarray:
@@ -173,9 +173,9 @@ def stratified_permutation(labels: np.ndarray) -> np.ndarray:
 
 def _locate_cifar10(folder: str | Path | None) -> tuple[Path | None, str]:
     """What `find_cifar10` returns, with the reason where that is None."""
-    given = configured_folder(folder)
-    if given is not None:
-        return _check_complete(given), ""
+    configured = configured_folder(folder)
+    if configured is not None:
+        return _check_complete(configured), ""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "l2h"
     reason = "" if (cache / CIFAR10_FOLDER).exists() else _download(cache)
     return (None, reason) if reason else (_check_complete(cache), "")
@@ -224,7 +224,7 @@ def _check_reachable(url: str) -> None:
     """Raise what keeps us from url. In a thread, since looking up a host's name has no time limit."""
     outcome: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def request() -> None:
         try:
             urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT).close()
             outcome.put(None)
@@ -233,7 +233,7 @@ def _check_reachable(url: str) -> None:
                 error.close()  # such an error is an open response
             outcome.put(error)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=request, daemon=True).start()
     try:
         error = outcome.get(timeout=DOWNLOAD_TIMEOUT)
     except queue.Empty:
@@ -290,5 +290,5 @@ def _read_digits() -> Images:
     grey = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # (n, 8, 8)
     x = np.repeat(grey.repeat(4, axis=1).repeat(4, axis=2)[:, None], 3, axis=1)  # (n, 3, 32, 32)
     order = stratified_permutation(bunch.target)
-    test, train = (np.sort(where) for where in np.split(order, [len(order) // 4]))
+    test, train = (np.sort(image_index) for image_index in np.split(order, [len(order) // 4]))
     return Images(x[train], bunch.target[train], x[test], bunch.target[test])

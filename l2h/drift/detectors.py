@@ -54,37 +54,43 @@ def detector_alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str,
     checks.one_dimensional(reference=reference)
     checks.finite(signal=signal, reference=reference)
     checks.at_least(1, **{"values in reference": len(reference)})
-    unit = (signal - reference.sum() / len(reference)) / (reference.std() or 1.0)
+    standardized = (signal - reference.sum() / len(reference)) / (reference.std() or 1.0)
     first = _first_kswin_alarm if detector == "KSWIN" else _first_alarm
-    found: list[int] = []
-    while (step := first(unit[found[-1] + 1 if found else 0 :], DETECTORS[detector](seed + len(found)))) is not None:
-        found.append(step + (found[-1] + 1 if found else 0))
-    return np.array(found, dtype=int)
+    steps: list[int] = []
+    while (
+        step := first(standardized[steps[-1] + 1 if steps else 0 :], DETECTORS[detector](seed + len(steps)))
+    ) is not None:
+        steps.append(step + (steps[-1] + 1 if steps else 0))
+    return np.array(steps, dtype=int)
 
 
-def _first_alarm(values: np.ndarray, one: Any) -> int | None:
+def _first_alarm(values: np.ndarray, detector: Any) -> int | None:
     """The step of a detector's first alarm."""
     for step, value in enumerate(values.tolist()):
-        one.update(value)
-        if one.drift_detected:
+        detector.update(value)
+        if detector.drift_detected:
             return step
     return None
 
 
-def _first_kswin_alarm(values: np.ndarray, one: Any) -> int | None:
+def _first_kswin_alarm(values: np.ndarray, detector: Any) -> int | None:
     """As `_first_alarm`, but many tests at once: river computes an exact p-value anew at every step, and that takes minutes.
 
     A p-value falls as the distance grows, so that the distance alone decides.
     """
-    size, among, draw = one.stat_size, one.window_size - one.stat_size, random.Random(one.seed)
-    critical = _critical_distance(size, one.alpha)
-    for start in range(0, len(values) - one.window_size + 1, KSWIN_BATCH):
-        windows = np.lib.stride_tricks.sliding_window_view(values[start:], one.window_size)[:KSWIN_BATCH]
-        places = np.array([draw.sample(range(among), size) for _ in windows])
-        distances = _ks_distances(np.take_along_axis(windows, places, axis=1), windows[:, among:])
+    size, n_candidates, generator = (
+        detector.stat_size,
+        detector.window_size - detector.stat_size,
+        random.Random(detector.seed),
+    )
+    critical = _critical_distance(size, detector.alpha)
+    for start in range(0, len(values) - detector.window_size + 1, KSWIN_BATCH):
+        windows = np.lib.stride_tricks.sliding_window_view(values[start:], detector.window_size)[:KSWIN_BATCH]
+        indices = np.array([generator.sample(range(n_candidates), size) for _ in windows])
+        distances = _ks_distances(np.take_along_axis(windows, indices, axis=1), windows[:, n_candidates:])
         hits = np.flatnonzero(distances >= critical)
         if len(hits):
-            return start + int(hits[0]) + one.window_size - 1
+            return start + int(hits[0]) + detector.window_size - 1
     return None
 
 
@@ -101,18 +107,18 @@ def _ks_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _critical_distance(size: int, alpha: float) -> int:
     """The least distance, times n, at which river's KSWIN raises an alarm: p <= alpha, and more than 0.1."""
-    apart = (k for k in range(1, size + 1) if 10 * k > size)
+    distances = (k for k in range(1, size + 1) if 10 * k > size)
     ranks = np.arange(size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=RuntimeWarning)  # as river does
-        return next((k for k in apart if ks_2samp(ranks, ranks + k - 0.5).pvalue <= alpha), size + 1)
+        return next((k for k in distances if ks_2samp(ranks, ranks + k - 0.5).pvalue <= alpha), size + 1)
 
 
-def detect(stream: Predictions, held_out: Predictions, *, signal: str, detector: str, seed: int = 0) -> np.ndarray:
+def detect(predictions: Predictions, held_out: Predictions, *, signal: str, detector: str, seed: int = 0) -> np.ndarray:
     """The steps at which a detector raises an alarm on a signal that costs no label.
 
     Args:
-        stream: predictions on T examples in the order of time.
+        predictions: predictions on T examples in the order of time.
         held_out: predictions on examples from before.
         signal: "r", the score of every input, or "disagreement", whether client and server disagree, which is known of
             the inputs that the sign rule sends.
@@ -126,27 +132,29 @@ def detect(stream: Predictions, held_out: Predictions, *, signal: str, detector:
         ValueError: if the signal or the detector does not exist.
     """
     checks.one_of(SIGNALS, signal=signal)
-    of = SIGNALS[signal]
-    heard = np.arange(len(stream.r)) if signal == "r" else np.flatnonzero(asks(stream.r))
-    return heard[detector_alarms(of(stream)[heard], of(held_out), detector=detector, seed=seed)]
+    signal_of = SIGNALS[signal]
+    observed = np.arange(len(predictions.r)) if signal == "r" else np.flatnonzero(asks(predictions.r))
+    return observed[
+        detector_alarms(signal_of(predictions)[observed], signal_of(held_out), detector=detector, seed=seed)
+    ]
 
 
 class DetectionReport(NamedTuple):
     """What alarms say about one stream."""
 
     false_alarms: int  # before the change
-    quiet_steps: int  # steps before the change, in which every alarm is false
+    stationary_steps: int  # steps before the change, in which every alarm is false
     delay: float  # steps from the change to the first alarm; NaN where there is none within the patience
 
 
-def score_alarms(at: np.ndarray, *, change: int, length: int, patience: int) -> DetectionReport:
+def score_alarms(alarms: np.ndarray, *, change: int, length: int, window: int) -> DetectionReport:
     """Compare alarms with what happened.
 
     Args:
-        at: (k,) rising steps of alarms.
+        alarms: (k,) rising steps of alarms.
         change: the first changed step, from 0 to length; length if nothing changes.
         length: T steps.
-        patience: steps after the change within which an alarm counts as finding it.
+        window: steps after the change within which an alarm counts as finding it.
 
     Returns:
         False alarms and delay.
@@ -159,6 +167,8 @@ def score_alarms(at: np.ndarray, *, change: int, length: int, patience: int) -> 
     """
     checks.at_least(0, change=change)
     checks.at_least(change, length=length)
-    checks.at_least(1, patience=patience)
-    after = at[(at >= change) & (at < change + patience)]
-    return DetectionReport(int((at < change).sum()), change, float(after[0] - change) if len(after) else float("nan"))
+    checks.at_least(1, patience=window)
+    after = alarms[(alarms >= change) & (alarms < change + window)]
+    return DetectionReport(
+        int((alarms < change).sum()), change, float(after[0] - change) if len(after) else float("nan")
+    )

@@ -50,12 +50,12 @@ class FixedShareConfig(NamedTuple):
     delay: int  # labels of a batch come this many batches after the next one starts, >= 0
 
     @property
-    def steps_late(self) -> int:
+    def max_feedback_delay(self) -> int:
         """The largest number of earlier inputs whose labels are not known yet."""
         return (self.delay + 1) * self.batch - 1
 
 
-def fixed_share_policy(thresholds: np.ndarray, *, costs: Costs, advice: FixedShareConfig) -> Policy:
+def fixed_share_policy(thresholds: np.ndarray, *, costs: Costs, fixed_share: FixedShareConfig) -> Policy:
     r"""Exponential weights over thresholds on estimated losses, with a share spread evenly after every batch.
 
     .. math:: w_k \leftarrow (1 - \sigma) \frac{w_k e^{-\eta \sum_t \hat{g}_{t,k}}}{\sum_j w_j e^{-\eta \sum_t
@@ -65,7 +65,7 @@ def fixed_share_policy(thresholds: np.ndarray, *, costs: Costs, advice: FixedSha
     Args:
         thresholds: (N,) rising thresholds on r.
         costs: c1 and ce.
-        advice: settings; the batch and the delay are those with which it is played.
+        fixed_share: settings; the batch and the delay are those with which it is played.
 
     Returns:
         A policy for `policies.simulate`.
@@ -76,61 +76,66 @@ def fixed_share_policy(thresholds: np.ndarray, *, costs: Costs, advice: FixedSha
     Source: fixed share (Herbster and Warmuth 1998) on importance-weighted losses (Auer et al. 2002), where labels have
     to be asked for (Cesa-Bianchi, Lugosi and Stoltz 2005).
     """
-    checks.positive(eta=advice.eta, gamma=advice.gamma)
-    checks.probabilities(gamma=advice.gamma, sigma=advice.sigma)
+    checks.positive(eta=fixed_share.eta, gamma=fixed_share.gamma)
+    checks.probabilities(gamma=fixed_share.gamma, sigma=fixed_share.sigma)
     even = np.full(len(thresholds), 1 / len(thresholds))
     learned, weights = 0, even  # from the labels of how many batches
 
-    def choose(seen: Observation, r: np.ndarray) -> Action:
+    def choose(observation: Observation, r: np.ndarray) -> Action:
         nonlocal learned, weights
-        batches = max(0, len(seen.r) // advice.batch - advice.delay)
+        batches = max(0, len(observation.r) // fixed_share.batch - fixed_share.delay)
         if batches < learned:  # another game begins
             learned, weights = 0, even
         weights = _expert_weights(
-            _estimated_losses(seen, thresholds, costs, advice, learned, batches), advice, weights
+            _estimated_losses(observation, thresholds, costs, fixed_share, learned, batches), fixed_share, weights
         )[-1]
         learned = batches
-        return Action(advice.gamma + (1 - advice.gamma) * (asks(r[:, None] - thresholds) @ weights))
+        return Action(fixed_share.gamma + (1 - fixed_share.gamma) * (asks(r[:, None] - thresholds) @ weights))
 
     return choose
 
 
 def _estimated_losses(
-    seen: Observation, thresholds: np.ndarray, costs: Costs, advice: FixedShareConfig, first: int, batches: int
+    observation: Observation,
+    thresholds: np.ndarray,
+    costs: Costs,
+    fixed_share: FixedShareConfig,
+    first_batch: int,
+    batches: int,
 ) -> np.ndarray:
     """Estimated losses per batch from the first one on, (J - first, N)."""
-    total = np.zeros((batches - first, len(thresholds)))
-    since = int(np.searchsorted(seen.step, first * advice.batch))
-    if seen.asked is not None and since < len(seen.step):
-        fresh = Predictions(*(getattr(seen.asked, name)[since:] for name in ("m", "r", "e", "y")))
-        estimates = excess_losses(fresh, thresholds, costs=costs) / seen.chance[since:, None]
-        np.add.at(total, seen.step[since:] // advice.batch - first, estimates)
+    total = np.zeros((batches - first_batch, len(thresholds)))
+    first_new = int(np.searchsorted(observation.step, first_batch * fixed_share.batch))
+    if observation.asked is not None and first_new < len(observation.step):
+        fresh = Predictions(*(getattr(observation.asked, name)[first_new:] for name in ("m", "r", "e", "y")))
+        estimates = excess_losses(fresh, thresholds, costs=costs) / observation.propensity[first_new:, None]
+        np.add.at(total, observation.step[first_new:] // fixed_share.batch - first_batch, estimates)
     return total
 
 
-def _expert_weights(estimated: np.ndarray, advice: FixedShareConfig, start: np.ndarray) -> np.ndarray:
+def _expert_weights(estimated: np.ndarray, fixed_share: FixedShareConfig, start: np.ndarray) -> np.ndarray:
     """The weights before each batch and after the last, (J + 1, N)."""
     batches, number = estimated.shape
     weights = np.tile(start, (batches + 1, 1))
     for j, losses in enumerate(estimated):
-        moved = weights[j] * np.exp(-advice.eta * (losses - losses.min()))
-        weights[j + 1] = (1 - advice.sigma) * moved / moved.sum() + advice.sigma / number
+        moved = weights[j] * np.exp(-fixed_share.eta * (losses - losses.min()))
+        weights[j + 1] = (1 - fixed_share.sigma) * moved / moved.sum() + fixed_share.sigma / number
     return weights
 
 
-def expected_loss(stream: Predictions, outcome: EpisodeResult, *, costs: Costs) -> np.ndarray:
+def expected_loss(predictions: Predictions, outcome: EpisodeResult, *, costs: Costs) -> np.ndarray:
     """The loss of each input before the coin of asking is tossed, (T,), of a policy that leaves the server as it is."""
-    keep, ask = keep_and_ask_losses(stream, costs=costs)
-    return outcome.chance * ask + (1 - outcome.chance) * keep
+    keep, ask = keep_and_ask_losses(predictions, costs=costs)
+    return outcome.propensity * ask + (1 - outcome.propensity) * keep
 
 
 def best_sequence_losses(
-    stream: Predictions, thresholds: np.ndarray, *, costs: Costs, batch: int, switches: int
+    predictions: Predictions, thresholds: np.ndarray, *, costs: Costs, batch: int, switches: int
 ) -> np.ndarray:
     """The losses of the best thresholds in hindsight that change at most S times, between batches: (T,).
 
     Args:
-        stream: predictions on T examples in the order of time.
+        predictions: predictions on T examples in the order of time.
         thresholds: (N,) on r.
         costs: c1 and ce.
         batch: inputs per batch, between which it may change.
@@ -144,11 +149,11 @@ def best_sequence_losses(
     """
     checks.at_least(1, batch=batch)
     checks.at_least(0, switches=switches)
-    keep, ask = keep_and_ask_losses(stream, costs=costs)
-    losses = np.where(asks(stream.r[:, None] - thresholds), ask[:, None], keep[:, None])  # (T, N)
+    keep, ask = keep_and_ask_losses(predictions, costs=costs)
+    losses = np.where(asks(predictions.r[:, None] - thresholds), ask[:, None], keep[:, None])  # (T, N)
     starts = np.arange(0, len(losses), batch)
-    chosen = _min_cost_path(np.add.reduceat(losses, starts), switches)
-    return losses[np.arange(len(losses)), chosen[np.arange(len(losses)) // batch]]
+    best_columns = _min_cost_path(np.add.reduceat(losses, starts), switches)
+    return losses[np.arange(len(losses)), best_columns[np.arange(len(losses)) // batch]]
 
 
 def _min_cost_path(losses: np.ndarray, switches: int) -> np.ndarray:
@@ -173,12 +178,12 @@ def _min_cost_path(losses: np.ndarray, switches: int) -> np.ndarray:
 
 
 def realised_regret_bound(
-    stream: Predictions,
+    predictions: Predictions,
     outcome: EpisodeResult,
     thresholds: np.ndarray,
     *,
     costs: Costs,
-    advice: FixedShareConfig,
+    fixed_share: FixedShareConfig,
     switches: int,
 ) -> np.ndarray:
     r"""The bound on the expected regret with what happened in place of the worst case, summed up to each step.
@@ -191,42 +196,42 @@ def realised_regret_bound(
     bounds the expected regret; it needs every label, so that it can be stated in hindsight only.
 
     Args:
-        stream: predictions on T examples in the order of time.
+        predictions: predictions on T examples in the order of time.
         outcome: of `fixed_share_policy` on it.
         thresholds: the experts.
         costs: c1 and ce.
-        advice: settings with which it was played.
+        fixed_share: settings with which it was played.
         switches: S of the comparison.
 
     Returns:
         (T,) the bound up to and including each step.
     """
-    keep, ask = keep_and_ask_losses(stream, costs=costs)
-    excess = excess_losses(stream, thresholds, costs=costs)  # (T, N)
-    shadow = _full_information_weights(excess * (outcome.asked / outcome.chance)[:, None], advice)  # (T, N)
-    spread = (shadow * excess**2).sum(axis=1) / outcome.chance
-    lost = np.concatenate([[0.0], np.cumsum((shadow * excess).sum(axis=1))])
+    keep, ask = keep_and_ask_losses(predictions, costs=costs)
+    excess = excess_losses(predictions, thresholds, costs=costs)  # (T, N)
+    shadow = _full_information_weights(excess * (outcome.asked / outcome.propensity)[:, None], fixed_share)  # (T, N)
+    spread = (shadow * excess**2).sum(axis=1) / outcome.propensity
+    cumulative_losses = np.concatenate([[0.0], np.cumsum((shadow * excess).sum(axis=1))])
     steps = np.arange(len(keep))
-    late = lost[steps] - lost[np.maximum(0, steps - advice.steps_late)]
-    per_step = advice.eta / 2 * spread
-    per_step += np.abs(keep - ask) * (advice.sigma * advice.delay + advice.eta * late)
-    per_step += advice.gamma * np.maximum(0, ask - keep)
-    batches = -(-len(keep) // advice.batch)
-    price = comparator_complexity(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
-    return price / advice.eta + np.cumsum(per_step)
+    late = cumulative_losses[steps] - cumulative_losses[np.maximum(0, steps - fixed_share.max_feedback_delay)]
+    per_step = fixed_share.eta / 2 * spread
+    per_step += np.abs(keep - ask) * (fixed_share.sigma * fixed_share.delay + fixed_share.eta * late)
+    per_step += fixed_share.gamma * np.maximum(0, ask - keep)
+    batches = -(-len(keep) // fixed_share.batch)
+    complexity = comparator_complexity(len(thresholds), batches=batches, switches=switches, sigma=fixed_share.sigma)
+    return complexity / fixed_share.eta + np.cumsum(per_step)
 
 
-def _full_information_weights(estimates: np.ndarray, advice: FixedShareConfig) -> np.ndarray:
+def _full_information_weights(estimates: np.ndarray, fixed_share: FixedShareConfig) -> np.ndarray:
     """The weights before each step if every label came at once, (T, N)."""
     length = len(estimates)
-    starts = np.arange(0, length, advice.batch)
+    starts = np.arange(0, length, fixed_share.batch)
     even = np.full(estimates.shape[1], 1 / estimates.shape[1])
-    before = _expert_weights(np.add.reduceat(estimates, starts), advice, even)
+    before = _expert_weights(np.add.reduceat(estimates, starts), fixed_share, even)
     shadow = np.empty_like(estimates)
     for j, start in enumerate(starts):
-        now = slice(start, min(length, start + advice.batch))
+        now = slice(start, min(length, start + fixed_share.batch))
         so_far = np.cumsum(estimates[now], axis=0) - estimates[now]
-        weight = before[j] * np.exp(-advice.eta * (so_far - so_far.min(axis=1, keepdims=True)))
+        weight = before[j] * np.exp(-fixed_share.eta * (so_far - so_far.min(axis=1, keepdims=True)))
         shadow[now] = weight / weight.sum(axis=1, keepdims=True)
     return shadow
 
@@ -257,8 +262,8 @@ def comparator_complexity(experts: int, *, batches: int, switches: int, sigma: f
     checks.at_least(0, switches=switches, sigma=sigma)
     checks.positive(**{"1 - sigma": 1 - sigma})
     checks.at_least(switches, **{"batches - 1": batches - 1})
-    switched = 0.0 if switches == 0 else math.inf if sigma == 0 else switches * math.log(1 / sigma)
-    return (switches + 1) * math.log(experts) + switched - (batches - 1 - switches) * math.log1p(-sigma)
+    switching_term = 0.0 if switches == 0 else math.inf if sigma == 0 else switches * math.log(1 / sigma)
+    return (switches + 1) * math.log(experts) + switching_term - (batches - 1 - switches) * math.log1p(-sigma)
 
 
 def optimal_settings(
@@ -289,24 +294,30 @@ def optimal_settings(
     """
     batches = -(-steps // batch)
     checks.at_least(3, batches=batches)
-    price = comparator_complexity(experts, batches=batches, switches=switches, sigma=1 / batches)
-    largest = max(1 - costs.ce, costs.c1 + costs.ce)
+    complexity = comparator_complexity(experts, batches=batches, switches=switches, sigma=1 / batches)
+    max_loss_difference = max(1 - costs.ce, costs.c1 + costs.ce)
 
-    def at(log_gamma: float) -> FixedShareConfig:
-        late = 1 / (2 * math.exp(log_gamma)) + (delay + 1) * batch - 1
+    def config_for(log_gamma: float) -> FixedShareConfig:
+        feedback_delay = 1 / (2 * math.exp(log_gamma)) + (delay + 1) * batch - 1
         return FixedShareConfig(
-            math.sqrt(price / (steps * late)) / largest, math.exp(log_gamma), 1 / batches, batch, delay
+            math.sqrt(complexity / (steps * feedback_delay)) / max_loss_difference,
+            math.exp(log_gamma),
+            1 / batches,
+            batch,
+            delay,
         )
 
     def bound(log_gamma: float) -> float:
-        return fixed_share_regret_bound(at(log_gamma), costs=costs, experts=experts, steps=steps, switches=switches)
+        return fixed_share_regret_bound(
+            config_for(log_gamma), costs=costs, experts=experts, steps=steps, switches=switches
+        )
 
-    found = minimize_scalar(bound, bounds=(-20.0, 0.0), method="bounded", options={"xatol": 1e-9})
-    return at(float(found.x))
+    optimum = minimize_scalar(bound, bounds=(-20.0, 0.0), method="bounded", options={"xatol": 1e-9})
+    return config_for(float(optimum.x))
 
 
 def fixed_share_regret_bound(
-    advice: FixedShareConfig, *, costs: Costs, experts: int, steps: int, switches: int = 0
+    fixed_share: FixedShareConfig, *, costs: Costs, experts: int, steps: int, switches: int = 0
 ) -> float:
     r"""Bound on the expected regret against the best thresholds with S switches, on any sequence fixed in advance.
 
@@ -316,7 +327,7 @@ def fixed_share_regret_bound(
     with C = `comparator_complexity`, D = `FixedShareConfig.steps_late` and d the delay in batches.
 
     Args:
-        advice: settings.
+        fixed_share: settings.
         costs: c1 and ce.
         experts: N thresholds.
         steps: T inputs.
@@ -331,12 +342,14 @@ def fixed_share_regret_bound(
     >>> print(round(fixed_share_regret_bound(FixedShareConfig(0.01, 0.1, 0.0, 1, 0), costs=Costs(1.0, 0.0), experts=10, steps=1000)))
     380
     """
-    eta, gamma, sigma, batch, delay = advice
+    eta, gamma, sigma, batch, delay = fixed_share
     checks.positive(eta=eta, gamma=gamma)
     checks.probabilities(gamma=gamma)
     checks.at_least(1, batch=batch, steps=steps)
     checks.at_least(0, delay=delay)
-    price = comparator_complexity(experts, batches=-(-steps // batch), switches=switches, sigma=sigma)
-    largest = max(1 - costs.ce, costs.c1 + costs.ce)
-    learning = price / eta + eta * largest**2 * steps * (1 / (2 * gamma) + advice.steps_late)
-    return learning + sigma * delay * largest * steps + gamma * (costs.c1 + costs.ce) * steps
+    complexity = comparator_complexity(experts, batches=-(-steps // batch), switches=switches, sigma=sigma)
+    max_loss_difference = max(1 - costs.ce, costs.c1 + costs.ce)
+    learning = complexity / eta + eta * max_loss_difference**2 * steps * (
+        1 / (2 * gamma) + fixed_share.max_feedback_delay
+    )
+    return learning + sigma * delay * max_loss_difference * steps + gamma * (costs.c1 + costs.ce) * steps

@@ -42,13 +42,13 @@ class LastLayers(NamedTuple):
     e: np.ndarray  # (d_e + 1,)
 
 
-def tuned_last_layers(kept: Mapping[str, np.ndarray], validation: Predictions, *, costs: Costs) -> LastLayers:
+def tuned_last_layers(layers: Mapping[str, np.ndarray], validation: Predictions, *, costs: Costs) -> LastLayers:
     r"""The last layers of a system as `thresholds.tables_tuned_on_validation` has it: with r's threshold t moved into its bias.
 
     .. math:: 2 \sigma(z) - 1 > t \iff z - \ln \frac{1 + t}{1 - t} > 0
 
     Args:
-        kept: "r" and "e", as a shifted run of squashed scores keeps its layers.
+        layers: "r" and "e", as a shifted run of squashed scores keeps its layers.
         validation: the system's predictions, before its threshold was tuned.
         costs: c1 and ce.
 
@@ -61,17 +61,17 @@ def tuned_last_layers(kept: Mapping[str, np.ndarray], validation: Predictions, *
     array([ 0.    , -1.0986])
     """
     threshold = np.clip(min_loss_threshold(validation, costs=costs), -MAX_BOUNDED_SCORE, MAX_BOUNDED_SCORE)
-    moved = kept["r"].astype(float)
-    moved[-1] -= 2 * np.arctanh(threshold)
-    return LastLayers(moved, kept["e"].astype(float))
+    rejector_layer = layers["r"].astype(float)
+    rejector_layer[-1] -= 2 * np.arctanh(threshold)
+    return LastLayers(rejector_layer, layers["e"].astype(float))
 
 
-def activations_along(tables: Mapping[str, Mapping[str, np.ndarray]], course: Stream) -> LastLayerInputs:
+def activations_along(tables: Mapping[str, Mapping[str, np.ndarray]], stream: Stream) -> LastLayerInputs:
     """The activations along a course.
 
     Args:
         tables: condition -> "r" and "e", (n, d) activations of all of its images.
-        course: T steps.
+        stream: T steps.
 
     Returns:
         (T, d_r) and (T, d_e), in the order of time.
@@ -79,31 +79,31 @@ def activations_along(tables: Mapping[str, Mapping[str, np.ndarray]], course: St
     Raises:
         KeyError: if a condition of the course has no table.
     """
-    any_table, length = next(iter(tables.values())), len(course.place)
-    along = LastLayerInputs(*(np.zeros((length, any_table[name].shape[1])) for name in ("r", "e")))
-    for condition in np.unique(course.condition):
-        here = course.condition == condition
+    any_table, length = next(iter(tables.values())), len(stream.image)
+    activations = LastLayerInputs(*(np.zeros((length, any_table[name].shape[1])) for name in ("r", "e")))
+    for condition in np.unique(stream.condition):
+        here = stream.condition == condition
         for name in ("r", "e"):
-            getattr(along, name)[here] = tables[str(condition)][name][course.place[here]]
-    return along
+            getattr(activations, name)[here] = tables[str(condition)][name][stream.image[here]]
+    return activations
 
 
-def weighted_logistic_losses(z: np.ndarray, down: np.ndarray, up: np.ndarray) -> np.ndarray:
+def weighted_logistic_losses(z: np.ndarray, negative_weight: np.ndarray, positive_weight: np.ndarray) -> np.ndarray:
     """What activations z are charged: down log(1 + e^z) + up log(1 + e^-z), elementwise.
 
     >>> weighted_logistic_losses(np.zeros(1), np.ones(1), np.ones(1)).round(4)
     array([1.3863])
     """
-    return down * np.logaddexp(0, z) + up * np.logaddexp(0, -1.0 * z)
+    return negative_weight * np.logaddexp(0, z) + positive_weight * np.logaddexp(0, -1.0 * z)
 
 
 def retrain(
-    hidden: np.ndarray,
-    down: np.ndarray,
-    up: np.ndarray,
+    activations: np.ndarray,
+    negative_weight: np.ndarray,
+    positive_weight: np.ndarray,
     *,
-    old: np.ndarray,
-    strength: float,
+    previous: np.ndarray,
+    penalty: float,
     start: np.ndarray | None = None,
 ) -> np.ndarray:
     r"""A last layer fitted anew, and drawn towards what it was.
@@ -116,11 +116,11 @@ def retrain(
     squared norm over d makes the strength s free of their scale.
 
     Args:
-        hidden: (n, d - 1) activations.
-        down: (n,) charges >= 0 of a large output.
-        up: (n,) charges >= 0 of a small one.
-        old: (d,) the layer as it was, bias last.
-        strength: s > 0; infinity leaves the layer as it was.
+        activations: (n, d - 1) activations.
+        negative_weight: (n,) charges >= 0 of a large output.
+        positive_weight: (n,) charges >= 0 of a small one.
+        previous: (d,) the layer as it was, bias last.
+        penalty: s > 0; infinity leaves the layer as it was.
         start: (d,) where Newton's method begins; by default the old layer.
 
     Returns:
@@ -134,57 +134,68 @@ def retrain(
     >>> retrain(h, 1 - y, y, old=np.array([-1.0, 0.0]), strength=0.1)[:1].round(2)
     array([1.24])
     """
-    _check_training_data(hidden, down, up, old)
-    if strength == np.inf:
-        return old.copy()
-    checks.positive(strength=strength)
-    design = np.column_stack([hidden, np.ones(len(hidden))]).astype(float)
-    pull = strength * float((design**2).sum()) / len(old)
-    layer = old if start is None else start
+    _check_training_data(activations, negative_weight, positive_weight, previous)
+    if penalty == np.inf:
+        return previous.copy()
+    checks.positive(strength=penalty)
+    design = np.column_stack([activations, np.ones(len(activations))]).astype(float)
+    scaled_penalty = penalty * float((design**2).sum()) / len(previous)
+    layer = previous if start is None else start
 
     def objective(w: np.ndarray) -> float:
-        return float(weighted_logistic_losses(design @ w, down, up).sum() + pull / 2 * ((w - old) ** 2).sum())
+        return float(
+            weighted_logistic_losses(design @ w, negative_weight, positive_weight).sum()
+            + scaled_penalty / 2 * ((w - previous) ** 2).sum()
+        )
 
     for _ in range(100):  # Newton's method, damped
         p = expit(design @ layer)
-        gradient = design.T @ (down * p - up * (1 - p)) + pull * (layer - old)
-        curvature = (design.T * ((1.0 * down + up) * p * (1 - p))) @ design + pull * np.eye(len(old))
+        gradient = design.T @ (negative_weight * p - positive_weight * (1 - p)) + scaled_penalty * (layer - previous)
+        curvature = (
+            design.T * ((1.0 * negative_weight + positive_weight) * p * (1 - p))
+        ) @ design + scaled_penalty * np.eye(len(previous))
         step = np.linalg.solve(curvature, gradient)
         before, size = objective(layer), 1.0
         while size > 1e-9 and objective(layer - size * step) > before:
             size /= 2
         layer = layer - size * step
-        if gradient @ step < 1e-9 * pull:  # what was left to gain, in units of the pull: the step squared the rest
+        if (
+            gradient @ step < 1e-9 * scaled_penalty
+        ):  # what was left to gain, in units of the pull: the step squared the rest
             break
     return layer
 
 
-def _check_training_data(hidden: np.ndarray, down: np.ndarray, up: np.ndarray, old: np.ndarray) -> None:
-    checks.one_dimensional(down=down, up=up)
-    checks.one_dimensional(old=old)
-    checks.same_length(hidden=hidden, down=down)
-    checks.finite(hidden=hidden, down=down, up=up, old=old)
-    if hidden.ndim != 2 or hidden.shape[1] != len(old) - 1 or len(hidden) == 0:
-        raise ValueError(f"expected activations (n, {len(old) - 1}) with n >= 1, got {hidden.shape}")
-    checks.at_least(0, down=down.min(), up=up.min())
+def _check_training_data(
+    activations: np.ndarray, negative_weight: np.ndarray, positive_weight: np.ndarray, previous: np.ndarray
+) -> None:
+    checks.one_dimensional(down=negative_weight, up=positive_weight)
+    checks.one_dimensional(old=previous)
+    checks.same_length(hidden=activations, down=negative_weight)
+    checks.finite(hidden=activations, down=negative_weight, up=positive_weight, old=previous)
+    if activations.ndim != 2 or activations.shape[1] != len(previous) - 1 or len(activations) == 0:
+        raise ValueError(f"expected activations (n, {len(previous) - 1}) with n >= 1, got {activations.shape}")
+    checks.at_least(0, down=negative_weight.min(), up=positive_weight.min())
 
 
 class RetrainedLayer(NamedTuple):
     """A layer, and what it says of its own examples where it did not learn from them."""
 
     layer: np.ndarray  # (d,)
-    held_out: np.ndarray  # (n,) outputs, each by a layer that was fitted without the example's fold
-    strength: float  # that was chosen
+    out_of_fold_outputs: np.ndarray  # (n,) outputs, each by a layer that was fitted without the example's fold
+    penalty: float  # that was chosen
 
 
-def retrain_cv(hidden: np.ndarray, down: np.ndarray, up: np.ndarray, *, old: np.ndarray) -> RetrainedLayer:
+def retrain_cv(
+    activations: np.ndarray, negative_weight: np.ndarray, positive_weight: np.ndarray, *, previous: np.ndarray
+) -> RetrainedLayer:
     """A layer fitted anew with the strength that charges least in cross-validation on the same examples.
 
     Args:
-        hidden: (n, d - 1) activations, n >= 5.
-        down: as in `retrain`.
-        up: as in `retrain`.
-        old: (d,) the layer as it was.
+        activations: (n, d - 1) activations, n >= 5.
+        negative_weight: as in `retrain`.
+        positive_weight: as in `retrain`.
+        previous: (d,) the layer as it was.
 
     Returns:
         The layer: as it was, if no refit predicts better than that.
@@ -192,28 +203,38 @@ def retrain_cv(hidden: np.ndarray, down: np.ndarray, up: np.ndarray, *, old: np.
     Raises:
         ValueError: as `retrain`, and if there are fewer examples than folds.
     """
-    checks.at_least(PENALTY_FOLDS, examples=len(hidden))
-    down, up = np.asarray(down, dtype=float), np.asarray(up, dtype=float)
-    fold = np.arange(len(hidden)) % PENALTY_FOLDS
-    outputs = np.zeros((len(PENALTIES), len(hidden)))
-    for out in range(PENALTY_FOLDS):
-        learn, layer = fold != out, old
-        for place, strength in enumerate(PENALTIES):
-            layer = retrain(hidden[learn], down[learn], up[learn], old=old, strength=strength, start=layer)
-            outputs[place, ~learn] = last_layer_output(hidden[~learn], layer)
-    best = int(weighted_logistic_losses(outputs, down, up).sum(axis=1).argmin())
-    layer = retrain(hidden, down, up, old=old, strength=PENALTIES[best])
+    checks.at_least(PENALTY_FOLDS, examples=len(activations))
+    negative_weight, positive_weight = (
+        np.asarray(negative_weight, dtype=float),
+        np.asarray(positive_weight, dtype=float),
+    )
+    fold = np.arange(len(activations)) % PENALTY_FOLDS
+    outputs = np.zeros((len(PENALTIES), len(activations)))
+    for held_out_fold in range(PENALTY_FOLDS):
+        training_mask, layer = fold != held_out_fold, previous
+        for index, strength in enumerate(PENALTIES):
+            layer = retrain(
+                activations[training_mask],
+                negative_weight[training_mask],
+                positive_weight[training_mask],
+                previous=previous,
+                penalty=strength,
+                start=layer,
+            )
+            outputs[index, ~training_mask] = last_layer_output(activations[~training_mask], layer)
+    best = int(weighted_logistic_losses(outputs, negative_weight, positive_weight).sum(axis=1).argmin())
+    layer = retrain(activations, negative_weight, positive_weight, previous=previous, penalty=PENALTIES[best])
     return RetrainedLayer(layer, outputs[best], PENALTIES[best])
 
 
-def retraining_policies(old: LastLayers, *, costs: Costs) -> dict[str, Callable[[Observation], Policy]]:
+def retraining_policies(previous: LastLayers, *, costs: Costs) -> dict[str, Callable[[Observation], Policy]]:
     """What `policies.after_alarm_policy` needs to fit the last layers of r, of e, or of both anew after a burst.
 
     If both are fitted, r learns of a server that errs as the new one does on inputs that it has not learned from; if
     e alone is, the device goes on to ask as it did.
 
     Args:
-        old: the layers as they were, from which every refit starts.
+        previous: the layers as they were, from which every refit starts.
         costs: c1 and ce.
 
     Returns:
@@ -222,27 +243,39 @@ def retraining_policies(old: LastLayers, *, costs: Costs) -> dict[str, Callable[
     """
     servers: dict[bytes, RetrainedLayer] = {}
     return {
-        what: partial(_retraining_policy, old=old, costs=costs, what=what, servers=servers) for what in ADAPTED_PARTS
+        part: partial(_retraining_policy, previous=previous, costs=costs, adapted_part=part, fitted_servers=servers)
+        for part in ADAPTED_PARTS
     }
 
 
 def _retraining_policy(
-    burst: Observation, *, old: LastLayers, costs: Costs, what: str, servers: dict[bytes, RetrainedLayer]
+    burst_observation: Observation,
+    *,
+    previous: LastLayers,
+    costs: Costs,
+    adapted_part: str,
+    fitted_servers: dict[bytes, RetrainedLayer],
 ) -> Policy:
-    if burst.asked is None or burst.hidden is None:
+    if burst_observation.asked is None or burst_observation.activations is None:
         raise ValueError("expected a stream that is played with its activations, got one without")
-    asked, hidden = burst.asked, burst.hidden
-    name = hidden.e.tobytes() + asked.y.tobytes()
-    if what != "r" and name not in servers:
-        servers[name] = retrain_cv(hidden.e, asked.y == -1, asked.y == 1, old=old.e)
-    fit = None if what == "r" else servers[name]
-    answers = asked.e if fit is None else fit.held_out
-    asking = ask_cost(server_label(answers) != asked.y, costs=costs)
-    device = old.r if what == "e" else retrain_cv(hidden.r, asked.m != asked.y, asking, old=old.r).layer
+    asked, hidden = burst_observation.asked, burst_observation.activations
+    key = hidden.e.tobytes() + asked.y.tobytes()
+    if adapted_part != "r" and key not in fitted_servers:
+        fitted_servers[key] = retrain_cv(hidden.e, asked.y == -1, asked.y == 1, previous=previous.e)
+    fitted_server = None if adapted_part == "r" else fitted_servers[key]
+    server_outputs = asked.e if fitted_server is None else fitted_server.out_of_fold_outputs
+    ask_costs = ask_cost(server_label(server_outputs) != asked.y, costs=costs)
+    rejector_layer = (
+        previous.r
+        if adapted_part == "e"
+        else retrain_cv(hidden.r, asked.m != asked.y, ask_costs, previous=previous.r).layer
+    )
 
-    def choose(seen: Observation, r: np.ndarray) -> Action:
-        assert seen.hidden is not None
-        chance = ask_probability(last_layer_output(seen.hidden.r[-len(r) :], device), 0.0)
-        return Action(chance, label=False, layer=None if fit is None else fit.layer)
+    def choose(observation: Observation, r: np.ndarray) -> Action:
+        assert observation.activations is not None
+        propensity = ask_probability(last_layer_output(observation.activations.r[-len(r) :], rejector_layer), 0.0)
+        return Action(
+            propensity, order_label=False, server_layer=None if fitted_server is None else fitted_server.layer
+        )
 
     return choose

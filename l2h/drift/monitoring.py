@@ -25,7 +25,7 @@ class ErrorCurve(NamedTuple):
     intercept: float
     slope: float
 
-    def at(self, r: Any) -> np.ndarray:
+    def probability(self, r: Any) -> np.ndarray:
         """p(r), of the shape of r."""
         return expit(self.intercept + self.slope * np.asarray(r, dtype=float))
 
@@ -83,11 +83,11 @@ def _damped_step(
     start: np.ndarray, step: np.ndarray, design: np.ndarray, wrong: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
     """The full Newton step, or half of it, or a quarter, ...: the first that does not climb."""
-    here = _objective(start, design, wrong, weight)
+    current = _objective(start, design, wrong, weight)
     for halvings in range(30):
-        there = start - step / 2**halvings
-        if _objective(there, design, wrong, weight) <= here:
-            return there
+        candidate = start - step / 2**halvings
+        if _objective(candidate, design, wrong, weight) <= current:
+            return candidate
     return start
 
 
@@ -95,20 +95,20 @@ class WindowedMetrics(NamedTuple):
     """What an observer with all labels would see in consecutive windows of a stream, (k,) each."""
 
     step: np.ndarray  # the middle of the window
-    offload: np.ndarray  # share sent
+    offload_rate: np.ndarray  # share sent
     loss: np.ndarray  # system loss
-    stated_error: np.ndarray  # the client's error probability, as held-out data stated it
-    actual_error: np.ndarray  # the client's error rate
-    calibration: np.ndarray  # expected calibration error of the stated probabilities, in BINS bins
-    distance: np.ndarray  # Kolmogorov-Smirnov distance of the window's r from held-out r
-    p_value: np.ndarray  # of the two-sample test that both come from one distribution
+    predicted_error: np.ndarray  # the client's error probability, as held-out data stated it
+    observed_error: np.ndarray  # the client's error rate
+    calibration_error: np.ndarray  # expected calibration error of the stated probabilities, in BINS bins
+    ks_distance: np.ndarray  # Kolmogorov-Smirnov distance of the window's r from held-out r
+    ks_p_value: np.ndarray  # of the two-sample test that both come from one distribution
 
 
-def monitor(stream: Predictions, reference: Predictions, *, width: int, costs: Costs) -> WindowedMetrics:
+def monitor(predictions: Predictions, reference: Predictions, *, width: int, costs: Costs) -> WindowedMetrics:
     """What a fixed system does over time, and which assumptions still hold.
 
     Args:
-        stream: predictions on T examples in the order of time.
+        predictions: predictions on T examples in the order of time.
         reference: predictions on held-out examples from before: its error curve is what the system states.
         width: examples per window, from 1 to T.
         costs: c1 and ce.
@@ -119,20 +119,20 @@ def monitor(stream: Predictions, reference: Predictions, *, width: int, costs: C
     Raises:
         ValueError: if the width is out of range.
     """
-    stated = fit_error_curve(reference.r, reference.m != reference.y).at(stream.r)
-    loss = window_means(loss_per_example(stream, costs=costs), width)
-    wrong = stream.m != stream.y
-    windows, claimed, happened = (v[: len(loss) * width].reshape(-1, width) for v in (stream.r, stated, wrong))
+    stated = fit_error_curve(reference.r, reference.m != reference.y).probability(predictions.r)
+    loss = window_means(loss_per_example(predictions, costs=costs), width)
+    wrong = predictions.m != predictions.y
+    windows, claimed, happened = (v[: len(loss) * width].reshape(-1, width) for v in (predictions.r, stated, wrong))
     tests = [ks_2samp(window, reference.r, method="asymp") for window in windows]
     return WindowedMetrics(
         step=(np.arange(len(loss)) + 0.5) * width,
-        offload=window_means(asks(stream.r), width),
+        offload_rate=window_means(asks(predictions.r), width),
         loss=loss,
-        stated_error=window_means(stated, width),
-        actual_error=window_means(wrong, width),
-        calibration=np.array(
+        predicted_error=window_means(stated, width),
+        observed_error=window_means(wrong, width),
+        calibration_error=np.array(
             [calibration_error(*w, bins=CALIBRATION_BINS) for w in zip(claimed, happened, strict=True)]
         ),
-        distance=np.array([float(test.statistic) for test in tests]),
-        p_value=np.array([float(test.pvalue) for test in tests]),
+        ks_distance=np.array([float(test.statistic) for test in tests]),
+        ks_p_value=np.array([float(test.pvalue) for test in tests]),
     )

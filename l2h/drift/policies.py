@@ -37,9 +37,9 @@ class Observation(NamedTuple):
 
     r: np.ndarray  # (t,) scores of all inputs so far
     step: np.ndarray  # (k,) rising: of which of these labels have come
-    chance: np.ndarray  # (k,) the probability with which each was asked
+    propensity: np.ndarray  # (k,) the probability with which each was asked
     asked: Predictions | None  # their k predictions and true labels, by the networks as they were; None while k = 0
-    hidden: LastLayerInputs | None = (
+    activations: LastLayerInputs | None = (
         None  # r: (t + b, d_r) of all inputs so far and the batch; e: (k, d_e) of what was asked
     )
 
@@ -47,10 +47,10 @@ class Observation(NamedTuple):
 class Action(NamedTuple):
     """What a policy decides for a batch."""
 
-    chance: np.ndarray  # (b,) probability to ask about each input
-    server: float = 0.0  # the server answers +1 where e >= this
-    label: bool = True  # whether true labels are ordered for what is asked
-    layer: np.ndarray | None = None  # (d_e + 1,) with which the server answers in place of its last layer
+    propensity: np.ndarray  # (b,) probability to ask about each input
+    server_threshold: float = 0.0  # the server answers +1 where e >= this
+    order_label: bool = True  # whether true labels are ordered for what is asked
+    server_layer: np.ndarray | None = None  # (d_e + 1,) with which the server answers in place of its last layer
 
 
 Policy = Callable[[Observation, np.ndarray], Action]  # sees the past and the batch's r
@@ -62,41 +62,41 @@ class EpisodeResult(NamedTuple):
     loss: np.ndarray  # (T,) generalized 0-1 loss of each input, questions of all kinds paid for
     asked: np.ndarray  # (T,) whether the server was asked
     labelled: np.ndarray  # (T,) whether its true label was ordered, too
-    chance: np.ndarray  # (T,) the probability to be asked
-    server: np.ndarray  # (T,) from which e on the server answers +1
+    propensity: np.ndarray  # (T,) the probability to be asked
+    server_threshold: np.ndarray  # (T,) from which e on the server answers +1
 
 
-def last_layer_output(hidden: np.ndarray, layer: np.ndarray) -> np.ndarray:
+def last_layer_output(activations: np.ndarray, layer: np.ndarray) -> np.ndarray:
     """What a last layer makes of activations (n, d): its weights come first, then its bias.
 
     >>> last_layer_output(np.array([[1.0, 2.0]]), np.array([3.0, 4.0, 5.0]))
     array([16.])
     """
-    return hidden @ layer[:-1] + layer[-1]
+    return activations @ layer[:-1] + layer[-1]
 
 
 def simulate(
-    stream: Predictions,
+    predictions: Predictions,
     policy: Policy,
     *,
     costs: Costs,
     batch: int,
     delay: int,
     seed: int,
-    hidden: LastLayerInputs | None = None,
-    answers: bool = False,
+    activations: LastLayerInputs | None = None,
+    pseudo_labels: bool = False,
 ) -> EpisodeResult:
     """Let a policy decide along a stream.
 
     Args:
-        stream: predictions on T examples in the order of time; e and y are shown to the policy only where it asked.
+        predictions: predictions on T examples in the order of time; e and y are shown to the policy only where it asked.
         policy: what decides.
         costs: c1 and ce.
         batch: inputs that are decided together, >= 1.
         delay: labels of a batch are known this many batches after the next one comes, >= 0.
         seed: of the questions that are left to chance.
-        hidden: the T activations of both networks, for policies that use them.
-        answers: whether the policy is told the server's label of all that was asked, as the first server gives it, in
+        activations: the T activations of both networks, for policies that use them.
+        pseudo_labels: whether the policy is told the server's label of all that was asked, as the first server gives it, in
             place of the true labels that it orders; then none is ordered.
 
     Returns:
@@ -108,43 +108,54 @@ def simulate(
     """
     checks.at_least(1, batch=batch)
     checks.at_least(0, delay=delay)
-    length = len(stream.r)
+    length = len(predictions.r)
     # not of the seed alone, which drew the stream: the coins would choose among its images
     coin = np.random.default_rng([seed, 1]).random(length)
-    chance, server = np.zeros((2, length))
+    propensity, server = np.zeros((2, length))
     asked, labelled = np.zeros((2, length), dtype=bool)
-    e, told = stream.e.copy(), replace(stream, y=server_label(stream.e)) if answers else stream
+    e, shown = (
+        predictions.e.copy(),
+        replace(predictions, y=server_label(predictions.e)) if pseudo_labels else predictions,
+    )
     for start in range(0, length, batch):
-        now = slice(start, start + batch)
-        known = np.flatnonzero((asked if answers else labelled)[: max(0, start - delay * batch)])
-        choice = policy(_observe(told, now, known, chance, hidden), stream.r[now])
-        checks.probabilities(chance=choice.chance)
-        chance[now], server[now] = choice.chance, choice.server
-        asked[now] = coin[now] < chance[now]
-        labelled[now] = asked[now] & choice.label & (not answers)
-        if choice.layer is not None:
-            e[now] = last_layer_output(_require_activations(hidden).e[now], choice.layer)
+        current = slice(start, start + batch)
+        labelled_steps = np.flatnonzero((asked if pseudo_labels else labelled)[: max(0, start - delay * batch)])
+        action = policy(_observe(shown, current, labelled_steps, propensity, activations), predictions.r[current])
+        checks.probabilities(chance=action.propensity)
+        propensity[current], server[current] = action.propensity, action.server_threshold
+        asked[current] = coin[current] < propensity[current]
+        labelled[current] = asked[current] & action.order_label & (not pseudo_labels)
+        if action.server_layer is not None:
+            e[current] = last_layer_output(_require_activations(activations).e[current], action.server_layer)
     decided = np.where(asked, -1.0, 1.0)
-    loss = generalized_zero_one_loss(decided, e - server, stream.m, stream.y, costs=costs)
-    return EpisodeResult(loss, asked, labelled, chance, server)
+    loss = generalized_zero_one_loss(decided, e - server, predictions.m, predictions.y, costs=costs)
+    return EpisodeResult(loss, asked, labelled, propensity, server)
 
 
 def _observe(
-    stream: Predictions, now: slice, known: np.ndarray, chance: np.ndarray, hidden: LastLayerInputs | None
+    predictions: Predictions,
+    current: slice,
+    labelled_steps: np.ndarray,
+    propensity: np.ndarray,
+    activations: LastLayerInputs | None,
 ) -> Observation:
-    asked = _select(stream, known) if len(known) else None
-    shown = LastLayerInputs(hidden.r[: now.stop], hidden.e[known]) if hidden else None
-    return Observation(stream.r[: now.start], known, chance[known], asked, shown)
+    asked = _select(predictions, labelled_steps) if len(labelled_steps) else None
+    seen_activations = (
+        LastLayerInputs(activations.r[: current.stop], activations.e[labelled_steps]) if activations else None
+    )
+    return Observation(
+        predictions.r[: current.start], labelled_steps, propensity[labelled_steps], asked, seen_activations
+    )
 
 
-def _require_activations(hidden: LastLayerInputs | None) -> LastLayerInputs:
-    if hidden is None:
+def _require_activations(activations: LastLayerInputs | None) -> LastLayerInputs:
+    if activations is None:
         raise ValueError("expected activations for the server's new layer, got None")
-    return hidden
+    return activations
 
 
-def _select(predictions: Predictions, places: np.ndarray) -> Predictions:
-    return Predictions(*(getattr(predictions, name)[places] for name in ("m", "r", "e", "y")))
+def _select(predictions: Predictions, indices: np.ndarray) -> Predictions:
+    return Predictions(*(getattr(predictions, name)[indices] for name in ("m", "r", "e", "y")))
 
 
 def ask_probability(r: np.ndarray, threshold: float, explore: float = 0.0) -> np.ndarray:
@@ -158,15 +169,15 @@ def ask_probability(r: np.ndarray, threshold: float, explore: float = 0.0) -> np
 
 def fixed_policy(threshold: float = 0.0) -> Policy:
     """The threshold stays as it was."""
-    return lambda seen, r: Action(ask_probability(r, threshold), label=False)
+    return lambda observation, r: Action(ask_probability(r, threshold), order_label=False)
 
 
-def budget_policy(rate: float, *, start: np.ndarray, memory: int) -> Policy:
+def budget_policy(target_rate: float, *, initial_scores: np.ndarray, memory: int) -> Policy:
     """The threshold follows the scores so that a given share is sent: no labels, and no idea what they would say.
 
     Args:
-        rate: share to send, in [0, 1].
-        start: (n,) held-out scores, which stand for the past at the start.
+        target_rate: share to send, in [0, 1].
+        initial_scores: (n,) held-out scores, which stand for the past at the start.
         memory: how many of the latest scores count, >= 1.
 
     Returns:
@@ -175,12 +186,12 @@ def budget_policy(rate: float, *, start: np.ndarray, memory: int) -> Policy:
     Raises:
         ValueError: if the rate is outside [0, 1] or the memory below 1.
     """
-    checks.probabilities(rate=rate)
+    checks.probabilities(rate=target_rate)
     checks.at_least(1, memory=memory)
 
-    def choose(seen: Observation, r: np.ndarray) -> Action:
-        latest = np.concatenate([start, seen.r])[-memory:]
-        return Action(ask_probability(r, float(np.quantile(latest, rate))), label=False)
+    def choose(observation: Observation, r: np.ndarray) -> Action:
+        latest = np.concatenate([initial_scores, observation.r])[-memory:]
+        return Action(ask_probability(r, float(np.quantile(latest, target_rate))), order_label=False)
 
     return choose
 
@@ -230,9 +241,9 @@ def isotonic_error_curve(r: np.ndarray, wrong: np.ndarray, weight: np.ndarray) -
     >>> isotonic_error_curve(np.array([2.0, 1.0, 1.0, 0.0]), np.array([0, 1, 0, 0]), np.ones(4)).fp.round(2)
     array([0.33, 0.33, 0.  ])
     """
-    knots, place = np.unique(r, return_inverse=True)
-    mass = np.bincount(place, weights=weight)
-    share = np.bincount(place, weights=weight * wrong) / mass
+    knots, knot_index = np.unique(r, return_inverse=True)
+    mass = np.bincount(knot_index, weights=weight)
+    share = np.bincount(knot_index, weights=weight * wrong) / mass
     return Knots(knots, isotonic_regression(share, weights=mass, increasing=False).x)
 
 
@@ -252,7 +263,7 @@ def logistic_policy(*, costs: Costs, explore: float, memory: int) -> Policy:
     """
 
     def logistic(asked: Predictions, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return fit_error_curve(asked.r, asked.m != asked.y, weight=weight).at
+        return fit_error_curve(asked.r, asked.m != asked.y, weight=weight).probability
 
     return _reestimating_policy(logistic, costs, explore, memory)
 
@@ -265,8 +276,8 @@ def _reestimating_policy(estimator: ErrorCurveEstimator, costs: Costs, explore: 
     checks.probabilities(explore=explore)
     checks.at_least(1, memory=memory)
 
-    def choose(seen: Observation, r: np.ndarray) -> Action:
-        recent = _recent_labels(seen, memory)
+    def choose(observation: Observation, r: np.ndarray) -> Action:
+        recent = _recent_labels(observation, memory)
         if recent is None:
             return Action(ask_probability(r, 0.0, explore))
         asked, weight = recent
@@ -275,34 +286,40 @@ def _reestimating_policy(estimator: ErrorCurveEstimator, costs: Costs, explore: 
     return choose
 
 
-def alarm_threshold_policy(alarms: np.ndarray, *, costs: Costs, burst: int, batch: int, what: str = "r") -> Policy:
+def alarm_threshold_policy(
+    alarms: np.ndarray, *, costs: Costs, label_burst: int, batch: int, adapted_part: str = "r"
+) -> Policy:
     """Nothing happens until an alarm; then everything is asked for a while, and thresholds set anew from that.
 
     Args:
         alarms: (k,) rising steps, as `detectors.detector_alarms` gives them; of step t once its input was seen.
         costs: c1 and ce.
-        burst: how many inputs are asked after an alarm, >= 1.
+        label_burst: how many inputs are asked after an alarm, >= 1.
         batch: with which it is played: asking starts with the first batch after the alarm.
-        what: whose threshold, a name in `ADAPTED_PARTS`.
+        adapted_part: whose threshold, a name in `ADAPTED_PARTS`.
 
     Returns:
         The policy.
 
     Raises:
-        ValueError: if the burst or the batch is below 1, or `what` does not exist.
+        ValueError: if the burst or the batch is below 1, or `adapted_part` does not exist.
     """
-    checks.one_of(ADAPTED_PARTS, what=what)
-    return after_alarm_policy(alarms, partial(_retuned_policy, costs=costs, what=what), burst=burst, batch=batch)
+    checks.one_of(ADAPTED_PARTS, what=adapted_part)
+    return after_alarm_policy(
+        alarms, partial(_retuned_policy, costs=costs, adapted_part=adapted_part), label_burst=label_burst, batch=batch
+    )
 
 
-def after_alarm_policy(alarms: np.ndarray, anew: Callable[[Observation], Policy], *, burst: int, batch: int) -> Policy:
+def after_alarm_policy(
+    alarms: np.ndarray, build_policy: Callable[[Observation], Policy], *, label_burst: int, batch: int
+) -> Policy:
     """Nothing happens until an alarm; then everything is asked for a while, and what was learned from that rules.
 
     Args:
         alarms: (k,) rising steps, as in `alarm_threshold_policy`.
-        anew: gets a burst, as if nothing else had ever been asked, once its labels have come; gives the policy from
+        build_policy: gets a burst, as if nothing else had ever been asked, once its labels have come; gives the policy from
             then on, until another burst. The same burst gives the same policy.
-        burst: how many inputs are asked after an alarm, >= 1.
+        label_burst: how many inputs are asked after an alarm, >= 1.
         batch: with which it is played.
 
     Returns:
@@ -311,39 +328,49 @@ def after_alarm_policy(alarms: np.ndarray, anew: Callable[[Observation], Policy]
     Raises:
         ValueError: if the burst or the batch is below 1.
     """
-    checks.at_least(1, burst=burst, batch=batch)
+    checks.at_least(1, burst=label_burst, batch=batch)
     learned: dict[bytes, Policy] = {}  # a burst stays the latest for many batches
     begins = (alarms // batch + 1) * batch  # (k,)
 
-    def choose(seen: Observation, r: np.ndarray) -> Action:
-        past = begins[begins <= len(seen.r)]
-        if len(past) and len(seen.r) < past[-1] + burst:
+    def choose(observation: Observation, r: np.ndarray) -> Action:
+        past = begins[begins <= len(observation.r)]
+        if len(past) and len(observation.r) < past[-1] + label_burst:
             return Action(np.ones(len(r)))
         for begin in past[::-1]:  # the latest whose labels have come
-            if (seen.step >= begin).sum() >= burst:
-                told = _burst_observation(seen, np.flatnonzero(seen.step >= begin)[:burst])
-                name = b"".join(one.tobytes() for one in (told.step, *vars(told.asked).values()))
-                if name not in learned:
-                    learned[name] = anew(told)
-                return learned[name](seen, r)
-        return Action(ask_probability(r, 0.0), label=False)
+            if (observation.step >= begin).sum() >= label_burst:
+                burst_observation = _burst_observation(
+                    observation, np.flatnonzero(observation.step >= begin)[:label_burst]
+                )
+                key = b"".join(
+                    array.tobytes() for array in (burst_observation.step, *vars(burst_observation.asked).values())
+                )
+                if key not in learned:
+                    learned[key] = build_policy(burst_observation)
+                return learned[key](observation, r)
+        return Action(ask_probability(r, 0.0), order_label=False)
 
     return choose
 
 
-def _burst_observation(seen: Observation, fresh: np.ndarray) -> Observation:
-    assert seen.asked is not None
-    step = seen.step[fresh]
-    hidden = LastLayerInputs(seen.hidden.r[step], seen.hidden.e[fresh]) if seen.hidden else None
-    return Observation(seen.r[step], step, seen.chance[fresh], _select(seen.asked, fresh), hidden)
+def _burst_observation(observation: Observation, indices: np.ndarray) -> Observation:
+    assert observation.asked is not None
+    step = observation.step[indices]
+    hidden = (
+        LastLayerInputs(observation.activations.r[step], observation.activations.e[indices])
+        if observation.activations
+        else None
+    )
+    return Observation(
+        observation.r[step], step, observation.propensity[indices], _select(observation.asked, indices), hidden
+    )
 
 
-def _retuned_policy(burst: Observation, *, costs: Costs, what: str) -> Policy:
-    asked = burst.asked
+def _retuned_policy(burst_observation: Observation, *, costs: Costs, adapted_part: str) -> Policy:
+    asked = burst_observation.asked
     assert asked is not None
-    cut = 0.0 if what == "r" else _server_threshold(asked)
-    threshold = 0.0 if what == "e" else min_loss_threshold(replace(asked, e=asked.e - cut), costs=costs)
-    return lambda seen, r: Action(ask_probability(r, threshold), cut, label=False)
+    cut = 0.0 if adapted_part == "r" else _server_threshold(asked)
+    threshold = 0.0 if adapted_part == "e" else min_loss_threshold(replace(asked, e=asked.e - cut), costs=costs)
+    return lambda observation, r: Action(ask_probability(r, threshold), cut, order_label=False)
 
 
 def _server_threshold(asked: Predictions) -> float:
@@ -353,12 +380,12 @@ def _server_threshold(asked: Predictions) -> float:
     return float(np.clip(inside, asked.e.min(), asked.e.max()))
 
 
-def _recent_labels(seen: Observation, memory: int) -> tuple[Predictions, np.ndarray] | None:
+def _recent_labels(observation: Observation, memory: int) -> tuple[Predictions, np.ndarray] | None:
     """The labels of the latest inputs with their weights, or None where they are too few."""
-    fresh = np.flatnonzero(seen.step >= len(seen.r) - memory)
-    if seen.asked is None or len(fresh) < MIN_LABELS:
+    indices = np.flatnonzero(observation.step >= len(observation.r) - memory)
+    if observation.asked is None or len(indices) < MIN_LABELS:
         return None
-    return _select(seen.asked, fresh), 1 / seen.chance[fresh]
+    return _select(observation.asked, indices), 1 / observation.propensity[indices]
 
 
 def _bayes_ask_probability(

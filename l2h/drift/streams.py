@@ -22,17 +22,17 @@ class DriftSchedule(NamedTuple):
     """How the distribution changes over T steps."""
 
     condition: np.ndarray  # (T,) names of conditions
-    positive: np.ndarray  # (T,) P(Y = 1); NaN leaves the labels as they come
-    unseen: np.ndarray  # (T,) share of the class never seen
-    change: int  # the first step whose distribution differs from that of step 0; T if none does
+    positive_share: np.ndarray  # (T,) P(Y = 1); NaN leaves the labels as they come
+    unseen_share: np.ndarray  # (T,) share of the class never seen
+    change_point: int  # the first step whose distribution differs from that of step 0; T if none does
 
 
 class Stream(NamedTuple):
     """A plan, filled: at step t comes image `place[t]` of the table of `condition[t]`."""
 
     condition: np.ndarray  # (T,) names of conditions
-    place: np.ndarray  # (T,) places among the images of that condition
-    change: int  # as in `DriftSchedule`
+    image: np.ndarray  # (T,) places among the images of that condition
+    change_point: int  # as in `DriftSchedule`
 
 
 def drift_schedule(kind: str | None, *, length: int, severity: int = 5, gradual: bool = False) -> DriftSchedule:
@@ -68,7 +68,7 @@ def drift_schedule(kind: str | None, *, length: int, severity: int = 5, gradual:
     share = np.zeros(length)
     changed = degree >= 1
     if kind in CORRUPTIONS:
-        condition[changed] = [f"{kind} {one}" for one in degree[changed]]
+        condition[changed] = [f"{kind} {degree_reached}" for degree_reached in degree[changed]]
     elif kind == "label shift":
         positive[changed] = 0.5 + LABEL_SHIFT_STEP * degree[changed]
     else:
@@ -76,11 +76,11 @@ def drift_schedule(kind: str | None, *, length: int, severity: int = 5, gradual:
     return DriftSchedule(condition.astype(str), positive, share, int(np.argmax(changed)) if changed.any() else length)
 
 
-def fill_schedule(planned: DriftSchedule, labels: Mapping[str, np.ndarray], *, seed: int) -> Stream:
+def fill_schedule(schedule: DriftSchedule, labels: Mapping[str, np.ndarray], *, seed: int) -> Stream:
     """Fill a plan with images.
 
     Args:
-        planned: T steps.
+        schedule: T steps.
         labels: condition -> (n,) labels -1/+1 of the images that its table holds.
         seed: of the choice.
 
@@ -96,28 +96,30 @@ def fill_schedule(planned: DriftSchedule, labels: Mapping[str, np.ndarray], *, s
     0.9
     """
     generator = np.random.default_rng(seed)
-    length = len(planned.condition)
-    spot, is_unseen, is_positive = generator.random((3, length))
-    condition = np.where(is_unseen < planned.unseen, UNSEEN, planned.condition)
-    wanted = np.where(np.isnan(planned.positive), 0, np.where(is_positive < planned.positive, 1, -1))
-    place = np.zeros(length, dtype=int)
+    length = len(schedule.condition)
+    uniform, is_unseen, is_positive = generator.random((3, length))
+    condition = np.where(is_unseen < schedule.unseen_share, UNSEEN, schedule.condition)
+    wanted_label = np.where(
+        np.isnan(schedule.positive_share), 0, np.where(is_positive < schedule.positive_share, 1, -1)
+    )
+    image = np.zeros(length, dtype=int)
     for name in np.unique(condition):
         for label in (-1, 0, 1):
-            here = (condition == name) & (wanted == label)
-            among = np.flatnonzero((labels[str(name)] == label) | (label == 0))
-            place[here] = among[(spot[here] * len(among)).astype(int)]
-    return Stream(condition, place, planned.change)
+            here = (condition == name) & (wanted_label == label)
+            candidates = np.flatnonzero((labels[str(name)] == label) | (label == 0))
+            image[here] = candidates[(uniform[here] * len(candidates)).astype(int)]
+    return Stream(condition, image, schedule.change_point)
 
 
-def with_dwell_time(course: Stream, *, stay: float, seed: int) -> Stream:
+def with_dwell_time(stream: Stream, *, dwell_time: float, seed: int) -> Stream:
     """A course whose images stay in view: at every step the last one remains, or the one planned for the step comes.
 
     Which image comes at a step has the distribution of the plan as before, but neighbours are no longer independent:
     n inputs show about n / stay images. What is in view when the distribution changes goes at once.
 
     Args:
-        course: T steps, drawn independently.
-        stay: inputs for which an image remains on average, >= 1; 1 leaves the course as it is.
+        stream: T steps, drawn independently.
+        dwell_time: inputs for which an image remains on average, >= 1; 1 leaves the course as it is.
         seed: of the times.
 
     Returns:
@@ -130,15 +132,15 @@ def with_dwell_time(course: Stream, *, stay: float, seed: int) -> Stream:
     >>> with_dwell_time(drawn, stay=1e9, seed=0).place.tolist() == [int(drawn.place[0])] * 8
     True
     """
-    checks.at_least(1, stay=stay)
-    comes = np.random.default_rng([seed, 2]).random(len(course.place)) < 1 / stay  # not what drew the images
-    comes[0] = True
-    comes[course.change : course.change + 1] = True
-    last = np.maximum.accumulate(np.where(comes, np.arange(len(comes)), 0))
-    return Stream(course.condition[last], course.place[last], course.change)
+    checks.at_least(1, stay=dwell_time)
+    renewed = np.random.default_rng([seed, 2]).random(len(stream.image)) < 1 / dwell_time  # not what drew the images
+    renewed[0] = True
+    renewed[stream.change_point : stream.change_point + 1] = True
+    last = np.maximum.accumulate(np.where(renewed, np.arange(len(renewed)), 0))
+    return Stream(stream.condition[last], stream.image[last], stream.change_point)
 
 
-def device_label_shares(number: int, *, concentration: float, seed: int) -> np.ndarray:
+def device_label_shares(n_devices: int, *, concentration: float, seed: int) -> np.ndarray:
     r"""The label distributions of many devices: the share of label +1 on each.
 
     .. math:: \pi_d \sim \mathrm{Dirichlet}(a, a)
@@ -146,7 +148,7 @@ def device_label_shares(number: int, *, concentration: float, seed: int) -> np.n
     Small concentrations a give devices that see one class almost only, large ones devices that are alike.
 
     Args:
-        number: of devices, >= 1.
+        n_devices: of devices, >= 1.
         concentration: a > 0.
         seed: of the draw.
 
@@ -161,28 +163,28 @@ def device_label_shares(number: int, *, concentration: float, seed: int) -> np.n
 
     Source: the split of Hsu, Qi and Brown, arXiv 1909.06335, for two classes.
     """
-    checks.at_least(1, number=number)
+    checks.at_least(1, number=n_devices)
     checks.positive(concentration=concentration)
-    return np.random.default_rng(seed).dirichlet([concentration, concentration], size=number)[:, 1]
+    return np.random.default_rng(seed).dirichlet([concentration, concentration], size=n_devices)[:, 1]
 
 
-def device_schedule(positive: float, *, length: int) -> DriftSchedule:
-    """The stream of one device: clean images, a share `positive` of them of label +1, and no change.
+def device_schedule(positive_share: float, *, length: int) -> DriftSchedule:
+    """The stream of one device: clean images, a share `positive_share` of them of label +1, and no change.
 
     Raises:
         ValueError: if the share is not in [0, 1] or length < 1.
     """
-    checks.probabilities(positive=positive)
+    checks.probabilities(positive=positive_share)
     checks.at_least(1, length=length)
-    return DriftSchedule(np.full(length, CLEAN), np.full(length, float(positive)), np.zeros(length), length)
+    return DriftSchedule(np.full(length, CLEAN), np.full(length, float(positive_share)), np.zeros(length), length)
 
 
-def predictions_along(tables: Mapping[str, Predictions], course: Stream) -> Predictions:
+def predictions_along(tables: Mapping[str, Predictions], stream: Stream) -> Predictions:
     """A system's predictions along a course.
 
     Args:
         tables: condition -> predictions on all of its images.
-        course: T steps.
+        stream: T steps.
 
     Returns:
         The predictions on T examples, in the order of time.
@@ -194,13 +196,13 @@ def predictions_along(tables: Mapping[str, Predictions], course: Stream) -> Pred
     >>> predictions_along({"clean": table}, Stream(np.array(["clean"] * 3), np.array([1, 0, 1]), 3)).r
     array([-0.5,  0.5, -0.5])
     """
-    length = len(course.place)
+    length = len(stream.image)
     kinds = {"m": int, "r": float, "e": float, "y": int}
     columns: dict[str, Any] = {name: np.zeros(length, dtype=kind) for name, kind in kinds.items()}
-    for condition in np.unique(course.condition):
-        here = course.condition == condition
+    for condition in np.unique(stream.condition):
+        here = stream.condition == condition
         for name, column in columns.items():
-            column[here] = getattr(tables[str(condition)], name)[course.place[here]]
+            column[here] = getattr(tables[str(condition)], name)[stream.image[here]]
     return Predictions(**columns)
 
 
@@ -230,6 +232,6 @@ def sample_stream(
         ValueError: as `streams.drift_schedule`.
         KeyError: if a condition has no table.
     """
-    planned = drift_schedule(kind, length=length, severity=severity, gradual=gradual)
+    schedule = drift_schedule(kind, length=length, severity=severity, gradual=gradual)
     labels = {condition: table.y for condition, table in tables.items()}
-    return fill_schedule(planned, labels, seed=seed)
+    return fill_schedule(schedule, labels, seed=seed)

@@ -10,12 +10,12 @@ from l2h import checks
 class Reliability(NamedTuple):
     """How well probabilities fit what happened, in bins of about equally many examples."""
 
-    claimed: np.ndarray  # (B,) mean probability of each bin
-    happened: np.ndarray  # (B,) share of its examples where it happened
+    mean_probability: np.ndarray  # (B,) mean probability of each bin
+    frequency: np.ndarray  # (B,) share of its examples where it happened
     n: np.ndarray  # (B,) how many examples it has
 
 
-def reliability(p: np.ndarray, happened: np.ndarray, *, bins: int = 15) -> Reliability:
+def reliability(p: np.ndarray, outcomes: np.ndarray, *, bins: int = 15) -> Reliability:
     """Probabilities beside frequencies: the points of a reliability diagram.
 
     The examples are ordered by p and cut into bins of equal size; equal probabilities are never cut apart, so that
@@ -23,7 +23,7 @@ def reliability(p: np.ndarray, happened: np.ndarray, *, bins: int = 15) -> Relia
 
     Args:
         p: (n,) probabilities.
-        happened: (n,) whether it happened, booleans or 0/1.
+        outcomes: (n,) whether it happened, booleans or 0/1.
         bins: how many at most, >= 1.
 
     Returns:
@@ -38,18 +38,20 @@ def reliability(p: np.ndarray, happened: np.ndarray, *, bins: int = 15) -> Relia
 
     Source: Guo et al., ICML 2017, with bins of equal size.
     """
-    _check_forecast(p, happened)
+    _check_forecast(p, outcomes)
     checks.at_least(1, bins=bins)
-    _, which, counts = np.unique(p, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - counts / 2  # (values,) rank of the middle of equal probabilities
-    bin_of = np.minimum((middle * bins / len(p)).astype(int), bins - 1)[which]
+    _, group_index, counts = np.unique(p, return_inverse=True, return_counts=True)
+    mid_rank = np.cumsum(counts) - counts / 2  # (values,) rank of the middle of equal probabilities
+    bin_of = np.minimum((mid_rank * bins / len(p)).astype(int), bins - 1)[group_index]
     n = np.bincount(bin_of, minlength=bins)
-    some = n > 0
-    claimed, frequency = (np.bincount(bin_of, weights=values_, minlength=bins) for values_ in (p, happened * 1.0))
-    return Reliability(claimed[some] / n[some], frequency[some] / n[some], n[some])
+    nonempty = n > 0
+    mean_probability, frequency = (
+        np.bincount(bin_of, weights=values_, minlength=bins) for values_ in (p, outcomes * 1.0)
+    )
+    return Reliability(mean_probability[nonempty] / n[nonempty], frequency[nonempty] / n[nonempty], n[nonempty])
 
 
-def calibration_error(p: np.ndarray, happened: np.ndarray, *, bins: int = 15) -> float:
+def calibration_error(p: np.ndarray, outcomes: np.ndarray, *, bins: int = 15) -> float:
     r"""The expected calibration error, over bins of about equally many examples.
 
     .. math:: \mathrm{ECE} = \sum_b \frac{n_b}{n} \big| \overline{p}_b - \overline{happened}_b \big|
@@ -58,7 +60,7 @@ def calibration_error(p: np.ndarray, happened: np.ndarray, *, bins: int = 15) ->
 
     Args:
         p: (n,) probabilities.
-        happened: (n,) whether it happened, booleans or 0/1.
+        outcomes: (n,) whether it happened, booleans or 0/1.
         bins: how many at most, >= 1.
 
     Returns:
@@ -70,18 +72,18 @@ def calibration_error(p: np.ndarray, happened: np.ndarray, *, bins: int = 15) ->
     >>> calibration_error(np.array([0.5, 0.5]), np.array([1, 1]))
     0.5
     """
-    claimed, frequency, n = reliability(p, happened, bins=bins)
+    claimed, frequency, n = reliability(p, outcomes, bins=bins)
     return float((n * np.abs(claimed - frequency)).sum() / n.sum())
 
 
-def brier_score(p: np.ndarray, happened: np.ndarray) -> float:
+def brier_score(p: np.ndarray, outcomes: np.ndarray) -> float:
     r"""The mean squared error of probabilities, which honesty and sharpness both make small.
 
     .. math:: \overline{(p - happened)^2}
 
     Args:
         p: (n,) probabilities.
-        happened: (n,) whether it happened, booleans or 0/1.
+        outcomes: (n,) whether it happened, booleans or 0/1.
 
     Returns:
         A number in [0, 1].
@@ -92,19 +94,19 @@ def brier_score(p: np.ndarray, happened: np.ndarray) -> float:
     >>> brier_score(np.array([0.5, 1.0]), np.array([1, 1]))
     0.125
     """
-    _check_forecast(p, happened)
-    return float(((1.0 * p - happened) ** 2).mean())
+    _check_forecast(p, outcomes)
+    return float(((1.0 * p - outcomes) ** 2).mean())
 
 
-def log_loss(p: np.ndarray, happened: np.ndarray, *, least: float = 1e-6) -> float:
+def log_loss(p: np.ndarray, outcomes: np.ndarray, *, clip: float = 1e-6) -> float:
     r"""The mean negative log-likelihood of probabilities, in nats.
 
     .. math:: -\overline{happened \log p + (1 - happened) \log (1 - p)}
 
     Args:
         p: (n,) probabilities.
-        happened: (n,) whether it happened, booleans or 0/1.
-        least: probabilities are taken to lie in [least, 1 - least], or one sure mistake would cost infinitely much.
+        outcomes: (n,) whether it happened, booleans or 0/1.
+        clip: probabilities are taken to lie in [least, 1 - least], or one sure mistake would cost infinitely much.
 
     Returns:
         A number >= 0.
@@ -115,13 +117,13 @@ def log_loss(p: np.ndarray, happened: np.ndarray, *, least: float = 1e-6) -> flo
     >>> round(log_loss(np.array([0.5, 0.5]), np.array([1, 0])), 4)
     0.6931
     """
-    _check_forecast(p, happened)
-    p = np.clip(p, least, 1 - least)
-    return float(-np.log(np.where(happened, p, 1 - p)).mean())
+    _check_forecast(p, outcomes)
+    p = np.clip(p, clip, 1 - clip)
+    return float(-np.log(np.where(outcomes, p, 1 - p)).mean())
 
 
-def _check_forecast(p: np.ndarray, happened: np.ndarray) -> None:
-    checks.one_dimensional(p=p, happened=happened)
+def _check_forecast(p: np.ndarray, outcomes: np.ndarray) -> None:
+    checks.one_dimensional(p=p, happened=outcomes)
     checks.probabilities(p=p)
-    checks.events(happened=happened)
+    checks.events(happened=outcomes)
     checks.at_least(1, examples=len(p))

@@ -46,8 +46,8 @@ def accuracy_coverage_curve(predictions: Predictions) -> AccuracyCurve:
     >>> accuracy_coverage_curve(p).accuracy.tolist()
     [0.5, 0.5, 0.5]
     """
-    n, t = len(predictions.y), _counts(predictions)
-    return AccuracyCurve(t.kept / n, (t.kept_right + t.asked_right) / n, t.threshold)
+    n, counts = len(predictions.y), _counts(predictions)
+    return AccuracyCurve(counts.n_kept / n, (counts.client_correct + counts.server_correct) / n, counts.threshold)
 
 
 def loss_curve(predictions: Predictions, *, costs: Costs) -> LossCurve:
@@ -69,10 +69,10 @@ def loss_curve(predictions: Predictions, *, costs: Costs) -> LossCurve:
 
     Source: Traub et al. 2024, arXiv 2407.01032, for the generalized risk.
     """
-    n, t = len(predictions.y), _counts(predictions)
-    asked = n - t.kept
-    mistakes = (t.kept - t.kept_right) + costs.c1 * (asked - t.asked_right)
-    return LossCurve(t.kept / n, (mistakes + costs.ce * asked) / n, t.threshold)
+    n, counts = len(predictions.y), _counts(predictions)
+    asked = n - counts.n_kept
+    mistakes = (counts.n_kept - counts.client_correct) + costs.c1 * (asked - counts.server_correct)
+    return LossCurve(counts.n_kept / n, (mistakes + costs.ce * asked) / n, counts.threshold)
 
 
 def area_under_curve(curve: AccuracyCurve | LossCurve) -> float:
@@ -177,16 +177,18 @@ def error_auroc_contributions(predictions: Predictions) -> np.ndarray:
     return area + (value - area) * n / np.where(right, len(right_scores), len(wrong_scores))
 
 
-def _count_below(ordered: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def _count_below(sorted_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """How many of the ordered scores lie below each score, equal ones counted by half."""
-    return (np.searchsorted(ordered, scores, side="left") + np.searchsorted(ordered, scores, side="right")) / 2
+    return (
+        np.searchsorted(sorted_scores, scores, side="left") + np.searchsorted(sorted_scores, scores, side="right")
+    ) / 2
 
 
 class _Counts(NamedTuple):
     threshold: np.ndarray  # (G + 1,)
-    kept: np.ndarray  # (G + 1,) number kept
-    kept_right: np.ndarray  # (G + 1,) of these, right answers of the client
-    asked_right: np.ndarray  # (G + 1,) of the others, right answers of the server
+    n_kept: np.ndarray  # (G + 1,) number kept
+    client_correct: np.ndarray  # (G + 1,) of these, right answers of the client
+    server_correct: np.ndarray  # (G + 1,) of the others, right answers of the server
 
 
 def _counts(predictions: Predictions) -> _Counts:

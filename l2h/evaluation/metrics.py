@@ -18,7 +18,7 @@ class SubsetAccuracy(NamedTuple):
     n: Any  # examples in the portion
     m: Any  # accuracy of the client, NaN if the portion is empty
     e: Any  # accuracy of the server, NaN if the portion is empty
-    differ: Any  # m - e: below zero where the server is better
+    difference: Any  # m - e: below zero where the server is better
 
 
 def keep_indicator(predictions: Predictions) -> np.ndarray:
@@ -106,8 +106,8 @@ def reference_losses(predictions: Predictions, *, costs: Costs) -> ReferenceLoss
     >>> reference_losses(p, costs=Costs(c1=1.0, ce=0.25))
     References(never=0.5, always=0.25, random=0.25, oracle=0.125)
     """
-    kept_loss, served_wrong = (1.0 - right for right in client_server_correctness(predictions))
-    asked_loss = costs.c1 * served_wrong + costs.ce
+    kept_loss, server_wrong = (1.0 - right for right in client_server_correctness(predictions))
+    asked_loss = costs.c1 * server_wrong + costs.ce
     never, always = float(kept_loss.mean()), float(asked_loss.mean())
     return ReferenceLosses(never, always, min(never, always), float(np.minimum(kept_loss, asked_loss).mean()))
 
@@ -130,7 +130,7 @@ def table_one(predictions: Predictions) -> TableOne:
     """
     ask = asks(predictions.r)
     m_right, e_right = client_server_correctness(predictions)
-    return TableOne(*(_subset_accuracy(m_right[part], e_right[part]) for part in (~ask, ask)))
+    return TableOne(*(_subset_accuracy(m_right[subset], e_right[subset]) for subset in (~ask, ask)))
 
 
 def split_by_class(predictions: Predictions) -> dict[int, Predictions]:
@@ -142,8 +142,10 @@ def split_by_class(predictions: Predictions) -> dict[int, Predictions]:
     """
     parts = {int(label): predictions.y == label for label in np.unique(predictions.y)}
     return {
-        label: Predictions(predictions.m[part], predictions.r[part], predictions.e[part], predictions.y[part])
-        for label, part in parts.items()
+        label: Predictions(
+            predictions.m[in_class], predictions.r[in_class], predictions.e[in_class], predictions.y[in_class]
+        )
+        for label, in_class in parts.items()
     }
 
 

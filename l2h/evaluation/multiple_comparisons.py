@@ -23,12 +23,12 @@ OUTCOME_PHRASES = dict(zip(OUTCOMES, ("better than", "worse than", "not told apa
 
 def simultaneous_differences(
     reference: Sequence[Predictions],
-    rivals: Mapping[str, Sequence[Predictions]],
-    by_example: Callable[[Predictions], Any],
+    baselines: Mapping[str, Sequence[Predictions]],
+    per_example: Callable[[Predictions], Any],
     *,
     level: float = 0.95,
-    cells: int = 1,
-    draws: int = 2000,
+    families: int = 1,
+    n_resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Interval]:
     r"""Differences reference - rival in the mean of a value per example, all of which hold together.
@@ -40,11 +40,11 @@ def simultaneous_differences(
 
     Args:
         reference: predictions of one system, one per seed.
-        rivals: name -> predictions of another, paired: the same seeds and examples.
-        by_example: gives (n,) values, such as `curves.auc_contributions`.
+        baselines: name -> predictions of another, paired: the same seeds and examples.
+        per_example: gives (n,) values, such as `curves.auc_contributions`.
         level: of confidence for all rivals of all cells together, in (0, 1).
-        cells: how many such families are looked at, >= 1.
-        draws: number of resamples.
+        families: how many such families are looked at, >= 1.
+        n_resamples: number of resamples.
         seed: of the resampling.
 
     Returns:
@@ -57,33 +57,41 @@ def simultaneous_differences(
     >>> simultaneous_differences(one, {"itself": one}, lambda p: p.r)
     {'itself': Interval(estimate=0.0, low=0.0, high=0.0)}
     """
-    if not rivals:
+    if not baselines:
         raise ValueError("expected at least one rival, got none")
-    shared = _bonferroni_level(level, cells)
-    values = np.stack([differences_per_example(reference, rival, by_example) for rival in rivals.values()])  # (k, S, n)
-    told: dict[str, Any] = {"signed": True, "simultaneous": True, "level": shared, "draws": draws, "seed": seed}
-    return dict(zip(rivals, bootstrap_intervals(values, **told), strict=True))
+    family_level = _bonferroni_level(level, families)
+    values = np.stack(
+        [differences_per_example(reference, predictions, per_example) for predictions in baselines.values()]
+    )  # (k, S, n)
+    options: dict[str, Any] = {
+        "signed": True,
+        "simultaneous": True,
+        "level": family_level,
+        "draws": n_resamples,
+        "seed": seed,
+    }
+    return dict(zip(baselines, bootstrap_intervals(values, **options), strict=True))
 
 
 def simultaneous_accuracy_differences(
     reference: Sequence[Predictions],
-    rivals: Mapping[str, Sequence[Predictions]],
+    baselines: Mapping[str, Sequence[Predictions]],
     coverages: Any,
     *,
     level: float = 0.95,
-    cells: int = 1,
-    draws: int = 2000,
+    families: int = 1,
+    n_resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, list[Interval]]:
     """Differences reference - rival in accuracy at k coverages; those of all rivals and coverages hold together.
 
     Args:
         reference: predictions of one system, one per seed.
-        rivals: name -> predictions of another, paired: the same seeds and examples.
+        baselines: name -> predictions of another, paired: the same seeds and examples.
         coverages: (k,) shares kept, in [0, 1].
         level: of confidence, as in `simultaneous_differences`.
-        cells: how many such families are looked at, as in `simultaneous_differences`.
-        draws: number of resamples.
+        families: how many such families are looked at, as in `simultaneous_differences`.
+        n_resamples: number of resamples.
         seed: of the resampling.
 
     Returns:
@@ -92,30 +100,32 @@ def simultaneous_accuracy_differences(
     Raises:
         ValueError: as `simultaneous_differences`, or if a coverage is outside [0, 1].
     """
-    if not rivals:
+    if not baselines:
         raise ValueError("expected at least one rival, got none")
-    shared = _bonferroni_level(level, cells)
+    family_level = _bonferroni_level(level, families)
     values = [
-        differences_per_example(reference, rival, lambda p: correctness_at_coverage(p, coverages))
-        for rival in rivals.values()
+        differences_per_example(reference, predictions, lambda p: correctness_at_coverage(p, coverages))
+        for predictions in baselines.values()
     ]
     flat = np.concatenate(values, axis=1).swapaxes(0, 1)  # (rivals * k, S, n)
-    found = bootstrap_intervals(flat, signed=True, simultaneous=True, level=shared, draws=draws, seed=seed)
-    k = len(found) // len(rivals)
-    return {name: found[place * k : (place + 1) * k] for place, name in enumerate(rivals)}
+    flat_intervals = bootstrap_intervals(
+        flat, signed=True, simultaneous=True, level=family_level, n_resamples=n_resamples, seed=seed
+    )
+    k = len(flat_intervals) // len(baselines)
+    return {name: flat_intervals[index * k : (index + 1) * k] for index, name in enumerate(baselines)}
 
 
-def _bonferroni_level(level: float, cells: int) -> float:
-    checks.at_least(1, cells=cells)
+def _bonferroni_level(level: float, families: int) -> float:
+    checks.at_least(1, cells=families)
     checks.positive(level=level, **{"1 - level": 1 - level})
-    return 1 - (1 - level) / cells
+    return 1 - (1 - level) / families
 
 
-def comparison_outcome(gap: Interval) -> str:
+def comparison_outcome(difference: Interval) -> str:
     """What an interval of a difference says about the first system.
 
     Args:
-        gap: of first - second, where more is better.
+        difference: of first - second, where more is better.
 
     Returns:
         One of OUTCOMES.
@@ -123,15 +133,17 @@ def comparison_outcome(gap: Interval) -> str:
     >>> comparison_outcome(Interval(0.04, 0.01, 0.07)), comparison_outcome(Interval(0.04, -0.01, 0.09))
     ('better', 'not told apart')
     """
-    return OUTCOMES[0] if gap.low > 0 else OUTCOMES[1] if gap.high < 0 else OUTCOMES[2]
+    return OUTCOMES[0] if difference.low > 0 else OUTCOMES[1] if difference.high < 0 else OUTCOMES[2]
 
 
-def outcome_table(found: Mapping[str, Mapping[str, Interval]], names: Sequence[str]) -> dict[str, dict[str, str]]:
+def outcome_table(
+    differences: Mapping[str, Mapping[str, Interval]], baselines: Sequence[str]
+) -> dict[str, dict[str, str]]:
     """Who is beaten where, and by how much, and at how many places.
 
     Args:
-        found: place -> rival -> difference reference - rival; not every place need have every rival.
-        names: of the rivals, in the order in which they are told.
+        differences: place -> rival -> difference reference - rival; not every place need have every rival.
+        baselines: of the rivals, in the order in which they are told.
 
     Returns:
         Place -> "better than", "worse than" or "not told apart from" -> rivals with their differences, or "none";
@@ -140,27 +152,37 @@ def outcome_table(found: Mapping[str, Mapping[str, Interval]], names: Sequence[s
     >>> outcome_table({"here": {"a": Interval(0.2, 0.1, 0.3)}}, ["a"])["here"]["better than"]
     'a (+0.200)'
     """
-    told = {place: {name: comparison_outcome(gap) for name, gap in gaps.items()} for place, gaps in found.items()}
+    outcomes_by_setting = {
+        setting: {name: comparison_outcome(difference) for name, difference in by_baseline.items()}
+        for setting, by_baseline in differences.items()
+    }
 
-    def at(place: str, word: str) -> list[str]:
-        return [f"{name} ({found[place][name].estimate:+.3f})" for name in names if told[place].get(name) == word]
+    def names_with(place: str, word: str) -> list[str]:
+        return [
+            f"{name} ({differences[place][name].estimate:+.3f})"
+            for name in baselines
+            if outcomes_by_setting[place].get(name) == word
+        ]
 
     def count(word: str) -> list[str]:
-        places = {name: sum(outcomes.get(name) == word for outcomes in told.values()) for name in names}
-        return [f"{name} ({number})" for name, number in places.items() if number]
+        counts = {
+            name: sum(outcomes.get(name) == word for outcomes in outcomes_by_setting.values()) for name in baselines
+        }
+        return [f"{name} ({number})" for name, number in counts.items() if number]
 
-    rows = {place: {word: at(place, word) for word in OUTCOMES} for place in found}
+    rows = {setting: {word: names_with(setting, word) for word in OUTCOMES} for setting in differences}
     rows["places"] = {word: count(word) for word in OUTCOMES}
     return {
-        row: {OUTCOME_PHRASES[word]: ", ".join(said) or "none" for word, said in of.items()} for row, of in rows.items()
+        row: {OUTCOME_PHRASES[word]: ", ".join(entries) or "none" for word, entries in columns.items()}
+        for row, columns in rows.items()
     }
 
 
 class MeanRanks(NamedTuple):
     """Mean ranks of k methods over blocks."""
 
-    rank: dict[str, float]  # 1 is best; methods in the order of their ranks
-    difference: float  # critical difference: ranks further apart than this differ
+    mean_rank: dict[str, float]  # 1 is best; methods in the order of their ranks
+    critical_difference: float  # critical difference: ranks further apart than this differ
     p_value: float  # Friedman's test that no method differs from another
     blocks: int
 
@@ -203,8 +225,8 @@ def mean_ranks(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) ->
     equal = bool((table == table[0]).all())  # all ranks tie in every block: Friedman's statistic is 0 / 0
     critical = studentized_range.ppf(level, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * blocks))
     return MeanRanks(
-        rank={list(scores)[place]: float(ranks[place]) for place in best_first},
-        difference=float(critical),
+        mean_rank={list(scores)[index]: float(ranks[index]) for index in best_first},
+        critical_difference=float(critical),
         p_value=1.0 if equal else float(friedmanchisquare(*table).pvalue),
         blocks=blocks,
     )
@@ -222,8 +244,8 @@ def cliques(table: MeanRanks) -> list[tuple[str, ...]]:
     >>> cliques(MeanRanks({"a": 1.0, "b": 1.5, "c": 3.0}, difference=1.6, p_value=0.01, blocks=9))
     [('a', 'b'), ('b', 'c')]
     """
-    names, ranks = list(table.rank), np.array(list(table.rank.values()))
-    ends = [int(np.searchsorted(ranks, rank + table.difference, side="right")) for rank in ranks]
+    names, ranks = list(table.mean_rank), np.array(list(table.mean_rank.values()))
+    ends = [int(np.searchsorted(ranks, rank + table.critical_difference, side="right")) for rank in ranks]
     # a start whose reach is no longer than its predecessor's adds nothing
-    new = [0, *(place + 1 for place, (before, here) in enumerate(pairwise(ends)) if here > before)]
-    return [tuple(names[start : ends[start]]) for start in new if ends[start] - start > 1]
+    starts = [0, *(index + 1 for index, (before, here) in enumerate(pairwise(ends)) if here > before)]
+    return [tuple(names[start : ends[start]]) for start in starts if ends[start] - start > 1]

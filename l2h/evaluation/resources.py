@@ -37,13 +37,13 @@ def network_size(network: nn.Module) -> NetworkSize:
     """
     operations: list[int] = []
 
-    def dense(layer: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
-        operations.append(2 * given[0].shape[-1] * result.shape[-1])
+    def dense(layer: nn.Module, inputs: tuple[Tensor, ...], result: Tensor) -> None:
+        operations.append(2 * inputs[0].shape[-1] * result.shape[-1])
 
-    def convolution(layer: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
-        channels, height, width, _ = given[0].shape
-        places = (height - KERNEL_SIDE + 1) * (width - KERNEL_SIDE + 1)
-        operations.append(2 * channels * KERNEL_SIDE * KERNEL_SIDE * len(result) * places)
+    def convolution(layer: nn.Module, inputs: tuple[Tensor, ...], result: Tensor) -> None:
+        channels, height, width, _ = inputs[0].shape
+        positions = (height - KERNEL_SIDE + 1) * (width - KERNEL_SIDE + 1)
+        operations.append(2 * channels * KERNEL_SIDE * KERNEL_SIDE * len(result) * positions)
 
     hooks = [
         layer.register_forward_hook(dense if isinstance(layer, nn.Linear) else convolution)
@@ -94,6 +94,6 @@ def resource_use(
     Spending(device_flops=6144.0, bytes_sent=768.0)
     """
     checks.probabilities(coverage=coverage)
-    computed = coverage * 0 + 1.0 if needs_score else coverage
-    sent = coverage * 0 + 1.0 if needs_server else 1 - coverage
-    return ResourceUse(rejector.flops + client.flops * computed, IMAGE_BYTES * sent)
+    client_share = coverage * 0 + 1.0 if needs_score else coverage
+    asked_share = coverage * 0 + 1.0 if needs_server else 1 - coverage
+    return ResourceUse(rejector.flops + client.flops * client_share, IMAGE_BYTES * asked_share)

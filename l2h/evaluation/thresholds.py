@@ -16,7 +16,7 @@ COUNT_TOLERANCE = 1e-12
 NEVER_ASK_THRESHOLD = -float(np.finfo(float).max)  # r - NOTHING stays finite, and is above 0
 
 
-def coverage_threshold(predictions: Predictions, wanted: float) -> float:
+def coverage_threshold(predictions: Predictions, coverage: float) -> float:
     """The largest threshold that keeps at least a wanted share; choose it on validation data.
 
     Tied examples are kept together or not at all, so that more than the wanted share may be kept. The
@@ -24,7 +24,7 @@ def coverage_threshold(predictions: Predictions, wanted: float) -> float:
 
     Args:
         predictions: of the validation part.
-        wanted: share to keep, in [0, 1]; 0 gives the largest score, which keeps nothing here.
+        coverage: share to keep, in [0, 1]; 0 gives the largest score, which keeps nothing here.
 
     Returns:
         t such that r > t keeps; use it with `with_threshold`.
@@ -36,10 +36,10 @@ def coverage_threshold(predictions: Predictions, wanted: float) -> float:
     >>> [coverage_threshold(p, share) for share in (0, 0.25, 0.5)]
     [0.4, 0.2, 0.1]
     """
-    checks.probabilities(wanted=wanted)
+    checks.probabilities(wanted=coverage)
     curve = accuracy_coverage_curve(predictions)
     # 1 - 0.7 is a little more than 0.3, and 3 of 10 are to be enough for it
-    return float(curve.threshold[np.searchsorted(curve.coverage, wanted - 1e-12)])
+    return float(curve.threshold[np.searchsorted(curve.coverage, coverage - 1e-12)])
 
 
 def min_loss_threshold(predictions: Predictions, *, costs: Costs) -> float:
@@ -66,27 +66,27 @@ def with_threshold(predictions: Predictions, threshold: float) -> Predictions:
 
 
 def tuned_on_validation(
-    chosen_on: Sequence[Predictions], given: Sequence[Predictions], *, costs: Costs
+    validation_predictions: Sequence[Predictions], test_predictions: Sequence[Predictions], *, costs: Costs
 ) -> list[Predictions]:
     """One training for other costs: the threshold of least loss on validation data, seed by seed.
 
     Args:
-        chosen_on: predictions on the validation part, one per seed.
-        given: of the same systems on the test part.
+        validation_predictions: predictions on the validation part, one per seed.
+        test_predictions: of the same systems on the test part.
         costs: c1 and ce.
 
     Returns:
         The given predictions, shifted.
     """
-    pairs = zip(chosen_on, given, strict=True)
+    pairs = zip(validation_predictions, test_predictions, strict=True)
     return [with_threshold(test, min_loss_threshold(validation, costs=costs)) for validation, test in pairs]
 
 
-def tables_tuned_on_validation(said: Mapping[str, Predictions], *, costs: Costs) -> dict[str, Predictions]:
+def tables_tuned_on_validation(tables: Mapping[str, Predictions], *, costs: Costs) -> dict[str, Predictions]:
     """The tables of a system whose scores are shifted by its threshold of least loss on validation images.
 
     Args:
-        said: part or condition -> predictions; "validation" among them.
+        tables: part or condition -> predictions; "validation" among them.
         costs: c1 and ce.
 
     Returns:
@@ -95,16 +95,16 @@ def tables_tuned_on_validation(said: Mapping[str, Predictions], *, costs: Costs)
     Raises:
         KeyError: if there is no validation part.
     """
-    threshold = min_loss_threshold(said["validation"], costs=costs)
-    return {where: with_threshold(predictions, threshold) for where, predictions in said.items()}
+    threshold = min_loss_threshold(tables["validation"], costs=costs)
+    return {where: with_threshold(predictions, threshold) for where, predictions in tables.items()}
 
 
-def retuned(predictions: Predictions, *, labels: int, costs: Costs, seed: int = 0) -> tuple[Predictions, Predictions]:
+def retuned(predictions: Predictions, *, n_labels: int, costs: Costs, seed: int = 0) -> tuple[Predictions, Predictions]:
     """A system before and after its threshold was set anew on a few labelled examples, judged on the others.
 
     Args:
         predictions: on n examples of one distribution.
-        labels: how many of them, drawn at random, are labelled; from 1 to n - 1.
+        n_labels: how many of them, drawn at random, are labelled; from 1 to n - 1.
         costs: c1 and ce.
         seed: of the draw.
 
@@ -119,21 +119,21 @@ def retuned(predictions: Predictions, *, labels: int, costs: Costs, seed: int = 
     >>> len(as_it_was.y), float(as_it_was.r[0]), float(anew.r[0])
     (2, 1.0, 0.0)
     """
-    checks.at_least(1, labels=labels, others=len(predictions.y) - labels)
+    checks.at_least(1, labels=n_labels, others=len(predictions.y) - n_labels)
     order = np.random.default_rng(seed).permutation(len(predictions.y))
-    few, others = (
-        Predictions(*(getattr(predictions, name)[np.sort(part)] for name in "mrey"))
-        for part in (order[:labels], order[labels:])
+    labelled, others = (
+        Predictions(*(getattr(predictions, name)[np.sort(indices)] for name in "mrey"))
+        for indices in (order[:n_labels], order[n_labels:])
     )
-    return others, with_threshold(others, min_loss_threshold(few, costs=costs))
+    return others, with_threshold(others, min_loss_threshold(labelled, costs=costs))
 
 
-def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
+def threshold_grid(r: np.ndarray, n_thresholds: int) -> np.ndarray:
     """Thresholds on r, fixed by held-out scores: "always keep", quantiles, "always ask".
 
     Args:
         r: (n,) scores of held-out examples.
-        number: of thresholds, >= 3.
+        n_thresholds: of thresholds, >= 3.
 
     Returns:
         (number,) rising thresholds t; r > t keeps. The first lies below and the last above every score in reach.
@@ -147,8 +147,8 @@ def threshold_grid(r: np.ndarray, number: int) -> np.ndarray:
     checks.one_dimensional(r=r)
     checks.finite(r=r)
     r = 1.0 * r  # the span of integers need not fit into their type
-    checks.at_least(3, number=number)
-    inner = np.quantile(r, np.linspace(0, 1, number - 2))
+    checks.at_least(3, number=n_thresholds)
+    inner = np.quantile(r, np.linspace(0, 1, n_thresholds - 2))
     reach = 1 + np.ptp(r)
     return np.concatenate([[inner[0] - reach], inner, [inner[-1] + reach]])
 
@@ -159,7 +159,7 @@ class ControlledThreshold(NamedTuple):
     threshold: float  # r > threshold keeps; use it with `thresholds.with_threshold`
     budget: float  # at most this share of future inputs is sent ...
     confidence: float  # ... with at least this probability over the draw of the validation part
-    sent: float  # share of the validation part that is sent
+    offload_rate: float  # share of the validation part that is sent
 
 
 def budget_threshold(r: np.ndarray, *, budget: float, confidence: float = 0.95) -> ControlledThreshold:
@@ -197,9 +197,11 @@ def budget_threshold(r: np.ndarray, *, budget: float, confidence: float = 0.95) 
     for name, value in {"budget": budget, "confidence": confidence}.items():
         checks.positive(**{name: value, f"1 - {name}": 1 - value})
     candidates, counts = np.unique(r, return_counts=True)
-    sent = np.cumsum(counts) / len(r)  # (G,) rising with the candidate
-    shares = sent * (1 - COUNT_TOLERANCE)  # the library rounds n * share up to a count, and n * (k / n) may exceed k
+    offload_rates = np.cumsum(counts) / len(r)  # (G,) rising with the candidate
+    shares = offload_rates * (
+        1 - COUNT_TOLERANCE
+    )  # the library rounds n * share up to a count, and n * (k / n) may exceed k
     p_values = compute_hoeffding_bentkus_p_value(shares, len(r), budget, binary=True)[:, 0]
-    passed = control_fwer(p_values, 1 - confidence, fwer_method="fixed_sequence")
-    threshold = float(candidates[passed[-1]] if len(passed) else NEVER_ASK_THRESHOLD)
-    return ControlledThreshold(threshold, budget, confidence, sent=float(asks(r - threshold).sum() / len(r)))
+    rejected = control_fwer(p_values, 1 - confidence, fwer_method="fixed_sequence")
+    threshold = float(candidates[rejected[-1]] if len(rejected) else NEVER_ASK_THRESHOLD)
+    return ControlledThreshold(threshold, budget, confidence, offload_rate=float(asks(r - threshold).sum() / len(r)))

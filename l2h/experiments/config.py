@@ -43,20 +43,20 @@ class ExperimentConfig:
         c1, ce: the costs.
         alpha: rule for alpha, a name in `methods.ALPHA_RULES`, or a number > 0.
         beta: calibration parameter > 0.
-        squash: r and e in (-1, 1), as released.
-        hidden: hidden units of the rejector.
-        network: of the server, a name in `methods.SERVER_NETWORKS`.
-        recipe: of what the method itself trains, a name in RECIPES.
+        bounded: r and e in (-1, 1), as released.
+        hidden_units: hidden units of the rejector.
+        server_network: of the server, a name in `methods.SERVER_NETWORKS`.
+        preset: of what the method itself trains, a name in RECIPES.
         server: whose answers a method in `registry.TWO_STAGE` gets, a name in `SERVER_METHODS`; of "distilled" the teacher.
         rejector: the device's own network, a name in `methods.REJECTORS`; "features" only beside a client in
             `clients.CLIENTS_WITH_FEATURES`.
         confidence: what confidence is measured by, a name in `methods.CONFIDENCES`.
-        estimate: of P(M != Y | x) for alpha "estimated", a name in `error_estimation.ERROR_ESTIMATORS`.
+        error_estimator: of P(M != Y | x) for alpha "estimated", a name in `error_estimation.ERROR_ESTIMATORS`.
         budget: share of questions of "budgeted" and "random".
         form: of the stage-switching loss, a name in `base.STAGE_SWITCHING_FORMS`.
-        refresh: steps after which the device's copy of the server is renewed.
-        server_recipe: of the run that trains the given server; empty for the same recipe.
-        start: recipe of the plain server from whose weights a method in `registry.JOINT` starts; empty for new ones.
+        update_every: steps after which the device's copy of the server is renewed.
+        server_preset: of the run that trains the given server; empty for the same recipe.
+        warm_start_preset: recipe of the plain server from whose weights a method in `registry.JOINT` starts; empty for new ones.
         source: a name in `dataset.SOURCES`; those that are never downloaded must lie in the folder L2H_DATA.
         classes: names of the classes; empty for the data's default pair, which ImageNet lacks.
         sizes: images of the client, helper, calibration and validation parts; empty for all.
@@ -78,19 +78,19 @@ class ExperimentConfig:
     ce: float = 0.0
     alpha: str | float = "deterministic"
     beta: float = 2.0
-    squash: bool = True
-    hidden: int = 120
-    network: str = "lenet"
-    recipe: str = "fast"
+    bounded: bool = True
+    hidden_units: int = 120
+    server_network: str = "lenet"
+    preset: str = "fast"
     server: str = "plain_server"
     rejector: str = "hidden"
     confidence: str = "temperature"
-    estimate: str = "logistic"
+    error_estimator: str = "logistic"
     budget: float = 0.5
     form: str = "shifted"
-    refresh: int = 1
-    server_recipe: str = ""
-    start: str = ""
+    update_every: int = 1
+    server_preset: str = ""
+    warm_start_preset: str = ""
     source: str = "cifar10"
     classes: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
@@ -99,8 +99,8 @@ class ExperimentConfig:
     def __post_init__(self) -> None:
         checks.one_of(("client", *registry.METHODS), method=self.method)
         checks.one_of(clients.CLIENTS, client=self.client)
-        checks.one_of(PRESETS, recipe=self.recipe)
-        checks.one_of(("", *PRESETS), server_recipe=self.server_recipe, start=self.start)
+        checks.one_of(PRESETS, recipe=self.preset)
+        checks.one_of(("", *PRESETS), server_recipe=self.server_preset, start=self.warm_start_preset)
         checks.one_of(ALLOWED_SERVERS.get(self.method, SERVER_METHODS), **{f"server of {self.method}": self.server})
         checks.one_of(dataset.SOURCES, source=self.source)
         checks.one_of(PRECISIONS, precision=self.precision)
@@ -109,10 +109,12 @@ class ExperimentConfig:
             checks.one_of(clients.CLIENTS_WITH_FEATURES, **{"client whose features are read": self.client})
         if "device_classifier" in (self.method, self.server) and self.rejector in base.CLIENT_BASED_REJECTORS:
             raise ValueError(f"expected a device_classifier that reads the image, got rejector={self.rejector!r}")
-        if self.method == "learning_to_help" and self.alpha == "posterior" and not self.start:
+        if self.method == "learning_to_help" and self.alpha == "posterior" and not self.warm_start_preset:
             raise ValueError("expected the recipe of a server trained beforehand as start of alpha 'posterior', got ''")
-        if self.method == "learning_to_help" and self.start and self.squash:
-            raise ValueError(f"expected squash=False where a server starts from another one, got start={self.start!r}")
+        if self.method == "learning_to_help" and self.warm_start_preset and self.bounded:
+            raise ValueError(
+                f"expected squash=False where a server starts from another one, got start={self.warm_start_preset!r}"
+            )
         _ = self.costs, self.options
 
     @property
@@ -123,8 +125,8 @@ class ExperimentConfig:
     @property
     def options(self) -> base.Options:
         """What the method is told."""
-        told = {name: getattr(self, name) for name in OPTION_FIELDS}
-        return base.Options(**told, recipe=PRESETS[self.recipe])
+        kwargs = {name: getattr(self, name) for name in OPTION_FIELDS}
+        return base.Options(**kwargs, training=PRESETS[self.preset])
 
 
 def dependencies(config: ExperimentConfig) -> tuple[ExperimentConfig, ...]:
@@ -133,17 +135,27 @@ def dependencies(config: ExperimentConfig) -> tuple[ExperimentConfig, ...]:
     >>> [earlier.method for earlier in dependencies(ExperimentConfig(method="random"))]
     ['client', 'plain_server']
     """
-    same = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes", "precision")}
+    shared = {name: getattr(config, name) for name in ("seed", "source", "classes", "sizes", "precision")}
     if config.method == "client" or config.method in registry.STANDALONE:
         return ()
-    client = ExperimentConfig(method="client", client=config.client, **same)
+    client = ExperimentConfig(method="client", client=config.client, **shared)
     if config.method in registry.JOINT:
-        plain = replace(client, method="plain_server", network=config.network, recipe=config.start or config.recipe)
-        return (client, replace(plain, client=ExperimentConfig.client)) if config.start else (client,)
-    told = {
+        server_config = replace(
+            client,
+            method="plain_server",
+            server_network=config.server_network,
+            preset=config.warm_start_preset or config.preset,
+        )
+        return (
+            (client, replace(server_config, client=ExperimentConfig.client)) if config.warm_start_preset else (client,)
+        )
+    kwargs = {
         name: getattr(config, name)
         for name in SERVER_CONFIG_FIELDS.get(config.server, ("client", "c1", "ce", *OPTION_FIELDS))
     }
-    start = config.start if config.server in registry.JOINT else ""
-    recipe = config.server_recipe or config.recipe
-    return (client, ExperimentConfig(method=config.server, recipe=recipe, start=start, **told, **same))
+    warm_start_preset = config.warm_start_preset if config.server in registry.JOINT else ""
+    preset = config.server_preset or config.preset
+    return (
+        client,
+        ExperimentConfig(method=config.server, preset=preset, warm_start_preset=warm_start_preset, **kwargs, **shared),
+    )

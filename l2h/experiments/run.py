@@ -47,11 +47,11 @@ class RunResult(NamedTuple):
     data: dict[str, Any]  # name, split sizes and SHA-256
     scores: dict[str, dict[str, np.ndarray]]  # part -> {"m", "r", "e", "y"}; {"score"} of a client, {"e"} of a server
     history: tuple[float, ...]  # mean training loss of each epoch
-    seconds: float  # of one processor, as far as this process used it
+    cpu_seconds: float  # of one processor, as far as this process used it
 
-    def predictions(self, part: str = "test") -> Predictions:
+    def predictions(self, split: str = "test") -> Predictions:
         """The predictions on an evaluated part, as `evaluate` takes them."""
-        return Predictions(**self.scores[part])
+        return Predictions(**self.scores[split])
 
 
 def run(config: ExperimentConfig, *, store: Store | None = None) -> RunResult:
@@ -67,11 +67,11 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> RunResult:
         The result.
     """
     store = store or Store()
-    kept = store.get(run_key(config))
-    if kept is None:
-        kept = _compute_json(config, [run(one, store=store) for one in dependencies(config)])
-        store.put(run_key(config), kept)
-    return result_from_json(kept)
+    stored = store.get(run_key(config))
+    if stored is None:
+        stored = _compute_json(config, [run(dependency, store=store) for dependency in dependencies(config)])
+        store.put(run_key(config), stored)
+    return result_from_json(stored)
 
 
 def run_key(config: ExperimentConfig) -> str:
@@ -88,79 +88,83 @@ def run_key(config: ExperimentConfig) -> str:
         "code": _code_digest(registry.METHODS.get(config.method)),
         "versions": library_versions(),
     }
-    low = PRESETS[config.recipe].bfloat16 and device.has_bfloat16()
+    low = PRESETS[config.preset].bfloat16 and device.has_bfloat16()
     computed = {"bfloat16": low, "accelerator": device.accelerator_name()}
-    return key(config=asdict(config), earlier=[run_key(one) for one in dependencies(config)], **computed, **facts)
+    return key(
+        config=asdict(config), earlier=[run_key(dependency) for dependency in dependencies(config)], **computed, **facts
+    )
 
 
-def _compute_json(config: ExperimentConfig, earlier: Sequence[RunResult]) -> dict[str, Any]:
+def _compute_json(config: ExperimentConfig, dependency_results: Sequence[RunResult]) -> dict[str, Any]:
     """A run as the store keeps it: all that its key must know of its code is reached from here."""
     with _single_thread(), default_dtype(PRECISIONS[config.precision]):
-        return result_to_json(_compute(config, earlier))
+        return result_to_json(_compute(config, dependency_results))
 
 
-def _compute(config: ExperimentConfig, earlier: Sequence[RunResult]) -> RunResult:
+def _compute(config: ExperimentConfig, dependency_results: Sequence[RunResult]) -> RunResult:
     dataset, start = dataset_for_config(config), time.process_time()
     history: tuple[float, ...] = ()
     if config.method == "client":
         scores = _client_scores(config, dataset)
     else:
-        scores, history = _system_scores(config, dataset, earlier)
-    return RunResult(config, dataset.facts(), scores, history, time.process_time() - start)
+        scores, history = _system_scores(config, dataset, dependency_results)
+    return RunResult(config, dataset.metadata(), scores, history, time.process_time() - start)
 
 
 def _client_scores(config: ExperimentConfig, dataset: data_dataset.Dataset) -> dict[str, dict[str, np.ndarray]]:
-    seen = data_dataset.all_training_examples(dataset) if config.client == "as_released" else dataset.client
-    client = clients.fit_client(seen, form=config.client, seed=config.seed)
-    scores = {part: loop.predict_scores(client, getattr(dataset, part).x) for part in SPLITS}
+    client_split = data_dataset.all_training_examples(dataset) if config.client == "as_released" else dataset.client
+    client = clients.fit_client(client_split, kind=config.client, seed=config.seed)
+    scores = {split: loop.predict_scores(client, getattr(dataset, split).x) for split in SPLITS}
     if config.client != "as_released":  # the released client's scores are left as they came
         temperature = error_estimation.fit_temperature(scores["calibration"], dataset.calibration.y)
-        scores = {part: score / temperature for part, score in scores.items()}
+        scores = {split: score / temperature for split, score in scores.items()}
     scores["weights"] = fitting.get_weights(client)
-    return {part: {"score": score.numpy()} for part, score in scores.items()}
+    return {split: {"score": score.numpy()} for split, score in scores.items()}
 
 
 def _system_scores(
-    config: ExperimentConfig, dataset: data_dataset.Dataset, earlier: Sequence[RunResult]
+    config: ExperimentConfig, dataset: data_dataset.Dataset, dependency_results: Sequence[RunResult]
 ) -> tuple[dict[str, dict[str, np.ndarray]], tuple[float, ...]]:
-    known = {part: make_examples(part, dataset, earlier, config.rejector) for part in SPLITS[1:]}
-    started = config.start and config.method in registry.JOINT
-    weights = torch.from_numpy(earlier[1].scores["weights"]["e"]) if started else None
-    parts = base.Splits(known["helper"], known["calibration"], known["validation"], weights)
-    system = registry.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
+    examples = {split: make_examples(split, dataset, dependency_results, config.rejector) for split in SPLITS[1:]}
+    warm_started = config.warm_start_preset and config.method in registry.JOINT
+    weights = torch.from_numpy(dependency_results[1].scores["weights"]["e"]) if warm_started else None
+    splits = base.Splits(examples["helper"], examples["calibration"], examples["validation"], weights)
+    system = registry.METHODS[config.method](splits, costs=config.costs, seed=config.seed, options=config.options)
     if config.method in registry.STANDALONE:
-        scores = {part: {"e": system.e(known[part]).numpy()} for part in EVALUATED_SPLITS}
-        others = {"helper": system.held_out, "weights": system.weights}
-        kept = {part: {"e": values.numpy()} for part, values in others.items() if values is not None}
-        return kept | scores, system.history
-    answered = ("helper", *EVALUATED_SPLITS) if config.method in registry.TEACHERS else EVALUATED_SPLITS
-    return {part: prediction_arrays(system, known[part]) for part in answered}, system.history
+        scores = {split: {"e": system.e(examples[split]).numpy()} for split in EVALUATED_SPLITS}
+        others = {"helper": system.out_of_fold_scores, "weights": system.server_weights}
+        server_arrays = {split: {"e": values.numpy()} for split, values in others.items() if values is not None}
+        return server_arrays | scores, system.history
+    evaluated = ("helper", *EVALUATED_SPLITS) if config.method in registry.TEACHERS else EVALUATED_SPLITS
+    return {split: prediction_arrays(system, examples[split]) for split in evaluated}, system.history
 
 
 def make_examples(
-    part: str, dataset: data_dataset.Dataset, earlier: Sequence[RunResult], rejector: str = ""
+    split: str, dataset: data_dataset.Dataset, dependency_results: Sequence[RunResult], rejector: str = ""
 ) -> base.Examples:
     """What a method is told about a part of the data, from the earlier runs' results: a client, then a server.
 
     Args:
-        part: a name in PARTS, not "client".
+        split: a name in PARTS, not "client".
         dataset: whose part it is.
-        earlier: results of the runs of `dependencies`.
+        dependency_results: results of the runs of `dependencies`.
         rejector: the device's own network, if any; for "features" the client's last hidden layer is computed.
 
     Returns:
         The examples.
     """
-    x, y = getattr(dataset, part)
-    alone = torch.zeros(len(y)) if len(dataset.classes) == 2 else torch.zeros(len(y), len(dataset.classes))
-    score = torch.from_numpy(earlier[0].scores[part]["score"]) if earlier else alone
-    given = earlier[1].scores.get(part, {}) if len(earlier) > 1 else {}
-    server, teacher = (torch.from_numpy(given[name]) if name in given else None for name in ("e", "r"))
+    x, y = getattr(dataset, split)
+    no_scores = torch.zeros(len(y)) if len(dataset.classes) == 2 else torch.zeros(len(y), len(dataset.classes))
+    client_scores = torch.from_numpy(dependency_results[0].scores[split]["score"]) if dependency_results else no_scores
+    server_result = dependency_results[1].scores.get(split, {}) if len(dependency_results) > 1 else {}
+    server_scores, teacher_scores = (
+        torch.from_numpy(server_result[name]) if name in server_result else None for name in ("e", "r")
+    )
     features = None
-    if rejector == "features" and earlier:
-        weights = torch.from_numpy(earlier[0].scores["weights"]["score"])
-        features = fitting.compute_client_features(x, weights, score, form=earlier[0].config.client)
-    return base.Examples(x, y, server_label(score), score, server, teacher, features)
+    if rejector == "features" and dependency_results:
+        weights = torch.from_numpy(dependency_results[0].scores["weights"]["score"])
+        features = fitting.compute_client_features(x, weights, client_scores, kind=dependency_results[0].config.client)
+    return base.Examples(x, y, server_label(client_scores), client_scores, server_scores, teacher_scores, features)
 
 
 def prediction_arrays(system: base.System, examples: base.Examples) -> dict[str, np.ndarray]:
@@ -171,28 +175,28 @@ def prediction_arrays(system: base.System, examples: base.Examples) -> dict[str,
 
 def result_to_json(result: RunResult) -> dict[str, Any]:
     """A result as the store keeps it."""
-    scores = {part: {k: _packed_scores(v, part) for k, v in named.items()} for part, named in result.scores.items()}
+    scores = {split: {k: _packed_scores(v, split) for k, v in named.items()} for split, named in result.scores.items()}
     return {**result._asdict(), "config": asdict(result.config), "scores": scores}
 
 
-def result_from_json(kept: dict[str, Any]) -> RunResult:
+def result_from_json(stored: dict[str, Any]) -> RunResult:
     """A result as `result_to_json` wrote it."""
     config: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in kept["config"].items()
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored["config"].items()
     }
-    scores = {part: {k: _unpacked_scores(v, k) for k, v in named.items()} for part, named in kept["scores"].items()}
-    return RunResult(ExperimentConfig(**config), kept["data"], scores, tuple(kept["history"]), kept["seconds"])
+    scores = {split: {k: _unpacked_scores(v, k) for k, v in named.items()} for split, named in stored["scores"].items()}
+    return RunResult(ExperimentConfig(**config), stored["data"], scores, tuple(stored["history"]), stored["seconds"])
 
 
-def _packed_scores(values: np.ndarray, part: str) -> Any:
+def _packed_scores(values: np.ndarray, split: str) -> Any:
     """Numbers as a list, or as bytes where they are many and nobody reads them."""
-    return b64encode(values.astype("<f4").tobytes()).decode() if part == "weights" else values.tolist()
+    return b64encode(values.astype("<f4").tobytes()).decode() if split == "weights" else values.tolist()
 
 
-def _unpacked_scores(kept: Any, name: str) -> np.ndarray:
-    if isinstance(kept, str):
-        return np.frombuffer(b64decode(kept), dtype="<f4").copy()
-    return np.array(kept, dtype=np.int64 if name in "my" else np.float64)
+def _unpacked_scores(stored: Any, name: str) -> np.ndarray:
+    if isinstance(stored, str):
+        return np.frombuffer(b64decode(stored), dtype="<f4").copy()
+    return np.array(stored, dtype=np.int64 if name in "my" else np.float64)
 
 
 @lru_cache(maxsize=4)
@@ -221,8 +225,8 @@ def library_versions() -> dict[str, str]:
 @lru_cache(maxsize=64)
 def _code_digest(method: Callable[..., Any] | None) -> str:
     """The code of a run: how runs are made, the method in use, and what these reach; other methods do not matter."""
-    code, roots = code_of_run(method)
-    return code.fingerprint(roots, without=REGISTRIES)
+    package_code, roots = code_of_run(method)
+    return package_code.fingerprint(roots, without=REGISTRIES)
 
 
 def code_of_run(method: Callable[..., Any] | None) -> tuple[Code, list[Definition]]:
@@ -290,4 +294,4 @@ def training_summary(results: Iterable[RunResult]) -> tuple[int, float]:
     (0, 0.0)
     """
     trained = [result for result in results if result.config.method not in registry.TRAINING_FREE]
-    return len(trained), float(sum(result.seconds for result in trained))
+    return len(trained), float(sum(result.cpu_seconds for result in trained))

@@ -43,17 +43,19 @@ class CorruptionResult(NamedTuple):
 
     config: ExperimentConfig
     scores: dict[str, dict[str, np.ndarray]]  # part or condition -> {"m", "r", "e", "y"}, or what a network alone says
-    seconds: float
-    hidden: dict[str, dict[str, np.ndarray]]  # condition -> {"r", "e"}: (n, d) activations, where they are asked for
-    layers: dict[str, np.ndarray]  # {"r", "e"}: the (d + 1,) weights, then bias, that read those
+    cpu_seconds: float
+    activations: dict[
+        str, dict[str, np.ndarray]
+    ]  # condition -> {"r", "e"}: (n, d) activations, where they are asked for
+    last_layers: dict[str, np.ndarray]  # {"r", "e"}: the (d + 1,) weights, then bias, that read those
 
-    def predictions(self, where: str = corruptions.CLEAN) -> Predictions:
+    def predictions(self, name: str = corruptions.CLEAN) -> Predictions:
         """The predictions on a held-out part, or on test images under a condition."""
-        return Predictions(**self.scores[where])
+        return Predictions(**self.scores[name])
 
-    def tables(self) -> dict[str, Predictions]:
+    def predictions_by_condition(self) -> dict[str, Predictions]:
         """The predictions on test images under every condition."""
-        return {where: self.predictions(where) for where in self.scores if where not in CLEAN_SPLITS}
+        return {name: self.predictions(name) for name in self.scores if name not in CLEAN_SPLITS}
 
 
 @dataclass(frozen=True)
@@ -61,37 +63,37 @@ class Conditions:
     """What the test images look like that a system is shown.
 
     Args:
-        conditions: names in `corruptions.condition_names()`.
-        images: how many test images, the first ones; 0 for all. The class never seen is not cut.
-        hidden: conditions under which the activations before the last layers are kept, about 200 numbers per image.
+        names: names in `corruptions.condition_names()`.
+        n_images: how many test images, the first ones; 0 for all. The class never seen is not cut.
+        with_activations: conditions under which the activations before the last layers are kept, about 200 numbers per image.
 
     Raises:
         ValueError: if a condition does not exist, or the number is negative.
     """
 
-    conditions: tuple[str, ...] = corruptions.condition_names()
-    images: int = 0
-    hidden: tuple[str, ...] = ()
+    names: tuple[str, ...] = corruptions.condition_names()
+    n_images: int = 0
+    with_activations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for condition in self.conditions:
+        for condition in self.names:
             checks.one_of(corruptions.condition_names(), condition=condition)
-        for condition in self.hidden:
-            checks.one_of(self.conditions, hidden=condition)
-        checks.at_least(0, images=self.images)
+        for condition in self.with_activations:
+            checks.one_of(self.names, hidden=condition)
+        checks.at_least(0, images=self.n_images)
 
 
 ALL_CONDITIONS = Conditions()
 
 
 def run_under_corruption(
-    config: ExperimentConfig, viewing: Conditions = ALL_CONDITIONS, *, store: Store | None = None
+    config: ExperimentConfig, conditions: Conditions = ALL_CONDITIONS, *, store: Store | None = None
 ) -> CorruptionResult:
     """Train a system and let it answer under every condition, or read that from the store.
 
     Args:
         config: what to run, as in `run.run`; two classes.
-        viewing: the conditions.
+        conditions: the conditions.
         store: where results are kept; by default the run store of this checkout.
 
     Returns:
@@ -100,33 +102,35 @@ def run_under_corruption(
     Raises:
         ValueError: if activations are asked for, and rejector or server is not a network with a last linear layer.
     """
-    store, viewing = store or Store(), _relevant_conditions(config, viewing)
-    kept = store.get(corruption_key(config, viewing))
-    if kept is None:
-        earlier = [run_under_corruption(one, viewing, store=store) for one in dependencies(config)]
-        kept = _made(config, viewing, earlier)
-        store.put(corruption_key(config, viewing), kept)
-    return _from_json(config, kept)
+    store, conditions = store or Store(), _relevant_conditions(config, conditions)
+    stored = store.get(corruption_key(config, conditions))
+    if stored is None:
+        dependency_results = [
+            run_under_corruption(dependency, conditions, store=store) for dependency in dependencies(config)
+        ]
+        stored = _made(config, conditions, dependency_results)
+        store.put(corruption_key(config, conditions), stored)
+    return _from_json(config, stored)
 
 
-def corruption_key(config: ExperimentConfig, viewing: Conditions = ALL_CONDITIONS) -> str:
+def corruption_key(config: ExperimentConfig, conditions: Conditions = ALL_CONDITIONS) -> str:
     """The one rule of staleness: configuration, data with the class never seen, versions and code.
 
     Args:
         config: what to run.
-        viewing: the conditions.
+        conditions: the conditions.
 
     Returns:
         The name under which the store keeps the result.
     """
     hashes = [dataset_for_config(config).sha256, _unseen_class_digest(config.source)]
-    facts = {"config": asdict(config), "viewing": asdict(_relevant_conditions(config, viewing))}
+    facts = {"config": asdict(config), "viewing": asdict(_relevant_conditions(config, conditions))}
     return key(kind="shifted", **facts, data=hashes, versions=library_versions(), code=_code_digest())
 
 
 def sweep_under_corruption(
     configs: Iterable[ExperimentConfig],
-    viewing: Conditions = ALL_CONDITIONS,
+    conditions: Conditions = ALL_CONDITIONS,
     *,
     executor: Executor | None = None,
     store: Store | None = None,
@@ -135,7 +139,7 @@ def sweep_under_corruption(
 
     Args:
         configs: what to run.
-        viewing: the conditions.
+        conditions: the conditions.
         executor: as in `sweep.sweep`.
         store: as in `run_under_corruption`.
 
@@ -146,15 +150,15 @@ def sweep_under_corruption(
         RuntimeError: if runs failed; and whatever else `sweep.sweep` raises.
     """
     task = experiments_sweep.Task(
-        partial(run_under_corruption, viewing=viewing), partial(corruption_key, viewing=viewing)
+        partial(run_under_corruption, conditions=conditions), partial(corruption_key, conditions=conditions)
     )
     return experiments_sweep.sweep(configs, executor=executor, store=store, task=task)
 
 
-def _relevant_conditions(config: ExperimentConfig, viewing: Conditions) -> Conditions:
+def _relevant_conditions(config: ExperimentConfig, conditions: Conditions) -> Conditions:
     """A client, or a server for others to use, is run once, whether activations of a system are asked for or not."""
-    alone = config.method == "client" or config.method in registry.STANDALONE
-    return replace(viewing, hidden=()) if alone else viewing
+    reusable = config.method == "client" or config.method in registry.STANDALONE
+    return replace(conditions, with_activations=()) if reusable else conditions
 
 
 def _made(config: ExperimentConfig, viewing: Conditions, earlier: Sequence[CorruptionResult]) -> dict[str, Any]:
@@ -163,86 +167,94 @@ def _made(config: ExperimentConfig, viewing: Conditions, earlier: Sequence[Corru
         return _as_json(_compute(config, viewing, earlier))
 
 
-def _compute(config: ExperimentConfig, viewing: Conditions, earlier: Sequence[CorruptionResult]) -> CorruptionResult:
+def _compute(
+    config: ExperimentConfig, conditions: Conditions, dependency_results: Sequence[CorruptionResult]
+) -> CorruptionResult:
     dataset, start = dataset_for_config(config), time.process_time()
-    seen = {part: getattr(dataset, part) for part in SPLITS if part != "test"}
-    at_hand = (config.source, config.classes, config.sizes, viewing.images)
-    seen |= {name: _corrupted_split(*at_hand, name) for name in viewing.conditions}
+    splits = {split: getattr(dataset, split) for split in SPLITS if split != "test"}
+    dataset_arguments = (config.source, config.classes, config.sizes, conditions.n_images)
+    splits |= {name: _corrupted_split(*dataset_arguments, name) for name in conditions.names}
     if config.method == "client":
-        return CorruptionResult(config, _client_scores(config, dataset, seen), time.process_time() - start, {}, {})
-    served = (*CLEAN_SPLITS, *viewing.conditions)
-    known = {name: _make_examples(name, part, earlier) for name, part in seen.items()}
-    parts = base.Splits(known["helper"], known["calibration"], known["validation"])
-    system = registry.METHODS[config.method](parts, costs=config.costs, seed=config.seed, options=config.options)
-    hidden: dict[str, dict[str, np.ndarray]] = {}
-    layers: dict[str, np.ndarray] = {}
+        return CorruptionResult(config, _client_scores(config, dataset, splits), time.process_time() - start, {}, {})
+    evaluated = (*CLEAN_SPLITS, *conditions.names)
+    examples = {name: _make_examples(name, split, dependency_results) for name, split in splits.items()}
+    method_splits = base.Splits(examples["helper"], examples["calibration"], examples["validation"])
+    system = registry.METHODS[config.method](
+        method_splits, costs=config.costs, seed=config.seed, options=config.options
+    )
+    activations: dict[str, dict[str, np.ndarray]] = {}
+    last_layers: dict[str, np.ndarray] = {}
     if config.method in registry.STANDALONE:
-        scores = {name: {"e": system.e(known[name]).numpy()} for name in served}
-        scores |= {} if system.held_out is None else {"helper": {"e": system.held_out.numpy()}}
+        scores = {name: {"e": system.e(examples[name]).numpy()} for name in evaluated}
+        scores |= {} if system.out_of_fold_scores is None else {"helper": {"e": system.out_of_fold_scores.numpy()}}
     else:
-        scores = {name: _prediction_arrays(system, known[name]) for name in served}
-        for name, (which, network) in product(viewing.hidden, (("r", system.r), ("e", system.e))):
-            hidden.setdefault(name, {})[which], layers[which] = _last_layer_inputs(network, known[name])
-    return CorruptionResult(config, scores, time.process_time() - start, hidden, layers)
+        scores = {name: _prediction_arrays(system, examples[name]) for name in evaluated}
+        for name, (which, network) in product(conditions.with_activations, (("r", system.r), ("e", system.e))):
+            activations.setdefault(name, {})[which], last_layers[which] = _last_layer_inputs(network, examples[name])
+    return CorruptionResult(config, scores, time.process_time() - start, activations, last_layers)
 
 
 def _client_scores(
-    config: ExperimentConfig, dataset: data_dataset.Dataset, seen: Mapping[str, Split]
+    config: ExperimentConfig, dataset: data_dataset.Dataset, splits: Mapping[str, Split]
 ) -> dict[str, dict[str, np.ndarray]]:
-    part = data_dataset.all_training_examples(dataset) if config.client == "as_released" else dataset.client
-    client = clients.fit_client(part, form=config.client, seed=config.seed)
-    scores = {name: loop.predict_scores(client, one.x) for name, one in seen.items()}
+    client_split = data_dataset.all_training_examples(dataset) if config.client == "as_released" else dataset.client
+    client = clients.fit_client(client_split, kind=config.client, seed=config.seed)
+    scores = {name: loop.predict_scores(client, split.x) for name, split in splits.items()}
     if config.client != "as_released":  # as in `runs`: the released client's scores are left as they came
         temperature = error_estimation.fit_temperature(scores["calibration"], dataset.calibration.y)
         scores = {name: score / temperature for name, score in scores.items()}
     return {name: {"score": score.numpy()} for name, score in scores.items()}
 
 
-def _make_examples(name: str, part: Split, earlier: Sequence[CorruptionResult]) -> base.Examples:
-    score = torch.from_numpy(earlier[0].scores[name]["score"]) if earlier else torch.zeros(len(part.y))
-    given = earlier[1].scores.get(name, {}) if len(earlier) > 1 else {}
-    server = torch.from_numpy(given["e"]) if "e" in given else None
-    return base.Examples(part.x, part.y, server_label(score), score, server)
+def _make_examples(name: str, split: Split, dependency_results: Sequence[CorruptionResult]) -> base.Examples:
+    client_scores = (
+        torch.from_numpy(dependency_results[0].scores[name]["score"])
+        if dependency_results
+        else torch.zeros(len(split.y))
+    )
+    server_result = dependency_results[1].scores.get(name, {}) if len(dependency_results) > 1 else {}
+    server_scores = torch.from_numpy(server_result["e"]) if "e" in server_result else None
+    return base.Examples(split.x, split.y, server_label(client_scores), client_scores, server_scores)
 
 
 def _prediction_arrays(system: base.System, examples: base.Examples) -> dict[str, np.ndarray]:
-    answers = {"m": examples.m, "r": system.r(examples), "e": system.e(examples), "y": examples.y}
-    return {name: values.numpy() for name, values in answers.items()}
+    arrays = {"m": examples.m, "r": system.r(examples), "e": system.e(examples), "y": examples.y}
+    return {name: values.numpy() for name, values in arrays.items()}
 
 
-def _last_layer_inputs(answer: Callable[..., Tensor], examples: base.Examples) -> tuple[np.ndarray, np.ndarray]:
+def _last_layer_inputs(score_function: Callable[..., Tensor], examples: base.Examples) -> tuple[np.ndarray, np.ndarray]:
     """What the linear layer right before a network's `Scores` reads while it answers, (n, d), and its (d + 1,) weights.
 
     A system is a pair of functions, so its networks are watched from outside: torch calls the hook after every module.
     """
     latest: list[tuple[nn.Linear, Tensor]] = []
-    found: list[tuple[nn.Linear, Tensor]] = []
+    layer_inputs: list[tuple[nn.Linear, Tensor]] = []
 
     def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, models_layers.ScoreHead) and latest and latest[-1][0].out_features == 1:
-            found.append(latest[-1])
+            layer_inputs.append(latest[-1])
         latest[:] = [(module, inputs[0])] if isinstance(module, nn.Linear) else []
 
     handle = register_module_forward_hook(watch)
     try:
-        answer(examples)
+        score_function(examples)
     finally:
         handle.remove()
-    if not found:
+    if not layer_inputs:
         raise ValueError("expected networks that end in a linear layer with one output, got a system without")
-    last = found[0][0]
-    read = torch.cat([batch for _, batch in found])
+    last = layer_inputs[0][0]
+    inputs_read = torch.cat([batch for _, batch in layer_inputs])
     weights = torch.cat([last.weight.flatten(), last.bias])
-    return read.cpu().numpy(), weights.detach().numpy().copy()
+    return inputs_read.cpu().numpy(), weights.detach().numpy().copy()
 
 
 @lru_cache(maxsize=32)  # all conditions of one data set: several systems look at the same images
 def _corrupted_split(
-    source: str, classes: tuple[str, ...], sizes: tuple[int, ...], images: int, condition: str
+    source: str, classes: tuple[str, ...], sizes: tuple[int, ...], n_images: int, condition: str
 ) -> Split:
     x, y = dataset_for_config(ExperimentConfig("client", source=source, classes=classes, sizes=sizes)).test
-    few = Split(x[:images], y[:images]) if images else Split(x, y)
-    return corruptions.under_condition(few, condition, source=source)
+    test_split = Split(x[:n_images], y[:n_images]) if n_images else Split(x, y)
+    return corruptions.under_condition(test_split, condition, source=source)
 
 
 @lru_cache(maxsize=2)
@@ -270,28 +282,32 @@ def _run_environment(config: ExperimentConfig) -> Iterator[None]:
 
 
 def _as_json(result: CorruptionResult) -> dict[str, Any]:
-    scores = {where: {k: v.tolist() for k, v in named.items()} for where, named in result.scores.items()}
-    hidden = {where: {k: _packed(v) for k, v in named.items()} for where, named in result.hidden.items()}
-    layers = {k: v.tolist() for k, v in result.layers.items()}
-    return {"scores": scores, "seconds": result.seconds, "hidden": hidden, "layers": layers}
+    scores = {name: {k: v.tolist() for k, v in named.items()} for name, named in result.scores.items()}
+    activations = {name: {k: _packed(v) for k, v in named.items()} for name, named in result.activations.items()}
+    last_layers = {k: v.tolist() for k, v in result.last_layers.items()}
+    return {"scores": scores, "seconds": result.cpu_seconds, "hidden": activations, "layers": last_layers}
 
 
-def _from_json(config: ExperimentConfig, kept: dict[str, Any]) -> CorruptionResult:
+def _from_json(config: ExperimentConfig, stored: dict[str, Any]) -> CorruptionResult:
     scores = {
-        where: {k: np.array(v, dtype=np.int64 if k in "my" else np.float64) for k, v in named.items()}
-        for where, named in kept["scores"].items()
+        name: {k: np.array(v, dtype=np.int64 if k in "my" else np.float64) for k, v in named.items()}
+        for name, named in stored["scores"].items()
     }
-    hidden = {where: {k: _unpacked(v) for k, v in named.items()} for where, named in kept["hidden"].items()}
+    activations = {name: {k: _unpacked(v) for k, v in named.items()} for name, named in stored["hidden"].items()}
     return CorruptionResult(
-        config, scores, kept["seconds"], hidden, {k: np.array(v) for k, v in kept["layers"].items()}
+        config, scores, stored["seconds"], activations, {k: np.array(v) for k, v in stored["layers"].items()}
     )
 
 
 def _packed(values: np.ndarray) -> dict[str, Any]:
     """Many numbers that nobody reads, as they are in memory: as text they would take several times the room."""
-    kept = values.astype(values.dtype.newbyteorder("<"))
-    return {"dtype": kept.dtype.str, "shape": kept.shape, "bytes": b64encode(kept.tobytes()).decode()}
+    little_endian = values.astype(values.dtype.newbyteorder("<"))
+    return {
+        "dtype": little_endian.dtype.str,
+        "shape": little_endian.shape,
+        "bytes": b64encode(little_endian.tobytes()).decode(),
+    }
 
 
-def _unpacked(kept: dict[str, Any]) -> np.ndarray:
-    return np.frombuffer(b64decode(kept["bytes"]), dtype=kept["dtype"]).reshape(kept["shape"])
+def _unpacked(stored: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(b64decode(stored["bytes"]), dtype=stored["dtype"]).reshape(stored["shape"])

@@ -14,13 +14,13 @@ from l2h import checks
 from l2h.problem import Costs
 
 
-def ask_cost(wrong: Any, *, costs: Costs) -> Any:
+def ask_cost(server_wrong: Any, *, costs: Costs) -> Any:
     r"""What a question costs where the server is wrong, and where it is right.
 
     .. math:: c_e + c_1 1[label(e) \neq y]
 
     Args:
-        wrong: where the server is wrong, or with which probability; any shape, NumPy or torch.
+        server_wrong: where the server is wrong, or with which probability; any shape, NumPy or torch.
         costs: c1 and ce.
 
     Returns:
@@ -29,10 +29,10 @@ def ask_cost(wrong: Any, *, costs: Costs) -> Any:
     >>> ask_cost(torch.tensor([False, True]), costs=Costs(c1=1.0, ce=0.25))
     tensor([0.2500, 1.2500])
     """
-    return costs.ce + costs.c1 * wrong
+    return costs.ce + costs.c1 * server_wrong
 
 
-def deferral_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
+def deferral_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tensor:
     r"""A logistic loss that charges each decision what it costs.
 
     .. math:: L = k \log(1 + e^{r}) + a \log(1 + e^{-r})
@@ -42,8 +42,8 @@ def deferral_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
 
     Args:
         r: (n,) rejector scores.
-        kept: (n,) costs of keeping, >= 0.
-        asked: (n,) costs of asking, >= 0.
+        keep_costs: (n,) costs of keeping, >= 0.
+        ask_costs: (n,) costs of asking, >= 0.
 
     Returns:
         (n,) losses.
@@ -56,12 +56,12 @@ def deferral_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
 
     Source: the cost-sensitive form of two-stage deferral, Mao, Mohri, Mohri and Zhong, NeurIPS 2023.
     """
-    checks.one_dimensional(r=r, kept=kept, asked=asked)
+    checks.one_dimensional(r=r, kept=keep_costs, asked=ask_costs)
     checks.floating(r=r)
-    return kept * softplus(r) + asked * softplus(-r)
+    return keep_costs * softplus(r) + ask_costs * softplus(-r)
 
 
-def triage_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
+def triage_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tensor:
     r"""The logistic loss of the label "asking was cheaper", whatever the difference was.
 
     .. math:: L = 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r})
@@ -70,8 +70,8 @@ def triage_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
 
     Args:
         r: (n,) rejector scores.
-        kept: (n,) costs of keeping.
-        asked: (n,) costs of asking.
+        keep_costs: (n,) costs of keeping.
+        ask_costs: (n,) costs of asking.
 
     Returns:
         (n,) losses.
@@ -81,20 +81,20 @@ def triage_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
 
     Source: Okati, De and Gomez-Rodriguez, Differentiable learning under triage, NeurIPS 2021.
     """
-    checks.one_dimensional(r=r, kept=kept, asked=asked)
+    checks.one_dimensional(r=r, kept=keep_costs, asked=ask_costs)
     checks.floating(r=r)
-    return deferral_loss(r, (kept > asked).to(r.dtype), (kept <= asked).to(r.dtype))
+    return deferral_loss(r, (keep_costs > ask_costs).to(r.dtype), (keep_costs <= ask_costs).to(r.dtype))
 
 
-def soft_deferral_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
+def soft_deferral_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tensor:
     r"""The cost of a rejector that keeps with probability sigmoid(r).
 
     .. math:: L = \sigma(r) k + \sigma(-r) a
 
     Args:
         r: (n,) rejector scores.
-        kept: (n,) costs of keeping.
-        asked: (n,) costs of asking.
+        keep_costs: (n,) costs of keeping.
+        ask_costs: (n,) costs of asking.
 
     Returns:
         (n,) losses; linear in the probability, hence not convex in r.
@@ -104,9 +104,9 @@ def soft_deferral_loss(r: Tensor, kept: Tensor, asked: Tensor) -> Tensor:
 
     Source: Geifman and El-Yaniv, SelectiveNet, ICML 2019, with costs for the selective risk.
     """
-    checks.one_dimensional(r=r, kept=kept, asked=asked)
+    checks.one_dimensional(r=r, kept=keep_costs, asked=ask_costs)
     checks.floating(r=r)
-    return torch.sigmoid(r) * kept + torch.sigmoid(-r) * asked
+    return torch.sigmoid(r) * keep_costs + torch.sigmoid(-r) * ask_costs
 
 
 def _check_defer_scores(scores: Tensor, m: Tensor, y: Tensor) -> None:
@@ -146,11 +146,11 @@ def mozannar_sontag_loss(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) 
     Source: Mozannar and Sontag, Consistent estimators for learning to defer to an expert, ICML 2020.
     """
     _check_defer_scores(scores, m, y)
-    largest = max(1.0, costs.c1 + costs.ce)
-    right = one_hot(y, scores.shape[1] - 1).to(scores.dtype)  # (n, K)
-    answers = largest - costs.ce - costs.c1 * (1 - right)
-    keep = largest - (m != y).to(scores.dtype)
-    return -(torch.cat([answers, keep[:, None]], dim=1) * torch.log_softmax(scores, dim=1)).sum(1)
+    max_cost = max(1.0, costs.c1 + costs.ce)
+    one_hot_labels = one_hot(y, scores.shape[1] - 1).to(scores.dtype)  # (n, K)
+    answer_weights = max_cost - costs.ce - costs.c1 * (1 - one_hot_labels)
+    keep_weight = max_cost - (m != y).to(scores.dtype)
+    return -(torch.cat([answer_weights, keep_weight[:, None]], dim=1) * torch.log_softmax(scores, dim=1)).sum(1)
 
 
 def one_vs_all_loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
@@ -179,8 +179,8 @@ def one_vs_all_loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
     Source: Verma and Nalisnick, Calibrated learning to defer with one-vs-all classifiers, ICML 2022.
     """
     _check_defer_scores(scores, m, y)
-    right = torch.cat([one_hot(y, scores.shape[1] - 1), (m == y)[:, None].long()], dim=1)  # (n, K + 1)
-    return -logsigmoid(torch.where(right == 1, scores, -scores)).sum(1)
+    targets = torch.cat([one_hot(y, scores.shape[1] - 1), (m == y)[:, None].long()], dim=1)  # (n, K + 1)
+    return -logsigmoid(torch.where(targets == 1, scores, -scores)).sum(1)
 
 
 def realizable_loss(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
@@ -211,18 +211,18 @@ def realizable_loss(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Te
     Source: Mozannar et al., Who should predict?, AISTATS 2023; the extension to costs is ours.
     """
     _check_defer_scores(scores, m, y)
-    right, wrong, kept_wrong = costs.ce, costs.ce + costs.c1, 1.0
-    every = torch.logsumexp(scores, dim=1)
-    answer = scores.gather(1, y[:, None])[:, 0]
-    keep, answers = scores[:, -1], torch.logsumexp(scores[:, :-1], dim=1)
-    both = torch.logaddexp(answer, keep)
+    right_cost, wrong_cost, kept_wrong_cost = costs.ce, costs.ce + costs.c1, 1.0
+    all_scores = torch.logsumexp(scores, dim=1)
+    label_score = scores.gather(1, y[:, None])[:, 0]
+    keep_score, answer_scores = scores[:, -1], torch.logsumexp(scores[:, :-1], dim=1)
+    label_or_keep_scores = torch.logaddexp(label_score, keep_score)
     # each: the length of the interval of t in which a set is the one that costs at most t
-    client_right = right * (every - keep) + costs.c1 * (every - both)
+    client_right = right_cost * (all_scores - keep_score) + costs.c1 * (all_scores - label_or_keep_scores)
     client_wrong = (
-        max(0.0, min(kept_wrong, wrong) - right) * (every - answer)
-        + max(0.0, right - kept_wrong) * (every - keep)
-        + max(0.0, wrong - max(kept_wrong, right)) * (every - both)
-        + max(0.0, kept_wrong - wrong) * (every - answers)
+        max(0.0, min(kept_wrong_cost, wrong_cost) - right_cost) * (all_scores - label_score)
+        + max(0.0, right_cost - kept_wrong_cost) * (all_scores - keep_score)
+        + max(0.0, wrong_cost - max(kept_wrong_cost, right_cost)) * (all_scores - label_or_keep_scores)
+        + max(0.0, kept_wrong_cost - wrong_cost) * (all_scores - answer_scores)
     )
     return torch.where(m == y, client_right, client_wrong)
 
@@ -242,8 +242,8 @@ def largest_score_rule(scores: Tensor) -> Tensor:
     >>> largest_score_rule(torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]])).sign()
     tensor([1., 0.])
     """
-    shares = torch.softmax(scores, dim=1)
-    return shares[:, -1] - shares[:, :-1].amax(1)
+    probabilities = torch.softmax(scores, dim=1)
+    return probabilities[:, -1] - probabilities[:, :-1].amax(1)
 
 
 def one_vs_all_rule(scores: Tensor, *, costs: Costs) -> Tensor:
@@ -261,5 +261,5 @@ def one_vs_all_rule(scores: Tensor, *, costs: Costs) -> Tensor:
     >>> one_vs_all_rule(torch.zeros(1, 3), costs=Costs(c1=1.0, ce=0.25))
     tensor([0.2500])
     """
-    shares = torch.sigmoid(scores)
-    return ask_cost(1 - shares[:, :-1].amax(1), costs=costs) - (1 - shares[:, -1])
+    probabilities = torch.sigmoid(scores)
+    return ask_cost(1 - probabilities[:, :-1].amax(1), costs=costs) - (1 - probabilities[:, -1])

@@ -48,9 +48,9 @@ def stage_weights(client_wrong: Any, server_wrong: Any, *, costs: Costs, form: s
     Source: arXiv 2501.13810, stage-switching loss; its released training script for the last form.
     """
     checks.one_of(STAGE_SWITCHING_FORMS, form=form)
-    raised = max(1.0, costs.c1 + costs.ce) if form == "shifted" else 1.0
+    offset = max(1.0, costs.c1 + costs.ce) if form == "shifted" else 1.0
     sign = -1 if form == "released" else 1
-    return StageWeights(raised - client_wrong, raised - costs.ce - sign * costs.c1 * server_wrong)
+    return StageWeights(offset - client_wrong, offset - costs.ce - sign * costs.c1 * server_wrong)
 
 
 def stage_rejector_loss(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *, costs: Costs, form: str) -> Tensor:
@@ -112,8 +112,8 @@ def stage_switching_loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: C
     Source: arXiv 2501.13810.
     """
     _check_multiclass(r, e, m, y)
-    served = functional.cross_entropy(e, y, reduction="none")
-    return served + stage_rejector_loss(r, m != y, server_label(e) != y, costs=costs, form=form)
+    server_loss = functional.cross_entropy(e, y, reduction="none")
+    return server_loss + stage_rejector_loss(r, m != y, server_label(e) != y, costs=costs, form=form)
 
 
 def weighted_cross_entropy(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, beta: float) -> Tensor:
@@ -147,6 +147,6 @@ def weighted_cross_entropy(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs:
     """
     _check_multiclass(r, e, m, y)
     checks.at_least(0, beta=beta)
-    served = exp_linear_tail(-beta / 2 * r.detach()) * functional.cross_entropy(e, y, reduction="none")
-    asking = costs.ce + costs.c1 * (server_label(e) != y).to(r.dtype)
-    return served + (m != y) * functional.softplus(r) + asking * functional.softplus(-r)
+    server_loss = exp_linear_tail(-beta / 2 * r.detach()) * functional.cross_entropy(e, y, reduction="none")
+    ask_costs = costs.ce + costs.c1 * (server_label(e) != y).to(r.dtype)
+    return server_loss + (m != y) * functional.softplus(r) + ask_costs * functional.softplus(-r)

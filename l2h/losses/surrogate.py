@@ -100,10 +100,10 @@ def surrogate_loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, 
     checks.floating(r=r, e=e)
     checks.binary_labels(m=m, y=y)
     checks.positive(beta=beta, alpha=alpha.min() if isinstance(alpha, Tensor) else alpha)
-    served = costs.c1 * exp_linear_tail(beta / 2 * (-e * y - r))  # (n,)
-    asked = costs.ce * exp_linear_tail(-r)  # (n,)
-    kept = (m != y) * exp_linear_tail(alpha * r)  # (n,)
-    return served + asked + kept
+    server_term = costs.c1 * exp_linear_tail(beta / 2 * (-e * y - r))  # (n,)
+    ask_term = costs.ce * exp_linear_tail(-r)  # (n,)
+    keep_term = (m != y) * exp_linear_tail(alpha * r)  # (n,)
+    return server_term + ask_term + keep_term
 
 
 def as_multiclass(e: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
@@ -166,9 +166,9 @@ def multiclass_surrogate_loss(
     _check_multiclass(r, e, m, y)
     checks.positive(beta=beta, alpha=alpha.min() if isinstance(alpha, Tensor) else alpha)
     margins = e - e.gather(1, y[:, None])  # (n, K)
-    others = 1 - functional.one_hot(y, e.shape[1])
-    served = costs.c1 * (others * exp_linear_tail(beta / 2 * (margins - r[:, None]))).sum(1)
-    return served + costs.ce * exp_linear_tail(-r) + (m != y) * exp_linear_tail(alpha * r)
+    other_classes = 1 - functional.one_hot(y, e.shape[1])
+    server_term = costs.c1 * (other_classes * exp_linear_tail(beta / 2 * (margins - r[:, None]))).sum(1)
+    return server_term + costs.ce * exp_linear_tail(-r) + (m != y) * exp_linear_tail(alpha * r)
 
 
 def _check_multiclass(r: Tensor, e: Tensor, m: Tensor, y: Tensor) -> None:

@@ -27,19 +27,21 @@ class Examples(NamedTuple):
     x: Tensor  # (n, 3, 32, 32) uint8 images
     y: Tensor  # (n,) true labels
     m: Tensor  # (n,) the frozen client's labels
-    score: Tensor  # the frozen client's scores: (n,), positive for label +1, or (n, K)
-    server: Tensor | None = None  # scores of a server trained beforehand, (n,) or (n, K)
-    teacher: Tensor | None = None  # (n,) scores r of that server's own decision, for a rejector that imitates it
-    features: Tensor | None = None  # (n, d) activations of the client's last hidden layer, for a rejector on them
+    client_scores: Tensor  # the frozen client's scores: (n,), positive for label +1, or (n, K)
+    server_scores: Tensor | None = None  # scores of a server trained beforehand, (n,) or (n, K)
+    teacher_scores: Tensor | None = None  # (n,) scores r of that server's own decision, for a rejector that imitates it
+    client_features: Tensor | None = (
+        None  # (n, d) activations of the client's last hidden layer, for a rejector on them
+    )
 
 
 class Splits(NamedTuple):
     """The disjoint parts of the training data that a method may look at."""
 
-    helper: Examples  # r and e are trained here
+    train: Examples  # r and e are trained here
     calibration: Examples  # P(M != Y | x) and temperatures are estimated here
     validation: Examples  # thresholds and every other choice are made here
-    weights: Tensor | None = None  # of a server trained beforehand, from which a method's own server starts
+    server_weights: Tensor | None = None  # of a server trained beforehand, from which a method's own server starts
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,16 @@ class Options:
     Args:
         alpha: of learning to help, a rule in ALPHAS or a number > 0.
         beta: of learning to help, > 0.
-        squash: learning to help with r and e in (-1, 1), as released.
-        hidden: hidden units of the rejector "hidden".
-        network: of the server, a name in SERVER_NETWORKS.
-        recipe: of every training.
+        bounded: learning to help with r and e in (-1, 1), as released.
+        hidden_units: hidden units of the rejector "hidden".
+        server_network: of the server, a name in SERVER_NETWORKS.
+        training: of every training.
         rejector: the device's own network, a name in REJECTORS.
         confidence: what confidence is measured by, a name in CONFIDENCES.
-        estimate: of P(M != Y | x) for alpha "estimated", a name in estimate.ESTIMATORS.
+        error_estimator: of P(M != Y | x) for alpha "estimated", a name in estimate.ESTIMATORS.
         budget: share of the questions, in [0, 1], for methods that are given one.
         form: of the stage-switching loss, a name in FORMS.
-        refresh: steps after which the device's copy of the server is renewed, >= 1; 1 is no delay.
+        update_every: steps after which the device's copy of the server is renewed, >= 1; 1 is no delay.
 
     Raises:
         ValueError: if a name is unknown or a number out of range.
@@ -66,16 +68,16 @@ class Options:
 
     alpha: str | float = "deterministic"
     beta: float = 2.0
-    squash: bool = True
-    hidden: int = 120
-    network: str = "lenet"
-    recipe: config.TrainConfig = config.FAST_TRAINING
+    bounded: bool = True
+    hidden_units: int = 120
+    server_network: str = "lenet"
+    training: config.TrainConfig = config.FAST_TRAINING
     rejector: str = "hidden"
     confidence: str = "temperature"
-    estimate: str = "logistic"
+    error_estimator: str = "logistic"
     budget: float = 0.5
     form: str = "shifted"
-    refresh: int = 1
+    update_every: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.alpha, str):
@@ -83,11 +85,11 @@ class Options:
         else:
             checks.positive(alpha=self.alpha)
         checks.positive(beta=self.beta)
-        checks.integer(1, hidden=self.hidden, refresh=self.refresh)
-        checks.one_of(SERVER_NETWORKS, network=self.network)
+        checks.integer(1, hidden=self.hidden_units, refresh=self.update_every)
+        checks.one_of(SERVER_NETWORKS, network=self.server_network)
         checks.one_of(REJECTORS, rejector=self.rejector)
         checks.one_of(CONFIDENCE_MEASURES, confidence=self.confidence)
-        checks.one_of(error_estimation.ERROR_ESTIMATORS, estimate=self.estimate)
+        checks.one_of(error_estimation.ERROR_ESTIMATORS, estimate=self.error_estimator)
         checks.probabilities(budget=self.budget)
         checks.one_of(STAGE_SWITCHING_FORMS, form=self.form)
 
@@ -98,16 +100,16 @@ class System(NamedTuple):
     r: Callable[[Examples], Tensor]  # scores (n,): keep where r > 0
     e: Callable[[Examples], Tensor]  # scores (n,), +1 where e >= 0, or (n, K)
     needs_server: bool  # does the decision itself need the server?
-    needs_score: bool  # does the decision need the client's scores?
+    needs_client_scores: bool  # does the decision need the client's scores?
     history: tuple[float, ...] = ()  # mean training loss of each epoch
-    held_out: Tensor | None = None  # scores e of the helper part, by servers that did not see the example
-    weights: Tensor | None = None  # of the server, for methods that start from it
+    out_of_fold_scores: Tensor | None = None  # scores e of the helper part, by servers that did not see the example
+    server_weights: Tensor | None = None  # of the server, for methods that start from it
 
 
 # Each takes the number of outputs, and whether scores are squashed into (-1, 1).
 SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "linear": networks.linear_network,
-    "one_hidden_layer": lambda outputs=1, *, squash: networks.mlp(outputs=outputs, squash=squash),
+    "one_hidden_layer": lambda outputs=1, *, squash: networks.mlp(n_outputs=outputs, bounded=squash),
     "lenet": networks.LeNet,
     "residual_small": resnet.residual_small,
     "residual_large": resnet.residual_large,
@@ -116,17 +118,17 @@ SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
 
 def class_count(examples: Examples) -> int:
     """How many classes there are: 2 for labels -1/+1 with scores (n,), else the K of scores (n, K)."""
-    return 2 if examples.score.ndim == 1 else examples.score.shape[1]
+    return 2 if examples.client_scores.ndim == 1 else examples.client_scores.shape[1]
 
 
 def output_count(examples: Examples) -> int:
     """How many scores a classifier has for these labels: 1 for -1/+1, else K."""
-    return 1 if examples.score.ndim == 1 else class_count(examples)
+    return 1 if examples.client_scores.ndim == 1 else class_count(examples)
 
 
 def class_indices(labels: Tensor, examples: Examples) -> Tensor:
     """Labels as 0..K-1: -1/+1 become 0/1, others are so already."""
-    return (labels + 1) // 2 if examples.score.ndim == 1 else labels
+    return (labels + 1) // 2 if examples.client_scores.ndim == 1 else labels
 
 
 def require_server_scores(examples: Examples) -> Tensor:
@@ -135,6 +137,6 @@ def require_server_scores(examples: Examples) -> Tensor:
     Raises:
         ValueError: if there are none.
     """
-    if examples.server is None:
+    if examples.server_scores is None:
         raise ValueError("expected the scores of a server trained beforehand in examples.server, got None")
-    return examples.server
+    return examples.server_scores

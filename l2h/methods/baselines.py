@@ -15,14 +15,14 @@ from l2h.training import loop
 SERVER_FOLDS = 2  # of the helper part, for a server's scores of examples that it did not see
 
 
-def plain_server(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def plain_server(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The server's network trained alone, on all of the helper's part; every question goes to it.
 
     A rejector that is trained for this server must know its errors, and on the helper part it makes too few. So
     two more servers are trained, each on one half, and score the other half.
 
     Args:
-        parts: of the training data.
+        splits: of the training data.
         costs: not used; the server knows no costs.
         seed: of initial weights and batches.
         options: network and recipe.
@@ -30,36 +30,40 @@ def plain_server(parts: Splits, *, costs: Costs, seed: int, options: Options) ->
     Returns:
         A system that always asks.
     """
-    helper = parts.helper
-    network, history = _fit_server(helper.x, helper.y, output_count(helper), seed, options)
-    always = _always_ask_system(
-        server_score_function(network), history, held_out=_out_of_fold_scores(helper, seed, options)
+    train_examples = splits.train
+    network, history = _fit_server(train_examples.x, train_examples.y, output_count(train_examples), seed, options)
+    system = _always_ask_system(
+        server_score_function(network), history, out_of_fold_scores=_out_of_fold_scores(train_examples, seed, options)
     )
-    return always._replace(weights=get_weights(network))
+    return system._replace(server_weights=get_weights(network))
 
 
-def _fit_server(x: Tensor, y: Tensor, outputs: int, seed: int, options: Options) -> tuple[nn.Module, tuple[float, ...]]:
+def _fit_server(
+    x: Tensor, y: Tensor, n_outputs: int, seed: int, options: Options
+) -> tuple[nn.Module, tuple[float, ...]]:
     with loop.seeded(seed):
-        network = SERVER_NETWORKS[options.network](outputs, squash=False)
-    history = loop.fit(network, x, (y,), loop.classification_loss, config=options.recipe, seed=seed)
+        network = SERVER_NETWORKS[options.server_network](n_outputs, squash=False)
+    history = loop.fit(network, x, (y,), loop.classification_loss, config=options.training, seed=seed)
     return network, history.losses
 
 
-def _out_of_fold_scores(helper: Examples, seed: int, options: Options) -> Tensor:
-    fold = torch.randperm(len(helper.y), generator=torch.Generator().manual_seed(seed)) % SERVER_FOLDS  # (n,)
-    scores = torch.zeros(len(helper.y), output_count(helper))
-    for left_out in range(SERVER_FOLDS):
-        out = fold == left_out
-        network, _ = _fit_server(helper.x[~out], helper.y[~out], output_count(helper), seed, options)
-        scores[out] = loop.predict_scores(network, helper.x[out]).view(int(out.sum()), -1)
-    return scores.squeeze(1) if output_count(helper) == 1 else scores
+def _out_of_fold_scores(train_examples: Examples, seed: int, options: Options) -> Tensor:
+    fold = torch.randperm(len(train_examples.y), generator=torch.Generator().manual_seed(seed)) % SERVER_FOLDS  # (n,)
+    scores = torch.zeros(len(train_examples.y), output_count(train_examples))
+    for k in range(SERVER_FOLDS):
+        in_fold = fold == k
+        network, _ = _fit_server(
+            train_examples.x[~in_fold], train_examples.y[~in_fold], output_count(train_examples), seed, options
+        )
+        scores[in_fold] = loop.predict_scores(network, train_examples.x[in_fold]).view(int(in_fold.sum()), -1)
+    return scores.squeeze(1) if output_count(train_examples) == 1 else scores
 
 
-def on_device_classifier(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def on_device_classifier(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The rejector's own network trained as a classifier: what the device could do with it, with nothing sent.
 
     Args:
-        parts: of the training data.
+        splits: of the training data.
         costs: not used.
         seed: of initial weights and batches.
         options: rejector, hidden and recipe.
@@ -67,34 +71,36 @@ def on_device_classifier(parts: Splits, *, costs: Costs, seed: int, options: Opt
     Returns:
         A system whose e is the device's own classifier.
     """
-    helper = parts.helper
+    train_examples = splits.train
     with loop.seeded(seed):
-        on = build_rejector(parts, options, outputs=output_count(helper))
-    history = fit_rejector(on, helper, (helper.y,), loop.classification_loss, options=options, seed=seed)
-    return _always_ask_system(on.scores, history)
+        rejector = build_rejector(splits, options, n_outputs=output_count(train_examples))
+    history = fit_rejector(
+        rejector, train_examples, (train_examples.y,), loop.classification_loss, options=options, seed=seed
+    )
+    return _always_ask_system(rejector.scores, history)
 
 
 def _always_ask_system(
-    e: Callable[[Examples], Tensor], history: tuple[float, ...] = (), held_out: Tensor | None = None
+    e: Callable[[Examples], Tensor], history: tuple[float, ...] = (), out_of_fold_scores: Tensor | None = None
 ) -> System:
-    return System(lambda examples: -torch.ones(len(examples.y)), e, False, False, history, held_out)
+    return System(lambda examples: -torch.ones(len(examples.y)), e, False, False, history, out_of_fold_scores)
 
 
-def always_ask(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def always_ask(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Send every input to the server."""
     return _always_ask_system(require_server_scores)
 
 
-def always_keep(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def always_keep(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Never ask: the client as it is."""
     return System(lambda examples: torch.ones(len(examples.y)), require_server_scores, False, False)
 
 
-def random(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def random(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Ask at random, at the rate of the budget (a fair coin by default); thresholding r gives any other rate.
 
     Args:
-        parts: not used.
+        splits: not used.
         costs: not used.
         seed: of the coins.
         options: budget, the rate.
@@ -109,13 +115,13 @@ def random(parts: Splits, *, costs: Costs, seed: int, options: Options) -> Syste
     return System(r, require_server_scores, False, False)
 
 
-def oracle(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def oracle(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""Ask exactly where asking is cheaper, knowing y: the limit for any rejector with this client and server.
 
     .. math:: r = c_1 1[label(e) \neq y] + c_e - 1[m \neq y]
 
     Args:
-        parts: not used.
+        splits: not used.
         costs: c1 and ce.
         seed: not used.
         options: not used.

@@ -16,24 +16,24 @@ from l2h.training import loop
 PROBABILITY_MEASURES = ("temperature", "softmax")  # they claim to be P(M = Y | x): Chow's rule names their threshold
 
 
-def _temperature(parts: Splits) -> Callable[[Tensor], Tensor]:
-    fitted = error_estimation.fit_temperature(parts.calibration.score, parts.calibration.y)
-    return lambda score: error_estimation.class_probabilities(score, fitted).amax(1)
+def _temperature(splits: Splits) -> Callable[[Tensor], Tensor]:
+    fitted_temperature = error_estimation.fit_temperature(splits.calibration.client_scores, splits.calibration.y)
+    return lambda score: error_estimation.class_probabilities(score, fitted_temperature).amax(1)
 
 
-def _softmax(parts: Splits) -> Callable[[Tensor], Tensor]:
+def _softmax(splits: Splits) -> Callable[[Tensor], Tensor]:
     return lambda score: error_estimation.class_probabilities(score).amax(1)
 
 
-def _margin(parts: Splits) -> Callable[[Tensor], Tensor]:
-    def gap(score: Tensor) -> Tensor:
+def _margin(splits: Splits) -> Callable[[Tensor], Tensor]:
+    def margin(score: Tensor) -> Tensor:
         first, second = error_estimation.class_probabilities(score).topk(2, dim=1).values.unbind(1)
         return first - second
 
-    return gap
+    return margin
 
 
-def _entropy(parts: Splits) -> Callable[[Tensor], Tensor]:
+def _entropy(splits: Splits) -> Callable[[Tensor], Tensor]:
     return lambda score: -error_estimation.entropy(error_estimation.class_probabilities(score))
 
 
@@ -45,13 +45,13 @@ CONFIDENCE_FUNCTIONS: dict[str, Callable[[Splits], Callable[[Tensor], Tensor]]] 
 }
 
 
-def min_cost_threshold(confidence: Tensor, kept: Tensor, asked: Tensor) -> float:
+def min_cost_threshold(confidence: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> float:
     """The threshold t for which "keep where confidence > t" costs least on some examples.
 
     Args:
         confidence: (n,) values.
-        kept: (n,) costs of keeping.
-        asked: (n,) costs of asking.
+        keep_costs: (n,) costs of keeping.
+        ask_costs: (n,) costs of asking.
 
     Returns:
         A value halfway between two neighbouring confidences, or below or above them all; the lowest of several.
@@ -59,15 +59,19 @@ def min_cost_threshold(confidence: Tensor, kept: Tensor, asked: Tensor) -> float
     >>> min_cost_threshold(torch.tensor([0.25, 0.5, 1.0]), torch.tensor([1.0, 1.0, 0.0]), torch.full((3,), 0.2))
     0.75
     """
-    levels, of = confidence.double().unique(return_inverse=True)  # sorted
-    extra = torch.zeros(len(levels), dtype=torch.float64).index_add_(0, of, (asked - kept).double())
-    total = np.concatenate([[0.0], extra.cumsum(0).numpy()])  # asking the first k levels costs this more than none
+    levels, index = confidence.double().unique(return_inverse=True)  # sorted
+    cost_differences = torch.zeros(len(levels), dtype=torch.float64).index_add_(
+        0, index, (ask_costs - keep_costs).double()
+    )
+    total = np.concatenate(
+        [[0.0], cost_differences.cumsum(0).numpy()]
+    )  # asking the first k levels costs this more than none
     k = int(total.argmin())
     edges = [levels[0].item() - 1, *levels.tolist(), levels[-1].item() + 1]
     return (edges[k] + edges[k + 1]) / 2
 
 
-def confidence(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def confidence(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""Ask where the client is unsure: its confidence against a threshold.
 
     .. math:: r(x) = \max_k P_T(k | x) - (1 - c_e - c_1 P(label(e) \neq Y))
@@ -78,7 +82,7 @@ def confidence(parts: Splits, *, costs: Costs, seed: int, options: Options) -> S
     that costs least on the calibration part. With two classes all four order the examples alike.
 
     Args:
-        parts: of the training data, with a server's scores on the calibration part.
+        splits: of the training data, with a server's scores on the calibration part.
         costs: c1 and ce.
         seed: not used.
         options: what confidence is measured by.
@@ -91,26 +95,34 @@ def confidence(parts: Splits, *, costs: Costs, seed: int, options: Options) -> S
 
     Source: Chow, IEEE Transactions on Information Theory 16, 1970; Guo et al., ICML 2017.
     """
-    held_out = parts.calibration
-    confident = CONFIDENCE_FUNCTIONS[options.confidence](parts)
-    wrong = server_label(require_server_scores(held_out)) != held_out.y
+    calibration_examples = splits.calibration
+    confidence_function = CONFIDENCE_FUNCTIONS[options.confidence](splits)
+    server_wrong = server_label(require_server_scores(calibration_examples)) != calibration_examples.y
     if options.confidence in PROBABILITY_MEASURES:
-        keep_above = (
+        threshold = (
             1
             - costs.ce
-            - costs.c1 * error_estimation.error_rate(server_label(require_server_scores(held_out)), held_out.y)
+            - costs.c1
+            * error_estimation.error_rate(
+                server_label(require_server_scores(calibration_examples)), calibration_examples.y
+            )
         )
     else:
-        kept, asked = (held_out.m != held_out.y).double(), ask_cost(wrong.double(), costs=costs)
-        keep_above = min_cost_threshold(confident(held_out.score), kept, asked)
-    return System(lambda examples: confident(examples.score) - keep_above, require_server_scores, False, True)
+        keep_costs, ask_costs = (
+            (calibration_examples.m != calibration_examples.y).double(),
+            ask_cost(server_wrong.double(), costs=costs),
+        )
+        threshold = min_cost_threshold(confidence_function(calibration_examples.client_scores), keep_costs, ask_costs)
+    return System(
+        lambda examples: confidence_function(examples.client_scores) - threshold, require_server_scores, False, True
+    )
 
 
-def confidence_specialist(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def confidence_specialist(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The same confidence rule, with a server trained on nothing but what the rule sends.
 
     Args:
-        parts: of the training data, with a server's scores on the calibration part, which set Chow's threshold.
+        splits: of the training data, with a server's scores on the calibration part, which set Chow's threshold.
         costs: c1 and ce.
         seed: of initial weights and batches.
         options: what confidence is measured by, network and recipe.
@@ -121,12 +133,14 @@ def confidence_specialist(parts: Splits, *, costs: Costs, seed: int, options: Op
     Raises:
         ValueError: if no server's scores are given.
     """
-    rule = confidence(parts, costs=costs, seed=seed, options=options)
-    helper = parts.helper
-    sent = asks(rule.r(helper))
-    sent = sent if sent.any() else torch.ones_like(sent)
+    system = confidence(splits, costs=costs, seed=seed, options=options)
+    train_examples = splits.train
+    asked = asks(system.r(train_examples))
+    asked = asked if asked.any() else torch.ones_like(asked)
     with loop.seeded(seed):
-        server = SERVER_NETWORKS[options.network](output_count(helper), squash=False)
-    targets = (helper.y[sent],)
-    history = loop.fit(server, helper.x[sent], targets, loop.classification_loss, config=options.recipe, seed=seed)
-    return rule._replace(e=server_score_function(server), history=history.losses)
+        server = SERVER_NETWORKS[options.server_network](output_count(train_examples), squash=False)
+    targets = (train_examples.y[asked],)
+    history = loop.fit(
+        server, train_examples.x[asked], targets, loop.classification_loss, config=options.training, seed=seed
+    )
+    return system._replace(e=server_score_function(server), history=history.losses)

@@ -49,7 +49,7 @@ def error_rate(m: Tensor, y: Tensor) -> float:
     return int((m != y).sum()) / len(y)
 
 
-def fit_temperature(score: Tensor, y: Tensor) -> float:
+def fit_temperature(scores: Tensor, y: Tensor) -> float:
     r"""The temperature T > 0 that makes softmax(score / T) the most likely P(Y | x).
 
     .. math:: T = \arg\min_T \sum_i \log(1 + e^{-y_i s_i / T})
@@ -58,7 +58,7 @@ def fit_temperature(score: Tensor, y: Tensor) -> float:
     Dividing by T changes no label and no order of the scores, only how sure they claim to be.
 
     Args:
-        score: (n,) scores of a binary classifier, positive for label +1, or (n, K) scores of K classes.
+        scores: (n,) scores of a binary classifier, positive for label +1, or (n, K) scores of K classes.
         y: (n,) true labels in {-1, +1}, or 0..K-1, from data that the classifier did not see.
 
     Returns:
@@ -74,31 +74,31 @@ def fit_temperature(score: Tensor, y: Tensor) -> float:
 
     Source: Guo et al., On calibration of modern neural networks, ICML 2017.
     """
-    checks.same_length(score=score, y=y)
-    checks.finite(score=score)
-    if score.ndim == 1:
+    checks.same_length(score=scores, y=y)
+    checks.finite(score=scores)
+    if scores.ndim == 1:
         checks.binary_labels(y=y)
-        margin = score.double() * y  # (n,)
+        margin = scores.double() * y  # (n,)
     else:
-        checks.class_labels(score.shape[1], y=y)
-        logits = score.double()  # (n, K)
+        checks.class_labels(scores.shape[1], y=y)
+        logits = scores.double()  # (n, K)
 
     def negative_log_likelihood(log_temperature: float) -> float:
-        cold = math.exp(-log_temperature)
-        if score.ndim == 1:
-            return softplus(-margin * cold).sum().item()
-        return functional.cross_entropy(logits * cold, y, reduction="sum").item()
+        inverse_temperature = math.exp(-log_temperature)
+        if scores.ndim == 1:
+            return softplus(-margin * inverse_temperature).sum().item()
+        return functional.cross_entropy(logits * inverse_temperature, y, reduction="sum").item()
 
     bounds = (-MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE)
-    found = minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-9})
-    return math.exp(found.x)
+    optimum = minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-9})
+    return math.exp(optimum.x)
 
 
-def class_probabilities(score: Tensor, temperature: float = 1.0) -> Tensor:
+def class_probabilities(scores: Tensor, temperature: float = 1.0) -> Tensor:
     r"""What scores claim as P(Y = k | x): the softmax of K scores, or sigmoids of one.
 
     Args:
-        score: (n,) scores, positive for label +1, or (n, K).
+        scores: (n,) scores, positive for label +1, or (n, K).
         temperature: > 0, divides the scores.
 
     Returns:
@@ -111,17 +111,17 @@ def class_probabilities(score: Tensor, temperature: float = 1.0) -> Tensor:
     tensor([[0.5000, 0.5000]], dtype=torch.float64)
     """
     checks.positive(temperature=temperature)
-    if score.ndim == 1:
-        score = score.double() / temperature
-        return torch.stack([torch.sigmoid(-score), torch.sigmoid(score)], dim=1)
-    return torch.softmax(score.double() / temperature, dim=1)
+    if scores.ndim == 1:
+        scores = scores.double() / temperature
+        return torch.stack([torch.sigmoid(-scores), torch.sigmoid(scores)], dim=1)
+    return torch.softmax(scores.double() / temperature, dim=1)
 
 
-def score_features(score: Tensor, temperature: float) -> Tensor:
+def score_features(scores: Tensor, temperature: float) -> Tensor:
     """What one linear layer needs to know of a client's scores to tell where the client errs.
 
     Args:
-        score: (n,) scores, positive for label +1, or (n, K).
+        scores: (n,) scores, positive for label +1, or (n, K).
         temperature: > 0, divides the scores.
 
     Returns:
@@ -132,10 +132,10 @@ def score_features(score: Tensor, temperature: float) -> Tensor:
     tensor([[-2.,  2.]])
     """
     checks.positive(temperature=temperature)
-    if score.ndim == 1:
-        features = torch.stack([score / temperature, (score / temperature).abs()], dim=1)
+    if scores.ndim == 1:
+        features = torch.stack([scores / temperature, (scores / temperature).abs()], dim=1)
     else:
-        logs = torch.log_softmax(score.double() / temperature, dim=1)  # (n, K)
+        logs = torch.log_softmax(scores.double() / temperature, dim=1)  # (n, K)
         first, second = logs.topk(2, dim=1).values.unbind(1)
         features = torch.cat([logs, (first - second)[:, None], entropy(logs.exp())[:, None]], dim=1)
     return loop.as_float(features.clamp(-MAX_FEATURE, MAX_FEATURE))
@@ -152,45 +152,45 @@ def entropy(probabilities: Tensor) -> Tensor:
     return torch.special.entr(probabilities).sum(1)
 
 
-def _constant(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
+def _constant(x: Tensor, scores: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     rate = int(wrong.sum()) / len(wrong)
     return lambda x, score: torch.full((len(score),), rate, dtype=torch.float64)
 
 
-def _temperature(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
-    fitted = fit_temperature(score, y)
-    return lambda x, score: 1 - class_probabilities(score, fitted).amax(1)
+def _temperature(x: Tensor, scores: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
+    fitted_temperature = fit_temperature(scores, y)
+    return lambda x, score: 1 - class_probabilities(score, fitted_temperature).amax(1)
 
 
-def _isotonic(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
+def _isotonic(x: Tensor, scores: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     from sklearn.isotonic import IsotonicRegression
 
-    claimed = _temperature(x, score, wrong, y, seed)
+    confidence_estimator = _temperature(x, scores, wrong, y, seed)
     regression = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-    regression.fit(claimed(x, score).numpy(), wrong.double().numpy())
-    return lambda x, score: torch.from_numpy(regression.predict(claimed(x, score).numpy()))
+    regression.fit(confidence_estimator(x, scores).numpy(), wrong.double().numpy())
+    return lambda x, score: torch.from_numpy(regression.predict(confidence_estimator(x, score).numpy()))
 
 
-def _logistic(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
+def _logistic(x: Tensor, scores: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     from sklearn.linear_model import LogisticRegression
 
     if wrong.all() or not wrong.any():  # nothing to regress on
-        return _constant(x, score, wrong, y, seed)
-    fitted = fit_temperature(score, y)
-    regression = LogisticRegression().fit(score_features(score, fitted).numpy(), wrong.numpy())
+        return _constant(x, scores, wrong, y, seed)
+    fitted_temperature = fit_temperature(scores, y)
+    regression = LogisticRegression().fit(score_features(scores, fitted_temperature).numpy(), wrong.numpy())
     return lambda x, score: torch.from_numpy(
-        regression.predict_proba(score_features(score, fitted).numpy())[:, 1]
+        regression.predict_proba(score_features(score, fitted_temperature).numpy())[:, 1]
     ).double()
 
 
-def _network(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
+def _network(x: Tensor, scores: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     with loop.seeded(seed):
-        network = networks.mlp(squash=False)
+        network = networks.mlp(bounded=False)
     loop.fit(network, x, (2 * wrong.long() - 1,), loop.classification_loss, config=NETWORK_TRAINING, seed=seed)
     return lambda x, score: torch.sigmoid(loop.predict_scores(network, x)).double()
 
 
-def _neighbours(x: Tensor, score: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
+def _neighbours(x: Tensor, scores: Tensor, wrong: Tensor, y: Tensor, seed: int) -> ErrorEstimator:
     from sklearn.neighbors import KNeighborsRegressor
 
     regression = KNeighborsRegressor(min(N_NEIGHBOURS, len(wrong)))
@@ -212,7 +212,7 @@ ERROR_ESTIMATORS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, int], Erro
 }
 
 
-def fit_error_estimator(name: str, *, x: Tensor, score: Tensor, m: Tensor, y: Tensor, seed: int = 0) -> ErrorEstimator:
+def fit_error_estimator(name: str, *, x: Tensor, scores: Tensor, m: Tensor, y: Tensor, seed: int = 0) -> ErrorEstimator:
     """Estimate P(M != Y | x) from examples that the client did not see.
 
     "constant" is the client's error rate; "temperature" 1 minus its temperature-scaled confidence; "isotonic"
@@ -222,7 +222,7 @@ def fit_error_estimator(name: str, *, x: Tensor, score: Tensor, m: Tensor, y: Te
     Args:
         name: of the estimator, a key of ESTIMATORS.
         x: (n, 3, 32, 32) uint8 images.
-        score: (n,) or (n, K) scores of the client.
+        scores: (n,) or (n, K) scores of the client.
         m: (n,) the client's labels.
         y: (n,) true labels.
         seed: of the network's initial weights and batches.
@@ -242,10 +242,10 @@ def fit_error_estimator(name: str, *, x: Tensor, score: Tensor, m: Tensor, y: Te
     Source: scikit-learn for isotonic and logistic regression and for nearest neighbours.
     """
     checks.one_of(ERROR_ESTIMATORS, name=name)
-    checks.same_length(x=x, score=score)
+    checks.same_length(x=x, score=scores)
     checks.one_dimensional(m=m, y=y)
-    checks.same_length(score=score, y=y)
-    labels_of(score, m=m, y=y)
+    checks.same_length(score=scores, y=y)
+    labels_of(scores, m=m, y=y)
     if len(y) == 0:
         raise ValueError("expected at least one example, got none")
-    return ERROR_ESTIMATORS[name](x, score, m != y, y, seed)
+    return ERROR_ESTIMATORS[name](x, scores, m != y, y, seed)

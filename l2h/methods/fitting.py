@@ -29,12 +29,12 @@ class RejectorNetwork(NamedTuple):
     """A network of the device's own, and what it reads."""
 
     network: nn.Module
-    view: Callable[[Examples], Tensor]
-    needs_score: bool
+    network_inputs: Callable[[Examples], Tensor]
+    needs_client_scores: bool
 
     def scores(self, examples: Examples) -> Tensor:
         """The network's scores of examples, (n,) or (n, outputs)."""
-        return loop.predict_scores(self.network, self.view(examples))
+        return loop.predict_scores(self.network, self.network_inputs(examples))
 
 
 def require_client_features(examples: Examples) -> Tensor:
@@ -43,19 +43,19 @@ def require_client_features(examples: Examples) -> Tensor:
     Raises:
         ValueError: if there are none.
     """
-    if examples.features is None:
+    if examples.client_features is None:
         raise ValueError("expected the client's last hidden layer in examples.features, got None")
-    return examples.features
+    return examples.client_features
 
 
-def compute_client_features(x: Tensor, weights: Tensor, score: Tensor, *, form: str) -> Tensor:
+def compute_client_features(x: Tensor, weights: Tensor, client_scores: Tensor, *, kind: str) -> Tensor:
     """What a frozen client's last hidden layer says of images.
 
     Args:
         x: (n, 3, 32, 32) uint8 images.
         weights: of the client, as `get_weights` took them.
-        score: its scores, (n,) or (n, K), which say how many outputs it has.
-        form: of the client, a name in `clients.CLIENTS_WITH_FEATURES`.
+        client_scores: its scores, (n,) or (n, K), which say how many outputs it has.
+        kind: of the client, a name in `clients.CLIENTS_WITH_FEATURES`.
 
     Returns:
         (n, d) activations.
@@ -63,22 +63,22 @@ def compute_client_features(x: Tensor, weights: Tensor, score: Tensor, *, form: 
     Raises:
         ValueError: if such a client has no hidden layer, or the weights do not fit it.
     """
-    checks.one_of(clients.CLIENTS_WITH_FEATURES, **{"form of a client with features": form})
-    network = clients.CLIENTS[form][0](1 if score.ndim == 1 else score.shape[1])
+    checks.one_of(clients.CLIENTS_WITH_FEATURES, **{"form of a client with features": kind})
+    network = clients.CLIENTS[kind][0](1 if client_scores.ndim == 1 else client_scores.shape[1])
     set_weights(network, weights)
     return loop.predict_scores(networks.HiddenActivations(network), x)
 
 
-def build_server(parts: Splits, options: Options, *, outputs: int, squash: bool = False) -> nn.Module:
+def build_server(splits: Splits, options: Options, *, n_outputs: int, bounded: bool = False) -> nn.Module:
     """Build a server's network: with new weights, or with those of the server that the parts bring along.
 
     Where it has more outputs than that server, the first ones start as the server's, the others anew.
 
     Args:
-        parts: of the training data, with or without weights.
+        splits: of the training data, with or without weights.
         options: network.
-        outputs: of the network.
-        squash: scores in (-1, 1).
+        n_outputs: of the network.
+        bounded: scores in (-1, 1).
 
     Returns:
         The network; new weights come from torch's global generator.
@@ -86,15 +86,17 @@ def build_server(parts: Splits, options: Options, *, outputs: int, squash: bool 
     Raises:
         ValueError: if the weights do not fit the network.
     """
-    network = SERVER_NETWORKS[options.network](outputs, squash=squash)
-    if parts.weights is not None:
-        known = SERVER_NETWORKS[options.network](
-            1 if parts.helper.score.ndim == 1 else class_count(parts.helper), squash=False
+    network = SERVER_NETWORKS[options.server_network](n_outputs, squash=bounded)
+    if splits.server_weights is not None:
+        pretrained = SERVER_NETWORKS[options.server_network](
+            1 if splits.train.client_scores.ndim == 1 else class_count(splits.train), squash=False
         )
-        set_weights(known, parts.weights)
-        for own, given in zip(_float_tensors(network), _float_tensors(known), strict=True):
-            rows = torch.cat([-given / 2, given / 2]) if len(given) == 1 < len(own) else given  # one column as two
-            own[: len(rows)] = rows
+        set_weights(pretrained, splits.server_weights)
+        for target, source in zip(_float_tensors(network), _float_tensors(pretrained), strict=True):
+            rows = (
+                torch.cat([-source / 2, source / 2]) if len(source) == 1 < len(target) else source
+            )  # one column as two
+            target[: len(rows)] = rows
     return network
 
 
@@ -121,23 +123,23 @@ def set_weights(network: nn.Module, weights: Tensor) -> None:
     sizes = [value.numel() for value in values]
     if len(weights) != sum(sizes):
         raise ValueError(f"expected {sum(sizes)} weights for this network, got {len(weights)}")
-    for value, part in zip(values, weights.split(sizes), strict=True):
-        value.copy_(part.view(value.shape))
+    for value, chunk in zip(values, weights.split(sizes), strict=True):
+        value.copy_(chunk.view(value.shape))
 
 
 def _float_tensors(network: nn.Module) -> list[Tensor]:
     return [values for values in network.state_dict().values() if values.is_floating_point()]
 
 
-def build_rejector(parts: Splits, options: Options, *, outputs: int = 1, squash: bool = False) -> RejectorNetwork:
+def build_rejector(splits: Splits, options: Options, *, n_outputs: int = 1, bounded: bool = False) -> RejectorNetwork:
     """Build the device's own network; initial weights come from torch's global generator.
 
     Args:
-        parts: of the training data; the temperature of the client's scores, and the mean and deviation of its last
+        splits: of the training data; the temperature of the client's scores, and the mean and deviation of its last
             hidden layer, are taken from its calibration part.
         options: rejector and hidden.
-        outputs: of the network.
-        squash: scores in (-1, 1).
+        n_outputs: of the network.
+        bounded: scores in (-1, 1).
 
     Returns:
         The network, untrained, with what it reads.
@@ -146,38 +148,40 @@ def build_rejector(parts: Splits, options: Options, *, outputs: int = 1, squash:
         ValueError: if the rejector reads the client's last hidden layer, and the parts do not bring it along.
     """
     if options.rejector in CLIENT_BASED_REJECTORS:
-        view = _client_inputs(parts.calibration, hidden_layer=options.rejector == "features")
-        network: nn.Module = networks.LinearOnFeatures(view(parts.calibration).shape[1], outputs, squash=squash)
-        return RejectorNetwork(network, view, needs_score=True)
+        network_inputs = _client_inputs(splits.calibration, hidden_layer=options.rejector == "features")
+        network: nn.Module = networks.LinearOnFeatures(
+            network_inputs(splits.calibration).shape[1], n_outputs, bounded=bounded
+        )
+        return RejectorNetwork(network, network_inputs, needs_client_scores=True)
     if options.rejector == "hidden":
-        network = networks.mlp(options.hidden, outputs=outputs, squash=squash)
+        network = networks.mlp(options.hidden_units, n_outputs=n_outputs, bounded=bounded)
     else:
-        network = SERVER_NETWORKS[options.rejector](outputs, squash=squash)
-    return RejectorNetwork(network, lambda examples: examples.x, needs_score=False)
+        network = SERVER_NETWORKS[options.rejector](n_outputs, squash=bounded)
+    return RejectorNetwork(network, lambda examples: examples.x, needs_client_scores=False)
 
 
-def _client_inputs(held_out: Examples, *, hidden_layer: bool) -> Callable[[Examples], Tensor]:
-    temperature = error_estimation.fit_temperature(held_out.score, held_out.y)
+def _client_inputs(calibration_examples: Examples, *, hidden_layer: bool) -> Callable[[Examples], Tensor]:
+    temperature = error_estimation.fit_temperature(calibration_examples.client_scores, calibration_examples.y)
 
-    def of_scores(examples: Examples) -> Tensor:
-        return error_estimation.score_features(examples.score, temperature)
+    def score_inputs(examples: Examples) -> Tensor:
+        return error_estimation.score_features(examples.client_scores, temperature)
 
     if not hidden_layer:
-        return of_scores
-    known = require_client_features(held_out)
+        return score_inputs
+    reference = require_client_features(calibration_examples)
 
-    def of_both(examples: Examples) -> Tensor:
-        units = loop.standardize(require_client_features(examples), known)
+    def score_and_feature_inputs(examples: Examples) -> Tensor:
+        units = loop.standardize(require_client_features(examples), reference)
         limit = error_estimation.MAX_FEATURE  # of one unit, which may be far livelier here than it was there
         # d units weigh about as much as one score feature: `networks.FEATURE_GAIN` is made for a handful
         units = units.clamp(-limit, limit) / units.shape[1] ** 0.5
-        return torch.cat([of_scores(examples), loop.as_float(units)], dim=1)
+        return torch.cat([score_inputs(examples), loop.as_float(units)], dim=1)
 
-    return of_both
+    return score_and_feature_inputs
 
 
 def fit_rejector(
-    on: RejectorNetwork,
+    rejector: RejectorNetwork,
     examples: Examples,
     targets: tuple[Tensor, ...],
     loss: Callable[..., Tensor],
@@ -188,7 +192,7 @@ def fit_rejector(
     """Train the device's network alone.
 
     Args:
-        on: the network, trained in place, with what it reads.
+        rejector: the network, trained in place, with what it reads.
         examples: to train on.
         targets: tensors of n entries each.
         loss: loss(scores, *targets) of a batch, one value per example.
@@ -198,33 +202,42 @@ def fit_rejector(
     Returns:
         The mean loss of each epoch.
     """
-    x = on.view(examples)
-    config = replace(options.recipe, flip=False, shift=0) if on.needs_score else options.recipe
-    return loop.fit(on.network, x, targets, loss, config=config, seed=seed).losses
+    x = rejector.network_inputs(examples)
+    config = (
+        replace(options.training, flip=False, max_translation=0) if rejector.needs_client_scores else options.training
+    )
+    return loop.fit(rejector.network, x, targets, loss, config=config, seed=seed).losses
 
 
-def warm_start(on: RejectorNetwork, parts: Splits, *, costs: Costs, seed: int) -> None:
+def warm_start(rejector: RejectorNetwork, splits: Splits, *, costs: Costs, seed: int) -> None:
     r"""Train the device's network for the server that a joint training starts from, as the two-stage method would.
 
     .. math:: L = 1[m \neq y] \log(1 + e^{r}) + (c_e + c_1 1[label(e) \neq y]) \log(1 + e^{-r})
 
     Args:
-        on: the rejector, trained in place, with what it reads.
-        parts: of the training data, with that server's scores of the helper part, given out of fold.
+        rejector: the rejector, trained in place, with what it reads.
+        splits: of the training data, with that server's scores of the helper part, given out of fold.
         costs: c1 and ce.
         seed: of the batches.
 
     Raises:
         ValueError: if no server's scores are given.
     """
-    helper = parts.helper
-    wrong = server_label(require_server_scores(helper)) != helper.y
-    targets = (loop.as_float(helper.m != helper.y), ask_cost(loop.as_float(wrong), costs=costs))
-    fit_rejector(on, helper, targets, deferral_loss, options=Options(recipe=training_config.FAST_TRAINING), seed=seed)
+    train_examples = splits.train
+    server_wrong = server_label(require_server_scores(train_examples)) != train_examples.y
+    targets = (loop.as_float(train_examples.m != train_examples.y), ask_cost(loop.as_float(server_wrong), costs=costs))
+    fit_rejector(
+        rejector,
+        train_examples,
+        targets,
+        deferral_loss,
+        options=Options(training=training_config.FAST_TRAINING),
+        seed=seed,
+    )
 
 
 def fit_rejector_and_server(
-    on: RejectorNetwork,
+    rejector: RejectorNetwork,
     server: nn.Module,
     examples: Examples,
     loss: Callable[..., Tensor],
@@ -236,7 +249,7 @@ def fit_rejector_and_server(
     """Train the device's network and a server together on one loss.
 
     Args:
-        on: the rejector, trained in place, with what it reads.
+        rejector: the rejector, trained in place, with what it reads.
         server: trained in place, on the images.
         examples: to train on.
         loss: loss(r, e, m, y, alpha) of a batch, one value per example.
@@ -250,13 +263,13 @@ def fit_rejector_and_server(
     x, y, m, *_ = examples
     history = loop.fit_jointly(
         *(x, y, m),
-        rejector=on.network,
+        rejector=rejector.network,
         server=server,
         loss=loss,
-        config=options.recipe,
+        config=options.training,
         seed=seed,
         alpha=alpha,
-        seen=on.view(examples) if on.needs_score else None,
+        rejector_inputs=rejector.network_inputs(examples) if rejector.needs_client_scores else None,
     )
     return history.losses
 

@@ -25,31 +25,31 @@ BUDGET_PENALTY = 32.0  # SelectiveNet's lambda
 
 
 def _fit_defer_server(
-    parts: Splits, seed: int, options: Options, loss: Callable[..., Tensor], rule: Callable[[Tensor], Tensor]
+    splits: Splits, seed: int, options: Options, loss: Callable[..., Tensor], rule: Callable[[Tensor], Tensor]
 ) -> System:
     """A server with K + 1 scores, the last for keeping, trained on loss(scores, m, y)."""
-    helper = parts.helper
+    train_examples = splits.train
     with loop.seeded(seed):
-        network = build_server(parts, options, outputs=class_count(helper) + 1)
-    targets = (class_indices(helper.m, helper), class_indices(helper.y, helper))
-    history = loop.fit(network, helper.x, targets, loss, config=options.recipe, seed=seed)
+        network = build_server(splits, options, n_outputs=class_count(train_examples) + 1)
+    targets = (class_indices(train_examples.m, train_examples), class_indices(train_examples.y, train_examples))
+    history = loop.fit(network, train_examples.x, targets, loss, config=options.training, seed=seed)
 
     @lru_cache(maxsize=1)  # r and e of the same images come from the same scores; a tensor is its own key
     def scores(x: Tensor) -> Tensor:
         return loop.predict_scores(network, x)
 
     def e(examples: Examples) -> Tensor:
-        g = scores(examples.x)
-        return g[:, 1] - g[:, 0] if output_count(examples) == 1 else g[:, :-1]
+        all_scores = scores(examples.x)
+        return all_scores[:, 1] - all_scores[:, 0] if output_count(examples) == 1 else all_scores[:, :-1]
 
     return System(lambda examples: rule(scores(examples.x)), e, True, False, history.losses)
 
 
-def mozannar_sontag(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def mozannar_sontag(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Learning to defer with one softmax over K answers and "keep", weighted by costs.
 
     Args:
-        parts: of the training data.
+        splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
         options: network and recipe.
@@ -63,14 +63,14 @@ def mozannar_sontag(parts: Splits, *, costs: Costs, seed: int, options: Options)
     def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
         return deferral.mozannar_sontag_loss(scores, m, y, costs=costs)
 
-    return _fit_defer_server(parts, seed, options, loss, deferral.largest_score_rule)
+    return _fit_defer_server(splits, seed, options, loss, deferral.largest_score_rule)
 
 
-def one_vs_all(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def one_vs_all(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Learning to defer with K + 1 separate probabilities; costs enter with the decision alone.
 
     Args:
-        parts: of the training data.
+        splits: of the training data.
         costs: c1 and ce, for the decision only.
         seed: of initial weights and batches.
         options: network and recipe.
@@ -81,7 +81,7 @@ def one_vs_all(parts: Splits, *, costs: Costs, seed: int, options: Options) -> S
     Source: Verma and Nalisnick, ICML 2022; `deferral.one_vs_all_loss`.
     """
     return _fit_defer_server(
-        parts,
+        splits,
         seed,
         options,
         deferral.one_vs_all_loss,
@@ -89,11 +89,11 @@ def one_vs_all(parts: Splits, *, costs: Costs, seed: int, options: Options) -> S
     )
 
 
-def realizable(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def realizable(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """Learning to defer on the realizable surrogate, extended to costs; not consistent for a deterministic client.
 
     Args:
-        parts: of the training data.
+        splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
         options: network and recipe.
@@ -107,10 +107,10 @@ def realizable(parts: Splits, *, costs: Costs, seed: int, options: Options) -> S
     def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
         return deferral.realizable_loss(scores, m, y, costs=costs)
 
-    return _fit_defer_server(parts, seed, options, loss, deferral.largest_score_rule)
+    return _fit_defer_server(splits, seed, options, loss, deferral.largest_score_rule)
 
 
-def differentiable_triage(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def differentiable_triage(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A rejector trained on the label "asking was cheaper", and a server trained on what it sends.
 
     .. math:: L = s\,\ell(e, y) + 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r}), \quad
@@ -120,7 +120,7 @@ def differentiable_triage(parts: Splits, *, costs: Costs, seed: int, options: Op
     what is at stake, so this is not the Bayes rejector: it asks where asking is cheaper more often than not.
 
     Args:
-        parts: of the training data.
+        splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
         options: rejector, hidden, network and recipe.
@@ -130,21 +130,21 @@ def differentiable_triage(parts: Splits, *, costs: Costs, seed: int, options: Op
 
     Source: Okati, De and Gomez-Rodriguez, NeurIPS 2021, with costs in place of a budget.
     """
-    steps = options.recipe.epochs * math.ceil(len(parts.helper.y) / options.recipe.batch_size)
+    steps = options.training.epochs * math.ceil(len(splits.train.y) / options.training.batch_size)
     step = count()
 
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
         answer_loss = loop.classification_loss(e, y)
-        asked = ask_cost(1 - torch.exp(-answer_loss.detach()), costs=costs)
-        sent = loop.as_float(asks(r)) if next(step) >= steps / 2 else 1.0
-        return triage_loss(r, loop.as_float(m != y), asked) + sent * answer_loss
+        ask_costs = ask_cost(1 - torch.exp(-answer_loss.detach()), costs=costs)
+        server_weight = loop.as_float(asks(r)) if next(step) >= steps / 2 else 1.0
+        return triage_loss(r, loop.as_float(m != y), ask_costs) + server_weight * answer_loss
 
-    on, server = _build_networks(parts, seed, options)
-    history = fit_rejector_and_server(on, server, parts.helper, loss, options=options, seed=seed)
-    return System(on.scores, server_score_function(server), False, on.needs_score, history)
+    rejector, server = _build_networks(splits, seed, options)
+    history = fit_rejector_and_server(rejector, server, splits.train, loss, options=options, seed=seed)
+    return System(rejector.scores, server_score_function(server), False, rejector.needs_client_scores, history)
 
 
-def budgeted(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def budgeted(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A soft selection that asks a share b of the questions, in the manner of SelectiveNet.
 
     .. math:: L = \tfrac12 \Big[ \sigma(r) 1[m \neq y] + \sigma(-r) \big(c_e + c_1 \ell(e, y)\big)
@@ -156,7 +156,7 @@ def budgeted(parts: Splits, *, costs: Costs, seed: int, options: Options) -> Sys
     the log-loss for the server's error, which is not the Bayes order where Y is uncertain.
 
     Args:
-        parts: of the training data.
+        splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
         options: budget, rejector, hidden, network and recipe.
@@ -170,23 +170,27 @@ def budgeted(parts: Splits, *, costs: Costs, seed: int, options: Options) -> Sys
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
         bits = loop.classification_loss(e, y) / math.log(2)
         selective = soft_deferral_loss(r, loop.as_float(m != y), ask_cost(bits, costs=costs))
-        missed = loop.batch_mean(torch.sigmoid(-r)) - options.budget
-        return (selective + BUDGET_PENALTY * missed**2 + bits) / 2
+        rate_error = loop.batch_mean(torch.sigmoid(-r)) - options.budget
+        return (selective + BUDGET_PENALTY * rate_error**2 + bits) / 2
 
-    on, server = _build_networks(parts, seed, options)
-    history = fit_rejector_and_server(on, server, parts.helper, loss, options=options, seed=seed)
-    shift = ask_rate_threshold(on.scores(parts.validation), options.budget)
+    rejector, server = _build_networks(splits, seed, options)
+    history = fit_rejector_and_server(rejector, server, splits.train, loss, options=options, seed=seed)
+    threshold = ask_rate_threshold(rejector.scores(splits.validation), options.budget)
     return System(
-        lambda examples: on.scores(examples) - shift, server_score_function(server), False, on.needs_score, history
+        lambda examples: rejector.scores(examples) - threshold,
+        server_score_function(server),
+        False,
+        rejector.needs_client_scores,
+        history,
     )
 
 
-def ask_rate_threshold(r: Tensor, share: float) -> float:
+def ask_rate_threshold(r: Tensor, budget: float) -> float:
     """The threshold t at which "ask where r <= t" asks a share of some examples.
 
     Args:
         r: (n,) scores.
-        share: of questions, in [0, 1].
+        budget: of questions, in [0, 1].
 
     Returns:
         The score of the last example that is asked, or a value below all if none is.
@@ -194,11 +198,11 @@ def ask_rate_threshold(r: Tensor, share: float) -> float:
     >>> ask_rate_threshold(torch.tensor([0.5, 0.125, 0.375, 0.25]), 0.5)
     0.25
     """
-    asked = round(share * len(r))
+    n_asked = round(budget * len(r))
     ordered = r.double().sort().values
-    return float(ordered[asked - 1]) if asked else float(ordered[0]) - 1
+    return float(ordered[n_asked - 1]) if n_asked else float(ordered[0]) - 1
 
 
-def _build_networks(parts: Splits, seed: int, options: Options) -> tuple[RejectorNetwork, nn.Module]:
+def _build_networks(splits: Splits, seed: int, options: Options) -> tuple[RejectorNetwork, nn.Module]:
     with loop.seeded(seed):
-        return build_rejector(parts, options), build_server(parts, options, outputs=output_count(parts.helper))
+        return build_rejector(splits, options), build_server(splits, options, n_outputs=output_count(splits.train))

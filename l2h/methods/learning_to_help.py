@@ -18,7 +18,7 @@ RELEASED_P = 0.18  # the released notebook's constant for P(M != Y), whatever x
 
 
 def alpha_for_rule(
-    rule: str | float, parts: Splits, costs: Costs, beta: float, *, options: Options | None = None
+    rule: str | float, splits: Splits, costs: Costs, beta: float, *, options: Options | None = None
 ) -> float | Tensor:
     """The alpha that a rule gives for a client seen through its calibration part.
 
@@ -28,7 +28,7 @@ def alpha_for_rule(
             "estimated" (the clamped formula at an estimate of P(M != Y | x), for each x), "posterior" (from the
             probabilities that a server trained beforehand gives the classes, for each x), or a number, which is
             its own rule.
-        parts: of the training data.
+        splits: of the training data.
         costs: c1 and ce.
         beta: > 0.
         options: whether scores are squashed, which a calibrated alpha must know; for "estimated", the estimator.
@@ -43,38 +43,42 @@ def alpha_for_rule(
     if not isinstance(rule, str):
         return float(rule)
     checks.one_of(ALPHA_RULES, rule=rule)
-    return ALPHA_RULES[rule](parts, costs, beta, options or Options())
+    return ALPHA_RULES[rule](splits, costs, beta, options or Options())
 
 
-def _released(parts: Splits, costs: Costs, beta: float, options: Options) -> float:
+def _released(splits: Splits, costs: Costs, beta: float, options: Options) -> float:
     return float(calibration.alpha_released(RELEASED_P, costs=costs, beta=beta))
 
 
-def _client_error(parts: Splits, costs: Costs, beta: float, options: Options) -> float:
-    p = error_estimation.error_rate(parts.calibration.m, parts.calibration.y)
-    return float(calibration.alpha_from_p(p, costs=costs, beta=beta, squash=options.squash))
+def _client_error(splits: Splits, costs: Costs, beta: float, options: Options) -> float:
+    p = error_estimation.error_rate(splits.calibration.m, splits.calibration.y)
+    return float(calibration.alpha_from_p(p, costs=costs, beta=beta, bounded=options.bounded))
 
 
-def _deterministic(parts: Splits, costs: Costs, beta: float, options: Options) -> float:
-    return float(calibration.alpha_deterministic(costs=costs, beta=beta, squash=options.squash))
+def _deterministic(splits: Splits, costs: Costs, beta: float, options: Options) -> float:
+    return float(calibration.alpha_deterministic(costs=costs, beta=beta, bounded=options.bounded))
 
 
-def _estimated(parts: Splits, costs: Costs, beta: float, options: Options) -> Tensor:
-    held_out, helper = parts.calibration, parts.helper
-    p_of = error_estimation.fit_error_estimator(
-        options.estimate, x=held_out.x, score=held_out.score, m=held_out.m, y=held_out.y
+def _estimated(splits: Splits, costs: Costs, beta: float, options: Options) -> Tensor:
+    calibration_examples, train_examples = splits.calibration, splits.train
+    error_estimator = error_estimation.fit_error_estimator(
+        options.error_estimator,
+        x=calibration_examples.x,
+        scores=calibration_examples.client_scores,
+        m=calibration_examples.m,
+        y=calibration_examples.y,
     )
-    p = p_of(helper.x, helper.score).numpy()
-    alpha = calibration.alpha_from_p(p, costs=costs, beta=beta, squash=options.squash)
+    p = error_estimator(train_examples.x, train_examples.client_scores).numpy()
+    alpha = calibration.alpha_from_p(p, costs=costs, beta=beta, bounded=options.bounded)
     return loop.as_float(alpha)
 
 
-def _posterior(parts: Splits, costs: Costs, beta: float, options: Options) -> Tensor:
-    if options.squash:
+def _posterior(splits: Splits, costs: Costs, beta: float, options: Options) -> Tensor:
+    if options.bounded:
         raise ValueError("expected squash=False for alpha 'posterior', which is calibrated for free scores, got True")
-    helper, held_out = parts.helper, parts.calibration
-    temperature = error_estimation.fit_temperature(require_server_scores(held_out), held_out.y)
-    eta = error_estimation.class_probabilities(require_server_scores(helper), temperature).numpy()
+    train_examples, calibration_examples = splits.train, splits.calibration
+    temperature = error_estimation.fit_temperature(require_server_scores(calibration_examples), calibration_examples.y)
+    eta = error_estimation.class_probabilities(require_server_scores(train_examples), temperature).numpy()
     return loop.as_float(multiclass.alpha_from_posterior(eta, costs=costs, beta=beta))
 
 
@@ -87,14 +91,14 @@ ALPHA_RULES: dict[str, Callable[[Splits, Costs, float, Options], float | Tensor]
 }
 
 
-def learning_to_help(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def learning_to_help(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The paper's method: r and e trained jointly on the surrogate L_S, or on its form for K classes.
 
     A server that starts from one trained on cross-entropy has scores near log P(Y=k|x), and the surrogate's
     minimiser has them divided by beta: so they are, in the loss.
 
     Args:
-        parts: of the training data.
+        splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
         options: alpha rule, beta, squash, rejector, network and recipe.
@@ -107,21 +111,21 @@ def learning_to_help(parts: Splits, *, costs: Costs, seed: int, options: Options
 
     Source: arXiv 2409.16253, the surrogate loss and its CIFAR-10 experiment; for K classes the chapter on them.
     """
-    columns = output_count(parts.helper)
-    if columns > 1 and isinstance(options.alpha, str):
-        checks.one_of(MULTICLASS_ALPHA_RULES, **{f"alpha for {columns} classes": options.alpha})
-    alpha = alpha_for_rule(options.alpha, parts, costs, options.beta, options=options)
+    n_outputs = output_count(splits.train)
+    if n_outputs > 1 and isinstance(options.alpha, str):
+        checks.one_of(MULTICLASS_ALPHA_RULES, **{f"alpha for {n_outputs} classes": options.alpha})
+    alpha = alpha_for_rule(options.alpha, splits, costs, options.beta, options=options)
     with loop.seeded(seed):
-        rejector = build_rejector(parts, options, squash=options.squash)
-        server = build_server(parts, options, outputs=columns, squash=options.squash)
+        rejector = build_rejector(splits, options, bounded=options.bounded)
+        server = build_server(splits, options, n_outputs=n_outputs, bounded=options.bounded)
     scale = 1.0
-    if parts.weights is not None:
-        warm_start(rejector, parts, costs=costs, seed=seed)
+    if splits.server_weights is not None:
+        warm_start(rejector, splits, costs=costs, seed=seed)
         scale = options.beta
 
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
-        form = surrogate.surrogate_loss if columns == 1 else surrogate.multiclass_surrogate_loss
-        return form(r, e / scale, m, y, costs=costs, alpha=alpha, beta=options.beta)
+        surrogate = surrogate.surrogate_loss if n_outputs == 1 else surrogate.multiclass_surrogate_loss
+        return surrogate(r, e / scale, m, y, costs=costs, alpha=alpha, beta=options.beta)
 
-    history = fit_rejector_and_server(rejector, server, parts.helper, loss, options=options, seed=seed, alpha=alpha)
-    return System(rejector.scores, server_score_function(server), False, rejector.needs_score, history)
+    history = fit_rejector_and_server(rejector, server, splits.train, loss, options=options, seed=seed, alpha=alpha)
+    return System(rejector.scores, server_score_function(server), False, rejector.needs_client_scores, history)

@@ -17,14 +17,14 @@ from l2h.theory.bayes import bayes_rejector
 class RejectorSignals(NamedTuple):
     """What the device can compute about n inputs before it decides."""
 
-    score: np.ndarray  # (n,) the client's scores: their sign is its label, their size its confidence
-    r: Sequence[np.ndarray]  # rejectors' scores, (n,) each; none is fine
+    client_scores: np.ndarray  # (n,) the client's scores: their sign is its label, their size its confidence
+    rejector_scores: Sequence[np.ndarray]  # rejectors' scores, (n,) each; none is fine
 
 
 def with_stacked_rejector(
     calibration: Predictions,
     calibration_signals: RejectorSignals,
-    given: Predictions,
+    predictions: Predictions,
     signals: RejectorSignals,
     *,
     costs: Costs,
@@ -39,7 +39,7 @@ def with_stacked_rejector(
     Args:
         calibration: predictions of client and server on the calibration part; their r is not read.
         calibration_signals: of the same examples.
-        given: predictions on other examples, such as the test part; their r is replaced.
+        predictions: predictions on other examples, such as the test part; their r is replaced.
         signals: of these examples, in the same order of rejectors.
         costs: c1 and ce.
 
@@ -51,25 +51,30 @@ def with_stacked_rejector(
 
     Source: this project; its rule is the Bayes rejector of a given server.
     """
-    if len(calibration_signals.r) != len(signals.r):
-        raise ValueError(f"expected the same rejectors twice, got {len(calibration_signals.r)} and {len(signals.r)}")
-    before, here = _features(calibration_signals), _features(signals)
-    checks.same_length(calibration=calibration.y, signals=before)
-    checks.same_length(given=given.y, signals=here)
-    p, p_e = (_error_probabilities(before, ~right, here) for right in client_server_correctness(calibration))
-    return Predictions(given.m, bayes_rejector(p_e, p, costs=costs), given.e, given.y)
+    if len(calibration_signals.rejector_scores) != len(signals.rejector_scores):
+        raise ValueError(
+            f"expected the same rejectors twice, got {len(calibration_signals.rejector_scores)} and {len(signals.rejector_scores)}"
+        )
+    calibration_features, new_features = _features(calibration_signals), _features(signals)
+    checks.same_length(calibration=calibration.y, signals=calibration_features)
+    checks.same_length(given=predictions.y, signals=new_features)
+    p, p_e = (
+        _error_probabilities(calibration_features, ~right, new_features)
+        for right in client_server_correctness(calibration)
+    )
+    return Predictions(predictions.m, bayes_rejector(p_e, p, costs=costs), predictions.e, predictions.y)
 
 
 def _features(signals: RejectorSignals) -> np.ndarray:
     """(n, 2 + rejectors) numbers; the score's size enters beside the score, whose sign is the client's label."""
-    checks.one_dimensional(score=signals.score, **{f"r[{i}]": r for i, r in enumerate(signals.r)})
-    score = 1.0 * signals.score  # the size of the least integer does not fit into its type
-    return np.stack([score, np.abs(score), *signals.r], axis=1)
+    checks.one_dimensional(score=signals.client_scores, **{f"r[{i}]": r for i, r in enumerate(signals.rejector_scores)})
+    score = 1.0 * signals.client_scores  # the size of the least integer does not fit into its type
+    return np.stack([score, np.abs(score), *signals.rejector_scores], axis=1)
 
 
-def _error_probabilities(features: np.ndarray, wrong: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _error_probabilities(features: np.ndarray, wrong: np.ndarray, new_features: np.ndarray) -> np.ndarray:
     """P(wrong) of other examples; a constant where all or none of the known ones are wrong."""
     if wrong.all() or not wrong.any():
-        return np.full(len(others), float(wrong[0]))
-    fitted = make_pipeline(StandardScaler(), LogisticRegression()).fit(features, wrong)
-    return fitted.predict_proba(others)[:, 1]
+        return np.full(len(new_features), float(wrong[0]))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(features, wrong)
+    return classifier.predict_proba(new_features)[:, 1]

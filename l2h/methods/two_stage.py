@@ -15,16 +15,16 @@ def _server_wrong(examples: Examples) -> Tensor:
     return server_label(require_server_scores(examples)) != examples.y
 
 
-def _build_rejector(parts: Splits, options: Options, seed: int, *, outputs: int = 1) -> RejectorNetwork:
+def _build_rejector(splits: Splits, options: Options, seed: int, *, n_outputs: int = 1) -> RejectorNetwork:
     with loop.seeded(seed):
-        return build_rejector(parts, options, outputs=outputs)
+        return build_rejector(splits, options, n_outputs=n_outputs)
 
 
-def _as_binary_labels(truth: Tensor) -> Tensor:
-    return 2 * truth.long() - 1
+def _as_binary_labels(is_positive: Tensor) -> Tensor:
+    return 2 * is_positive.long() - 1
 
 
-def separate(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def separate(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A rejector trained to tell where the client is wrong, which knows nothing of where the server is.
 
     .. math:: r(x) = c_e + c_1 P(label(e) \neq Y) - \sigma(a(x)), \quad \sigma(a(x)) \approx P(M \neq Y | x)
@@ -33,7 +33,7 @@ def separate(parts: Splits, *, costs: Costs, seed: int, options: Options) -> Sys
     every x, and only for such a server.
 
     Args:
-        parts: of the training data, with a server's scores on the calibration part.
+        splits: of the training data, with a server's scores on the calibration part.
         costs: c1 and ce.
         seed: of initial weights and batches.
         options: rejector, hidden and recipe.
@@ -44,23 +44,24 @@ def separate(parts: Splits, *, costs: Costs, seed: int, options: Options) -> Sys
     Raises:
         ValueError: if no server's scores are given.
     """
-    helper, held_out = parts.helper, parts.calibration
-    asked = ask_cost(
-        error_estimation.error_rate(server_label(require_server_scores(held_out)), held_out.y), costs=costs
+    train_examples, calibration_examples = splits.train, splits.calibration
+    expected_ask_cost = ask_cost(
+        error_estimation.error_rate(server_label(require_server_scores(calibration_examples)), calibration_examples.y),
+        costs=costs,
     )
-    on = _build_rejector(parts, options, seed)
-    targets = (_as_binary_labels(helper.m != helper.y),)
-    history = fit_rejector(on, helper, targets, loop.classification_loss, options=options, seed=seed)
+    rejector = _build_rejector(splits, options, seed)
+    targets = (_as_binary_labels(train_examples.m != train_examples.y),)
+    history = fit_rejector(rejector, train_examples, targets, loop.classification_loss, options=options, seed=seed)
     return System(
-        lambda examples: asked - torch.sigmoid(on.scores(examples)),
+        lambda examples: expected_ask_cost - torch.sigmoid(rejector.scores(examples)),
         require_server_scores,
         False,
-        on.needs_score,
+        rejector.needs_client_scores,
         history,
     )
 
 
-def two_stage(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def two_stage(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A rejector trained on what each decision costs with the server as it is.
 
     .. math:: L = 1[m \neq y] \log(1 + e^{r}) + (c_e + c_1 1[label(e) \neq y]) \log(1 + e^{-r})
@@ -69,7 +70,7 @@ def two_stage(parts: Splits, *, costs: Costs, seed: int, options: Options) -> Sy
     whatever c1, ce >= 0. The server's answers on the helper part are those of `plain_server`, given out of fold.
 
     Args:
-        parts: of the training data, with a server's scores on the helper part.
+        splits: of the training data, with a server's scores on the helper part.
         costs: c1 and ce.
         seed: of initial weights and batches.
         options: rejector, hidden and recipe.
@@ -82,13 +83,16 @@ def two_stage(parts: Splits, *, costs: Costs, seed: int, options: Options) -> Sy
 
     Source: Mao, Mohri, Mohri and Zhong, Two-stage learning to defer with multiple experts, NeurIPS 2023.
     """
-    helper, on = parts.helper, _build_rejector(parts, options, seed)
-    targets = (loop.as_float(helper.m != helper.y), ask_cost(loop.as_float(_server_wrong(helper)), costs=costs))
-    history = fit_rejector(on, helper, targets, deferral_loss, options=options, seed=seed)
-    return System(on.scores, require_server_scores, False, on.needs_score, history)
+    train_examples, rejector = splits.train, _build_rejector(splits, options, seed)
+    targets = (
+        loop.as_float(train_examples.m != train_examples.y),
+        ask_cost(loop.as_float(_server_wrong(train_examples)), costs=costs),
+    )
+    history = fit_rejector(rejector, train_examples, targets, deferral_loss, options=options, seed=seed)
+    return System(rejector.scores, require_server_scores, False, rejector.needs_client_scores, history)
 
 
-def two_sigmoid(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def two_sigmoid(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""Two probabilities on the device, that the client errs and that the server does; the costs come afterwards.
 
     .. math:: r(x) = c_e + c_1 \sigma(b(x)) - \sigma(a(x))
@@ -96,7 +100,7 @@ def two_sigmoid(parts: Splits, *, costs: Costs, seed: int, options: Options) -> 
     Both are calibrated by the logistic loss, so one training serves every (c1, ce).
 
     Args:
-        parts: of the training data, with a server's scores on the helper part.
+        splits: of the training data, with a server's scores on the helper part.
         costs: c1 and ce, for the decision only.
         seed: of initial weights and batches.
         options: rejector, hidden and recipe.
@@ -107,8 +111,11 @@ def two_sigmoid(parts: Splits, *, costs: Costs, seed: int, options: Options) -> 
     Raises:
         ValueError: if no server's scores are given.
     """
-    helper, on = parts.helper, _build_rejector(parts, options, seed, outputs=2)
-    targets = (_as_binary_labels(helper.m != helper.y), _as_binary_labels(_server_wrong(helper)))
+    train_examples, rejector = splits.train, _build_rejector(splits, options, seed, n_outputs=2)
+    targets = (
+        _as_binary_labels(train_examples.m != train_examples.y),
+        _as_binary_labels(_server_wrong(train_examples)),
+    )
 
     def loss(scores: Tensor, client_wrong: Tensor, server_wrong: Tensor) -> Tensor:
         return loop.classification_loss(scores[:, 0], client_wrong) + loop.classification_loss(
@@ -116,14 +123,14 @@ def two_sigmoid(parts: Splits, *, costs: Costs, seed: int, options: Options) -> 
         )
 
     def r(examples: Examples) -> Tensor:
-        client, server = torch.sigmoid(on.scores(examples)).unbind(1)
-        return ask_cost(server, costs=costs) - client
+        client_error, server_error = torch.sigmoid(rejector.scores(examples)).unbind(1)
+        return ask_cost(server_error, costs=costs) - client_error
 
-    history = fit_rejector(on, helper, targets, loss, options=options, seed=seed)
-    return System(r, require_server_scores, False, on.needs_score, history)
+    history = fit_rejector(rejector, train_examples, targets, loss, options=options, seed=seed)
+    return System(r, require_server_scores, False, rejector.needs_client_scores, history)
 
 
-def distilled(parts: Splits, *, costs: Costs, seed: int, options: Options) -> System:
+def distilled(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     r"""A rejector for the device that imitates a decision which needs the server.
 
     .. math:: L = \max(0, -t) \log(1 + e^{r}) + \max(0, t) \log(1 + e^{-r})
@@ -132,7 +139,7 @@ def distilled(parts: Splits, *, costs: Costs, seed: int, options: Options) -> Sy
     the device sees has the sign of E[t|x]; where the device sees x whole, that is the teacher's decision.
 
     Args:
-        parts: of the training data, with the teacher's scores r and e on the helper part.
+        splits: of the training data, with the teacher's scores r and e on the helper part.
         costs: not used; the teacher knows them.
         seed: of initial weights and batches.
         options: rejector, hidden and recipe.
@@ -143,10 +150,10 @@ def distilled(parts: Splits, *, costs: Costs, seed: int, options: Options) -> Sy
     Raises:
         ValueError: if there is no teacher.
     """
-    helper, on = parts.helper, _build_rejector(parts, options, seed)
-    if helper.teacher is None:
+    train_examples, rejector = splits.train, _build_rejector(splits, options, seed)
+    if train_examples.teacher_scores is None:
         raise ValueError("expected the decisions of a method to imitate in examples.teacher, got None")
-    asked = loop.as_float(helper.teacher)
-    targets = (torch.relu(-asked), torch.relu(asked))
-    history = fit_rejector(on, helper, targets, deferral_loss, options=options, seed=seed)
-    return System(on.scores, require_server_scores, False, on.needs_score, history)
+    cost_difference = loop.as_float(train_examples.teacher_scores)
+    targets = (torch.relu(-cost_difference), torch.relu(cost_difference))
+    history = fit_rejector(rejector, train_examples, targets, deferral_loss, options=options, seed=seed)
+    return System(rejector.scores, require_server_scores, False, rejector.needs_client_scores, history)

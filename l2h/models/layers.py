@@ -21,19 +21,19 @@ class ScoreHead(nn.Module):
     .. math:: \mathrm{squash}(t) = 2 \sigma(t) - 1 \in (-1, 1)
 
     Args:
-        squash: map the scores into (-1, 1) as the released code does.
+        bounded: map the scores into (-1, 1) as the released code does.
 
     >>> ScoreHead(squash=True)(torch.tensor([[0.0], [50.0]]))
     tensor([0., 1.])
     """
 
-    def __init__(self, *, squash: bool) -> None:
+    def __init__(self, *, bounded: bool) -> None:
         super().__init__()
-        self.squash = squash
+        self.bounded = bounded
 
     def forward(self, t: Tensor) -> Tensor:
         """Turn (n, K) activations into (n, K) scores, or (n,) for K = 1."""
-        scores = 2 * torch.sigmoid(t) - 1 if self.squash else t
+        scores = 2 * torch.sigmoid(t) - 1 if self.bounded else t
         return scores.squeeze(1) if scores.shape[1] == 1 else scores
 
 
@@ -75,9 +75,9 @@ class _MaxOfFour(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (rest,), (quarters, largest) = gradients, ctx.saved_tensors
         gradient = torch.empty_like(quarters)
-        for quarter, place in zip(quarters[:3], gradient, strict=False):
-            torch.eq(quarter, largest, out=place).mul_(rest)  # comparing into floats is faster than masking
-            rest = rest - place
+        for quarter, mask in zip(quarters[:3], gradient, strict=False):
+            torch.eq(quarter, largest, out=mask).mul_(rest)  # comparing into floats is faster than masking
+            rest = rest - mask
         gradient[3] = rest
         return gradient
 
@@ -138,32 +138,32 @@ class ConvPool(nn.Module):
     torch.Size([6, 14, 14, 5])
     """
 
-    places: Tensor
+    kernel_index: Tensor
 
-    def __init__(self, channels: int, outputs: int, *, tile: tuple[int, int]) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, tile: tuple[int, int]) -> None:
         super().__init__()
         checks.one_of((2, 4), high=tile[0], wide=tile[1])
-        self.convolution = nn.Conv2d(channels, outputs, KERNEL_SIDE)
+        self.convolution = nn.Conv2d(in_channels, out_channels, KERNEL_SIDE)
         self.tile = tile
-        self.register_buffer("places", self._places(), persistent=False)
+        self.register_buffer("places", self._kernel_index(), persistent=False)
 
-    def _places(self) -> Tensor:
+    def _kernel_index(self) -> Tensor:
         """Where each entry of the matrix stands in the kernel, counted from 1; 0 where it is zero.
 
         Rows are (channel, y, x) of a window, columns (y mod 2, x mod 2, channel, y div 2, x div 2) of a tile.
         """
         (high, wide), kernel = self.tile, self.convolution.weight
-        numbered = torch.arange(1, kernel.numel() + 1).view(kernel.shape)
-        padded = functional.pad(numbered, (wide - 1, wide - 1, high - 1, high - 1))
+        kernel_positions = torch.arange(1, kernel.numel() + 1).view(kernel.shape)
+        padded = functional.pad(kernel_positions, (wide - 1, wide - 1, high - 1, high - 1))
         # a window into the padded kernel that starts later sees the kernel further left
-        shifted = padded.unfold(2, high + KERNEL_SIDE - 1, 1).unfold(3, wide + KERNEL_SIDE - 1, 1).flip(2, 3)
-        parities = shifted.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (outputs, channels, y, 2, x, 2, window)
+        kernel_windows = padded.unfold(2, high + KERNEL_SIDE - 1, 1).unfold(3, wide + KERNEL_SIDE - 1, 1).flip(2, 3)
+        parities = kernel_windows.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (outputs, channels, y, 2, x, 2, window)
         return parities.permute(1, 6, 7, 3, 5, 0, 2, 4).reshape(-1, high * wide * len(kernel))
 
     def matrix(self) -> Tensor:
         """The sparse matrix from windows to tiles, as a function of the kernel."""
         kernel = functional.pad(self.convolution.weight.flatten(), (1, 0))
-        return kernel.index_select(0, self.places.flatten()).view(self.places.shape)
+        return kernel.index_select(0, self.kernel_index.flatten()).view(self.kernel_index.shape)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Turn maps (channels, height, width, n) into maps of half the remaining height and width."""

@@ -14,12 +14,12 @@ FEATURE_GAIN = 10.0  # of a rejector on the client's scores
 INPUT_SIZE = CHANNELS * IMAGE_SIDE * IMAGE_SIDE
 
 
-def linear_network(outputs: int = 1, *, squash: bool = False) -> nn.Module:
+def linear_network(n_outputs: int = 1, *, bounded: bool = False) -> nn.Module:
     """One linear layer on the pixels: the legacy device's client.
 
     Args:
-        outputs: 1 for two classes with labels -1/+1, K for K classes.
-        squash: scores in (-1, 1).
+        n_outputs: 1 for two classes with labels -1/+1, K for K classes.
+        bounded: scores in (-1, 1).
 
     Returns:
         A network from (n, 3, 32, 32) to (n,) or (n, K).
@@ -32,17 +32,17 @@ def linear_network(outputs: int = 1, *, squash: bool = False) -> nn.Module:
 
     Source: the released notebook's client.
     """
-    checks.at_least(1, outputs=outputs)
-    return nn.Sequential(nn.Flatten(), nn.Linear(INPUT_SIZE, outputs), ScoreHead(squash=squash))
+    checks.at_least(1, outputs=n_outputs)
+    return nn.Sequential(nn.Flatten(), nn.Linear(INPUT_SIZE, n_outputs), ScoreHead(bounded=bounded))
 
 
-def mlp(hidden: int = 120, *, outputs: int = 1, squash: bool = True) -> nn.Module:
+def mlp(hidden_units: int = 120, *, n_outputs: int = 1, bounded: bool = True) -> nn.Module:
     """One hidden layer of rectified units: small enough for the device that runs it.
 
     Args:
-        hidden: number of hidden units.
-        outputs: 1 for a rejector; as a classifier it may have more.
-        squash: scores in (-1, 1), as released; without it the rejector is unbounded, as in the theory.
+        hidden_units: number of hidden units.
+        n_outputs: 1 for a rejector; as a classifier it may have more.
+        bounded: scores in (-1, 1), as released; without it the rejector is unbounded, as in the theory.
 
     Returns:
         A network from (n, 3, 32, 32) to (n,), or (n, outputs) for more than one.
@@ -55,9 +55,13 @@ def mlp(hidden: int = 120, *, outputs: int = 1, squash: bool = True) -> nn.Modul
 
     Source: the released notebook's rejector, 3072-120-1.
     """
-    checks.at_least(1, hidden=hidden, outputs=outputs)
+    checks.at_least(1, hidden=hidden_units, outputs=n_outputs)
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(INPUT_SIZE, hidden), nn.ReLU(), nn.Linear(hidden, outputs), ScoreHead(squash=squash)
+        nn.Flatten(),
+        nn.Linear(INPUT_SIZE, hidden_units),
+        nn.ReLU(),
+        nn.Linear(hidden_units, n_outputs),
+        ScoreHead(bounded=bounded),
     )
 
 
@@ -79,16 +83,16 @@ class LinearOnFeatures(nn.Module):
     torch.Size([5])
     """
 
-    def __init__(self, features: int, outputs: int = 1, *, squash: bool = False) -> None:
+    def __init__(self, n_features: int, n_outputs: int = 1, *, bounded: bool = False) -> None:
         super().__init__()
-        checks.at_least(1, features=features, outputs=outputs)
-        self.layer, self.last = nn.Linear(features, outputs), ScoreHead(squash=squash)
+        checks.at_least(1, features=n_features, outputs=n_outputs)
+        self.layer, self.head = nn.Linear(n_features, n_outputs), ScoreHead(bounded=bounded)
         nn.init.zeros_(self.layer.weight)
         nn.init.zeros_(self.layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Score features (n, features)."""
-        return self.last(FEATURE_GAIN * self.layer(x))
+        return self.head(FEATURE_GAIN * self.layer(x))
 
 
 class LeNet(nn.Module):
@@ -107,20 +111,20 @@ class LeNet(nn.Module):
     Source: the released notebook's server.
     """
 
-    def __init__(self, outputs: int = 1, *, squash: bool = False) -> None:
+    def __init__(self, n_outputs: int = 1, *, bounded: bool = False) -> None:
         super().__init__()
-        checks.at_least(1, outputs=outputs)
+        checks.at_least(1, outputs=n_outputs)
         self.features = nn.Sequential(ConvPool(CHANNELS, 6, tile=(4, 2)), ConvPool(6, 16, tile=(2, 2)))
         self.classifier = nn.Sequential(
             *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, LENET_HIDDEN_UNITS), nn.ReLU()),
-            *(nn.Linear(LENET_HIDDEN_UNITS, outputs), ScoreHead(squash=squash)),
+            *(nn.Linear(LENET_HIDDEN_UNITS, n_outputs), ScoreHead(bounded=bounded)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Score images (n, 3, 32, 32)."""
-        return self.classifier(self.flat(x))
+        return self.classifier(self.convolved(x))
 
-    def flat(self, x: Tensor) -> Tensor:
+    def convolved(self, x: Tensor) -> Tensor:
         """The (n, 400) maps that the convolutions make of images."""
         maps = self.features(x.permute(1, 2, 3, 0).contiguous())  # (16, 5, 5, n)
         return maps.flatten(0, 2).t()
@@ -147,4 +151,4 @@ class HiddenActivations(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn images (n, 3, 32, 32) into activations (n, 84), none negative."""
-        return self.head(self.network.flat(x))
+        return self.head(self.network.convolved(x))

@@ -12,14 +12,14 @@ from l2h import checks
 from l2h.models.layers import CHANNELS, ScoreHead
 
 
-def conv_block(channels: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
+def conv_block(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Sequential:
     """A 3x3 convolution, batch normalisation and rectification.
 
     >>> conv_block(3, 8, stride=2)(torch.zeros(2, 3, 8, 8)).shape
     torch.Size([2, 8, 4, 4])
     """
-    layer = nn.Conv2d(channels, outputs, 3, stride=stride, padding=1, bias=False)
-    return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
+    layer = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(out_channels), nn.ReLU())
 
 
 class ResidualBlock(nn.Module):
@@ -63,10 +63,10 @@ class ResidualNetwork(nn.Module):
     """
 
     def __init__(
-        self, outputs: int = 1, *, widths: Sequence[int], blocks: Sequence[int], fold: int = 1, squash: bool = False
+        self, n_outputs: int = 1, *, widths: Sequence[int], blocks: Sequence[int], fold: int = 1, bounded: bool = False
     ) -> None:
         super().__init__()
-        checks.at_least(1, outputs=outputs, fold=fold)
+        checks.at_least(1, outputs=n_outputs, fold=fold)
         checks.same_length(widths=widths, blocks=blocks)
         layers: list[nn.Module] = [conv_block(CHANNELS * fold**2, widths[0])]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -75,7 +75,7 @@ class ResidualNetwork(nn.Module):
             layers += [nn.MaxPool2d(2)] if stage + 1 < len(widths) else []
         self.entry = nn.PixelUnshuffle(fold)
         self.features = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # faster on CPUs and GPUs alike
-        self.classifier = nn.Sequential(nn.Linear(widths[-1], outputs), ScoreHead(squash=squash))
+        self.classifier = nn.Sequential(nn.Linear(widths[-1], n_outputs), ScoreHead(bounded=bounded))
 
     def forward(self, x: Tensor) -> Tensor:
         """Score images (n, 3, 32, 32)."""
@@ -83,19 +83,19 @@ class ResidualNetwork(nn.Module):
         return self.classifier(maps.amax((2, 3)))
 
 
-def residual_small(outputs: int = 1, *, squash: bool = False) -> nn.Module:
+def residual_small(n_outputs: int = 1, *, bounded: bool = False) -> nn.Module:
     """The server of moderate size: half a million weights, 15 million multiplications an image.
 
     >>> residual_small(10)(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 10])
     """
-    return ResidualNetwork(outputs, widths=(32, 64, 128), blocks=(0, 1, 1), fold=2, squash=squash)
+    return ResidualNetwork(n_outputs, widths=(32, 64, 128), blocks=(0, 1, 1), fold=2, bounded=bounded)
 
 
-def residual_large(outputs: int = 1, *, squash: bool = False) -> nn.Module:
+def residual_large(n_outputs: int = 1, *, bounded: bool = False) -> nn.Module:
     """The server for a GPU: fourteen million weights, 0.7 billion multiplications an image.
 
     >>> sum(weight.numel() for weight in residual_large(10).parameters()) > 10_000_000
     True
     """
-    return ResidualNetwork(outputs, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), squash=squash)
+    return ResidualNetwork(n_outputs, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), bounded=bounded)

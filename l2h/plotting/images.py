@@ -40,9 +40,9 @@ def plot_heat_map(
     rows: Sequence[Any],
     columns: Sequence[Any],
     labels: tuple[str, str],
-    what: str,
-    marked: tuple[int, int] | None = None,
-    form: str = ".2f",
+    title: str,
+    highlighted: tuple[int, int] | None = None,
+    number_format: str = ".2f",
 ) -> None:
     """A heat map with its numbers, so that it can be read without its colours.
 
@@ -52,9 +52,9 @@ def plot_heat_map(
         rows: their names, from the top.
         columns: their names, from the left.
         labels: names of the rows' and of the columns' parameter.
-        what: the value's name, for the title.
-        marked: place (row, column) of the recommended choice, framed.
-        form: how numbers are written.
+        title: the value's name, for the title.
+        highlighted: place (row, column) of the recommended choice, framed.
+        number_format: how numbers are written.
     """
     values = np.asarray(table, dtype=float)
     image = ax.imshow(values, cmap="cividis_r", aspect="auto")
@@ -62,13 +62,13 @@ def plot_heat_map(
     low, high = np.nanmin(values), np.nanmax(values)
     for (row, column), value in np.ndenumerate(values):
         dark = value - low > WHITE_TEXT_FROM * (high - low)
-        text = "none" if np.isnan(value) else format(value, form)
+        text = "none" if np.isnan(value) else format(value, number_format)
         ax.text(column, row, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
-    if marked is not None:
-        row, column = marked
+    if highlighted is not None:
+        row, column = highlighted
         frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=3, clip_on=False)
         ax.add_patch(frame)
     ax.set_xticks(range(len(columns)), [str(name) for name in columns])
     ax.set_yticks(range(len(rows)), [str(name) for name in rows])
-    ax.set(ylabel=labels[0], xlabel=labels[1], title=what)
+    ax.set(ylabel=labels[0], xlabel=labels[1], title=title)
     ax.grid(visible=False)

@@ -34,7 +34,7 @@ def style() -> Iterator[None]:
     ...     matplotlib.rcParams["figure.facecolor"]
     'white'
     """
-    ours: dict[Any, Any] = {
+    settings: dict[Any, Any] = {
         "font.size": 11,
         "axes.titlesize": 12,
         "axes.labelsize": 11,
@@ -47,7 +47,7 @@ def style() -> Iterator[None]:
         "figure.constrained_layout.use": True,
         "image.interpolation": "nearest",
     }
-    with matplotlib.rc_context({**seaborn.axes_style("whitegrid"), **ours}):
+    with matplotlib.rc_context({**seaborn.axes_style("whitegrid"), **settings}):
         yield
 
 
@@ -69,32 +69,36 @@ def line_style(name: str, order: Sequence[str]) -> dict[str, Any]:
     """
     if name not in order:
         raise ValueError(f"expected a name among {', '.join(order)}, got {name}")
-    place = list(order).index(name)
+    index = list(order).index(name)
     return {
-        "color": COLOURS[place % len(COLOURS)],
-        "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": LINE_STYLES[place % len(LINE_STYLES)],
+        "color": COLOURS[index % len(COLOURS)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": LINE_STYLES[index % len(LINE_STYLES)],
     }
 
 
-def subplot_grid(count: int, across: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+def subplot_grid(n_axes: int, n_columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
     """A figure with axes in rows, those that are left over blank.
 
     Args:
-        count: of the axes that are used, >= 1.
-        across: how many stand in a row.
+        n_axes: of the axes that are used, >= 1.
+        n_columns: how many stand in a row.
         size: width and height of one, in inches.
         options: of `pyplot.subplots`, such as sharey.
 
     Returns:
         The figure, and the axes in reading order.
     """
-    rows = -(-count // across)
-    shape: dict[str, Any] = {"figsize": (size[0] * across, size[1] * rows), "squeeze": False, "layout": "constrained"}
-    figure, axes = plt.subplots(rows, across, **shape, **options)
-    for blank in axes.flat[count:]:
+    rows = -(-n_axes // n_columns)
+    shape: dict[str, Any] = {
+        "figsize": (size[0] * n_columns, size[1] * rows),
+        "squeeze": False,
+        "layout": "constrained",
+    }
+    figure, axes = plt.subplots(rows, n_columns, **shape, **options)
+    for blank in axes.flat[n_axes:]:
         blank.set_axis_off()
-    return figure, list(axes.flat[:count])
+    return figure, list(axes.flat[:n_axes])
 
 
 def share_legend(figure: Figure, *axes: Axes, columns: int = 4) -> None:

@@ -20,11 +20,11 @@ def _split_at_switches(edges: np.ndarray, switch: Integrand) -> np.ndarray:
     below = switch(low) > 0
     for _ in range(BISECTION_STEPS):
         middle = (low + high) / 2
-        before = (switch(middle) > 0) == below
-        low, high = np.where(before, middle, low), np.where(before, high, middle)
-    joined = np.empty((*edges.shape[:-1], 2 * edges.shape[-1] - 1))
-    joined[..., ::2], joined[..., 1::2] = edges, (low + high) / 2
-    return joined
+        same_sign = (switch(middle) > 0) == below
+        low, high = np.where(same_sign, middle, low), np.where(same_sign, high, middle)
+    split_edges = np.empty((*edges.shape[:-1], 2 * edges.shape[-1] - 1))
+    split_edges[..., ::2], split_edges[..., 1::2] = edges, (low + high) / 2
+    return split_edges
 
 
 def _panel_integral(value: Integrand, edges: np.ndarray) -> np.ndarray:
@@ -90,12 +90,12 @@ def plane_integral(value: Integrand, switches: Sequence[Integrand], *, density: 
     Source: iterated composite Gauss-Legendre rule.
     """
 
-    def on(function: Integrand, u: np.ndarray) -> Integrand:
-        def of(v: np.ndarray) -> np.ndarray:
+    def slice_at(function: Integrand, u: np.ndarray) -> Integrand:
+        def slice_values(v: np.ndarray) -> np.ndarray:
             x = np.stack(np.broadcast_arrays(u, v), axis=-1)
             return np.broadcast_to(function(x.reshape(-1, 2)), v.size).reshape(v.shape)
 
-        return of
+        return slice_values
 
     def axis(function: Integrand) -> Integrand:
         return lambda u: function(np.stack([u, np.zeros_like(u)], axis=-1))
@@ -103,9 +103,9 @@ def plane_integral(value: Integrand, switches: Sequence[Integrand], *, density: 
     def inner(u: np.ndarray) -> np.ndarray:
         panels = np.broadcast_to(edges, (*u.shape, len(edges)))
         for switch in switches:
-            panels = _split_at_switches(panels, on(switch, u[..., None]))
+            panels = _split_at_switches(panels, slice_at(switch, u[..., None]))
         u = u[..., None, None]
-        return _panel_integral(lambda v: on(value, u)(v) * on(density, u)(v), panels)
+        return _panel_integral(lambda v: slice_at(value, u)(v) * slice_at(density, u)(v), panels)
 
     outer = edges
     for switch in switches:

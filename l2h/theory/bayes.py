@@ -197,8 +197,8 @@ def ever_optimal(costs: Costs, *, client: str) -> OptimalActions:
     Source: derived in the chapter on Bayes rules.
     """
     checks.one_of(CLIENT_KINDS, client=client)
-    enough = 0 if client == "free" else 1
-    return OptimalActions(ask=costs.ce < 1, keep=costs.ce > 0 or costs.c1 > enough)
+    c1_limit = 0 if client == "free" else 1
+    return OptimalActions(ask=costs.ce < 1, keep=costs.ce > 0 or costs.c1 > c1_limit)
 
 
 class DecisionRegions(NamedTuple):
@@ -225,11 +225,11 @@ def decision_boundary(costs: Costs) -> np.ndarray:
 
     Source: derived in the chapter on Bayes rules.
     """
-    bends = {0.0, 0.5, 1.0}
+    corners = {0.0, 0.5, 1.0}
     if costs.ce < 1 < costs.ce + costs.c1 / 2:  # the tent reaches p = 1, where the square ends
-        reached = (1 - costs.ce) / costs.c1
-        bends |= {reached, 1 - reached}
-    eta = np.array(sorted(bends))
+        eta_at_one = (1 - costs.ce) / costs.c1
+        corners |= {eta_at_one, 1 - eta_at_one}
+    eta = np.array(sorted(corners))
     return np.column_stack([eta, np.minimum(1, bayes_rejector(server_error(eta), 0 * eta, costs=costs))])
 
 
@@ -245,10 +245,10 @@ def decision_regions(costs: Costs) -> DecisionRegions:
     >>> decision_regions(Costs(c1=1.0, ce=0.25)).minus.tolist()
     [[0.0, 0.25], [0.5, 0.75], [0.5, 1.0], [0.0, 1.0]]
     """
-    border = decision_boundary(costs)
-    left, right = border[border[:, 0] <= 0.5], border[border[:, 0] >= 0.5]
+    boundary = decision_boundary(costs)
+    left, right = boundary[boundary[:, 0] <= 0.5], boundary[boundary[:, 0] >= 0.5]
     return DecisionRegions(
-        keep=np.vstack([border, [[1.0, 0.0], [0.0, 0.0]]]),
+        keep=np.vstack([boundary, [[1.0, 0.0], [0.0, 0.0]]]),
         minus=np.vstack([left, [[0.5, 1.0], [0.0, 1.0]]]),
         plus=np.vstack([right, [[1.0, 1.0], [0.5, 1.0]]]),
     )

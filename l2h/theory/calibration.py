@@ -13,14 +13,14 @@ ROUNDINGS = 8
 SMALLEST_NORMAL = float(np.finfo(float).tiny)  # a cost below it counts as 0: dividing by it would overflow
 
 
-def _calibrated_alpha(u: np.ndarray, *, costs: Costs, beta: float, squash: bool) -> np.ndarray:
+def _calibrated_alpha(u: np.ndarray, *, costs: Costs, beta: float, bounded: bool) -> np.ndarray:
     """g(u), the pull towards keeping over the cost of asking; 1 where asking costs nothing."""
-    pull = beta / 2 * costs.c1 * min_server_term(u, beta=beta, squash=squash) + costs.ce
+    ask_slope = beta / 2 * costs.c1 * min_server_term(u, beta=beta, bounded=bounded) + costs.ce
     cost = costs.c1 * u + costs.ce
-    return np.divide(pull, cost, out=np.ones_like(cost), where=cost >= SMALLEST_NORMAL)[()]
+    return np.divide(ask_slope, cost, out=np.ones_like(cost), where=cost >= SMALLEST_NORMAL)[()]
 
 
-def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, squash: bool = False) -> np.ndarray:
+def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, bounded: bool = False) -> np.ndarray:
     r"""The alpha that depends on the best server's error only: calibrated for every client.
 
     .. math:: \alpha(\mu) = g(\mu), \quad g(u) = \frac{\beta c_1 s(u)/2 + c_e}{c_1 u + c_e}
@@ -32,7 +32,7 @@ def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, squash: bool = False) -
         mu: min(eta, 1 - eta), any shape, in [0, 1/2].
         costs: c1 and ce.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1].
+        bounded: whether r and e are confined to [-1, 1].
 
     Returns:
         alpha > 0, of the same shape.
@@ -46,12 +46,12 @@ def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, squash: bool = False) -
     Source: derived in the chapter on the surrogate, calibration (A).
     """
     mu = np.asarray(mu, dtype=float)
-    if squash and costs.c1 > 0 and np.any(costs.c1 * mu + costs.ce < SMALLEST_NORMAL):
+    if bounded and costs.c1 > 0 and np.any(costs.c1 * mu + costs.ce < SMALLEST_NORMAL):
         raise ValueError(f"expected c1 mu + ce > 0 under squash, got mu = {mu.min():g} with {costs}")
-    return _calibrated_alpha(mu, costs=costs, beta=beta, squash=squash)
+    return _calibrated_alpha(mu, costs=costs, beta=beta, bounded=bounded)
 
 
-def alpha_from_p(p: Any, *, costs: Costs, beta: float, squash: bool = False) -> np.ndarray:
+def alpha_from_p(p: Any, *, costs: Costs, beta: float, bounded: bool = False) -> np.ndarray:
     r"""The alpha that depends on the client's error probability only: calibrated for every mu.
 
     .. math:: \alpha(p) = g(u), \quad u = \mathrm{clip}\big((p - c_e)/c_1, 0, 1/2\big)
@@ -63,7 +63,7 @@ def alpha_from_p(p: Any, *, costs: Costs, beta: float, squash: bool = False) -> 
         p: P(M≠Y|x), any shape, in [0, 1].
         costs: c1 and ce.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1].
+        bounded: whether r and e are confined to [-1, 1].
 
     Returns:
         alpha > 0, of the same shape.
@@ -78,12 +78,12 @@ def alpha_from_p(p: Any, *, costs: Costs, beta: float, squash: bool = False) -> 
     """
     p = np.asarray(p, dtype=float)
     checks.probabilities(p=p)
-    reach = np.clip(p - costs.ce, 0, costs.c1 / 2)  # dividing after the clip cannot overflow
-    u = reach / costs.c1 if costs.c1 > 0 else reach
-    return _calibrated_alpha(u, costs=costs, beta=beta, squash=squash)
+    clipped_gain = np.clip(p - costs.ce, 0, costs.c1 / 2)  # dividing after the clip cannot overflow
+    u = clipped_gain / costs.c1 if costs.c1 > 0 else clipped_gain
+    return _calibrated_alpha(u, costs=costs, beta=beta, bounded=bounded)
 
 
-def alpha_deterministic(*, costs: Costs, beta: float, squash: bool = False) -> float:
+def alpha_deterministic(*, costs: Costs, beta: float, bounded: bool = False) -> float:
     r"""The single alpha that is calibrated for a deterministic client, whatever its p(x).
 
     .. math:: \alpha^* = \frac{\beta c_1 s(\min(p_t, 1 - p_t))/2 + c_e}{p_t}
@@ -95,7 +95,7 @@ def alpha_deterministic(*, costs: Costs, beta: float, squash: bool = False) -> f
     Args:
         costs: c1 and ce.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1].
+        bounded: whether r and e are confined to [-1, 1].
 
     Returns:
         alpha > 0.
@@ -115,8 +115,8 @@ def alpha_deterministic(*, costs: Costs, beta: float, squash: bool = False) -> f
     p = ask_threshold(costs)
     if p < SMALLEST_NORMAL:
         raise ValueError(f"expected ce > 0 or c1 >= 1 (no finite alpha suits every client), got {costs}")
-    pull = beta / 2 * costs.c1 * min_server_term(min(p, 1 - p), beta=beta, squash=squash) + costs.ce
-    return float(pull / p)
+    ask_slope = beta / 2 * costs.c1 * min_server_term(min(p, 1 - p), beta=beta, bounded=bounded) + costs.ce
+    return float(ask_slope / p)
 
 
 def alpha_released(p: Any, *, costs: Costs, beta: float) -> np.ndarray:
@@ -151,7 +151,7 @@ def alpha_released(p: Any, *, costs: Costs, beta: float) -> np.ndarray:
     return beta * (costs.ce + 2 * root) / (2 * p)
 
 
-def asks_at_minimum(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+def asks_at_minimum(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> np.ndarray:
     """Whether the surrogate's minimiser asks: where F'(0) >= 0 (a minimum at r = 0 asks, convention C1).
 
     Args:
@@ -160,7 +160,7 @@ def asks_at_minimum(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, 
         costs: c1 and ce.
         alpha: calibration parameter > 0, likewise.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1].
+        bounded: whether r and e are confined to [-1, 1].
 
     Returns:
         Booleans of the same shape.
@@ -173,10 +173,10 @@ def asks_at_minimum(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, 
 
     Source: derived in the chapter on the surrogate.
     """
-    return slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash) >= 0
+    return slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded) >= 0
 
 
-def is_calibrated(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+def is_calibrated(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> np.ndarray:
     r"""Whether minimising the surrogate at x leads to a Bayes decision, strictly.
 
     .. math:: \mathrm{sign} F'(0) = \mathrm{sign}(p - c_1\mu - c_e) \quad \text{wherever } p \neq c_1\mu + c_e
@@ -189,7 +189,7 @@ def is_calibrated(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, sq
         costs: c1 and ce.
         alpha: calibration parameter > 0, likewise.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1].
+        bounded: whether r and e are confined to [-1, 1].
 
     Returns:
         Booleans of the same shape; numbers within a few roundings of 0 count as 0.
@@ -202,7 +202,7 @@ def is_calibrated(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, sq
 
     Source: derived in the chapter on the surrogate.
     """
-    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded)
     loss = -bayes_rejector(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
     scale = ROUNDINGS * np.finfo(float).eps
     tie = np.abs(loss) <= scale * (1 + costs.c1 + costs.ce)

@@ -13,7 +13,7 @@ MAX_RISK_EXPONENT = 700.0  # e^700 = 1e304, about the largest float64
 STATIONARITY_STEPS = 12  # they reach 1e-12 for alpha in [1e-3, 1e3] and beta in [1e-3, 1e4]
 
 
-def min_server_term(mu: Any, *, beta: float, squash: bool = False) -> np.ndarray:
+def min_server_term(mu: Any, *, beta: float, bounded: bool = False) -> np.ndarray:
     r"""The server's part of the surrogate, minimised over e: s(mu), or over |e| <= 1 where squashed.
 
     .. math:: s(\mu) = \min_e \mu e^{\beta e/2} + (1 - \mu) e^{-\beta e/2} = 2\sqrt{\mu(1-\mu)}
@@ -21,7 +21,7 @@ def min_server_term(mu: Any, *, beta: float, squash: bool = False) -> np.ndarray
     Args:
         mu: min(eta, 1 - eta), any shape, in [0, 1/2].
         beta: calibration parameter > 0.
-        squash: whether e is confined to [-1, 1]; then the minimum is larger for mu < 1/(1 + e^beta).
+        bounded: whether e is confined to [-1, 1]; then the minimum is larger for mu < 1/(1 + e^beta).
 
     Returns:
         s(mu), of the same shape, in [0, 1].
@@ -37,12 +37,12 @@ def min_server_term(mu: Any, *, beta: float, squash: bool = False) -> np.ndarray
     mu = np.asarray(mu, dtype=float)
     checks.probabilities(upper=0.5, mu=mu)
     checks.positive(beta=beta)
-    inside = 2 * np.sqrt(mu * (1 - mu))
-    if not squash:
-        return inside
+    unbounded = 2 * np.sqrt(mu * (1 - mu))
+    if not bounded:
+        return unbounded
     edge = min(beta / 2, 700.0)  # beyond, no mu > 0 of float64 lies below expit(-beta)
     at_edge = mu * np.exp(edge) + (1 - mu) * np.exp(-edge)
-    return np.where(mu < expit(-beta), at_edge, inside)[()]
+    return np.where(mu < expit(-beta), at_edge, unbounded)[()]
 
 
 class SurrogateMinimiser(NamedTuple):
@@ -63,13 +63,15 @@ def _checked_arrays(eta: Any, p: Any, alpha: Any, beta: float) -> tuple[np.ndarr
 
 def _weighted_exponential(weight: Any, exponent: Any) -> np.ndarray:
     """The product weight e^exponent, which is 0 where the weight is 0, whatever the exponent."""
-    some = weight > 0
-    power = np.where(some, np.log(np.where(some, weight, 1)) + np.where(some, exponent, 0), -np.inf)
-    if not (power <= MAX_RISK_EXPONENT).all():
+    positive_weight = weight > 0
+    log_terms = np.where(
+        positive_weight, np.log(np.where(positive_weight, weight, 1)) + np.where(positive_weight, exponent, 0), -np.inf
+    )
+    if not (log_terms <= MAX_RISK_EXPONENT).all():
         raise ValueError(
-            f"expected r and e with every term of the risk below e^{MAX_RISK_EXPONENT}, got e^{power.max():g}"
+            f"expected r and e with every term of the risk below e^{MAX_RISK_EXPONENT}, got e^{log_terms.max():g}"
         )
-    return np.exp(power)
+    return np.exp(log_terms)
 
 
 def conditional_risk(r: Any, e: Any, *, eta: Any, p: Any, costs: Costs, alpha: Any, beta: float) -> np.ndarray:
@@ -100,14 +102,16 @@ def conditional_risk(r: Any, e: Any, *, eta: Any, p: Any, costs: Costs, alpha: A
     """
     eta, p, alpha = _checked_arrays(eta, p, alpha, beta)
     r, e = np.asarray(r, dtype=float), np.asarray(e, dtype=float)
-    ahead = np.where(np.isinf(e), 0, r)  # where both are infinite, e goes there first: the infimum
-    positive, negative = -beta / 2 * (e + ahead), beta / 2 * (e - ahead)
-    served = _weighted_exponential(costs.c1 * eta, positive) + _weighted_exponential(costs.c1 * (1 - eta), negative)
-    return served + _weighted_exponential(np.asarray(costs.ce), -r) + _weighted_exponential(p, alpha * r)
+    limit_r = np.where(np.isinf(e), 0, r)  # where both are infinite, e goes there first: the infimum
+    positive, negative = -beta / 2 * (e + limit_r), beta / 2 * (e - limit_r)
+    server_terms = _weighted_exponential(costs.c1 * eta, positive) + _weighted_exponential(
+        costs.c1 * (1 - eta), negative
+    )
+    return server_terms + _weighted_exponential(np.asarray(costs.ce), -r) + _weighted_exponential(p, alpha * r)
 
 
 def partial_min_risk(
-    r: Any, *, eta: Any, p: Any, costs: Costs, alpha: Any, beta: float, squash: bool = False
+    r: Any, *, eta: Any, p: Any, costs: Costs, alpha: Any, beta: float, bounded: bool = False
 ) -> np.ndarray:
     r"""The surrogate risk given x, minimised over e: convex in r.
 
@@ -120,7 +124,7 @@ def partial_min_risk(
         costs: c1 and ce.
         alpha: calibration parameter > 0, likewise.
         beta: calibration parameter > 0.
-        squash: whether e is confined to [-1, 1].
+        bounded: whether e is confined to [-1, 1].
 
     Returns:
         Risks, of the same shape, >= 0.
@@ -134,7 +138,7 @@ def partial_min_risk(
     Source: derived in the chapter on the surrogate.
     """
     eta, p, alpha = _checked_arrays(eta, p, alpha, beta)
-    s = min_server_term(server_error(eta), beta=beta, squash=squash)
+    s = min_server_term(server_error(eta), beta=beta, bounded=bounded)
     r = np.asarray(r, dtype=float)
     return (
         _weighted_exponential(costs.c1 * s, -beta / 2 * r)
@@ -143,7 +147,7 @@ def partial_min_risk(
     )
 
 
-def slope_at_zero(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+def slope_at_zero(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> np.ndarray:
     r"""The slope that decides: the minimiser keeps (r > 0) exactly where it is negative.
 
     .. math:: F'(0) = \alpha p - \tfrac{\beta}{2} c_1 s(\mu) - c_e
@@ -154,7 +158,7 @@ def slope_at_zero(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, sq
         costs: c1 and ce.
         alpha: calibration parameter > 0, likewise.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1].
+        bounded: whether r and e are confined to [-1, 1].
 
     Returns:
         Slopes, of the same shape.
@@ -168,25 +172,27 @@ def slope_at_zero(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, sq
     Source: derived in the chapter on the surrogate.
     """
     eta, p, alpha = _checked_arrays(eta, p, alpha, beta)
-    return alpha * p - beta / 2 * costs.c1 * min_server_term(server_error(eta), beta=beta, squash=squash) - costs.ce
+    return alpha * p - beta / 2 * costs.c1 * min_server_term(server_error(eta), beta=beta, bounded=bounded) - costs.ce
 
 
-def _stationary_score(pull: np.ndarray, ce: float, log_push: np.ndarray, alpha: np.ndarray, beta: float) -> np.ndarray:
+def _stationary_score(
+    server_weight: np.ndarray, ce: float, log_client_weight: np.ndarray, alpha: np.ndarray, beta: float
+) -> np.ndarray:
     """The r at which pull e^{-beta r/2} + ce e^{-r} = push e^{alpha r}, for positive sides, by Newton on logarithms.
 
     The difference of the logarithms is concave and increasing, so that every step but the first goes up to the root.
     """
     with np.errstate(divide="ignore"):
-        log_pull, log_ce = np.log(pull), np.log(ce)
-    r = np.zeros(np.broadcast(log_pull, log_push, alpha).shape)
+        log_server_weight, log_ce = np.log(server_weight), np.log(ce)
+    r = np.zeros(np.broadcast(log_server_weight, log_client_weight, alpha).shape)
     for _ in range(STATIONARITY_STEPS):
-        total = np.logaddexp(log_pull - beta / 2 * r, log_ce - r)
-        share = np.exp(log_pull - beta / 2 * r - total)
-        r = r - (log_push + alpha * r - total) / (alpha + share * beta / 2 + 1 - share)
+        total = np.logaddexp(log_server_weight - beta / 2 * r, log_ce - r)
+        server_share = np.exp(log_server_weight - beta / 2 * r - total)
+        r = r - (log_client_weight + alpha * r - total) / (alpha + server_share * beta / 2 + 1 - server_share)
     return r
 
 
-def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> SurrogateMinimiser:
+def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> SurrogateMinimiser:
     r"""The (r, e) at which the conditional surrogate risk is least.
 
     .. math:: e = \frac{1}{\beta}\ln\frac{\eta}{1 - \eta}, \qquad F'(r) = 0
@@ -201,7 +207,7 @@ def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash
         costs: c1 and ce.
         alpha: calibration parameter > 0, likewise.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1].
+        bounded: whether r and e are confined to [-1, 1].
 
     Returns:
         Minimiser(r, e).
@@ -216,10 +222,12 @@ def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash
     Source: derived in the chapter on the surrogate.
     """
     eta, p, alpha = _checked_arrays(eta, p, alpha, beta)
-    pull = beta / 2 * costs.c1 * min_server_term(server_error(eta), beta=beta, squash=squash)
-    keeps, asked = p > 0, pull + costs.ce > 0
-    log_push = np.log(alpha) + np.log(np.where(keeps, p, 1))
-    inside = _stationary_score(np.where(asked, pull, 1), costs.ce, log_push, alpha, beta)
-    r = np.where(keeps & asked, inside, np.where(keeps, -np.inf, np.where(asked, np.inf, 0.0)))
+    server_weight = beta / 2 * costs.c1 * min_server_term(server_error(eta), beta=beta, bounded=bounded)
+    client_errs, ask_costs = p > 0, server_weight + costs.ce > 0
+    log_client_weight = np.log(alpha) + np.log(np.where(client_errs, p, 1))
+    stationary_r = _stationary_score(np.where(ask_costs, server_weight, 1), costs.ce, log_client_weight, alpha, beta)
+    r = np.where(
+        client_errs & ask_costs, stationary_r, np.where(client_errs, -np.inf, np.where(ask_costs, np.inf, 0.0))
+    )
     e = np.broadcast_to(logit(eta) / beta, r.shape)
-    return SurrogateMinimiser(np.clip(r, -1, 1), np.clip(e, -1, 1)) if squash else SurrogateMinimiser(r[()], e[()])
+    return SurrogateMinimiser(np.clip(r, -1, 1), np.clip(e, -1, 1)) if bounded else SurrogateMinimiser(r[()], e[()])

@@ -52,10 +52,10 @@ class Distribution:
         client: "deterministic" or "free".
         eta: x -> P(Y=1|x).
         p: x -> P(M≠Y|x).
-        answer: (x, y, generator) -> the client's answers.
-        draw: (n, generator) -> n draws of x.
-        expect: (value, switches) -> E value(X), where value bends or jumps only where a switch changes its sign.
-        pieces: where X has finitely many kinds of points; then risks are exact fractions.
+        sample_client: (x, y, generator) -> the client's answers.
+        sample_x: (n, generator) -> n draws of x.
+        expectation: (value, switches) -> E value(X), where value bends or jumps only where a switch changes its sign.
+        atoms: where X has finitely many kinds of points; then risks are exact fractions.
         density: x -> the density of X, where it has one that varies.
 
     >>> DISTRIBUTIONS["gaussians"].bayes_risk(Costs(c1=1.0, ce=0.15))
@@ -68,10 +68,10 @@ class Distribution:
     client: str
     eta: Function
     p: Function
-    answer: Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
-    draw: Callable[[int, np.random.Generator], np.ndarray]
-    expect: Callable[[Function, tuple[Function, ...]], float]
-    pieces: tuple[Atom, ...] = ()
+    sample_client: Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+    sample_x: Callable[[int, np.random.Generator], np.ndarray]
+    expectation: Callable[[Function, tuple[Function, ...]], float]
+    atoms: tuple[Atom, ...] = ()
     density: Function | None = None
 
     def sample(self, n: int, generator: np.random.Generator) -> Sample:
@@ -91,9 +91,9 @@ class Distribution:
         (4,)
         """
         checks.at_least(1, n=n)
-        x = self.draw(n, generator)
+        x = self.sample_x(n, generator)
         y = np.where(generator.random(n) < self.eta(x), 1, -1)
-        return Sample(x, y, self.answer(x, y, generator))
+        return Sample(x, y, self.sample_client(x, y, generator))
 
     def risk(self, r: Function, e: Function | None = None, *, costs: Costs) -> float:
         r"""The risk of a rejector together with a server, the best one unless another is given.
@@ -117,9 +117,9 @@ class Distribution:
             error = server_error(eta) if e is None else np.where(server_label(e(x)) > 0, 1 - eta, eta)
             return np.where(asks(r(x)), costs.c1 * error + costs.ce, self.p(x))
 
-        return self.expect(value, ((lambda x: self.eta(x) - 0.5) if e is None else e, r))
+        return self.expectation(value, ((lambda x: self.eta(x) - 0.5) if e is None else e, r))
 
-    def best_rejector(self, costs: Costs) -> Function:
+    def bayes_rejector(self, costs: Costs) -> Function:
         r"""The Bayes rejector of this testbed.
 
         .. math:: r^*(x) = c_1\mu(x) + c_e - p(x)
@@ -149,7 +149,7 @@ class Distribution:
         >>> DISTRIBUTIONS["atoms"].ask_rate(lambda x: x - 1.0)
         0.55
         """
-        return self.expect(lambda x: 1.0 * asks(r(x)), (r,))
+        return self.expectation(lambda x: 1.0 * asks(r(x)), (r,))
 
     def client_risk(self) -> float | Fraction:
         """The risk of the client alone, P(M≠Y): a fraction on finite testbeds, else to about 12 digits.
@@ -157,9 +157,9 @@ class Distribution:
         >>> DISTRIBUTIONS["atoms"].client_risk()
         Fraction(133, 400)
         """
-        if self.pieces:
-            return sum((piece.mass * piece.p for piece in self.pieces), Fraction(0))
-        return self.expect(self.p, ())
+        if self.atoms:
+            return sum((atom.mass * atom.p for atom in self.atoms), Fraction(0))
+        return self.expectation(self.p, ())
 
     def bayes_risk(self, costs: Costs) -> float | Fraction:
         r"""The least risk of any rejector and server.
@@ -175,19 +175,19 @@ class Distribution:
         >>> DISTRIBUTIONS["atoms"].bayes_risk(Costs(c1=1.0, ce=0.15))
         Fraction(9, 40)
         """
-        if not self.pieces:
-            return self.risk(self.best_rejector(costs), costs=costs)
+        if not self.atoms:
+            return self.risk(self.bayes_rejector(costs), costs=costs)
         c1, ce = Fraction(str(costs.c1)), Fraction(str(costs.ce))
-        return sum((k.mass * min(k.p, c1 * min(k.eta, 1 - k.eta) + ce) for k in self.pieces), Fraction(0))
+        return sum((atom.mass * min(atom.p, c1 * min(atom.eta, 1 - atom.eta) + ce) for atom in self.atoms), Fraction(0))
 
 
-def _deterministic(name: str, *, eta: Function, m: Function, **rest: Any) -> Distribution:
+def _deterministic(name: str, *, eta: Function, m: Function, **kwargs: Any) -> Distribution:
     """A testbed whose client answers m(x): it errs with probability 1 - eta where m = +1, eta where m = -1."""
 
     def p(x: np.ndarray) -> np.ndarray:
         return np.where(m(x) > 0, 1 - eta(x), eta(x))
 
-    return Distribution(name, "deterministic", eta, p, lambda x, y, generator: m(x), **rest)
+    return Distribution(name, "deterministic", eta, p, lambda x, y, generator: m(x), **kwargs)
 
 
 def gaussians(t: float = 1.0) -> Distribution:
@@ -277,9 +277,9 @@ def logistic() -> Distribution:
         "free",
         eta=lambda x: expit(4 * x),
         p=p,
-        answer=lambda x, y, generator: np.where(generator.random(len(x)) < p(x), -y, y),
-        draw=lambda n, generator: generator.uniform(-1, 1, n),
-        expect=partial(line_integral, density=density, edges=np.linspace(-1, 1, 65)),
+        sample_client=lambda x, y, generator: np.where(generator.random(len(x)) < p(x), -y, y),
+        sample_x=lambda n, generator: generator.uniform(-1, 1, n),
+        expectation=partial(line_integral, density=density, edges=np.linspace(-1, 1, 65)),
         density=density,
     )
 
@@ -301,17 +301,17 @@ def atoms() -> Distribution:
     >>> atoms().bayes_risk(Costs(c1=1.0, ce=0.0))
     Fraction(3, 16)
     """
-    answers = (1, 1, -1, -1, 1)
-    pieces = _exact_atoms((".30", ".25", ".20", ".15", ".10"), (".95", ".60", ".10", ".85", ".30"), answers)
-    mass = np.array([float(piece.mass) for piece in pieces])
-    eta = np.array([float(piece.eta) for piece in pieces])
+    client_labels = (1, 1, -1, -1, 1)
+    exact_atoms = _exact_atoms((".30", ".25", ".20", ".15", ".10"), (".95", ".60", ".10", ".85", ".30"), client_labels)
+    mass = np.array([float(atom.mass) for atom in exact_atoms])
+    eta = np.array([float(atom.eta) for atom in exact_atoms])
     return _deterministic(
         "atoms",
         eta=lambda x: eta[x],
-        m=lambda x: np.array(answers)[x],
+        m=lambda x: np.array(client_labels)[x],
         draw=lambda n, generator: generator.choice(5, n, p=mass),
         expect=lambda value, switches: float(mass @ value(np.arange(5))),
-        pieces=pieces,
+        pieces=exact_atoms,
     )
 
 

@@ -47,8 +47,8 @@ def excess_risk_bound_mu(excess: Any, *, costs: Costs, beta: float) -> np.ndarra
     checks.at_least(0, excess=excess.min())
     checks.positive(beta=beta)
     checks.positive(**{"c1 + ce": costs.c1 + costs.ce})
-    least = min(1.0, (beta * costs.c1 + 2 * costs.ce) / (costs.c1 + 2 * costs.ce))
-    k = min(1.0, least**2, 4 * least**2 / beta**2) / (2 * (1 + costs.c1 + costs.ce))
+    min_alpha = min(1.0, (beta * costs.c1 + 2 * costs.ce) / (costs.c1 + 2 * costs.ce))
+    k = min(1.0, min_alpha**2, 4 * min_alpha**2 / beta**2) / (2 * (1 + costs.c1 + costs.ce))
     return np.sqrt((2 * costs.c1 + 1 / k) * excess)
 
 
@@ -110,8 +110,8 @@ def excess_risk_bound_p(excess: Any, *, costs: Costs, beta: float) -> np.ndarray
     alpha = max_calibrated_alpha(costs=costs, beta=beta)
     c1, ce = costs.c1, costs.ce
     slopes = [min(1.0, beta) / (ce + c1 / 2), (beta * c1 / 2 + ce) / (2 * ce + c1)]
-    steep = min([*slopes, beta / (2 * c1)]) if c1 > 0 else min(slopes)
-    k4 = steep**2 / _curvature_bound(alpha, costs, beta)
+    min_slope = min([*slopes, beta / (2 * c1)]) if c1 > 0 else min(slopes)
+    k4 = min_slope**2 / _curvature_bound(alpha, costs, beta)
     return (8 / k4 * excess) ** 0.25
 
 
@@ -158,24 +158,24 @@ class Envelope(NamedTuple):
 
 
 def _regret_and_excess(
-    mu: np.ndarray, p: np.ndarray, rule: AlphaRule, costs: Costs, beta: float, squash: bool
+    mu: np.ndarray, p: np.ndarray, alpha_rule: AlphaRule, costs: Costs, beta: float, bounded: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Regret and least excess of a wrong decision and of a wrong label while asking, at each (mu, p)."""
-    setting = {"p": p, "costs": costs, "alpha": rule(mu, p), "beta": beta, "squash": squash}
+    setting = {"p": p, "costs": costs, "alpha": alpha_rule(mu, p), "beta": beta, "squash": bounded}
     best = minimiser(mu, **setting).r
-    least = partial_min_risk(best, eta=mu, **setting)
+    min_risk = partial_min_risk(best, eta=mu, **setting)
     gain = p - costs.c1 * mu - costs.ce
-    nearest = np.where(gain > 0, np.maximum(best, 0), np.minimum(best, 0))  # the best r of the wrong decision
-    decision = partial_min_risk(nearest, eta=mu, **setting) - least
-    undecided = np.minimum(minimiser(0.5, **setting).r, 0)  # a wrong label is best at e = 0, as if eta were 1/2
-    label = partial_min_risk(undecided, eta=0.5, **setting) - least
+    nearest_wrong_r = np.where(gain > 0, np.maximum(best, 0), np.minimum(best, 0))  # the best r of the wrong decision
+    decision_excess = partial_min_risk(nearest_wrong_r, eta=mu, **setting) - min_risk
+    wrong_label_r = np.minimum(minimiser(0.5, **setting).r, 0)  # a wrong label is best at e = 0, as if eta were 1/2
+    label_excess = partial_min_risk(wrong_label_r, eta=0.5, **setting) - min_risk
     regrets = np.concatenate([np.abs(gain), costs.c1 * (1 - 2 * mu) + np.maximum(-gain, 0)])
     regrets[regrets < PROBABILITY_TOLERANCE] = 0
-    return regrets, np.maximum(np.concatenate([decision, label]), 0)
+    return regrets, np.maximum(np.concatenate([decision_excess, label_excess]), 0)
 
 
 def lower_envelope(
-    rule: AlphaRule, *, costs: Costs, beta: float, client: str, grid: int = 201, squash: bool = False
+    alpha_rule: AlphaRule, *, costs: Costs, beta: float, client: str, grid_size: int = 201, bounded: bool = False
 ) -> Envelope:
     r"""The least excess surrogate risk that goes with an excess risk, computed on a grid of (mu, p).
 
@@ -186,12 +186,12 @@ def lower_envelope(
     envelope, and approaches it as the grid is refined.
 
     Args:
-        rule: (mu, p) -> alpha > 0, both (n,).
+        alpha_rule: (mu, p) -> alpha > 0, both (n,).
         costs: c1 and ce, not both 0.
         beta: calibration parameter > 0.
         client: "deterministic", "independent" or "free".
-        grid: number of values of mu and of p.
-        squash: whether r and e are confined to [-1, 1]; the rule is then one for squash.
+        grid_size: number of values of mu and of p.
+        bounded: whether r and e are confined to [-1, 1]; the rule is then one for squash.
 
     Returns:
         Envelope(regret, excess); interpolate linearly.
@@ -210,14 +210,16 @@ def lower_envelope(
     """
     checks.one_of(CLIENT_KINDS, client=client)
     checks.positive(**{"c1 + ce": costs.c1 + costs.ce})
-    checks.at_least(2, grid=grid)
-    p = np.linspace(0, 1, grid)
+    checks.at_least(2, grid=grid_size)
+    p = np.linspace(0, 1, grid_size)
     if client == "deterministic":
         mu = np.minimum(p, 1 - p)
     else:
-        share, p = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 1, grid), p))
+        share, p = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 1, grid_size), p))
         mu = share * (0.5 if client == "free" else np.minimum(p, 1 - p))
-    regrets, excesses = (np.append(0.0, values) for values in _regret_and_excess(mu, p, rule, costs, beta, squash))
+    regrets, excesses = (
+        np.append(0.0, values) for values in _regret_and_excess(mu, p, alpha_rule, costs, beta, bounded)
+    )
     order = np.lexsort((excesses, -regrets))  # a point matters if no larger regret comes with less excess
     order = order[excesses[order] == np.minimum.accumulate(excesses[order])]
     hull = order[concave_hull(regrets[order], -excesses[order])]

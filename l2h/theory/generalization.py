@@ -27,21 +27,21 @@ class Penalty(NamedTuple):
         return self.complexity + self.deviation
 
 
-def _check_bound_arguments(rad_r: Any, rad_e: Any, n: Any, delta: float) -> None:
-    checks.at_least(0, rad_r=np.min(rad_r), rad_e=np.min(rad_e))
+def _check_bound_arguments(rademacher_r: Any, rademacher_e: Any, n: Any, delta: float) -> None:
+    checks.at_least(0, rad_r=np.min(rademacher_r), rad_e=np.min(rademacher_e))
     checks.at_least(1, n=np.min(n))
     checks.positive(delta=delta)
     checks.probabilities(delta=delta)
 
 
-def theorem1_stated(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
+def theorem1_stated(rademacher_r: Any, rademacher_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
     r"""Theorem 1 as stated: valid if c1 + ce >= 1, false for some families and small delta if c1 + ce < 1/3.
 
     .. math:: (1 + c_1 + c_e) \hat{R}_S(R) + c_1 \hat{R}_S(E) + 3 \sqrt{(c_1 + c_e)^2 \frac{\ln(2/\delta)}{2n}}
 
     Args:
-        rad_r: empirical Rademacher complexity of the rejectors, functions into {-1, +1}; a number or an array.
-        rad_e: the same of the servers.
+        rademacher_r: empirical Rademacher complexity of the rejectors, functions into {-1, +1}; a number or an array.
+        rademacher_e: the same of the servers.
         costs: c1 and ce.
         n: number of examples, >= 1; a number or an array.
         delta: probability of failure, in (0, 1].
@@ -57,20 +57,22 @@ def theorem1_stated(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: floa
 
     Source: arXiv 2409.16253, Theorem 1.
     """
-    _check_bound_arguments(rad_r, rad_e, n, delta)
+    _check_bound_arguments(rademacher_r, rademacher_e, n, delta)
     c1, ce = costs.c1, costs.ce
-    return Penalty((1 + c1 + ce) * rad_r + c1 * rad_e, 3 * (c1 + ce) * np.sqrt(math.log(2 / delta) / (2 * n)))
+    return Penalty(
+        (1 + c1 + ce) * rademacher_r + c1 * rademacher_e, 3 * (c1 + ce) * np.sqrt(math.log(2 / delta) / (2 * n))
+    )
 
 
-def theorem1_corrected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
+def theorem1_corrected(rademacher_r: Any, rademacher_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
     r"""Theorem 1 corrected: valid for all costs, because the loss lies in [0, max(1, c1 + ce)].
 
     .. math:: \max(1 - c_e, c_1 + c_e) \hat{R}_S(R) + c_1 \hat{R}_S(E)
         + 3 \max(1, c_1 + c_e) \sqrt{\frac{\ln(1/\delta)}{2n}}
 
     Args:
-        rad_r: as in `theorem1_stated`.
-        rad_e: as in `theorem1_stated`.
+        rademacher_r: as in `theorem1_stated`.
+        rademacher_e: as in `theorem1_stated`.
         costs: c1 and ce.
         n: number of examples, >= 1.
         delta: probability of failure, in (0, 1]; half of it for a bound of both signs.
@@ -84,20 +86,20 @@ def theorem1_corrected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: f
     >>> print(f"{theorem1_corrected(0.0, 0.0, costs=Costs(0.12, 0.12), n=1, delta=0.19).total:.4f}")
     2.7337
     """
-    _check_bound_arguments(rad_r, rad_e, n, delta)
+    _check_bound_arguments(rademacher_r, rademacher_e, n, delta)
     c1, ce = costs.c1, costs.ce
     deviation = 3 * max(1, c1 + ce) * np.sqrt(math.log(1 / delta) / (2 * n))
-    return Penalty(max(1 - ce, c1 + ce) * rad_r + c1 * rad_e, deviation)
+    return Penalty(max(1 - ce, c1 + ce) * rademacher_r + c1 * rademacher_e, deviation)
 
 
-def theorem1_expected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
+def theorem1_expected(rademacher_r: Any, rademacher_e: Any, *, costs: Costs, n: Any, delta: float) -> Penalty:
     r"""Theorem 1 corrected, with the mean of the complexities over samples: a third of the deviation.
 
     .. math:: \max(1 - c_e, c_1 + c_e) R_n(R) + c_1 R_n(E) + \max(1, c_1 + c_e) \sqrt{\frac{\ln(1/\delta)}{2n}}
 
     Args:
-        rad_r: R_n(R), the expected complexity of the rejectors.
-        rad_e: the same of the servers.
+        rademacher_r: R_n(R), the expected complexity of the rejectors.
+        rademacher_e: the same of the servers.
         costs: c1 and ce.
         n: number of examples, >= 1.
         delta: probability of failure, in (0, 1].
@@ -111,19 +113,19 @@ def theorem1_expected(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: fl
     >>> print(f"{theorem1_expected(0.0, 0.0, costs=Costs(0.12, 0.12), n=1, delta=0.19).total:.4f}")
     0.9112
     """
-    complexity, deviation = theorem1_corrected(rad_r, rad_e, costs=costs, n=n, delta=delta)
+    complexity, deviation = theorem1_corrected(rademacher_r, rademacher_e, costs=costs, n=n, delta=delta)
     return Penalty(complexity, deviation / 3)
 
 
-def margin_bound(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float, rho: float) -> Penalty:
+def margin_bound(rademacher_r: Any, rademacher_e: Any, *, costs: Costs, n: Any, delta: float, rho: float) -> Penalty:
     r"""The bound for real-valued scores, over the mean of `margin_loss` instead of the generalized 0-1 loss.
 
     .. math:: \frac{2 \max(1, c_e) + c_1}{\rho} \hat{R}_S(R) + \frac{c_1}{\rho} \hat{R}_S(E)
         + 3 (1 + c_1 + c_e) \sqrt{\frac{\ln(1/\delta)}{2n}}
 
     Args:
-        rad_r: empirical complexity of the rejectors' scores.
-        rad_e: the same of the servers.
+        rademacher_r: empirical complexity of the rejectors' scores.
+        rademacher_e: the same of the servers.
         costs: c1 and ce.
         n: number of examples, >= 1.
         delta: probability of failure, in (0, 1].
@@ -138,10 +140,10 @@ def margin_bound(rad_r: Any, rad_e: Any, *, costs: Costs, n: Any, delta: float, 
     >>> margin_bound(0.01, 0.01, costs=Costs(1.0, 0.5), n=100, delta=1.0, rho=0.5)
     Penalty(complexity=0.08, deviation=np.float64(0.0))
     """
-    _check_bound_arguments(rad_r, rad_e, n, delta)
+    _check_bound_arguments(rademacher_r, rademacher_e, n, delta)
     checks.positive(rho=rho)
     c1, ce = costs.c1, costs.ce
-    complexity = ((2 * max(1, ce) + c1) * rad_r + c1 * rad_e) / rho
+    complexity = ((2 * max(1, ce) + c1) * rademacher_r + c1 * rademacher_e) / rho
     return Penalty(complexity, 3 * (1 + c1 + ce) * np.sqrt(math.log(1 / delta) / (2 * n)))
 
 
@@ -172,10 +174,10 @@ def margin_loss(r: Any, e: Any, m: Any, y: Any, *, costs: Costs, rho: float) -> 
     checks.one_dimensional(r=r, e=e, m=m, y=y)
     checks.binary_labels(m=m, y=y)
     checks.positive(rho=rho)
-    kept = (m != y) * np.clip(1 + r / rho, 0, 1)  # (n,)
-    asked = costs.ce * np.clip(1 - r / rho, 0, 1)
-    served = costs.c1 * np.clip(1 - (e * y + r) / (2 * rho), 0, 1)
-    return kept + asked + served
+    keep_loss = (m != y) * np.clip(1 + r / rho, 0, 1)  # (n,)
+    ask_cost = costs.ce * np.clip(1 - r / rho, 0, 1)
+    server_loss = costs.c1 * np.clip(1 - (e * y + r) / (2 * rho), 0, 1)
+    return keep_loss + ask_cost + server_loss
 
 
 def valid_pairs(costs: Costs, *, delta: float) -> float:
@@ -311,7 +313,7 @@ def label_shift_weights(p: Any, q: Any) -> np.ndarray:
     return np.divide(q, p, out=np.zeros_like(q), where=p > 0)
 
 
-def importance_weighted_penalty(p: Any, q: Any, *, costs: Costs, functions: int, n: Any, delta: float) -> Any:
+def importance_weighted_penalty(p: Any, q: Any, *, costs: Costs, n_pairs: int, n: Any, delta: float) -> Any:
     r"""Penalty of the importance-weighted empirical risk under label shift, for finitely many pairs (r, e).
 
     .. math:: R_Q \leq \frac{1}{n} \sum_i \frac{q(y_i)}{p(y_i)} L_i
@@ -324,7 +326,7 @@ def importance_weighted_penalty(p: Any, q: Any, *, costs: Costs, functions: int,
         p: (K,) label probabilities under P, which the sample comes from.
         q: (K,) label probabilities under Q.
         costs: c1 and ce.
-        functions: N >= 1.
+        n_pairs: N >= 1.
         n: number of examples >= 1, a number or an array.
         delta: probability of failure, in (0, 1].
 
@@ -340,9 +342,9 @@ def importance_weighted_penalty(p: Any, q: Any, *, costs: Costs, functions: int,
     Source: the lower tail of non-negative variables (Maurer, JIPAM 4(1), 2003); the second moment of the weights as in
     Cortes, Mansour and Mohri, NeurIPS 2010.
     """
-    moment = float((label_shift_weights(p, q) * np.asarray(q, dtype=float)).sum())
-    checks.at_least(1, functions=functions, n=np.min(n))
+    second_moment = float((label_shift_weights(p, q) * np.asarray(q, dtype=float)).sum())
+    checks.at_least(1, functions=n_pairs, n=np.min(n))
     checks.positive(delta=delta)
     checks.probabilities(delta=delta)
-    largest = max(1.0, costs.c1 + costs.ce)
-    return largest * np.sqrt(2 * math.log(functions / delta) * moment / n)
+    max_loss = max(1.0, costs.c1 + costs.ce)
+    return max_loss * np.sqrt(2 * math.log(n_pairs / delta) * second_moment / n)

@@ -39,9 +39,9 @@ def as_posterior(eta: Any) -> np.ndarray:
         raise ValueError(f"expected eta of shape (..., K) with K >= 2, got shape {eta.shape}")
     checks.probabilities(upper=1 + POSTERIOR_TOLERANCE, eta=eta)
     sums = eta.sum(-1)
-    wrong = np.abs(sums - 1) > POSTERIOR_TOLERANCE
-    if wrong.any():
-        raise ValueError(f"expected posteriors that sum to 1, got a sum of {sums[wrong].flat[0]:g}")
+    not_normalized = np.abs(sums - 1) > POSTERIOR_TOLERANCE
+    if not_normalized.any():
+        raise ValueError(f"expected posteriors that sum to 1, got a sum of {sums[not_normalized].flat[0]:g}")
     return eta
 
 
@@ -144,10 +144,12 @@ def max_confidence_excess_risk(*, classes: int, costs: Costs) -> float:
     checks.at_least(2, classes=classes)
     p = np.union1d(np.linspace(0, 1, P_GRID_SIZE), [1 - 1 / classes])  # the bound of mu has a kink there
     low, high = server_error_range(p, classes=classes)
-    lose = np.maximum(bayes_rejector(high, p, costs=costs), 0)
-    win = np.maximum(-bayes_rejector(low, p, costs=costs), 0)
-    ambiguous = (lose > 0) & (win > 0)
-    return float(np.divide(lose * win, lose + win, out=np.zeros_like(p), where=ambiguous).max())
+    largest_loss = np.maximum(bayes_rejector(high, p, costs=costs), 0)
+    largest_gain = np.maximum(-bayes_rejector(low, p, costs=costs), 0)
+    ambiguous = (largest_loss > 0) & (largest_gain > 0)
+    return float(
+        np.divide(largest_loss * largest_gain, largest_loss + largest_gain, out=np.zeros_like(p), where=ambiguous).max()
+    )
 
 
 def confidence_excess_risk(mass: Any, p: Any, mu: Any, *, costs: Costs) -> float:
@@ -177,8 +179,8 @@ def confidence_excess_risk(mass: Any, p: Any, mu: Any, *, costs: Costs) -> float
     checks.probabilities(mass=mass)
     gain = -bayes_rejector(mu, p, costs=costs)
     _, group = np.unique(p, return_inverse=True)
-    wins, losses = (np.bincount(group, weights=mass * np.maximum(sign * gain, 0)) for sign in (1, -1))
-    return float(np.minimum(wins, losses).sum())
+    gains, losses = (np.bincount(group, weights=mass * np.maximum(sign * gain, 0)) for sign in (1, -1))
+    return float(np.minimum(gains, losses).sum())
 
 
 def multiclass_min_server_term(eta: Any) -> np.ndarray:
@@ -231,12 +233,12 @@ def alpha_from_posterior(eta: Any, *, costs: Costs, beta: float) -> np.ndarray:
     Source: derived in the chapter on many classes; for two classes it is calibration (A) of the surrogate.
     """
     checks.positive(beta=beta)
-    pull = beta / 2 * costs.c1 * multiclass_min_server_term(eta) + costs.ce
+    ask_slope = beta / 2 * costs.c1 * multiclass_min_server_term(eta) + costs.ce
     cost = costs.c1 * multiclass_server_error(eta) + costs.ce
-    return np.divide(pull, cost, out=np.ones_like(cost), where=cost > 0)[()]
+    return np.divide(ask_slope, cost, out=np.ones_like(cost), where=cost > 0)[()]
 
 
-def stage_minimiser(p: Any, of_e: Any, *, costs: Costs, form: str) -> np.ndarray:
+def stage_minimiser(p: Any, server_error: Any, *, costs: Costs, form: str) -> np.ndarray:
     r"""The rejector that minimises the stage-switching loss given x, for a server with a given error.
 
     .. math:: r^* = \log \frac{A}{B}, \quad A = E[w_{keep}|x], \; B = E[w_{ask}|x]
@@ -245,7 +247,7 @@ def stage_minimiser(p: Any, of_e: Any, *, costs: Costs, form: str) -> np.ndarray
 
     Args:
         p: P(M≠Y|x), any shape, in [0, 1].
-        of_e: P(e≠Y|x) of any server, likewise; `multiclass_server_error(eta)` for the best one.
+        server_error: P(e≠Y|x) of any server, likewise; `multiclass_server_error(eta)` for the best one.
         costs: c1 and ce.
         form: one of `stage_switching.STAGE_SWITCHING_FORMS`.
 
@@ -261,13 +263,13 @@ def stage_minimiser(p: Any, of_e: Any, *, costs: Costs, form: str) -> np.ndarray
 
     Source: derived in the chapter on many classes.
     """
-    p, of_e = (np.asarray(value, dtype=float) for value in (p, of_e))
-    checks.probabilities(p=p, of_e=of_e)
-    keep, ask = np.broadcast_arrays(*stage_weights(p, of_e, costs=costs, form=form))
+    p, server_error = (np.asarray(value, dtype=float) for value in (p, server_error))
+    checks.probabilities(p=p, of_e=server_error)
+    keep, ask = np.broadcast_arrays(*stage_weights(p, server_error, costs=costs, form=form))
     with np.errstate(divide="ignore", invalid="ignore"):
-        odds = np.log(keep) - np.log(ask)
+        log_odds = np.log(keep) - np.log(ask)
     cases = [(keep > 0) & (ask > 0), (ask < 0) | (keep > 0), ask > 0]
-    return np.select(cases, [odds, np.inf, -np.inf], 0.0)[()]
+    return np.select(cases, [log_odds, np.inf, -np.inf], 0.0)[()]
 
 
 def min_joint_stage_risk(eta: Any, p: Any, label: int, *, costs: Costs) -> float:
@@ -304,6 +306,6 @@ def min_joint_stage_risk(eta: Any, p: Any, label: int, *, costs: Costs) -> float
     for other in np.sort(np.delete(eta, label))[::-1]:
         if other * len(tied) > sum(tied):
             tied.append(other)
-    rest = np.sort(np.delete(eta, label))[::-1][len(tied) - 1 :]
-    cross_entropy = -xlogy(sum(tied), sum(tied) / len(tied)) - xlogy(rest, rest).sum()
+    untied = np.sort(np.delete(eta, label))[::-1][len(tied) - 1 :]
+    cross_entropy = -xlogy(sum(tied), sum(tied) / len(tied)) - xlogy(untied, untied).sum()
     return float(cross_entropy + xlogy(keep + ask, keep + ask) - xlogy(keep, keep) - xlogy(ask, ask))

@@ -75,11 +75,11 @@ class Family(NamedTuple):
     """A family of functions on n fixed points, as far as its empirical complexity is concerned."""
 
     n: int  # number of points
-    energy: float  # sum over the points of sup_h h(x_i)^2: n for labels -1/+1
+    sum_of_max_squares: float  # sum over the points of sup_h h(x_i)^2: n for labels -1/+1
     supremum: Callable[[np.ndarray], np.ndarray]  # signs (draws, n) -> sup_h sum_i sigma_i h(x_i), (draws,)
 
 
-def monte_carlo_complexity(family: Family, *, draws: int, delta: float, seed: int) -> CertifiedEstimate:
+def monte_carlo_complexity(family: Family, *, n_samples: int, delta: float, seed: int) -> CertifiedEstimate:
     r"""Complexity of any family from random signs, with a certified half-width.
 
     .. math:: \frac{1}{n} \sqrt{\frac{2 \ln(2 / \delta)}{m} \sum_i \sup_h h(x_i)^2}
@@ -89,7 +89,7 @@ def monte_carlo_complexity(family: Family, *, draws: int, delta: float, seed: in
 
     Args:
         family: on n points.
-        draws: m >= 1.
+        n_samples: m >= 1.
         delta: the probability, in (0, 1], that the half-width fails.
         seed: of the signs.
 
@@ -104,17 +104,17 @@ def monte_carlo_complexity(family: Family, *, draws: int, delta: float, seed: in
     >>> abs(estimate.value - 0.14997437) <= estimate.half_width
     True
     """
-    checks.at_least(1, draws=draws)
+    checks.at_least(1, draws=n_samples)
     checks.positive(delta=delta)
     checks.probabilities(delta=delta)
     generator = np.random.default_rng(seed)
     size = max(1, MAX_SIGN_ELEMENTS // family.n)
     total = 0.0
-    for start in range(0, draws, size):
-        signs = generator.integers(0, 2, (min(size, draws - start), family.n), dtype=np.int8) * 2 - 1
+    for start in range(0, n_samples, size):
+        signs = generator.integers(0, 2, (min(size, n_samples - start), family.n), dtype=np.int8) * 2 - 1
         total += float(family.supremum(signs).sum(dtype=float))
-    half_width = math.sqrt(2 * math.log(2 / delta) * family.energy / draws) / family.n
-    return CertifiedEstimate(total / draws / family.n, half_width, delta)
+    half_width = math.sqrt(2 * math.log(2 / delta) * family.sum_of_max_squares / n_samples) / family.n
+    return CertifiedEstimate(total / n_samples / family.n, half_width, delta)
 
 
 def as_matrix(x: Any) -> np.ndarray:
@@ -270,9 +270,9 @@ def linear_family(x: Any, *, norm: int, radius: float = 1.0) -> Family:
     x = as_matrix(x)
     checks.one_of((1, 2), norm=norm)
     checks.positive(radius=radius)
-    dual = np.inf if norm == 1 else 2
-    energy = radius**2 * float((np.linalg.norm(x, ord=dual, axis=1) ** 2).sum())
-    return Family(len(x), energy, lambda signs: radius * np.linalg.norm(signs @ x, ord=dual, axis=1))
+    dual_order = np.inf if norm == 1 else 2
+    sum_of_max_squares = radius**2 * float((np.linalg.norm(x, ord=dual_order, axis=1) ** 2).sum())
+    return Family(len(x), sum_of_max_squares, lambda signs: radius * np.linalg.norm(signs @ x, ord=dual_order, axis=1))
 
 
 def linear_bound(x: Any, *, norm: int, radius: float = 1.0) -> float:
@@ -299,6 +299,6 @@ def linear_bound(x: Any, *, norm: int, radius: float = 1.0) -> float:
     """
     family, x = linear_family(x, norm=norm, radius=radius), as_matrix(x)
     if norm == 2:
-        return math.sqrt(family.energy) / len(x)
+        return math.sqrt(family.sum_of_max_squares) / len(x)
     largest = float(np.linalg.norm(x, axis=0).max())
     return radius / len(x) * math.sqrt(2 * math.log(2 * x.shape[1])) * largest

@@ -87,14 +87,14 @@ def distinct_threshold_complexity(n: int, *, two_sided: bool = False) -> Certifi
     """
     checks.at_least(1, n=n)
     ends = np.arange(-n, n + 1, 2)
-    chance = _endpoint_probabilities(n)
+    probability = _endpoint_probabilities(n)
     if two_sided:
         divisors = np.zeros(n + 1)  # of v: the sum of those whose cofactor is odd
         for divisor in range(1, n + 1):
             divisors[divisor :: 2 * divisor] += divisor
-        total = 4 * (chance * divisors[np.abs(ends)])[ends > 0].sum() - n % 2
+        total = 4 * (probability * divisors[np.abs(ends)])[ends > 0].sum() - n % 2
     else:
-        total = 2 * (chance * np.abs(ends)).sum() - chance[ends != 0].sum()
+        total = 2 * (probability * np.abs(ends)).sum() - probability[ends != 0].sum()
     return CertifiedEstimate(float(total / n), float(16 * MACHINE_EPSILON * (total + 1)), 0.0)
 
 
@@ -165,21 +165,21 @@ def exact_threshold_complexity(x: Any, *, two_sided: bool = False) -> CertifiedE
 def _tied_one_sided(sizes: np.ndarray) -> CertifiedEstimate:
     """Lindley's recursion from the last group to the first; a cap at the reach loses at most the overshoot it cuts."""
     n = int(sizes.sum())
-    cap = _truncation_length(n)
+    truncation = _truncation_length(n)
     jumps = {size: np.zeros(2 * size + 1) for size in set(sizes.tolist())}  # P(G = g) for g = -size, ..., size
     for size, jump in jumps.items():
         jump[::2] = _endpoint_probabilities(size)
-    chance, lost = np.zeros(cap + 1), 0.0  # chance[w] = P(W = w)
-    chance[0] = 1.0
+    probability, truncated_mass = np.zeros(truncation + 1), 0.0  # chance[w] = P(W = w)
+    probability[0] = 1.0
     for size in sizes[::-1].tolist():
-        moved = np.convolve(chance, jumps[size])  # W + G from -size to cap + size
-        over = moved[size + cap + 1 :]
-        chance = moved[size : size + cap + 1]
-        chance[0] += moved[:size].sum()
-        chance[cap] += over.sum()
-        lost += float((over * np.arange(1, size + 1)).sum())
-    value = 2 / n * float((chance * np.arange(cap + 1)).sum())
-    return CertifiedEstimate(value + lost / n, lost / n + 8 * n * MACHINE_EPSILON * value, 0.0)
+        convolved = np.convolve(probability, jumps[size])  # W + G from -size to cap + size
+        overshoot = convolved[size + truncation + 1 :]
+        probability = convolved[size : size + truncation + 1]
+        probability[0] += convolved[:size].sum()
+        probability[truncation] += overshoot.sum()
+        truncated_mass += float((overshoot * np.arange(1, size + 1)).sum())
+    value = 2 / n * float((probability * np.arange(truncation + 1)).sum())
+    return CertifiedEstimate(value + truncated_mass / n, truncated_mass / n + 8 * n * MACHINE_EPSILON * value, 0.0)
 
 
 def _tied_two_sided(sizes: np.ndarray) -> CertifiedEstimate:
@@ -196,12 +196,12 @@ def _stay_probability(t: int, sizes: np.ndarray, n: int) -> float:
     """P(|S_n - 2 P_k| <= t at every end of a group); rows are the ends S_n >= 0, the others follow by symmetry."""
     ends = np.arange(n % 2, t + 1, 2)
     rows = np.arange(len(ends))
-    chance = np.zeros((len(ends), t + 1))  # chance[row, i]: the walk is at 2 i - t
-    chance[rows, (t + ends) // 2] = 1.0
+    probability = np.zeros((len(ends), t + 1))  # chance[row, i]: the walk is at 2 i - t
+    probability[rows, (t + ends) // 2] = 1.0
     for size in sizes:
-        moved = np.zeros((len(ends), t + 1 + 2 * size))
+        convolved = np.zeros((len(ends), t + 1 + 2 * size))
         for ups, weight in enumerate(_endpoint_probabilities(size)):
-            moved[:, 2 * ups : 2 * ups + t + 1] += weight * chance
-        chance = moved[:, size : size + t + 1]
-    returned = chance[rows, (t - ends) // 2]  # the walk from S_n has to end at -S_n
-    return float(2 * returned.sum() - (returned[0] if n % 2 == 0 else 0.0))
+            convolved[:, 2 * ups : 2 * ups + t + 1] += weight * probability
+        probability = convolved[:, size : size + t + 1]
+    return_probability = probability[rows, (t - ends) // 2]  # the walk from S_n has to end at -S_n
+    return float(2 * return_probability.sum() - (return_probability[0] if n % 2 == 0 else 0.0))

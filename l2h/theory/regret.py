@@ -16,13 +16,13 @@ AlphaRule = Callable[[np.ndarray, np.ndarray], Any]  # (mu, p) -> alpha
 RELEASED_P = 0.18  # what the released notebook has for P(M≠Y|x), whatever x
 
 
-def alpha_rules(*, costs: Costs, beta: float, squash: bool = False) -> dict[str, AlphaRule]:
+def alpha_rules(*, costs: Costs, beta: float, bounded: bool = False) -> dict[str, AlphaRule]:
     """The choices of alpha that are compared, as functions of mu and p.
 
     Args:
         costs: c1 and ce.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1]; the released constant does not know of it.
+        bounded: whether r and e are confined to [-1, 1]; the released constant does not know of it.
 
     Returns:
         "from mu", "from p", "single" (of a deterministic client) and "released at 0.18"; a rule that has no value at
@@ -35,14 +35,14 @@ def alpha_rules(*, costs: Costs, beta: float, squash: bool = False) -> dict[str,
     Source: derived in the chapter on the surrogate; the constant is that of the released notebook.
     """
     return {
-        "from mu": lambda mu, p: alpha_from_mu(mu, costs=costs, beta=beta, squash=squash),
-        "from p": lambda mu, p: alpha_from_p(p, costs=costs, beta=beta, squash=squash),
-        "single": lambda mu, p: alpha_deterministic(costs=costs, beta=beta, squash=squash),
+        "from mu": lambda mu, p: alpha_from_mu(mu, costs=costs, beta=beta, bounded=bounded),
+        "from p": lambda mu, p: alpha_from_p(p, costs=costs, beta=beta, bounded=bounded),
+        "single": lambda mu, p: alpha_deterministic(costs=costs, beta=beta, bounded=bounded),
         "released at 0.18": lambda mu, p: float(alpha_released(RELEASED_P, costs=costs, beta=beta)),
     }
 
 
-def pointwise_regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, squash: bool = False) -> np.ndarray:
+def pointwise_regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> np.ndarray:
     r"""What the decision of the surrogate's minimiser costs more than the Bayes decision, given x.
 
     .. math:: |p - c_1\mu - c_e| \; 1[\text{the decisions differ}]
@@ -53,7 +53,7 @@ def pointwise_regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float,
         costs: c1 and ce.
         alpha: calibration parameter > 0, likewise.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1].
+        bounded: whether r and e are confined to [-1, 1].
 
     Returns:
         Regrets, of the same shape, >= 0.
@@ -66,24 +66,24 @@ def pointwise_regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float,
 
     Source: derived in the chapter on the surrogate.
     """
-    ask = asks_at_minimum(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    ask = asks_at_minimum(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded)
     gain = -bayes_rejector(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
     return np.maximum(np.where(ask, -gain, gain), 0)[()]
 
 
 def expected_regret(
-    rule: AlphaRule, testbed: Distribution, *, costs: Costs, beta: float, squash: bool = False
+    alpha_rule: AlphaRule, distribution: Distribution, *, costs: Costs, beta: float, bounded: bool = False
 ) -> float:
     r"""What the surrogate's minimiser costs more than the Bayes rule, on a testbed.
 
     .. math:: R(r_{\min}, e^*) - R^*
 
     Args:
-        rule: (mu, p) -> alpha > 0, both (n,); for a constant, `lambda mu, p: 2.0`.
-        testbed: with known eta and p.
+        alpha_rule: (mu, p) -> alpha > 0, both (n,); for a constant, `lambda mu, p: 2.0`.
+        distribution: with known eta and p.
         costs: c1 and ce.
         beta: calibration parameter > 0.
-        squash: whether r and e are confined to [-1, 1].
+        bounded: whether r and e are confined to [-1, 1].
 
     Returns:
         The excess risk, >= 0 up to about 1e-10.
@@ -100,11 +100,11 @@ def expected_regret(
     """
 
     def r(x: np.ndarray) -> np.ndarray:
-        eta, p = testbed.eta(x), testbed.p(x)
-        alpha = rule(server_error(eta), p)
-        return -slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+        eta, p = distribution.eta(x), distribution.p(x)
+        alpha = alpha_rule(server_error(eta), p)
+        return -slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded)
 
-    return testbed.risk(r, costs=costs) - float(testbed.bayes_risk(costs))
+    return distribution.risk(r, costs=costs) - float(distribution.bayes_risk(costs))
 
 
 def effective_threshold(alpha: float, *, costs: Costs, beta: float) -> float:
@@ -171,13 +171,13 @@ def worst_regret(p: Any, *, alpha: float, costs: Costs, beta: float, client: str
     if client == "deterministic":
         return pointwise_regret(p, p, costs=costs, alpha=alpha, beta=beta)
     checks.probabilities(p=p)
-    top = np.full_like(p, 0.5) if client == "free" else server_error(p)
-    spare, half = alpha * p - costs.ce, beta * costs.c1 / 2
-    level = np.clip(spare, 0, half) / half if half > 0 else 1.0 * (spare >= 0)
+    largest_mu = np.full_like(p, 0.5) if client == "free" else server_error(p)
+    margin, largest_margin = alpha * p - costs.ce, beta * costs.c1 / 2
+    level = np.clip(margin, 0, largest_margin) / largest_margin if largest_margin > 0 else 1.0 * (margin >= 0)
     mu = (1 - np.sqrt(1 - level**2)) / 2
-    asked = np.where(spare >= 0, costs.c1 * np.minimum(mu, top) + costs.ce - p, 0)
-    kept = np.where((spare < 0) | (mu < top), p - costs.c1 * mu - costs.ce, 0)
-    return np.maximum(np.maximum(asked, kept), 0)[()]
+    ask_regret = np.where(margin >= 0, costs.c1 * np.minimum(mu, largest_mu) + costs.ce - p, 0)
+    keep_regret = np.where((margin < 0) | (mu < largest_mu), p - costs.c1 * mu - costs.ce, 0)
+    return np.maximum(np.maximum(ask_regret, keep_regret), 0)[()]
 
 
 def concave_hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -221,7 +221,7 @@ class WorstCase(NamedTuple):
 
 
 def worst_excess_risk(
-    alpha: float, *, mean: float, costs: Costs, beta: float, client: str, grid: int = 4001
+    alpha: float, *, client_risk: float, costs: Costs, beta: float, client: str, grid_size: int = 4001
 ) -> WorstCase:
     """The worst excess risk of a constant alpha over all distributions with a given mean error of the client.
 
@@ -230,11 +230,11 @@ def worst_excess_risk(
 
     Args:
         alpha: calibration parameter > 0, one number.
-        mean: P(M≠Y), in (0, 1).
+        client_risk: P(M≠Y), in (0, 1).
         costs: c1 and ce.
         beta: calibration parameter > 0.
         client: "deterministic", "independent" or "free".
-        grid: number of values of p, besides the points where the decision changes.
+        grid_size: number of values of p, besides the points where the decision changes.
 
     Returns:
         WorstCase(excess, p, mass), to about 1e-6.
@@ -248,15 +248,15 @@ def worst_excess_risk(
 
     Source: derived in the chapter on the surrogate.
     """
-    checks.positive(mean=mean, below_one=1 - mean)
+    checks.positive(mean=client_risk, below_one=1 - client_risk)
     jump = effective_threshold(alpha, costs=costs, beta=beta)
-    turns = np.array([jump, ask_threshold(costs), costs.ce / alpha, (costs.ce + beta * costs.c1 / 2) / alpha])
-    beside = np.clip(np.concatenate([turns - 1e-9, turns, turns + 1e-9]), 0, 1)
-    p = np.union1d(np.linspace(0, 1, grid), beside)
+    change_points = np.array([jump, ask_threshold(costs), costs.ce / alpha, (costs.ce + beta * costs.c1 / 2) / alpha])
+    nearby = np.clip(np.concatenate([change_points - 1e-9, change_points, change_points + 1e-9]), 0, 1)
+    p = np.union1d(np.linspace(0, 1, grid_size), nearby)
     y = worst_regret(p, alpha=alpha, costs=costs, beta=beta, client=client)
     hull = concave_hull(p, y)
-    right = int(np.searchsorted(p[hull], mean))
+    right = int(np.searchsorted(p[hull], client_risk))
     pair = hull[right - 1 : right + 1]
-    share = (mean - p[pair[0]]) / (p[pair[1]] - p[pair[0]])
-    mass = np.array([1 - share, share])
+    upper_mass = (client_risk - p[pair[0]]) / (p[pair[1]] - p[pair[0]])
+    mass = np.array([1 - upper_mass, upper_mass])
     return WorstCase(float(mass @ y[pair]), p[pair], mass)

@@ -21,12 +21,12 @@ def random_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(mirror[:, None, None, None], x.flip(-1), x)
 
 
-def random_translation(x: Tensor, furthest: int, generator: torch.Generator) -> Tensor:
+def random_translation(x: Tensor, max_translation: int, generator: torch.Generator) -> Tensor:
     """Each image moved by up to some pixels in each direction, its edge repeated where nothing was.
 
     Args:
         x: (n, channels, height, width) images, on any device.
-        furthest: pixels, >= 0.
+        max_translation: pixels, >= 0.
         generator: of the moves, on the CPU.
 
     Returns:
@@ -36,8 +36,8 @@ def random_translation(x: Tensor, furthest: int, generator: torch.Generator) -> 
     [0, 1, 2]
     """
     n, _, height, width = x.shape
-    moves = torch.randint(-furthest, furthest + 1, (2, n, 1), generator=generator).to(x.device)
-    rows = (torch.arange(height, device=x.device) + moves[0]).clamp(0, height - 1)  # (n, height)
-    columns = (torch.arange(width, device=x.device) + moves[1]).clamp(0, width - 1)
-    each = torch.arange(n, device=x.device)[:, None, None]
-    return x.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
+    offsets = torch.randint(-max_translation, max_translation + 1, (2, n, 1), generator=generator).to(x.device)
+    rows = (torch.arange(height, device=x.device) + offsets[0]).clamp(0, height - 1)  # (n, height)
+    columns = (torch.arange(width, device=x.device) + offsets[1]).clamp(0, width - 1)
+    index = torch.arange(n, device=x.device)[:, None, None]
+    return x.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)

@@ -50,12 +50,12 @@ CLIENTS: dict[str, tuple[Callable[[int], nn.Module], Callable[..., Tensor], Trai
 CLIENTS_WITH_FEATURES = tuple(name for name, (build, *_) in CLIENTS.items() if build is LeNet)  # a last hidden layer
 
 
-def fit_client(part: Split, *, form: str, seed: int) -> nn.Module:
+def fit_client(split: Split, *, kind: str, seed: int) -> nn.Module:
     """Train a client, to be frozen ever after.
 
     Args:
-        part: the images and labels that it may see.
-        form: "as_released" (one linear layer, one epoch of the released loss), "well_trained" (the same
+        split: the images and labels that it may see.
+        kind: "as_released" (one linear layer, one epoch of the released loss), "well_trained" (the same
             layer with correct targets to convergence), "lenet" or "follow_up" (LeNet as the follow-up trains it).
         seed: of initial weights and order.
 
@@ -65,12 +65,12 @@ def fit_client(part: Split, *, form: str, seed: int) -> nn.Module:
     Raises:
         ValueError: if the form is unknown, or the released loss meets more than two classes.
     """
-    checks.one_of(CLIENTS, form=form)
-    build, loss, config = CLIENTS[form]
-    pair = bool((part.y < 0).any())
-    if form == "as_released" and not pair:
+    checks.one_of(CLIENTS, form=kind)
+    build, loss, config = CLIENTS[kind]
+    pair = bool((split.y < 0).any())
+    if kind == "as_released" and not pair:
         raise ValueError("expected labels -1/+1 for the as_released client, got classes 0..K-1")
     with seeded(seed):
-        client = build(1 if pair else int(part.y.max()) + 1)
-    fit(client, part.x, (part.y,), loss, config=config, seed=seed)
+        client = build(1 if pair else int(split.y.max()) + 1)
+    fit(client, split.x, (split.y,), loss, config=config, seed=seed)
     return client

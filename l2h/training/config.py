@@ -31,11 +31,11 @@ class TrainConfig:
         optimizer: "adam" or "sgd".
         momentum: of SGD, in [0, 1].
         betas: decay of the two averages that Adam keeps, in [0, 1).
-        rejector_rate: learning rate of a rejector that is trained beside a server, over lr, > 0.
+        rejector_lr_factor: learning rate of a rejector that is trained beside a server, over lr, > 0.
         weight_decay: L2 penalty's factor, >= 0.
         schedule: "one_cycle" (straight up to lr, then straight down to zero) or "constant".
         flip: mirror each image with probability 1/2.
-        shift: move each image by up to so many pixels in each direction, its edge repeated, >= 0.
+        max_translation: move each image by up to so many pixels in each direction, its edge repeated, >= 0.
         bfloat16: multiply in bfloat16 where the processor can; elsewhere, and in double precision, as ever.
 
     Raises:
@@ -52,17 +52,17 @@ class TrainConfig:
     optimizer: str = "adam"
     momentum: float = 0.9
     betas: tuple[float, float] = (0.9, 0.999)
-    rejector_rate: float = 1.0
+    rejector_lr_factor: float = 1.0
     weight_decay: float = 0.0
     schedule: str = "one_cycle"
     flip: bool = False
-    shift: int = 0
+    max_translation: int = 0
     bfloat16: bool = False
 
     def __post_init__(self) -> None:
         checks.integer(1, epochs=self.epochs, batch_size=self.batch_size)
-        checks.integer(0, shift=self.shift)
-        checks.positive(lr=self.lr, rejector_rate=self.rejector_rate)
+        checks.integer(0, shift=self.max_translation)
+        checks.positive(lr=self.lr, rejector_rate=self.rejector_lr_factor)
         checks.one_of(("adam", "sgd"), optimizer=self.optimizer)
         checks.probabilities(momentum=self.momentum)
         for beta in self.betas:
@@ -75,7 +75,7 @@ class TrainConfig:
 # The notebook sums over a batch of 16 with rate 1e-4, which is the mean with rate 16e-4.
 RELEASED_TRAINING = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
 # Chosen on calibration and validation images: as good for a pair, a server and a device's classifier as longer ones.
-FAST_TRAINING = TrainConfig(epochs=6, batch_size=96, lr=6e-3, betas=(0.8, 0.99), rejector_rate=0.2, flip=True)
+FAST_TRAINING = TrainConfig(epochs=6, batch_size=96, lr=6e-3, betas=(0.8, 0.99), rejector_lr_factor=0.2, flip=True)
 
 
 def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -89,15 +89,21 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
         Adam or SGD.
     """
     rejector = getattr(network, "rejector", None)
-    apart = {id(w) for w in rejector.parameters()} if rejector is not None and config.rejector_rate != 1 else set()
-    trained = [w for w in network.parameters() if w.requires_grad]
-    weights: list[dict[str, Any]] = [{"params": [w for w in trained if id(w) not in apart]}]
-    if apart:
-        weights.append({"params": [w for w in trained if id(w) in apart], "lr": config.lr * config.rejector_rate})
+    rejector_ids = (
+        {id(w) for w in rejector.parameters()} if rejector is not None and config.rejector_lr_factor != 1 else set()
+    )
+    trainable = [w for w in network.parameters() if w.requires_grad]
+    parameter_groups: list[dict[str, Any]] = [{"params": [w for w in trainable if id(w) not in rejector_ids]}]
+    if rejector_ids:
+        parameter_groups.append(
+            {"params": [w for w in trainable if id(w) in rejector_ids], "lr": config.lr * config.rejector_lr_factor}
+        )
     if config.optimizer == "adam":
-        return torch.optim.Adam(weights, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+        return torch.optim.Adam(
+            parameter_groups, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True
+        )
     return torch.optim.SGD(
-        weights, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
+        parameter_groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
     )
 
 
@@ -112,10 +118,10 @@ def make_schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: 
     Returns:
         A scheduler that is stepped once per batch.
     """
-    rise = max(1, round(WARMUP_SHARE * steps))
+    warmup_steps = max(1, round(WARMUP_SHARE * steps))
 
     def one_cycle(step: int) -> float:
-        return min((step + 1) / rise, (steps - step) / (steps - rise + 1))
+        return min((step + 1) / warmup_steps, (steps - step) / (steps - warmup_steps + 1))
 
     return LambdaLR(optimizer, one_cycle if config.schedule == "one_cycle" else lambda step: 1.0)
 
@@ -123,8 +129,8 @@ def make_schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: 
 PRESETS = {
     "fast": FAST_TRAINING,
     "released": RELEASED_TRAINING,
-    "moderate": TrainConfig(epochs=9, lr=0.1, shift=3, **RESIDUAL_SETTINGS),
+    "moderate": TrainConfig(epochs=9, lr=0.1, max_translation=3, **RESIDUAL_SETTINGS),
     # one more pass over the data; Adam's steps keep their size whatever the loss, and exponentials can be large
-    "one_more": TrainConfig(epochs=1, batch_size=128, lr=5e-4, flip=True, shift=3),
-    "large": TrainConfig(epochs=60, lr=0.1, shift=4, **RESIDUAL_SETTINGS),
+    "one_more": TrainConfig(epochs=1, batch_size=128, lr=5e-4, flip=True, max_translation=3),
+    "large": TrainConfig(epochs=60, lr=0.1, max_translation=4, **RESIDUAL_SETTINGS),
 }

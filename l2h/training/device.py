@@ -27,9 +27,9 @@ def requested_accelerator() -> torch.device | None:
     """
     if not accelerator_name():
         return None
-    found = torch.accelerator.current_accelerator(check_available=True)
-    checks.one_of(("cpu", *([found.type] if found else [])), L2H_ACCELERATOR=accelerator_name())
-    return found
+    available = torch.accelerator.current_accelerator(check_available=True)
+    checks.one_of(("cpu", *([available.type] if available else [])), L2H_ACCELERATOR=accelerator_name())
+    return available
 
 
 def has_bfloat16() -> bool:
@@ -39,4 +39,4 @@ def has_bfloat16() -> bool:
     True
     """
     capabilities = torch.cpu.get_capabilities().items()
-    return bool(accelerator_name()) or any(there is True for name, there in capabilities if "bf16" in name)
+    return bool(accelerator_name()) or any(supported is True for name, supported in capabilities if "bf16" in name)

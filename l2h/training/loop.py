@@ -53,14 +53,14 @@ def preprocess(x: Tensor) -> Tensor:
     return scale_pixels(x) if x.dtype == torch.uint8 else x
 
 
-def standardize(values: Tensor, known: Tensor) -> Tensor:
+def standardize(values: Tensor, reference: Tensor) -> Tensor:
     r"""Columns in units of their deviation from their mean, both taken from known values and fixed ever after.
 
     .. math:: \frac{v_j - \bar k_j}{s_j}, \qquad s_j^2 = \frac1n \sum_i (k_{ij} - \bar k_j)^2
 
     Args:
         values: (n, d).
-        known: (n', d), n' >= 1; a column that does not vary here is only centred.
+        reference: (n', d), n' >= 1; a column that does not vary here is only centred.
 
     Returns:
         (n, d).
@@ -71,10 +71,10 @@ def standardize(values: Tensor, known: Tensor) -> Tensor:
     >>> standardize(torch.tensor([[4.0, 7.0]]), torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
     tensor([[3., 2.]])
     """
-    if len(known) == 0 or values.shape[1:] != known.shape[1:]:
-        raise ValueError(f"expected columns as in {tuple(known.shape)} known values, got {tuple(values.shape)}")
-    deviation = known.std(0, correction=0)
-    return (values - known.mean(0)) / torch.where(deviation > 0, deviation, 1.0)
+    if len(reference) == 0 or values.shape[1:] != reference.shape[1:]:
+        raise ValueError(f"expected columns as in {tuple(reference.shape)} known values, got {tuple(values.shape)}")
+    deviation = reference.std(0, correction=0)
+    return (values - reference.mean(0)) / torch.where(deviation > 0, deviation, 1.0)
 
 
 def as_float(values: Any) -> Tensor:
@@ -119,10 +119,10 @@ def fit(
     120
     """
     checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
-    if (config.flip or config.shift) and x.ndim != 4:
+    if (config.flip or config.max_translation) and x.ndim != 4:
         raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
-    generator, home, where = torch.Generator().manual_seed(seed), x.device, requested_accelerator()
-    x, *targets = (values.to(where or home) for values in (x, *targets))
+    generator, original_device, accelerator = torch.Generator().manual_seed(seed), x.device, requested_accelerator()
+    x, *targets = (batch_losses.to(accelerator or original_device) for batch_losses in (x, *targets))
     steps = config.epochs * ceil(len(x) / config.batch_size)
     network.to(x.device).train()
     optimizer = make_optimizer(network, config)
@@ -134,33 +134,33 @@ def fit(
             images = x.index_select(0, batch)
             if config.flip:
                 images = random_flip(images, generator)
-            if config.shift:
-                images = random_translation(images, config.shift, generator)
-            outputs = _outputs(network, images, low=config.bfloat16)
-            values = loss(outputs, *(target[batch] for target in targets))
-            if values.shape != batch.shape:
-                raise ValueError(f"expected a loss of shape {tuple(batch.shape)}, got {tuple(values.shape)}")
+            if config.max_translation:
+                images = random_translation(images, config.max_translation, generator)
+            outputs = _outputs(network, images, low_precision=config.bfloat16)
+            batch_losses = loss(outputs, *(target[batch] for target in targets))
+            if batch_losses.shape != batch.shape:
+                raise ValueError(f"expected a loss of shape {tuple(batch.shape)}, got {tuple(batch_losses.shape)}")
             optimizer.zero_grad()
-            values.mean().backward()
+            batch_losses.mean().backward()
             optimizer.step()
             schedule.step()
-            total += values.detach().sum()
+            total += batch_losses.detach().sum()
         losses.append(total.item() / len(x))
         if not isfinite(losses[-1]):
             raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the mean loss is {losses[-1]}; lower lr")
-    network.eval().to(home)
+    network.eval().to(original_device)
     return History(tuple(losses), steps)
 
 
-def _outputs(network: nn.Module, x: Tensor, *, low: bool) -> Any:
-    """A network's outputs, computed in bfloat16 if `low` and where that is faster; losses see full precision."""
-    if not (low and torch.get_default_dtype() == torch.float32 and has_bfloat16()):
+def _outputs(network: nn.Module, x: Tensor, *, low_precision: bool) -> Any:
+    """A network's outputs, computed in bfloat16 if `low_precision` and where that is faster; losses see full precision."""
+    if not (low_precision and torch.get_default_dtype() == torch.float32 and has_bfloat16()):
         return network(preprocess(x))
     with torch.autocast(x.device.type, torch.bfloat16):
         outputs = network(preprocess(x))
-    several = outputs if isinstance(outputs, tuple) else (outputs,)
-    full = tuple(None if one is None else as_float(one) for one in several)
-    return full if isinstance(outputs, tuple) else full[0]
+    output_tuple = outputs if isinstance(outputs, tuple) else (outputs,)
+    full_precision = tuple(None if output is None else as_float(output) for output in output_tuple)
+    return full_precision if isinstance(outputs, tuple) else full_precision[0]
 
 
 def batch_mean(values: Tensor) -> Tensor:
@@ -225,7 +225,7 @@ def fit_jointly(
     config: TrainConfig,
     seed: int,
     alpha: Any = 1.0,
-    seen: Tensor | None = None,
+    rejector_inputs: Tensor | None = None,
 ) -> History:
     """Train rejector and server together on one loss: learning to help.
 
@@ -239,7 +239,7 @@ def fit_jointly(
         config: how to train.
         seed: of the order of the examples.
         alpha: calibration parameter, a number or (n,) values, for losses that have one.
-        seen: (n, ...) what the rejector reads where it is not x, such as the client's scores.
+        rejector_inputs: (n, ...) what the rejector reads where it is not x, such as the client's scores.
 
     Returns:
         The history of the joint training.
@@ -248,11 +248,11 @@ def fit_jointly(
         ValueError: if lengths differ.
     """
     alphas = alpha if isinstance(alpha, Tensor) and alpha.ndim else torch.full((len(x),), float(alpha), device=x.device)
-    if seen is not None:
+    if rejector_inputs is not None:
         return fit(
             _ServerWithRejectorWeights(rejector, server),
             x,
-            (seen, m, y, alphas),
+            (rejector_inputs, m, y, alphas),
             lambda e, seen, m, y, alpha: loss(rejector(seen), e, m, y, alpha),
             config=config,
             seed=seed,
@@ -323,8 +323,8 @@ def predict_scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> T
     torch.Size([7])
     """
     checks.at_least(1, batch_size=batch_size)
-    where = requested_accelerator() or x.device
-    network.eval().to(where)
-    answers = torch.cat([network(preprocess(batch.to(where))) for batch in x.split(batch_size)])
+    compute_device = requested_accelerator() or x.device
+    network.eval().to(compute_device)
+    outputs = torch.cat([network(preprocess(batch.to(compute_device))) for batch in x.split(batch_size)])
     network.to(x.device)
-    return answers.to(x.device)
+    return outputs.to(x.device)

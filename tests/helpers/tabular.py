@@ -14,7 +14,7 @@ from l2h.training.config import TrainConfig
 SHARE = 20  # examples of an atom
 # Small steps: an atom's bright rows move its scores all together.
 TABLE = TrainConfig(epochs=150, batch_size=80, lr=3e-4)
-OPTIONS = Options(network="linear", rejector="linear", recipe=TABLE, squash=False)
+OPTIONS = Options(server_network="linear", rejector="linear", training=TABLE, bounded=False)
 
 
 class Atom(NamedTuple):

@@ -35,12 +35,12 @@ def test_costs_are_money_over_money(device, server, waiting, traffic, fee, unit,
 
 @given(values, amounts, st.floats(0, 1), st.floats(0, 1), amounts)
 def test_a_question_pays_where_the_account_says_so(device, server, p, p_e, fee):
-    prices = UnitPrices(device_mistake=device, server_mistake=server)
+    prices = UnitPrices(client_mistake=device, server_mistake=server)
     costs = costs_from_prices(OffloadCost(fee=fee), prices)
     kept, asked = p * device, p_e * server + fee
     if abs(kept - asked) > 1e-9:
         assert (p > break_even_client_error(costs, server_error=p_e)) == (kept > asked)
-    assert break_even_price(prices, device_error=p, server_error=p_e) == pytest.approx(max(0, kept - p_e * server))
+    assert break_even_price(prices, client_error=p, server_error=p_e) == pytest.approx(max(0, kept - p_e * server))
 
 
 def test_what_has_no_price_is_refused():
@@ -49,13 +49,13 @@ def test_what_has_no_price_is_refused():
     with pytest.raises(ValueError, match="finite fee >= 0"):
         OffloadCost(fee=float("inf"))
     with pytest.raises(ValueError, match="device_mistake > 0, got 0"):
-        UnitPrices(device_mistake=0, server_mistake=1)
+        UnitPrices(client_mistake=0, server_mistake=1)
     with pytest.raises(ValueError, match="finite server_mistake >= 0"):
-        UnitPrices(device_mistake=1, server_mistake=-1)
+        UnitPrices(client_mistake=1, server_mistake=-1)
     with pytest.raises(ValueError, match=r"server_error in \[0, 1\]"):
         break_even_client_error(Costs(), server_error=1.5)
     with pytest.raises(ValueError, match=r"device_error in \[0, 1\]"):
-        break_even_price(UnitPrices(1, 1), device_error=-0.1, server_error=0.1)
+        break_even_price(UnitPrices(1, 1), client_error=-0.1, server_error=0.1)
 
 
 @given(st.lists(st.integers(0, 9), min_size=4, max_size=4).filter(any), amounts, amounts)

@@ -48,7 +48,7 @@ def _plot_box(ax: Axes, corner: tuple[float, float], size: tuple[float, float], 
 
 
 def _plot_arrow(
-    ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str, at: tuple[float, float]
+    ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str, text_position: tuple[float, float]
 ) -> None:
     ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=14, shrinkA=0, shrinkB=0, color="black"))
-    ax.text(*at, text, ha="center", va="center")
+    ax.text(*text_position, text, ha="center", va="center")

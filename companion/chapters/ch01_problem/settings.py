@@ -12,7 +12,7 @@ class Settings(ChapterSettings):
     Args:
         seeds: how many seeds, from 0 on.
         sizes: images in the four training parts of CIFAR-10; empty for all.
-        hidden: hidden units of the rejectors that are compared.
+        hidden_units: hidden units of the rejectors that are compared.
         ce_grid: costs of asking that are compared.
         data: "cifar10" or "digits".
         precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
@@ -20,7 +20,7 @@ class Settings(ChapterSettings):
 
     seeds: int
     sizes: tuple[int, ...]
-    hidden: tuple[int, ...] = (2, 20, 120)
+    hidden_units: tuple[int, ...] = (2, 20, 120)
     ce_grid: tuple[float, ...] = (0.3, 0.1, 0.01)
     data: str | None = None
     precision: str = "float32"

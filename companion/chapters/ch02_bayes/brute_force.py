@@ -18,13 +18,13 @@ DECISIONS = ("keep", "-1", "+1")
 MAX_ATOMS = 10  # 3^10 = 59,049 rules
 
 
-def action_costs(piece: Atom, *, c1: Fraction, ce: Fraction) -> dict[str, Fraction]:
+def action_costs(atom: Atom, *, c1: Fraction, ce: Fraction) -> dict[str, Fraction]:
     r"""What each action costs on one piece, per unit of its mass.
 
     .. math:: C(\text{keep}) = p, \quad C(-1) = c_1 \eta + c_e, \quad C(+1) = c_1 (1 - \eta) + c_e
 
     Args:
-        piece: mass, eta and p.
+        atom: mass, eta and p.
         c1: cost of a wrong answer of the server, exact.
         ce: cost of asking, exact.
 
@@ -34,14 +34,14 @@ def action_costs(piece: Atom, *, c1: Fraction, ce: Fraction) -> dict[str, Fracti
     >>> action_costs(Atom(Fraction(1), Fraction(4, 5), Fraction(1, 2)), c1=Fraction(1), ce=Fraction(1, 10))
     {'keep': Fraction(1, 2), '-1': Fraction(9, 10), '+1': Fraction(3, 10)}
     """
-    return {"keep": piece.p, "-1": c1 * piece.eta + ce, "+1": c1 * (1 - piece.eta) + ce}
+    return {"keep": atom.p, "-1": c1 * atom.eta + ce, "+1": c1 * (1 - atom.eta) + ce}
 
 
-def all_decision_rule_risks(pieces: Sequence[Atom], *, c1: Fraction, ce: Fraction) -> dict[tuple[str, ...], Fraction]:
+def all_decision_rule_risks(atoms: Sequence[Atom], *, c1: Fraction, ce: Fraction) -> dict[tuple[str, ...], Fraction]:
     """The risk of each of the 3^k rules.
 
     Args:
-        pieces: k <= 10 pieces.
+        atoms: k <= 10 pieces.
         c1: cost of a wrong answer of the server, exact.
         ce: cost of asking, exact.
 
@@ -56,22 +56,22 @@ def all_decision_rule_risks(pieces: Sequence[Atom], *, c1: Fraction, ce: Fractio
     >>> len(risks), min(risks.values()), min(risks, key=risks.get)
     (243, Fraction(9, 40), ('keep', 'keep', 'keep', '+1', '-1'))
     """
-    if len(pieces) > MAX_ATOMS:
-        raise ValueError(f"expected at most {MAX_ATOMS} pieces, got {len(pieces)}: there are 3^k rules")
-    priced = [
-        [(action, piece.mass * cost) for action, cost in action_costs(piece, c1=c1, ce=ce).items()] for piece in pieces
+    if len(atoms) > MAX_ATOMS:
+        raise ValueError(f"expected at most {MAX_ATOMS} pieces, got {len(atoms)}: there are 3^k rules")
+    weighted_costs = [
+        [(action, atom.mass * cost) for action, cost in action_costs(atom, c1=c1, ce=ce).items()] for atom in atoms
     ]
     return {
         tuple(action for action, _ in rule): sum((cost for _, cost in rule), Fraction(0))
-        for rule in itertools.product(*priced)
+        for rule in itertools.product(*weighted_costs)
     }
 
 
-def bayes_decision_rule(pieces: Sequence[Atom], *, c1: Fraction, ce: Fraction) -> tuple[str, ...]:
+def bayes_decision_rule(atoms: Sequence[Atom], *, c1: Fraction, ce: Fraction) -> tuple[str, ...]:
     r"""The rule of r* and e*: keep where c1 mu + ce > p, else ask for the likelier label (+1 at a tie).
 
     Args:
-        pieces: of X.
+        atoms: of X.
         c1: cost of a wrong answer of the server, exact.
         ce: cost of asking, exact.
 
@@ -84,19 +84,19 @@ def bayes_decision_rule(pieces: Sequence[Atom], *, c1: Fraction, ce: Fraction) -
     Source: arXiv 2409.16253, the Bayes rules.
     """
 
-    def decide(piece: Atom) -> str:
-        if c1 * min(piece.eta, 1 - piece.eta) + ce > piece.p:
+    def decide(atom: Atom) -> str:
+        if c1 * min(atom.eta, 1 - atom.eta) + ce > atom.p:
             return "keep"
-        return "+1" if 2 * piece.eta >= 1 else "-1"
+        return "+1" if 2 * atom.eta >= 1 else "-1"
 
-    return tuple(map(decide, pieces))
+    return tuple(map(decide, atoms))
 
 
-def random_atoms(k: int, *, client: str, generator: np.random.Generator) -> tuple[Atom, ...]:
+def random_atoms(n_atoms: int, *, client: str, generator: np.random.Generator) -> tuple[Atom, ...]:
     """A random distribution on k points whose probabilities are twentieths, the edges 0, 1/2 and 1 among them.
 
     Args:
-        k: number of points, >= 1.
+        n_atoms: number of points, >= 1.
         client: "deterministic" (p is eta or 1 - eta), "independent" (between them) or "free".
         generator: of NumPy.
 
@@ -109,10 +109,10 @@ def random_atoms(k: int, *, client: str, generator: np.random.Generator) -> tupl
     >>> sum(piece.mass for piece in random_atoms(4, client="free", generator=np.random.default_rng(0)))
     Fraction(1, 1)
     """
-    checks.at_least(1, k=k)
+    checks.at_least(1, k=n_atoms)
     checks.one_of(CLIENT_KINDS, client=client)
-    weights = generator.integers(1, 10, k)
-    pieces = []
+    weights = generator.integers(1, 10, n_atoms)
+    atoms = []
     for weight in weights:
         eta = Fraction(int(generator.integers(21)), 20)
         share = Fraction(int(generator.integers(21)), 20)  # how often the client says -1
@@ -121,5 +121,5 @@ def random_atoms(k: int, *, client: str, generator: np.random.Generator) -> tupl
             "independent": share * eta + (1 - share) * (1 - eta),
             "free": share,
         }[client]
-        pieces.append(Atom(Fraction(int(weight), int(weights.sum())), eta, p))
-    return tuple(pieces)
+        atoms.append(Atom(Fraction(int(weight), int(weights.sum())), eta, p))
+    return tuple(atoms)

@@ -62,8 +62,8 @@ def plot_risks(ax: Axes, ce: Any, risks: Mapping[str, Any], *, title: str) -> No
         risks: name -> (k,) risks; the last is the lowest, the one before it what it is compared with.
         title: of the panel.
     """
-    *_, rival, best = risks.values()
-    ax.fill_between(ce, np.asarray(best, dtype=float), np.asarray(rival, dtype=float), color="0.85", linewidth=0)
+    *_, alternative, best = risks.values()
+    ax.fill_between(ce, np.asarray(best, dtype=float), np.asarray(alternative, dtype=float), color="0.85", linewidth=0)
     for name, risk in risks.items():
         ax.plot(ce, risk, label=name, markevery=0.2, **line_style(name, list(risks)))
     ax.set(xlabel=COST_LABEL, ylabel=RISK_LABEL, title=title, xlim=(min(ce), max(ce)))
@@ -92,11 +92,11 @@ def plot_simulation_differences(ax: Axes, names: Sequence[str], differences: Seq
         names: k names.
         differences: k intervals.
     """
-    places = np.arange(len(names))
+    rows = np.arange(len(names))
     estimate, low, high = (1e3 * np.array(part, dtype=float) for part in zip(*differences, strict=True))
     ax.axvline(0, color="black", linewidth=1)
-    ax.hlines(places, low, high, color=COLOURS[0], linewidth=2)
-    ax.plot(estimate, places, linestyle="none", marker="o", color=COLOURS[0])
-    ax.set_yticks(places, names)
+    ax.hlines(rows, low, high, color=COLOURS[0], linewidth=2)
+    ax.plot(estimate, rows, linestyle="none", marker="o", color=COLOURS[0])
+    ax.set_yticks(rows, names)
     ax.invert_yaxis()
     ax.set(xlabel="simulated minus computed risk (thousandths of a mistake of the client)")

@@ -165,7 +165,7 @@ def interactive_regions(costs: Costs, *, eta: float = 0.7, p: float = 0.5) -> Ht
 
 
 def _script() -> str:
-    names = ", ".join(f'{name}: "{words}"' for name, words in ACTION_DESCRIPTIONS.items())
+    names = ", ".join(f'{name}: "{description}"' for name, description in ACTION_DESCRIPTIONS.items())
     constants = f"var SIDE = {SQUARE_SIDE}, LEFT = {LEFT_MARGIN}, TOP = {TOP_MARGIN}, NAMES = {{{names}}};\n"
     return SCRIPT.replace("(function () {\n", f"(function () {{\n  {constants}", 1)
 
@@ -185,33 +185,33 @@ def _costs_at(costs: Costs, eta: float, p: float) -> dict[str, float]:
 
 def _summary(costs: Costs, eta: float, p: float) -> str:
     keep, threshold = region_areas(costs).keep, ask_threshold(costs)
-    at = _costs_at(costs, eta, p)
-    least = pointwise_bayes_risk(server_error(eta), p, costs=costs)
-    asked = "plus" if eta >= 1 / 2 else "minus"
-    best = asked if at[asked] <= p else "keep"
+    action_costs = _costs_at(costs, eta, p)
+    min_risk = pointwise_bayes_risk(server_error(eta), p, costs=costs)
+    ask_action = "plus" if eta >= 1 / 2 else "minus"
+    best = ask_action if action_costs[ask_action] <= p else "keep"
     deterministic = f"should ask where p exceeds {threshold:.3f}." if threshold < 1 else "should never ask."
     return (
         f"At c1 = {costs.c1:.2f} and ce = {costs.ce:.2f} keeping is best on {100 * keep:.1f} % of the square and "
         f"asking on {100 * (1 - keep):.1f} %. A deterministic client {deterministic} At the marked point, "
-        f"eta = {eta:.2f} and p = {p:.2f}, the best action costs {least:.2f}: {ACTION_DESCRIPTIONS[best]}."
+        f"eta = {eta:.2f} and p = {p:.2f}, the best action costs {min_risk:.2f}: {ACTION_DESCRIPTIONS[best]}."
     )
 
 
 def _slider(name: str, value: float) -> str:
-    words, highest, step = SLIDERS[name]
+    label, highest, step = SLIDERS[name]
     return (
-        f"<label><span>{words}</span>"
+        f"<label><span>{label}</span>"
         f'<input type="range" min="0" max="{highest}" step="{step}" value="{value}" data-part="{name}">'
         f'<output data-part="is-{name}">{value:.2f}</output></label>'
     )
 
 
 def _table(costs: Costs, eta: float, p: float) -> str:
-    at, share = _costs_at(costs, eta, p), region_areas(costs)._asdict()
+    action_costs, areas = _costs_at(costs, eta, p), region_areas(costs)._asdict()
     rows = "".join(
-        f'<tr><td>{words}</td><td data-part="share-{name}">{100 * share[name]:.1f} %</td>'
-        f'<td data-part="cost-{name}">{at[name]:.2f}</td></tr>'
-        for name, words in ACTION_DESCRIPTIONS.items()
+        f'<tr><td>{description}</td><td data-part="share-{name}">{100 * areas[name]:.1f} %</td>'
+        f'<td data-part="cost-{name}">{action_costs[name]:.2f}</td></tr>'
+        for name, description in ACTION_DESCRIPTIONS.items()
     )
     head = '<tr><th scope="col">action</th><th scope="col">best on</th><th scope="col">cost at the point</th></tr>'
     return f"<table><caption>The figure in numbers</caption><thead>{head}</thead><tbody>{rows}</tbody></table>"
@@ -219,10 +219,10 @@ def _table(costs: Costs, eta: float, p: float) -> str:
 
 def _drawing(costs: Costs, eta: float, p: float) -> str:
     """The square, its three regions, and the two lines on which a deterministic client lives."""
-    areas, share = decision_regions(costs), region_areas(costs)
+    corners, region_share = decision_regions(costs), region_areas(costs)
     names = {"keep": (0.5, min(0.5, (costs.ce + costs.c1 / 2) / 2)), "minus": (0.16, 0.94), "plus": (0.84, 0.94)}
-    shown = "".join(
-        f'<polygon class="l2h-{name}" data-part="area-{name}" points="{_corners(getattr(areas, name))}"/>'
+    polygons_html = "".join(
+        f'<polygon class="l2h-{name}" data-part="area-{name}" points="{_corners(getattr(corners, name))}"/>'
         for name in ACTION_DESCRIPTIONS
     )
     lines = "".join(
@@ -233,16 +233,16 @@ def _drawing(costs: Costs, eta: float, p: float) -> str:
     )
     labels = "".join(
         f'<text data-part="name-{name}" x="{_position(*names[name])[0]}" y="{_position(*names[name])[1]}" '
-        f'text-anchor="middle" visibility="{"hidden" if getattr(share, name) < 0.08 else "visible"}">{words}</text>'
-        for name, words in REGION_LABELS.items()
+        f'text-anchor="middle" visibility="{"hidden" if getattr(region_share, name) < 0.08 else "visible"}">{label}</text>'
+        for name, label in REGION_LABELS.items()
     )
     x, y = _position(eta, p)
     return (
         f'<svg viewBox="0 0 {LEFT_MARGIN + SQUARE_SIDE + 14} {TOP_MARGIN + SQUARE_SIDE + 46}" role="img" aria-label="Square of eta, across, and p, '
         "upwards. Below a tent-shaped border it is best to keep; above it to ask, for the answer −1 on the left and "
-        f'+1 on the right.">{_hatches()}{shown}'
+        f'+1 on the right.">{_hatches()}{polygons_html}'
         f'<rect class="l2h-frame" x="{LEFT_MARGIN}" y="{TOP_MARGIN}" width="{SQUARE_SIDE}" height="{SQUARE_SIDE}"/>{lines}'
-        f'<polyline class="l2h-border" data-part="border" points="{_corners(areas.keep[:-2])}"/>'
+        f'<polyline class="l2h-border" data-part="border" points="{_corners(corners.keep[:-2])}"/>'
         f'<circle class="l2h-point" data-part="point" cx="{x}" cy="{y}" r="6"/>{labels}{_axes()}</svg>'
     )
 
@@ -263,9 +263,9 @@ def _hatches() -> str:
 
 def _axes() -> str:
     ticks = "".join(
-        f'<text x="{_position(at, 0)[0]}" y="{TOP_MARGIN + SQUARE_SIDE + 19}" text-anchor="middle">{at:g}</text>'
-        f'<text x="{LEFT_MARGIN - 7}" y="{_position(0, at)[1] + 5}" text-anchor="end">{at:g}</text>'
-        for at in (0, 0.5, 1)
+        f'<text x="{_position(tick, 0)[0]}" y="{TOP_MARGIN + SQUARE_SIDE + 19}" text-anchor="middle">{tick:g}</text>'
+        f'<text x="{LEFT_MARGIN - 7}" y="{_position(0, tick)[1] + 5}" text-anchor="end">{tick:g}</text>'
+        for tick in (0, 0.5, 1)
     )
     middle = TOP_MARGIN + SQUARE_SIDE / 2
     return (

@@ -10,13 +10,13 @@ class Settings(ChapterSettings):
     """Chapter 02, the Bayes rules.
 
     Args:
-        draws: examples simulated from each testbed.
+        n_samples: examples simulated from each testbed.
         ce_grid: costs of asking at which risks are computed.
-        spaces: random finite spaces on which every rule is priced.
-        points: points of each such space.
+        n_distributions: random finite spaces on which every rule is priced.
+        n_atoms: points of each such space.
     """
 
-    draws: int
+    n_samples: int
     ce_grid: tuple[float, ...]
-    spaces: int
-    points: int
+    n_distributions: int
+    n_atoms: int

@@ -12,8 +12,8 @@ from l2h.theory.rademacher_exact import as_points
 class Threshold(NamedTuple):
     """The function side * (x - at): positive to the right of `at` for side +1, to its left for side -1."""
 
-    at: float
-    side: int
+    location: float
+    direction: int
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Its values at x.
@@ -21,7 +21,7 @@ class Threshold(NamedTuple):
         >>> Threshold(at=1.0, side=-1).scores(np.array([0.0, 3.0]))
         array([ 1., -2.])
         """
-        return self.side * (x - self.at)
+        return self.direction * (x - self.location)
 
 
 class EmpiricalMinimiser(NamedTuple):
@@ -65,7 +65,7 @@ def best_thresholds(x: np.ndarray, m: np.ndarray, y: np.ndarray, *, costs: Costs
     if upward.empirical_risk <= downward.empirical_risk:
         return upward
     r, e, risk = downward
-    return EmpiricalMinimiser(Threshold(-r.at, -r.side), Threshold(-e.at, -e.side), risk)
+    return EmpiricalMinimiser(Threshold(-r.location, -r.direction), Threshold(-e.location, -e.direction), risk)
 
 
 def _midpoint(x: np.ndarray, k: int) -> float:
@@ -78,13 +78,13 @@ def _best_pair_asking_left(x: np.ndarray, errors: np.ndarray, y: np.ndarray, cos
     """The best pair whose rejector asks about the k smallest points, for some k; x increases."""
     n = len(x)
     walk = np.concatenate([[0], np.cumsum(y)])
-    asked = np.arange(n + 1)
-    rising = (asked - walk) / 2 + np.minimum.accumulate(walk)  # errors of the best server -1, then +1, on the k first
-    falling = (asked + walk) / 2 - np.maximum.accumulate(walk)
-    kept = errors.sum() - np.concatenate([[0], np.cumsum(errors)])
-    total = kept + costs.ce * asked + costs.c1 * np.minimum(rising, falling)
-    k = int(np.argmin(total))
-    side = 1 if rising[k] <= falling[k] else -1
-    cut = int(np.argmin(side * walk[: k + 1]))
+    n_asked = np.arange(n + 1)
+    rising = (n_asked - walk) / 2 + np.minimum.accumulate(walk)  # errors of the best server -1, then +1, on the k first
+    falling = (n_asked + walk) / 2 - np.maximum.accumulate(walk)
+    keep_losses = errors.sum() - np.concatenate([[0], np.cumsum(errors)])
+    losses = keep_losses + costs.ce * n_asked + costs.c1 * np.minimum(rising, falling)
+    k = int(np.argmin(losses))
+    direction = 1 if rising[k] <= falling[k] else -1
+    server_index = int(np.argmin(direction * walk[: k + 1]))
     r = Threshold(_midpoint(x, k), 1)  # r > 0, keep, to the right
-    return EmpiricalMinimiser(r, Threshold(_midpoint(x, cut), side), float(total[k] / n))
+    return EmpiricalMinimiser(r, Threshold(_midpoint(x, server_index), direction), float(losses[k] / n))

@@ -30,24 +30,24 @@ def plot_gaps_and_penalties(
         fill = "full" if name in measured else "none"
         ax.plot(n, value, label=name, fillstyle=fill, **line_style(name, order))
     ax.set(xscale="log", yscale="log", xlabel=SAMPLE_SIZE_LABEL, ylabel=GAP_LABEL)
-    ax.set_xticks(n, [f"{one:g}" for one in n])
+    ax.set_xticks(n, [f"{size:g}" for size in n])
     ax.minorticks_off()
 
 
 def plot_violation_probabilities(
-    ax: Axes, costs: Any, failures: Mapping[str, Any], *, delta: float, limits: Mapping[str, float]
+    ax: Axes, costs: Any, probabilities: Mapping[str, Any], *, delta: float, limits: Mapping[str, float]
 ) -> None:
     """Exact probabilities that a bound fails against c1 + ce, with the probability that it allows.
 
     Args:
         ax: where to draw.
         costs: (k,) values of c1 + ce.
-        failures: name -> (k,) probabilities.
+        probabilities: name -> (k,) probabilities.
         delta: what the bound allows.
         limits: name -> value of c1 + ce to mark.
     """
-    for name, probability in failures.items():
-        appearance = line_style(name, list(failures))
+    for name, probability in probabilities.items():
+        appearance = line_style(name, list(probabilities))
         ax.plot(costs, probability, label=name, markevery=0.1, **appearance)
     ax.axhline(delta, color="black", linewidth=1.5)
     ax.text(max(costs), delta, f"allowed: {delta:g} ", ha="right", va="bottom")
@@ -59,7 +59,7 @@ def plot_violation_probabilities(
     ax.legend()
 
 
-def plot_vanishing_terms(ax: Axes, n: Any, bands: Mapping[str, Interval], *, level: float, words: str) -> None:
+def plot_vanishing_terms(ax: Axes, n: Any, bands: Mapping[str, Interval], *, level: float, level_label: str) -> None:
     """What vanishes with the sample size and what does not, with bands, beside a level.
 
     Args:
@@ -67,13 +67,13 @@ def plot_vanishing_terms(ax: Axes, n: Any, bands: Mapping[str, Interval], *, lev
         n: (k,) sample sizes.
         bands: name -> Interval of (k,) arrays.
         level: a value to mark.
-        words: what it is.
+        level_label: what it is.
     """
     for name, (mean, low, high) in bands.items():
         appearance = line_style(name, list(bands))
         ax.fill_between(n, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(n, mean, label=name, **appearance)
     ax.axhline(0, color="black", linewidth=1)
-    ax.axhline(level, color=COLOURS[-1], linestyle=":", label=words)
+    ax.axhline(level, color=COLOURS[-1], linestyle=":", label=level_label)
     ax.set(xscale="log", xlabel=SAMPLE_SIZE_LABEL, ylabel="mistakes of the client per example")
     ax.legend()

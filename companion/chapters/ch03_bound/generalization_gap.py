@@ -34,18 +34,18 @@ class Setting(NamedTuple):
     n: int  # examples
     delta: float  # the probability of failure that the bound allows
     p: float = 0.5  # P(M != Y | x)
-    factor: float = 1.0  # 2 where the complexity is defined with a factor 2
+    complexity_factor: float = 1.0  # 2 where the complexity is defined with a factor 2
 
 
 class GapSamples(NamedTuple):
     """What a bound is compared with on many samples."""
 
     gap: np.ndarray  # (draws,) sup over (r, e) of risk minus empirical risk
-    rad: np.ndarray  # (draws,) or () empirical complexity of R and of E
-    mean_rad: float  # its mean over samples
+    complexity: np.ndarray  # (draws,) or () empirical complexity of R and of E
+    mean_complexity: float  # its mean over samples
 
 
-def sample_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
+def sample_gaps(setting: Setting, n_samples: int, generator: np.random.Generator) -> GapSamples:
     r"""The largest gap of each of many samples, with the complexity of the family on it.
 
     .. math:: \sup_{(r, e) \in R \times E} R(r, e) - \hat{R}(r, e)
@@ -57,8 +57,8 @@ def sample_gaps(case: Setting, draws: int, generator: np.random.Generator) -> Ga
     over 16 x 16 directions, and the complexity by Khintchine's inequality.
 
     Args:
-        case: with a family of `FAMILIES`.
-        draws: number of samples, >= 1.
+        setting: with a family of `FAMILIES`.
+        n_samples: number of samples, >= 1.
         generator: of NumPy.
 
     Returns:
@@ -71,19 +71,27 @@ def sample_gaps(case: Setting, draws: int, generator: np.random.Generator) -> Ga
     >>> sample_gaps(case, 3, np.random.default_rng(0)).gap.round(3)
     array([0.14, 0.06, 0.12])
     """
-    checks.one_of(FAMILIES, family=case.family)
-    checks.probabilities(p=case.p)
-    checks.at_least(1, draws=draws)
-    sample = (
+    checks.one_of(FAMILIES, family=setting.family)
+    checks.probabilities(p=setting.p)
+    checks.at_least(1, draws=n_samples)
+    sampler = (
         _sample_atom_gaps
-        if case.family in ATOM_COUNTS
-        else {"stumps": _sample_stump_gaps, LINEAR_BALL: _sample_ball_gaps}.get(case.family, _sample_threshold_gaps)
+        if setting.family in ATOM_COUNTS
+        else {"stumps": _sample_stump_gaps, LINEAR_BALL: _sample_ball_gaps}.get(setting.family, _sample_threshold_gaps)
     )
-    held = {"stumps": case.n**2, LINEAR_BALL: N_DIRECTIONS**2 * case.n}.get(case.family, case.n)
-    size = max(1, MAX_SAMPLE_ELEMENTS // held)
-    parts = [sample(case, min(size, draws - start), generator) for start in range(0, draws, size)]
-    rad = parts[0].rad if parts[0].rad.ndim == 0 else np.concatenate([part.rad for part in parts])
-    return GapSamples(np.concatenate([part.gap for part in parts]), rad, parts[0].mean_rad)
+    elements_per_sample = {"stumps": setting.n**2, LINEAR_BALL: N_DIRECTIONS**2 * setting.n}.get(
+        setting.family, setting.n
+    )
+    batch_size = max(1, MAX_SAMPLE_ELEMENTS // elements_per_sample)
+    batches = [
+        sampler(setting, min(batch_size, n_samples - start), generator) for start in range(0, n_samples, batch_size)
+    ]
+    complexity = (
+        batches[0].complexity
+        if batches[0].complexity.ndim == 0
+        else np.concatenate([batch.complexity for batch in batches])
+    )
+    return GapSamples(np.concatenate([batch.gap for batch in batches]), complexity, batches[0].mean_complexity)
 
 
 def mean_absolute_sum(n: np.ndarray) -> np.ndarray:
@@ -105,53 +113,55 @@ def atom_complexity(counts: np.ndarray, n: int) -> np.ndarray:
     return mean_absolute_sum(counts).sum(0) / n
 
 
-def max_atom_gap(errors: np.ndarray, positives: np.ndarray, count: np.ndarray, case: Setting, atoms: int) -> np.ndarray:
+def max_atom_gap(
+    errors: np.ndarray, positives: np.ndarray, count: np.ndarray, setting: Setting, n_atoms: int
+) -> np.ndarray:
     """The larger gap of keeping and of asking a server with the better label, on an atom of mass 1 / atoms.
 
     >>> case = Setting("constants", Costs(1.0, 0.1), n=2, delta=0.05)
     >>> max_atom_gap(np.array([0]), np.array([1]), np.array(2), case, 1)
     array([0.5])
     """
-    c1, ce = case.costs.c1, case.costs.ce
-    keep = case.p / atoms - errors / case.n
-    wrong = np.minimum(positives, count - positives)
-    ask = (ce + c1 / 2) / atoms - (ce * count + c1 * wrong) / case.n
+    c1, ce = setting.costs.c1, setting.costs.ce
+    keep = setting.p / n_atoms - errors / setting.n
+    server_errors = np.minimum(positives, count - positives)
+    ask = (ce + c1 / 2) / n_atoms - (ce * count + c1 * server_errors) / setting.n
     return np.maximum(keep, ask)
 
 
-def _sample_atom_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
-    atoms, n = ATOM_COUNTS[case.family], case.n
-    counts = generator.multinomial(n, np.full(atoms, 1 / atoms), size=draws).T  # (atoms, draws)
-    errors, positives = generator.binomial(counts, case.p), generator.binomial(counts, 0.5)
-    gap = max_atom_gap(errors, positives, counts, case, atoms).sum(0)
+def _sample_atom_gaps(setting: Setting, n_samples: int, generator: np.random.Generator) -> GapSamples:
+    n_atoms, n = ATOM_COUNTS[setting.family], setting.n
+    counts = generator.multinomial(n, np.full(n_atoms, 1 / n_atoms), size=n_samples).T  # (atoms, draws)
+    errors, positives = generator.binomial(counts, setting.p), generator.binomial(counts, 0.5)
+    gap = max_atom_gap(errors, positives, counts, setting, n_atoms).sum(0)
     k = np.arange(n + 1)
-    mean_rad = atoms * float(binom.pmf(k, n, 1 / atoms) @ mean_absolute_sum(k)) / n
-    return GapSamples(gap, atom_complexity(counts, n), mean_rad)
+    mean_complexity = n_atoms * float(binom.pmf(k, n, 1 / n_atoms) @ mean_absolute_sum(k)) / n
+    return GapSamples(gap, atom_complexity(counts, n), mean_complexity)
 
 
-def _noise(case: Setting, draws: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _noise(setting: Setting, n_samples: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Whether the client errs, and the labels, (draws, n) each."""
-    errors = generator.random((draws, case.n)) < case.p
-    return errors, generator.integers(0, 2, (draws, case.n)) * 2 - 1
+    errors = generator.random((n_samples, setting.n)) < setting.p
+    return errors, generator.integers(0, 2, (n_samples, setting.n)) * 2 - 1
 
 
-def _sample_threshold_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
-    two_sided = case.family.startswith("two-sided")
-    x = np.sort(generator.random((draws, case.n)), axis=1)
-    errors, y = _noise(case, draws, generator)
-    gap = threshold_gap(x, errors, y, case, two_sided=two_sided)
-    rad = distinct_threshold_complexity(case.n, two_sided=two_sided).value
-    return GapSamples(gap, np.array(rad), rad)
+def _sample_threshold_gaps(setting: Setting, n_samples: int, generator: np.random.Generator) -> GapSamples:
+    two_sided = setting.family.startswith("two-sided")
+    x = np.sort(generator.random((n_samples, setting.n)), axis=1)
+    errors, y = _noise(setting, n_samples, generator)
+    gap = threshold_gap(x, errors, y, setting, two_sided=two_sided)
+    complexity = distinct_threshold_complexity(setting.n, two_sided=two_sided).value
+    return GapSamples(gap, np.array(complexity), complexity)
 
 
-def threshold_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Setting, *, two_sided: bool) -> np.ndarray:
+def threshold_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, setting: Setting, *, two_sided: bool) -> np.ndarray:
     """The largest gap of thresholds on a line: rejectors that ask on [0, s], two-sided also on (s, 1].
 
     Args:
         x: (draws, n) points, increasing along each row.
         errors: (draws, n) whether the client errs.
         y: (draws, n) labels -1/+1.
-        case: costs and p.
+        setting: costs and p.
         two_sided: whether rejectors and servers have both orientations.
 
     Returns:
@@ -162,44 +172,46 @@ def threshold_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Settin
     array([0.5])
     """
     walk = np.hstack([np.zeros((len(x), 1)), y.cumsum(1)])
-    asked = np.arange(case.n + 1)  # the k smallest are asked
-    wrong = (asked - walk) / 2 + np.minimum.accumulate(walk, 1)  # -1 up to the best threshold, +1 beyond
+    n_asked = np.arange(setting.n + 1)  # the k smallest are asked
+    server_errors = (n_asked - walk) / 2 + np.minimum.accumulate(walk, 1)  # -1 up to the best threshold, +1 beyond
     if not two_sided:
-        return _largest_gap(x, errors, wrong, case)
-    wrong = np.minimum(wrong, (asked + walk) / 2 - np.maximum.accumulate(walk, 1))
+        return _largest_gap(x, errors, server_errors, setting)
+    server_errors = np.minimum(server_errors, (n_asked + walk) / 2 - np.maximum.accumulate(walk, 1))
     last = walk[:, -1:] - walk[:, ::-1]  # the walk over the k largest, from the largest down
-    of_last = np.minimum(
-        (asked - last) / 2 + np.minimum.accumulate(last, 1), (asked + last) / 2 - np.maximum.accumulate(last, 1)
+    wrong_from_right = np.minimum(
+        (n_asked - last) / 2 + np.minimum.accumulate(last, 1), (n_asked + last) / 2 - np.maximum.accumulate(last, 1)
     )
-    mirrored = _largest_gap(1 - x[:, ::-1], errors[:, ::-1], of_last, case)
-    return np.maximum(_largest_gap(x, errors, wrong, case), mirrored)
+    mirrored = _largest_gap(1 - x[:, ::-1], errors[:, ::-1], wrong_from_right, setting)
+    return np.maximum(_largest_gap(x, errors, server_errors, setting), mirrored)
 
 
-def _largest_gap(x: np.ndarray, errors: np.ndarray, wrong: np.ndarray, case: Setting) -> np.ndarray:
+def _largest_gap(x: np.ndarray, errors: np.ndarray, server_errors: np.ndarray, setting: Setting) -> np.ndarray:
     """The largest gap of rejectors that ask about the k smallest, where the best server errs on wrong[k] of them."""
-    c1, ce, zero = case.costs.c1, case.costs.ce, np.zeros((len(x), 1))
+    c1, ce, zero = setting.costs.c1, setting.costs.ce, np.zeros((len(x), 1))
     kept_errors = errors.sum(1, keepdims=True) - np.hstack([zero, errors.cumsum(1)])
-    empirical = (kept_errors + ce * np.arange(case.n + 1) + c1 * wrong) / case.n
+    empirical = (kept_errors + ce * np.arange(setting.n + 1) + c1 * server_errors) / setting.n
     edges = np.hstack([zero, x, zero + 1])
-    risk = case.p + edges * (c1 / 2 + ce - case.p)  # linear in s, so that the ends of a gap between points suffice
+    risk = setting.p + edges * (
+        c1 / 2 + ce - setting.p
+    )  # linear in s, so that the ends of a gap between points suffice
     return (np.maximum(risk[:, :-1], risk[:, 1:]) - empirical).max(1)
 
 
-def _sample_stump_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
-    x = generator.random((draws, case.n, N_FEATURES))
-    gap = stump_gap(x, *_noise(case, draws, generator), case)
-    rad = distinct_threshold_complexity(case.n, two_sided=True).value
-    return GapSamples(gap, np.array(rad), rad)
+def _sample_stump_gaps(setting: Setting, n_samples: int, generator: np.random.Generator) -> GapSamples:
+    x = generator.random((n_samples, setting.n, N_FEATURES))
+    gap = stump_gap(x, *_noise(setting, n_samples, generator), setting)
+    complexity = distinct_threshold_complexity(setting.n, two_sided=True).value
+    return GapSamples(gap, np.array(complexity), complexity)
 
 
-def stump_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Setting) -> np.ndarray:
+def stump_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, setting: Setting) -> np.ndarray:
     """The largest gap of stumps: two-sided thresholds on any one feature, for the rejector and for the server.
 
     Args:
         x: (draws, n, d) distinct values in [0, 1].
         errors: (draws, n) whether the client errs.
         y: (draws, n) labels -1/+1.
-        case: costs and p.
+        setting: costs and p.
 
     Returns:
         (draws,) suprema over rejectors and servers.
@@ -215,43 +227,48 @@ def stump_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Setting) -
         order = orders[..., feature]
         rank = np.argsort(order, axis=1)
         first, last = _min_stump_errors(orders, rank, y)
-        along = np.take_along_axis(x[..., feature], order, axis=1), np.take_along_axis(errors, order, axis=1)
-        gaps.append(_largest_gap(*along, first, case))
-        gaps.append(_largest_gap(1 - along[0][:, ::-1], along[1][:, ::-1], last[:, ::-1], case))
+        sorted_by_feature = (
+            np.take_along_axis(x[..., feature], order, axis=1),
+            np.take_along_axis(errors, order, axis=1),
+        )
+        gaps.append(_largest_gap(*sorted_by_feature, first, setting))
+        gaps.append(
+            _largest_gap(1 - sorted_by_feature[0][:, ::-1], sorted_by_feature[1][:, ::-1], last[:, ::-1], setting)
+        )
     return np.maximum.reduce(gaps)
 
 
 def _min_stump_errors(orders: np.ndarray, rank: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fewest errors of a stump on the k first in rank, and on all but these, (draws, n + 1) each, k = 0, ..., n."""
     n = y.shape[1]
-    asked = np.arange(n + 1)
+    n_asked = np.arange(n + 1)
     best: list[Any] = [np.inf, np.inf]
     for order in np.moveaxis(orders, 2, 0):
         labels = np.take_along_axis(y, order, axis=1).astype(np.int16)
-        early = np.take_along_axis(rank, order, axis=1)[:, None, :] < asked[:, None]  # (draws, n + 1, n)
-        inside = (labels[:, None, :] * early).cumsum(2, dtype=np.int16)
+        in_first = np.take_along_axis(rank, order, axis=1)[:, None, :] < n_asked[:, None]  # (draws, n + 1, n)
+        inside = (labels[:, None, :] * in_first).cumsum(2, dtype=np.int16)
         outside = labels.cumsum(1, dtype=np.int16)[:, None, :] - inside
-        for side, (walk, size) in enumerate(((inside, asked), (outside, n - asked))):
+        for side, (walk, size) in enumerate(((inside, n_asked), (outside, n - n_asked))):
             end, lowest, highest = walk[..., -1], np.minimum(walk.min(2), 0), np.maximum(walk.max(2), 0)
             best[side] = np.minimum(best[side], np.minimum((size - end) / 2 + lowest, (size + end) / 2 - highest))
     return best[0], best[1]
 
 
-def _sample_ball_gaps(case: Setting, draws: int, generator: np.random.Generator) -> GapSamples:
-    angle = generator.uniform(0, 2 * np.pi, (draws, case.n))
-    gap = ball_gap(angle, *_noise(case, draws, generator), case)
-    rad = 1 / np.sqrt(2 * case.n)  # at least 1/sqrt(2) of the root of the mean square
-    return GapSamples(gap, np.array(rad), float(rad))
+def _sample_ball_gaps(setting: Setting, n_samples: int, generator: np.random.Generator) -> GapSamples:
+    angle = generator.uniform(0, 2 * np.pi, (n_samples, setting.n))
+    gap = ball_gap(angle, *_noise(setting, n_samples, generator), setting)
+    complexity = 1 / np.sqrt(2 * setting.n)  # at least 1/sqrt(2) of the root of the mean square
+    return GapSamples(gap, np.array(complexity), float(complexity))
 
 
-def ball_gap(angle: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Setting) -> np.ndarray:
+def ball_gap(angle: np.ndarray, errors: np.ndarray, y: np.ndarray, setting: Setting) -> np.ndarray:
     """A lower bound of the largest gap between expected and mean margin loss, over 16 x 16 pairs of directions.
 
     Args:
         angle: (draws, n) of the points on the circle.
         errors: (draws, n) whether the client errs.
         y: (draws, n) labels -1/+1.
-        case: costs and p.
+        setting: costs and p.
 
     Returns:
         (draws,) the largest gaps found.
@@ -262,18 +279,18 @@ def ball_gap(angle: np.ndarray, errors: np.ndarray, y: np.ndarray, case: Setting
     """
     directions = 2 * np.pi * np.arange(N_DIRECTIONS) / N_DIRECTIONS
     scores = np.cos(angle[:, None, :] - directions[:, None])  # (draws, ANGLES, n)
-    shape = (len(angle), N_DIRECTIONS, N_DIRECTIONS, case.n)
+    shape = (len(angle), N_DIRECTIONS, N_DIRECTIONS, setting.n)
     r, e = (np.broadcast_to(s, shape).ravel() for s in (scores[:, :, None, :], scores[:, None, :, :]))
     m, y = (np.broadcast_to(s[:, None, None, :], shape).ravel() for s in (np.where(errors, -y, y), y))
-    losses = margin_loss(r, e, m, y, costs=case.costs, rho=RHO).reshape(shape)
-    return (margin_risks(case) - losses.sum(3) / case.n).max((1, 2))
+    losses = margin_loss(r, e, m, y, costs=setting.costs, rho=RHO).reshape(shape)
+    return (margin_risks(setting) - losses.sum(3) / setting.n).max((1, 2))
 
 
-def margin_risks(case: Setting) -> np.ndarray:
+def margin_risks(setting: Setting) -> np.ndarray:
     """The expected margin loss of each pair of directions, by the trapezoidal rule on the circle.
 
     Args:
-        case: costs and p.
+        setting: costs and p.
 
     Returns:
         (16, 16), rejectors by servers; it depends on the angle between the two only.
@@ -284,16 +301,16 @@ def margin_risks(case: Setting) -> np.ndarray:
     """
     circle = 2 * np.pi * np.arange(CIRCLE_NODES) / CIRCLE_NODES
     r = np.cos(circle)
-    apart = []
+    risk_by_angle = []
     for angle in 2 * np.pi * np.arange(N_DIRECTIONS) / N_DIRECTIONS:
         e = np.cos(circle - angle)
         loss = sum(
             weight
-            * margin_loss(r, e, m * np.ones(CIRCLE_NODES), y * np.ones(CIRCLE_NODES), costs=case.costs, rho=RHO)
+            * margin_loss(r, e, m * np.ones(CIRCLE_NODES), y * np.ones(CIRCLE_NODES), costs=setting.costs, rho=RHO)
             / 2
             for y in (-1, 1)
-            for m, weight in ((y, 1 - case.p), (-y, case.p))
+            for m, weight in ((y, 1 - setting.p), (-y, setting.p))
         )
-        apart.append(float(np.sum(loss)) / CIRCLE_NODES)
+        risk_by_angle.append(float(np.sum(loss)) / CIRCLE_NODES)
     k = np.arange(N_DIRECTIONS)
-    return np.array(apart)[(k[None, :] - k[:, None]) % N_DIRECTIONS]
+    return np.array(risk_by_angle)[(k[None, :] - k[:, None]) % N_DIRECTIONS]

@@ -85,16 +85,16 @@ def memorizing_network(x: np.ndarray, y: np.ndarray, *, units: int, generator: n
     checks.finite(x=x)
     checks.at_least(UNITS_PER_RIDGE, units=units)
     rarer = 1 if 2 * (y > 0).sum() <= len(y) else -1
-    chosen = np.flatnonzero(y == rarer)
-    groups = [group for group in np.array_split(chosen, units // UNITS_PER_RIDGE) if len(group)]
-    if len(chosen) > x.shape[1] * (units // UNITS_PER_RIDGE):
+    rarer_indices = np.flatnonzero(y == rarer)
+    groups = [group for group in np.array_split(rarer_indices, units // UNITS_PER_RIDGE) if len(group)]
+    if len(rarer_indices) > x.shape[1] * (units // UNITS_PER_RIDGE):
         raise ValueError(
-            f"expected at most {x.shape[1]} points for each of {units // UNITS_PER_RIDGE} ridges, got {len(chosen)}"
+            f"expected at most {x.shape[1]} points for each of {units // UNITS_PER_RIDGE} ridges, got {len(rarer_indices)}"
         )
     w1, b1, w2 = np.zeros((units, x.shape[1])), np.zeros(units), np.zeros(units)
-    for number, group in enumerate(groups):
-        place = slice(UNITS_PER_RIDGE * number, UNITS_PER_RIDGE * (number + 1))
-        w1[place], b1[place], w2[place] = _ridge(x, group, generator)
+    for index, group in enumerate(groups):
+        rows = slice(UNITS_PER_RIDGE * index, UNITS_PER_RIDGE * (index + 1))
+        w1[rows], b1[rows], w2[rows] = _ridge(x, group, generator)
     return NetworkWeights(w1, b1, rarer * w2, -rarer / 2)
 
 
@@ -102,15 +102,15 @@ def _ridge(x: np.ndarray, group: np.ndarray, generator: np.random.Generator) -> 
     """Three units that are 1 on a group of points, and 0 on all others."""
     base = x[group[0]]
     basis = np.linalg.qr((x[group[1:]] - base).T)[0]  # of the directions within the group
-    free = np.asarray(generator.normal(size=x.shape[1]))
+    direction = np.asarray(generator.normal(size=x.shape[1]))
     for _ in range(2):  # twice, so that rounding is taken out as well
-        free = free - basis @ (basis.T @ free)
-    size = float(np.linalg.norm(free))
-    normal = free / max(size, DISTANCE_TOLERANCE)
-    along = x @ normal - base @ normal
-    others = np.delete(np.abs(along), group)
+        direction = direction - basis @ (basis.T @ direction)
+    length = float(np.linalg.norm(direction))
+    normal = direction / max(length, DISTANCE_TOLERANCE)
+    distances = x @ normal - base @ normal
+    others = np.delete(np.abs(distances), group)
     nearest = float(others.min()) if len(others) else 1.0
-    if not nearest > DISTANCE_TOLERANCE * (1 + np.abs(along).max()) or size <= DISTANCE_TOLERANCE:
+    if not nearest > DISTANCE_TOLERANCE * (1 + np.abs(distances).max()) or length <= DISTANCE_TOLERANCE:
         raise ValueError("expected a hyperplane through some points to miss all others, got one that meets another")
     width = nearest / 2
     biases = width * np.array([1.0, 0.0, -1.0]) - base @ normal

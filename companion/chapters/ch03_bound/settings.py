@@ -10,21 +10,21 @@ class Settings(ChapterSettings):
     """Chapter 03, the bound.
 
     Args:
-        draws: samples per family on which the bound is put to the test.
+        n_samples: samples per family on which the bound is put to the test.
         n_grid: sample sizes at which both sides are compared.
-        gap_draws: samples per family and size for that.
+        n_gap_samples: samples per family and size for that.
         families: random pairs of families on which the complexity of the losses is enumerated.
         images: training images that a network is made to memorise; 0 for all.
         erm_grid: sample sizes at which pairs of thresholds are fitted.
-        erm_draws: samples per size for that.
+        n_erm_samples: samples per size for that.
         data: "cifar10" or "digits".
     """
 
-    draws: int
+    n_samples: int
     n_grid: tuple[int, ...]
-    gap_draws: int
+    n_gap_samples: int
     families: int
     images: int
     erm_grid: tuple[int, ...]
-    erm_draws: int
+    n_erm_samples: int
     data: str | None = None

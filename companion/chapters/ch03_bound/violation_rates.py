@@ -36,7 +36,9 @@ COUNTEREXAMPLES = {
     "one example": Setting("constant", Costs(0.12, 0.12), n=1, delta=0.19, p=0.8),
     "hundred examples": Setting("constant", Costs(0.05, 0.05), n=100, delta=0.05),
     "both constants": Setting("constants", Costs(0.005, 0.005), n=400, delta=0.01),
-    "both constants, complexity doubled": Setting("constants", Costs(0.0005, 0.0005), n=2000, delta=1e-4, factor=2.0),
+    "both constants, complexity doubled": Setting(
+        "constants", Costs(0.0005, 0.0005), n=2000, delta=1e-4, complexity_factor=2.0
+    ),
     "two atoms": Setting("atoms", Costs(0.01, 0.01), n=100, delta=0.001),
 }
 
@@ -47,16 +49,18 @@ class ViolationRate(NamedTuple):
     rate: float
     low: float
     high: float
-    draws: int
+    n_samples: int
 
 
-def _violates(case: Setting, form: str, draws: GapSamples) -> np.ndarray:
-    rad = case.factor * (draws.mean_rad if form == "expected" else draws.rad)
-    penalty = {**BOUND_FORMS, **MARGIN_FORMS}[form](rad, rad, costs=case.costs, n=case.n, delta=case.delta)
-    return draws.gap > penalty.total
+def _violates(setting: Setting, form: str, samples: GapSamples) -> np.ndarray:
+    complexity = setting.complexity_factor * (samples.mean_complexity if form == "expected" else samples.complexity)
+    penalty = {**BOUND_FORMS, **MARGIN_FORMS}[form](
+        complexity, complexity, costs=setting.costs, n=setting.n, delta=setting.delta
+    )
+    return samples.gap > penalty.total
 
 
-def exact_violation_probability(case: Setting, *, form: str = "stated") -> float:
+def exact_violation_probability(setting: Setting, *, form: str = "stated") -> float:
     r"""The exact probability that some pair (r, e) of the family exceeds its bound.
 
     .. math:: P(\exists (r, e): R > \hat{R} + \text{penalty})
@@ -65,7 +69,7 @@ def exact_violation_probability(case: Setting, *, form: str = "stated") -> float
     or of two atoms) the sum over all counts of client errors and labels.
 
     Args:
-        case: with family "constant", "constants" or "atoms"; "atoms" takes about a second at n = 100.
+        setting: with family "constant", "constants" or "atoms"; "atoms" takes about a second at n = 100.
         form: "stated", "corrected" or "expected".
 
     Returns:
@@ -77,50 +81,52 @@ def exact_violation_probability(case: Setting, *, form: str = "stated") -> float
     >>> round(exact_violation_probability(COUNTEREXAMPLES["hundred examples"]), 6)
     0.184101
     """
-    checks.one_of(ATOM_COUNTS, family=case.family)
+    checks.one_of(ATOM_COUNTS, family=setting.family)
     checks.one_of(BOUND_FORMS, form=form)
-    checks.probabilities(p=case.p)
-    counts = np.arange(case.n + 1)
-    if case.family == "constant":
-        gap, zero = case.p - counts / case.n, np.zeros(())
-        return float(binom.pmf(counts, case.n, case.p)[_violates(case, form, GapSamples(gap, zero, 0.0))].sum())
-    if case.family == "constants":
-        values, chance = _atom_gap_distribution(case.n, case, 1)
-        rad = atom_complexity(np.array([case.n]), case.n)
-        return float(chance[_violates(case, form, GapSamples(values, rad, float(rad)))].sum())
-    return _exact_two_atom_violation(case, form)
+    checks.probabilities(p=setting.p)
+    counts = np.arange(setting.n + 1)
+    if setting.family == "constant":
+        gap, zero = setting.p - counts / setting.n, np.zeros(())
+        return float(
+            binom.pmf(counts, setting.n, setting.p)[_violates(setting, form, GapSamples(gap, zero, 0.0))].sum()
+        )
+    if setting.family == "constants":
+        values, probabilities = _atom_gap_distribution(setting.n, setting, 1)
+        complexity = atom_complexity(np.array([setting.n]), setting.n)
+        return float(probabilities[_violates(setting, form, GapSamples(values, complexity, float(complexity)))].sum())
+    return _exact_two_atom_violation(setting, form)
 
 
-def _atom_gap_distribution(count: int, case: Setting, atoms: int) -> tuple[np.ndarray, np.ndarray]:
+def _atom_gap_distribution(count: int, setting: Setting, n_atoms: int) -> tuple[np.ndarray, np.ndarray]:
     """The gaps on an atom that holds count examples, in increasing order, and their probabilities."""
     k = np.arange(count + 1)
-    values = max_atom_gap(k[:, None], k[None, :], np.array(count), case, atoms).ravel()
-    chance = np.outer(binom.pmf(k, count, case.p), binom.pmf(k, count, 0.5)).ravel()
+    values = max_atom_gap(k[:, None], k[None, :], np.array(count), setting, n_atoms).ravel()
+    probabilities = np.outer(binom.pmf(k, count, setting.p), binom.pmf(k, count, 0.5)).ravel()
     order = np.argsort(values)
-    return values[order], chance[order]
+    return values[order], probabilities[order]
 
 
-def _exact_two_atom_violation(case: Setting, form: str) -> float:
-    n = case.n
+def _exact_two_atom_violation(setting: Setting, form: str) -> float:
+    n = setting.n
     weights = binom.pmf(np.arange(n + 1), n, 0.5)
-    rads = atom_complexity(np.array([np.arange(n + 1), n - np.arange(n + 1)]), n)
+    complexities = atom_complexity(np.array([np.arange(n + 1), n - np.arange(n + 1)]), n)
     total = 0.0
     for count, weight in enumerate(weights):
-        (left, p_left), (right, p_right) = (_atom_gap_distribution(k, case, 2) for k in (count, n - count))
-        rad = case.factor * (weights @ rads if form == "expected" else rads[count])
-        penalty = BOUND_FORMS[form](rad, rad, costs=case.costs, n=n, delta=case.delta).total
+        (left, p_left), (right, p_right) = (_atom_gap_distribution(k, setting, 2) for k in (count, n - count))
+        complexity = setting.complexity_factor * (weights @ complexities if form == "expected" else complexities[count])
+        penalty = BOUND_FORMS[form](complexity, complexity, costs=setting.costs, n=n, delta=setting.delta).total
         above = np.append(p_right[::-1].cumsum()[::-1], 0.0)  # above[i] = P(right >= its i-th value)
         total += weight * (p_left @ above[np.searchsorted(right, penalty - left, side="right")])
     return float(total)
 
 
-def failure_rate(case: Setting, *, form: str, draws: int = 10_000, seed: int = 0) -> ViolationRate:
+def failure_rate(setting: Setting, *, form: str, n_samples: int = 10_000, seed: int = 0) -> ViolationRate:
     """The measured rate at which some pair (r, e) of the family exceeds its bound.
 
     Args:
-        case: with a family of `generalization_gap.FAMILIES`; the supremum over pairs is exact, but for the linear ball.
+        setting: with a family of `generalization_gap.FAMILIES`; the supremum over pairs is exact, but for the linear ball.
         form: "stated", "corrected" or "expected"; "margin" for the linear ball.
-        draws: number of samples, >= 1.
+        n_samples: number of samples, >= 1.
         seed: of the samples.
 
     Returns:
@@ -132,17 +138,17 @@ def failure_rate(case: Setting, *, form: str, draws: int = 10_000, seed: int = 0
     >>> failure_rate(Setting("constants", Costs(1.0, 0.1), n=50, delta=0.05), form="corrected", draws=100).rate
     0.0
     """
-    checks.one_of(generalization_gap.FAMILIES, family=case.family)
-    checks.one_of(MARGIN_FORMS if case.family == LINEAR_BALL else BOUND_FORMS, form=form)
-    return violation_rates(case, draws=draws, seed=seed)[form]
+    checks.one_of(generalization_gap.FAMILIES, family=setting.family)
+    checks.one_of(MARGIN_FORMS if setting.family == LINEAR_BALL else BOUND_FORMS, form=form)
+    return violation_rates(setting, n_samples=n_samples, seed=seed)[form]
 
 
-def violation_rates(case: Setting, *, draws: int = 10_000, seed: int = 0) -> dict[str, ViolationRate]:
+def violation_rates(setting: Setting, *, n_samples: int = 10_000, seed: int = 0) -> dict[str, ViolationRate]:
     """The measured rates of all forms that apply to a family, on the same samples.
 
     Args:
-        case: as for `failure_rate`.
-        draws: number of samples, >= 1.
+        setting: as for `failure_rate`.
+        n_samples: number of samples, >= 1.
         seed: of the samples.
 
     Returns:
@@ -154,18 +160,18 @@ def violation_rates(case: Setting, *, draws: int = 10_000, seed: int = 0) -> dic
     >>> list(violation_rates(Setting("atoms", Costs(1.0, 0.1), n=50, delta=0.05), draws=100))
     ['stated', 'corrected', 'expected']
     """
-    drawn = generalization_gap.sample_gaps(case, draws, np.random.default_rng(seed))
+    samples = generalization_gap.sample_gaps(setting, n_samples, np.random.default_rng(seed))
     counts = {
-        form: int(_violates(case, form, drawn).sum())
-        for form in (MARGIN_FORMS if case.family == LINEAR_BALL else BOUND_FORMS)
+        form: int(_violates(setting, form, samples).sum())
+        for form in (MARGIN_FORMS if setting.family == LINEAR_BALL else BOUND_FORMS)
     }
-    return {form: _clopper_pearson(count, draws) for form, count in counts.items()}
+    return {form: _clopper_pearson(count, n_samples) for form, count in counts.items()}
 
 
-def _clopper_pearson(failures: int, draws: int) -> ViolationRate:
-    low = float(beta.ppf(0.005, failures, draws - failures + 1)) if failures else 0.0
-    high = float(beta.isf(0.005, failures + 1, draws - failures)) if failures < draws else 1.0
-    return ViolationRate(failures / draws, low, high, draws)
+def _clopper_pearson(n_violations: int, n_samples: int) -> ViolationRate:
+    low = float(beta.ppf(0.005, n_violations, n_samples - n_violations + 1)) if n_violations else 0.0
+    high = float(beta.isf(0.005, n_violations + 1, n_samples - n_violations)) if n_violations < n_samples else 1.0
+    return ViolationRate(n_violations / n_samples, low, high, n_samples)
 
 
 def score_counterexample(*, scale: float, costs: Costs, n: int, delta: float) -> tuple[float, float]:

@@ -14,35 +14,37 @@ P_LABEL = "client's error probability $p$"
 SHADE_COLOUR = "0.9"
 
 
-def plot_loss_surface(ax: Any, r: np.ndarray, e: np.ndarray, *, above: np.ndarray, below: np.ndarray) -> None:
+def plot_loss_surface(
+    ax: Any, r: np.ndarray, e: np.ndarray, *, surrogate_values: np.ndarray, zero_one_values: np.ndarray
+) -> None:
     """A surface above a landscape of steps.
 
     Args:
         ax: three-dimensional axes.
         r: (k,) rejector scores.
         e: (j,) server scores.
-        above: (j, k) the surrogate.
-        below: (j, k) the generalized 0-1 loss.
+        surrogate_values: (j, k) the surrogate.
+        zero_one_values: (j, k) the generalized 0-1 loss.
     """
     grid = np.meshgrid(r, e)
-    ax.plot_surface(*grid, below, color=COLOURS[4], rstride=1, cstride=1, linewidth=0, antialiased=False)
-    ax.plot_wireframe(*grid, above, color=COLOURS[0], linewidth=0.6, rstride=4, cstride=4)
+    ax.plot_surface(*grid, zero_one_values, color=COLOURS[4], rstride=1, cstride=1, linewidth=0, antialiased=False)
+    ax.plot_wireframe(*grid, surrogate_values, color=COLOURS[0], linewidth=0.6, rstride=4, cstride=4)
     ax.set(xlabel="rejector's score $r$", ylabel="server's score $e$", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
     ax.set_zlabel("loss (mistakes of the client)")
     ax.view_init(elev=24, azim=-125)
     ax.set_box_aspect(None, zoom=0.9)
 
 
-def plot_logit_loss(ax: Axes, z: np.ndarray, losses: Mapping[str, np.ndarray], *, bends: float) -> None:
+def plot_logit_loss(ax: Axes, z: np.ndarray, losses: Mapping[str, np.ndarray], *, concave_from: float) -> None:
     """The loss along the logit of r, and where its last term bends the wrong way.
 
     Args:
         ax: where to draw.
         z: (k,) logits.
         losses: name -> (k,) losses.
-        bends: the logit beyond which exp(alpha r(z)) is concave.
+        concave_from: the logit beyond which exp(alpha r(z)) is concave.
     """
-    ax.axvspan(bends, z[-1], color=SHADE_COLOUR, label="$e^{\\alpha r(z)}$ is concave")
+    ax.axvspan(concave_from, z[-1], color=SHADE_COLOUR, label="$e^{\\alpha r(z)}$ is concave")
     for name, loss in losses.items():
         ax.plot(z, loss, label=name, markevery=0.1, **line_style(name, list(losses)))
     ax.set(xlabel="logit $z$ of the rejector, $r = 2\\sigma(z) - 1$", ylabel="loss (mistakes of the client)")
@@ -71,16 +73,16 @@ def plot_partial_min_risk(
     ax.legend(loc="upper center")
 
 
-def plot_ask_boundaries(ax: Axes, mu: np.ndarray, cost: np.ndarray, boundaries: Mapping[str, np.ndarray]) -> None:
+def plot_ask_boundaries(ax: Axes, mu: np.ndarray, ask_cost: np.ndarray, boundaries: Mapping[str, np.ndarray]) -> None:
     """Where it pays to ask in the plane of (mu, p), and from which p on several alphas ask.
 
     Args:
         ax: where to draw.
         mu: (k,) error probabilities of the best server, rising.
-        cost: (k,) cost of asking, c1 mu + ce.
+        ask_cost: (k,) cost of asking, c1 mu + ce.
         boundaries: name -> (k,) the p above which the surrogate's minimiser asks.
     """
-    ax.fill_between(mu, cost, 1, color=SHADE_COLOUR, label="asking is cheaper")
+    ax.fill_between(mu, ask_cost, 1, color=SHADE_COLOUR, label="asking is cheaper")
     ax.plot(mu, mu, color="black", linewidth=0.8, linestyle=":", label="deterministic client")
     ax.plot(mu, 1 - mu, color="black", linewidth=0.8, linestyle=":")
     for name, p in boundaries.items():
@@ -115,12 +117,14 @@ def plot_accuracy_frontier(
         systems: name -> label of a point -> (coverage, accuracy); the first and last points show their labels.
     """
     ax.plot(coverage, accuracy, color="0.6", label="asking where $p > \\tau$, all $\\tau$")
-    for place, (name, points) in enumerate(systems.items()):
-        marks: dict[str, Any] = {"linestyle": "none", "marker": MARKERS[place], "color": COLOURS[place]}
+    for index, (name, points) in enumerate(systems.items()):
+        marks: dict[str, Any] = {"linestyle": "none", "marker": MARKERS[index], "color": COLOURS[index]}
         ax.plot(*zip(*points.values(), strict=True), label=name, **marks)
         for label in {*list(points)[:1], *list(points)[-1:]}:
-            side, shift = ("right", (-6, -14)) if place else ("left", (6, 6))
-            ax.annotate(label, points[label], shift, textcoords="offset points", ha=side, color=COLOURS[place])
+            alignment, text_offset = ("right", (-6, -14)) if index else ("left", (6, 6))
+            ax.annotate(
+                label, points[label], text_offset, textcoords="offset points", ha=alignment, color=COLOURS[index]
+            )
     ax.set(
         xlabel="coverage (share kept on the device)",
         ylabel=ACCURACY_LABEL.replace("images", "inputs"),
@@ -130,62 +134,70 @@ def plot_accuracy_frontier(
     ax.legend(loc="lower left")
 
 
-def plot_excess_risk_bound(ax: Axes, excess: np.ndarray, *, proved: np.ndarray, computed: np.ndarray) -> None:
+def plot_excess_risk_bound(
+    ax: Axes, excess: np.ndarray, *, proved_bound: np.ndarray, computed_envelope: np.ndarray
+) -> None:
     """The largest excess risk at a given excess surrogate risk: as proved, and as computed.
 
     Args:
         ax: where to draw.
         excess: (k,) excess surrogate risks > 0.
-        proved: (k,) the bound of a theorem.
-        computed: (k,) the computed envelope.
+        proved_bound: (k,) the bound of a theorem.
+        computed_envelope: (k,) the computed envelope.
     """
-    ax.fill_between(excess, computed, 1e-9, color=SHADE_COLOUR)
-    ax.plot(excess, proved, color=COLOURS[1], linestyle=LINE_STYLES[1], label="proved bound")
-    ax.plot(excess, computed, color=COLOURS[0], linestyle=LINE_STYLES[0], label="computed envelope")
+    ax.fill_between(excess, computed_envelope, 1e-9, color=SHADE_COLOUR)
+    ax.plot(excess, proved_bound, color=COLOURS[1], linestyle=LINE_STYLES[1], label="proved bound")
+    ax.plot(excess, computed_envelope, color=COLOURS[0], linestyle=LINE_STYLES[0], label="computed envelope")
     ax.set(xscale="log", yscale="log", xlabel="excess surrogate risk $R_S - R_S^*$", xlim=(excess[0], excess[-1]))
-    ax.set(ylabel="excess risk $R - R^*$ (mistakes of the client)", ylim=(computed[0] / 2, proved[-1] * 2))
+    ax.set(
+        ylabel="excess risk $R - R^*$ (mistakes of the client)", ylim=(computed_envelope[0] / 2, proved_bound[-1] * 2)
+    )
     ax.legend(loc="lower right")
 
 
 def plot_excess_powers(
-    ax: Axes, t: np.ndarray, measured: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray]
+    ax: Axes, regrets: np.ndarray, measured: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray]
 ) -> None:
     """What a wrong decision loses in surrogate risk, against its regret, beside the limiting powers.
 
     Args:
         ax: where to draw.
-        t: (k,) regrets.
+        regrets: (k,) regrets.
         measured: name -> (k,) excess surrogate risks.
         limits: name -> (k,) the leading term.
     """
     for name, values in measured.items():
         appearance = line_style(name, list(measured))
-        ax.plot(t, values, label=name, linestyle="none", color=appearance["color"], marker=appearance["marker"])
-        ax.plot(t, limits[name], color=appearance["color"], linestyle=appearance["linestyle"], linewidth=1)
+        ax.plot(regrets, values, label=name, linestyle="none", color=appearance["color"], marker=appearance["marker"])
+        ax.plot(regrets, limits[name], color=appearance["color"], linestyle=appearance["linestyle"], linewidth=1)
     ax.set(xscale="log", yscale="log", xlabel="regret of the wrong decision (mistakes of the client)")
     ax.set(ylabel="excess surrogate risk")
     ax.legend()
 
 
 def plot_learning_curves(
-    ax: Axes, sizes: Sequence[int], bands: Mapping[str, Sequence[Any]], limits: Mapping[str, float], floor: Any
+    ax: Axes,
+    sample_sizes: Sequence[int],
+    bands: Mapping[str, Sequence[Any]],
+    limits: Mapping[str, float],
+    approximation_error: Any,
 ) -> None:
     """Excess risk against the sample size, one line with a band per rule, with its limit and what the cells allow.
 
     Args:
         ax: where to draw.
-        sizes: (k,) sample sizes.
+        sample_sizes: (k,) sample sizes.
         bands: name -> (mean, low, high), (k,) each.
         limits: name -> the exact excess risk of the rule in the population, drawn where it is not 0.
-        floor: (k,) mean excess risk of the best tables.
+        approximation_error: (k,) mean excess risk of the best tables.
     """
     for name, (mean, low, high) in bands.items():
         appearance = line_style(name, list(bands))
-        ax.fill_between(sizes, np.maximum(low, 0), high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(sizes, mean, label=name, **appearance)
+        ax.fill_between(sample_sizes, np.maximum(low, 0), high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(sample_sizes, mean, label=name, **appearance)
         if limits[name] > 1e-9:
             ax.axhline(limits[name], color=appearance["color"], linestyle=(0, (6, 3)), linewidth=1)
-    ax.plot(sizes, floor, color="black", linewidth=1, linestyle=(0, (1, 1)), label="best table")
+    ax.plot(sample_sizes, approximation_error, color="black", linewidth=1, linestyle=(0, (1, 1)), label="best table")
     ax.set_yscale("symlog", linthresh=1e-5)
     ax.set(xscale="log", xlabel="examples $n$", ylabel="excess risk (mistakes of the client)", ylim=(0, 1))
 
@@ -202,8 +214,8 @@ def plot_regret_map(
         regrets: (j, k) excess risks >= 0.
         curves: name -> (k,) alphas.
     """
-    faint = PowerNorm(0.4, vmin=0)  # small regrets are told apart, large ones less
-    mesh = ax.pcolormesh(beta, alpha, regrets, cmap="cividis", shading="nearest", norm=faint)
+    colour_scale = PowerNorm(0.4, vmin=0)  # small regrets are told apart, large ones less
+    mesh = ax.pcolormesh(beta, alpha, regrets, cmap="cividis", shading="nearest", norm=colour_scale)
     ax.figure.colorbar(mesh, ax=ax, label="excess risk (mistakes of the client)")
     for name, (colour, line) in zip(curves, (("white", "-"), (COLOURS[1], "--")), strict=False):
         ax.plot(beta, curves[name], label=name, color=colour, linestyle=line, linewidth=2)

@@ -26,18 +26,18 @@ CELL_EDGES = {"atoms": np.arange(0.5, 4), "specialist": np.array([0.45, 0.75])} 
 class CellGrid(NamedTuple):
     """Where the cells of a testbed lie."""
 
-    width: Callable[[int], float]  # of a cell for n examples
+    cell_width: Callable[[int], float]  # of a cell for n examples
     low: float  # the inner edges lie between low and high, on every axis
     high: float
-    jumps: tuple[float, ...]  # edges, too: where the client's answer changes
-    end: float  # X lies in [-end, end] but for 10^-18
-    axes: int
+    boundaries: tuple[float, ...]  # edges, too: where the client's answer changes
+    support_bound: float  # X lies in [-end, end] but for 10^-18
+    dimensions: int
 
 
 CELL_GRIDS = {
-    "gaussians": CellGrid(lambda n: 2 * n ** (-1 / 3), -4, 4, (1.0,), 10, axes=1),
-    "xor": CellGrid(lambda n: 3 * n ** (-1 / 4), -4, 4, (0.5,), 10, axes=2),
-    "logistic": CellGrid(lambda n: n ** (-1 / 3) / 2, -1, 1, (), 1, axes=1),
+    "gaussians": CellGrid(lambda n: 2 * n ** (-1 / 3), -4, 4, (1.0,), 10, dimensions=1),
+    "xor": CellGrid(lambda n: 3 * n ** (-1 / 4), -4, 4, (0.5,), 10, dimensions=2),
+    "logistic": CellGrid(lambda n: n ** (-1 / 3) / 2, -1, 1, (), 1, dimensions=1),
 }
 
 
@@ -61,10 +61,10 @@ class LearningCurve(NamedTuple):
     """What descent loses, by rule, sample size and seed."""
 
     excess: np.ndarray  # (R, N, S) risk of the learned tables minus the Bayes risk
-    floor: np.ndarray  # (N, S) the same for the best tables: what the cells cannot express
+    approximation_error: np.ndarray  # (N, S) the same for the best tables: what the cells cannot express
 
 
-def partition_cells(testbed: Distribution, n: int, *, shift: float = 0.5) -> Cells:
+def partition_cells(distribution: Distribution, n: int, *, offset: float = 0.5) -> Cells:
     r"""The cells for n examples, narrower the more there are, with their exact probabilities.
 
     .. math:: w = O(n^{-1/(2 + d)}) \text{ along each of } d \text{ axes}
@@ -72,9 +72,9 @@ def partition_cells(testbed: Distribution, n: int, *, shift: float = 0.5) -> Cel
     The client's jumps are edges, too. A testbed with finitely many kinds of points has one cell for each kind.
 
     Args:
-        testbed: one of TESTBEDS.
+        distribution: one of TESTBEDS.
         n: number of examples, >= 1.
-        shift: where the grid begins, in widths of a cell, in [0, 1].
+        offset: where the grid begins, in widths of a cell, in [0, 1].
 
     Returns:
         Cells, to about 10 digits (exact but for rounding on finite testbeds).
@@ -88,40 +88,40 @@ def partition_cells(testbed: Distribution, n: int, *, shift: float = 0.5) -> Cel
     Source: the histogram rule, Devroye, Gyorfi and Lugosi (1996), section 6.4.
     """
     checks.at_least(1, n=n)
-    checks.probabilities(shift=shift)
-    if DISTRIBUTIONS.get(testbed.name) is not testbed:
-        raise ValueError(f"expected one of TESTBEDS, got {testbed.name} of another make")
-    if testbed.name in CELL_EDGES:
-        exact = np.array(testbed.pieces, dtype=float)  # (k, 3): mass, eta, p
-        return Cells(CELL_EDGES[testbed.name], *exact.T)
-    grid = CELL_GRIDS[testbed.name]
-    width = grid.width(n)
-    number = max(int((grid.high - grid.low) / width), 1)
-    regular = grid.low + width * (shift + np.arange(number))
-    edges = np.union1d(regular[np.abs(regular) < grid.end], grid.jumps)
-    return _cells_by_quadrature(testbed, edges, grid)
+    checks.probabilities(shift=offset)
+    if DISTRIBUTIONS.get(distribution.name) is not distribution:
+        raise ValueError(f"expected one of TESTBEDS, got {distribution.name} of another make")
+    if distribution.name in CELL_EDGES:
+        exact = np.array(distribution.atoms, dtype=float)  # (k, 3): mass, eta, p
+        return Cells(CELL_EDGES[distribution.name], *exact.T)
+    grid = CELL_GRIDS[distribution.name]
+    width = grid.cell_width(n)
+    n_cells = max(int((grid.high - grid.low) / width), 1)
+    regular_edges = grid.low + width * (offset + np.arange(n_cells))
+    edges = np.union1d(regular_edges[np.abs(regular_edges) < grid.support_bound], grid.boundaries)
+    return _cells_by_quadrature(distribution, edges, grid)
 
 
-def _cells_by_quadrature(testbed: Distribution, edges: np.ndarray, grid: CellGrid) -> Cells:
+def _cells_by_quadrature(distribution: Distribution, edges: np.ndarray, grid: CellGrid) -> Cells:
     """The cells between the edges, with their probabilities by Gauss-Legendre quadrature in each."""
-    assert testbed.density is not None
-    nodes, factors = np.polynomial.legendre.leggauss(NODES_PER_CELL)
-    ends = np.concatenate([[-grid.end], edges, [grid.end]])
-    half = np.diff(ends) / 2
-    points = ends[:-1, None] + half[:, None] * (1 + nodes)  # (cells of an axis, nodes)
-    weights = half[:, None] * factors
-    if grid.axes == 2:
+    assert distribution.density is not None
+    nodes, node_weights = np.polynomial.legendre.leggauss(NODES_PER_CELL)
+    ends = np.concatenate([[-grid.support_bound], edges, [grid.support_bound]])
+    half_widths = np.diff(ends) / 2
+    points = ends[:-1, None] + half_widths[:, None] * (1 + nodes)  # (cells of an axis, nodes)
+    weights = half_widths[:, None] * node_weights
+    if grid.dimensions == 2:
         k, q = points.shape
         points = np.stack(np.broadcast_arrays(points[:, None, :, None], points[None, :, None, :]), axis=-1)
         points = points.reshape(k * k, q * q, 2)
         weights = (weights[:, None, :, None] * weights[None, :, None, :]).reshape(k * k, q * q)
-    flat = points.reshape(-1, 2) if grid.axes == 2 else points.ravel()
-    density = testbed.density(flat)
-    mass, positive, wrong = (
+    flat = points.reshape(-1, 2) if grid.dimensions == 2 else points.ravel()
+    density = distribution.density(flat)
+    mass, positive, client_error_mass = (
         np.einsum("kq,kq->k", weights, (density * value).reshape(weights.shape))
-        for value in (1.0, testbed.eta(flat), testbed.p(flat))
+        for value in (1.0, distribution.eta(flat), distribution.p(flat))
     )
-    return Cells(edges, mass, (positive / mass).clip(0, 1), (wrong / mass).clip(0, 1))
+    return Cells(edges, mass, (positive / mass).clip(0, 1), (client_error_mass / mass).clip(0, 1))
 
 
 def cell_counts(sample: Sample, cells: Cells) -> np.ndarray:
@@ -142,12 +142,12 @@ def cell_counts(sample: Sample, cells: Cells) -> np.ndarray:
            [0, 1, 0]])
     """
     axes = sample.x.reshape(len(sample.y), -1)
-    place = np.zeros(len(axes), dtype=int)
+    cell_index = np.zeros(len(axes), dtype=int)
     for axis in axes.T:
-        place = place * (len(cells.edges) + 1) + np.searchsorted(cells.edges, axis)
-    kind = (1 - sample.y) + (1 - sample.m) // 2
+        cell_index = cell_index * (len(cells.edges) + 1) + np.searchsorted(cells.edges, axis)
+    label_pair = (1 - sample.y) + (1 - sample.m) // 2
     k = len(cells.mass)
-    return np.bincount(kind * k + place, minlength=4 * k).reshape(4, k)
+    return np.bincount(label_pair * k + cell_index, minlength=4 * k).reshape(4, k)
 
 
 def gradient_descent(
@@ -188,16 +188,16 @@ def gradient_descent(
     checks.at_least(1, steps=steps)
     share = torch.tensor(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))  # (S, 4, k)
     shape = (len(alpha), *share.shape)  # (R, S, 4, k)
-    y, m = (torch.tensor(kind)[:, None].expand(shape).reshape(-1) for kind in LABEL_PAIRS.T)
+    y, m = (torch.tensor(label_pair)[:, None].expand(shape).reshape(-1) for label_pair in LABEL_PAIRS.T)
     weights = torch.tensor(alpha)[:, :, None]  # (R, S, 1, k)
     step = 1 / (weights.square().clamp(min=max(1, beta**2 / 2)) * (1 + costs.c1 + costs.ce))
-    every = weights.expand(shape).reshape(-1)
+    alpha_per_entry = weights.expand(shape).reshape(-1)
     scores = torch.zeros(2, shape[0], shape[1], 1, shape[3], dtype=torch.float64, requires_grad=True)  # r and e
     for _ in range(steps):
         r, e = (table.expand(shape).reshape(-1) for table in scores)
-        loss = surrogate_loss(r, e, m, y, costs=costs, alpha=every, beta=beta)
-        (slope,) = torch.autograd.grad((loss.reshape(shape) * share).sum(), scores)
-        scores = (scores.detach() - step * slope).requires_grad_()
+        loss = surrogate_loss(r, e, m, y, costs=costs, alpha=alpha_per_entry, beta=beta)
+        (gradient,) = torch.autograd.grad((loss.reshape(shape) * share).sum(), scores)
+        scores = (scores.detach() - step * gradient).requires_grad_()
     return ScoreTables(*scores.detach().squeeze(3).numpy())
 
 
@@ -221,16 +221,16 @@ def table_risks(tables: ScoreTables, cells: Cells, *, costs: Costs) -> np.ndarra
     Source: the generalized 0-1 loss of arXiv 2409.16253, in expectation.
     """
     label = server_label(tables.e.ravel()).reshape(tables.e.shape)
-    wrong = np.where(label > 0, 1 - cells.eta, cells.eta)
-    return np.where(asks(tables.r), costs.c1 * wrong + costs.ce, cells.p) @ cells.mass
+    server_error_rate = np.where(label > 0, 1 - cells.eta, cells.eta)
+    return np.where(asks(tables.r), costs.c1 * server_error_rate + costs.ce, cells.p) @ cells.mass
 
 
 def learning_curve(
-    testbed: Distribution,
-    rules: Mapping[str, AlphaRule],
+    distribution: Distribution,
+    alpha_rules: Mapping[str, AlphaRule],
     *,
-    sizes: Sequence[int],
-    seeds: int,
+    sample_sizes: Sequence[int],
+    n_seeds: int,
     costs: Costs,
     beta: float = 2.0,
     steps: int = DESCENT_STEPS,
@@ -241,10 +241,10 @@ def learning_curve(
     boundary. Alpha is what a rule makes of the true mu and p of a cell; estimating them is another question.
 
     Args:
-        testbed: one of TESTBEDS.
-        rules: name -> (mu, p) -> alpha > 0.
-        sizes: N sample sizes, each >= 1.
-        seeds: how many samples of each size, >= 1.
+        distribution: one of TESTBEDS.
+        alpha_rules: name -> (mu, p) -> alpha > 0.
+        sample_sizes: N sample sizes, each >= 1.
+        n_seeds: how many samples of each size, >= 1.
         costs: c1 and ce.
         beta: calibration parameter > 0.
         steps: of descent.
@@ -262,19 +262,22 @@ def learning_curve(
 
     Source: derived in the chapter on the surrogate.
     """
-    checks.at_least(1, seeds=seeds)
-    bayes = float(testbed.bayes_risk(costs))
-    excess, floor = np.empty((len(rules), len(sizes), seeds)), np.empty((len(sizes), seeds))
-    for place, n in enumerate(sizes):
-        generators = [np.random.default_rng([seed, n]) for seed in range(seeds)]
-        grids = [partition_cells(testbed, n, shift=generator.random()) for generator in generators]
-        samples = (testbed.sample(n, generator) for generator in generators)
+    checks.at_least(1, seeds=n_seeds)
+    bayes = float(distribution.bayes_risk(costs))
+    excess, approximation_error = (
+        np.empty((len(alpha_rules), len(sample_sizes), n_seeds)),
+        np.empty((len(sample_sizes), n_seeds)),
+    )
+    for index, n in enumerate(sample_sizes):
+        generators = [np.random.default_rng([seed, n]) for seed in range(n_seeds)]
+        grids = [partition_cells(distribution, n, offset=generator.random()) for generator in generators]
+        samples = (distribution.sample(n, generator) for generator in generators)
         counts = np.stack([cell_counts(sample, cells) for sample, cells in zip(samples, grids, strict=True)])
         mu, p = np.stack([server_error(cells.eta) for cells in grids]), np.stack([cells.p for cells in grids])
-        alpha = np.stack([np.broadcast_to(rule(mu, p), mu.shape) for rule in rules.values()])  # (R, S, k)
+        alpha = np.stack([np.broadcast_to(rule(mu, p), mu.shape) for rule in alpha_rules.values()])  # (R, S, k)
         tables = gradient_descent(counts, alpha, costs=costs, beta=beta, steps=steps)
         for seed, cells in enumerate(grids):
-            own = ScoreTables(tables.r[:, seed], tables.e[:, seed])
-            excess[:, place, seed] = table_risks(own, cells, costs=costs) - bayes
-            floor[place, seed] = pointwise_bayes_risk(mu[seed], p[seed], costs=costs) @ cells.mass - bayes
-    return LearningCurve(excess, floor)
+            seed_tables = ScoreTables(tables.r[:, seed], tables.e[:, seed])
+            excess[:, index, seed] = table_risks(seed_tables, cells, costs=costs) - bayes
+            approximation_error[index, seed] = pointwise_bayes_risk(mu[seed], p[seed], costs=costs) @ cells.mass - bayes
+    return LearningCurve(excess, approximation_error)

@@ -12,13 +12,13 @@ class Settings(ChapterSettings):
     Args:
         seeds: how many samples of each size, from seed 0 on.
         ce_grid: costs of asking in the table of the released constant, at most 0.18.
-        examples: sample sizes of the descent, rising.
+        sample_sizes: sample sizes of the descent, rising.
         grid: values of mu and of p in the computed envelope.
-        heat: values of alpha and of beta in the heat maps.
+        heat_map_shape: values of alpha and of beta in the heat maps.
     """
 
     seeds: int
     ce_grid: tuple[float, ...] = (0.0, 0.01, 0.15, 0.16, 0.18)  # the released notebook's
-    examples: tuple[int, ...] = (100, 1000, 10_000)
+    sample_sizes: tuple[int, ...] = (100, 1000, 10_000)
     grid: int = 101
-    heat: tuple[int, int] = (16, 12)
+    heat_map_shape: tuple[int, int] = (16, 12)

@@ -33,7 +33,7 @@ def plot_offload_rates(
 
 
 def plot_differences_by_coverage(
-    ax: Axes, coverages: Any, intervals: Sequence[Interval], *, what: str = "accuracy (share right)"
+    ax: Axes, coverages: Any, intervals: Sequence[Interval], *, quantity: str = "accuracy (share right)"
 ) -> None:
     """Paired differences with their intervals at each coverage, and the line of no difference.
 
@@ -41,10 +41,10 @@ def plot_differences_by_coverage(
         ax: where to draw.
         coverages: (k,) shares kept.
         intervals: k intervals of the difference first - second.
-        what: name and unit of what differs.
+        quantity: name and unit of what differs.
     """
     estimate, low, high = zip(*intervals, strict=True)
     ax.axhline(0, color="black", linewidth=1)
     ax.vlines(coverages, low, high, color=COLOURS[0], linewidth=2)
     ax.plot(coverages, estimate, linestyle="none", marker="o", color=COLOURS[0])
-    ax.set(xlabel=COVERAGE_LABEL, ylabel=f"difference in {what}", xlim=(-0.03, 1.03))
+    ax.set(xlabel=COVERAGE_LABEL, ylabel=f"difference in {quantity}", xlim=(-0.03, 1.03))

@@ -28,64 +28,69 @@ COVERAGES = np.linspace(0.1, 0.9, 9)
 
 def paired_difference(
     systems: Mapping[str, Sequence[Predictions]],
-    one: str,
-    rival: str,
-    by_example: Callable[[Predictions], Any] = auc_contributions,
+    system: str,
+    baseline: str,
+    per_example: Callable[[Predictions], Any] = auc_contributions,
     *,
-    cells: int = 1,
+    families: int = 1,
 ) -> Interval:
     """One difference between two systems of a place, at the level that many places share.
 
     Args:
         systems: name -> predictions, one per seed.
-        one: name of the first.
-        rival: name of the second.
-        by_example: gives (n,) values, more is better; by default each example's share of the area.
-        cells: how many places are looked at, as in `multiple_comparisons.simultaneous_differences`.
+        system: name of the first.
+        baseline: name of the second.
+        per_example: gives (n,) values, more is better; by default each example's share of the area.
+        families: how many places are looked at, as in `multiple_comparisons.simultaneous_differences`.
 
     Returns:
         The difference one - rival.
     """
-    return simultaneous_differences(systems[one], {rival: systems[rival]}, by_example, cells=cells)[rival]
+    return simultaneous_differences(systems[system], {baseline: systems[baseline]}, per_example, families=families)[
+        baseline
+    ]
 
 
 def loss_reduction(
-    chosen_on: Mapping[str, Sequence[Predictions]],
-    given: Mapping[str, Sequence[Predictions]],
-    one: str,
-    rival: str,
+    validation_predictions: Mapping[str, Sequence[Predictions]],
+    test_predictions: Mapping[str, Sequence[Predictions]],
+    system: str,
+    baseline: str,
     *,
     costs: Costs,
-    cells: int = 1,
+    families: int = 1,
 ) -> Interval:
     """How much less one system loses than another, each with the threshold that the validation part gives it.
 
     Args:
-        chosen_on: name -> predictions on the validation part, one per seed.
-        given: name -> predictions on the test part.
-        one: name of the first.
-        rival: name of the second.
+        validation_predictions: name -> predictions on the validation part, one per seed.
+        test_predictions: name -> predictions on the test part.
+        system: name of the first.
+        baseline: name of the second.
         costs: c1 and ce.
-        cells: how many places are looked at, as in `multiple_comparisons.simultaneous_differences`.
+        families: how many places are looked at, as in `multiple_comparisons.simultaneous_differences`.
 
     Returns:
         System loss of the rival minus that of the first: above zero where the first is better.
     """
-    tuned = {name: tuned_on_validation(chosen_on[name], given[name], costs=costs) for name in (one, rival)}
-    return paired_difference(tuned, one, rival, lambda p: -loss_per_example(p, costs=costs), cells=cells)
+    tuned = {
+        name: tuned_on_validation(validation_predictions[name], test_predictions[name], costs=costs)
+        for name in (system, baseline)
+    }
+    return paired_difference(tuned, system, baseline, lambda p: -loss_per_example(p, costs=costs), families=families)
 
 
 class AccuracyAndCost(NamedTuple):
     """What one system of a place spends, and what that buys."""
 
     parameters: int  # on the device, beside the client's
-    spent: ResourceUse  # per image
+    resource_use: ResourceUse  # per image
     accuracy: Interval
 
 
 def accuracy_and_cost(
-    chosen_on: Mapping[str, Sequence[Predictions]],
-    given: Mapping[str, Sequence[Predictions]],
+    validation_predictions: Mapping[str, Sequence[Predictions]],
+    test_predictions: Mapping[str, Sequence[Predictions]],
     configs: Mapping[str, ExperimentConfig],
     *,
     costs: Costs,
@@ -93,32 +98,34 @@ def accuracy_and_cost(
     """What every system of a place spends and gets right, each with the threshold that the validation part gives it.
 
     Args:
-        chosen_on: name -> predictions on the validation part, one per seed.
-        given: name -> predictions on the test part.
+        validation_predictions: name -> predictions on the validation part, one per seed.
+        test_predictions: name -> predictions on the test part.
         configs: of one place of `experiments.comparison`; the stacked system counts as "two-stage".
         costs: c1 and ce.
 
     Returns:
         Name -> `AccuracyAndCost`, spent at the mean coverage of the seeds.
     """
-    found = {}
-    for name, several in given.items():
+    results = {}
+    for name, test_runs in test_predictions.items():
         tuned, config = (
-            tuned_on_validation(chosen_on[name], several, costs=costs),
+            tuned_on_validation(validation_predictions[name], test_runs, costs=costs),
             configs["two-stage" if name == STACKED_NAME else name],
         )
-        kept = float(pointwise_t_intervals([[coverage(p)] for p in tuned]).estimate[0])
-        own = device_sizes(name, config)[1].parameters
-        found[name] = AccuracyAndCost(own, system_resource_use(name, config, kept), mean_interval(tuned, correctness))
-    return found
+        mean_coverage = float(pointwise_t_intervals([[coverage(p)] for p in tuned]).estimate[0])
+        parameters = device_sizes(name, config)[1].parameters
+        results[name] = AccuracyAndCost(
+            parameters, system_resource_use(name, config, mean_coverage), mean_interval(tuned, correctness)
+        )
+    return results
 
 
-def pareto_front(found: Mapping[str, AccuracyAndCost], of: int) -> list[str]:
+def pareto_front(systems: Mapping[str, AccuracyAndCost], resource: int) -> list[str]:
     """The systems that no other one beats, being at least as accurate for no more of what is spent.
 
     Args:
-        found: name -> `AccuracyAndCost`.
-        of: place in `ResourceUse` of what counts: 0 for operations, 1 for bytes.
+        systems: name -> `AccuracyAndCost`.
+        resource: place in `ResourceUse` of what counts: 0 for operations, 1 for bytes.
 
     Returns:
         Their names, the cheapest first; of equal ones the first.
@@ -127,33 +134,37 @@ def pareto_front(found: Mapping[str, AccuracyAndCost], of: int) -> list[str]:
     >>> pareto_front(two, 1)
     ['x']
     """
-    ahead: list[str] = []
-    for name, one in sorted(found.items(), key=lambda item: (item[1].spent[of], -item[1].accuracy.estimate)):
-        if not ahead or one.accuracy.estimate > found[ahead[-1]].accuracy.estimate:
-            ahead.append(name)
-    return ahead
+    front: list[str] = []
+    for name, entry in sorted(
+        systems.items(), key=lambda item: (item[1].resource_use[resource], -item[1].accuracy.estimate)
+    ):
+        if not front or entry.accuracy.estimate > systems[front[-1]].accuracy.estimate:
+            front.append(name)
+    return front
 
 
-def table_one_by_class(several: Sequence[Predictions], classes: Sequence[str]) -> dict[tuple[str, str], SubsetAccuracy]:
+def table_one_by_class(
+    predictions: Sequence[Predictions], classes: Sequence[str]
+) -> dict[tuple[str, str], SubsetAccuracy]:
     """The paper's Table I for each class of a pair: what is kept and what is sent, with intervals.
 
     Args:
-        several: one system's predictions, one per seed.
+        predictions: one system's predictions, one per seed.
         classes: names of the labels -1 and +1.
 
     Returns:
         (class, "kept" or "sent") -> cell.
     """
-    split = [split_by_class(p) for p in several]
-    found: dict[tuple[str, str], SubsetAccuracy] = {}
+    split = [split_by_class(p) for p in predictions]
+    accuracies: dict[tuple[str, str], SubsetAccuracy] = {}
     for label, name in zip((-1, 1), classes, strict=True):
-        cells = table_one_intervals([one[label] for one in split])
-        found |= {(name, "kept"): cells.kept, (name, "sent"): cells.asked}
-    return found
+        table = table_one_intervals([seed_classes[label] for seed_classes in split])
+        accuracies |= {(name, "kept"): table.kept, (name, "sent"): table.asked}
+    return accuracies
 
 
 def decompose_area_difference(
-    systems: Mapping[str, Sequence[Predictions]], joint: str, apart: str
+    systems: Mapping[str, Sequence[Predictions]], joint: str, separate: str
 ) -> dict[str, Interval]:
     r"""What the rejector and the server each contribute to the difference between two systems in area.
 
@@ -162,23 +173,25 @@ def decompose_area_difference(
     Args:
         systems: name -> predictions, one per seed.
         joint: name of the first.
-        apart: name of the second.
+        separate: name of the second.
 
     Returns:
         The whole difference, its two parts, and the first server's gain in accuracy over the second's on the
         images that the first rejector sends.
     """
-    mixed = with_other_server(systems[joint], systems[apart])
+    mixed = with_other_server(systems[joint], systems[separate])
     return {
-        "joint minus apart": mean_difference(systems[joint], systems[apart], auc_contributions),
-        "by the rejector": mean_difference(mixed, systems[apart], auc_contributions),
+        "joint minus apart": mean_difference(systems[joint], systems[separate], auc_contributions),
+        "by the rejector": mean_difference(mixed, systems[separate], auc_contributions),
         "by the server": mean_difference(systems[joint], mixed, auc_contributions),
-        "joint server on what is sent, minus server alone": server_difference_on_asked(systems[joint], systems[apart]),
+        "joint server on what is sent, minus server alone": server_difference_on_asked(
+            systems[joint], systems[separate]
+        ),
     }
 
 
 def worst_difference(
-    systems: Mapping[str, Sequence[Predictions]], *, ours: str = STACKED_NAME, cells: int = 1
+    systems: Mapping[str, Sequence[Predictions]], *, system: str = STACKED_NAME, families: int = 1
 ) -> Interval:
     """Where one system does worst: its smallest difference in accuracy to any rival at any coverage.
 
@@ -186,8 +199,8 @@ def worst_difference(
 
     Args:
         systems: name -> predictions, one per seed; those that a device cannot run are no rivals.
-        ours: name of the one.
-        cells: how many places are looked at, as in `multiple_comparisons.simultaneous_differences`.
+        system: name of the one.
+        families: how many places are looked at, as in `multiple_comparisons.simultaneous_differences`.
 
     Returns:
         The smallest difference ours - rival, between the smallest lower and the smallest upper limit.
@@ -195,53 +208,59 @@ def worst_difference(
     Raises:
         ValueError: if there is no rival.
     """
-    rivals = {name: several for name, several in systems.items() if name not in (ours, *EXCLUDED_BASELINES)}
-    found = simultaneous_accuracy_differences(systems[ours], rivals, COVERAGES, cells=cells)
-    return _smallest_interval([one for several in found.values() for one in several])
+    rivals = {name: values for name, values in systems.items() if name not in (system, *EXCLUDED_BASELINES)}
+    differences = simultaneous_accuracy_differences(systems[system], rivals, COVERAGES, families=families)
+    return _smallest_interval([interval for values in differences.values() for interval in values])
 
 
-def gain_over_constant_policy(several: Sequence[Predictions], *, costs: Costs, cells: int = 1) -> Interval:
+def gain_over_constant_policy(predictions: Sequence[Predictions], *, costs: Costs, families: int = 1) -> Interval:
     r"""How much less a system loses than the better of never and always asking; below zero it is dominated.
 
     .. math:: \min\{L_{\mathrm{never}}, L_{\mathrm{always}}\} - L(r, e)
 
     Args:
-        several: its predictions, one per seed.
+        predictions: its predictions, one per seed.
         costs: c1 and ce.
-        cells: how many pairs of costs are looked at, as in `multiple_comparisons.simultaneous_differences`.
+        families: how many pairs of costs are looked at, as in `multiple_comparisons.simultaneous_differences`.
 
     Returns:
         The smaller of both differences, between the smaller lower and the smaller upper limit.
 
     Source: arXiv 2409.16253, the generalized 0-1 loss, for a rejector of one sign.
     """
-    signs = {"never": 1.0, "always": -1.0}
-    fixed = {name: [replace(p, r=np.full(len(p.y), sign)) for p in several] for name, sign in signs.items()}
-    found = simultaneous_differences(several, fixed, lambda p: -loss_per_example(p, costs=costs), cells=cells)
-    return _smallest_interval(list(found.values()))
+    constant_scores = {"never": 1.0, "always": -1.0}
+    fixed = {
+        name: [replace(p, r=np.full(len(p.y), sign)) for p in predictions] for name, sign in constant_scores.items()
+    }
+    differences = simultaneous_differences(
+        predictions, fixed, lambda p: -loss_per_example(p, costs=costs), families=families
+    )
+    return _smallest_interval(list(differences.values()))
 
 
-def _smallest_interval(found: Sequence[Interval]) -> Interval:
+def _smallest_interval(systems: Sequence[Interval]) -> Interval:
     """All hold together, so the smallest of each kind do, too."""
-    return Interval(*map(float, np.min(found, axis=0)))
+    return Interval(*map(float, np.min(systems, axis=0)))
 
 
-def ranking_gains(several: Sequence[Predictions], *, seed: int = 0) -> dict[str, Interval]:
+def ranking_gains(predictions: Sequence[Predictions], *, seed: int = 0) -> dict[str, Interval]:
     """Area above random rejection with the same server, as ranked by r, and with its scores shuffled over the images.
 
     Args:
-        several: one system's predictions, one per seed.
+        predictions: one system's predictions, one per seed.
         seed: of the shuffling.
 
     Returns:
         Both cases of the ledger's claim -> interval.
     """
     generator = np.random.default_rng(seed)
-    coin = [replace(p, r=np.zeros(len(p.y))) for p in several]  # all tie: any share of them is kept by lot
-    shuffled = [replace(p, r=generator.permutation(p.r)) for p in several]
+    random_ranking = [
+        replace(p, r=np.zeros(len(p.y))) for p in predictions
+    ]  # all tie: any share of them is kept by lot
+    shuffled = [replace(p, r=generator.permutation(p.r)) for p in predictions]
     return {
-        "learnt rejector gains": mean_difference(several, coin, auc_contributions),
-        "shuffled rejector gains nothing": mean_difference(shuffled, coin, auc_contributions),
+        "learnt rejector gains": mean_difference(predictions, random_ranking, auc_contributions),
+        "shuffled rejector gains nothing": mean_difference(shuffled, random_ranking, auc_contributions),
     }
 
 

@@ -21,11 +21,11 @@ from l2h.training import clients
 COMPARED_CLIENTS = ("as_released", "well_trained", "lenet")
 
 
-def comparison_grid(study: Any) -> dict[str, dict[str, ExperimentConfig]]:
+def comparison_grid(settings: Any) -> dict[str, dict[str, ExperimentConfig]]:
     """The runs of chapter 06, seed 0 of each: place -> name -> configuration.
 
     Args:
-        study: of the chapter.
+        settings: of the chapter.
 
     Returns:
         One dictionary of systems per client and pair; a rejector on features only where the client has some.
@@ -35,44 +35,48 @@ def comparison_grid(study: Any) -> dict[str, dict[str, ExperimentConfig]]:
     >>> list(places)[:2], len(places["as_released, easy pair"]), len(places["lenet, hard pair"])
     (['as_released, easy pair', 'well_trained, easy pair'], 22, 23)
     """
-    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **_data_options(study))
+    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **_data_options(settings))
     return {
         f"{client}, {pair}": {
             name: replace(base, client=client, classes=CLASS_PAIRS[base.source][pair], **SYSTEMS[name])
-            for name in (SYSTEMS_IN_CLAIMS if study.few else SYSTEMS)
+            for name in (SYSTEMS_IN_CLAIMS if settings.few else SYSTEMS)
             if client in clients.CLIENTS_WITH_FEATURES or SYSTEMS[name].get("rejector") != "features"
         }
-        for pair in study.pairs
-        for client in study.clients
+        for pair in settings.pairs
+        for client in settings.clients
     }
 
 
 def evidence_by_setting(
-    found: Mapping[str, Interval | None] | Callable[[dict[str, list[Predictions]]], Interval],
-    places: Mapping[str, SystemPredictions],
+    intervals: Mapping[str, Interval | None] | Callable[[dict[str, list[Predictions]]], Interval],
+    predictions_by_setting: Mapping[str, SystemPredictions],
     *,
     data: Mapping[str, str],
 ) -> dict[str, Evidence]:
     """What a claim about every client and pair rests on; absent where a place or a system was not run.
 
     Args:
-        found: place -> interval, None or missing where there is none; or what gives the interval of some systems.
-        places: place -> answers on the test part.
+        intervals: place -> interval, None or missing where there is none; or what gives the interval of some systems.
+        predictions_by_setting: place -> answers on the test part.
         data: place -> SHA-256 of its data set.
 
     Returns:
         Evidence for the six places of the ledger.
     """
-    if callable(found):
-        found = {place: found(said.systems) for place, said in places.items()}
+    if callable(intervals):
+        intervals = {
+            setting: intervals(system_runs.predictions) for setting, system_runs in predictions_by_setting.items()
+        }
     evidence = {}
-    for place in experimental_settings():
-        interval = found.get(place)
+    for setting in experimental_settings():
+        interval = intervals.get(setting)
         if interval is None:
-            evidence[place] = Evidence.absent("not run at this profile")
+            evidence[setting] = Evidence.absent("not run at this profile")
         else:
-            runs = next(iter(places[place].systems.values()))
-            evidence[place] = Evidence.measured(lambda _, limits=interval: limits, runs, data=data[place])
+            some_predictions = next(iter(predictions_by_setting[setting].predictions.values()))
+            evidence[setting] = Evidence.measured(
+                lambda _, limits=interval: limits, some_predictions, data=data[setting]
+            )
     return evidence
 
 

@@ -25,7 +25,7 @@ def plot_losses_by_cost(
     ax: Axes,
     ce: Any,
     losses: Mapping[str, Sequence[Any]],
-    levels: Mapping[str, Any],
+    reference_losses: Mapping[str, Any],
     *,
     order: Sequence[str] = (),
 ) -> None:
@@ -35,10 +35,10 @@ def plot_losses_by_cost(
         ax: where to draw.
         ce: (k,) costs of asking.
         losses: name -> (mean, low, high), (k,) each.
-        levels: a name of LEVELS -> (k,) losses.
+        reference_losses: a name of LEVELS -> (k,) losses.
         order: names that fix the looks across figures; by default the names of the losses.
     """
-    for name, level in levels.items():
+    for name, level in reference_losses.items():
         ax.plot(ce, level, label=name, **REFERENCE_STYLES[name])
     for name, (mean, low, high) in losses.items():
         appearance = line_style(name, order or list(losses))
@@ -47,18 +47,18 @@ def plot_losses_by_cost(
     ax.set(xlabel=COST_LABEL, ylabel="system loss (mistakes of the client)")
 
 
-def plot_possible_gain(ax: Axes, ce: Any, levels: Mapping[str, Any]) -> None:
+def plot_possible_gain(ax: Axes, ce: Any, reference_losses: Mapping[str, Any]) -> None:
     """What needs no rejector, the oracle, and the room between the best coin and the oracle that a rejector may win.
 
     Args:
         ax: where to draw.
         ce: (k,) costs of asking.
-        levels: each name of LEVELS -> (k,) losses.
+        reference_losses: each name of LEVELS -> (k,) losses.
     """
-    room = (levels["random, best rate"], levels["oracle"])
-    ax.fill_between(ce, *room, color=COLOURS[0], alpha=0.2, linewidth=0, label="room for a rejector")
+    limits = (reference_losses["random, best rate"], reference_losses["oracle"])
+    ax.fill_between(ce, *limits, color=COLOURS[0], alpha=0.2, linewidth=0, label="room for a rejector")
     for name, appearance in REFERENCE_STYLES.items():
-        ax.plot(ce, levels[name], label=name, **appearance)
+        ax.plot(ce, reference_losses[name], label=name, **appearance)
     ax.set(xlabel=COST_LABEL, ylabel="system loss")
 
 
@@ -66,9 +66,9 @@ def plot_accuracy_by_resource(
     ax: Axes,
     points: Mapping[str, tuple[float, Interval]],
     *,
-    what: str,
+    resource: str,
     order: Sequence[str] = (),
-    ahead: Sequence[str] = (),
+    pareto_front: Sequence[str] = (),
     log: bool = False,
 ) -> None:
     """Accuracy against what is spent, one point with its interval per system, and the line of those that are ahead.
@@ -76,30 +76,32 @@ def plot_accuracy_by_resource(
     Args:
         ax: where to draw.
         points: name -> (spent per image, accuracy).
-        what: name of what is spent: FLOPS or BYTES.
+        resource: name of what is spent: FLOPS or BYTES.
         order: names that fix the looks across figures, 49 at most; by default the names of the points.
-        ahead: names that no other one beats, by what they spend; the others are drawn pale. By default all are.
+        pareto_front: names that no other one beats, by what they spend; the others are drawn pale. By default all are.
         log: whether the axis of what is spent is logarithmic.
     """
-    for name, (spent, accuracy) in points.items():
-        front = name in ahead or not ahead
+    for name, (resource_value, accuracy) in points.items():
+        front = name in pareto_front or not pareto_front
         appearance = _point_style(name, order or list(points)) | {
             "alpha": 1 if front else DOMINATED_ALPHA,
             "zorder": 3 if front else 2,
         }
         bar = {key: appearance[key] for key in ("color", "alpha", "zorder")}
-        ax.vlines(spent, accuracy.low, accuracy.high, linewidth=1.5, **bar)
-        ax.plot(spent, accuracy.estimate, label=name, markersize=8, linestyle="none", **appearance)
-    if ahead:
-        steps = [(points[name][0], points[name][1].estimate) for name in ahead]
+        ax.vlines(resource_value, accuracy.low, accuracy.high, linewidth=1.5, **bar)
+        ax.plot(resource_value, accuracy.estimate, label=name, markersize=8, linestyle="none", **appearance)
+    if pareto_front:
+        steps = [(points[name][0], points[name][1].estimate) for name in pareto_front]
         ax.step(*np.transpose(steps), where="post", color="grey", linewidth=1, zorder=1)
     if log:
         ax.set_xscale("log")
-    ax.set(xlabel=what, ylabel=ACCURACY_LABEL)
+    ax.set(xlabel=resource, ylabel=ACCURACY_LABEL)
     middle = [accuracy.estimate for _, accuracy in points.values()]
-    room = max(0.05, max(middle) - min(middle))  # an interval of two seeds runs out of the axes, as in `draw_gaps`
+    half_range = max(
+        0.05, max(middle) - min(middle)
+    )  # an interval of two seeds runs out of the axes, as in `draw_gaps`
     low, high = ax.get_ylim()
-    ax.set_ylim(max(low, min(middle) - room), min(high, max(middle) + room))
+    ax.set_ylim(max(low, min(middle) - half_range), min(high, max(middle) + half_range))
 
 
 def plot_offload_by_uncertainty(
@@ -114,21 +116,21 @@ def plot_offload_by_uncertainty(
         rates: name -> k intervals; groups stand side by side, whatever their width.
         order: names that fix the looks across figures; by default the names of the rates.
     """
-    places = np.arange(len(edges) - 1)
-    for name, several in rates.items():
+    positions = np.arange(len(edges) - 1)
+    for name, intervals in rates.items():
         appearance = line_style(name, order or list(rates))
-        estimate, low, high = np.array(several, dtype=float).T
-        ax.fill_between(places, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(places, estimate, label=name, **appearance)
+        estimate, low, high = np.array(intervals, dtype=float).T
+        ax.fill_between(positions, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
+        ax.plot(positions, estimate, label=name, **appearance)
     limits = zip(pairwise(edges), shares, strict=True)
     names = [f"{low:.2f} to\n{high:.2f}\n({share:.0%})" for (low, high), share in limits]
-    ax.set_xticks(places, names)
+    ax.set_xticks(positions, names)
     ax.set(xlabel="entropy of the people's answers (bits; share of images)", ylabel=OFFLOAD_RATE_LABEL, ylim=(0, 1))
     ax.legend()
 
 
 def _point_style(name: str, order: Sequence[str]) -> dict[str, Any]:
     """Colour and marker of a point, which has no line style: no two of 49 names share both."""
-    place = list(order).index(name)
-    turn = place // len(MARKERS)
-    return {"color": COLOURS[(place + turn) % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+    index = list(order).index(name)
+    turn = index // len(MARKERS)
+    return {"color": COLOURS[(index + turn) % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}

@@ -25,18 +25,18 @@ class HumanComparison(NamedTuple):
     shares: np.ndarray  # (k,) share of the images in each group: a fifth, or more where many tie
     rates: dict[str, list[Interval]]  # name -> share sent of each group; the Bayes rule comes last
     hard_minus_easy: dict[str, Interval]  # name -> share sent beyond the upper fifth's limit minus below the lower's
-    as_bayes: dict[str, Interval]  # name -> share of images on which the decision is the Bayes rule's
+    agreement_with_bayes: dict[str, Interval]  # name -> share of images on which the decision is the Bayes rule's
     losses: dict[str, Interval]  # name -> system loss, the Bayes rule's with its server that knows people's answers
 
 
 def compare_with_human_labels(
-    systems: Mapping[str, Sequence[Predictions]], people: HumanLabels, *, costs: Costs
+    systems: Mapping[str, Sequence[Predictions]], human_labels: HumanLabels, *, costs: Costs
 ) -> HumanComparison:
     """Compare what systems send with what people say about the same test images.
 
     Args:
         systems: name -> predictions of one client on the test part, one per seed; all names with the same seeds.
-        people: their answers, in the order of the test part.
+        human_labels: their answers, in the order of the test part.
         costs: c1 and ce of the Bayes rule.
 
     Returns:
@@ -48,15 +48,19 @@ def compare_with_human_labels(
     if not systems:
         raise ValueError("expected at least one system, got none")
     first = next(iter(systems.values()))
-    checks.same_length(predictions=first[0].y, people=people.eta)
-    best = [human_label_bayes_rule(people, one, costs=costs) for one in first]
-    known = {**systems, HUMAN_BAYES_NAME: best}
-    asked = {name: np.stack([ask_indicator(p) for p in several]) for name, several in known.items()}  # (S, n)
-    edges = np.unique(np.quantile(people.entropy, QUINTILES))
-    group = np.searchsorted(edges[1:-1], people.entropy, side="left")  # (n,) an image on a limit belongs below
+    checks.same_length(predictions=first[0].y, people=human_labels.eta)
+    bayes_predictions = [
+        human_label_bayes_rule(human_labels, seed_predictions, costs=costs) for seed_predictions in first
+    ]
+    all_systems = {**systems, HUMAN_BAYES_NAME: bayes_predictions}
+    asked = {
+        name: np.stack([ask_indicator(p) for p in system_runs]) for name, system_runs in all_systems.items()
+    }  # (S, n)
+    edges = np.unique(np.quantile(human_labels.entropy, QUINTILES))
+    group = np.searchsorted(edges[1:-1], human_labels.entropy, side="left")  # (n,) an image on a limit belongs below
     groups = np.eye(len(edges) - 1)[group].T  # (k, n)
-    low, high = np.quantile(people.entropy, [QUINTILES[1], QUINTILES[-2]])
-    easy, hard = people.entropy <= low, people.entropy >= high
+    low, high = np.quantile(human_labels.entropy, [QUINTILES[1], QUINTILES[-2]])
+    easy, hard = human_labels.entropy <= low, human_labels.entropy >= high
     contrast = len(easy) * (hard / hard.sum() - easy / easy.sum())  # (n,)
     return HumanComparison(
         edges,
@@ -67,19 +71,19 @@ def compare_with_human_labels(
             name: bootstrap_intervals((values == asked[HUMAN_BAYES_NAME])[None].astype(float))[0]
             for name, values in asked.items()
         },
-        {name: mean_interval(ps, lambda p: loss_per_example(p, costs=costs)) for name, ps in known.items()},
+        {name: mean_interval(ps, lambda p: loss_per_example(p, costs=costs)) for name, ps in all_systems.items()},
     )
 
 
-def human_label_bayes_rule(people: HumanLabels, given: Predictions, *, costs: Costs) -> Predictions:
+def human_label_bayes_rule(human_labels: HumanLabels, predictions: Predictions, *, costs: Costs) -> Predictions:
     r"""The Bayes rule where the shares of people's answers are P(Y|x), for a client whose label is known.
 
     .. math:: \eta = \eta_H, \quad p = 1[m = -1]\,\eta_H + 1[m = +1]\,(1 - \eta_H), \quad
               r^* = c_1 \min(\eta_H, 1 - \eta_H) + c_e - p
 
     Args:
-        people: their answers about n images.
-        given: predictions on these images; m and y are taken.
+        human_labels: their answers about n images.
+        predictions: predictions on these images; m and y are taken.
         costs: c1 and ce.
 
     Returns:
@@ -87,12 +91,12 @@ def human_label_bayes_rule(people: HumanLabels, given: Predictions, *, costs: Co
 
     Source: arXiv 2409.16253, Bayes rules, with CIFAR-10H's labels.
     """
-    p = np.where(given.m > 0, 1 - people.eta, people.eta)
-    r = bayes_rejector(server_error(people.eta), p, costs=costs)
-    return Predictions(given.m, r, bayes_server(people.eta), given.y)
+    p = np.where(predictions.m > 0, 1 - human_labels.eta, human_labels.eta)
+    r = bayes_rejector(server_error(human_labels.eta), p, costs=costs)
+    return Predictions(predictions.m, r, bayes_server(human_labels.eta), predictions.y)
 
 
 def _offload_by_group(asked: np.ndarray, groups: np.ndarray) -> list[Interval]:
     values = np.broadcast_to(asked, (len(groups), *asked.shape))  # (k, S, n)
-    among = np.broadcast_to(groups[:, None], values.shape)
-    return bootstrap_intervals(values.astype(float), among)
+    mask = np.broadcast_to(groups[:, None], values.shape)
+    return bootstrap_intervals(values.astype(float), mask)

@@ -13,7 +13,7 @@ class Settings(ChapterSettings):
         seeds: how many seeds, from 0 on.
         clients: forms of the client.
         pairs: "easy pair" and "hard pair", names in `systems.PAIRS`.
-        few: whether only those of `systems.SYSTEMS` compete that the chapter's claims are about.
+        claimed_systems_only: whether only those of `systems.SYSTEMS` compete that the chapter's claims are about.
         ce_grid: costs of asking for which every system is re-thresholded.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
@@ -21,7 +21,7 @@ class Settings(ChapterSettings):
     """
 
     seeds: int
-    few: bool = False
+    claimed_systems_only: bool = False
     clients: tuple[str, ...] = ("as_released", "well_trained", "lenet")
     pairs: tuple[str, ...] = ("easy pair", "hard pair")
     ce_grid: tuple[float, ...] = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)

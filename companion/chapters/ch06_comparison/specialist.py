@@ -14,7 +14,7 @@ class ServerAndBestRejector(NamedTuple):
     threshold: Fraction  # t
     error: Fraction  # P(label(e) != Y), of the server alone
     risk: Fraction  # of the system with the best rejector for this server
-    sent: Fraction  # share that this rejector sends
+    offload_rate: Fraction  # share that this rejector sends
 
 
 def servers_with_best_rejectors(c1: Fraction, ce: Fraction) -> list[ServerAndBestRejector]:
@@ -38,26 +38,26 @@ def servers_with_best_rejectors(c1: Fraction, ce: Fraction) -> list[ServerAndBes
 
     Source: derived in the chapter on the comparison.
     """
-    pieces = DISTRIBUTIONS["specialist"].pieces
+    pieces = DISTRIBUTIONS["specialist"].atoms
     edges = [Fraction(0), *accumulate(piece.mass for piece in pieces)]
     return [
-        _server_with_best_rejector(pieces, sign, place, edges, c1, ce)
+        _server_with_best_rejector(pieces, sign, cut_index, edges, c1, ce)
         for sign in (1, -1)
-        for place in range(len(edges))
+        for cut_index in range(len(edges))
     ]
 
 
 def _server_with_best_rejector(
-    pieces: tuple[Atom, ...], sign: int, place: int, edges: list[Fraction], c1: Fraction, ce: Fraction
+    pieces: tuple[Atom, ...], sign: int, cut_index: int, edges: list[Fraction], c1: Fraction, ce: Fraction
 ) -> ServerAndBestRejector:
-    labels = [sign if k < place else -sign for k in range(len(pieces))]
+    labels = [sign if k < cut_index else -sign for k in range(len(pieces))]
     wrong = [1 - piece.eta if label > 0 else piece.eta for piece, label in zip(pieces, labels, strict=True)]
-    asking = [c1 * one + ce for one in wrong]
+    asking = [c1 * error + ce for error in wrong]
     both = list(zip(pieces, asking, strict=True))
     return ServerAndBestRejector(
         sign,
-        edges[place],
-        error=sum((piece.mass * one for piece, one in zip(pieces, wrong, strict=True)), Fraction(0)),
+        edges[cut_index],
+        error=sum((piece.mass * error for piece, error in zip(pieces, wrong, strict=True)), Fraction(0)),
         risk=sum((piece.mass * min(piece.p, cost) for piece, cost in both), Fraction(0)),
-        sent=sum((piece.mass for piece, cost in both if cost < piece.p), Fraction(0)),
+        offload_rate=sum((piece.mass for piece, cost in both if cost < piece.p), Fraction(0)),
     )

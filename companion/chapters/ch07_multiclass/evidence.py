@@ -68,55 +68,73 @@ def theory_evidence() -> dict[str, Any]:
     }
 
 
-def run_evidence(said: MulticlassResults, study: Any, *, steps: int, data: str) -> dict[str, Any]:
+def run_evidence(results: MulticlassResults, settings: Any, *, steps_per_epoch: int, data: str) -> dict[str, Any]:
     """The evidence of the runs.
 
     Args:
-        said: what the systems said.
-        study: of the chapter.
-        steps: in an epoch of the delayed trainings.
+        results: what the systems said.
+        settings: of the chapter.
+        steps_per_epoch: in an epoch of the delayed trainings.
         data: SHA-256 of the data set.
 
     Returns:
         Evidence by claim.
     """
-    runs = {name: one for (client, name), one in multiclass_grid(study).items() if client == study.clients[0]}
-    of, costs = said.as_trained, runs["stage switching"].costs
-    stage, special, convex = (said.tuned(runs[name]) for name in ("stage switching", *WEIGHTED_SERVER_SYSTEMS))
-    confident = of(confidence_with_same_server(study)["stage switching"])
-    by_form, late, evidence = (
-        form_grid(study),
-        update_interval_grid(study, steps),
+    configs = {
+        name: config for (client, name), config in multiclass_grid(settings).items() if client == settings.clients[0]
+    }
+    predictions_of, costs = results.untuned, configs["stage switching"].costs
+    stage, special, convex = (
+        results.tuned_on_validation(configs[name]) for name in ("stage switching", *WEIGHTED_SERVER_SYSTEMS)
+    )
+    confident = predictions_of(confidence_with_same_server(settings)["stage switching"])
+    by_form, by_update_interval, evidence = (
+        form_grid(settings),
+        update_interval_grid(settings, steps_per_epoch),
         partial(Evidence.measured, data=data),
     )
-    slope = partial(slope_interval, places=study.c1_grid)
-    of_server, sent, lost = _server_correctness, _ask_values, partial(loss_per_example, costs=costs)
-    late_lost = partial(loss_per_example, costs=late[1].costs)
-    at_printed = {name: of(one) for (at, name), one in follow_up_table_grid(study).items() if at == costs}
+    slope = partial(slope_interval, covariate=settings.c1_grid)
+    of_server, sent, loss_function = _server_correctness, _ask_values, partial(loss_per_example, costs=costs)
+    update_loss_function = partial(loss_per_example, costs=by_update_interval[1].costs)
+    at_follow_up_costs = {
+        name: predictions_of(config)
+        for (table_costs, name), config in follow_up_table_grid(settings).items()
+        if table_costs == costs
+    }
     return {
         "many-classes-beat-confidence": evidence(
-            _mean_difference(auc_contributions), of(runs["stage switching"]), confident
+            _mean_difference(auc_contributions), predictions_of(configs["stage switching"]), confident
         ),
         "many-classes-find-hard-examples": evidence(bonferroni_client_difference_kept_asked, stage),
         "reversed-sign-shows-in-the-slope": {
-            form: _slope_evidence(slope, [of(by_form[form, c1]) for c1 in study.c1_grid], data)
+            form: _slope_evidence(slope, [predictions_of(by_form[form, c1]) for c1 in settings.c1_grid], data)
             for form in STAGE_SWITCHING_FORMS
         },
         "reversed-sign-sends-more": evidence(
-            _mean_difference(sent), at_printed["stage, released"], at_printed["stage, shifted"]
+            _mean_difference(sent), at_follow_up_costs["stage, released"], at_follow_up_costs["stage, shifted"]
         ),
-        "moderate-server": evidence(partial(mean_interval, by_example=of_server), of(runs["always ask"]))
-        if study.network.startswith("residual")
+        "moderate-server": evidence(
+            partial(mean_interval, per_example=of_server), predictions_of(configs["always ask"])
+        )
+        if settings.network.startswith("residual")
         else Evidence.absent("this profile trains a smaller server than the claim is about"),
         "specialised-server-better-where-asked": {
             "in stages": evidence(pooled_server_difference_on_asked, special, stage),
             "convex": evidence(pooled_server_difference_on_asked, convex, stage),
         },
-        "specialised-system-better": evidence(_mean_difference(lost), special, stage),
-        "gap-to-confidence-grows-with-classes": _trend_evidence(of, study, data),
+        "specialised-system-better": evidence(_mean_difference(loss_function), special, stage),
+        "gap-to-confidence-grows-with-classes": _trend_evidence(predictions_of, settings, data),
         "stale-copies-are-harmless": {
-            "loss": evidence(_mean_difference(late_lost), of(late[steps]), of(late[1])),
-            "offload rate": evidence(_mean_difference(sent), of(late[steps]), of(late[1])),
+            "loss": evidence(
+                _mean_difference(update_loss_function),
+                predictions_of(by_update_interval[steps_per_epoch]),
+                predictions_of(by_update_interval[1]),
+            ),
+            "offload rate": evidence(
+                _mean_difference(sent),
+                predictions_of(by_update_interval[steps_per_epoch]),
+                predictions_of(by_update_interval[1]),
+            ),
         },
     }
 
@@ -134,7 +152,7 @@ def confidence_excess_risks(ce: np.ndarray) -> dict[str, list[float]]:
     [0.0]
     """
     return {
-        f"{K}": [multiclass.max_confidence_excess_risk(classes=K, costs=Costs(1.0, float(one))) for one in ce]
+        f"{K}": [multiclass.max_confidence_excess_risk(classes=K, costs=Costs(1.0, float(cost))) for cost in ce]
         for K in CLASS_COUNTS
     }
 
@@ -145,19 +163,19 @@ def stage_regret(form: str) -> float:
     >>> stage_regret("paper") < 1e-9 < stage_regret("released")
     True
     """
-    p, of_e = np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 101))
+    p, server_error = np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 101))
     worst = 0.0
     for c1 in (0.0, 0.5, 1.0, 1.25):
         for ce in (0.0, 0.05, 0.25, 0.5):
             costs = Costs(c1, ce)
-            r = multiclass.stage_minimiser(p, of_e, costs=costs, form=form)
-            attained = np.where(asks(r), ce + c1 * of_e, p)
-            worst = max(worst, float((attained - pointwise_bayes_risk(of_e, p, costs=costs)).max()))
+            r = multiclass.stage_minimiser(p, server_error, costs=costs, form=form)
+            attained = np.where(asks(r), ce + c1 * server_error, p)
+            worst = max(worst, float((attained - pointwise_bayes_risk(server_error, p, costs=costs)).max()))
     return worst
 
 
-def _mean_difference(by_example: Callable[[Predictions], Any]) -> Callable[..., Any]:
-    return partial(mean_difference, by_example=by_example)
+def _mean_difference(per_example: Callable[[Predictions], Any]) -> Callable[..., Any]:
+    return partial(mean_difference, per_example=per_example)
 
 
 def _ask_values(predictions: Predictions) -> np.ndarray:
@@ -168,32 +186,36 @@ def _server_correctness(predictions: Predictions) -> np.ndarray:
     return client_server_correctness(predictions)[1] * 1.0
 
 
-def _slope_evidence(slope: Callable[..., Any], by_place: list[Sequence[Predictions]], data: str) -> Evidence:
-    estimate, low, high = slope(by_place)
-    several = by_place[0]
-    return Evidence(estimate, low, high, n=len(several[0].y), seeds=len(several), data=data)
+def _slope_evidence(
+    slope: Callable[..., Any], predictions_by_setting: list[Sequence[Predictions]], data: str
+) -> Evidence:
+    estimate, low, high = slope(predictions_by_setting)
+    first_predictions = predictions_by_setting[0]
+    return Evidence(estimate, low, high, n=len(first_predictions[0].y), seeds=len(first_predictions), data=data)
 
 
-def _trend_evidence(of: PredictionsOf, study: Any, data: str) -> Evidence:
-    runs, numbers = class_count_grid(study), study.numbers
-    learned, confident = ([of(runs[count, name]) for count in numbers] for name in ("two-stage", "confidence"))
-    estimate, low, high = trend_interval(learned, confident, np.log(numbers))
-    return Evidence(estimate, low, high, seeds=study.seeds, data=data)
+def _trend_evidence(predictions_of: PredictionsOf, settings: Any, data: str) -> Evidence:
+    configs, class_counts = class_count_grid(settings), settings.numbers
+    learned, confident = (
+        [predictions_of(configs[count, name]) for count in class_counts] for name in ("two-stage", "confidence")
+    )
+    estimate, low, high = trend_interval(learned, confident, np.log(class_counts))
+    return Evidence(estimate, low, high, seeds=settings.seeds, data=data)
 
 
-def _random_points(count: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Costs]]:
+def _random_points(n_classes: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Costs]]:
     """Random posteriors, the client's labels and their error probabilities, at several costs."""
-    generator = np.random.default_rng(count)
+    generator = np.random.default_rng(n_classes)
     for c1, ce in generator.uniform(0, 1.5, (8, 2)):
-        eta = generator.dirichlet(np.full(count, 0.5), N_POINTS)
-        client = generator.integers(count, size=N_POINTS)
+        eta = generator.dirichlet(np.full(n_classes, 0.5), N_POINTS)
+        client = generator.integers(n_classes, size=N_POINTS)
         yield eta, client, 1 - np.take_along_axis(eta, client[:, None], 1)[:, 0], Costs(c1, ce)
 
 
-def _excess_of_rules(count: int) -> float:
+def _excess_of_rules(n_classes: int) -> float:
     """The Bayes rules' risk less the least of all K + 1 actions, at the worst of the random points."""
     worst = 0.0
-    for eta, _, p, costs in _random_points(count):
+    for eta, _, p, costs in _random_points(n_classes):
         label, mu = multiclass.bayes_label(eta), multiclass.multiclass_server_error(eta)
         answer = costs.ce + costs.c1 * (1 - np.take_along_axis(eta, label[:, None], 1)[:, 0])
         attained = np.where(asks(bayes_rejector(mu, p, costs=costs)), answer, p)
@@ -202,33 +224,33 @@ def _excess_of_rules(count: int) -> float:
     return worst
 
 
-def _excess_over_bound(count: int) -> Iterator[float]:
+def _excess_over_bound(n_classes: int) -> Iterator[float]:
     """By how much the best rule of p loses more than its bound, on random points with p in steps of 0.1."""
-    for eta, client, p, costs in _random_points(count):
+    for eta, client, p, costs in _random_points(n_classes):
         level = np.round(p, 1)  # so that many points share a p
-        others = np.where(np.arange(count) == client[:, None], 0, eta)
+        others = np.where(np.arange(n_classes) == client[:, None], 0, eta)
         scaled = others * (level / np.where(p > 0, p, 1))[:, None]
         scaled[np.arange(N_POINTS), client] = 1 - level
         mu = multiclass.multiclass_server_error(scaled / scaled.sum(1, keepdims=True))
         excess = multiclass.confidence_excess_risk(np.full(N_POINTS, 1 / N_POINTS), level, mu, costs=costs)
-        yield excess - confidence_excess_bound(count, costs.c1)
+        yield excess - confidence_excess_bound(n_classes, costs.c1)
 
 
-def _distance_to_bound(count: int) -> float:
+def _distance_to_bound(n_classes: int) -> float:
     """What the example with a client that is always wrong falls short of the bound."""
-    spread = (count - 2) / (count - 1)
+    spread = (n_classes - 2) / (n_classes - 1)
     costs = Costs(1.0, 1 - spread / 2)
-    attained = multiclass.confidence_excess_risk([0.5, 0.5], [1, 1], [0, 1 - 1 / (count - 1)], costs=costs)
-    return confidence_excess_bound(count, 1.0) - attained
+    attained = multiclass.confidence_excess_risk([0.5, 0.5], [1, 1], [0, 1 - 1 / (n_classes - 1)], costs=costs)
+    return confidence_excess_bound(n_classes, 1.0) - attained
 
 
-def confidence_excess_bound(count: int, c1: float) -> float:
+def confidence_excess_bound(n_classes: int, c1: float) -> float:
     """The bound on what a rule of p alone loses, c1 (K - 2) / (4 (K - 1)).
 
     >>> confidence_excess_bound(3, 1.0)
     0.125
     """
-    return c1 * (count - 2) / (4 * (count - 1))
+    return c1 * (n_classes - 2) / (4 * (n_classes - 1))
 
 
 def _two_class_difference() -> float:
@@ -237,10 +259,13 @@ def _two_class_difference() -> float:
     for alpha, beta, c1, ce in ((1.0, 2.0, 1.0, 0.15), (2.5, 1.0, 0.7, 0.0), (0.3, 4.0, 1.3, 0.4)):
         r, e = 5 * torch.randn(2, N_POINTS, generator=generator, dtype=torch.float64)
         m, y = 2 * torch.randint(2, (2, N_POINTS), generator=generator) - 1
-        told: dict[str, Any] = {"costs": Costs(c1, ce), "alpha": alpha, "beta": beta}
+        options: dict[str, Any] = {"costs": Costs(c1, ce), "alpha": alpha, "beta": beta}
         columns, m_class, y_class = as_multiclass(e, m, y)
-        one, many = surrogate_loss(r, e, m, y, **told), multiclass_surrogate_loss(r, columns, m_class, y_class, **told)
-        worst = max(worst, ((one - many).abs() / one).max().item())
+        two_class, many = (
+            surrogate_loss(r, e, m, y, **options),
+            multiclass_surrogate_loss(r, columns, m_class, y_class, **options),
+        )
+        worst = max(worst, ((two_class - many).abs() / two_class).max().item())
     return worst
 
 
@@ -253,18 +278,18 @@ def _weighted_server_evidence() -> dict[str, Evidence]:
             specialists.solve_plain(atoms, costs=SPECIALIST_COSTS),
             specialists.solve_staged(atoms, costs=SPECIALIST_COSTS, beta=2.0),
         )
-        for found, tables_ in zip(excess.values(), solved, strict=True):
-            found.append(specialists.system_risk(atoms, tables_, costs=SPECIALIST_COSTS) - least)
+        for excesses, solution in zip(excess.values(), solved, strict=True):
+            excesses.append(specialists.system_risk(atoms, solution, costs=SPECIALIST_COSTS) - least)
     return {"plain": Evidence.exact(min(excess["plain"])), "in stages": Evidence.exact(max(excess["in stages"]))}
 
 
-def _min_convex_excess(pairs: int) -> float:
+def _min_convex_excess(n_groups: int) -> float:
     """The smallest excess risk of the convex form over all alphas and betas."""
-    atoms = specialists.specialist_distribution(pairs)
+    atoms = specialists.specialist_distribution(n_groups)
     solved = (
         specialists.solve_convex(atoms, costs=SPECIALIST_COSTS, alpha=float(a), beta=beta)
         for beta in BETA_GRID
         for a in ALPHA_GRID
     )
     least = specialists.min_system_risk(atoms, costs=SPECIALIST_COSTS)
-    return min(specialists.system_risk(atoms, one, costs=SPECIALIST_COSTS) for one in solved) - least
+    return min(specialists.system_risk(atoms, solution, costs=SPECIALIST_COSTS) for solution in solved) - least

@@ -92,12 +92,12 @@ MULTICLASS_EXCLUDED_BASELINES = (
 )  # of a rejector on the device
 
 
-def first_class_names(source: str, count: int) -> tuple[str, ...]:
+def first_class_names(source: str, n_classes: int) -> tuple[str, ...]:
     """The first classes of a source, its usual pair first.
 
     Args:
         source: "cifar10" or "digits".
-        count: how many.
+        n_classes: how many.
 
     Returns:
         Names.
@@ -106,10 +106,10 @@ def first_class_names(source: str, count: int) -> tuple[str, ...]:
     ('1', '8', '0')
     """
     rest = [name for name in CLASSES[source] if name not in DEFAULT_PAIRS[source]]
-    return (*DEFAULT_PAIRS[source], *rest)[:count]
+    return (*DEFAULT_PAIRS[source], *rest)[:n_classes]
 
 
-def base_config(study: Any) -> ExperimentConfig:
+def base_config(settings: Any) -> ExperimentConfig:
     """What all runs of the chapter share: data, costs, a rejector on the client's scores, the recipes.
 
     >>> from companion.chapters.parameters import settings_for
@@ -118,25 +118,25 @@ def base_config(study: Any) -> ExperimentConfig:
     """
     return ExperimentConfig(
         method="confidence",
-        client=study.clients[0],
+        client=settings.clients[0],
         c1=FOLLOW_UP_COSTS.c1,
         ce=FOLLOW_UP_COSTS.ce,
-        squash=False,
-        network=study.network,
+        bounded=False,
+        server_network=settings.network,
         rejector="scores",
-        server_recipe=study.recipe,
-        source=study.data or "cifar10",
-        classes=first_class_names(study.data or "cifar10", study.classes),
-        sizes=study.sizes,
-        precision=study.precision,
+        server_preset=settings.recipe,
+        source=settings.data or "cifar10",
+        classes=first_class_names(settings.data or "cifar10", settings.classes),
+        sizes=settings.sizes,
+        precision=settings.precision,
     )
 
 
-def multiclass_grid(study: Any) -> dict[tuple[str, str], ExperimentConfig]:
+def multiclass_grid(settings: Any) -> dict[tuple[str, str], ExperimentConfig]:
     """Every method at the printed costs, seed 0 of each.
 
     Args:
-        study: of the chapter.
+        settings: of the chapter.
 
     Returns:
         (client, name) -> configuration; clients after the first one have the systems that train no server, and no
@@ -146,27 +146,29 @@ def multiclass_grid(study: Any) -> dict[tuple[str, str], ExperimentConfig]:
     >>> sum(client == "follow_up" for client, _ in multiclass_grid(settings_for("07_multiclass", "paper")))
     24
     """
-    common, joint = base_config(study), _joint_configs(study)
-    alone = {
-        name: replace(common, **told)
-        for name, told in (TRAINING_FREE_SYSTEMS | TWO_STAGE_SYSTEMS | IMAGE_REJECTOR_SYSTEMS).items()
+    common, joint = base_config(settings), _joint_configs(settings)
+    standalone = {
+        name: replace(common, **options)
+        for name, options in (TRAINING_FREE_SYSTEMS | TWO_STAGE_SYSTEMS | IMAGE_REJECTOR_SYSTEMS).items()
     }
-    taught = {f"{name}, distilled": _config_with_server(joint[name], study, "distilled") for name in TEACHER_METHODS}
-    runs = {(study.clients[0], name): one for name, one in (alone | joint | taught).items()}
-    for client in study.clients[1:]:
+    distilled = {
+        f"{name}, distilled": _config_with_server(joint[name], settings, "distilled") for name in TEACHER_METHODS
+    }
+    runs = {(settings.clients[0], name): config for name, config in (standalone | joint | distilled).items()}
+    for client in settings.clients[1:]:
         runs |= {
-            (client, name): replace(one, client=client)
-            for name, one in alone.items()
+            (client, name): replace(config, client=client)
+            for name, config in standalone.items()
             if name not in IMAGE_REJECTOR_SYSTEMS
         }
     return runs
 
 
-def compared_systems(study: Any, client: str) -> dict[str, ComparedSystem]:
+def compared_systems(settings: Any, client: str) -> dict[str, ComparedSystem]:
     """Every system of a client, ours included, which takes no training of its own.
 
     Args:
-        study: of the chapter.
+        settings: of the chapter.
         client: one of the study's.
 
     Returns:
@@ -176,18 +178,20 @@ def compared_systems(study: Any, client: str) -> dict[str, ComparedSystem]:
     >>> [one.rejector for one in compared_systems(settings_for("07_multiclass", "paper"), "lenet")[STACKED_NAME].weighed]
     ['scores', 'features']
     """
-    found = {name: one for (of, name), one in multiclass_grid(study).items() if of == client}
-    return {**found, STACKED_NAME: Stacked(tuple(found[name] for name in STACKED_REJECTORS if name in found))}
+    configs = {
+        name: config for (config_client, name), config in multiclass_grid(settings).items() if config_client == client
+    }
+    return {**configs, STACKED_NAME: Stacked(tuple(configs[name] for name in STACKED_REJECTORS if name in configs))}
 
 
-def confidence_with_same_server(study: Any) -> dict[str, ExperimentConfig]:
+def confidence_with_same_server(settings: Any) -> dict[str, ExperimentConfig]:
     """For each system of the first client, confidence with the very server of that system, seed 0 of each.
 
     A system that trains its server goes on where the plain server stops, so its server has had one more pass over
     the data; a comparison with confidence and the plain server would count that as a merit of the rejector.
 
     Args:
-        study: of the chapter.
+        settings: of the chapter.
 
     Returns:
         Name of a system of `compared_systems` -> configuration; the device classifier, which has no server, meets the plain one.
@@ -197,32 +201,38 @@ def confidence_with_same_server(study: Any) -> dict[str, ExperimentConfig]:
     >>> beside["two-stage"].server, beside["stage switching"].server, beside["one-vs-all, distilled"].server
     ('plain_server', 'stage_switching', 'one_vs_all')
     """
-    joint = _joint_configs(study)
-    of_server = {name: name.removesuffix(", distilled") for name in compared_systems(study, study.clients[0])}
-    given = {name: _config_with_server(one, study, "confidence") for name, one in joint.items()}
-    plain = replace(base_config(study), method="confidence")
-    return {name: given.get(server, plain) for name, server in of_server.items()}
+    joint = _joint_configs(settings)
+    of_server = {name: name.removesuffix(", distilled") for name in compared_systems(settings, settings.clients[0])}
+    same_server = {name: _config_with_server(config, settings, "confidence") for name, config in joint.items()}
+    plain = replace(base_config(settings), method="confidence")
+    return {name: same_server.get(server, plain) for name, server in of_server.items()}
 
 
-def _joint_configs(study: Any) -> dict[str, ExperimentConfig]:
+def _joint_configs(settings: Any) -> dict[str, ExperimentConfig]:
     """The systems that train a server, from the plain one's weights."""
-    trains: dict[str, Any] = {"recipe": "one_more", "server_recipe": "", "start": study.recipe}
-    return {name: replace(base_config(study), **trains, **told) for name, told in JOINT_SYSTEMS.items()}
+    trains: dict[str, Any] = {"recipe": "one_more", "server_recipe": "", "start": settings.recipe}
+    return {name: replace(base_config(settings), **trains, **options) for name, options in JOINT_SYSTEMS.items()}
 
 
-def _config_with_server(joint: ExperimentConfig, study: Any, method: str) -> ExperimentConfig:
+def _config_with_server(joint_config: ExperimentConfig, settings: Any, method: str) -> ExperimentConfig:
     """A method on the device that is given the server, or the decisions, of a joint training."""
-    own = replace(base_config(study), method=method, server=joint.method, server_recipe=joint.recipe, start=joint.start)
-    return replace(own, alpha=joint.alpha)
+    own = replace(
+        base_config(settings),
+        method=method,
+        server=joint_config.method,
+        server_preset=joint_config.preset,
+        warm_start_preset=joint_config.warm_start_preset,
+    )
+    return replace(own, alpha=joint_config.alpha)
 
 
-def form_grid(study: Any) -> dict[tuple[str, float], ExperimentConfig]:
+def form_grid(settings: Any) -> dict[tuple[str, float], ExperimentConfig]:
     """The stage-switching forms at each c1, for one server: (form, c1) -> configuration, seed 0 of each."""
-    one = replace(base_config(study), method="stage_rejector", ce=SLOPE_CE)
-    return {(form, c1): replace(one, form=form, c1=c1) for form in STAGE_SWITCHING_FORMS for c1 in study.c1_grid}
+    config = replace(base_config(settings), method="stage_rejector", ce=SLOPE_CE)
+    return {(form, c1): replace(config, form=form, c1=c1) for form in STAGE_SWITCHING_FORMS for c1 in settings.c1_grid}
 
 
-def follow_up_table_grid(study: Any) -> dict[tuple[Costs, str], ExperimentConfig]:
+def follow_up_table_grid(settings: Any) -> dict[tuple[Costs, str], ExperimentConfig]:
     """Confidence, two-stage and two forms of stage switching at the costs of the follow-up's tables."""
     methods: dict[str, dict[str, Any]] = {
         "confidence": {"method": "confidence"},
@@ -231,65 +241,68 @@ def follow_up_table_grid(study: Any) -> dict[tuple[Costs, str], ExperimentConfig
         "stage, released": {"method": "stage_rejector", "form": "released"},
     }
     return {
-        (costs, name): replace(base_config(study), c1=costs.c1, ce=costs.ce, **told)
+        (costs, name): replace(base_config(settings), c1=costs.c1, ce=costs.ce, **options)
         for costs in (FOLLOW_UP_COSTS, *FOLLOW_UP_TABLE_COSTS)
-        for name, told in methods.items()
+        for name, options in methods.items()
     }
 
 
-def _small_config(study: Any, count: int) -> ExperimentConfig:
+def _small_config(settings: Any, n_classes: int) -> ExperimentConfig:
     """A linear client and a LeNet server on few images, as many whatever the number of classes."""
-    source = study.data or "cifar10"
+    source = settings.data or "cifar10"
     small: dict[str, Any] = {"client": "well_trained", "network": "lenet", "server_recipe": "", "c1": 1.0, "ce": 0.1}
-    sizes = study.few if source == "cifar10" else ()  # digits are few, and all are used
-    return replace(base_config(study), classes=first_class_names(source, count), sizes=sizes, **small)
+    sizes = settings.few if source == "cifar10" else ()  # digits are few, and all are used
+    return replace(base_config(settings), classes=first_class_names(source, n_classes), sizes=sizes, **small)
 
 
-def class_count_grid(study: Any) -> dict[tuple[int, str], ExperimentConfig]:
+def class_count_grid(settings: Any) -> dict[tuple[int, str], ExperimentConfig]:
     """Confidence, two-stage and oracle for several numbers of classes: (K, name) -> configuration, seed 0 of each."""
     return {
-        (count, name): replace(_small_config(study, count), method=method)
-        for count in study.numbers
+        (count, name): replace(_small_config(settings, count), method=method)
+        for count in settings.numbers
         for name, method in (("confidence", "confidence"), ("two-stage", "two_stage"), ("oracle", "oracle"))
     }
 
 
-def update_interval_grid(study: Any, steps: int) -> dict[int, ExperimentConfig]:
+def update_interval_grid(settings: Any, steps_per_epoch: int) -> dict[int, ExperimentConfig]:
     """Stage switching from new weights, with a copy of the server that is renewed every so many steps.
 
     Args:
-        study: of the chapter.
-        steps: in an epoch.
+        settings: of the chapter.
+        steps_per_epoch: in an epoch.
 
     Returns:
         Steps between renewals -> configuration, seed 0 of each; 1 is no delay, NEVER no renewal.
     """
-    one = replace(_small_config(study, max(study.numbers)), method="stage_switching", ce=UPDATE_INTERVAL_CE)
-    return {refresh: replace(one, refresh=refresh) for refresh in sorted({*study.refreshes, steps, NEVER_UPDATED})}
+    config = replace(_small_config(settings, max(settings.numbers)), method="stage_switching", ce=UPDATE_INTERVAL_CE)
+    return {
+        refresh: replace(config, update_every=refresh)
+        for refresh in sorted({*settings.refreshes, steps_per_epoch, NEVER_UPDATED})
+    }
 
 
-def all_multiclass_configs(study: Any, steps: int) -> list[ExperimentConfig]:
+def all_multiclass_configs(settings: Any, steps_per_epoch: int) -> list[ExperimentConfig]:
     """All runs of the chapter, with those that they need.
 
     Args:
-        study: of the chapter.
-        steps: in an epoch of the delayed trainings.
+        settings: of the chapter.
+        steps_per_epoch: in an epoch of the delayed trainings.
 
     Returns:
         Configurations, every run after what it needs.
     """
-    designs: Sequence[Mapping[Any, ExperimentConfig]] = (
+    grids: Sequence[Mapping[Any, ExperimentConfig]] = (
         *(
-            multiclass_grid(study),
-            confidence_with_same_server(study),
-            form_grid(study),
-            follow_up_table_grid(study),
-            class_count_grid(study),
+            multiclass_grid(settings),
+            confidence_with_same_server(settings),
+            form_grid(settings),
+            follow_up_table_grid(settings),
+            class_count_grid(settings),
         ),
-        update_interval_grid(study, steps),
+        update_interval_grid(settings, steps_per_epoch),
     )
-    configs = [config for design in designs for config in design.values()]
-    return with_dependencies(run for config in configs for run in over_seeds(config, study.seeds))
+    configs = [config for grid in grids for config in grid.values()]
+    return with_dependencies(run for config in configs for run in over_seeds(config, settings.seeds))
 
 
 class MulticlassResults(NamedTuple):
@@ -298,29 +311,35 @@ class MulticlassResults(NamedTuple):
     results: Mapping[ExperimentConfig, RunResult]
     seeds: int
 
-    def as_trained(self, config: ComparedSystem, part: str = "test") -> list[Predictions]:
+    def untuned(self, config: ComparedSystem, split: str = "test") -> list[Predictions]:
         """The predictions of a system on a part, one per seed, with the rejector's own threshold 0.
 
         The device's own classifier stands there as a client that never asks.
         """
         if isinstance(config, Stacked):
-            return [self._weighed(alike, part) for alike in self._by_seed(config.weighed)]
-        said = [self.results[one].predictions(part) for one in over_seeds(config, self.seeds)]
+            return [self._stacked(alike, split) for alike in self._by_seed(config.rejector_configs)]
+        predictions = [
+            self.results[seeded_config].predictions(split) for seeded_config in over_seeds(config, self.seeds)
+        ]
         if config.server == "device_classifier":
-            return [replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in said]
-        return said
+            return [replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in predictions]
+        return predictions
 
     def _by_seed(self, configs: Sequence[ExperimentConfig]) -> Iterable[tuple[ExperimentConfig, ...]]:
-        return zip(*(over_seeds(one, self.seeds) for one in configs), strict=True)
+        return zip(*(over_seeds(config, self.seeds) for config in configs), strict=True)
 
-    def _weighed(self, alike: Sequence[ExperimentConfig], part: str) -> Predictions:
-        client, rejectors = self.results[dependencies(alike[0])[0]], [self.results[one] for one in alike]
-        known, given = (
-            (rejectors[0].predictions(of), _stacking_signals(client, rejectors, of)) for of in ("calibration", part)
+    def _stacked(self, configs: Sequence[ExperimentConfig], split: str) -> Predictions:
+        client, rejectors = (
+            self.results[dependencies(configs[0])[0]],
+            [self.results[rejector_config] for rejector_config in configs],
         )
-        return with_stacked_rejector(*known, *given, costs=alike[0].costs)
+        calibration_data, evaluation_data = (
+            (rejectors[0].predictions(split_name), _stacking_signals(client, rejectors, split_name))
+            for split_name in ("calibration", split)
+        )
+        return with_stacked_rejector(*calibration_data, *evaluation_data, costs=configs[0].costs)
 
-    def tuned(self, config: ComparedSystem, costs: Costs | None = None) -> list[Predictions]:
+    def tuned_on_validation(self, config: ComparedSystem, costs: Costs | None = None) -> list[Predictions]:
         """The same on the test part, each seed with the threshold of least loss on the validation part.
 
         Args:
@@ -330,15 +349,15 @@ class MulticlassResults(NamedTuple):
         Returns:
             One prediction per seed. A system without a rejector has no threshold, and is left as it is.
         """
-        given = self.as_trained(config)
+        test_predictions = self.untuned(config)
         if config.method in WITHOUT_REJECTOR:
-            return given
-        return tuned_on_validation(self.as_trained(config, "validation"), given, costs=costs or config.costs)
+            return test_predictions
+        return tuned_on_validation(self.untuned(config, "validation"), test_predictions, costs=costs or config.costs)
 
 
-def areas_under_curves(several: Sequence[Predictions]) -> list[float]:
+def areas_under_curves(predictions: Sequence[Predictions]) -> list[float]:
     """The area under accuracy against coverage, one per seed."""
-    return [area_under_curve(accuracy_coverage_curve(p)) for p in several]
+    return [area_under_curve(accuracy_coverage_curve(p)) for p in predictions]
 
 
 def pooled_server_difference_on_asked(first: Sequence[Predictions], second: Sequence[Predictions]) -> Interval:
@@ -351,28 +370,34 @@ def pooled_server_difference_on_asked(first: Sequence[Predictions], second: Sequ
     Returns:
         The difference with its limits, pooled over seeds; NaN where nothing is sent.
     """
-    differ = np.array(
+    differences = np.array(
         [
             client_server_correctness(a)[1] * 1.0 - client_server_correctness(b)[1]
             for a, b in zip(first, second, strict=True)
         ]
     )
-    sent = 1 - np.array([keep_indicator(p) for p in first])
-    return bootstrap_intervals(differ[None], sent[None], signed=True)[0]
+    ask = 1 - np.array([keep_indicator(p) for p in first])
+    return bootstrap_intervals(differences[None], ask[None], signed=True)[0]
 
 
-def bonferroni_client_difference_kept_asked(several: Sequence[Predictions]) -> Interval:
+def bonferroni_client_difference_kept_asked(predictions: Sequence[Predictions]) -> Interval:
     """Accuracy of the client on what is kept minus on what is sent; limits from both intervals, each at 97.5 %."""
-    right = np.array([client_server_correctness(p)[0] * 1.0 for p in several])
-    keep = np.array([keep_indicator(p) for p in several])
-    stay, go = bootstrap_intervals(np.stack([right, right]), np.stack([keep, 1 - keep]), level=0.975)
-    return Interval(stay.estimate - go.estimate, stay.low - go.high, stay.high - go.low)
+    right = np.array([client_server_correctness(p)[0] * 1.0 for p in predictions])
+    keep = np.array([keep_indicator(p) for p in predictions])
+    kept_accuracy, asked_accuracy = bootstrap_intervals(
+        np.stack([right, right]), np.stack([keep, 1 - keep]), level=0.975
+    )
+    return Interval(
+        kept_accuracy.estimate - asked_accuracy.estimate,
+        kept_accuracy.low - asked_accuracy.high,
+        kept_accuracy.high - asked_accuracy.low,
+    )
 
 
-def count_epoch_steps(examples: int) -> int:
+def count_epoch_steps(n_examples: int) -> int:
     """Steps of the fast recipe in one pass over some examples.
 
     >>> count_epoch_steps(PRESETS["fast"].batch_size + 1)
     2
     """
-    return ceil(examples / PRESETS["fast"].batch_size)
+    return ceil(n_examples / PRESETS["fast"].batch_size)

@@ -10,68 +10,76 @@ from l2h.evaluation.intervals import Interval
 from l2h.plotting.style import COLOURS, COST_LABEL, OFFLOAD_RATE_LABEL, line_style
 
 
-def plot_excess_risks(ax: Axes, ce: Any, prices: Mapping[str, Any], bounds: Sequence[float]) -> None:
+def plot_excess_risks(ax: Axes, ce: Any, excess_risks: Mapping[str, Any], bounds: Sequence[float]) -> None:
     """What the best rule of p loses against the Bayes rule at each cost of asking, one line per number of classes.
 
     Args:
         ax: where to draw.
         ce: (k,) costs of asking.
-        prices: name -> (k,) excess risks.
+        excess_risks: name -> (k,) excess risks.
         bounds: the proved bound of each line, drawn as a thin level line.
     """
-    for (name, price), bound in zip(prices.items(), bounds, strict=True):
-        appearance = line_style(name, list(prices))
-        ax.plot(ce, price, label=name, markevery=0.15, **appearance)
+    for (name, excess_risk), bound in zip(excess_risks.items(), bounds, strict=True):
+        appearance = line_style(name, list(excess_risks))
+        ax.plot(ce, excess_risk, label=name, markevery=0.15, **appearance)
         ax.axhline(bound, color=appearance["color"], linewidth=0.8, linestyle=":")
     ax.set(xlabel=COST_LABEL, ylabel="excess risk (mistakes of the client)", xlim=(0, 1))
     ax.legend(title="classes")
 
 
-def plot_ask_regions(ax: Axes, of_e: Any, thresholds: Mapping[str, Any]) -> None:
+def plot_ask_regions(ax: Axes, server_error: Any, thresholds: Mapping[str, Any]) -> None:
     """Where each rule asks: above its line in the plane of the two error probabilities.
 
     Args:
         ax: where to draw.
-        of_e: (k,) error probabilities of the server.
+        server_error: (k,) error probabilities of the server.
         thresholds: name -> (k,) least error probability of the client at which the rule asks, cut to [0, 1].
     """
     for shade, (name, threshold) in zip((0.12, 0.28), reversed(list(thresholds.items())), strict=True):
         appearance = {**line_style(name, list(thresholds)), "marker": None}
-        ax.fill_between(of_e, threshold, 1, color=appearance["color"], alpha=shade, linewidth=0)
-        ax.plot(of_e, threshold, label=name, linewidth=2, **appearance)
+        ax.fill_between(server_error, threshold, 1, color=appearance["color"], alpha=shade, linewidth=0)
+        ax.plot(server_error, threshold, label=name, linewidth=2, **appearance)
     ax.set(xlabel="server's error $P(e \\neq Y|x)$", ylabel="client's error $p(x)$", xlim=(0, 1), ylim=(0, 1))
     ax.legend(title="asks above", loc="center right", framealpha=1)
 
 
-def plot_joint_objective(ax: Axes, gaps: Any, right: Any, wrong: Any) -> None:
+def plot_joint_objective(ax: Axes, posterior_differences: Any, likelier: Any, other: Any) -> None:
     """The joint objective of the right and of the wrong label against the gap between their probabilities.
 
     Args:
         ax: where to draw.
-        gaps: (k,) differences of the two posteriors.
-        right: (k,) least objective of the likelier label.
-        wrong: (k,) least objective of the other one.
+        posterior_differences: (k,) differences of the two posteriors.
+        likelier: (k,) least objective of the likelier label.
+        other: (k,) least objective of the other one.
     """
-    ax.plot(gaps, right, label="likelier label", markevery=0.2, **line_style("right", ["right", "wrong"]))
-    ax.plot(gaps, wrong, label="other label", markevery=0.2, **line_style("wrong", ["right", "wrong"]))
+    ax.plot(
+        posterior_differences,
+        likelier,
+        label="likelier label",
+        markevery=0.2,
+        **line_style("right", ["right", "wrong"]),
+    )
+    ax.plot(posterior_differences, other, label="other label", markevery=0.2, **line_style("wrong", ["right", "wrong"]))
     ax.set(xlabel="gap between the posteriors", ylabel="least joint objective (nats)")
     ax.legend()
 
 
-def plot_specialist_risks(ax: Axes, alphas: Any, convex: Any, again: Any, levels: Mapping[str, float]) -> None:
+def plot_specialist_risks(
+    ax: Axes, alphas: Any, convex: Any, refitted: Any, reference_risks: Mapping[str, float]
+) -> None:
     """Risk on the testbed of the convex form at each alpha, as it is and with its rejector refitted, beside levels.
 
     Args:
         ax: where to draw.
         alphas: (k,) values, on a logarithmic axis.
         convex: (k,) risks.
-        again: (k,) risks of the same servers with the best rejectors for them.
-        levels: name -> risk that depends on no alpha.
+        refitted: (k,) risks of the same servers with the best rejectors for them.
+        reference_risks: name -> risk that depends on no alpha.
     """
-    names = ["convex form", "its server, rejector refitted", *levels]
+    names = ["convex form", "its server, rejector refitted", *reference_risks]
     ax.plot(alphas, convex, label=names[0], markevery=0.08, **line_style(names[0], names))
-    ax.plot(alphas, again, label=names[1], markevery=(0.04, 0.08), **line_style(names[1], names))
-    for name, level in levels.items():
+    ax.plot(alphas, refitted, label=names[1], markevery=(0.04, 0.08), **line_style(names[1], names))
+    for name, level in reference_risks.items():
         appearance = line_style(name, names)
         ax.axhline(level, label=name, color=appearance["color"], linestyle=appearance["linestyle"])
     ax.set(xlabel="$\\alpha$", ylabel="risk (mistakes of the client)", xscale="log", ylim=(0, 0.36))
@@ -96,20 +104,22 @@ def plot_offload_by_c1(ax: Axes, c1: Any, rates: Mapping[str, Interval]) -> None
     ax.legend(title="form of the weight")
 
 
-def plot_differences_by_class_count(ax: Axes, numbers: Sequence[int], gaps: Interval, *, what: str) -> None:
+def plot_differences_by_class_count(
+    ax: Axes, class_counts: Sequence[int], differences: Interval, *, quantity: str
+) -> None:
     """A difference against the number of classes, with its band.
 
     Args:
         ax: where to draw.
-        numbers: (k,) numbers of classes.
-        gaps: band of (k,) differences.
-        what: name and unit of what differs.
+        class_counts: (k,) numbers of classes.
+        differences: band of (k,) differences.
+        quantity: name and unit of what differs.
     """
     ax.axhline(0, color="black", linewidth=1)
-    ax.vlines(range(len(numbers)), gaps.low, gaps.high, color=COLOURS[0], linewidth=2)
-    ax.plot(range(len(numbers)), gaps.estimate, marker="o", color=COLOURS[0])
-    ax.set_xticks(range(len(numbers)), [str(number) for number in numbers])
-    ax.set(xlabel="number of classes", ylabel=what)
+    ax.vlines(range(len(class_counts)), differences.low, differences.high, color=COLOURS[0], linewidth=2)
+    ax.plot(range(len(class_counts)), differences.estimate, marker="o", color=COLOURS[0])
+    ax.set_xticks(range(len(class_counts)), [str(number) for number in class_counts])
+    ax.set(xlabel="number of classes", ylabel=quantity)
 
 
 def plot_update_intervals(axes: Sequence[Axes], names: Sequence[str], bands: Mapping[str, Interval]) -> None:
@@ -120,29 +130,31 @@ def plot_update_intervals(axes: Sequence[Axes], names: Sequence[str], bands: Map
         names: (k,) steps between renewals, in words.
         bands: quantity with its unit -> band of (k,) values.
     """
-    for ax, (what, band) in zip(axes, bands.items(), strict=True):
+    for ax, (quantity, band) in zip(axes, bands.items(), strict=True):
         ax.vlines(range(len(names)), band.low, band.high, color=COLOURS[0], linewidth=2)
         ax.plot(range(len(names)), band.estimate, marker="o", color=COLOURS[0])
         ax.set_xticks(range(len(names)), names)
-        ax.set(xlabel="steps between renewals of the copy", ylabel=what)
+        ax.set(xlabel="steps between renewals of the copy", ylabel=quantity)
 
 
-def plot_class_metrics(ax: Axes, names: Sequence[str], sent: Interval, client: Interval, server: Interval) -> None:
+def plot_class_metrics(
+    ax: Axes, names: Sequence[str], offload_rate: Interval, client: Interval, server: Interval
+) -> None:
     """For each class the share sent, and the accuracy of client and server, with their bands.
 
     Args:
         ax: where to draw.
         names: (K,) classes, in the order of the bands.
-        sent: shares of the class that are sent.
+        offload_rate: shares of the class that are sent.
         client: accuracies of the client on all images of the class.
         server: accuracies of the server on the same.
     """
     order = ["sent", "client right", "server right"]
-    for shift, name, band in zip((-0.2, 0, 0.2), order, (sent, client, server), strict=True):
+    for offset, name, band in zip((-0.2, 0, 0.2), order, (offload_rate, client, server), strict=True):
         appearance = {**line_style(name, order), "linestyle": "none"}
-        places = np.arange(len(names)) + shift
-        ax.vlines(places, band.low, band.high, color=appearance["color"], linewidth=2)
-        ax.plot(places, band.estimate, label=name, **appearance)
+        positions = np.arange(len(names)) + offset
+        ax.vlines(positions, band.low, band.high, color=appearance["color"], linewidth=2)
+        ax.plot(positions, band.estimate, label=name, **appearance)
     ax.set_xticks(range(len(names)), names, rotation=40, ha="right")
     ax.set(ylabel="share of the class", ylim=(-0.02, 1.02), xlabel="true class")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)  # above the frame: marks reach from 0 to 1

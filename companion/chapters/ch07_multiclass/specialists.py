@@ -39,13 +39,13 @@ class RejectorAndServer(NamedTuple):
     e: np.ndarray  # (G, K) scores
 
 
-def specialist_distribution(pairs: int, *, rare: float = 0.25, noise: float = 0.05) -> GroupedDistribution:
+def specialist_distribution(n_groups: int, *, rare: float = 0.25, noise: float = 0.05) -> GroupedDistribution:
     r"""J groups with a frequent and a rare class each; the client answers the frequent one everywhere.
 
     .. math:: P(\text{rare}) = 0.25, \quad P(Y = B|x) = 0.95, \quad m(x) = \text{the frequent class of the group}
 
     Args:
-        pairs: J >= 1; there are 2J classes, and with J = 1 the risks are those of `distributions.specialist`.
+        n_groups: J >= 1; there are 2J classes, and with J = 1 the risks are those of `distributions.specialist`.
         rare: probability of the rare points, in [0, 1].
         noise: probability of another label than the point's own, spread over the other classes.
 
@@ -60,13 +60,13 @@ def specialist_distribution(pairs: int, *, rare: float = 0.25, noise: float = 0.
 
     Source: this project; for J = 1 after the testbed of two classes.
     """
-    checks.at_least(1, pairs=pairs)
+    checks.at_least(1, pairs=n_groups)
     checks.probabilities(rare=rare, noise=noise)
-    classes = 2 * pairs
+    classes = 2 * n_groups
     eta = np.full((classes, classes), noise / (classes - 1))
     np.fill_diagonal(eta, 1 - noise)
-    mass = np.repeat([(1 - rare) / pairs, rare / pairs], pairs)
-    group = np.tile(np.arange(pairs), 2)
+    mass = np.repeat([(1 - rare) / n_groups, rare / n_groups], n_groups)
+    group = np.tile(np.arange(n_groups), 2)
     return GroupedDistribution(mass, group, eta, group)
 
 
@@ -208,12 +208,12 @@ def _cross_entropy_server(atoms: GroupedDistribution, r: np.ndarray, beta: float
     return np.log(_group_indicator(atoms) @ (weight[:, None] * atoms.eta))
 
 
-def _stationary_scores(pull: np.ndarray, ce: float, alpha: float, p: np.ndarray, beta: float) -> np.ndarray:
+def _stationary_scores(server_weight: np.ndarray, ce: float, alpha: float, p: np.ndarray, beta: float) -> np.ndarray:
     """The r at which the slope of the surrogate is zero: the difference of logarithms of both sides rises in r."""
     r = np.zeros(len(p))
     for _ in range(NEWTON_ITERATIONS):
-        of_server, of_question = np.log(pull) - beta / 2 * r, np.log(ce) - r
-        total = np.logaddexp(of_server, of_question)
-        share = np.exp(of_server - total)
+        server_term, ask_term = np.log(server_weight) - beta / 2 * r, np.log(ce) - r
+        total = np.logaddexp(server_term, ask_term)
+        share = np.exp(server_term - total)
         r = r - (np.log(alpha * p) + alpha * r - total) / (alpha + share * beta / 2 + 1 - share)
     return r

@@ -7,11 +7,11 @@ from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, SYSTEMS, _dat
 from l2h.experiments.config import ExperimentConfig
 
 
-def cost_grid(study: Any) -> dict[str, dict[Any, ExperimentConfig]]:
+def cost_grid(settings: Any) -> dict[str, dict[Any, ExperimentConfig]]:
     """The runs of chapter 08, seed 0 of each: experiment -> its setting -> configuration.
 
     Args:
-        study: of the chapter.
+        settings: of the chapter.
 
     Returns:
         "grid" (place, c1, ce), "once" (place, name) for the systems that are re-thresholded, "map" (alpha, beta),
@@ -22,34 +22,40 @@ def cost_grid(study: Any) -> dict[str, dict[Any, ExperimentConfig]]:
     >>> sorted(cost_grid(settings_for("08_costs", "quick")))
     ['estimates', 'grid', 'hidden', 'inputs', 'map', 'once', 'rules', 'servers']
     """
-    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **_data_options(study))
-    first = replace(base, client=study.clients[0])
-    each = {client: replace(base, client=client) for client in study.clients}
-    for pair in study.pairs[1:]:
+    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **_data_options(settings))
+    first = replace(base, client=settings.clients[0])
+    configs_by_setting = {client: replace(base, client=client) for client in settings.clients}
+    for pair in settings.pairs[1:]:
         classes = CLASS_PAIRS[base.source][pair]
-        each |= {f"{client}, {pair}": replace(each[client], classes=classes) for client in study.clients}
+        configs_by_setting |= {
+            f"{client}, {pair}": replace(configs_by_setting[client], classes=classes) for client in settings.clients
+        }
     once = ("learning to help", "two-stage", "confidence")
     return {
         "grid": {
-            (place, c1, ce): replace(one, c1=c1, ce=ce)
-            for place, one in each.items()
-            for c1 in study.c1_grid
-            for ce in study.ce_grid
+            (setting, c1, ce): replace(config, c1=c1, ce=ce)
+            for setting, config in configs_by_setting.items()
+            for c1 in settings.c1_grid
+            for ce in settings.ce_grid
         },
-        "once": {(place, name): replace(one, **SYSTEMS[name]) for place, one in each.items() for name in once},
-        "map": {(a, b): replace(first, alpha=a, beta=b) for a in study.alphas for b in study.betas},
+        "once": {
+            (setting, name): replace(config, **SYSTEMS[name])
+            for setting, config in configs_by_setting.items()
+            for name in once
+        },
+        "map": {(a, b): replace(first, alpha=a, beta=b) for a in settings.alphas for b in settings.betas},
         "rules": {
-            (place, rule, squash): replace(one, alpha=rule, squash=squash)
-            for place, one in each.items()
-            for rule in study.rules
+            (setting, rule, squash): replace(config, alpha=rule, bounded=squash)
+            for setting, config in configs_by_setting.items()
+            for rule in settings.rules
             for squash in (True, False)
         },
         "estimates": {
-            (place, name): replace(one, alpha="estimated", estimate=name)
-            for place, one in each.items()
-            for name in study.estimates
+            (setting, name): replace(config, alpha="estimated", error_estimator=name)
+            for setting, config in configs_by_setting.items()
+            for name in settings.estimates
         },
-        "servers": {name: replace(first, network=name) for name in study.servers},
-        "hidden": {hidden: replace(first, hidden=hidden) for hidden in study.hidden},
-        "inputs": {name: replace(base, client=study.reader, rejector=name) for name in study.inputs},
+        "servers": {name: replace(first, server_network=name) for name in settings.servers},
+        "hidden": {hidden: replace(first, hidden_units=hidden) for hidden in settings.hidden},
+        "inputs": {name: replace(base, client=settings.reader, rejector=name) for name in settings.inputs},
     }

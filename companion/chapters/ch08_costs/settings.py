@@ -15,12 +15,12 @@ class Settings(ChapterSettings):
         c1_grid: costs of the server's mistakes, each with each of ce_grid.
         alphas: of the map of alpha and beta.
         betas: of the same map.
-        rules: for alpha, each with and without squashing.
-        estimates: of p(x), names in `error_estimation.ERROR_ESTIMATORS`.
+        alpha_rules: for alpha, each with and without squashing.
+        error_estimators: of p(x), names in `error_estimation.ERROR_ESTIMATORS`.
         servers: networks of the server, the smallest first.
-        hidden: units of the rejector, the fewest first.
-        inputs: networks of the rejector, by what they read and how.
-        reader: client of that comparison: one that has all that a rejector may read, a last hidden layer included.
+        hidden_units: units of the rejector, the fewest first.
+        rejector_inputs: networks of the rejector, by what they read and how.
+        rejector_input_client: client of that comparison: one that has all that a rejector may read, a last hidden layer included.
         clients: forms of the client; the first one alone where one is enough.
         pairs: "easy pair" and "hard pair", names in `systems.PAIRS`; the first one alone where one is enough.
         sizes: images in the four training parts of CIFAR-10; empty for all.
@@ -33,12 +33,12 @@ class Settings(ChapterSettings):
     c1_grid: tuple[float, ...] = (0.5, 1.0, 1.5)
     alphas: tuple[float, ...] = (0.5, 2.0, 6.0, 18.0)
     betas: tuple[float, ...] = (2.0, 4.0, 8.0)
-    rules: tuple[str, ...] = ("released", "client_error", "deterministic", "estimated")
-    estimates: tuple[str, ...] = ("isotonic", "logistic", "network")
+    alpha_rules: tuple[str, ...] = ("released", "client_error", "deterministic", "estimated")
+    error_estimators: tuple[str, ...] = ("isotonic", "logistic", "network")
     servers: tuple[str, ...] = ("linear", "one_hidden_layer", "lenet")
-    hidden: tuple[int, ...] = (4, 120, 480)
-    inputs: tuple[str, ...] = ("scores", "features", "linear", "hidden", "lenet")
-    reader: str = "lenet"
+    hidden_units: tuple[int, ...] = (4, 120, 480)
+    rejector_inputs: tuple[str, ...] = ("scores", "features", "linear", "hidden", "lenet")
+    rejector_input_client: str = "lenet"
     clients: tuple[str, ...] = ("as_released", "well_trained")
     pairs: tuple[str, ...] = ("easy pair",)
     sizes: tuple[int, ...] = ()

@@ -46,34 +46,37 @@ def evidence_by_seed(values: Any, *, data: str) -> Evidence:
 
 
 def losses_after_change(
-    played: Mapping[tuple[str, str], Mapping[str, Sequence[EpisodeResult]]],
-    courses: Mapping[tuple[str, str], Sequence[Stream]],
+    results: Mapping[tuple[str, str], Mapping[str, Sequence[EpisodeResult]]],
+    streams_by_change: Mapping[tuple[str, str], Sequence[Stream]],
 ) -> LossesAfterChange:
     """The mean loss of every remedy from the beginning of the change on.
 
     Args:
-        played: (kind, way) -> remedy -> one outcome per seed.
-        courses: (kind, way) -> one course per seed.
+        results: (kind, way) -> remedy -> one outcome per seed.
+        streams_by_change: (kind, way) -> one course per seed.
 
     Returns:
         (kind, way, remedy) -> (S,).
     """
     return {
-        (*place, name): np.array(
-            [mean_over_stream(o.loss[c.change :]) for o, c in zip(several, courses[place], strict=True)]
+        (*change, name): np.array(
+            [
+                mean_over_stream(o.loss[c.change_point :])
+                for o, c in zip(episode_results, streams_by_change[change], strict=True)
+            ]
         )
-        for place, by_remedy in played.items()
-        for name, several in by_remedy.items()
+        for change, by_remedy in results.items()
+        for name, episode_results in by_remedy.items()
     }
 
 
 def mean_loss_reduction(
-    lost: LossesAfterChange,
-    name: str,
-    way: str = SUDDEN,
+    losses: LossesAfterChange,
+    policy: str,
+    speed: str = SUDDEN,
     kinds: Sequence[str] = streams.DRIFT_KINDS,
     *,
-    against: str = "fixed",
+    baseline: str = "fixed",
 ) -> np.ndarray:
     """What a remedy loses less than another after the change, averaged over kinds of change: (S,), one per seed.
 
@@ -82,8 +85,8 @@ def mean_loss_reduction(
     >>> mean_loss_reduction(lost, "x", kinds=["fog"])
     array([2., 2.])
     """
-    each = [lost[kind, way, against] - lost[kind, way, name] for kind in kinds]
-    return np.sum(each, axis=0) / len(each)
+    reductions = [losses[kind, speed, baseline] - losses[kind, speed, policy] for kind in kinds]
+    return np.sum(reductions, axis=0) / len(reductions)
 
 
 def simultaneous_intervals(values: Mapping[Key, np.ndarray], *, level: float = 0.95) -> dict[Key, Interval]:
@@ -108,17 +111,19 @@ def simultaneous_intervals(values: Mapping[Key, np.ndarray], *, level: float = 0
     >>> simultaneous_intervals(alone)["a"].high < simultaneous_intervals(both)["a"].high
     True
     """
-    return {name: t_interval(one, level=1 - (1 - level) / len(values)) for name, one in values.items()}
+    return {
+        name: t_interval(values_by_seed, level=1 - (1 - level) / len(values)) for name, values_by_seed in values.items()
+    }
 
 
 def loss_reductions(
-    lost: LossesAfterChange, names: Sequence[str], columns: Mapping[str, tuple[str, Sequence[str]]]
+    losses: LossesAfterChange, policies: Sequence[str], columns: Mapping[str, tuple[str, Sequence[str]]]
 ) -> dict[tuple[str, str], Interval]:
     """What remedies save in the cells of one table, with intervals that hold together.
 
     Args:
-        lost: `losses_after_change`.
-        names: of the remedies.
+        losses: `losses_after_change`.
+        policies: of the remedies.
         columns: name of a column -> the way of change and the kinds over which it averages.
 
     Returns:
@@ -126,125 +131,134 @@ def loss_reductions(
     """
     return simultaneous_intervals(
         {
-            (column, name): mean_loss_reduction(lost, name, way, kinds)
-            for column, (way, kinds) in columns.items()
-            for name in names
-            if all((kind, way, name) in lost for kind in kinds)
+            (column, name): mean_loss_reduction(losses, name, speed, kinds)
+            for column, (speed, kinds) in columns.items()
+            for name in policies
+            if all((kind, speed, name) in losses for kind in kinds)
         }
     )
 
 
-def interval_table(held: Mapping[tuple[str, str], Interval]) -> pd.DataFrame:
+def interval_table(intervals: Mapping[tuple[str, str], Interval]) -> pd.DataFrame:
     """Intervals as a table shows them, one row per remedy.
 
     >>> interval_table({("saved", "x"): Interval(0.1, 0.0, 0.2)}).loc["x", "saved"]
     '0.100 [0.000, 0.200]'
     """
     columns: dict[str, dict[str, str]] = {}
-    for (column, name), interval in held.items():
+    for (column, name), interval in intervals.items():
         columns.setdefault(column, {})[name] = format_interval(interval)
     return pd.DataFrame(columns)
 
 
 def detector_table(
-    several: Sequence[TunedSystem],
-    courses: Mapping[tuple[str, str], Sequence[Stream]],
-    heard: Mapping[str, Mapping[str, Sequence[np.ndarray]]],
-    lost: LossesAfterChange,
+    systems: Sequence[TunedSystem],
+    streams_by_change: Mapping[tuple[str, str], Sequence[Stream]],
+    alarms: Mapping[str, Mapping[str, Sequence[np.ndarray]]],
+    losses: LossesAfterChange,
     *,
     costs: Costs,
-    advice: FixedShareConfig,
+    fixed_share: FixedShareConfig,
 ) -> tuple[pd.DataFrame, dict[tuple[str, str], np.ndarray]]:
     """What the alarms of each detector on r are good for after sudden changes.
 
     Args:
-        several: systems, one per seed.
-        courses: (kind, way) -> one course per seed.
-        heard: detector -> kind -> alarms on r, one array per seed.
-        lost: `losses_after_change` of the fixed system, at least.
+        systems: systems, one per seed.
+        streams_by_change: (kind, way) -> one course per seed.
+        alarms: detector -> kind -> alarms on r, one array per seed.
+        losses: `losses_after_change` of the fixed system, at least.
         costs: c1 and ce.
-        advice: its batch and delay are used.
+        fixed_share: its batch and delay are used.
 
     Returns:
         A table with a row ("r", detector): savings with intervals that hold together, and shares sent and labelled
         with refitted layers; and what was saved, ("thresholds" or "layers", detector) -> (S,).
     """
-    given: dict[str, Any] = {"costs": costs, "advice": advice}
+    options: dict[str, Any] = {"costs": costs, "advice": fixed_share}
     values: dict[tuple[str, str], np.ndarray] = {}
     shares: dict[str, dict[str, float]] = {}
-    for name, by_kind in heard.items():
-        played = {
-            (kind, SUDDEN): run_alarm_policies(several, courses[kind, SUDDEN], at, **given)
-            for kind, at in by_kind.items()
+    for name, by_kind in alarms.items():
+        results = {
+            (kind, SUDDEN): run_alarm_policies(systems, streams_by_change[kind, SUDDEN], kind_alarms, **options)
+            for kind, kind_alarms in by_kind.items()
         }
-        after = {**lost, **losses_after_change(played, courses)}
+        losses_by_policy = {**losses, **losses_after_change(results, streams_by_change)}
         values |= {
-            (use, name): mean_loss_reduction(after, way, kinds=list(by_kind))
-            for use, way in COMBINED_ALARM_POLICIES.items()
+            (use, name): mean_loss_reduction(losses_by_policy, policy, kinds=list(by_kind))
+            for use, policy in COMBINED_ALARM_POLICIES.items()
         }
-        did = [outcome for one in played.values() for outcome in one[COMBINED_ALARM_POLICIES["layers"]]]
+        layer_results = [
+            outcome
+            for results_by_policy in results.values()
+            for outcome in results_by_policy[COMBINED_ALARM_POLICIES["layers"]]
+        ]
         shares[name] = {
-            part: round(sum(mean_over_stream(getattr(o, field)) for o in did) / len(did), 3)
-            for part, field in (("sent", "asked"), ("labelled", "labelled"))
+            share_name: round(sum(mean_over_stream(getattr(o, field)) for o in layer_results) / len(layer_results), 3)
+            for share_name, field in (("sent", "asked"), ("labelled", "labelled"))
         }
-    held = simultaneous_intervals(values)
+    intervals_by_policy = simultaneous_intervals(values)
     rows = {
-        ("r", name): {f"saved by {use}": format_interval(held[use, name]) for use in COMBINED_ALARM_POLICIES}
+        ("r", name): {
+            f"saved by {use}": format_interval(intervals_by_policy[use, name]) for use in COMBINED_ALARM_POLICIES
+        }
         | shares[name]
-        for name in heard
+        for name in alarms
     }
     return pd.DataFrame(rows).T, values
 
 
-def policy_evidence(lost: LossesAfterChange, by_seed: Callable[[np.ndarray], Evidence]) -> dict[str, Any]:
+def policy_evidence(losses: LossesAfterChange, make_evidence: Callable[[np.ndarray], Evidence]) -> dict[str, Any]:
     """The evidence about remedies, of which all are judged by what they save.
 
     Args:
-        lost: `losses_after_change` of all kinds, at once and by degrees.
-        by_seed: makes evidence of one value per seed.
+        losses: `losses_after_change` of all kinds, at once and by degrees.
+        make_evidence: makes evidence of one value per seed.
 
     Returns:
         Evidence by claim.
     """
-    at_once = {(kind, name): value for (kind, way, name), value in lost.items() if way == SUDDEN}
+    at_once = {(kind, name): value for (kind, speed, name), value in losses.items() if speed == SUDDEN}
     refits = {w: (f"alarm {w}", f"alarm {w}, refitted") for w in ("r", "r and e")}
     answers = {name: name + experiments.PSEUDO_LABEL_SUFFIX for name in ("re-estimated", "recalibrated")}
-    found = {
-        "drift-remedies-help": {name: mean_loss_reduction(lost, name) for name in POLICIES_IN_CLAIM},
+    values_by_claim = {
+        "drift-remedies-help": {name: mean_loss_reduction(losses, name) for name in POLICIES_IN_CLAIM},
         "drift-remedies-help-elsewhere": {
             name: reduction_without_strongest_change(at_once, name) for name in POLICIES_IN_CLAIM
         },
         "drift-remedies-help-by-degrees": {
-            name: mean_loss_reduction(lost, name, GRADUAL) for name in POLICIES_IN_CLAIM
+            name: mean_loss_reduction(losses, name, GRADUAL) for name in POLICIES_IN_CLAIM
         },
-        "drift-refit-helps": {w: mean_loss_reduction(lost, anew) for w, (_, anew) in refits.items()},
+        "drift-refit-helps": {w: mean_loss_reduction(losses, anew) for w, (_, anew) in refits.items()},
         "drift-refit-beats-thresholds": {
-            w: mean_loss_reduction(lost, anew, against=old) for w, (old, anew) in refits.items()
+            w: mean_loss_reduction(losses, anew, baseline=old) for w, (old, anew) in refits.items()
         },
         "drift-server-alone": {
-            "threshold": mean_loss_reduction(lost, "alarm e"),
-            "refitted": mean_loss_reduction(lost, "alarm e, refitted"),
+            "threshold": mean_loss_reduction(losses, "alarm e"),
+            "refitted": mean_loss_reduction(losses, "alarm e, refitted"),
         },
-        "drift-answers-help": {name: mean_loss_reduction(lost, other) for name, other in answers.items()},
+        "drift-answers-help": {name: mean_loss_reduction(losses, other) for name, other in answers.items()},
         "drift-labels-beat-answers": {
-            name: mean_loss_reduction(lost, name, against=other) for name, other in answers.items()
+            name: mean_loss_reduction(losses, name, baseline=other) for name, other in answers.items()
         },
     }
-    return {claim: {case: by_seed(one) for case, one in cases.items()} for claim, cases in found.items()}
+    return {
+        claim: {case: make_evidence(case_values) for case, case_values in cases.items()}
+        for claim, cases in values_by_claim.items()
+    }
 
 
-def pseudo_label_bias_evidence(several: Sequence[TunedSystem], *, costs: Costs) -> Evidence:
+def pseudo_label_bias_evidence(systems: Sequence[TunedSystem], *, costs: Costs) -> Evidence:
     """The evidence that the two sides of `analysis.overrated` are one, on average under every condition.
 
     Args:
-        several: systems.
+        systems: systems.
         costs: c1 and ce.
 
     Returns:
         The largest distance, exact.
     """
     return Evidence.exact(
-        max(_pseudo_label_bias_error(table, costs) for one in several for table in one.tables.values())
+        max(_pseudo_label_bias_error(table, costs) for system in systems for table in system.tables.values())
     )
 
 
@@ -291,14 +305,14 @@ def pseudo_label_bias(predictions: Predictions, *, costs: Costs) -> np.ndarray:
 
 
 def reduction_without_strongest_change(
-    after: Mapping[tuple[str, str], np.ndarray], remedy: str, *, among: Sequence[str] = DRIFT_KINDS
+    losses: Mapping[tuple[str, str], np.ndarray], policy: str, *, kinds: Sequence[str] = DRIFT_KINDS
 ) -> np.ndarray:
     """What a remedy saves, averaged over all kinds of change but the one that costs the fixed threshold most.
 
     Args:
-        after: (kind, remedy) -> (S,) loss after the change, one per seed; "fixed" is a remedy, too.
-        remedy: its name.
-        among: the kinds, at least two.
+        losses: (kind, remedy) -> (S,) loss after the change, one per seed; "fixed" is a remedy, too.
+        policy: its name.
+        kinds: the kinds, at least two.
 
     Returns:
         (S,) loss saved per input.
@@ -308,6 +322,6 @@ def reduction_without_strongest_change(
     >>> reduction_without_strongest_change(after, "x", among=("a", "b"))
     array([-1.])
     """
-    strongest = max(among, key=lambda kind: after[kind, "fixed"].sum())
-    saved = [after[kind, "fixed"] - after[kind, remedy] for kind in among if kind != strongest]
+    strongest = max(kinds, key=lambda kind: losses[kind, "fixed"].sum())
+    saved = [losses[kind, "fixed"] - losses[kind, policy] for kind in kinds if kind != strongest]
     return np.sum(saved, axis=0) / len(saved)

@@ -100,14 +100,14 @@ def max_nonlinearity(predictions: Predictions, *, costs: Costs) -> float:
     True
     """
     plus, loss = (predictions.y == 1).astype(int), loss_per_example(predictions, costs=costs)
-    share, each = (
+    share, class_losses = (
         plus.sum() / len(plus),
-        [system_loss(part, costs=costs) for part in split_by_class(predictions).values()],
+        [system_loss(class_predictions, costs=costs) for class_predictions in split_by_class(predictions).values()],
     )
     distances = []
     for pi in np.linspace(0, 1, 101):
         weights = generalization.label_shift_weights([1 - share, share], [1 - pi, pi])[plus]
-        distances.append(abs(weights @ loss / len(loss) - (1 - pi) * each[0] - pi * each[-1]))
+        distances.append(abs(weights @ loss / len(loss) - (1 - pi) * class_losses[0] - pi * class_losses[-1]))
     return float(max(distances))
 
 
@@ -130,16 +130,18 @@ def losses_under_shift(tables: Sequence[Predictions], thresholds: np.ndarray, *,
     Returns:
         One number of each kind per distribution.
     """
-    apart = [measure_discrepancies(tables[0], table, thresholds, costs=costs) for table in tables]
+    discrepancies = [measure_discrepancies(tables[0], table, thresholds, costs=costs) for table in tables]
     return ShiftLosses(
         np.array([system_loss(table, costs=costs) for table in tables]),
-        np.array([one.labelled for one in apart]),
-        np.array([one.label_free + max(1, costs.c1) * one.joint_error for one in apart]),
+        np.array([discrepancy.labelled for discrepancy in discrepancies]),
+        np.array(
+            [discrepancy.label_free + max(1, costs.c1) * discrepancy.joint_error for discrepancy in discrepancies]
+        ),
     )
 
 
 def worst_generalization_gaps(
-    losses: np.ndarray, target: np.ndarray, *, weights: np.ndarray, size: int, draws: int, seed: int
+    losses: np.ndarray, target_risks: np.ndarray, *, weights: np.ndarray, sample_size: int, n_samples: int, seed: int
 ) -> np.ndarray:
     r"""How far a target risk lies above the weighted empirical risk of a sample, at the worst of N thresholds.
 
@@ -147,10 +149,10 @@ def worst_generalization_gaps(
 
     Args:
         losses: (N, m) of all examples of the distribution that is sampled, `losses_at_thresholds`.
-        target: (N,) risks R_k under the distribution that is asked about.
+        target_risks: (N,) risks R_k under the distribution that is asked about.
         weights: (m,) w; 1 without importance weighting.
-        size: n examples per sample, drawn with replacement.
-        draws: samples.
+        sample_size: n examples per sample, drawn with replacement.
+        n_samples: samples.
         seed: of the samples.
 
     Returns:
@@ -162,19 +164,19 @@ def worst_generalization_gaps(
     >>> worst_generalization_gaps(np.ones((2, 5)), np.array([1.0, 1.5]), weights=np.ones(5), size=3, draws=2, seed=0)
     array([0.5, 0.5])
     """
-    if losses.shape != (len(target), len(weights)):
-        raise ValueError(f"expected losses of shape {(len(target), len(weights))}, got {losses.shape}")
-    checks.at_least(1, size=size, draws=draws)
-    chosen = np.random.default_rng(seed).integers(losses.shape[1], size=(draws, size))
-    empirical = np.stack([(losses * weights)[:, sample].sum(axis=1) / size for sample in chosen])  # (draws, N)
-    return (target - empirical).max(axis=1)
+    if losses.shape != (len(target_risks), len(weights)):
+        raise ValueError(f"expected losses of shape {(len(target_risks), len(weights))}, got {losses.shape}")
+    checks.at_least(1, size=sample_size, draws=n_samples)
+    indices = np.random.default_rng(seed).integers(losses.shape[1], size=(n_samples, sample_size))
+    empirical = np.stack([(losses * weights)[:, sample].sum(axis=1) / sample_size for sample in indices])  # (draws, N)
+    return (target_risks - empirical).max(axis=1)
 
 
 class BoundCheck(NamedTuple):
     """How a bound did on samples."""
 
-    fails: Interval  # share of the samples on which it fails at some threshold, with its exact 95 % limits
-    needed: float  # the penalty that would have failed on a share delta of them
+    violation_rate: Interval  # share of the samples on which it fails at some threshold, with its exact 95 % limits
+    required_penalty: float  # the penalty that would have failed on a share delta of them
     penalty: float  # the one it has
 
 
@@ -197,7 +199,7 @@ def check_bound(gaps: np.ndarray, *, penalty: float, delta: float) -> BoundCheck
     """
     checks.at_least(1, draws=len(gaps))
     checks.probabilities(delta=delta)
-    fails = int((gaps > penalty).sum())
-    limits = binomtest(fails, len(gaps)).proportion_ci(0.95, method="exact")
-    share = Interval(fails / len(gaps), float(limits.low), float(limits.high))
+    n_violations = int((gaps > penalty).sum())
+    limits = binomtest(n_violations, len(gaps)).proportion_ci(0.95, method="exact")
+    share = Interval(n_violations / len(gaps), float(limits.low), float(limits.high))
     return BoundCheck(share, float(np.quantile(gaps, 1 - delta)), float(penalty))

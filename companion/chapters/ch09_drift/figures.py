@@ -13,25 +13,25 @@ LOSS_LABEL = "system loss (mistakes of the client)"
 
 
 def plot_over_time(
-    ax: Axes, series: Mapping[str, Sequence[Any]], *, what: str, change: float, order: Sequence[str] = ()
+    ax: Axes, series: Mapping[str, Sequence[Any]], *, quantity: str, change_point: float, order: Sequence[str] = ()
 ) -> None:
     """Quantities along a stream, one line with a band each, and where the distribution changes.
 
     Args:
         ax: where to draw.
         series: name -> (step, mean, low, high), (k,) each.
-        what: name and unit of the quantity.
-        change: step of the change.
+        quantity: name and unit of the quantity.
+        change_point: step of the change.
         order: names that fix the looks across figures; by default the names of the series.
     """
     for name, (step, mean, low, high) in series.items():
         appearance = line_style(name, order or list(series))
         ax.fill_between(step, low, high, color=appearance["color"], alpha=0.15, linewidth=0)
         ax.plot(step, mean, label=name, markevery=0.15, **appearance)
-    ax.axvline(change, color="black", linewidth=1, linestyle=":")
-    ax.set(xlabel=STEP_LABEL, ylabel=what)
-    place = ax.get_subplotspec()
-    if place is not None and not place.is_last_row():
+    ax.axvline(change_point, color="black", linewidth=1, linestyle=":")
+    ax.set(xlabel=STEP_LABEL, ylabel=quantity)
+    subplot = ax.get_subplotspec()
+    if subplot is not None and not subplot.is_last_row():
         ax.set_xlabel("")
 
 
@@ -40,7 +40,7 @@ def plot_stream_panels(
     series: Mapping[str, Mapping[str, Interval]],
     *,
     steps: Sequence[float],
-    change: float,
+    change_point: float,
     levels: Mapping[str, float] | None = None,
 ) -> None:
     """Quantities along several streams: one row of panels per quantity, one column per stream.
@@ -49,14 +49,14 @@ def plot_stream_panels(
         axes: (quantities, streams) where to draw.
         series: stream -> name and unit of the quantity -> (k,) means with their bands.
         steps: (k,) places in the stream.
-        change: step of the change.
+        change_point: step of the change.
         levels: quantity -> a height to be compared with, drawn as a dashed line.
     """
     for column, (stream, quantities) in zip(axes.T, series.items(), strict=True):
-        for ax, (what, band) in zip(column, quantities.items(), strict=True):
-            plot_over_time(ax, {stream: (steps, *band)}, what=what, change=change)
-            if what in (levels or {}):
-                ax.axhline((levels or {})[what], color=COLOURS[1], linestyle="--", label="Theorem 1 promises")
+        for ax, (quantity, band) in zip(column, quantities.items(), strict=True):
+            plot_over_time(ax, {stream: (steps, *band)}, quantity=quantity, change_point=change_point)
+            if quantity in (levels or {}):
+                ax.axhline((levels or {})[quantity], color=COLOURS[1], linestyle="--", label="Theorem 1 promises")
                 if ax in axes[:, 0]:
                     ax.legend(fontsize="small", handles=ax.lines[-1:], loc="upper left")
             ax.label_outer()
@@ -64,26 +64,26 @@ def plot_stream_panels(
         column[0].set_title(stream)
 
 
-def plot_loss_reductions(ax: Axes, savings: Mapping[str, Mapping[str, Interval]], *, what: str) -> None:
+def plot_loss_reductions(ax: Axes, reductions: Mapping[str, Mapping[str, Interval]], *, quantity: str) -> None:
     """One row per remedy, one point with its interval per case, and the line of no difference.
 
     Args:
         ax: where to draw.
-        savings: case -> remedy -> interval of what the remedy saves.
-        what: name and unit of what is saved.
+        reductions: case -> remedy -> interval of what the remedy saves.
+        quantity: name and unit of what is saved.
     """
-    cases = list(savings)
-    remedies = list(next(iter(savings.values())))
-    for place, case in enumerate(cases):
+    cases = list(reductions)
+    policies = list(next(iter(reductions.values())))
+    for index, case in enumerate(cases):
         appearance = line_style(case, cases)
-        rows = [row + 0.7 * ((place + 0.5) / len(cases) - 0.5) for row in range(len(remedies))]
-        estimate, low, high = zip(*(savings[case][remedy] for remedy in remedies), strict=True)
+        rows = [row + 0.7 * ((index + 0.5) / len(cases) - 0.5) for row in range(len(policies))]
+        estimate, low, high = zip(*(reductions[case][policy] for policy in policies), strict=True)
         ax.hlines(rows, low, high, color=appearance["color"], linewidth=1.5)
         ax.plot(estimate, rows, linestyle="none", color=appearance["color"], marker=appearance["marker"], label=case)
     ax.axvline(0, color="black", linewidth=1)
-    ax.set_yticks(range(len(remedies)), remedies)
-    ax.set_ylim(len(remedies) - 0.5, -0.5)
-    ax.set(xlabel=what, ylabel="remedy")
+    ax.set_yticks(range(len(policies)), policies)
+    ax.set_ylim(len(policies) - 0.5, -0.5)
+    ax.set(xlabel=quantity, ylabel="remedy")
 
 
 def plot_cumulative_regret(ax: Axes, regret: Sequence[Any], bounds: Mapping[str, Sequence[Any]]) -> None:
@@ -119,13 +119,13 @@ def plot_shift_bounds(ax: Axes, severity: Sequence[float], lines: Mapping[str, I
         ax.plot(severity, mean, label=name, **appearance)
     ax.set(xlabel="severity (degrees)", ylabel=LOSS_LABEL, title=title)
     ax.set_xticks(list(severity))
-    place = ax.get_subplotspec()
-    if place is not None and not place.is_first_col():
+    subplot = ax.get_subplotspec()
+    if subplot is not None and not subplot.is_first_col():
         ax.set_ylabel("")
 
 
 def plot_device_values(
-    ax: Axes, positive: Any, values: Mapping[str, Any], *, what: str, line: Sequence[float] | None = None
+    ax: Axes, positive: Any, values: Mapping[str, Any], *, quantity: str, class_line: Sequence[float] | None = None
 ) -> None:
     """One point per device and system against the device's share of label +1.
 
@@ -133,34 +133,36 @@ def plot_device_values(
         ax: where to draw.
         positive: (d,) shares of label +1.
         values: name -> (d,) one value per device.
-        what: name and unit of the value.
-        line: values at shares 0 and 1, joined by a straight line.
+        quantity: name and unit of the value.
+        class_line: values at shares 0 and 1, joined by a straight line.
     """
-    if line is not None:
-        ax.plot([0, 1], line, color="black", linestyle=":", label="line between the classes")
+    if class_line is not None:
+        ax.plot([0, 1], class_line, color="black", linestyle=":", label="line between the classes")
     for name, value in values.items():
         appearance = line_style(name, list(values))
         ax.plot(
             positive, value, linestyle="none", color=appearance["color"], marker=appearance["marker"],
             alpha=0.6, label=name,
         )  # fmt: skip
-    ax.set(xlabel="share of label +1 on the device", ylabel=what, xlim=(-0.03, 1.03))
+    ax.set(xlabel="share of label +1 on the device", ylabel=quantity, xlim=(-0.03, 1.03))
 
 
-def plot_device_spread(ax: Axes, concentration: Sequence[float], lines: Mapping[str, Interval], *, what: str) -> None:
+def plot_device_spread(
+    ax: Axes, concentration: Sequence[float], lines: Mapping[str, Interval], *, quantity: str
+) -> None:
     """How much devices differ against the concentration of their label distributions, with bands over seeds.
 
     Args:
         ax: where to draw.
         concentration: (k,) parameters a of the Dirichlet distribution; small ones give devices that differ.
         lines: name -> (k,) means with their bands.
-        what: name and unit of what differs.
+        quantity: name and unit of what differs.
     """
     for name, (mean, low, high) in lines.items():
         appearance = line_style(name, list(lines))
         ax.fill_between(concentration, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
         ax.plot(concentration, mean, label=name, **appearance)
-    ax.set(xlabel="concentration of the devices' label shares", ylabel=what, xscale="log")
+    ax.set(xlabel="concentration of the devices' label shares", ylabel=quantity, xscale="log")
 
 
 def plot_regret_bound_rate(ax: Axes, steps: Sequence[float], rates: Sequence[float], *, largest: float) -> None:
@@ -186,11 +188,11 @@ def plot_detection_delays(ax: Axes, delays: Mapping[str, Sequence[Any]], *, kind
         delays: detector -> one sequence of delays per kind.
         kinds: names of the changes.
     """
-    for place, (name, per_kind) in enumerate(delays.items()):
-        offset = 0.6 * ((place + 0.5) / len(delays) - 0.5)
-        spots = [(row + offset, delay) for row, several in enumerate(per_kind) for delay in several]
-        appearance = {"color": COLOURS[place], "marker": line_style(name, list(delays))["marker"]}
-        rows, heights = [spot[0] for spot in spots], [spot[1] for spot in spots]
+    for index, (name, per_kind) in enumerate(delays.items()):
+        offset = 0.6 * ((index + 0.5) / len(delays) - 0.5)
+        points = [(row + offset, delay) for row, kind_delays in enumerate(per_kind) for delay in kind_delays]
+        appearance = {"color": COLOURS[index], "marker": line_style(name, list(delays))["marker"]}
+        rows, heights = [spot[0] for spot in points], [spot[1] for spot in points]
         ax.plot(rows, heights, linestyle="none", label=name, alpha=0.7, **appearance)
     ax.set_xticks(range(len(kinds)), kinds, rotation=25, ha="right")
     ax.set(xlabel="kind of change", ylabel="delay of the alarm (inputs)", xlim=(-0.5, len(kinds) - 0.5))

@@ -11,12 +11,12 @@ class Settings(ChapterSettings):
 
     Args:
         seeds: how many seeds of systems and streams, from 0 on.
-        draws: samples on which the bounds are tried.
+        n_samples: samples on which the bounds are tried.
         length: inputs in a stream that changes.
-        quiet: inputs in a stream that does not.
+        stationary_length: inputs in a stream that does not.
         severities: degrees of the corruptions; 1 to 4 at least.
-        images: test images that a stream draws from; 0 for all.
-        devices: how many devices have label distributions of their own.
+        n_images: test images that a stream draws from; 0 for all.
+        n_devices: how many devices have label distributions of their own.
         clients: forms of the client; the first is helped throughout, the others in one comparison.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
@@ -24,12 +24,12 @@ class Settings(ChapterSettings):
     """
 
     seeds: int
-    draws: int
+    n_samples: int
     length: int = 6000
-    quiet: int = 10_000
+    stationary_length: int = 10_000
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    images: int = 0
-    devices: int = 60
+    n_images: int = 0
+    n_devices: int = 60
     clients: tuple[str, ...] = ("as_released", "well_trained")
     sizes: tuple[int, ...] = ()
     data: str | None = None

@@ -23,10 +23,10 @@ def plot_controlled_rates(
     width = 0.012 * max(budgets)
     reach = (len(rates) + 1) * width
     ax.hlines(budgets, np.subtract(budgets, reach), np.add(budgets, reach), color="black", label="budget")
-    for place, (name, (low, middle, high)) in enumerate(rates.items()):
+    for index, (name, (low, middle, high)) in enumerate(rates.items()):
         appearance = {**line_style(name, order or list(rates)), "linestyle": "none"}
-        at = np.asarray(budgets) + (place - (len(rates) - 1) / 2) * 2 * width
-        ax.vlines(at, low, high, color=appearance["color"], linewidth=2)
-        ax.plot(at, middle, label=name, **appearance)
+        positions = np.asarray(budgets) + (index - (len(rates) - 1) / 2) * 2 * width
+        ax.vlines(positions, low, high, color=appearance["color"], linewidth=2)
+        ax.plot(positions, middle, label=name, **appearance)
     ax.set(xlabel="budget (share that may be sent)", ylabel="share sent of new images")
     ax.legend()

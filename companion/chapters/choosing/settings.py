@@ -10,7 +10,7 @@ class Settings(ChapterSettings):
     """The page on choosing the costs.
 
     Args:
-        draws: validation parts that are drawn to see whether a budget is kept; the rule of its claim says how many.
+        n_samples: validation parts that are drawn to see whether a budget is kept; the rule of its claim says how many.
     """
 
-    draws: int = 4000
+    n_samples: int = 4000

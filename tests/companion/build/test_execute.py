@@ -346,7 +346,7 @@ def test_a_chapter_on_images_gets_its_source_and_depends_on_it(monkeypatch, sour
     job = execute._job("05_cifar10", "quick", source, notebooks.ROOT / "nowhere", Folders())
     assert job.parameters == {"profile": "quick"} | injected
     assert job.data == facts
-    assert job.expected > 0
+    assert job.expected_seconds > 0
 
 
 def test_nothing_is_injected_into_a_record(monkeypatch):

@@ -119,7 +119,7 @@ def test_runs_are_made_and_counted(digits):
 def test_answers_hold_every_system_and_ours(digits, part):
     study, places, results = digits
     for place, systems in places.items():
-        said, scores = chapters_systems.system_predictions(results, systems, study.seeds, part=part)
+        said, scores = chapters_systems.system_predictions(results, systems, study.seeds, split=part)
         assert list(said) == [*SMALL, chapters_systems.STACKED_NAME]
         assert all(len(of) == len(scores) == study.seeds for of in said.values())
         for ours, two_stage, score in zip(said[chapters_systems.STACKED_NAME], said["two-stage"], scores, strict=True):
@@ -130,7 +130,7 @@ def test_answers_hold_every_system_and_ours(digits, part):
 
 def test_the_device_alone_keeps_everything_and_pays_nothing(digits):
     study, places, results = digits
-    alone = chapters_systems.system_predictions(results, next(iter(places.values())), study.seeds).systems[
+    alone = chapters_systems.system_predictions(results, next(iter(places.values())), study.seeds).predictions[
         chapters_systems.ON_DEVICE_CLASSIFIER
     ]
     for p in alone:
@@ -153,7 +153,7 @@ def test_evidence_is_given_for_every_place_or_said_to_be_absent(digits):
                            "as_released, hard pair", "well_trained, hard pair", "lenet, hard pair"]  # fmt: skip
     assert (found[first].estimate, found[first].low, found[first].high) == (0.1, 0.0, 0.2)
     assert (found[first].seeds, found[first].data) == (study.seeds, "abc")
-    assert found[first].n == len(test[first].scores[0])
+    assert found[first].n == len(test[first].client_scores[0])
     assert {one.reason for place, one in found.items() if place != first} == {"not run at this profile"}
     asked = ch06_comparison_experiments.evidence_by_setting(
         lambda said: Interval(0.5, 0.4, 0.6) if L2H in said else None, test, data=data
@@ -165,7 +165,7 @@ def test_evidence_is_given_for_every_place_or_said_to_be_absent(digits):
 
 def test_a_swap_takes_the_server_and_nothing_else(digits):
     study, places, results = digits
-    said = chapters_systems.system_predictions(results, next(iter(places.values())), study.seeds).systems
+    said = chapters_systems.system_predictions(results, next(iter(places.values())), study.seeds).predictions
     for one, other, new in zip(
         said["learning to help"],
         said["two-stage"],
@@ -180,7 +180,7 @@ def test_other_costs_take_the_best_threshold_of_the_validation_part(digits):
     study, places, results = digits
     systems, costs = next(iter(places.values())), Costs(c1=1.0, ce=0.02)
     on, of = (
-        chapters_systems.system_predictions(results, systems, study.seeds, part=part).systems["two-stage"]
+        chapters_systems.system_predictions(results, systems, study.seeds, split=part).predictions["two-stage"]
         for part in ("validation", "test")
     )
     for validation, found in zip(on, thresholds.tuned_on_validation(on, on, costs=costs), strict=True):
@@ -192,7 +192,7 @@ def test_losses_over_costs_stand_beside_their_levels(digits):
     study, places, results = digits
     systems, priced = next(iter(places.values())), [Costs(c1=1.0, ce=ce) for ce in (0.0, 0.1, 0.6)]
     on, of = (
-        chapters_systems.system_predictions(results, systems, study.seeds, part=part).systems
+        chapters_systems.system_predictions(results, systems, study.seeds, split=part).predictions
         for part in ("validation", "test")
     )
     for name in SMALL:

@@ -55,10 +55,10 @@ def test_a_claim_without_evidence_has_no_verdict():
 def test_a_claim_that_cannot_be_tested_needs_no_chapter():
     never = claim(form="absent", cases={}, verdict="not testable here")
     (entry,) = ledger_entries({never.id: never}, {})
-    assert entry.found == "not testable here"
-    assert verdict_discrepancy(entry, exists=False) is None
+    assert entry.computed_verdict == "not testable here"
+    assert verdict_discrepancy(entry, chapter_exists=False) is None
     wrong = one(claim(form="absent", cases={}, verdict="reproduced"), notebook())
-    assert "not testable here by its evidence, but reproduced" in verdict_discrepancy(wrong, exists=True)
+    assert "not testable here by its evidence, but reproduced" in verdict_discrepancy(wrong, chapter_exists=True)
 
 
 def test_a_claim_is_assessed_once():
@@ -92,7 +92,7 @@ def test_a_claim_is_assessed_once():
 )
 def test_what_contradicts_the_ledger(kind, profile, found, committed, fine):
     entry = LedgerEntry(claim(kind=kind, verdict=committed), found, {}, profile, "cifar10")
-    fault = verdict_discrepancy(entry, exists=True)
+    fault = verdict_discrepancy(entry, chapter_exists=True)
     assert (fault is None) == fine
     if not fine:
         assert fault == f"{found} by its evidence, but {committed} in the ledger"
@@ -101,7 +101,7 @@ def test_what_contradicts_the_ledger(kind, profile, found, committed, fine):
 def test_on_digits_theorems_are_compared_and_experiments_are_not():
     for kind, fine in (("empirical", True), ("theorem", False)):
         entry = LedgerEntry(claim(kind=kind, verdict="reproduced"), "not reproduced", {}, "quick", "digits")
-        assert (verdict_discrepancy(entry, exists=True) is None) == fine
+        assert (verdict_discrepancy(entry, chapter_exists=True) is None) == fine
 
 
 def test_missing_evidence_is_a_fault_only_where_the_chapter_exists():
@@ -109,9 +109,9 @@ def test_missing_evidence_is_a_fault_only_where_the_chapter_exists():
         LedgerEntry(claim(), None, {}, None, None),
         LedgerEntry(claim(verdict="false"), None, {}, None, None),
     )
-    assert verdict_discrepancy(missing, exists=True) == "91_toy has no evidence for it"
-    assert verdict_discrepancy(missing, exists=False) is None
-    assert verdict_discrepancy(early, exists=False) == "committed as false, but there is no 91_toy"
+    assert verdict_discrepancy(missing, chapter_exists=True) == "91_toy has no evidence for it"
+    assert verdict_discrepancy(missing, chapter_exists=False) is None
+    assert verdict_discrepancy(early, chapter_exists=False) == "committed as false, but there is no 91_toy"
 
 
 def test_evidence_of_a_claim_that_no_file_holds_is_an_error():
@@ -189,7 +189,7 @@ def test_the_committed_verdicts_are_those_of_the_committed_records(chapter):
     source = notebooks.read_source(chapter)
     fresh = notebooks.is_fresh(chapter, record, source)
     for entry in ledger_entries(registry.chapter_claims(chapter), {chapter: record}):
-        if entry.found is not None or fresh:  # a stale record fails a test of its own
-            assert verdict_discrepancy(entry, exists=True) is None, (
+        if entry.computed_verdict is not None or fresh:  # a stale record fails a test of its own
+            assert verdict_discrepancy(entry, chapter_exists=True) is None, (
                 f"{entry.claim.id}; run `python -m companion.build.verify update`"
             )

@@ -47,7 +47,7 @@ def test_the_kinds_of_client_are_nested(kind):
     p, mu = z3.Reals("p mu")
     given = [mu >= 0, 2 * mu <= 1, admissibility_condition(kind, p, mu)]
     wider = CLIENT_KINDS[min(CLIENT_KINDS.index(kind) + 1, 2)]
-    assert prove("wider", admissibility_condition(wider, p, mu), given=given).verdict == PROVED
+    assert prove("wider", admissibility_condition(wider, p, mu), assumptions=given).verdict == PROVED
 
 
 @given(c1=st.floats(0, 2), ce=st.floats(0, 0.9), p=st.floats(0, 1))

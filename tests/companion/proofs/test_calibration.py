@@ -87,7 +87,7 @@ def test_a_nudged_alpha_is_not_calibrated():
         bayes.ce == RealVal("1/5"),
         calibration.beta == 2,
     ]
-    certificate = prove("calibrated", calibration.CALIBRATED, given=given)
+    certificate = prove("calibrated", calibration.CALIBRATED, assumptions=given)
     assert certificate.verdict == UNDECIDED  # refuted, at a point with irrational roots
     assert "irrational" in certificate.reason
     assert single_alpha()["single-alpha"].verdict == PROVED
@@ -95,5 +95,5 @@ def test_a_nudged_alpha_is_not_calibrated():
 
 def test_a_root_is_the_nonnegative_one():
     two = And(calibration.is_root(calibration.root_mu, RealVal(4)), calibration.root_mu != 2)
-    assert "empty" in prove("sqrt 4 = 2", calibration.root_mu == 3, given=[two]).reason
+    assert "empty" in prove("sqrt 4 = 2", calibration.root_mu == 3, assumptions=[two]).reason
     assert math.isclose(float(theory.slope(0, 0.5, 0.5, 1, 0, 1, 2)), -0.5)

@@ -62,7 +62,7 @@ def test_counterexamples_by_hand():
 
 def test_without_the_exponentials_lower_bound_nothing_is_proved():
     value, exponent = z3.Reals("value exponent")
-    weaker = prove("exp >= 1 everywhere", value >= 1, given=[exponential_facts(value, exponent)])
+    weaker = prove("exp >= 1 everywhere", value >= 1, assumptions=[exponential_facts(value, exponent)])
     assert weaker.verdict == REFUTED
     assert weaker.counterexample["exponent"] < 0
     assert len(upper_bound()) == 4

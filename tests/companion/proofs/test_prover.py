@@ -30,13 +30,13 @@ def test_the_solver_proves():
 
 
 def test_the_solver_refutes_with_numbers():
-    certificate = prove("x y <= 1", x * y <= 1, given=[x > 0, y > 0])
+    certificate = prove("x y <= 1", x * y <= 1, assumptions=[x > 0, y > 0])
     assert certificate.verdict == REFUTED
     assert certificate.counterexample["x"] * certificate.counterexample["y"] > 1
 
 
 def test_a_variable_that_does_not_matter_has_a_number_too():
-    certificate = prove("x <= 1", z3.And(x <= 1, y == y), given=[y * 0 == 0])
+    certificate = prove("x <= 1", z3.And(x <= 1, y == y), assumptions=[y * 0 == 0])
     assert certificate.verdict == REFUTED
     assert certificate.counterexample["x"] > 1
 
@@ -44,7 +44,7 @@ def test_a_variable_that_does_not_matter_has_a_number_too():
 def test_an_example_is_checked():
     assert prove("x^2 >= x", x * x >= x, example={"x": "0.5"}).counterexample == {"x": Fraction(1, 2)}
     for outside in ({"x": 2}, {"x": "-0.5"}):
-        certificate = prove("x^2 >= x", x * x >= x, given=[x > 0], example=outside)
+        certificate = prove("x^2 >= x", x * x >= x, assumptions=[x > 0], example=outside)
         assert certificate.verdict == UNDECIDED
         assert "does not break it" in certificate.reason
     incomplete = prove("x y <= 1", x * y <= 1, example={"x": 2})
@@ -52,13 +52,13 @@ def test_an_example_is_checked():
 
 
 def test_an_irrational_counterexample_is_not_passed_off_as_numbers():
-    certificate = prove("x^2 is not 2", x * x != 2, given=[x > 0])
+    certificate = prove("x^2 is not 2", x * x != 2, assumptions=[x > 0])
     assert (certificate.verdict, certificate.counterexample) == (UNDECIDED, None)
     assert "irrational" in certificate.reason
 
 
 def test_an_empty_domain_proves_nothing():
-    certificate = prove("x = x + 1", x == x + 1, given=[x > 1, x < 0])
+    certificate = prove("x = x + 1", x == x + 1, assumptions=[x > 1, x < 0])
     assert certificate.verdict == UNDECIDED
     assert "empty" in certificate.reason
 
@@ -98,7 +98,7 @@ def test_a_box_is_split_until_it_is_certain():
 
     box = {"x": (-1, 1), "y": (-1, 1)}
     assert prove_positive("positive definite", parabola, box).verdict == PROVED
-    assert prove_positive("positive definite", parabola, box, pieces=10).verdict == UNDECIDED
+    assert prove_positive("positive definite", parabola, box, max_boxes=10).verdict == UNDECIDED
     assert prove_positive("a thin box", parabola, {"x": (0, 0), "y": ("-0.1", 1)}).verdict == PROVED
 
 
@@ -109,7 +109,7 @@ def test_a_box_is_refuted_by_a_point():
 
 
 def test_a_zero_stays_undecided():
-    touching = prove_positive("x^2 > 0", lambda x: x * x, {"x": ("-0.3", 1)}, pieces=200)
+    touching = prove_positive("x^2 > 0", lambda x: x * x, {"x": ("-0.3", 1)}, max_boxes=200)
     assert touching.verdict == UNDECIDED
     assert "enclose 0" in touching.reason
 
@@ -122,4 +122,4 @@ def test_doors():
     with pytest.raises(ValueError, match="milliseconds >= 1"):
         prove("x = x", x == x, milliseconds=0)
     with pytest.raises(ValueError, match="pieces >= 1"):
-        prove_positive("x > 0", lambda x: x, {"x": (1, 2)}, pieces=0)
+        prove_positive("x > 0", lambda x: x, {"x": (1, 2)}, max_boxes=0)

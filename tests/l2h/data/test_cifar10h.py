@@ -18,8 +18,8 @@ SHARES[3, 7] = 1.0  # a dog that all take for a horse
 def test_the_shares_of_a_pair():
     found = cifar10h._pair_labels(SHARES, 50 * SHARES, np.array([3, 5, 0, 5]), ("cat", "dog"))
     np.testing.assert_allclose(found.eta, [0.25, 0.75, 0.5])
-    np.testing.assert_allclose(found.outside, [0, 0.2, 1])
-    np.testing.assert_allclose(found.answers, [50, 50, 50])
+    np.testing.assert_allclose(found.other_class_share, [0, 0.2, 1])
+    np.testing.assert_allclose(found.n_annotations, [50, 50, 50])
     entropy = [-(0.75 * np.log2(0.75) + 0.25 * np.log2(0.25)), -(0.4 * np.log2(0.2) + 0.6 * np.log2(0.6)), 0]
     np.testing.assert_allclose(found.entropy, entropy)
     swapped = cifar10h._pair_labels(SHARES, 50 * SHARES, np.array([3, 5, 0, 5]), ("dog", "cat"))
@@ -39,7 +39,7 @@ def test_people_agree_with_the_labels_in_the_order_of_the_test_part():
             y = dataset.load_dataset(classes).test.y.numpy()
             assert len(people.eta) == len(y) == 2000
             assert np.sum((people.eta > 0.5) == (y > 0)) >= least * len(y)
-            assert people.answers.min() >= 47 and (people.entropy >= 0).all()
+            assert people.n_annotations.min() >= 47 and (people.entropy >= 0).all()
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_the_default_is_the_pair_with_its_fixed_split(source):
 
 
 def test_default_sizes_are_a_fifth_three_fifths_and_two_tenths(source):
-    sizes = data_dataset.load_dataset(source=source).facts()["sizes"]
+    sizes = data_dataset.load_dataset(source=source).metadata()["sizes"]
     n = sum(sizes[name] for name in PARTS[:4])
     for name, share in zip(PARTS, (0.2, 0.6, 0.1, 0.1), strict=False):
         assert abs(sizes[name] - share * n) < 3
@@ -105,7 +105,7 @@ def test_three_and_more_classes_are_numbered_in_order(source):
     for label, number in enumerate((7, 2, 4)):
         of_class = torch.from_numpy(images.x_test[images.y_test == number])
         assert torch.equal(dataset.test.x[dataset.test.y == label], of_class)
-    assert data_dataset.load_dataset(names, source=source).helper.y.unique().tolist() == list(range(10))
+    assert data_dataset.load_dataset(names, source=source).train.y.unique().tolist() == list(range(10))
 
 
 def test_class_names_are_those_of_the_files(source):
@@ -115,7 +115,7 @@ def test_class_names_are_those_of_the_files(source):
 
 
 def test_sizes_choose_a_subset(source):
-    sizes = data_dataset.SplitSizes(client=20, helper=31, calibration=12, validation=14)
+    sizes = data_dataset.SplitSizes(client=20, train=31, calibration=12, validation=14)
     dataset = data_dataset.load_dataset(source=source, sizes=sizes)
     assert [len(getattr(dataset, name).y) for name in PARTS[:4]] == list(sizes)
     assert torch.equal(dataset.test.x, data_dataset.load_dataset(source=source).test.x)
@@ -123,7 +123,7 @@ def test_sizes_choose_a_subset(source):
 
 def test_a_dataset_says_what_it_is(source):
     dataset = data_dataset.load_dataset(source=source)
-    facts = dataset.facts()
+    facts = dataset.metadata()
     assert json.loads(json.dumps(facts)) == facts
     assert facts["name"] == dataset.name == f"{source} {'/'.join(data_dataset.DEFAULT_PAIRS[source])}"
     assert (facts["source"], facts["classes"]) == (source, list(data_dataset.DEFAULT_PAIRS[source]))
@@ -174,7 +174,7 @@ def test_other_sources_are_split_and_labelled_like_the_usual_ones(home, source):
     three = data_dataset.load_dataset(
         (second, third, first), source=source, folder=home, sizes=data_dataset.SplitSizes(3, 3, 3, 3)
     )
-    assert three.test.y.unique().tolist() == [0, 1, 2] and three.facts()["classes"] == [second, third, first]
+    assert three.test.y.unique().tolist() == [0, 1, 2] and three.metadata()["classes"] == [second, third, first]
 
 
 @pytest.mark.parametrize("source", ["cifar100", "svhn", "imagenet"])

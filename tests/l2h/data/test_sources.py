@@ -255,7 +255,7 @@ def test_a_folder_is_named_by_the_argument_or_the_variable_or_not_at_all(tmp_pat
         sources.Path("/other"),
     )
     with pytest.raises(ValueError, match=r"got a blank\. Ask a friend"):
-        sources.configured_folder(" ", remedy="Ask a friend")
+        sources.configured_folder(" ", hint="Ask a friend")
 
 
 def test_sources_that_do_not_fit_are_refused(tmp_path):

@@ -22,7 +22,7 @@ def signal(shift, *, seed=0, length=2000):
 @pytest.mark.parametrize("name", detectors.DETECTORS)
 def test_a_change_of_one_deviation_is_found_and_nothing_else(name):
     at = detectors.detector_alarms(signal(1.0), REFERENCE, detector=name)
-    found = detectors.score_alarms(at, change=1000, length=2000, patience=500)
+    found = detectors.score_alarms(at, change=1000, length=2000, window=500)
     assert found.false_alarms == 0 and 0 <= found.delay < 200
     assert len(detectors.detector_alarms(signal(0.0), REFERENCE, detector=name)) == 0
 
@@ -94,9 +94,9 @@ def test_alarms_are_scored():
         (lambda: detectors.detector_alarms(np.zeros((3, 1)), REFERENCE, detector="ADWIN"), "signal"),
         (lambda: detectors.detector_alarms(np.array([np.nan]), REFERENCE, detector="ADWIN"), "finite"),
         (lambda: detectors.detector_alarms(np.zeros(3), np.ones(0), detector="ADWIN"), "reference"),
-        (lambda: detectors.score_alarms(np.array([]), change=-1, length=2, patience=1), "change"),
-        (lambda: detectors.score_alarms(np.array([]), change=3, length=2, patience=1), "length"),
-        (lambda: detectors.score_alarms(np.array([]), change=1, length=2, patience=0), "patience"),
+        (lambda: detectors.score_alarms(np.array([]), change=-1, length=2, window=1), "change"),
+        (lambda: detectors.score_alarms(np.array([]), change=3, length=2, window=1), "length"),
+        (lambda: detectors.score_alarms(np.array([]), change=1, length=2, window=0), "patience"),
         (lambda: detectors.detect(many(9), many(9), signal="smell", detector="ADWIN"), "signal"),
         (lambda: intervals.poisson_rate(-1, 10), "events"),
         (lambda: intervals.poisson_rate(1, 0), "steps"),

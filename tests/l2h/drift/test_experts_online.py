@@ -44,16 +44,18 @@ def plainly(game):
 def test_what_is_played_is_what_the_oracle_plays(game):
     stream, thresholds, costs, advice = game
     outcome = simulate(
-        stream, experts.fixed_share_policy(thresholds, costs=costs, advice=advice), costs=costs, batch=advice.batch,
+        stream, experts.fixed_share_policy(thresholds, costs=costs, fixed_share=advice), costs=costs, batch=advice.batch,
         delay=advice.delay, seed=1,
     )  # fmt: skip
     given_, settings_ = plainly(game)
     paths = {coins: rest for _, coins, *rest in drift.expert_paths(*given_, *settings_)}
     chances, shadows = paths[tuple(outcome.asked.tolist())]
-    np.testing.assert_allclose(outcome.chance, chances, rtol=1e-9)
+    np.testing.assert_allclose(outcome.propensity, chances, rtol=1e-9)
     batches = -(-len(stream.r) // advice.batch)
     switches = min(1, batches - 1)
-    ours = experts.realised_regret_bound(stream, outcome, thresholds, costs=costs, advice=advice, switches=switches)
+    ours = experts.realised_regret_bound(
+        stream, outcome, thresholds, costs=costs, fixed_share=advice, switches=switches
+    )
     price = experts.comparator_complexity(len(thresholds), batches=batches, switches=switches, sigma=advice.sigma)
     theirs = drift.realised(*given_, chances, shadows, price, *settings_)
     assert ours[-1] == pytest.approx(theirs, rel=1e-9)
@@ -94,13 +96,13 @@ def test_the_best_sequence_is_the_best_of_all(game, switches):
 def test_experts_play_one_game_after_another_as_if_each_were_the_first():
     generator = np.random.default_rng(0)
     advice, costs, thresholds = FixedShareConfig(0.3, 0.1, 0.01, 10, 1), Costs(1.0, 0.25), np.array([-9.0, 0.0, 9.0])
-    again = experts.fixed_share_policy(thresholds, costs=costs, advice=advice)
+    again = experts.fixed_share_policy(thresholds, costs=costs, fixed_share=advice)
     for length in (305, 200, 300):
         y, m = generator.choice([-1, 1], (2, length))
         stream = Predictions(m, generator.normal(size=length), 1.0 * y, y)
         chances = [
-            simulate(stream, policy, costs=costs, batch=10, delay=1, seed=length).chance
-            for policy in (again, experts.fixed_share_policy(thresholds, costs=costs, advice=advice))
+            simulate(stream, policy, costs=costs, batch=10, delay=1, seed=length).propensity
+            for policy in (again, experts.fixed_share_policy(thresholds, costs=costs, fixed_share=advice))
         ]
         assert np.array_equal(*chances)
 
@@ -112,7 +114,7 @@ def test_the_experts_find_the_better_side_and_come_back_after_a_switch():
     stream = Predictions(m, generator.normal(size=length), 1.0 * y, y)
     advice = FixedShareConfig(0.2, 0.05, 0.01, 25, 1)
     costs = Costs(1.0, 0.25)
-    policy = experts.fixed_share_policy(np.array([-9.0, 0.0, 9.0]), costs=costs, advice=advice)
+    policy = experts.fixed_share_policy(np.array([-9.0, 0.0, 9.0]), costs=costs, fixed_share=advice)
     outcome = simulate(stream, policy, costs=costs, batch=25, delay=1, seed=0)
     assert outcome.asked[1500:2000].mean() < 0.1 and outcome.asked[2500:].mean() > 0.95
     regret = experts.expected_loss(stream, outcome, costs=costs) - experts.best_sequence_losses(
@@ -128,7 +130,7 @@ def test_the_experts_find_the_better_side_and_come_back_after_a_switch():
 def test_bad_settings_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         experts.fixed_share_policy(
-            np.zeros(2), costs=Costs(), advice=FixedShareConfig(0.1, 0.1, 0.1, 1, 0)._replace(**change)
+            np.zeros(2), costs=Costs(), fixed_share=FixedShareConfig(0.1, 0.1, 0.1, 1, 0)._replace(**change)
         )
 
 
@@ -146,13 +148,13 @@ def test_every_contender_plays_and_only_those_that_may_look_at_labels_do():
     held_out = Predictions(stream.m[:300], stream.r[:300], stream.e[:300], stream.y[:300])
     costs, advice = Costs(1.0, 0.25), FixedShareConfig(0.1, 0.05, 0.01, 25, 1)
     policies = experiments.all_policies(
-        held_out, np.array([], dtype=int), change=600, costs=costs, advice=advice,
+        held_out, np.array([], dtype=int), change_point=600, costs=costs, fixed_share=advice,
         thresholds=np.array([-9.0, 0.0, 9.0]), layers=LastLayers(np.ones(3), np.ones(2)),
     )  # fmt: skip
     hidden = LastLayerInputs(generator.normal(size=(1200, 2)), generator.normal(size=(1200, 1)))
     ordered = {}
     for name, policy in policies.items():
-        outcome = simulate(stream, policy, costs=costs, batch=25, delay=1, seed=0, hidden=hidden)
+        outcome = simulate(stream, policy, costs=costs, batch=25, delay=1, seed=0, activations=hidden)
         ordered[name] = int(outcome.labelled.sum())
     assert all(ordered[name] == 0 for name in ordered if name.startswith(("fixed", "budget", "alarm")))
     triggered = {f"alarm {w}{end}" for w in ("r", "e", "r and e") for end in ("", ", refitted")}

@@ -64,7 +64,7 @@ def test_the_error_curve_finds_the_law_and_survives_one_outcome():
     r = generator.normal(size=50_000)
     curve = monitoring.fit_error_curve(r, generator.random(len(r)) < 1 / (1 + np.exp(1 + 2 * r)))
     assert curve.intercept == pytest.approx(-1, abs=0.05) and curve.slope == pytest.approx(-2, abs=0.06)
-    assert monitoring.fit_error_curve(r[:50], np.zeros(50)).at(0.0) < 0.01
+    assert monitoring.fit_error_curve(r[:50], np.zeros(50)).probability(0.0) < 0.01
 
 
 def test_what_is_watched_is_what_happened():
@@ -73,26 +73,26 @@ def test_what_is_watched_is_what_happened():
     for k in range(4):
         part = slice(250 * k, 250 * (k + 1))
         window = Predictions(stream.m[part], stream.r[part], stream.e[part], stream.y[part])
-        assert seen.offload[k] == pytest.approx(metrics.offload_rate(window))
+        assert seen.offload_rate[k] == pytest.approx(metrics.offload_rate(window))
         assert seen.loss[k] == pytest.approx(metrics.system_loss(window, costs=COSTS))
-        assert seen.actual_error[k] == pytest.approx((window.m != window.y).mean())
-        assert seen.distance[k] == pytest.approx(drift.largest_gap(window.r, reference.r))
-        assert abs(seen.stated_error[k] - seen.actual_error[k]) < 0.1 and seen.p_value[k] > 1e-4
-        stated = monitoring.fit_error_curve(reference.r, reference.m != reference.y).at(window.r)
-        assert seen.calibration[k] == pytest.approx(theory.calibration_error(stated, window.m != window.y, 5))
+        assert seen.observed_error[k] == pytest.approx((window.m != window.y).mean())
+        assert seen.ks_distance[k] == pytest.approx(drift.largest_gap(window.r, reference.r))
+        assert abs(seen.predicted_error[k] - seen.observed_error[k]) < 0.1 and seen.ks_p_value[k] > 1e-4
+        stated = monitoring.fit_error_curve(reference.r, reference.m != reference.y).probability(window.r)
+        assert seen.calibration_error[k] == pytest.approx(theory.calibration_error(stated, window.m != window.y, 5))
     assert seen.step.tolist() == [125, 375, 625, 875]
 
 
 def test_what_changed_is_seen():
     before, after = many(1000, seed=1), many(1000, seed=2, client=0.3)
     seen = monitoring.monitor(after, before, width=500, costs=COSTS)
-    assert (seen.p_value < 1e-4).all()
-    assert (seen.actual_error > 0.6).all() and (seen.stated_error < seen.actual_error).all()
+    assert (seen.ks_p_value < 1e-4).all()
+    assert (seen.observed_error > 0.6).all() and (seen.predicted_error < seen.observed_error).all()
 
 
 def test_the_guarantee_is_the_corrected_theorem_for_thresholds():
     p = many(300, levels=20)
-    complexity = rademacher.monte_carlo_complexity(threshold_family(p.r), draws=4000, delta=0.01, seed=0).value
+    complexity = rademacher.monte_carlo_complexity(threshold_family(p.r), n_samples=4000, delta=0.01, seed=0).value
     expected = 1.2 * complexity + 3 * 1.2 * np.sqrt(np.log(20) / 600)
     penalty = bounds.generalization_penalty(p, costs=COSTS, delta=0.05)
     assert penalty == pytest.approx(expected, abs=0.005)
@@ -116,7 +116,7 @@ def test_gaps_are_those_of_the_samples_drawn():
     losses, weights = bounds.losses_at_thresholds(p, grid, costs=COSTS), np.linspace(0, 2, 200)
     np.testing.assert_allclose(losses.mean(axis=1), bounds.risks_at_thresholds(p, grid, costs=COSTS))
     target = np.array([0.4, 0.3])
-    gaps = bounds.worst_generalization_gaps(losses, target, weights=weights, size=50, draws=3, seed=5)
+    gaps = bounds.worst_generalization_gaps(losses, target, weights=weights, sample_size=50, n_samples=3, seed=5)
     samples = np.random.default_rng(5).integers(200, size=(3, 50))
     expected = [max(target[k] - (weights[s] * losses[k][s]).sum() / 50 for k in (0, 1)) for s in samples]
     np.testing.assert_allclose(gaps, expected)
@@ -127,21 +127,21 @@ def test_gaps_are_those_of_the_samples_drawn():
     [
         (
             lambda: bounds.worst_generalization_gaps(
-                np.ones((2, 3)), np.ones(2), weights=np.ones(4), size=1, draws=1, seed=0
+                np.ones((2, 3)), np.ones(2), weights=np.ones(4), sample_size=1, n_samples=1, seed=0
             ),
             "shape",
         ),
         (
             lambda: bounds.worst_generalization_gaps(
-                np.ones((2, 3)), np.ones(2), weights=np.ones(3), size=0, draws=1, seed=0
+                np.ones((2, 3)), np.ones(2), weights=np.ones(3), sample_size=0, n_samples=1, seed=0
             ),
             "size",
         ),
         (lambda: thresholds.threshold_grid(np.ones(3), 2), "number"),
         (lambda: bounds.check_bound(np.ones(0), penalty=1.0, delta=0.1), "draws"),
         (lambda: bounds.check_bound(np.ones(1), penalty=1.0, delta=1.5), "delta"),
-        (lambda: thresholds.retuned(many(5), labels=5, costs=COSTS), "others"),
-        (lambda: thresholds.retuned(many(5), labels=0, costs=COSTS), "labels"),
+        (lambda: thresholds.retuned(many(5), n_labels=5, costs=COSTS), "others"),
+        (lambda: thresholds.retuned(many(5), n_labels=0, costs=COSTS), "labels"),
         (lambda: thresholds.threshold_grid(np.array([np.nan]), 3), "finite"),
         (lambda: monitoring.fit_error_curve(np.ones(2), np.ones(3)), "one length"),
         (lambda: monitoring.fit_error_curve(np.ones(0), np.ones(0)), "at least one"),
@@ -179,7 +179,7 @@ def test_a_stream_of_a_kind_is_its_plan_filled():
 def test_setting_the_threshold_anew_uses_the_labelled_and_is_judged_on_the_others():
     p = many(400, client=0.3)
     moved = Predictions(p.m, p.r + 5, p.e, p.y)  # it keeps everything
-    as_it_was, anew = thresholds.retuned(moved, labels=100, costs=COSTS, seed=1)
+    as_it_was, anew = thresholds.retuned(moved, n_labels=100, costs=COSTS, seed=1)
     order = np.random.default_rng(1).permutation(400)
     assert as_it_was.r.tolist() == moved.r[np.sort(order[100:])].tolist()
     assert metrics.system_loss(anew, costs=COSTS) < metrics.system_loss(as_it_was, costs=COSTS) - 0.1
@@ -205,10 +205,12 @@ def test_under_shift_no_bound_lies_below_the_loss():
 def test_a_bound_that_was_tried_has_exact_limits(fails):
     gaps = np.append(np.ones(fails), np.zeros(40 - fails))
     found = bounds.check_bound(gaps, penalty=0.5, delta=0.1)
-    assert found.fails.estimate == fails / 40 and found.penalty == 0.5
-    assert fails == found.fails.low == 0 or binom.sf(fails - 1, 40, found.fails.low) == pytest.approx(0.025)
-    assert fails == 40 or binom.cdf(fails, 40, found.fails.high) == pytest.approx(0.025)
-    assert found.needed == (0.0 if fails <= 4 else 1.0)
+    assert found.violation_rate.estimate == fails / 40 and found.penalty == 0.5
+    assert fails == found.violation_rate.low == 0 or binom.sf(fails - 1, 40, found.violation_rate.low) == pytest.approx(
+        0.025
+    )
+    assert fails == 40 or binom.cdf(fails, 40, found.violation_rate.high) == pytest.approx(0.025)
+    assert found.required_penalty == (0.0 if fails <= 4 else 1.0)
 
 
 def test_the_loss_under_label_shifts_is_a_line_only_with_both_labels():

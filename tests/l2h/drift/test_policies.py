@@ -78,7 +78,7 @@ def test_the_budget_is_kept_where_scores_drift():
     stream = turning()
     start = stream.r[:500]
     free = simulate(stream, policies.fixed_policy(), **PLAY)
-    kept = simulate(stream, policies.budget_policy(0.4, start=start, memory=500), **PLAY)
+    kept = simulate(stream, policies.budget_policy(0.4, initial_scores=start, memory=500), **PLAY)
     assert mean(free.asked) < 0.15
     assert abs(mean(kept.asked, LENGTH + 500) - 0.4) < 0.06
 
@@ -90,7 +90,7 @@ def test_labels_tell_that_asking_pays(remedy):
     outcome = simulate(stream, remedy(costs=COSTS, explore=0.1, memory=1000), **PLAY)
     assert mean(outcome.loss, LENGTH + 1000) < mean(fixed.loss, LENGTH + 1000) - 0.2
     assert mean(outcome.asked, LENGTH + 1000) > 0.8
-    assert set(np.unique(outcome.chance)) == {0.1, 1.0}
+    assert set(np.unique(outcome.propensity)) == {0.1, 1.0}
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40), st.booleans())
@@ -108,12 +108,12 @@ def test_the_falling_curve_is_that_of_scikit_learn(seed, n, ties):
 def test_few_labels_change_nothing(remedy):
     stream = many(100)
     outcome = simulate(stream, remedy(costs=COSTS, explore=0.05, memory=10), **PLAY)
-    assert (outcome.chance == ask_probability(stream.r, 0.0, 0.05)).all()
+    assert (outcome.propensity == ask_probability(stream.r, 0.0, 0.05)).all()
 
 
 def test_after_an_alarm_everything_is_asked_and_then_the_best_threshold_rules():
     stream = turning()
-    policy = policies.alarm_threshold_policy(np.array([LENGTH + 20]), costs=COSTS, burst=200, batch=BATCH)
+    policy = policies.alarm_threshold_policy(np.array([LENGTH + 20]), costs=COSTS, label_burst=200, batch=BATCH)
     outcome = simulate(stream, policy, **PLAY)
     fixed = simulate(stream, policies.fixed_policy(), **PLAY)
     assert (outcome.loss[: LENGTH + 50] == fixed.loss[: LENGTH + 50]).all()
@@ -125,7 +125,7 @@ def test_after_an_alarm_everything_is_asked_and_then_the_best_threshold_rules():
 
 def test_without_alarm_nothing_happens():
     stream = many(500)
-    policy = policies.alarm_threshold_policy(np.array([], dtype=int), costs=COSTS, burst=100, batch=BATCH)
+    policy = policies.alarm_threshold_policy(np.array([], dtype=int), costs=COSTS, label_burst=100, batch=BATCH)
     assert (simulate(stream, policy, **PLAY).loss == simulate(stream, policies.fixed_policy(), **PLAY).loss).all()
 
 
@@ -135,26 +135,30 @@ def test_a_server_that_leans_to_one_side_is_set_upright():
     stream = Predictions(-y, generator.normal(size=2000), y + 1.5 + 0.3 * generator.normal(size=2000), y)
     for what, wrong in (("r", 0.4), ("e", 0.05), ("r and e", 0.05)):
         server = what != "r"
-        policy = policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what=what)
+        policy = policies.alarm_threshold_policy(
+            np.array([0]), costs=COSTS, label_burst=200, batch=BATCH, adapted_part=what
+        )
         outcome = simulate(stream, policy, **PLAY)
         late = slice(400, None)
         assert bool(np.mean(outcome.loss[late][outcome.asked[late]]) - 0.2 < wrong) is server
-        assert outcome.server[-1] == (pytest.approx(1.5, abs=0.3) if server else 0.0)
+        assert outcome.server_threshold[-1] == (pytest.approx(1.5, abs=0.3) if server else 0.0)
 
 
 def test_a_server_that_says_nothing_stays_as_it_is():
     y = np.tile([1, -1], 500)
     stream = Predictions(-y, np.zeros(1000) - 1, np.ones(1000), y)
-    policy = policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what="r and e")
-    assert np.isfinite(simulate(stream, policy, **PLAY).server).all()
+    policy = policies.alarm_threshold_policy(
+        np.array([0]), costs=COSTS, label_burst=200, batch=BATCH, adapted_part="r and e"
+    )
+    assert np.isfinite(simulate(stream, policy, **PLAY).server_threshold).all()
 
 
 def test_moving_the_server_alone_leaves_what_is_asked():
     stream = turning()
-    policy = policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=200, batch=BATCH, what="e")
+    policy = policies.alarm_threshold_policy(np.array([0]), costs=COSTS, label_burst=200, batch=BATCH, adapted_part="e")
     outcome, fixed = simulate(stream, policy, **PLAY), simulate(stream, policies.fixed_policy(), **PLAY)
     late = slice(300, None)
-    assert (outcome.asked[late] == fixed.asked[late]).all() and outcome.server[-1] != 0
+    assert (outcome.asked[late] == fixed.asked[late]).all() and outcome.server_threshold[-1] != 0
 
 
 def test_a_device_without_labels_sees_the_answers_of_all_that_it_asked():
@@ -162,9 +166,9 @@ def test_a_device_without_labels_sees_the_answers_of_all_that_it_asked():
 
     def nosy(past, r):
         seen.append(past)
-        return Action(np.full(len(r), 0.5), label=False)
+        return Action(np.full(len(r), 0.5), order_label=False)
 
-    outcome = simulate(stream, nosy, costs=COSTS, batch=50, delay=1, seed=3, answers=True)
+    outcome = simulate(stream, nosy, costs=COSTS, batch=50, delay=1, seed=3, pseudo_labels=True)
     assert outcome.asked.any() and not outcome.labelled.any()
     for j, past in enumerate(seen[2:], start=2):
         expected = np.flatnonzero(outcome.asked[: 50 * (j - 1)])
@@ -181,7 +185,7 @@ def test_answers_are_as_good_as_labels_only_if_the_server_is_right(remedy):
         (turning(), False),
         (Predictions(turning().m, turning().r, 1.0 * turning().y, turning().y), True),
     ):
-        told, taught = (simulate(stream, policy, answers=answers, **PLAY) for answers in (True, False))
+        told, taught = (simulate(stream, policy, pseudo_labels=answers, **PLAY) for answers in (True, False))
         assert (told.asked == taught.asked).all() == same
         assert told.asked.mean() >= taught.asked.mean()
 
@@ -210,14 +214,19 @@ def test_the_same_seed_gives_the_same_play():
         (lambda: simulate(many(5), policies.fixed_policy(), costs=COSTS, batch=0, delay=0, seed=0), "batch"),
         (lambda: simulate(many(5), policies.fixed_policy(), costs=COSTS, batch=1, delay=-1, seed=0), "delay"),
         (lambda: simulate(many(5), lambda _, r: Action(r + 9), costs=COSTS, batch=1, delay=0, seed=0), "chance"),
-        (lambda: policies.budget_policy(1.5, start=np.zeros(1), memory=1), "rate"),
-        (lambda: policies.budget_policy(0.5, start=np.zeros(1), memory=0), "memory"),
+        (lambda: policies.budget_policy(1.5, initial_scores=np.zeros(1), memory=1), "rate"),
+        (lambda: policies.budget_policy(0.5, initial_scores=np.zeros(1), memory=0), "memory"),
         (lambda: policies.isotonic_policy(costs=COSTS, explore=0.0, memory=1), "explore"),
         (lambda: policies.logistic_policy(costs=COSTS, explore=1.5, memory=1), "explore"),
         (lambda: policies.logistic_policy(costs=COSTS, explore=0.5, memory=0), "memory"),
-        (lambda: policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=0, batch=1), "burst"),
-        (lambda: policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=1, batch=0), "batch"),
-        (lambda: policies.alarm_threshold_policy(np.array([0]), costs=COSTS, burst=1, batch=1, what="m"), "what"),
+        (lambda: policies.alarm_threshold_policy(np.array([0]), costs=COSTS, label_burst=0, batch=1), "burst"),
+        (lambda: policies.alarm_threshold_policy(np.array([0]), costs=COSTS, label_burst=1, batch=0), "batch"),
+        (
+            lambda: policies.alarm_threshold_policy(
+                np.array([0]), costs=COSTS, label_burst=1, batch=1, adapted_part="m"
+            ),
+            "what",
+        ),
     ],
 )
 def test_bad_settings_are_refused(call, message):
@@ -229,7 +238,7 @@ def test_what_is_saved_elsewhere_leaves_out_the_kind_that_hurts_most():
     generator = np.random.default_rng(0)
     after = {(kind, name): generator.random(5) for kind in "abc" for name in ("fixed", "x")}
     after["b", "fixed"] += 1.0
-    saved = analysis.reduction_without_strongest_change(after, "x", among="abc")
+    saved = analysis.reduction_without_strongest_change(after, "x", kinds="abc")
     expected = [np.mean([after[kind, "fixed"][s] - after[kind, "x"][s] for kind in "ac"]) for s in range(5)]
     np.testing.assert_allclose(saved, expected)
 
@@ -238,8 +247,8 @@ def test_the_images_that_chance_picks_are_any_images():
     """The stream and the coins have one seed: were they one draw, the picked images would be those with low numbers."""
     course = streams.fill_schedule(streams.drift_schedule(None, length=6000), {"clean": np.ones(2000)}, seed=0)
     p = many(2000, client=0.7)
-    seen = replace(p, m=p.m[course.place], r=np.full(6000, 9.0), e=p.e[course.place], y=p.y[course.place])
+    seen = replace(p, m=p.m[course.image], r=np.full(6000, 9.0), e=p.e[course.image], y=p.y[course.image])
     outcome = simulate(seen, lambda _, r: Action(np.full(len(r), 0.05)), **PLAY)
-    picked = course.place[outcome.asked]
+    picked = course.image[outcome.asked]
     assert 200 < len(picked) < 400
     assert kstest(picked / 2000, "uniform").pvalue > 0.01

@@ -13,11 +13,11 @@ LABELS = {name: Y for name in ("clean", *(f"noise {s}" for s in range(1, 6)))} |
 @pytest.mark.parametrize("gradual", [False, True])
 def test_nothing_changes_before_the_change_and_something_does_at_it(kind, gradual):
     plan = streams.drift_schedule(kind, length=400, severity=3, gradual=gradual)
-    assert plan.change == (100 if gradual else 200)
-    early, late = slice(0, plan.change), slice(plan.change, None)
-    assert (plan.condition[early] == "clean").all() and np.isnan(plan.positive[early]).all()
-    assert (plan.unseen[early] == 0).all()
-    differs = (plan.condition[late] != "clean") | ~np.isnan(plan.positive[late]) | (plan.unseen[late] > 0)
+    assert plan.change_point == (100 if gradual else 200)
+    early, late = slice(0, plan.change_point), slice(plan.change_point, None)
+    assert (plan.condition[early] == "clean").all() and np.isnan(plan.positive_share[early]).all()
+    assert (plan.unseen_share[early] == 0).all()
+    differs = (plan.condition[late] != "clean") | ~np.isnan(plan.positive_share[late]) | (plan.unseen_share[late] > 0)
     assert differs.all()
 
 
@@ -30,29 +30,29 @@ def test_a_gradual_change_climbs_by_one_degree_at_a_time():
 
 def test_a_stream_without_change_is_clean_to_its_end():
     plan = streams.drift_schedule(None, length=9)
-    assert plan.change == 9 and set(plan.condition) == {"clean"} and (plan.unseen == 0).all()
+    assert plan.change_point == 9 and set(plan.condition) == {"clean"} and (plan.unseen_share == 0).all()
 
 
 def test_images_come_evenly_and_with_replacement():
     course = streams.fill_schedule(streams.drift_schedule(None, length=6000), LABELS, seed=0)
-    assert np.abs(np.bincount(course.place) / 6000 - 1 / 6).max() < 0.02
+    assert np.abs(np.bincount(course.image) / 6000 - 1 / 6).max() < 0.02
 
 
 def test_a_label_shift_has_the_stated_share():
     course = streams.fill_schedule(streams.drift_schedule("label shift", length=8000, severity=5), LABELS, seed=0)
-    assert abs((Y[course.place[4000:]] == 1).mean() - 0.9) < 0.02
+    assert abs((Y[course.image[4000:]] == 1).mean() - 0.9) < 0.02
 
 
 def test_the_class_never_seen_comes_in_the_stated_share_from_its_own_table():
     course = streams.fill_schedule(streams.drift_schedule("unseen class", length=8000, severity=5), LABELS, seed=0)
     unseen = course.condition == "unseen"
     assert not unseen[:4000].any() and abs(unseen[4000:].mean() - 0.6) < 0.03
-    assert course.place[unseen].max() <= 1
+    assert course.image[unseen].max() <= 1
 
 
 def test_a_course_is_the_same_for_the_same_seed_only():
     plan = streams.drift_schedule("noise", length=100)
-    first, again, other = (streams.fill_schedule(plan, LABELS, seed=seed).place for seed in (0, 0, 1))
+    first, again, other = (streams.fill_schedule(plan, LABELS, seed=seed).image for seed in (0, 0, 1))
     assert (first == again).all() and not (first == other).all()
 
 
@@ -63,17 +63,17 @@ def test_a_condition_without_table_is_missed():
 
 def test_what_lingers_has_the_distribution_of_the_plan_and_stays_as_long_as_said():
     drawn = streams.fill_schedule(streams.drift_schedule("noise", length=40_000, severity=1), LABELS, seed=0)
-    course = streams.with_dwell_time(drawn, stay=5, seed=1)
-    assert np.abs(np.bincount(course.place) / 40_000 - 1 / 6).max() < 0.02
-    assert (np.diff(course.place) != 0).mean() == pytest.approx(1 / 5 * 5 / 6, abs=0.01)  # a sixth comes to itself
-    assert (course.condition == drawn.condition).mean() == 1.0 and course.change == drawn.change
-    assert np.array_equal(streams.with_dwell_time(drawn, stay=1, seed=1).place, drawn.place)
+    course = streams.with_dwell_time(drawn, dwell_time=5, seed=1)
+    assert np.abs(np.bincount(course.image) / 40_000 - 1 / 6).max() < 0.02
+    assert (np.diff(course.image) != 0).mean() == pytest.approx(1 / 5 * 5 / 6, abs=0.01)  # a sixth comes to itself
+    assert (course.condition == drawn.condition).mean() == 1.0 and course.change_point == drawn.change_point
+    assert np.array_equal(streams.with_dwell_time(drawn, dwell_time=1, seed=1).image, drawn.image)
 
 
 def test_inputs_that_linger_are_worth_fewer_than_they_are():
     drawn = streams.fill_schedule(streams.drift_schedule(None, length=400_000), LABELS, seed=0)
     spread = {
-        stay: Y[streams.with_dwell_time(drawn, stay=stay, seed=1).place].reshape(-1, 400).mean(axis=1).var()
+        stay: Y[streams.with_dwell_time(drawn, dwell_time=stay, seed=1).image].reshape(-1, 400).mean(axis=1).var()
         for stay in (1, 5)
     }
     assert spread[5] / spread[1] == pytest.approx(2 * 5 - 1, rel=0.2)
@@ -81,9 +81,9 @@ def test_inputs_that_linger_are_worth_fewer_than_they_are():
 
 def test_what_is_in_view_goes_when_the_distribution_changes():
     drawn = streams.fill_schedule(streams.drift_schedule("noise", length=100, severity=1), LABELS, seed=0)
-    course = streams.with_dwell_time(drawn, stay=1e12, seed=1)
+    course = streams.with_dwell_time(drawn, dwell_time=1e12, seed=1)
     assert set(course.condition[:50]) == {"clean"} and set(course.condition[50:]) == {"noise 1"}
-    assert len(set(course.place[:50])) == len(set(course.place[50:])) == 1
+    assert len(set(course.image[:50])) == len(set(course.image[50:])) == 1
 
 
 def test_devices_spread_as_the_dirichlet_distribution_does():
@@ -96,7 +96,7 @@ def test_devices_spread_as_the_dirichlet_distribution_does():
 def test_a_device_has_its_share_and_no_change():
     plan = streams.device_schedule(0.25, length=4000)
     course = streams.fill_schedule(plan, LABELS, seed=0)
-    assert plan.change == 4000 and abs((Y[course.place] == 1).mean() - 0.25) < 0.02
+    assert plan.change_point == 4000 and abs((Y[course.image] == 1).mean() - 0.25) < 0.02
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_device_has_its_share_and_no_change():
         (lambda: streams.drift_schedule("fog", length=7), "length"),
         (
             lambda: streams.with_dwell_time(
-                streams.fill_schedule(streams.drift_schedule(None, length=8), LABELS, seed=0), stay=0.5, seed=0
+                streams.fill_schedule(streams.drift_schedule(None, length=8), LABELS, seed=0), dwell_time=0.5, seed=0
             ),
             "stay",
         ),

@@ -30,14 +30,14 @@ def values():
 def test_limits_are_those_of_resampling_by_hand(values, portion):
     among = (np.random.default_rng(4).random(values.shape) < portion).astype(float)
     whole, drawn = theory.crossed_bootstrap(values, among, draws=3000, seed=0)
-    interval = bootstrap_intervals(values[None], among[None], draws=20_000, seed=1)[0]
+    interval = bootstrap_intervals(values[None], among[None], n_resamples=20_000, seed=1)[0]
     assert interval.estimate == pytest.approx(whole, abs=1e-9)
     width = interval.high - interval.low
     np.testing.assert_allclose(interval[1:], np.quantile(drawn, [0.025, 0.975]), atol=0.06 * width)
 
 
 def test_one_seed_is_the_ordinary_bootstrap_of_its_examples(values):
-    interval = paired_bootstrap(values[:1], draws=20_000)
+    interval = paired_bootstrap(values[:1], n_resamples=20_000)
     standard_error = values[0].std() / math.sqrt(EXAMPLES)
     assert interval.estimate == pytest.approx(values[0].mean())
     assert interval.high - interval.low == pytest.approx(2 * 1.96 * standard_error, rel=0.06)
@@ -46,7 +46,7 @@ def test_one_seed_is_the_ordinary_bootstrap_of_its_examples(values):
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
 def test_where_only_seeds_vary_it_is_students_interval(seeds):
     values = effects(np.random.default_rng(seeds), seeds, EXAMPLES, (1, 0, 0))
-    mean, low, high = paired_bootstrap(values, draws=40_000)
+    mean, low, high = paired_bootstrap(values, n_resamples=40_000)
     expected = stats.t(seeds - 1, loc=mean, scale=stats.sem(values[:, 0])).interval(0.95)
     np.testing.assert_allclose([low, high], expected, atol=0.05 * (high - low))
 
@@ -54,7 +54,7 @@ def test_where_only_seeds_vary_it_is_students_interval(seeds):
 @pytest.mark.parametrize(("seeds", "sizes"), [(1, (0, 1, 1)), (3, (0.1, 1, 1)), (5, (0.05, 1, 1)), (5, (0.3, 1, 1))])
 def test_intervals_hold_as_often_as_they_promise(seeds, sizes):
     generator, trials = np.random.default_rng(5), 1000
-    found = [paired_bootstrap(effects(generator, seeds, 60, sizes), draws=300, seed=i) for i in range(trials)]
+    found = [paired_bootstrap(effects(generator, seeds, 60, sizes), n_resamples=300, seed=i) for i in range(trials)]
     held = np.mean([low <= 0 <= high for _, low, high in found])
     # Percentiles of one seed's 60 examples are known to be a little short, by one part in a hundred.
     assert 0.94 - 3 * math.sqrt(0.95 * 0.05 / trials) <= held
@@ -65,7 +65,7 @@ def test_simultaneous_intervals_hold_together_where_single_ones_do_not():
 
     def all_hold(simultaneous, seed):
         values = np.stack([effects(np.random.default_rng([seed, j]), 1, 60, (0, 1, 1)) for j in range(k)])
-        found = bootstrap_intervals(values, draws=300, seed=seed, simultaneous=simultaneous)
+        found = bootstrap_intervals(values, n_resamples=300, seed=seed, simultaneous=simultaneous)
         return all(low <= 0 <= high for _, low, high in found)
 
     seeds = generator.integers(10_000, size=trials)

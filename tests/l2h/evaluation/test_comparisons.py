@@ -82,18 +82,18 @@ def test_the_cells_of_several_seeds_are_pooled(better):
     assert kept.n.estimate == pytest.approx(np.mean([table.kept.n for table in tables]))
     right = sum(table.asked.n * table.asked.m for table in tables)
     assert asked.m.estimate == pytest.approx(right / sum(table.asked.n for table in tables))
-    assert asked.differ.estimate == pytest.approx(asked.m.estimate - asked.e.estimate)
-    assert asked.differ.high < 0
+    assert asked.difference.estimate == pytest.approx(asked.m.estimate - asked.e.estimate)
+    assert asked.difference.high < 0
 
 
 def test_one_place_of_the_table_is_read_by_name(better):
     kept, asked = table_one_intervals(better)
-    assert subset_interval(better, portion="kept", place="m") == kept.m
-    assert subset_interval(better, portion="asked", place="differ") == asked.differ
+    assert subset_interval(better, subset="kept", quantity="m") == kept.m
+    assert subset_interval(better, subset="asked", quantity="differ") == asked.difference
     with pytest.raises(ValueError, match="expected portion to be one of 'kept', 'asked', got 'sent'"):
-        subset_interval(better, portion="sent", place="m")
+        subset_interval(better, subset="sent", quantity="m")
     with pytest.raises(ValueError, match="expected place to be one of 'n', 'm', 'e', 'differ', got 'accuracy'"):
-        subset_interval(better, portion="kept", place="accuracy")
+        subset_interval(better, subset="kept", quantity="accuracy")
 
 
 def test_the_client_apart_is_the_crosswise_difference(better):
@@ -109,7 +109,7 @@ def test_a_portion_that_every_seed_leaves_empty_has_no_accuracy(better):
     kept, asked = table_one_intervals(always)
     assert asked.n == (0, 0, 0)
     assert kept.n == (400, 400, 400)
-    assert np.isnan([asked.m, asked.e, asked.differ]).all()
+    assert np.isnan([asked.m, asked.e, asked.difference]).all()
 
 
 def test_servers_are_compared_on_what_the_first_system_asks(better, worse):

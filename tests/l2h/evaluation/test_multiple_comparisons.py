@@ -41,7 +41,7 @@ def test_a_gap_is_the_paired_difference_with_a_wider_interval(systems):
 
 def test_more_cells_make_wider_gaps_and_a_system_does_not_differ_from_itself(systems):
     rivals = {"itself": systems[0.7], "weak": systems[0.5]}
-    one, many = (simultaneous_differences(systems[0.7], rivals, auc_contributions, cells=cells) for cells in (1, 6))
+    one, many = (simultaneous_differences(systems[0.7], rivals, auc_contributions, families=cells) for cells in (1, 6))
     assert one["itself"] == many["itself"] == (0, 0, 0)
     assert comparison_outcome(one["itself"]) == "not told apart"
     assert many["weak"].high - many["weak"].low > one["weak"].high - one["weak"].low
@@ -56,7 +56,7 @@ def test_gaps_at_coverages_are_the_paired_differences_and_widen_with_their_numbe
     alone = accuracy_differences(systems[0.7], systems[0.5], places)
     assert all(a.high - a.low > b.high - b.low for a, b in zip(found["weak"], alone, strict=True))
     assert found["itself"] == [(0, 0, 0)] * 3
-    wider = simultaneous_accuracy_differences(systems[0.7], rivals, places, cells=6)["weak"]
+    wider = simultaneous_accuracy_differences(systems[0.7], rivals, places, families=6)["weak"]
     assert all(a.high - a.low > b.high - b.low for a, b in zip(wider, found["weak"], strict=True))
 
 
@@ -67,7 +67,7 @@ def test_simultaneous_gaps_rarely_find_what_is_not_there():
         generator = np.random.default_rng(look)
         values = {name: [_coins(generator)] for name in range(11)}
         reference = values.pop(0)
-        found = simultaneous_differences(reference, values, correctness, draws=300)
+        found = simultaneous_differences(reference, values, correctness, n_resamples=300)
         fooled += any(comparison_outcome(gap) != "not told apart" for gap in found.values())
     assert fooled <= 9  # P(Bin(60, 0.05) > 9) < 0.001
 
@@ -82,17 +82,19 @@ def test_ranks_are_those_counted_one_by_one(rows):
     scores = {str(i): row for i, row in enumerate(rows)}
     table = mean_ranks(scores)
     for name, expected in zip(scores, evaluation.mean_ranks(rows), strict=True):
-        assert table.rank[name] == pytest.approx(expected)
-    assert list(table.rank.values()) == sorted(table.rank.values())
+        assert table.mean_rank[name] == pytest.approx(expected)
+    assert list(table.mean_rank.values()) == sorted(table.mean_rank.values())
     assert table.blocks == 4
-    assert sum(table.rank.values()) == pytest.approx(len(rows) * (len(rows) + 1) / 2)
+    assert sum(table.mean_rank.values()) == pytest.approx(len(rows) * (len(rows) + 1) / 2)
 
 
 def test_the_critical_difference_and_the_test_are_the_published_ones():
     generator = np.random.default_rng(0)
     scores = {str(k): generator.normal(size=14).tolist() for k in range(4)}
     table = mean_ranks(scores)
-    assert table.difference == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), abs=1e-3)  # q of Demsar's table 5a
+    assert table.critical_difference == pytest.approx(
+        2.569 * np.sqrt(4 * 5 / (6 * 14)), abs=1e-3
+    )  # q of Demsar's table 5a
     assert table.p_value == pytest.approx(friedmanchisquare(*scores.values()).pvalue)
     assert mean_ranks({name: [1.0, 1.0] for name in "abc"}).p_value == 1
 
@@ -115,7 +117,7 @@ def test_what_cannot_be_compared_is_refused(systems):
     with pytest.raises(ValueError, match="coverages in"):
         simultaneous_accuracy_differences(systems[0.5], {"weak": systems[0.5]}, [1.5])
     with pytest.raises(ValueError, match="cells >= 1, got 0"):
-        simultaneous_differences(systems[0.5], {"weak": systems[0.5]}, correctness, cells=0)
+        simultaneous_differences(systems[0.5], {"weak": systems[0.5]}, correctness, families=0)
     with pytest.raises(ValueError, match="1 - level > 0, got 0"):
         simultaneous_differences(systems[0.5], {"weak": systems[0.5]}, correctness, level=1)
     with pytest.raises(ValueError, match="at least three methods to rank, got 2"):

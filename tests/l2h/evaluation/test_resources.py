@@ -17,7 +17,7 @@ def by_torch(network):
     return counter.get_total_flops()
 
 
-@pytest.mark.parametrize("network", [linear_network(), linear_network(10), mlp(7), mlp(120, squash=False)])
+@pytest.mark.parametrize("network", [linear_network(), linear_network(10), mlp(7), mlp(120, bounded=False)])
 def test_dense_networks_count_as_torch_counts_them(network):
     assert network_size(network).flops == by_torch(network)
 

@@ -20,10 +20,10 @@ def test_the_threshold_is_the_largest_that_the_binomial_law_lets_pass(r, budget,
     promise = budget_threshold(np.array(r), budget=budget, confidence=confidence)
     expected = evaluation.budget_threshold(r, budget, 1 - confidence)
     if expected is None:
-        assert promise.threshold < min(r) and promise.sent == 0
+        assert promise.threshold < min(r) and promise.offload_rate == 0
     else:
         assert promise.threshold == expected
-        assert promise.sent == pytest.approx(np.mean(np.array(r) <= promise.threshold))
+        assert promise.offload_rate == pytest.approx(np.mean(np.array(r) <= promise.threshold))
 
 
 def test_hundreds_of_candidates_cost_nothing():
@@ -53,7 +53,7 @@ def test_a_threshold_without_a_margin_breaks_the_promise_half_of_the_time():
 def test_too_few_scores_promise_nothing_but_to_send_nothing():
     """With three scores no threshold can be sure of a budget of a tenth, wherever the scores lie."""
     promise = budget_threshold(np.array([-5.0, 0.0, 5.0]), budget=0.1)
-    assert promise.sent == 0
+    assert promise.offload_rate == 0
     p = Predictions(m=np.ones(2), r=np.array([-1e9, 0.0]), e=np.ones(2), y=np.ones(2))
     assert coverage(with_threshold(p, promise.threshold)) == 1
 
@@ -61,7 +61,7 @@ def test_too_few_scores_promise_nothing_but_to_send_nothing():
 def test_only_the_order_of_the_scores_counts():
     r = np.random.default_rng(3).normal(size=300)
     first, second = (budget_threshold(scores, budget=0.3) for scores in (r, np.exp(r)))
-    assert first.sent == second.sent and np.exp(first.threshold) == pytest.approx(second.threshold)
+    assert first.offload_rate == second.offload_rate and np.exp(first.threshold) == pytest.approx(second.threshold)
 
 
 @pytest.mark.parametrize(

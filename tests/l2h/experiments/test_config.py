@@ -9,7 +9,7 @@ from l2h.training.config import PRESETS
 
 def test_a_run_that_is_told_nothing_tells_its_method_nothing():
     """The defaults stand in both places, since a configuration is data and options hold a recipe: they may not part."""
-    assert ExperimentConfig("random").options == Options(recipe=PRESETS["fast"])
+    assert ExperimentConfig("random").options == Options(training=PRESETS["fast"])
 
 
 def test_every_option_of_a_method_can_be_configured():

@@ -198,7 +198,7 @@ def test_a_run_executes_nothing_that_its_key_does_not_know(name, tmp_path):
 
 def test_a_shifted_run_executes_nothing_that_its_key_does_not_know(tmp_path):
     config = replace(config_of("learning_to_help"), method="learning_to_help")
-    viewing = Conditions(("clean", "fog 3"), images=20, hidden=("fog 3",))
+    viewing = Conditions(("clean", "fog 3"), n_images=20, with_activations=("fog 3",))
     earlier = [
         run_under_corruption(one, viewing, store=Store(tmp_path)) for one in experiments_config.dependencies(config)
     ]

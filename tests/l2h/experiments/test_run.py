@@ -55,7 +55,7 @@ def test_a_kept_result_is_read_and_not_made_again(store, monkeypatch):
     first = run(DIGITS, store=store)
     monkeypatch.setattr(experiments_run, "_compute", lambda *_: pytest.fail("made again"))
     again = run(DIGITS, store=store)
-    assert same(first, again) and first.seconds == again.seconds
+    assert same(first, again) and first.cpu_seconds == again.cpu_seconds
 
 
 def test_another_runs_file_under_this_runs_name_is_refused(tmp_path, monkeypatch):
@@ -89,7 +89,7 @@ def test_whatever_may_change_a_result_changes_its_key(change):
 
 
 def test_bfloat16_makes_another_result_only_where_the_recipe_asks_for_it(monkeypatch):
-    configs = [DIGITS, replace(DIGITS, recipe="moderate")]
+    configs = [DIGITS, replace(DIGITS, preset="moderate")]
     keys = []
     for has in (False, True):
         monkeypatch.setattr(experiments_run.hardware, "has_bfloat16", lambda has=has: has)
@@ -125,7 +125,7 @@ def test_every_result_says_what_it_was_made_from(store):
     assert result.config == DIGITS
     assert result.data["name"].startswith("digits") and len(result.data["sha256"]) == 64
     assert set(result.data["sizes"]) == {"client", "helper", "calibration", "validation", "test"}
-    assert result.seconds > 0 and len(result.history) == training_config.PRESETS["fast"].epochs
+    assert result.cpu_seconds > 0 and len(result.history) == training_config.PRESETS["fast"].epochs
 
 
 def test_predictions_are_of_parts_that_nothing_was_trained_on(store):
@@ -167,7 +167,7 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
     for client in ("as_released", "well_trained"):
         run(ExperimentConfig(method="client", client=client, source="digits", seed=7), store=store)
     dataset = experiments_run.dataset_for_config(DIGITS)
-    parts = (dataset.client, dataset.helper, dataset.calibration, dataset.validation)
+    parts = (dataset.client, dataset.train, dataset.calibration, dataset.validation)
     assert seen == {"as_released": sum(len(part.y) for part in parts), "well_trained": len(dataset.client.y)}
 
 
@@ -219,7 +219,8 @@ def test_a_run_takes_images_that_a_user_has(photographs, store):
     result = run(config, store=store)
     expected = dict(zip(("client", "helper", "calibration", "validation", "test"), (*sizes, 6), strict=True))
     assert (
-        result.data == data_dataset.load_dataset(pair, source="imagenet", sizes=data_dataset.SplitSizes(*sizes)).facts()
+        result.data
+        == data_dataset.load_dataset(pair, source="imagenet", sizes=data_dataset.SplitSizes(*sizes)).metadata()
     )
     assert result.data["sizes"] == expected and result.data["name"] == "imagenet n03000684/n01440764"
     answers = result.predictions()
@@ -259,9 +260,9 @@ def test_a_run_on_imagenet_without_classes_or_without_its_folders_says_what_is_m
 
 
 def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store):
-    config = replace(DIGITS, method="specialised", recipe="one_more", start="fast")
+    config = replace(DIGITS, method="specialised", preset="one_more", warm_start_preset="fast")
     client, plain = dependencies(config)
-    assert (client.method, plain.method, plain.recipe, plain.client) == (
+    assert (client.method, plain.method, plain.preset, plain.client) == (
         "client",
         "plain_server",
         "fast",
@@ -277,9 +278,14 @@ def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store)
 def test_a_ready_made_rejector_gets_a_joint_server_by_its_own_recipes():
     served = {"server": "specialised", "server_recipe": "one_more", "start": "fast"}
     _, joint = dependencies(replace(DIGITS, method="confidence", **served))
-    assert (joint.method, joint.recipe, joint.start, joint.ce) == ("specialised", "one_more", "fast", DIGITS.ce)
-    _, plain = dependencies(replace(DIGITS, method="two_stage", server_recipe="moderate", start="fast"))
-    assert (plain.method, plain.recipe, plain.start) == ("plain_server", "moderate", "")
+    assert (joint.method, joint.preset, joint.warm_start_preset, joint.ce) == (
+        "specialised",
+        "one_more",
+        "fast",
+        DIGITS.ce,
+    )
+    _, plain = dependencies(replace(DIGITS, method="two_stage", server_preset="moderate", warm_start_preset="fast"))
+    assert (plain.method, plain.preset, plain.warm_start_preset) == ("plain_server", "moderate", "")
 
 
 @pytest.mark.parametrize("classes", [(), ("1", "3", "8")], ids=["two classes", "three classes"])
@@ -296,10 +302,10 @@ def test_a_rejector_on_features_runs_and_its_features_give_the_scores_of_the_cli
     examples = experiments_run.make_examples("test", dataset, [client], rejector="features")
     outputs = len(classes) or 1
     weights = torch.from_numpy(client.scores["weights"]["score"])[-outputs * 85 :]  # of the last layer
-    raw = examples.features.double() @ weights[:-outputs].view(outputs, 84).double().T + weights[-outputs:]
-    scale = raw.flatten() / examples.score.double().flatten()  # the kept scores are divided by a temperature
+    raw = examples.client_features.double() @ weights[:-outputs].view(outputs, 84).double().T + weights[-outputs:]
+    scale = raw.flatten() / examples.client_scores.double().flatten()  # the kept scores are divided by a temperature
     torch.testing.assert_close(scale, scale[:1].expand_as(scale), rtol=1e-3, atol=1e-3)
-    assert experiments_run.make_examples("test", dataset, [client]).features is None
+    assert experiments_run.make_examples("test", dataset, [client]).client_features is None
     assert not np.array_equal(
         result.predictions().r, run(replace(config, rejector="scores"), store=store).predictions().r
     )
@@ -338,7 +344,7 @@ def test_every_method_runs_on_two_classes_and_on_more(store, name, classes, prec
 def test_a_plain_server_answers_the_helper_part_out_of_fold(store):
     result = run(config_of("plain_server", classes=("1", "3", "8")), store=store)
     dataset = experiments_run.dataset_for_config(result.config)
-    assert result.scores["helper"]["e"].shape == (len(dataset.helper.y), 3)
+    assert result.scores["helper"]["e"].shape == (len(dataset.train.y), 3)
     assert "helper" not in run(config_of("device_classifier"), store=store).scores
 
 

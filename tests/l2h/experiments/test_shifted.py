@@ -35,7 +35,7 @@ def test_on_images_as_they_are_it_says_what_the_run_says(store, config):
 
 
 def test_there_is_one_table_per_condition_and_they_differ(store):
-    tables = run_under_corruption(HELP, store=store).tables()
+    tables = run_under_corruption(HELP, store=store).predictions_by_condition()
     assert tuple(tables) == corruptions.condition_names()
     assert len({table.e.tobytes() for table in tables.values()}) == len(tables)
     for name, table in tables.items():
@@ -54,7 +54,7 @@ def test_whatever_may_change_a_result_changes_its_key(monkeypatch):
     before = experiments_shifted.corruption_key(HELP)
     others = [
         experiments_shifted.corruption_key(replace(HELP, seed=1)),
-        experiments_shifted.corruption_key(HELP, Conditions(images=9)),
+        experiments_shifted.corruption_key(HELP, Conditions(n_images=9)),
     ]
     others += [experiments_shifted.corruption_key(HELP, Conditions(("clean", "fog 3"))), experiments_run.run_key(HELP)]
     assert len({before, *others}) == 5
@@ -77,8 +77,8 @@ def test_workers_change_nothing(store, tmp_path, monkeypatch):
 
 
 def test_fewer_conditions_and_images_say_the_same_of_those(store):
-    few = run_under_corruption(HELP, Conditions(("clean", "fog 3", "unseen"), images=20), store=store)
-    tables, everything = few.tables(), run_under_corruption(HELP, store=store)
+    few = run_under_corruption(HELP, Conditions(("clean", "fog 3", "unseen"), n_images=20), store=store)
+    tables, everything = few.predictions_by_condition(), run_under_corruption(HELP, store=store)
     assert list(tables) == ["clean", "fog 3", "unseen"] and len(tables["clean"].y) == 20
     np.testing.assert_allclose(tables["clean"].r, everything.predictions("clean").r[:20], rtol=1e-5)
     assert len(tables["unseen"].y) == len(everything.predictions("unseen").y)
@@ -90,34 +90,34 @@ def squashed(z):
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_what_the_last_layers_read_gives_the_answers(store, precision):
-    seen = Conditions(("clean", "fog 3"), images=20, hidden=("fog 3",))
+    seen = Conditions(("clean", "fog 3"), n_images=20, with_activations=("fog 3",))
     config = replace(HELP, precision=precision)
     for _ in range(2):  # made, then read
         result = run_under_corruption(config, seen, store=store)
-        assert list(result.hidden) == ["fog 3"] and [len(result.layers[k]) for k in "re"] == [121, 85]
+        assert list(result.activations) == ["fog 3"] and [len(result.last_layers[k]) for k in "re"] == [121, 85]
         for name in "re":
-            read, layer = result.hidden["fog 3"][name], result.layers[name]
+            read, layer = result.activations["fog 3"][name], result.last_layers[name]
             assert read.dtype == precision
             again = squashed(read @ layer[:-1] + layer[-1])
             np.testing.assert_allclose(again, getattr(result.predictions("fog 3"), name), rtol=1e-3, atol=1e-5)
 
 
 def test_activations_change_no_answer_and_no_client(store):
-    seen = Conditions(("clean",), images=20)
-    closer = replace(seen, hidden=("clean",))
+    seen = Conditions(("clean",), n_images=20)
+    closer = replace(seen, with_activations=("clean",))
     with_them, without = (run_under_corruption(HELP, viewing, store=store) for viewing in (closer, seen))
-    assert np.array_equal(with_them.predictions().r, without.predictions().r) and not without.hidden
+    assert np.array_equal(with_them.predictions().r, without.predictions().r) and not without.activations
     client = experiments_config.dependencies(HELP)[0]
     assert experiments_shifted.corruption_key(client, seen) == experiments_shifted.corruption_key(client, closer)
 
 
 def test_a_system_without_networks_has_no_activations(store):
     with pytest.raises(ValueError, match="expected networks that end in a linear layer with one output"):
-        run_under_corruption(CONFIDENCE, Conditions(("clean",), images=20, hidden=("clean",)), store=store)
+        run_under_corruption(CONFIDENCE, Conditions(("clean",), n_images=20, with_activations=("clean",)), store=store)
 
 
 def test_another_runs_file_under_this_runs_name_is_refused(tmp_path, monkeypatch):
-    empty = partial(experiments_shifted.CorruptionResult, scores={}, seconds=0.0, hidden={}, layers={})
+    empty = partial(experiments_shifted.CorruptionResult, scores={}, cpu_seconds=0.0, activations={}, last_layers={})
     monkeypatch.setattr(experiments_shifted, "_compute", lambda config, *_: empty(config))
     clients = [ExperimentConfig(method="client", client="well_trained", source="digits", seed=seed) for seed in (0, 1)]
     for client in clients:
@@ -130,7 +130,7 @@ def test_another_runs_file_under_this_runs_name_is_refused(tmp_path, monkeypatch
 
 def test_a_sweep_takes_any_executor_and_tells(tmp_path, caplog):
     caplog.set_level("INFO")
-    seen, store = Conditions(("clean",), images=20), Store(tmp_path)
+    seen, store = Conditions(("clean",), n_images=20), Store(tmp_path)
     with ThreadPoolExecutor(2) as pool:
         sweep_under_corruption([HELP], seen, executor=pool, store=store)
     assert "2 of 2 runs done, 0 running, 0 failed" in caplog.text
@@ -158,4 +158,4 @@ def test_a_wrong_viewing_is_refused(wrong, message):
 def test_a_rejector_on_features_is_refused_since_shifted_runs_keep_none(tmp_path):
     config = ExperimentConfig("two_stage", client="lenet", source="digits", rejector="features")
     with pytest.raises(ValueError, match=r"last hidden layer in examples\.features, got None"):
-        run_under_corruption(config, Conditions(conditions=("clean",), images=20), store=Store(tmp_path))
+        run_under_corruption(config, Conditions(names=("clean",), n_images=20), store=Store(tmp_path))

@@ -34,7 +34,7 @@ BASE = ExperimentConfig(method="confidence", client="well_trained", source="digi
 CONFIGS = [replace(BASE, method=method, seed=seed) for seed in range(2) for method in ("confidence", "random")]
 HELP = ExperimentConfig(method="learning_to_help", source="digits", ce=0.1)
 QUICK = [replace(HELP, method=method, seed=seed) for seed in range(2) for method in ("confidence", "learning_to_help")]
-SLOW = [replace(HELP, recipe="released", seed=seed) for seed in range(4)]  # about a second each: time to be killed in
+SLOW = [replace(HELP, preset="released", seed=seed) for seed in range(4)]  # about a second each: time to be killed in
 
 
 def content(store):

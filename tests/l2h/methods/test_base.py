@@ -49,16 +49,16 @@ def test_two_classes_have_one_score_and_more_have_one_each(pair, many):
 @pytest.mark.parametrize("rejector", base.REJECTORS)
 def test_every_network_of_the_device_has_any_number_of_outputs(many, rejector, outputs):
     with loop.seeded(0):
-        on = build_rejector(many, Options(rejector=rejector, hidden=4), outputs=outputs)
+        on = build_rejector(many, Options(rejector=rejector, hidden_units=4), n_outputs=outputs)
     n = len(many.helper.y)
     assert on.scores(many.helper).shape == ((n,) if outputs == 1 else (n, outputs))
-    assert on.needs_score == (rejector in base.CLIENT_BASED_REJECTORS)
+    assert on.needs_client_scores == (rejector in base.CLIENT_BASED_REJECTORS)
 
 
 @pytest.mark.parametrize("rejector", base.REJECTORS)
 def test_squashed_scores_lie_between_minus_one_and_one(many, rejector):
     with loop.seeded(0):
-        on = build_rejector(many, Options(rejector=rejector, hidden=4), squash=True)
+        on = build_rejector(many, Options(rejector=rejector, hidden_units=4), bounded=True)
     for weight in on.network.parameters():
         weight.data *= 100
     assert on.scores(many.helper).abs().max() <= 1
@@ -67,21 +67,23 @@ def test_squashed_scores_lie_between_minus_one_and_one(many, rejector):
 def test_a_device_on_scores_reads_them_at_the_temperature_of_the_calibration_part(many):
     on = build_rejector(many, Options(rejector="scores"))
     temperature = error_estimation.fit_temperature(many.calibration.score, many.calibration.y)
-    torch.testing.assert_close(on.view(many.helper), error_estimation.score_features(many.helper.score, temperature))
-    assert on.view(many.helper).shape == (len(many.helper.y), 5)
+    torch.testing.assert_close(
+        on.network_inputs(many.helper), error_estimation.score_features(many.helper.score, temperature)
+    )
+    assert on.network_inputs(many.helper).shape == (len(many.helper.y), 5)
 
 
 def test_a_device_on_features_reads_them_beside_the_scores_in_units_of_the_calibration_part(many):
     on = build_rejector(many, Options(rejector="features"))
-    scores = build_rejector(many, Options(rejector="scores")).view(many.helper)
+    scores = build_rejector(many, Options(rejector="scores")).network_inputs(many.helper)
     seen, known = (part.features.double().numpy() for part in (many.helper, many.calibration))
     deviation = known.std(0)
     units = (seen - known.mean(0)) / np.where(deviation > 0, deviation, 1) / np.sqrt(7)
     expected = np.concatenate([scores.double().numpy(), units], axis=1)
-    np.testing.assert_allclose(on.view(many.helper).numpy(), expected, atol=1e-5)
-    assert (on.view(many.helper)[:, -1] == 0).all()  # the dead unit
+    np.testing.assert_allclose(on.network_inputs(many.helper).numpy(), expected, atol=1e-5)
+    assert (on.network_inputs(many.helper)[:, -1] == 0).all()  # the dead unit
     loud = many.helper._replace(features=1e6 + many.helper.features)
-    assert on.view(loud)[:, 5:].max() == pytest.approx(error_estimation.MAX_FEATURE / 7**0.5)
+    assert on.network_inputs(loud)[:, 5:].max() == pytest.approx(error_estimation.MAX_FEATURE / 7**0.5)
     with pytest.raises(ValueError, match=r"last hidden layer in examples\.features, got None"):
         build_rejector(tabular.parts(), Options(rejector="features"))
 
@@ -96,7 +98,7 @@ def test_a_rejector_on_features_finds_what_only_they_show():
     right = {}
     for rejector in base.CLIENT_BASED_REJECTORS:
         on = build_rejector(parts, Options(rejector=rejector))
-        fit_rejector(on, helper, targets, loop.classification_loss, options=Options(recipe=recipe), seed=0)
+        fit_rejector(on, helper, targets, loop.classification_loss, options=Options(training=recipe), seed=0)
         right[rejector] = ((on.scores(helper) > 0) != wrong).double().mean()
     assert right["features"] > max(0.95, right["scores"] + 0.05)
 
@@ -106,19 +108,21 @@ def test_features_of_a_client_come_from_its_weights_alone():
         client = networks.LeNet(3)
     x = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     weights, score, last = fitting.get_weights(client), loop.predict_scores(client, x), client.classifier[4]
-    found = fitting.compute_client_features(x, weights, score, form="lenet")
+    found = fitting.compute_client_features(x, weights, score, kind="lenet")
     torch.testing.assert_close(score, found @ last.weight.T + last.bias)
     with pytest.raises(ValueError, match="form of a client with features to be one of 'lenet', 'follow_up', got 'as_"):
-        fitting.compute_client_features(x, weights, score, form="as_released")
+        fitting.compute_client_features(x, weights, score, kind="as_released")
     with pytest.raises(ValueError, match="weights for this network"):
-        fitting.compute_client_features(x, weights, score[:, :2], form="lenet")
+        fitting.compute_client_features(x, weights, score[:, :2], kind="lenet")
 
 
 def test_scores_are_neither_mirrored_nor_moved(many):
     on = build_rejector(many, Options(rejector="scores"))
     wrong = 2 * (many.helper.m != many.helper.y).long() - 1
-    recipe = config.TrainConfig(epochs=1, batch_size=50, lr=1e-3, flip=True, shift=2)
-    history = fit_rejector(on, many.helper, (wrong,), loop.classification_loss, options=Options(recipe=recipe), seed=0)
+    recipe = config.TrainConfig(epochs=1, batch_size=50, lr=1e-3, flip=True, max_translation=2)
+    history = fit_rejector(
+        on, many.helper, (wrong,), loop.classification_loss, options=Options(training=recipe), seed=0
+    )
     assert len(history) == 1
 
 

@@ -34,9 +34,9 @@ def test_held_out_scores_come_from_servers_that_did_not_see_the_example():
     labels = 2 * torch.randint(0, 2, (n,), generator=generator) - 1
     helper = parts.helper._replace(x=noise, y=labels)
     system = baselines.plain_server(base.Splits(helper, *parts[1:]), costs=Costs(), seed=0, options=tabular.OPTIONS)
-    right = (server_label(system.e(helper)) == labels).sum(), (server_label(system.held_out) == labels).sum()
+    right = (server_label(system.e(helper)) == labels).sum(), (server_label(system.out_of_fold_scores) == labels).sum()
     assert right[0] == n and right[1] < 0.8 * n
-    assert system.held_out.shape == labels.shape
+    assert system.out_of_fold_scores.shape == labels.shape
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.9, 1.0])

@@ -68,7 +68,7 @@ def known():
 @pytest.mark.parametrize("name", [name for name in error_estimation.ERROR_ESTIMATORS if name != "constant"])
 def test_every_estimator_finds_a_probability_that_its_inputs_tell(known, name):
     x, score, m, y, p = known
-    found = error_estimation.fit_error_estimator(name, x=x[:2000], score=score[:2000], m=m[:2000], y=y[:2000])(
+    found = error_estimation.fit_error_estimator(name, x=x[:2000], scores=score[:2000], m=m[:2000], y=y[:2000])(
         x[2000:], score[2000:]
     )
     assert found.dtype == torch.float64 and found.shape == (1000,)
@@ -79,13 +79,13 @@ def test_every_estimator_finds_a_probability_that_its_inputs_tell(known, name):
 
 def test_the_constant_is_the_error_rate(known):
     x, score, m, y, _ = known
-    found = error_estimation.fit_error_estimator("constant", x=x, score=score, m=m, y=y)(x[:3], score[:3])
+    found = error_estimation.fit_error_estimator("constant", x=x, scores=score, m=m, y=y)(x[:3], score[:3])
     assert found.tolist() == pytest.approx([error_estimation.error_rate(m, y)] * 3)
 
 
 def test_isotonic_estimates_fall_as_confidence_rises(known):
     x, score, m, y, _ = known
-    p = error_estimation.fit_error_estimator("isotonic", x=x, score=score, m=m, y=y)(x, score)
+    p = error_estimation.fit_error_estimator("isotonic", x=x, scores=score, m=m, y=y)(x, score)
     order = score.abs().argsort()
     assert (p[order].diff() <= 1e-12).all()
 
@@ -93,7 +93,7 @@ def test_isotonic_estimates_fall_as_confidence_rises(known):
 @pytest.mark.parametrize("name", error_estimation.ERROR_ESTIMATORS)
 def test_a_client_without_mistakes_gets_a_small_estimate(known, name):
     x, _, _, y, _ = known
-    never = error_estimation.fit_error_estimator(name, x=x[:200], score=9.0 * y[:200], m=y[:200], y=y[:200])(
+    never = error_estimation.fit_error_estimator(name, x=x[:200], scores=9.0 * y[:200], m=y[:200], y=y[:200])(
         x[:200], 9.0 * y[:200]
     )
     assert (never < 0.2).all() and (never >= 0).all()
@@ -106,7 +106,7 @@ def test_many_classes_have_estimates_too(known, name):
     y = torch.from_numpy(generator.integers(0, 3, 900))
     m = torch.where(torch.from_numpy(generator.random(900) < p[:900]), (y + 1) % 3, y)
     score = torch.nn.functional.one_hot(m, 3) * torch.from_numpy(np.log(2 * (1 - p[:900]) / p[:900]))[:, None]
-    found = error_estimation.fit_error_estimator(name, x=x[:900], score=score, m=m, y=y)(x[:900], score)
+    found = error_estimation.fit_error_estimator(name, x=x[:900], scores=score, m=m, y=y)(x[:900], score)
     assert found.shape == (900,) and (found >= 0).all() and (found <= 1).all()
     if name in ("temperature", "isotonic", "logistic"):
         assert np.abs(found.numpy() - p[:900]).max() < 0.06
@@ -115,7 +115,7 @@ def test_many_classes_have_estimates_too(known, name):
 def test_the_network_repeats_itself_with_its_seed(known):
     x, score, m, y, _ = known
     first, again, other = (
-        error_estimation.fit_error_estimator("network", x=x[:200], score=score[:200], m=m[:200], y=y[:200], seed=seed)(
+        error_estimation.fit_error_estimator("network", x=x[:200], scores=score[:200], m=m[:200], y=y[:200], seed=seed)(
             x[:9], score[:9]
         )
         for seed in (0, 0, 1)
@@ -126,11 +126,11 @@ def test_the_network_repeats_itself_with_its_seed(known):
 def test_bad_requests_for_estimates_are_refused(known):
     x, score, m, y, _ = known
     with pytest.raises(ValueError, match="one of 'constant'"):
-        error_estimation.fit_error_estimator("guess", x=x, score=score, m=m, y=y)
+        error_estimation.fit_error_estimator("guess", x=x, scores=score, m=m, y=y)
     with pytest.raises(ValueError, match="one length"):
-        error_estimation.fit_error_estimator("constant", x=x[:2], score=score, m=m, y=y)
+        error_estimation.fit_error_estimator("constant", x=x[:2], scores=score, m=m, y=y)
     with pytest.raises(ValueError, match="at least one example"):
-        error_estimation.fit_error_estimator("constant", x=x[:0], score=score[:0], m=m[:0], y=y[:0])
+        error_estimation.fit_error_estimator("constant", x=x[:0], scores=score[:0], m=m[:0], y=y[:0])
 
 
 # --- scores of many classes -------------------------------------------------------------------------------------------
@@ -187,6 +187,6 @@ def test_scores_of_8_bits_count_as_the_numbers_they_are():
 def test_labels_that_are_not_coded_as_the_scores_demand_are_refused():
     x, two = torch.zeros(2, 3, 32, 32), torch.tensor([-1, 1])
     with pytest.raises(ValueError, match=r"y in \{-1, \+1\}, got 0"):
-        error_estimation.fit_error_estimator("constant", x=x, score=torch.zeros(2), m=two, y=torch.tensor([0, 1]))
+        error_estimation.fit_error_estimator("constant", x=x, scores=torch.zeros(2), m=two, y=torch.tensor([0, 1]))
     with pytest.raises(ValueError, match=r"m in 0\.\.2, got -1"):
-        error_estimation.fit_error_estimator("constant", x=x, score=torch.zeros(2, 3), m=two, y=torch.tensor([0, 1]))
+        error_estimation.fit_error_estimator("constant", x=x, scores=torch.zeros(2, 3), m=two, y=torch.tensor([0, 1]))

@@ -14,13 +14,18 @@ from l2h.theory import calibration
 COSTS = Costs(c1=1.0, ce=0.18)
 # theory: at x2 the client errs in 85 %, and the mean error is about 0.18; the released alpha is 1 and keeps there
 ATOMS = [*[tabular.Atom((0.0, 1.0), 1, 0.95)] * 4, tabular.Atom((0.15, 0.85), 0, 0.55)]
-RECIPE = base.Options(network="linear", rejector="linear", recipe=tabular.TABLE).recipe
+RECIPE = base.Options(server_network="linear", rejector="linear", training=tabular.TABLE).training
 
 
 def decision(alpha, squash=False, parts=None, costs=COSTS):
     parts = tabular.parts(ATOMS) if parts is None else parts
     options = base.Options(
-        network="linear", rejector="linear", recipe=RECIPE, alpha=alpha, squash=squash, estimate="isotonic"
+        server_network="linear",
+        rejector="linear",
+        training=RECIPE,
+        alpha=alpha,
+        bounded=squash,
+        error_estimator="isotonic",
     )
     system = learning_to_help.learning_to_help(parts, costs=costs, seed=0, options=options)
     each = tabular.one_of_each(parts.helper)
@@ -53,20 +58,20 @@ def test_named_failure_the_released_constant_keeps_where_the_client_errs_in_85_o
 
 def test_the_estimated_alpha_is_the_clamped_formula_at_the_estimate_of_each_example():
     parts = tabular.parts(ATOMS)
-    options = base.Options(estimate="isotonic", squash=False)
+    options = base.Options(error_estimator="isotonic", bounded=False)
     alpha = learning_to_help.alpha_for_rule("estimated", parts, COSTS, 2.0, options=options)
     p = np.repeat([0.0] * 4 + [0.85], tabular.SHARE)
     np.testing.assert_allclose(alpha, calibration.alpha_from_p(p, costs=COSTS, beta=2.0), rtol=1e-5)
     squashed = learning_to_help.alpha_for_rule(
-        "estimated", parts, COSTS, 2.0, options=base.Options(estimate="isotonic")
+        "estimated", parts, COSTS, 2.0, options=base.Options(error_estimator="isotonic")
     )
-    np.testing.assert_allclose(squashed, calibration.alpha_from_p(p, costs=COSTS, beta=2.0, squash=True), rtol=1e-5)
+    np.testing.assert_allclose(squashed, calibration.alpha_from_p(p, costs=COSTS, beta=2.0, bounded=True), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", error_estimation.ERROR_ESTIMATORS)
 def test_any_estimate_gives_an_alpha(name):
     parts = tabular.parts(ATOMS)
-    alpha = learning_to_help.alpha_for_rule("estimated", parts, COSTS, 2.0, options=base.Options(estimate=name))
+    alpha = learning_to_help.alpha_for_rule("estimated", parts, COSTS, 2.0, options=base.Options(error_estimator=name))
     assert alpha.shape == parts.helper.y.shape and bool((alpha > 0).all())
 
 
@@ -100,14 +105,14 @@ def test_named_failure_the_deterministic_alpha_keeps_what_a_client_that_knows_mo
 
 def test_named_failure_the_clients_error_rate_hides_where_it_errs():
     """It errs in 17 % on the whole, less than a question costs, so that alpha is 1; in the last atom in 85 %."""
-    free = base.Options(squash=False)
+    free = base.Options(bounded=False)
     assert learning_to_help.alpha_for_rule("client_error", tabular.parts(ATOMS), COSTS, 2.0, options=free) == 1.0
     assert decision("client_error")[0] == [False] * 5
     assert deferral.bayes_r(ATOMS[-1].eta, ATOMS[-1].m, COSTS.c1, COSTS.ce) < 0
 
 
 THREE = Costs(c1=1.0, ce=0.1)
-FREE = base.Options(squash=False)
+FREE = base.Options(bounded=False)
 
 
 def posterior_alpha(eta, costs, beta):

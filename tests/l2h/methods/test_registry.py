@@ -18,7 +18,7 @@ from l2h.training import loop
 from l2h.training.config import TrainConfig
 
 COSTS = Costs(c1=1.0, ce=0.1)
-OPTIONS = base.Options(recipe=TrainConfig(epochs=2, batch_size=32, lr=1e-3))
+OPTIONS = base.Options(training=TrainConfig(epochs=2, batch_size=32, lr=1e-3))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def parts():
         features = torch.rand(len(y), 5, generator=torch.Generator().manual_seed(len(y)))
         return base.Examples(x, y, 2 * (score >= 0).long() - 1, score, server, teacher, features)
 
-    return base.Splits(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+    return base.Splits(*(examples(part) for part in (dataset.train, dataset.calibration, dataset.validation)))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def many():
         score, server = scores(y, 1 / 3), scores(y, 1 / 10)
         return base.Examples(x, y, score.argmax(1), score, server, torch.rand(len(y), generator=generator) - 0.5)
 
-    return base.Splits(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+    return base.Splits(*(examples(part) for part in (dataset.train, dataset.calibration, dataset.validation)))
 
 
 def answers(name, parts, options=OPTIONS, costs=COSTS, seed=0):
@@ -81,7 +81,7 @@ def test_for_many_classes_alpha_is_a_number_or_comes_from_the_posterior(many):
     with pytest.raises(ValueError, match="expected squash=False for alpha 'posterior'"):
         answers("learning_to_help", many, replace(OPTIONS, alpha="posterior"))
     for alpha in (1.5, "posterior"):
-        r, e = answers("learning_to_help", many, replace(OPTIONS, alpha=alpha, squash=False))
+        r, e = answers("learning_to_help", many, replace(OPTIONS, alpha=alpha, bounded=False))
         assert r.shape == many.validation.y.shape and e.shape == (len(r), 3)
 
 
@@ -89,8 +89,8 @@ def test_for_many_classes_alpha_is_a_number_or_comes_from_the_posterior(many):
 def test_what_a_decision_needs_is_what_it_reads(parts, name):
     system = registry.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS)
     known, other = parts.validation, parts.validation._replace(score=-5 * parts.validation.score)
-    assert (system.r(known) - system.r(other)).abs().max().item() > 0 if system.needs_score else True
-    assert torch.equal(system.r(known), system.r(other)) or system.needs_score
+    assert (system.r(known) - system.r(other)).abs().max().item() > 0 if system.needs_client_scores else True
+    assert torch.equal(system.r(known), system.r(other)) or system.needs_client_scores
     blind = known._replace(server=-parts.validation.server)
     assert torch.equal(system.r(known), system.r(blind)) != (system.needs_server and name in registry.TWO_STAGE)
 
@@ -102,10 +102,10 @@ def test_who_decides_with_the_server():
 @pytest.mark.parametrize("name", ["learning_to_help", "two_stage", "two_sigmoid", "separate", "distilled", "budgeted"])
 @pytest.mark.parametrize("rejector", base.REJECTORS)
 def test_any_rejector_can_run_on_the_device(parts, name, rejector):
-    options = base.Options(rejector=rejector, hidden=3, recipe=OPTIONS.recipe)
+    options = base.Options(rejector=rejector, hidden_units=3, training=OPTIONS.training)
     system = registry.METHODS[name](parts, costs=COSTS, seed=0, options=options)
     assert system.r(parts.validation).shape == parts.validation.y.shape
-    assert system.needs_score == (rejector in ("scores", "features"))
+    assert system.needs_client_scores == (rejector in ("scores", "features"))
 
 
 @pytest.mark.parametrize("name", ["learning_to_help", "plain_server", "device_classifier", "random"])
@@ -172,7 +172,7 @@ def test_a_number_is_its_own_rule(parts):
 
 @pytest.mark.parametrize("squash", [True, False])
 def test_squashed_scores_have_an_alpha_of_their_own(parts, squash):
-    costs, options = Costs(c1=0.5, ce=0.02), base.Options(squash=squash)
+    costs, options = Costs(c1=0.5, ce=0.02), base.Options(bounded=squash)
     p = (parts.calibration.m != parts.calibration.y).double().mean().item()
     told = {"costs": costs, "beta": 2.0, "squash": squash}
     found = {
@@ -186,7 +186,7 @@ def test_squashed_scores_have_an_alpha_of_their_own(parts, squash):
 
 @pytest.mark.parametrize("network", [name for name in base.SERVER_NETWORKS if name != "residual_large"])  # a GPU's
 def test_any_network_can_serve(parts, network):
-    options = base.Options(network=network, hidden=3, recipe=OPTIONS.recipe)
+    options = base.Options(server_network=network, hidden_units=3, training=OPTIONS.training)
     for method in (learning_to_help.learning_to_help, baselines.plain_server):
         e = method(parts, costs=COSTS, seed=0, options=options).e(parts.validation)
         assert e.shape == parts.validation.y.shape
@@ -205,9 +205,9 @@ def test_bad_options_are_refused(parts):
     with pytest.raises(ValueError, match="alpha > 0"):
         base.Options(alpha=0.0)
     with pytest.raises(ValueError, match="hidden >= 1"):
-        base.Options(hidden=0)
+        base.Options(hidden_units=0)
     with pytest.raises(ValueError, match="one of 'linear'"):
-        base.Options(network="guess")
+        base.Options(server_network="guess")
     with pytest.raises(ValueError, match="beta > 0"):
         base.Options(beta=0)
 
@@ -228,7 +228,7 @@ def elsewhere(monkeypatch):
 @pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("rejector", ["hidden", "scores", "features"])
 def test_every_training_keeps_to_one_device(parts, elsewhere, name, rejector):
-    options = replace(OPTIONS, rejector=rejector, refresh=2)
+    options = replace(OPTIONS, rejector=rejector, update_every=2)
     with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):  # on its way home, once trained
         registry.METHODS[name](parts, costs=COSTS, seed=0, options=options)
 
@@ -236,7 +236,7 @@ def test_every_training_keeps_to_one_device(parts, elsewhere, name, rejector):
 def test_numbers_of_another_device_are_noticed(parts, elsewhere):
     x, y, *_ = parts.helper
     with pytest.raises(RuntimeError, match="on device cpu is not on the expected device meta"):
-        loop.fit(nn.Linear(3072, 1), x.flatten(1), (y,), lambda e, t: e[:, 0] + y[:32], config=OPTIONS.recipe, seed=0)
+        loop.fit(nn.Linear(3072, 1), x.flatten(1), (y,), lambda e, t: e[:, 0] + y[:32], config=OPTIONS.training, seed=0)
 
 
 # Of each method, the test that holds its decision or its answers against what is known; a new method needs one.

@@ -20,8 +20,8 @@ from l2h.training.config import TrainConfig
 
 COSTS = Costs(c1=1.0, ce=0.2)
 RECIPE = TrainConfig(epochs=2, batch_size=32, lr=1e-3)
-OPTIONS = base.Options(recipe=RECIPE, network="one_hidden_layer", hidden=120, squash=False)
-STILL = replace(OPTIONS, recipe=replace(RECIPE, epochs=1, lr=1e-12))
+OPTIONS = base.Options(training=RECIPE, server_network="one_hidden_layer", hidden_units=120, bounded=False)
+STILL = replace(OPTIONS, training=replace(RECIPE, epochs=1, lr=1e-12))
 
 
 def parts_of(names):
@@ -40,7 +40,7 @@ def parts_of(names):
         m = labels(y, 1 / 3)
         return base.Examples(x, y, m, scores(m), scores(labels(y, 1 / 10)))
 
-    return base.Splits(*(examples(part) for part in (dataset.helper, dataset.calibration, dataset.validation)))
+    return base.Splits(*(examples(part) for part in (dataset.train, dataset.calibration, dataset.validation)))
 
 
 @pytest.fixture(scope="module", params=[("3", "8"), ("1", "3", "8")], ids=["two", "three"])
@@ -58,7 +58,7 @@ def test_the_stage_server_is_the_same_whatever_rejector_and_costs(parts):
     for options, costs in (
         (replace(OPTIONS, form="released"), COSTS),
         (OPTIONS, Costs(0.5, 0.0)),
-        (replace(OPTIONS, refresh=3), COSTS),
+        (replace(OPTIONS, update_every=3), COSTS),
     ):
         assert torch.equal(fitted("stage_switching", parts, options, costs)[1], first)
 
@@ -77,13 +77,13 @@ def test_the_forms_lead_to_other_rejectors(parts):
 
 
 def test_a_stale_copy_changes_the_rejector_only(parts):
-    rs = [fitted("stage_switching", parts, replace(OPTIONS, refresh=refresh))[0] for refresh in (1, 2, 1000)]
+    rs = [fitted("stage_switching", parts, replace(OPTIONS, update_every=refresh))[0] for refresh in (1, 2, 1000)]
     assert not torch.equal(rs[0], rs[1]) and not torch.equal(rs[1], rs[2])
 
 
 def test_the_copy_is_renewed_every_so_many_steps():
     server = nn.Linear(1, 1, bias=False)
-    module, x, seen = StaleServer(None, server, refresh=3), torch.ones(1, 1), []
+    module, x, seen = StaleServer(None, server, update_every=3), torch.ones(1, 1), []
     for step in range(7):
         nn.init.constant_(server.weight, step)
         r, e, copy = module(x)
@@ -94,7 +94,7 @@ def test_the_copy_is_renewed_every_so_many_steps():
 
 
 def test_without_delay_the_copy_is_the_server():
-    module = StaleServer(nn.Linear(2, 1), nn.Linear(2, 3), refresh=1)
+    module = StaleServer(nn.Linear(2, 1), nn.Linear(2, 3), update_every=1)
     r, e, copy = module(torch.ones(4, 2))
     assert r.shape == (4, 1) and torch.equal(e, copy) and not copy.requires_grad
 
@@ -103,7 +103,7 @@ def test_without_delay_the_copy_is_the_server():
 @pytest.mark.parametrize("rejector", ["hidden", "scores"])
 def test_a_training_starts_from_the_plain_server_and_a_rejector_for_it(parts, name, rejector):
     plain = baselines.plain_server(parts, costs=COSTS, seed=1, options=OPTIONS)
-    started = parts._replace(weights=plain.weights)
+    started = parts._replace(weights=plain.server_weights)
     options = replace(STILL, rejector=rejector, alpha=1.0)
     r, e = fitted(name, started, options)
     assert torch.allclose(e, plain.e(parts.validation), atol=1e-5)
@@ -115,7 +115,7 @@ def test_a_training_starts_from_the_plain_server_and_a_rejector_for_it(parts, na
 @pytest.mark.parametrize("name", ["mozannar_sontag", "one_vs_all"])
 def test_a_server_with_one_output_more_starts_with_the_plain_servers_answers(parts, name):
     plain = baselines.plain_server(parts, costs=COSTS, seed=1, options=OPTIONS)
-    e = fitted(name, parts._replace(weights=plain.weights), STILL)[1]
+    e = fitted(name, parts._replace(weights=plain.server_weights), STILL)[1]
     assert torch.allclose(e, plain.e(parts.validation), atol=1e-4)
 
 
@@ -142,7 +142,7 @@ def test_two_classes_train_alike_in_one_column_and_in_two():
 
     for loss in (in_one, in_two):
         with loop.seeded(0):
-            on, server = fitting.build_rejector(parts, OPTIONS), fitting.build_server(parts, OPTIONS, outputs=1)
+            on, server = fitting.build_rejector(parts, OPTIONS), fitting.build_server(parts, OPTIONS, n_outputs=1)
         fitting.fit_rejector_and_server(on, server, parts.helper, loss, options=OPTIONS, seed=0, alpha=1.9)
         trained.append((on.scores(parts.validation), fitting.server_score_function(server)(parts.validation)))
     for binary, many in zip(*trained, strict=True):
@@ -153,7 +153,7 @@ def test_bad_options_are_refused():
     with pytest.raises(ValueError, match="one of 'paper'"):
         base.Options(form="printed")
     with pytest.raises(ValueError, match="refresh >= 1"):
-        base.Options(refresh=0)
+        base.Options(update_every=0)
 
 
 # c1 + ce <= 1: no weight of the paper's form is negative. The last costs are for the shifted form alone.
@@ -227,7 +227,7 @@ def test_named_failure_a_copy_that_is_never_renewed_leads_to_the_decision_for_an
     parts, costs = tabular.parts(), LARGE
     with loop.seeded(0):
         fitting.build_rejector(parts, tabular.OPTIONS)  # drawn before the server
-        server = fitting.build_server(parts, tabular.OPTIONS, outputs=3)
+        server = fitting.build_server(parts, tabular.OPTIONS, n_outputs=3)
     first = server_label(fitting.server_score_function(server)(tabular.one_of_each(parts.helper))).tolist()
     r, answers = on_a_table("stage_switching", parts, costs, refresh=10_000)
     assert asked(r) == bayes_asked(costs, first) != bayes_asked(costs)
@@ -290,7 +290,7 @@ def shared():
     plain = baselines.plain_server(base.Splits(*[examples] * 3), costs=Costs(), seed=0, options=tabular.OPTIONS)
     examples = examples._replace(server=plain.e(examples))
     assert (server_label(examples.server) == -1).all()
-    return base.Splits(*[examples] * 3, weights=plain.weights)
+    return base.Splits(*[examples] * 3, server_weights=plain.server_weights)
 
 
 def on_one_image(name, shared, **options):

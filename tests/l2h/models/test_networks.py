@@ -55,15 +55,15 @@ def test_sizes_are_the_released_ones(network, weights):
 def test_squash_is_twice_the_sigmoid_less_one_and_stays_in_its_range():
     t = torch.tensor([[-1e4], [-1.0], [0.0], [2.0], [1e4]])
     expected = torch.tensor([-1.0, -0.4621172, 0.0, 0.7615942, 1.0])
-    assert torch.allclose(ScoreHead(squash=True)(t), expected)
-    assert torch.equal(ScoreHead(squash=False)(t), t[:, 0])
+    assert torch.allclose(ScoreHead(bounded=True)(t), expected)
+    assert torch.equal(ScoreHead(bounded=False)(t), t[:, 0])
 
 
 def test_squashed_networks_stay_within_one_and_others_do_not():
     x = 1e4 * torch.randn(16, 3, 32, 32)
     for build in (mlp, LeNet):
-        assert build(squash=True)(x).abs().max() <= 1
-        assert build(squash=False)(x).abs().max() > 1
+        assert build(bounded=True)(x).abs().max() <= 1
+        assert build(bounded=False)(x).abs().max() > 1
 
 
 @pytest.mark.parametrize("build", [linear_network, LeNet])
@@ -74,7 +74,7 @@ def test_a_network_without_output_is_refused(build):
 
 def test_a_rejector_without_hidden_units_is_refused():
     with pytest.raises(ValueError, match="expected a finite hidden >= 1, got 0"):
-        mlp(hidden=0)
+        mlp(hidden_units=0)
 
 
 @settings(max_examples=30, deadline=None)
@@ -152,9 +152,9 @@ def test_maps_that_do_not_fit_the_tiles_are_refused(side):
 
 
 def test_a_rejector_may_have_more_outputs():
-    assert mlp(7, outputs=3)(torch.zeros(5, 3, 32, 32)).shape == (5, 3)
+    assert mlp(7, n_outputs=3)(torch.zeros(5, 3, 32, 32)).shape == (5, 3)
     with pytest.raises(ValueError, match="outputs >= 1"):
-        mlp(outputs=0)
+        mlp(n_outputs=0)
 
 
 def test_a_layer_on_scores_starts_at_zero_and_is_linear():

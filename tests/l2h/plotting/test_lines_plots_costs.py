@@ -13,7 +13,7 @@ X = np.array([0.0, 0.1, 0.2])
 def test_a_map_can_be_read_without_its_colours(ax):
     table = [[0.1, 0.2, np.nan], [0.3, 0.4, 0.5]]
     plot_heat_map(
-        ax, table, rows=["r0", "r1"], columns=[1, 2, 3], labels=("row", "column"), what="share", marked=(1, 2)
+        ax, table, rows=["r0", "r1"], columns=[1, 2, 3], labels=("row", "column"), title="share", highlighted=(1, 2)
     )
     written = {text.get_position(): text.get_text() for text in ax.texts}
     assert written == {(0, 0): "0.10", (1, 0): "0.20", (2, 0): "none", (0, 1): "0.30", (1, 1): "0.40", (2, 1): "0.50"}
@@ -27,7 +27,7 @@ def test_a_map_can_be_read_without_its_colours(ax):
 
 
 def test_a_map_needs_no_mark(ax):
-    plot_heat_map(ax, [[1.0]], rows=["a"], columns=["b"], labels=("row", "column"), what="share")
+    plot_heat_map(ax, [[1.0]], rows=["a"], columns=["b"], labels=("row", "column"), title="share")
     assert not ax.patches
 
 

@@ -81,7 +81,7 @@ def test_edges_return_what_the_docstrings_say():
     assert alpha_deterministic(costs=Costs(1.0, 1.0), beta=2.0) == 1
     assert alpha_deterministic(costs=Costs(1.0, 0.0), beta=3.0) == 3
     assert alpha_released(1.0, costs=Costs(1.0, 0.0), beta=2.0) == 0
-    assert alpha_from_p(5e-324, costs=Costs(1.0, 0.0), beta=2.0, squash=True) == 1  # too small to divide by
+    assert alpha_from_p(5e-324, costs=Costs(1.0, 0.0), beta=2.0, bounded=True) == 1  # too small to divide by
 
 
 @given(
@@ -94,11 +94,11 @@ def test_edges_return_what_the_docstrings_say():
 )
 def test_alpha_is_finite_and_positive_on_its_whole_domain(p, mu, c1, ce, beta, squash):
     costs = Costs(c1, ce)
-    values = [alpha_from_p(p, costs=costs, beta=beta, squash=squash)]
+    values = [alpha_from_p(p, costs=costs, beta=beta, bounded=squash)]
     if not squash or c1 * mu + ce > 1e-300 or c1 == 0:
-        values.append(alpha_from_mu(mu, costs=costs, beta=beta, squash=squash))
+        values.append(alpha_from_mu(mu, costs=costs, beta=beta, bounded=squash))
     if c1 == 0 or c1 >= 1 or ce > 1e-300:
-        values.append(alpha_deterministic(costs=costs, beta=beta, squash=squash))
+        values.append(alpha_deterministic(costs=costs, beta=beta, bounded=squash))
     assert (np.isfinite(values) & (np.array(values) > 0)).all()
 
 
@@ -109,7 +109,7 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
     with pytest.raises(ValueError, match="beta > 0"):
         alpha_from_mu(0.2, costs=costs, beta=0.0)
     with pytest.raises(ValueError, match=r"c1 mu \+ ce > 0 under squash"):
-        alpha_from_mu(np.array([0.0, 0.2]), costs=Costs(1.0, 0.0), beta=2.0, squash=True)
+        alpha_from_mu(np.array([0.0, 0.2]), costs=Costs(1.0, 0.0), beta=2.0, bounded=True)
     with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
         alpha_from_p(1.1, costs=costs, beta=2.0)
     with pytest.raises(ValueError, match="beta > 0"):
@@ -168,9 +168,9 @@ def test_a_slope_of_zero_is_not_calibrated_where_asking_is_better():
 def test_alpha_from_mu_is_calibrated_for_every_client(eta, p, costs, beta, squash):
     mu = server_error(eta)
     assume(far_from_a_tie(eta, p, costs, 1e-9) and costs.c1 * mu + costs.ce > 1e-12)
-    alpha = alpha_from_mu(mu, costs=costs, beta=beta, squash=squash)
-    assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
-    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    alpha = alpha_from_mu(mu, costs=costs, beta=beta, bounded=squash)
+    assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
+    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
     assert slope == pytest.approx(-alpha * bayes_rejector(mu, p, costs=costs), rel=1e-6, abs=1e-9)
 
 
@@ -183,8 +183,8 @@ def test_where_asking_is_free_every_alpha_is_calibrated(p, costs, beta):
 @given(eta=probability, p=probability, costs=costs, beta=betas, squash=st.booleans())
 def test_alpha_from_p_is_calibrated_for_every_mu(eta, p, costs, beta, squash):
     assume(far_from_a_tie(eta, p, costs, 1e-5))  # its slope is of the order of the square of the gain
-    alpha = alpha_from_p(p, costs=costs, beta=beta, squash=squash)
-    assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    alpha = alpha_from_p(p, costs=costs, beta=beta, bounded=squash)
+    assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
 
 
 @given(
@@ -207,10 +207,10 @@ def test_no_other_alpha_of_p_is_calibrated_for_every_mu(u, c1, ce, beta, side):
 def test_one_alpha_serves_every_deterministic_client(p, c1, ce, beta, squash):
     costs = Costs(c1, ce)
     assume(far_from_a_tie(p, p, costs, 1e-9) and not (0 < c1 < 1 and ce == 0))
-    alpha = alpha_deterministic(costs=costs, beta=beta, squash=squash)
+    alpha = alpha_deterministic(costs=costs, beta=beta, bounded=squash)
     if (c1, ce) == (1, 0):
         assume(p > 0.5)
-    assert is_calibrated(p, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    assert is_calibrated(p, p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
 
 
 @given(c1=cost, ce=cost, beta=betas, side=st.sampled_from([0.99, 1.01]))

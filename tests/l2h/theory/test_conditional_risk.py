@@ -31,7 +31,7 @@ def test_the_risk_is_the_expected_surrogate(r, e, eta, p, costs, alpha, beta):
 @settings(max_examples=50)
 @given(r=scores, eta=probability, p=probability, costs=costs, alpha=alphas, beta=betas, squash=st.booleans())
 def test_the_reduced_risk_is_the_risk_at_the_best_e(r, eta, p, costs, alpha, beta, squash):
-    risk = partial_min_risk(r, eta=eta, p=p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    risk = partial_min_risk(r, eta=eta, p=p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
     expected = theory.reduced_surrogate(r, eta, p, costs.c1, costs.ce, alpha, beta, squash=squash)
     assert risk == pytest.approx(float(expected), rel=1e-9, abs=1e-60)
 
@@ -41,7 +41,7 @@ def test_the_floor_is_the_least_over_e_and_over_the_box(mu, beta):
     def mixture(e):
         return mu * np.exp(beta * e / 2) + (1 - mu) * np.exp(-beta * e / 2)
 
-    free, boxed = min_server_term(mu, beta=beta), min_server_term(mu, beta=beta, squash=True)
+    free, boxed = min_server_term(mu, beta=beta), min_server_term(mu, beta=beta, bounded=True)
     assert boxed == pytest.approx(mixture(np.linspace(-1, 1, 20_001)).min(), rel=1e-6)
     assert free <= boxed * (1 + 1e-12)
     if mu > 1 / (1 + np.exp(beta)):
@@ -79,7 +79,7 @@ def test_newton_arrives_however_unequal_the_terms_are(beta, costs):
 @given(eta=probability, p=probability, costs=costs, alpha=alphas, beta=betas, squash=st.booleans())
 def test_no_other_scores_have_less_risk(eta, p, costs, alpha, beta, squash):
     setting = {"eta": eta, "p": p, "costs": costs, "alpha": alpha, "beta": beta}
-    best = minimiser(**setting, squash=squash)
+    best = minimiser(**setting, bounded=squash)
     least = conditional_risk(*best, **setting)
     span = 1 if squash else 6
     r, e = np.random.default_rng(5).uniform(-span, span, (2, 500))
@@ -93,9 +93,9 @@ def test_no_other_scores_have_less_risk(eta, p, costs, alpha, beta, squash):
 
 @given(eta=probability, p=probability, costs=costs, alpha=alphas, beta=betas, squash=st.booleans())
 def test_the_minimiser_keeps_exactly_where_the_slope_is_negative(eta, p, costs, alpha, beta, squash):
-    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash)
+    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
     assume(abs(slope) > 1e-12)
-    assert (minimiser(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash).r > 0) == (slope < 0)
+    assert (minimiser(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=squash).r > 0) == (slope < 0)
 
 
 @given(eta=probability, p=probability, costs=costs, alpha=alphas, beta=betas, squash=st.booleans())
@@ -110,14 +110,14 @@ def test_the_slope_is_the_derivative_of_the_reduced_risk(eta, p, costs, alpha, b
 def test_squashing_the_rejector_alone_never_changes_the_decision(eta, p, costs, alpha, beta):
     mu_b = 1 / (1 + np.exp(beta))
     assume(server_error(eta) > mu_b)
-    free, boxed = (minimiser(eta, p, costs=costs, alpha=alpha, beta=beta, squash=squash).r for squash in (False, True))
+    free, boxed = (minimiser(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=squash).r for squash in (False, True))
     assert boxed == np.clip(free, -1, 1)
 
 
 @given(eta=probability, p=probability, costs=costs, alpha=alphas, beta=betas)
 def test_squashing_the_server_turns_only_questions_into_kept_answers(eta, p, costs, alpha, beta):
     setting = {"costs": costs, "alpha": alpha, "beta": beta}
-    free, boxed = (slope_at_zero(eta, p, **setting, squash=squash) for squash in (False, True))
+    free, boxed = (slope_at_zero(eta, p, **setting, bounded=squash) for squash in (False, True))
     assert boxed <= free + 1e-12
     if server_error(eta) > 1 / (1 + np.exp(beta)):
         assert boxed == free
@@ -141,7 +141,7 @@ def test_a_minimum_at_infinity():
 def test_the_minimiser_where_the_constant_of_the_paper_fails():
     best = minimiser(0.85, 0.85, costs=Costs(1.0, 0.18), alpha=1.0, beta=2.0)
     assert (round(float(best.r), 4), round(float(best.e), 4)) == (0.0253, 0.8673)
-    assert best == minimiser(0.85, 0.85, costs=Costs(1.0, 0.18), alpha=1.0, beta=2.0, squash=True)
+    assert best == minimiser(0.85, 0.85, costs=Costs(1.0, 0.18), alpha=1.0, beta=2.0, bounded=True)
 
 
 @given(
@@ -155,12 +155,12 @@ def test_the_minimiser_where_the_constant_of_the_paper_fails():
 )
 def test_nothing_is_nan_and_the_least_risk_is_finite(eta, p, c1, ce, alpha, beta, squash):
     setting = {"eta": eta, "p": p, "costs": Costs(c1, ce), "alpha": alpha, "beta": beta}
-    best = minimiser(**setting, squash=squash)
+    best = minimiser(**setting, bounded=squash)
     assert not np.isnan(best).any()
     if not squash:
         assert np.isfinite(conditional_risk(*best, **setting))
-    assert np.isfinite(slope_at_zero(**setting, squash=squash))
-    assert np.isfinite(partial_min_risk(0.0, **setting, squash=squash))
+    assert np.isfinite(slope_at_zero(**setting, bounded=squash))
+    assert np.isfinite(partial_min_risk(0.0, **setting, bounded=squash))
 
 
 def test_inputs_outside_the_domain_are_refused_with_the_domain():

@@ -72,10 +72,10 @@ def test_exact_risks_agree_with_the_quadrature(c1, ce):
     for name in ("atoms", "specialist"):
         testbed = DISTRIBUTIONS[name]
 
-        assert testbed.risk(testbed.best_rejector(costs), costs=costs) == pytest.approx(
+        assert testbed.risk(testbed.bayes_rejector(costs), costs=costs) == pytest.approx(
             float(testbed.bayes_risk(costs)), abs=1e-12
         )
-        assert testbed.expect(testbed.p, ()) == pytest.approx(float(testbed.client_risk()), abs=1e-12)
+        assert testbed.expectation(testbed.p, ()) == pytest.approx(float(testbed.client_risk()), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
@@ -133,7 +133,7 @@ def test_the_risk_of_any_pair_is_what_a_sample_pays(name):
 def test_the_share_of_questions_is_that_of_a_sample(name):
     testbed, costs, n = DISTRIBUTIONS[name], Costs(1.0, 0.15), 200_000
 
-    best = testbed.best_rejector(costs)
+    best = testbed.bayes_rejector(costs)
     asked = best(testbed.sample(n, np.random.default_rng(5)).x) <= 0
     assert abs(asked.mean() - testbed.ask_rate(best)) < 4 * 0.5 / np.sqrt(n)
     assert testbed.ask_rate(lambda x: -np.ones(len(x))) == pytest.approx(1, abs=1e-12)

@@ -29,9 +29,9 @@ N = 2000
 def rule_of(choice, costs, beta, squash=False):
     """(mu, p) -> alpha, by the name of the choice."""
     return {
-        "mu": lambda mu, p: alpha_from_mu(mu, costs=costs, beta=beta, squash=squash),
-        "p": lambda mu, p: alpha_from_p(p, costs=costs, beta=beta, squash=squash),
-        "deterministic": lambda mu, p: alpha_deterministic(costs=costs, beta=beta, squash=squash),
+        "mu": lambda mu, p: alpha_from_mu(mu, costs=costs, beta=beta, bounded=squash),
+        "p": lambda mu, p: alpha_from_p(p, costs=costs, beta=beta, bounded=squash),
+        "deterministic": lambda mu, p: alpha_deterministic(costs=costs, beta=beta, bounded=squash),
     }[choice]
 
 
@@ -39,7 +39,7 @@ def played(r, e, eta, p, rule, costs, beta, squash=False):
     """Regret and excess surrogate risk of scores (r, e)."""
     mu = np.minimum(eta, 1 - eta)
     setting = {"eta": eta, "p": p, "costs": costs, "alpha": rule(mu, p), "beta": beta}
-    least = conditional_risk(*minimiser(**setting, squash=squash), **setting)
+    least = conditional_risk(*minimiser(**setting, bounded=squash), **setting)
     error = np.where(e >= 0, 1 - eta, eta)
     paid = np.where(r > 0, p, costs.c1 * error + costs.ce)
     return paid - np.minimum(p, costs.c1 * mu + costs.ce), conditional_risk(r, e, **setting) - least
@@ -157,17 +157,17 @@ def test_the_step_of_its_proof_that_needs_beta_one():
     """1/kappa + s <= 2, where 1 - s = kappa (1 - 2 mu)^2 / 2 for the boxed s; the shorter proof needs kappa >= 1."""
     mu = np.linspace(0, 0.499, 2001)
     for beta in np.linspace(1, 2 * np.log(2), 21):
-        s = min_server_term(mu, beta=beta, squash=True)
+        s = min_server_term(mu, beta=beta, bounded=True)
         assert ((1 - 2 * mu) ** 2 / (2 * (1 - s)) + s <= 2 + 1e-12).all()
-    kappa = 2 * (1 - min_server_term(0.0, beta=1.38, squash=True))
+    kappa = 2 * (1 - min_server_term(0.0, beta=1.38, bounded=True))
     assert kappa < 1  # so the shorter proof stops at 2 ln 2
-    assert 2 * (1 - min_server_term(0.0, beta=2 * np.log(2), squash=True)) == pytest.approx(1)
+    assert 2 * (1 - min_server_term(0.0, beta=2 * np.log(2), bounded=True)) == pytest.approx(1)
 
 
 @given(mu=st.floats(0, 0.5), beta=st.floats(1, 30))
 def test_the_inequality_on_which_it_rests(mu, beta):
     """delta^2 <= 2 tau (1 + tau) with tau = 1 - s of the box, for every beta >= 1."""
-    tau = 1 - min_server_term(mu, beta=beta, squash=True)
+    tau = 1 - min_server_term(mu, beta=beta, bounded=True)
     assert (1 - 2 * mu) ** 2 <= 2 * tau * (1 + tau) + 1e-12
 
 
@@ -290,7 +290,7 @@ def test_calibration_by_mu_loses_the_square():
 )
 @pytest.mark.parametrize("costs", [Costs(1.0, 0.15), Costs(0.5, 0.1), Costs(2.0, 0.4)])
 def test_the_envelope_lies_within_the_proved_bound(choice, client, bound, costs):
-    envelope = lower_envelope(rule_of(choice, costs, 2.0), costs=costs, beta=2.0, client=client, grid=101)
+    envelope = lower_envelope(rule_of(choice, costs, 2.0), costs=costs, beta=2.0, client=client, grid_size=101)
     assert envelope.regret[0] == envelope.excess[0] == 0
     slopes = np.diff(envelope.excess) / np.diff(envelope.regret)
     assert (slopes > 0).all()
@@ -305,7 +305,7 @@ def test_the_envelope_lies_within_the_proved_bound(choice, client, bound, costs)
 def test_no_scores_lie_below_the_envelope(costs, beta, seed, squash):
     """Points of the grid itself, with random scores: never less excess than the envelope says."""
     rule = rule_of("mu", costs, beta, squash)
-    envelope = lower_envelope(rule, costs=costs, beta=beta, client="free", grid=21, squash=squash)
+    envelope = lower_envelope(rule, costs=costs, beta=beta, client="free", grid_size=21, bounded=squash)
     generator = np.random.default_rng(seed)
     eta, p = generator.integers(0, 21, N) / 40, generator.integers(0, 21, N) / 20
     r, e = generator.uniform(-1, 1, (2, N)) * generator.choice([1e-9, 0.1, 1 if squash else 3], (2, N))
@@ -316,7 +316,8 @@ def test_no_scores_lie_below_the_envelope(costs, beta, seed, squash):
 def test_a_finer_grid_lowers_the_envelope_a_little():
     costs = Costs(1.0, 0.15)
     coarse, fine = (
-        lower_envelope(rule_of("p", costs, 2.0), costs=costs, beta=2.0, client="free", grid=grid) for grid in (51, 201)
+        lower_envelope(rule_of("p", costs, 2.0), costs=costs, beta=2.0, client="free", grid_size=grid)
+        for grid in (51, 201)
     )
     x = np.linspace(0.1, 0.8, 15)
     ratio = np.interp(x, fine.regret, fine.excess) / np.interp(x, coarse.regret, coarse.excess)
@@ -344,7 +345,7 @@ def test_bounds_are_finite_and_rise_from_zero(excess, c1, ce, beta):
     costs=costs, beta=betas, choice=st.sampled_from(["mu", "p", "deterministic"]), client=st.sampled_from(CLIENT_KINDS)
 )
 def test_the_envelope_is_finite_with_every_edge_in_its_grid(costs, beta, choice, client):
-    envelope = lower_envelope(rule_of(choice, costs, beta), costs=costs, beta=beta, client=client, grid=5)
+    envelope = lower_envelope(rule_of(choice, costs, beta), costs=costs, beta=beta, client=client, grid_size=5)
     assert np.isfinite(envelope).all()
     assert (np.diff(envelope.regret) > 0).all()
 
@@ -369,6 +370,6 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
     with pytest.raises(ValueError, match="client to be one of"):
         lower_envelope(rule, costs=good, beta=2.0, client="stubborn")
     with pytest.raises(ValueError, match="grid >= 2"):
-        lower_envelope(rule, costs=good, beta=2.0, client="free", grid=1)
+        lower_envelope(rule, costs=good, beta=2.0, client="free", grid_size=1)
     with pytest.raises(ValueError, match=r"c1 \+ ce > 0"):
         lower_envelope(rule, costs=Costs(0.0, 0.0), beta=2.0, client="free")

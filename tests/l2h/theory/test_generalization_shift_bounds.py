@@ -21,17 +21,15 @@ COSTS = Costs(1.0, 0.1)
 @given(positive, positive, st.floats(0, 2), st.floats(0, 2), st.integers(1, 50), st.integers(1, 1000))
 def test_the_weighted_penalty_is_its_formula(p, q, c1, ce, functions, n):
     pair = ([1 - p, p], [1 - q, q])
-    ours = generalization.importance_weighted_penalty(*pair, costs=Costs(c1, ce), functions=functions, n=n, delta=0.05)
+    ours = generalization.importance_weighted_penalty(*pair, costs=Costs(c1, ce), n_pairs=functions, n=n, delta=0.05)
     assert ours == pytest.approx(drift.weighted_penalty(*pair, c1, ce, functions, n, 0.05))
 
 
 def test_no_shift_costs_nothing_and_a_shift_costs_examples():
-    same = generalization.importance_weighted_penalty(
-        [0.5, 0.5], [0.5, 0.5], costs=COSTS, functions=1, n=100, delta=0.05
-    )
+    same = generalization.importance_weighted_penalty([0.5, 0.5], [0.5, 0.5], costs=COSTS, n_pairs=1, n=100, delta=0.05)
     assert same == pytest.approx(1.1 * math.sqrt(2 * math.log(20) / 100))
     assert generalization.importance_weighted_penalty(
-        [0.5, 0.5], [0.0, 1.0], costs=COSTS, functions=1, n=200, delta=0.05
+        [0.5, 0.5], [0.0, 1.0], costs=COSTS, n_pairs=1, n=200, delta=0.05
     ) == pytest.approx(same)
 
 
@@ -70,7 +68,7 @@ def test_the_label_free_discrepancy_bounds_every_pair_exactly(seed, c1, ce):
 def test_the_weighted_bound_holds_as_often_as_stated_and_is_needed():
     generator = np.random.default_rng(0)
     p, q, n, thresholds = np.array([0.5, 0.5]), np.array([0.1, 0.9]), 1600, np.linspace(-1, 1, 5)
-    penalty = generalization.importance_weighted_penalty(p, q, costs=COSTS, functions=5, n=n, delta=0.05)
+    penalty = generalization.importance_weighted_penalty(p, q, costs=COSTS, n_pairs=5, n=n, delta=0.05)
     tables = {}  # label -> losses of each threshold on 50 points of that label
     for label in (-1, 1):
         y, r = np.full(50, label), generator.normal(size=50)
@@ -141,15 +139,15 @@ ADVICE = FixedShareConfig(0.1, 0.1, 0.0, 10, 1)
         (lambda: generalization.label_shift_weights([1.0, 0.0], [0.5, 0.5]), "p lacks"),
         (lambda: generalization.label_shift_weights([1.5, -0.5], [0.5, 0.5]), "p in"),
         (
-            lambda: generalization.importance_weighted_penalty([1.0], [1.0], costs=COSTS, functions=0, n=1, delta=0.1),
+            lambda: generalization.importance_weighted_penalty([1.0], [1.0], costs=COSTS, n_pairs=0, n=1, delta=0.1),
             "functions",
         ),
         (
-            lambda: generalization.importance_weighted_penalty([1.0], [1.0], costs=COSTS, functions=1, n=0, delta=0.1),
+            lambda: generalization.importance_weighted_penalty([1.0], [1.0], costs=COSTS, n_pairs=1, n=0, delta=0.1),
             "n >= 1",
         ),
         (
-            lambda: generalization.importance_weighted_penalty([1.0], [1.0], costs=COSTS, functions=1, n=1, delta=0.0),
+            lambda: generalization.importance_weighted_penalty([1.0], [1.0], costs=COSTS, n_pairs=1, n=1, delta=0.0),
             "delta",
         ),
         (lambda: drift_experts.comparator_complexity(0, batches=1, switches=0, sigma=0.0), "experts"),

@@ -57,13 +57,15 @@ def test_scores_shrink_the_complexity_but_not_the_decisions():
 @given(x=st.lists(st.integers(0, 9), min_size=2, max_size=40), seed=st.integers(0, 99))
 def test_monte_carlo_is_within_its_half_width(x, seed):
     for two_sided in (False, True):
-        estimate = monte_carlo_complexity(threshold_family(x, two_sided=two_sided), draws=400, delta=1e-6, seed=seed)
+        estimate = monte_carlo_complexity(
+            threshold_family(x, two_sided=two_sided), n_samples=400, delta=1e-6, seed=seed
+        )
         assert abs(estimate.value - exact_threshold_complexity(x, two_sided=two_sided).value) <= estimate.half_width
 
 
 def test_the_half_width_fails_less_often_than_delta():
     family, exact = intervals(np.arange(50)), distinct_intervals(50).value
-    estimates = [monte_carlo_complexity(family, draws=20, delta=0.2, seed=seed) for seed in range(300)]
+    estimates = [monte_carlo_complexity(family, n_samples=20, delta=0.2, seed=seed) for seed in range(300)]
     misses = sum(abs(estimate.value - exact) > estimate.half_width for estimate in estimates)
     assert misses <= 0.2 * 300
     assert estimates[0].half_width == pytest.approx((2 * np.log(2 / 0.2) / (50 * 20)) ** 0.5)
@@ -72,7 +74,7 @@ def test_the_half_width_fails_less_often_than_delta():
 def test_batches_do_not_change_the_count_of_draws(monkeypatch):
     family = threshold_family(np.arange(60))
     monkeypatch.setattr("l2h.theory.rademacher.BATCH", 150)  # two draws at a time
-    estimate = monte_carlo_complexity(family, draws=401, delta=1e-6, seed=0)
+    estimate = monte_carlo_complexity(family, n_samples=401, delta=1e-6, seed=0)
     assert abs(estimate.value - distinct_threshold_complexity(60).value) <= estimate.half_width
 
 
@@ -81,14 +83,14 @@ def test_a_million_points_take_a_fifth_of_a_second_a_draw():
     times = []
     for seed in range(3):
         start = time.process_time()
-        monte_carlo_complexity(family, draws=1, delta=0.01, seed=seed)
+        monte_carlo_complexity(family, n_samples=1, delta=0.01, seed=seed)
         times.append(time.process_time() - start)
     assert min(times) < 0.2
 
 
 def test_printed_value_of_the_stumps():
     x = np.random.default_rng(0).normal(size=(2000, 20))
-    estimate = monte_carlo_complexity(stump_family(x), draws=500, delta=0.01, seed=0)
+    estimate = monte_carlo_complexity(stump_family(x), n_samples=500, delta=0.01, seed=0)
     assert round(estimate.half_width, 4) == 0.0033
     assert abs(estimate.value - 0.0684) <= 0.0033
 
@@ -96,7 +98,7 @@ def test_printed_value_of_the_stumps():
 def test_any_family_can_be_sampled():
     x = np.random.default_rng(0).normal(size=(12, 2))
     for family in (linear_family(x, norm=1), linear_family(x, norm=2, radius=3.0), finite_family(x.T)):
-        estimate = monte_carlo_complexity(family, draws=2000, delta=1e-6, seed=0)
+        estimate = monte_carlo_complexity(family, n_samples=2000, delta=1e-6, seed=0)
         signs = np.array(np.meshgrid(*[[-1, 1]] * 12)).reshape(12, -1).T
         assert abs(estimate.value - family.supremum(signs).mean() / 12) <= estimate.half_width
 
@@ -106,9 +108,9 @@ def test_doors():
     with pytest.raises(ValueError, match="at most 22 points, got 23"):
         exact_finite_complexity(np.ones((1, 23)))
     with pytest.raises(ValueError, match="draws >= 1"):
-        monte_carlo_complexity(family, draws=0, delta=0.1, seed=0)
+        monte_carlo_complexity(family, n_samples=0, delta=0.1, seed=0)
     for delta in (0.0, 1.5):
         with pytest.raises(ValueError, match="expected"):
-            monte_carlo_complexity(family, draws=1, delta=delta, seed=0)
+            monte_carlo_complexity(family, n_samples=1, delta=delta, seed=0)
     with pytest.raises(ValueError, match="size >= 1"):
         massart(0, 10)

@@ -37,7 +37,7 @@ def suprema(functions):
 def test_thresholds(x, two_sided):
     family = threshold_family(x, two_sided=two_sided)
     np.testing.assert_array_equal(family.supremum(all_signs(len(x))), suprema(theory.threshold_functions(x, two_sided)))
-    assert (family.n, family.energy) == (len(x), len(x))
+    assert (family.n, family.sum_of_max_squares) == (len(x), len(x))
 
 
 @given(x=coinciding)
@@ -49,7 +49,7 @@ def test_intervals(x):
 def test_stumps(x):
     family = stump_family(x)
     np.testing.assert_array_equal(family.supremum(all_signs(len(x))), suprema(theory.stump_functions(x)))
-    assert family.energy == len(x)
+    assert family.sum_of_max_squares == len(x)
 
 
 @given(x=matrices)
@@ -57,7 +57,7 @@ def test_a_linear_functional_is_largest_at_a_corner_of_the_l1_ball(x):
     corners = np.vstack([np.eye(x.shape[1]), -np.eye(x.shape[1])]) * 2.5
     family = linear_family(x, norm=1, radius=2.5)
     np.testing.assert_allclose(family.supremum(all_signs(len(x))), suprema(corners @ x.T), atol=1e-12)
-    np.testing.assert_allclose(family.energy, ((corners @ x.T) ** 2).max(0).sum())
+    np.testing.assert_allclose(family.sum_of_max_squares, ((corners @ x.T) ** 2).max(0).sum())
 
 
 @given(x=matrices)
@@ -84,7 +84,7 @@ def test_a_finite_family_is_given_by_its_values():
     values = [[1.0, -2.0, 0.5], [0.0, 1.0, -3.0]]
     family = finite_family(values)
     np.testing.assert_allclose(family.supremum(all_signs(3)), suprema(values))
-    assert family.energy == 1 + 4 + 9
+    assert family.sum_of_max_squares == 1 + 4 + 9
 
 
 @pytest.mark.parametrize("x", [[1.0, 2.0], [[]], [[float("nan")]]])

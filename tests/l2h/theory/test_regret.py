@@ -50,11 +50,11 @@ def test_the_rules_are_the_four_formulas(mu, p, c1, ce, beta):
         alpha_deterministic(**setting),
         alpha_released(0.18, **setting),
     ]
-    boxed = [rule(mu, p) for rule in alpha_rules(**setting, squash=True).values()]
+    boxed = [rule(mu, p) for rule in alpha_rules(**setting, bounded=True).values()]
     assert boxed[:3] == [
-        alpha_from_mu(mu, **setting, squash=True),
-        alpha_from_p(p, **setting, squash=True),
-        alpha_deterministic(**setting, squash=True),
+        alpha_from_mu(mu, **setting, bounded=True),
+        alpha_from_p(p, **setting, bounded=True),
+        alpha_deterministic(**setting, bounded=True),
     ]
     assert boxed[3] == found[3]
 
@@ -97,7 +97,7 @@ def test_the_table_of_the_constant(row):
     assert ask_threshold(costs) == pytest.approx(bayes, abs=1e-12)
     assert pointwise_regret(p, p, costs=costs, alpha=released, beta=2.0).max() == pytest.approx(largest, abs=5e-5)
     for client, printed in (("deterministic", deterministic), ("free", free)):
-        worst = worst_excess_risk(released, mean=0.18, costs=costs, beta=2.0, client=client)
+        worst = worst_excess_risk(released, client_risk=0.18, costs=costs, beta=2.0, client=client)
         assert worst.excess == pytest.approx(printed, abs=5e-5)
         assert worst.mass @ worst.p == pytest.approx(0.18, abs=1e-12)
         assert worst.mass.sum() == pytest.approx(1)
@@ -115,7 +115,7 @@ def test_the_explicit_distribution():
     bayes = mass @ np.minimum(p, server_error(p) + 0.18)
     assert bayes.round(6) == 0.069882
     for squash in (False, True):
-        excess = mass @ pointwise_regret(p, p, costs=costs, alpha=1.0, beta=2.0, squash=squash)
+        excess = mass @ pointwise_regret(p, p, costs=costs, alpha=1.0, beta=2.0, bounded=squash)
         assert excess.round(6) == 0.110118
         assert (bayes + excess).round(6) == 0.18
 
@@ -138,7 +138,7 @@ def test_the_natural_example():
         def gain(x, costs=costs):
             return -bayes_rejector(server_error(testbed.eta(x)), testbed.p(x), costs=costs)
 
-        rates[ce] = [testbed.expect(lambda x, f=f: 1.0 * (f(x) > 1e-12), (f,)) for f in (slope, gain)]
+        rates[ce] = [testbed.expectation(lambda x, f=f: 1.0 * (f(x) > 1e-12), (f,)) for f in (slope, gain)]
     assert np.round(rates[0.01], 3).tolist() == [0.355, 0.101]
     assert np.round(rates[0.18], 3).tolist() == [0.0, 0.059]
     assert expected_regret(constant(2.0), testbed, costs=zero, beta=2.0) == pytest.approx(0, abs=1e-10)
@@ -192,8 +192,8 @@ def test_calibrated_choices_reach_the_bayes_risk_on_every_testbed(name, costs):
 def test_expected_regret_is_the_mean_of_regret(alpha, beta, squash):
     testbed, costs = DISTRIBUTIONS["logistic"], Costs(1.0, 0.15)
     x = (np.arange(200_000) + 0.5) / 100_000 - 1
-    mean = pointwise_regret(testbed.eta(x), testbed.p(x), costs=costs, alpha=alpha, beta=beta, squash=squash).mean()
-    found = expected_regret(constant(alpha), testbed, costs=costs, beta=beta, squash=squash)
+    mean = pointwise_regret(testbed.eta(x), testbed.p(x), costs=costs, alpha=alpha, beta=beta, bounded=squash).mean()
+    found = expected_regret(constant(alpha), testbed, costs=costs, beta=beta, bounded=squash)
     assert found == pytest.approx(mean, abs=2e-5)
 
 
@@ -285,7 +285,7 @@ def test_the_hull_lies_on_or_above_all_points_and_is_concave(points):
 @given(alpha=alphas, mean=st.floats(0.05, 0.95), seed=st.integers(0, 10))
 def test_no_distribution_of_that_mean_is_worse(alpha, mean, seed):
     setting = {"costs": Costs(1.0, 0.15), "beta": 2.0, "client": "free"}
-    worst = worst_excess_risk(alpha, mean=mean, **setting)
+    worst = worst_excess_risk(alpha, client_risk=mean, **setting)
     low, high = np.random.default_rng(seed).random((2, 300)) * np.array([[mean], [1 - mean]]) + np.array([[0], [mean]])
     share = (mean - low) / (high - low)
     pair = (worst_regret(q, alpha=alpha, **setting) for q in (low, high))
@@ -298,23 +298,23 @@ def test_what_squash_costs_calibration_by_p(costs, beta):
     mu, p = np.meshgrid(np.linspace(0, 0.5, 101), np.linspace(0, 1, 101))
     alpha = alpha_from_p(p, costs=costs, beta=beta)
     bound = costs.c1 * (1 - np.sqrt(1 - np.exp(-beta))) / 2
-    assert pointwise_regret(mu, p, costs=costs, alpha=alpha, beta=beta, squash=True).max() <= bound + 1e-9
+    assert pointwise_regret(mu, p, costs=costs, alpha=alpha, beta=beta, bounded=True).max() <= bound + 1e-9
 
 
 def test_the_printed_costs_of_squash():
     costs = Costs(1.0, 0.15)
     mu, p = np.zeros(100_001), np.linspace(0, 1, 100_001)
     by_p = pointwise_regret(
-        mu, p, costs=costs, alpha=alpha_from_p(p, costs=costs, beta=2.0), beta=2.0, squash=True
+        mu, p, costs=costs, alpha=alpha_from_p(p, costs=costs, beta=2.0), beta=2.0, bounded=True
     ).max()
     by_mu = pointwise_regret(
-        mu, p, costs=costs, alpha=alpha_from_mu(mu, costs=costs, beta=2.0), beta=2.0, squash=True
+        mu, p, costs=costs, alpha=alpha_from_mu(mu, costs=costs, beta=2.0), beta=2.0, bounded=True
     ).max()
     assert by_p == pytest.approx((1 - np.sqrt(1 - np.exp(-2))) / 2, abs=2e-5)
     assert by_p.round(4) == 0.0351
     assert by_mu == pytest.approx(np.exp(-1), abs=2e-5)
     alpha = alpha_from_p(0.17, costs=costs, beta=2.0)
-    decisions = [bool(asks_at_minimum(0.0, 0.17, costs=costs, alpha=alpha, beta=2.0, squash=s)) for s in (False, True)]
+    decisions = [bool(asks_at_minimum(0.0, 0.17, costs=costs, alpha=alpha, beta=2.0, bounded=s)) for s in (False, True)]
     assert decisions == [True, False]
 
 
@@ -322,7 +322,7 @@ def test_the_printed_costs_of_squash():
 def test_when_squash_leaves_the_single_alpha_alone(ce, beta):
     assume(abs(ce - np.tanh(beta / 2)) > 1e-9)
     costs = Costs(1.0, ce)
-    plain, boxed = (alpha_deterministic(costs=costs, beta=beta, squash=squash) for squash in (False, True))
+    plain, boxed = (alpha_deterministic(costs=costs, beta=beta, bounded=squash) for squash in (False, True))
     assert (plain == boxed) == (ce <= np.tanh(beta / 2))
 
 
@@ -338,7 +338,7 @@ def test_when_squash_leaves_the_single_alpha_alone(ce, beta):
 def test_no_regret_is_nan_or_infinite_and_none_exceeds_the_stakes(eta, p, alpha, c1, ce, beta, squash):
     setting = {"costs": Costs(c1, ce), "beta": beta}
     stakes = 1 + c1 + ce
-    assert 0 <= pointwise_regret(eta, p, alpha=alpha, squash=squash, **setting) <= stakes
+    assert 0 <= pointwise_regret(eta, p, alpha=alpha, bounded=squash, **setting) <= stakes
     for client in CLIENT_KINDS:
         assert 0 <= worst_regret(p, alpha=alpha, client=client, **setting) <= stakes
     assert 0 <= effective_threshold(alpha, **setting) <= 1 + 1e-12
@@ -360,6 +360,6 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
         concave_hull(np.zeros(3), np.zeros(2))
     for mean in (0.0, 1.0):
         with pytest.raises(ValueError, match="> 0"):
-            worst_excess_risk(1.0, mean=mean, costs=costs, beta=2.0, client="free")
+            worst_excess_risk(1.0, client_risk=mean, costs=costs, beta=2.0, client="free")
     with pytest.raises(ValueError, match="alpha > 0"):
         expected_regret(constant(-1.0), DISTRIBUTIONS["atoms"], costs=costs, beta=2.0)

@@ -12,7 +12,7 @@ def test_the_first_two_are_those_of_the_training_module():
 @pytest.mark.parametrize("name", ["moderate", "large"])
 def test_residual_networks_are_trained_on_images_that_move(name):
     recipe = config.PRESETS[name]
-    assert recipe.optimizer == "sgd" and recipe.flip and recipe.shift > 0
+    assert recipe.optimizer == "sgd" and recipe.flip and recipe.max_translation > 0
 
 
 def test_one_more_pass_takes_smaller_steps_than_the_training_it_continues():

@@ -162,7 +162,7 @@ def test_alpha_may_differ_between_examples(images):
 def test_separate_training_learns_labels_and_the_clients_mistakes(images):
     client = torch.where(torch.arange(64) % 4 == 0, images.y, 1)  # right on the bright images only
     with seeded(0):
-        r, e = mlp(squash=False), LeNet()
+        r, e = mlp(bounded=False), LeNet()
     config = TrainConfig(epochs=15, batch_size=16, lr=1e-3)
     fit_separately(images.x, images.y, client, rejector=r, server=e, config=config, seed=0)
     assert ((predict_scores(e, images.x) > 0) == (images.y > 0)).float().mean() > 0.95
@@ -195,7 +195,7 @@ def test_the_released_client_leans_to_the_negative_class():
     x = torch.randint(0, 256, (320, 3, 32, 32), generator=generator, dtype=torch.uint8)
     noise = Split(x, torch.where(torch.arange(320) % 2 == 0, 1, -1))
     leaning = {
-        form: predict_scores(fit_client(noise, form=form, seed=0), x).mean() for form in ("as_released", "well_trained")
+        form: predict_scores(fit_client(noise, kind=form, seed=0), x).mean() for form in ("as_released", "well_trained")
     }
     assert leaning["as_released"] < -0.1
     assert abs(leaning["well_trained"]) < 0.1
@@ -203,7 +203,7 @@ def test_the_released_client_leans_to_the_negative_class():
 
 @pytest.mark.parametrize("form", ["as_released", "well_trained", "lenet"])
 def test_every_client_learns_and_repeats_itself(images, form):
-    one, two = (fit_client(images, form=form, seed=5) for _ in range(2))
+    one, two = (fit_client(images, kind=form, seed=5) for _ in range(2))
     assert torch.equal(weights(one), weights(two))
     assert ((predict_scores(one, images.x) > 0) == (images.y > 0)).float().mean() > 0.75
 
@@ -211,17 +211,17 @@ def test_every_client_learns_and_repeats_itself(images, form):
 @pytest.mark.parametrize("form", ["well_trained", "lenet"])
 def test_clients_for_many_classes_have_one_score_each(images, form):
     many = Split(images.x, torch.arange(64) % 4)
-    assert predict_scores(fit_client(many, form=form, seed=0), many.x).shape == (64, 4)
+    assert predict_scores(fit_client(many, kind=form, seed=0), many.x).shape == (64, 4)
 
 
 def test_the_released_client_refuses_many_classes(images):
     with pytest.raises(ValueError, match="expected labels -1/\\+1 for the as_released client"):
-        fit_client(Split(images.x, torch.arange(64) % 4), form="as_released", seed=0)
+        fit_client(Split(images.x, torch.arange(64) % 4), kind="as_released", seed=0)
 
 
 def test_an_unknown_form_is_refused(images):
     with pytest.raises(ValueError, match="expected form to be one of 'as_released', 'well_trained', 'lenet'"):
-        fit_client(images, form="alexnet", seed=0)
+        fit_client(images, kind="alexnet", seed=0)
 
 
 def test_scores_do_not_depend_on_the_batch_and_train_nothing(images):
@@ -301,7 +301,7 @@ def test_a_rejector_may_read_something_else_than_the_image(images):
         loss=lambda r, e, m, y, alpha: loop.classification_loss(r, 2 * (m == y) - 1) + loop.classification_loss(e, y),
         config=TrainConfig(epochs=20, batch_size=16, lr=1e-2),
         seed=0,
-        seen=wrong.float()[:, None],
+        rejector_inputs=wrong.float()[:, None],
     )
     assert ((predict_scores(r, wrong.float()[:, None]) > 0) == ~wrong).all()
     assert history.losses[-1] < history.losses[0] and not torch.equal(before, weights(e))
@@ -322,7 +322,7 @@ def test_a_rejector_may_learn_at_a_rate_of_its_own():
     for rate in (1.0, 0.25):
         r, e = (nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)) for _ in range(2))
         how = {"optimizer": "sgd", "momentum": 0.0, "schedule": "constant"}
-        config = TrainConfig(epochs=1, batch_size=8, lr=0.1, rejector_rate=rate, **how)
+        config = TrainConfig(epochs=1, batch_size=8, lr=0.1, rejector_lr_factor=rate, **how)
         for network in (r, e):
             nn.init.constant_(network[0].weight, 1.0)
             nn.init.constant_(network[0].bias, 0.0)
@@ -331,7 +331,7 @@ def test_a_rejector_may_learn_at_a_rate_of_its_own():
         moved[rate] = [weights(network) - old for network, old in zip((r, e), before, strict=True)]
     assert torch.allclose(moved[0.25][0], 0.25 * moved[1.0][0]) and torch.equal(moved[0.25][1], moved[1.0][1])
     with pytest.raises(ValueError, match="rejector_rate"):
-        TrainConfig(epochs=1, batch_size=1, lr=0.1, rejector_rate=0.0)
+        TrainConfig(epochs=1, batch_size=1, lr=0.1, rejector_lr_factor=0.0)
     with pytest.raises(ValueError, match="betas"):
         TrainConfig(epochs=1, batch_size=1, lr=0.1, betas=(0.9, 1.5))
 

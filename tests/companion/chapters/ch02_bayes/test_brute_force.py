@@ -33,7 +33,7 @@ def test_no_rule_is_better_than_the_bayes_rule(c1, ce, seed, client, k):
 @settings(max_examples=8)
 @given(c1=cost, ce=cost)
 def test_the_enumeration_agrees_with_that_of_rejectors_and_servers(c1, ce):
-    pieces = atoms().pieces
+    pieces = atoms().atoms
     expected = theory.best_system([one.mass for one in pieces], [one.eta for one in pieces], (1, 1, -1, -1, 1), c1, ce)
     assert min(all_decision_rule_risks(pieces, c1=c1, ce=ce).values()) == expected
 

@@ -38,7 +38,7 @@ def test_many_points_are_sorted_and_walked_once():
     y = np.where(generator.random(200_000) < 1 / (1 + np.exp(-2 * x)), 1, -1)
     found = best_thresholds(x, np.where(x > 1, 1, -1), y, costs=Costs(1.0, 0.15))
     # asking pays from ln(0.575/0.425)/2 = 0.15 on, and there the label +1 is the likelier one
-    assert found.r.side == -1 and abs(found.r.at - 0.15) < 0.1
+    assert found.r.direction == -1 and abs(found.r.location - 0.15) < 0.1
     assert (found.e.scores(np.linspace(0.3, 3, 9)) > 0).all()
 
 

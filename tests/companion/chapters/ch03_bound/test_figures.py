@@ -42,7 +42,7 @@ def test_failures_stand_beside_what_is_allowed(ax):
 
 def test_bands_stand_around_their_means_beside_the_level(ax):
     mean = 1 / N
-    figures.plot_vanishing_terms(ax, N, {"gap": Interval(mean, mean / 2, 2 * mean)}, level=0.01, words="excess")
+    figures.plot_vanishing_terms(ax, N, {"gap": Interval(mean, mean / 2, 2 * mean)}, level=0.01, level_label="excess")
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), mean)
     corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
     assert {*zip(N, mean / 2, strict=True), *zip(N, 2 * mean, strict=True)} <= corners

@@ -67,7 +67,7 @@ def test_lower_bounds_of_complexities_are_below_what_random_signs_say():
     generator = np.random.default_rng(4)
     case = Setting("stumps", Costs(1.0, 0.1), 60, 0.1)
     drawn = [
-        generalization_gap.sample_gaps(case._replace(family=family), 2, generator).mean_rad
+        generalization_gap.sample_gaps(case._replace(family=family), 2, generator).mean_complexity
         for family in ("stumps", "linear ball")
     ]
     angle = generator.uniform(0, 2 * np.pi, 60)
@@ -76,7 +76,7 @@ def test_lower_bounds_of_complexities_are_below_what_random_signs_say():
         linear_family(np.column_stack([np.cos(angle), np.sin(angle)]), norm=2),
     )
     for bound, family in zip(drawn, families, strict=True):
-        sampled = monte_carlo_complexity(family, draws=4000, delta=1e-6, seed=0)
+        sampled = monte_carlo_complexity(family, n_samples=4000, delta=1e-6, seed=0)
         assert 0.6 * sampled.value < bound <= sampled.value + sampled.half_width
 
 
@@ -92,7 +92,7 @@ def test_draws_do_not_depend_on_how_many_are_held_at_a_time(monkeypatch):
 def test_every_family_gives_a_gap_and_a_complexity_for_each_sample(family):
     drawn = generalization_gap.sample_gaps(Setting(family, Costs(1.0, 0.15), 30, 0.1), 40, np.random.default_rng(1))
     assert drawn.gap.shape == (40,) and np.isfinite(drawn.gap).all()
-    assert drawn.rad.shape in ((), (40,)) and 0 < drawn.mean_rad < 1
+    assert drawn.complexity.shape in ((), (40,)) and 0 < drawn.mean_complexity < 1
     assert (drawn.gap <= 1.15).all() and drawn.gap.mean() > 0
 
 
@@ -100,7 +100,7 @@ def test_the_margin_form_holds_for_what_the_search_finds():
     case = Setting("linear ball", Costs(1.0, 0.15), 400, 0.05)
     drawn = generalization_gap.sample_gaps(case, 60, np.random.default_rng(0))
     penalty = margin_bound(
-        drawn.rad, drawn.rad, costs=case.costs, n=case.n, delta=case.delta, rho=generalization_gap.RHO
+        drawn.complexity, drawn.complexity, costs=case.costs, n=case.n, delta=case.delta, rho=generalization_gap.RHO
     ).total
     assert drawn.gap.max() < penalty < 1.15  # the bound is not empty, and it holds
 

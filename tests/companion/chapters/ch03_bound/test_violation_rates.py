@@ -75,7 +75,10 @@ def test_constants_are_counted(n, p, costs, delta):
 def test_simulation_meets_the_exact_probability(family, form):
     # a generous delta, so that every form fails at times
     case = Setting(family, Costs(0.02, 0.02), n=30, delta=0.9, p=0.4)
-    exact, measured = exact_violation_probability(case, form=form), failure_rate(case, form=form, draws=20_000, seed=3)
+    exact, measured = (
+        exact_violation_probability(case, form=form),
+        failure_rate(case, form=form, n_samples=20_000, seed=3),
+    )
     assert measured.low <= exact <= measured.high
     assert form == "corrected" or exact > 0
 
@@ -111,30 +114,30 @@ def _two_atoms(counts, penalty, p, c1, ce):
 @pytest.mark.parametrize("form", ["corrected", "expected"])
 def test_the_repaired_forms_keep_their_promise(family, form):
     for costs in (Costs(0.05, 0.05), Costs(1.0, 0.15)):
-        measured = failure_rate(Setting(family, costs, n=50, delta=0.2), form=form, draws=2000)
+        measured = failure_rate(Setting(family, costs, n=50, delta=0.2), form=form, n_samples=2000)
         assert measured.high <= 0.2
 
 
 @pytest.mark.parametrize("family", SIGN_FAMILIES)
 def test_the_stated_form_keeps_its_promise_where_the_costs_reach_one(family):
-    assert failure_rate(Setting(family, Costs(1.0, 0.0), n=50, delta=0.2), form="stated", draws=2000).high <= 0.2
+    assert failure_rate(Setting(family, Costs(1.0, 0.0), n=50, delta=0.2), form="stated", n_samples=2000).high <= 0.2
 
 
 @pytest.mark.parametrize("family", ["thresholds", "linear ball"])
 def test_all_forms_are_measured_on_the_same_samples(family):
     case = Setting(family, Costs(0.02, 0.02), n=20, delta=0.9)
-    rates = violation_rates(case, draws=200, seed=4)
+    rates = violation_rates(case, n_samples=200, seed=4)
     assert list(rates) == (["margin"] if family == "linear ball" else list(BOUND_FORMS))
-    assert rates == {form: failure_rate(case, form=form, draws=200, seed=4) for form in rates}
+    assert rates == {form: failure_rate(case, form=form, n_samples=200, seed=4) for form in rates}
 
 
 def test_the_interval_reaches_the_ends():
-    free = Setting("constants", Costs(0.0, 0.0), n=1, delta=1.0, factor=0.0)
+    free = Setting("constants", Costs(0.0, 0.0), n=1, delta=1.0, complexity_factor=0.0)
     never, always = free._replace(p=1.0), free._replace(costs=Costs(1.0, 0.0))  # one example is always explained
-    assert failure_rate(never, form="expected", draws=400)[:2] == (0.0, 0.0)
-    assert 0.98 < failure_rate(always, form="expected", draws=400).low < 1
-    assert failure_rate(always, form="expected", draws=400)[::2] == (1.0, 1.0)
-    even = failure_rate(free, form="expected", draws=400)
+    assert failure_rate(never, form="expected", n_samples=400)[:2] == (0.0, 0.0)
+    assert 0.98 < failure_rate(always, form="expected", n_samples=400).low < 1
+    assert failure_rate(always, form="expected", n_samples=400)[::2] == (1.0, 1.0)
+    even = failure_rate(free, form="expected", n_samples=400)
     assert even.low < 0.5 < even.high  # the client's one answer is right, or not
 
 
@@ -170,4 +173,4 @@ def test_doors():
     with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
         exact_violation_probability(case._replace(family="constant", p=-0.1))
     with pytest.raises(ValueError, match="draws >= 1"):
-        failure_rate(case, form="stated", draws=0)
+        failure_rate(case, form="stated", n_samples=0)

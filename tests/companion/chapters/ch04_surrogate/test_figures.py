@@ -37,7 +37,7 @@ def named(ax):
 def test_a_surface_stands_above_the_steps(figure):
     ax = figure.add_subplot(projection="3d")
     r, e = np.linspace(-1, 1, 9), np.linspace(-1, 1, 5)
-    figures.plot_loss_surface(ax, r, e, above=np.full((5, 9), 2.0), below=np.zeros((5, 9)))
+    figures.plot_loss_surface(ax, r, e, surrogate_values=np.full((5, 9), 2.0), zero_one_values=np.zeros((5, 9)))
     steps, net = ax.collections
     assert np.unique(np.asarray(steps._faces)[..., 2]).tolist() == [0]
     assert {height for line in net._segments3d for height in line[:, 2]} == {2}
@@ -46,7 +46,7 @@ def test_a_surface_stands_above_the_steps(figure):
 
 def test_the_logit_marks_where_the_term_is_concave(ax):
     losses = {"m ≠ y": GRID, "m = y": 1 - GRID}
-    figures.plot_logit_loss(ax, GRID, losses, bends=0.5)
+    figures.plot_logit_loss(ax, GRID, losses, concave_from=0.5)
     for line, loss in zip(ax.lines, losses.values(), strict=True):
         np.testing.assert_array_equal(line.get_xydata(), np.column_stack([GRID, loss]))
     (span,) = ax.patches
@@ -94,7 +94,7 @@ def test_systems_stand_on_the_frontier_and_the_ends_say_their_cost(ax):
 
 def test_transfer_shades_below_the_computed_envelope(ax):
     excess = np.geomspace(1e-4, 1, 5)
-    figures.plot_excess_risk_bound(ax, excess, proved=2 * excess, computed=excess)
+    figures.plot_excess_risk_bound(ax, excess, proved_bound=2 * excess, computed_envelope=excess)
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), 2 * excess)
     np.testing.assert_array_equal(ax.lines[1].get_ydata(), excess)
     assert ax.collections[0].get_paths()[0].vertices[:, 1].max() == 1

@@ -83,12 +83,12 @@ def test_cells_make_up_the_whole(name, n):
 def test_the_clients_jump_is_an_edge():
     for name, jump in (("gaussians", 1.0), ("xor", 0.5)):
         for n, shift in ((1, 0.0), (37, 0.3), (1000, 1.0), (99_999, 0.7)):
-            assert jump in partition_cells(DISTRIBUTIONS[name], n, shift=shift).edges
+            assert jump in partition_cells(DISTRIBUTIONS[name], n, offset=shift).edges
 
 
 @given(n=st.integers(1, 5000), shift=st.floats(0, 1), name=st.sampled_from(["gaussians", "logistic"]))
 def test_a_shift_moves_the_edges_and_leaves_the_number_of_cells(n, shift, name):
-    fixed, moved = (partition_cells(DISTRIBUTIONS[name], n, shift=where) for where in (0.31, shift))
+    fixed, moved = (partition_cells(DISTRIBUTIONS[name], n, offset=where) for where in (0.31, shift))
     assert abs(len(moved.mass) - len(fixed.mass)) <= 1  # an edge may fall on a jump, or on an end
     assert moved.mass.sum() == pytest.approx(1, abs=1e-9)
 
@@ -189,9 +189,9 @@ def test_the_best_table_loses_no_more_than_its_cells_do(name):
 def test_a_calibrated_alpha_reaches_the_bayes_risk_and_a_wrong_one_its_own_limit(name):
     testbed = DISTRIBUTIONS[name]
     rules = {"from mu": from_mu, "constant": lambda mu, p: 1.0}
-    curve = learning_curve(testbed, rules, sizes=[100, 30_000], seeds=2, costs=COSTS)
+    curve = learning_curve(testbed, rules, sample_sizes=[100, 30_000], n_seeds=2, costs=COSTS)
     limit = expected_regret(rules["constant"], testbed, costs=COSTS, beta=2.0)
-    assert (curve.excess >= curve.floor - 1e-12).all()
+    assert (curve.excess >= curve.approximation_error - 1e-12).all()
     assert (curve.excess[0, 1] <= 0.006).all()
     np.testing.assert_allclose(curve.excess[1, 1], limit, atol=0.01)
 
@@ -199,7 +199,7 @@ def test_a_calibrated_alpha_reaches_the_bayes_risk_and_a_wrong_one_its_own_limit
 def test_more_seeds_leave_the_first_ones_alone():
     options = {"sizes": [50, 200], "costs": COSTS, "steps": 50}
     one, two = (
-        learning_curve(DISTRIBUTIONS["logistic"], {"det": deterministic}, seeds=k, **options).excess for k in (1, 2)
+        learning_curve(DISTRIBUTIONS["logistic"], {"det": deterministic}, n_seeds=k, **options).excess for k in (1, 2)
     )
     np.testing.assert_allclose(one[..., 0], two[..., 0], atol=1e-12)
     assert (one[..., 0] != two[..., 1]).any()
@@ -220,8 +220,8 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
     with pytest.raises(ValueError, match="n >= 1"):
         partition_cells(DISTRIBUTIONS["gaussians"], 0)
     with pytest.raises(ValueError, match=r"shift in \[0, 1\]"):
-        partition_cells(DISTRIBUTIONS["gaussians"], 10, shift=1.5)
+        partition_cells(DISTRIBUTIONS["gaussians"], 10, offset=1.5)
     with pytest.raises(ValueError, match="expected one of TESTBEDS, got gaussians"):
         partition_cells(gaussians(t=0.4), 10)
     with pytest.raises(ValueError, match="seeds >= 1"):
-        learning_curve(DISTRIBUTIONS["atoms"], {"det": deterministic}, sizes=[10], seeds=0, costs=COSTS)
+        learning_curve(DISTRIBUTIONS["atoms"], {"det": deterministic}, sample_sizes=[10], n_seeds=0, costs=COSTS)

@@ -40,15 +40,15 @@ def systems():
 
 
 def test_the_least_gap_is_the_smallest_over_rivals_and_coverages(systems):
-    found = worst_difference(systems, ours="a")
+    found = worst_difference(systems, system="a")
     curves = {name: np.mean([accuracy_at_coverage(p, COVERAGES) for p in systems[name]], axis=0) for name in "ab"}
     assert found.estimate == pytest.approx((curves["a"] - curves["b"]).min())  # a coin is no rival
     assert found.low < found.estimate < found.high
-    assert worst_difference({**systems, "c": systems["a"]}, ours="b").estimate >= 0
-    wide = worst_difference(systems, ours="a", cells=6)
+    assert worst_difference({**systems, "c": systems["a"]}, system="b").estimate >= 0
+    wide = worst_difference(systems, system="a", families=6)
     assert wide.low < found.low
     with pytest.raises(ValueError, match="at least one rival"):
-        worst_difference({"a": systems["a"], "random": systems["random"]}, ours="a")
+        worst_difference({"a": systems["a"], "random": systems["random"]}, system="a")
 
 
 def test_a_system_is_worth_what_it_saves_over_the_better_of_never_and_always_asking(systems):
@@ -59,7 +59,7 @@ def test_a_system_is_worth_what_it_saves_over_the_better_of_never_and_always_ask
     always = 0.05 + np.mean([(np.where(p.e >= 0, 1, -1) != p.y).mean() for p in tuned])
     lost = np.mean([system_loss(p, costs=costs) for p in tuned])
     assert found.estimate == pytest.approx(min(never, always) - lost) and found.estimate > 0
-    assert gain_over_constant_policy(tuned, costs=costs, cells=9).low < found.low < found.estimate < found.high
+    assert gain_over_constant_policy(tuned, costs=costs, families=9).low < found.low < found.estimate < found.high
     astray = [Predictions(p.m, -p.r, p.e, p.y) for p in systems["b"]]
     assert gain_over_constant_policy(astray, costs=costs).high < 0, (
         "asking where the client is right is worse than not to choose"
@@ -72,8 +72,8 @@ def test_a_system_that_never_asks_is_worth_nothing(systems):
 
 
 def test_a_gap_is_the_only_one_of_its_place(systems):
-    found = paired_difference(systems, "b", "a", cells=6)
-    assert found == simultaneous_differences(systems["b"], {"a": systems["a"]}, auc_contributions, cells=6)["a"]
+    found = paired_difference(systems, "b", "a", families=6)
+    assert found == simultaneous_differences(systems["b"], {"a": systems["a"]}, auc_contributions, families=6)["a"]
     assert paired_difference(systems, "b", "a", correctness).estimate == pytest.approx(
         np.mean(
             [correctness(p).mean() - correctness(q).mean() for p, q in zip(systems["b"], systems["a"], strict=True)]
@@ -97,7 +97,7 @@ def test_what_is_bought_is_counted_at_the_threshold_of_the_validation_part(syste
     for name, one in found.items():
         tuned = tuned_on_validation(given[name], given[name], costs=costs)
         assert one.parameters == 3
-        assert one.spent == chapters_systems.system_resource_use(
+        assert one.resource_use == chapters_systems.system_resource_use(
             name, configs["two-stage"], float(np.mean([coverage(p) for p in tuned]))
         )
         assert one.accuracy.estimate == pytest.approx(np.mean([correctness(p).mean() for p in tuned]))
@@ -146,12 +146,15 @@ def test_nobody_ahead_is_beaten_and_everybody_else_is(systems):
     ahead = pareto_front(found, 1)
     for name, one in found.items():
         beaten = any(
-            found[front].spent[1] <= one.spent[1] and found[front].accuracy.estimate >= one.accuracy.estimate
+            found[front].resource_use[1] <= one.resource_use[1]
+            and found[front].accuracy.estimate >= one.accuracy.estimate
             for front in ahead
         )
         assert beaten  # by itself, if it is ahead
         others = [other for front, other in found.items() if front != name]
-        strictly = any(o.spent[1] <= one.spent[1] and o.accuracy.estimate > one.accuracy.estimate for o in others)
+        strictly = any(
+            o.resource_use[1] <= one.resource_use[1] and o.accuracy.estimate > one.accuracy.estimate for o in others
+        )
         assert not (name in ahead and strictly)
     assert pareto_front({}, 0) == []
 

@@ -49,7 +49,7 @@ def test_one_legend_names_what_any_of_the_axes_shows():
 
 def test_gaps_stand_in_their_order_and_say_twice_which_way_they_go(ax):
     gaps = {"better": Interval(0.3, 0.1, 0.5), "open": Interval(0.0, -0.1, 0.1), "worse": Interval(-0.3, -0.4, -0.2)}
-    plot_differences(ax, gaps, what="area")
+    plot_differences(ax, gaps, quantity="area")
     assert ticks(ax) == ["worse", "open", "better"]
     bars = [bar.get_segments()[0][:, 0].tolist() for bar in ax.collections]
     assert bars == [[-0.4, -0.2], [-0.1, 0.1], [0.1, 0.5]]
@@ -61,13 +61,13 @@ def test_gaps_stand_in_their_order_and_say_twice_which_way_they_go(ax):
 
 
 def test_a_gap_that_nobody_knows_does_not_hide_the_others(ax):
-    plot_differences(ax, {"a": Interval(0.1, -9.0, 9.0), "b": Interval(-0.2, -0.3, -0.1)}, what="area")
+    plot_differences(ax, {"a": Interval(0.1, -9.0, 9.0), "b": Interval(-0.2, -0.3, -0.1)}, quantity="area")
     assert ax.get_xlim() == pytest.approx((-0.8, 0.8))
-    plot_differences(ax, {"itself": Interval(0.0, 0.0, 0.0)}, what="area")
+    plot_differences(ax, {"itself": Interval(0.0, 0.0, 0.0)}, quantity="area")
 
 
 def test_ranks_are_written_out_and_bars_join_what_is_alike(ax):
-    table = MeanRanks({"a": 1.2, "b": 1.9, "c": 3.4}, difference=1.0, p_value=0.01, blocks=9)
+    table = MeanRanks({"a": 1.2, "b": 1.9, "c": 3.4}, critical_difference=1.0, p_value=0.01, blocks=9)
     plot_mean_ranks(ax, table)
     thick = [line for line in ax.lines if line.get_linewidth() == 4]
     assert len(thick) == 1
@@ -83,7 +83,9 @@ def test_long_names_of_ranks_stay_inside_the_figure(ax):
     ax.figure.set_layout_engine("constrained")
     ax.figure.set_size_inches(9, 4)
     names = ["a name that is longer than any that a method has", "b"]
-    plot_mean_ranks(ax, MeanRanks(dict(zip(names, (1.0, 2.0), strict=True)), difference=3.0, p_value=0.5, blocks=2))
+    plot_mean_ranks(
+        ax, MeanRanks(dict(zip(names, (1.0, 2.0), strict=True)), critical_difference=3.0, p_value=0.5, blocks=2)
+    )
     ax.figure.canvas.draw()
     frame = ax.figure.bbox
     for tick in ax.get_yticklabels():
@@ -92,7 +94,9 @@ def test_long_names_of_ranks_stay_inside_the_figure(ax):
 
 
 def test_a_rival_that_is_not_there_leaves_its_row_blank(ax):
-    plot_differences(ax, {"a": Interval(0.1, 0.0, 0.2), "absent": None, "b": Interval(-0.2, -0.3, -0.1)}, what="area")
+    plot_differences(
+        ax, {"a": Interval(0.1, 0.0, 0.2), "absent": None, "b": Interval(-0.2, -0.3, -0.1)}, quantity="area"
+    )
     assert ticks(ax) == ["b", "absent", "a"]
     assert [bar.get_segments()[0][0, 1] for bar in ax.collections] == [0, 2]
 
@@ -113,7 +117,7 @@ def test_losses_stand_beside_their_levels(ax):
 @pytest.mark.parametrize(("what", "log"), [(FLOPS_LABEL, True), (BYTES_LABEL, False)])
 def test_spending_is_a_point_with_its_interval(ax, what, log):
     plot_accuracy_by_resource(
-        ax, {"a": (10.0, Interval(0.8, 0.7, 0.9)), "b": (1000.0, Interval(0.9, 0.85, 0.95))}, what=what, log=log
+        ax, {"a": (10.0, Interval(0.8, 0.7, 0.9)), "b": (1000.0, Interval(0.9, 0.85, 0.95))}, resource=what, log=log
     )
     assert [line.get_xydata()[0].tolist() for line in ax.lines] == [[10, 0.8], [1000, 0.9]]
     assert [bar.get_segments()[0].tolist() for bar in ax.collections] == [
@@ -125,7 +129,7 @@ def test_spending_is_a_point_with_its_interval(ax, what, log):
 
 def test_those_that_are_ahead_stand_out(ax):
     points = {name: (spent, Interval(right, right, right)) for name, spent, right in (("a", 1, 0.8), ("b", 2, 0.7))}
-    plot_accuracy_by_resource(ax, points, what=BYTES_LABEL, ahead=["a"])
+    plot_accuracy_by_resource(ax, points, resource=BYTES_LABEL, pareto_front=["a"])
     first, second, line = ax.lines
     assert first.get_alpha() == 1 > second.get_alpha()
     assert line.get_xydata().tolist() == [[1, 0.8]]
@@ -133,13 +137,13 @@ def test_those_that_are_ahead_stand_out(ax):
 
 def test_an_accuracy_that_nobody_knows_does_not_flatten_the_others(ax):
     plot_accuracy_by_resource(
-        ax, {"a": (1.0, Interval(0.8, -2.0, 3.0)), "b": (2.0, Interval(0.9, 0.88, 0.92))}, what=BYTES_LABEL
+        ax, {"a": (1.0, Interval(0.8, -2.0, 3.0)), "b": (2.0, Interval(0.9, 0.88, 0.92))}, resource=BYTES_LABEL
     )
     assert ax.get_ylim() == pytest.approx((0.7, 1.0))
 
 
 def test_no_two_of_many_points_look_alike(ax):
-    plot_accuracy_by_resource(ax, {str(k): (k + 1.0, Interval(0.8, 0.7, 0.9)) for k in range(49)}, what=BYTES_LABEL)
+    plot_accuracy_by_resource(ax, {str(k): (k + 1.0, Interval(0.8, 0.7, 0.9)) for k in range(49)}, resource=BYTES_LABEL)
     assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 49
 
 

@@ -37,7 +37,7 @@ def test_rates_are_those_of_the_groups(people):
     np.testing.assert_allclose(found.shares, 0.2)
     assert [one.estimate for one in found.rates["hard"]] == [0, 0, 0, 1, 1]
     assert found.hard_minus_easy["hard"].estimate == pytest.approx(1)
-    assert found.as_bayes[HUMAN_BAYES_NAME] == (1, 1, 1)
+    assert found.agreement_with_bayes[HUMAN_BAYES_NAME] == (1, 1, 1)
     assert list(found.rates) == list(found.losses) == ["hard", HUMAN_BAYES_NAME]
     given = [system(people, seed, hard) for seed in range(3)]
     assert found.losses["hard"].estimate == pytest.approx(np.mean([system_loss(p, costs=COSTS) for p in given]))

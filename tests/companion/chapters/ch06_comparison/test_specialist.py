@@ -26,7 +26,7 @@ def by_grid(sign, t, c1, ce):
 def test_errors_and_risks_are_those_of_the_grid(c1, ce):
     for pair in servers_with_best_rejectors(c1, ce):
         found = by_grid(pair.sign, float(pair.threshold), float(c1), float(ce))
-        assert found == pytest.approx((float(pair.error), float(pair.risk), float(pair.sent)), abs=1e-9)
+        assert found == pytest.approx((float(pair.error), float(pair.risk), float(pair.offload_rate)), abs=1e-9)
 
 
 @pytest.mark.parametrize(("c1", "ce"), COSTS)
@@ -42,6 +42,6 @@ def test_joint_training_wins_by_giving_up_what_the_client_can_do():
     joint, separate = min(found, key=lambda pair: pair.risk), min(found, key=lambda pair: pair.error)
     assert (joint.risk, separate.risk) == (Fraction(7, 80), Fraction(11, 40))
     assert joint.error > separate.error
-    assert (joint.sent, separate.sent) == (Fraction(1, 4), 0)
+    assert (joint.offload_rate, separate.offload_rate) == (Fraction(1, 4), 0)
     assert separate.risk == DISTRIBUTIONS["specialist"].client_risk()
     assert sum(pair.error == separate.error for pair in found) == 1

@@ -33,7 +33,7 @@ class Said:
 
 def test_a_band_holds_the_interval_of_each_place():
     places = [samples.several(3, 200, client=share) for share in (0.5, 0.9)]
-    band = analysis.intervals_by_setting(places, metrics.ask_indicator, draws=400)
+    band = analysis.intervals_by_setting(places, metrics.ask_indicator, n_resamples=400)
     assert band.estimate == pytest.approx([np.mean([metrics.offload_rate(p) for p in one]) for one in places])
     alone = mean_interval(places[0], metrics.ask_indicator, draws=400)
     assert (band.low[0], band.high[0]) == pytest.approx((alone.low, alone.high))
@@ -42,12 +42,12 @@ def test_a_band_holds_the_interval_of_each_place():
 def test_each_system_is_compared_with_its_own_counterpart_and_all_together():
     systems = {"a": samples.several(3, 200), "b": samples.several(3, 200, client=0.6)}
     beside = {"a": samples.several(3, 200, server=0.5), "b": systems["b"]}
-    found = analysis.matched_differences(systems, beside, auc_contributions, draws=400)
+    found = analysis.matched_differences(systems, beside, auc_contributions, n_resamples=400)
     alone = mean_difference(systems["a"], beside["a"], auc_contributions, draws=400)
     assert found["a"].estimate == pytest.approx(alone.estimate) and found["b"] == Interval(0.0, 0.0, 0.0)
     more = {f"{place}": samples.several(3, 200, client=0.5 + place / 50) for place in range(20)}
     same = dict.fromkeys(more, beside["a"])
-    together = analysis.matched_differences(more, same, auc_contributions, draws=400)
+    together = analysis.matched_differences(more, same, auc_contributions, n_resamples=400)
     single = [mean_difference(one, beside["a"], auc_contributions, draws=400) for one in more.values()]
     widths = [gap.high - gap.low for gap in together.values()], [gap.high - gap.low for gap in single]
     assert np.sum(widths[0]) > 1.05 * np.sum(widths[1])
@@ -121,7 +121,7 @@ def test_the_interval_of_a_trend_resamples_an_image_in_all_its_tasks():
 
 def test_a_table_holds_what_is_tuned_and_beside_it_what_is_not():
     systems = {name: RUNS[name] for name in ("confidence", "two-stage")}
-    rows = analysis.loss_table(Said(), systems, draws=100)
+    rows = analysis.loss_table(Said(), systems, n_resamples=100)
     assert list(rows) == ["confidence", "two-stage"]
     for name, one in systems.items():
         lost = partial(metrics.system_loss, costs=one.costs)
@@ -139,7 +139,7 @@ def test_a_table_holds_what_is_tuned_and_beside_it_what_is_not():
 @pytest.mark.parametrize("costs", [Costs(c1=1.2, ce=0.2), Costs(c1=1.0, ce=0.0)], ids=["dear", "cheap"])
 def test_the_levels_are_those_of_a_client_and_a_server(costs):
     system = samples.several(3, 200)
-    rows = analysis.reference_rows(system, costs=costs, draws=100)
+    rows = analysis.reference_rows(system, costs=costs, n_resamples=100)
     known = np.mean([metrics.reference_losses(p, costs=costs) for p in system], axis=0)
     for name, loss in zip(("never ask", "always ask", "random, best rate", "oracle"), known, strict=True):
         assert float(rows[name]["system loss"].split()[0]) == pytest.approx(loss, abs=6e-4)
@@ -151,9 +151,9 @@ def test_the_levels_are_those_of_a_client_and_a_server(costs):
 
 def test_a_comparison_is_a_table_with_rankings():
     systems = {name: RUNS[name] for name in ("confidence", "two-stage")}
-    rows = analysis.comparison_table(Said(), systems, draws=100)
+    rows = analysis.comparison_table(Said(), systems, n_resamples=100)
     for name, one in systems.items():
-        table = analysis.loss_table(Said(), systems, draws=100)[name]
+        table = analysis.loss_table(Said(), systems, n_resamples=100)[name]
         assert rows[name] == table | analysis.ranking_metrics(Said().tuned(one))
 
 
@@ -194,7 +194,7 @@ def test_what_a_system_spends_follows_from_what_it_reads():
 
 def test_the_shares_of_a_class_are_those_of_its_images():
     system = samples.several(3, 300)
-    sent, client, server = analysis.class_metrics(system, draws=100)
+    sent, client, server = analysis.class_metrics(system, n_resamples=100)
     for place, label in enumerate((-1, 1)):
         parts = [metrics.split_by_class(p)[label] for p in system]
         assert sent.estimate[place] == pytest.approx(np.mean([metrics.offload_rate(p) for p in parts]))
@@ -215,14 +215,14 @@ def of_three(n=60):
 def test_the_ends_of_an_order_are_named_as_they_are():
     p = of_three()
     found = analysis.extreme_images(p, ["cat", "dog", "ship"], 4)
-    assert list(p.r[found.first]) == sorted(p.r)[:4] and list(p.r[found.last]) == sorted(p.r)[:-5:-1]
-    place = found.last[0]
+    assert list(p.r[found.asked_first]) == sorted(p.r)[:4] and list(p.r[found.kept_longest]) == sorted(p.r)[:-5:-1]
+    place = found.kept_longest[0]
     told = [f"{who} {['cat', 'dog', 'ship'][of]}" for who, of in
             (("is", p.y[place]), ("m:", p.m[place]), ("e:", p.e[place].argmax()))]  # fmt: skip
     assert len(found.captions) == 8 and found.captions[4].split("\n") == told
     two = many(20)
     first = analysis.extreme_images(two, ["cat", "dog"], 1)
-    assert first.captions[0].split("\n")[0] == ("is dog" if two.y[first.first[0]] == 1 else "is cat")
+    assert first.captions[0].split("\n")[0] == ("is dog" if two.y[first.asked_first[0]] == 1 else "is cat")
 
 
 def test_confusions_count_a_seed_and_share_over_all():
@@ -233,6 +233,6 @@ def test_confusions_count_a_seed_and_share_over_all():
             cell = (systems[0].y == label) & (systems[0].m == answer)
             sent = [(p.r <= 0)[cell].sum() for p in systems]
             assert found.counts[label, answer] == cell.sum()
-            assert found.sent[label, answer] == pytest.approx(sum(sent) / (2 * cell.sum()))
+            assert found.offload_rate[label, answer] == pytest.approx(sum(sent) / (2 * cell.sum()))
     none = replace(of_three(), m=np.zeros(60, dtype=int))
-    assert np.isnan(analysis.confusion_offload([none], 3).sent[:, 1]).all()
+    assert np.isnan(analysis.confusion_offload([none], 3).offload_rate[:, 1]).all()

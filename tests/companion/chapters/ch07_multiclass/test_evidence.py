@@ -52,7 +52,7 @@ def cases(handed_in):
 
 
 def test_theory_and_runs_cover_every_claim_and_case_of_the_chapter(theory):
-    handed_in = theory | ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps=4, data="0" * 64)
+    handed_in = theory | ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps_per_epoch=4, data="0" * 64)
     absent = {name for name, claim in CLAIMS.items() if claim.rule.form == "absent"}
     assert set(handed_in) == set(CLAIMS) - absent
     for name, given in handed_in.items():
@@ -72,7 +72,7 @@ def test_the_verdicts_of_theory(theory):
 
 
 def test_the_sign_of_the_weight_shows_in_the_slopes():
-    slopes = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps=4, data="0" * 64)[
+    slopes = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps_per_epoch=4, data="0" * 64)[
         "reversed-sign-shows-in-the-slope"
     ]
     assert slopes["released"].low > 0 > slopes["shifted"].high
@@ -98,16 +98,19 @@ def test_the_random_points_share_values_of_p_and_reach_near_the_price():
 
 
 def test_the_claim_on_the_server_is_about_the_residual_one_only():
-    smaller = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps=4, data="0" * 64)["moderate-server"]
+    smaller = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps_per_epoch=4, data="0" * 64)["moderate-server"]
     assert smaller.reason and "smaller server" in smaller.reason
     study = replace(STUDY, network="residual_small")
     assert (
-        ch07_multiclass_evidence.run_evidence(Said(), study, steps=4, data="0" * 64)["moderate-server"].estimate > 0.7
+        ch07_multiclass_evidence.run_evidence(Said(), study, steps_per_epoch=4, data="0" * 64)[
+            "moderate-server"
+        ].estimate
+        > 0.7
     )
 
 
 def test_systems_are_compared_at_their_tuned_thresholds_and_forms_as_they_were_trained():
-    found = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps=4, data="0" * 64)
+    found = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps_per_epoch=4, data="0" * 64)
     stage = experiments.multiclass_grid(STUDY)["follow_up", "stage switching"]
     assert found["many-classes-find-hard-examples"].estimate == pytest.approx(
         experiments.bonferroni_client_difference_kept_asked(Said().tuned(stage)).estimate

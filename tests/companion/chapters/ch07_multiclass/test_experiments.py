@@ -23,11 +23,11 @@ PROFILES = [replace(settings_for("07_multiclass", profile), data="cifar10") for 
 @pytest.mark.parametrize("study", PROFILES, ids=lambda study: study.profile)
 def test_one_plain_server_of_each_seed_serves_every_method(study):
     runs = experiments.all_multiclass_configs(study, 47)
-    plain = [one for one in runs if one.method == "plain_server" and one.network == study.network]
+    plain = [one for one in runs if one.method == "plain_server" and one.server_network == study.network]
     assert len(plain) == study.seeds == len({one.seed for one in plain})
-    assert {one.recipe for one in plain} == {study.recipe}
-    joint = [one for one in runs if one.method in registry.JOINT and one.network == study.network]
-    assert all(one.start == study.recipe and one.recipe == "one_more" for one in joint)
+    assert {one.preset for one in plain} == {study.recipe}
+    joint = [one for one in runs if one.method in registry.JOINT and one.server_network == study.network]
+    assert all(one.warm_start_preset == study.recipe and one.preset == "one_more" for one in joint)
     assert (
         len(joint) == len(experiments.JOINT_SYSTEMS) * study.seeds
     )  # none is trained twice for a rejector of another kind
@@ -85,7 +85,7 @@ def test_confidence_has_every_form_that_differs_from_the_others():
 def test_the_device_classifier_serves_every_client_from_one_training():
     runs = experiments.all_multiclass_configs(PROFILES[1], 47)
     alone = [one for one in runs if one.method == "device_classifier"]
-    assert len(alone) == PROFILES[1].seeds and {(one.rejector, one.recipe) for one in alone} == {("lenet", "fast")}
+    assert len(alone) == PROFILES[1].seeds and {(one.rejector, one.preset) for one in alone} == {("lenet", "fast")}
 
 
 def test_what_imitates_a_system_reads_the_run_that_is_compared():
@@ -114,7 +114,7 @@ def test_digits_use_all_that_there_is():
 def test_delays_hold_none_an_epoch_and_for_ever():
     runs = experiments.update_interval_grid(PROFILES[1], 47)
     assert list(runs) == [1, 10, 47, experiments.NEVER_UPDATED]
-    assert {one.start for one in runs.values()} == {""}
+    assert {one.warm_start_preset for one in runs.values()} == {""}
 
 
 def test_thresholds_are_chosen_on_the_validation_part_and_not_on_the_test_part():
@@ -126,14 +126,14 @@ def test_thresholds_are_chosen_on_the_validation_part_and_not_on_the_test_part()
         for seed in (0, 1)
     }
     said = experiments.MulticlassResults(results, 2)
-    raw, tuned = said.as_trained(config), said.tuned(config)
+    raw, tuned = said.untuned(config), said.tuned_on_validation(config)
     for seed in (0, 1):
         threshold = min_loss_threshold(scores["validation"][seed], costs=config.costs)
         assert np.array_equal(tuned[seed].r, scores["test"][seed].r - threshold)
         assert np.array_equal(raw[seed].r, scores["test"][seed].r)
-    dear = said.tuned(config, Costs(c1=1.0, ce=2.0))
+    dear = said.tuned_on_validation(config, Costs(c1=1.0, ce=2.0))
     assert all(metrics.offload_rate(p) <= metrics.offload_rate(q) for p, q in zip(dear, tuned, strict=True))
-    assert np.array_equal(said.tuned(replace(config, method="always_ask"))[0].r, raw[0].r)
+    assert np.array_equal(said.tuned_on_validation(replace(config, method="always_ask"))[0].r, raw[0].r)
 
 
 def result(config, parts):
@@ -144,7 +144,7 @@ def test_the_device_classifier_answers_itself_and_sends_nothing():
     config = experiments.multiclass_grid(PROFILES[1])["follow_up", chapters_systems.ON_DEVICE_CLASSIFIER]
     p = several(1, 200)[0]
     said = experiments.MulticlassResults({config: result(config, {"test": vars(p)})}, 1)
-    for (alone,) in (said.as_trained(config), said.tuned(config)):
+    for (alone,) in (said.untuned(config), said.tuned_on_validation(config)):
         assert np.array_equal(alone.m, np.where(p.e >= 0, 1, -1)) and metrics.offload_rate(alone) == 0
         assert metrics.accuracy(alone) == metrics.client_server_correctness(p)[1].mean()
 
@@ -175,7 +175,7 @@ def test_ours_weighs_the_rejectors_and_the_scores_of_its_own_seed():
         results[one] = result(one, {part: of | {"r": np.zeros(1500)} for part, (of, _) in drawn.items()})
         results[other] = result(other, {part: of for part, (of, _) in drawn.items()})
     said = experiments.MulticlassResults(results, 2)
-    for seed, weighed in enumerate(said.as_trained(ours)):
+    for seed, weighed in enumerate(said.untuned(ours)):
         given, score = results[replace(features, seed=seed)].predictions(), of_classes(1500, 10 * seed + 3)[1]["score"]
         assert all(np.array_equal(getattr(weighed, name), getattr(given, name)) for name in "mey")
         apart = [given, replace(given, r=score.max(1))]  # its largest score is the gap: the others are zero
@@ -183,8 +183,8 @@ def test_ours_weighs_the_rejectors_and_the_scores_of_its_own_seed():
         assert both > max(alone) + 0.05
         known = metrics.reference_losses(given, costs=ours.costs)
         assert known.oracle < metrics.system_loss(weighed, costs=ours.costs) < known.random
-    held_out = said.as_trained(ours, "validation")
-    for p, validation, tuned in zip(said.as_trained(ours), held_out, said.tuned(ours), strict=True):
+    held_out = said.untuned(ours, "validation")
+    for p, validation, tuned in zip(said.untuned(ours), held_out, said.tuned_on_validation(ours), strict=True):
         assert np.array_equal(tuned.r, p.r - min_loss_threshold(validation, costs=ours.costs))
 
 

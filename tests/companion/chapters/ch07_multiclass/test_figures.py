@@ -59,7 +59,7 @@ def test_slopes_have_bands(ax):
 
 
 def test_gaps_are_spaced_evenly_and_named_by_their_number(ax):
-    figures.plot_differences_by_class_count(ax, (2, 3, 10), band([0.0, 0.01, 0.02]), what="area")
+    figures.plot_differences_by_class_count(ax, (2, 3, 10), band([0.0, 0.01, 0.02]), quantity="area")
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "3", "10"] and ax.get_ylabel() == "area"
 
 

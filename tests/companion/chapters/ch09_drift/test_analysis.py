@@ -41,7 +41,7 @@ def test_what_is_saved_is_averaged_over_kinds_seed_by_seed():
     expected = np.mean([lost[k, "by degrees", "fixed"] - lost[k, "by degrees", "x"] for k in ("fog", "jpeg")], axis=0)
     np.testing.assert_allclose(analysis.mean_loss_reduction(lost, "x", "by degrees", ["fog", "jpeg"]), expected)
     np.testing.assert_allclose(
-        analysis.mean_loss_reduction(lost, "x", against="z"),
+        analysis.mean_loss_reduction(lost, "x", baseline="z"),
         np.mean([lost[k, "at once", "z"] - lost[k, "at once", "x"] for k in streams.DRIFT_KINDS], axis=0),
     )
 

@@ -58,8 +58,8 @@ def test_a_promise_is_made_beside_a_client_that_saw_no_validation_image(several)
     said = experiments.TunedSystems(views, several, (0, 0.0))
     found = experiments.systems_with_risk_bound(said, "well_trained", costs=COSTS)
     for one, given in zip(found, several, strict=True):
-        assert one.promise == bounds.risk_bound(given.tables["validation"], costs=COSTS, delta=0.05)
-        assert one.promise > system_loss(one.tables["validation"], costs=COSTS) and len(one.grid) > 1
+        assert one.risk_bound == bounds.risk_bound(given.tables["validation"], costs=COSTS, delta=0.05)
+        assert one.risk_bound > system_loss(one.tables["validation"], costs=COSTS) and len(one.thresholds) > 1
     with pytest.raises(ValueError, match="expected a client that saw no validation image, got 'as_released'"):
         experiments.systems_with_risk_bound(said, "as_released", costs=COSTS)
 
@@ -105,27 +105,28 @@ def test_alarms_of_any_detector_set_both_networks_anew(several, courses):
 def test_regret_and_bound_are_those_of_the_whole_stream(several, courses):
     one = experiments.make_episode(several[0], courses["fog", "at once"][0], seed=0, **RULES)
     policy = experts.fixed_share_policy(several[0].grid, **RULES)
-    outcome = one.outcomes({"experts": policy})["experts"]
+    outcome = one.simulate_policies({"experts": policy})["experts"]
     regret, bound = experiments.expert_regret(several[0], one, outcome)
-    keep, ask = drift.keep_and_ask(one.stream.m, one.stream.e, one.stream.y, 1.0, 0.1)
-    played = sum(q * a + (1 - q) * k for q, k, a in zip(outcome.chance, keep, ask, strict=True))
-    whole = [sum(drift.threshold_loss(one.stream.r, keep, ask, t)) for t in several[0].grid]
+    keep, ask = drift.keep_and_ask(one.predictions.m, one.predictions.e, one.predictions.y, 1.0, 0.1)
+    played = sum(q * a + (1 - q) * k for q, k, a in zip(outcome.propensity, keep, ask, strict=True))
+    whole = [sum(drift.threshold_loss(one.predictions.r, keep, ask, t)) for t in several[0].grid]
     assert regret[-1] >= played - min(whole) - 1e-9, "two thresholds in hindsight are at least as good as one"
     assert len(regret) == len(bound) == 400 and (np.diff(bound) >= -1e-12).all()
 
 
 def test_what_depends_on_its_neighbours_strays_while_the_regret_keeps_its_bound(several):
     free, bound_ = (
-        experiments.check_dependence(several[0], stay=stay, length=3000, width=100, seed=0, **RULES) for stay in (1, 50)
+        experiments.check_dependence(several[0], dwell_time=stay, length=3000, width=100, seed=0, **RULES)
+        for stay in (1, 50)
     )
-    assert free.outside <= 0.05 < 0.3 < bound_.outside and bound_.deviation > 3 * free.deviation
+    assert free.outside_share <= 0.05 < 0.3 < bound_.outside_share and bound_.deviation > 3 * free.deviation
     assert set(free.alarms) == {"ADWIN", "Page-Hinkley", "KSWIN"} and sum(bound_.alarms.values()) > sum(
         free.alarms.values()
     )
     for one in (free, bound_):
         assert one.regret < one.bound
     course = streams.with_dwell_time(
-        streams.sample_stream(several[0].tables, None, length=3000, seed=0), stay=50, seed=0
+        streams.sample_stream(several[0].tables, None, length=3000, seed=0), dwell_time=50, seed=0
     )
     stream = streams.predictions_along(several[0].tables, course)
     wrong = np.where(stream.r <= 0, 0.1 + (np.where(stream.e >= 0, 1, -1) != stream.y), stream.m != stream.y)
@@ -133,7 +134,7 @@ def test_what_depends_on_its_neighbours_strays_while_the_regret_keeps_its_bound(
     expected = np.where(clean.r <= 0, 0.1 + (np.where(clean.e >= 0, 1, -1) != clean.y), clean.m != clean.y).mean()
     apart = wrong.reshape(30, 100).mean(axis=1) - expected
     assert bound_.deviation == pytest.approx(np.sqrt((apart**2).mean()))
-    assert bound_.outside == pytest.approx((np.abs(apart) > 1.1 * np.sqrt(np.log(40) / 200)).mean())
+    assert bound_.outside_share == pytest.approx((np.abs(apart) > 1.1 * np.sqrt(np.log(40) / 200)).mean())
 
 
 def test_a_system_without_a_table_is_missed(several, courses):
@@ -164,11 +165,16 @@ def test_systems_are_swept_with_all_that_they_need_and_the_first_with_its_activa
     base = ExperimentConfig("learning_to_help", ce=0.1, source="digits")
     conditions = [f"{kind} {s}" for kind in streams.DRIFT_KINDS[:5] for s in study.severities]
     found = experiments.train_drift_systems(study, base, conditions)
-    assert list(found.views) == [("learning_to_help", "as_released"), ("confidence", "as_released")]
-    assert [len(view) for view in found.views.values()] == [2, 2] == [len(found.first), 2]
-    assert found.training == (6, 6.0)  # two clients, plain servers and joint trainings; confidence is not trained
+    assert list(found.tables) == [("learning_to_help", "as_released"), ("confidence", "as_released")]
+    assert [len(view) for view in found.tables.values()] == [2, 2] == [len(found.first_systems), 2]
+    assert found.training_summary == (
+        6,
+        6.0,
+    )  # two clients, plain servers and joint trainings; confidence is not trained
     close = [viewing.hidden for configs, viewing in asked if configs[-1].method == "learning_to_help"]
-    assert close == [found.first[0].hidden.keys() and tuple(found.first[0].hidden)]
-    assert {"clean", "unseen", "noise 4", "contrast 1"} <= set(found.first[0].hidden) and "noise 1" not in close[0]
-    for one, tables in zip(found.first, found.views["learning_to_help", "as_released"], strict=True):
-        assert one.tables is tables and np.array_equal(one.layers.e, LAYERS.e) and len(one.grid) == 33
+    assert close == [found.first_systems[0].activations.keys() and tuple(found.first_systems[0].activations)]
+    assert {"clean", "unseen", "noise 4", "contrast 1"} <= set(
+        found.first_systems[0].activations
+    ) and "noise 1" not in close[0]
+    for one, tables in zip(found.first_systems, found.tables["learning_to_help", "as_released"], strict=True):
+        assert one.tables is tables and np.array_equal(one.layers.e, LAYERS.e) and len(one.thresholds) == 33

@@ -27,7 +27,7 @@ def legend(ax):
 
 
 def test_series_lie_over_time_with_their_bands_and_the_change(ax):
-    figures.plot_over_time(ax, {"fixed": line(0.3), "budget": line(0.2)}, what="loss (mistakes)", change=15)
+    figures.plot_over_time(ax, {"fixed": line(0.3), "budget": line(0.2)}, quantity="loss (mistakes)", change_point=15)
     first, second, change = ax.lines
     np.testing.assert_array_equal(first.get_xydata(), np.column_stack(line(0.3)[:2]))
     assert {*zip(STEPS, STEPS * 0 + 0.1, strict=True)} <= corners(ax.collections[1])
@@ -37,7 +37,7 @@ def test_series_lie_over_time_with_their_bands_and_the_change(ax):
 
 
 def test_an_order_fixes_the_looks(ax):
-    figures.plot_over_time(ax, {"budget": line(0.2)}, what="loss", change=0, order=["fixed", "budget"])
+    figures.plot_over_time(ax, {"budget": line(0.2)}, quantity="loss", change_point=0, order=["fixed", "budget"])
     assert ax.lines[0].get_color() == style.COLOURS[1]
 
 
@@ -45,7 +45,7 @@ def test_panels_have_a_row_per_quantity_and_a_column_per_stream():
     bands = {"loss (mistakes)": Interval(*line(0.3)[1:]), "share": Interval(*line(0.2)[1:])}
     figure, axes = plt.subplots(2, 2)
     figures.plot_stream_panels(
-        axes, {"fog": bands, "blur": bands}, steps=STEPS, change=15, levels={"loss (mistakes)": 0.4}
+        axes, {"fog": bands, "blur": bands}, steps=STEPS, change_point=15, levels={"loss (mistakes)": 0.4}
     )
     assert [ax.get_title() for ax in axes[0]] == ["fog", "blur"]
     assert [ax.lines[0].get_ydata()[0] for ax in axes.flat] == [0.3, 0.3, 0.2, 0.2]
@@ -62,7 +62,7 @@ def test_savings_stand_in_rows_with_their_intervals(ax):
         "noise": {"budget": Interval(0.1, 0.05, 0.2), "experts": Interval(-0.1, -0.2, 0.0)},
         "fog": {"budget": Interval(0.3, 0.1, 0.4), "experts": Interval(0.0, -0.1, 0.1)},
     }
-    figures.plot_loss_reductions(ax, savings, what="loss saved (mistakes)")
+    figures.plot_loss_reductions(ax, savings, quantity="loss saved (mistakes)")
     assert ax.lines[0].get_xdata().tolist() == [0.1, -0.1] and ax.lines[1].get_xdata().tolist() == [0.3, 0.0]
     spans = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
     assert spans == [[0.05, 0.2], [-0.2, 0.0]]
@@ -88,7 +88,7 @@ def test_bounds_lie_over_the_severity(ax):
 
 def test_devices_are_points_beside_their_line(ax):
     shares = np.array([0.2, 0.9])
-    figures.plot_device_values(ax, shares, {"fixed": [0.1, 0.3]}, what="loss", line=(0.0, 1.0))
+    figures.plot_device_values(ax, shares, {"fixed": [0.1, 0.3]}, quantity="loss", class_line=(0.0, 1.0))
     straight, points = ax.lines
     assert list(straight.get_ydata()) == [0.0, 1.0]
     np.testing.assert_array_equal(points.get_xydata(), [[0.2, 0.1], [0.9, 0.3]])
@@ -107,7 +107,9 @@ def test_a_detector_that_found_nothing_is_still_named(ax):
 
 
 def test_the_spread_lies_over_the_concentration(ax):
-    figures.plot_device_spread(ax, [0.1, 1.0, 10.0], {"fixed": Interval(*line(0.3)[1:])}, what="deviation of the loss")
+    figures.plot_device_spread(
+        ax, [0.1, 1.0, 10.0], {"fixed": Interval(*line(0.3)[1:])}, quantity="deviation of the loss"
+    )
     assert ax.get_xscale() == "log" and ax.lines[0].get_ydata().tolist() == [0.3] * 3
     assert labels(ax) == ("concentration of the devices' label shares", "deviation of the loss")
 

@@ -1,12 +1,13 @@
 """The house as `design` draws it: who imports whom, and the rules that no single test file can see."""
 
 import ast
+from pathlib import Path
 import subprocess
 import sys
 
 import pytest
 
-ROOT = PACKAGE.parent
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "l2h"
 PATHS = sorted(PACKAGE.rglob("*.py"))
 TREES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PATHS if path.stem != "__init__"}

@@ -13,14 +13,14 @@ from l2h.training.config import PRESETS
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 OPTION_FIELDS = (
-    *("alpha", "beta", "squash", "hidden", "network", "rejector", "confidence", "estimate", "budget"),
-    *("form", "refresh"),
+    *("alpha", "beta", "bounded", "hidden_units", "server_network", "rejector", "confidence", "error_estimator", "budget"),
+    *("form", "update_every"),
 )
 # What a method is told that trains a server for others to use; other fields are set to their default for its run.
 SERVER_CONFIG_FIELDS = {
-    "plain_server": ("network",),
-    "device_classifier": ("rejector", "hidden"),
-    **dict.fromkeys(registry.TEACHERS, ("client", "c1", "ce", "network")),
+    "plain_server": ("server_network",),
+    "on_device_classifier": ("rejector", "hidden_units"),
+    **dict.fromkeys(registry.TEACHERS, ("client", "c1", "ce", "server_network")),
 }
 SERVER_METHODS = (*registry.STANDALONE, *registry.JOINT)
 # Methods that are trained on a server's answers to the helper part, and whose servers give some that can be trusted.
@@ -99,21 +99,21 @@ class ExperimentConfig:
     def __post_init__(self) -> None:
         checks.one_of(("client", *registry.METHODS), method=self.method)
         checks.one_of(clients.CLIENTS, client=self.client)
-        checks.one_of(PRESETS, recipe=self.preset)
-        checks.one_of(("", *PRESETS), server_recipe=self.server_preset, start=self.warm_start_preset)
+        checks.one_of(PRESETS, preset=self.preset)
+        checks.one_of(("", *PRESETS), server_preset=self.server_preset, warm_start_preset=self.warm_start_preset)
         checks.one_of(ALLOWED_SERVERS.get(self.method, SERVER_METHODS), **{f"server of {self.method}": self.server})
         checks.one_of(dataset.SOURCES, source=self.source)
         checks.one_of(PRECISIONS, precision=self.precision)
         checks.integer(0, seed=self.seed)
         if self.rejector == "features":
             checks.one_of(clients.CLIENTS_WITH_FEATURES, **{"client whose features are read": self.client})
-        if "device_classifier" in (self.method, self.server) and self.rejector in base.CLIENT_BASED_REJECTORS:
-            raise ValueError(f"expected a device_classifier that reads the image, got rejector={self.rejector!r}")
+        if "on_device_classifier" in (self.method, self.server) and self.rejector in base.CLIENT_BASED_REJECTORS:
+            raise ValueError(f"expected an on_device_classifier that reads the image, got rejector={self.rejector!r}")
         if self.method == "learning_to_help" and self.alpha == "posterior" and not self.warm_start_preset:
             raise ValueError("expected the recipe of a server trained beforehand as start of alpha 'posterior', got ''")
         if self.method == "learning_to_help" and self.warm_start_preset and self.bounded:
             raise ValueError(
-                f"expected squash=False where a server starts from another one, got start={self.warm_start_preset!r}"
+                f"expected bounded=False where a server starts from another one, got warm_start_preset={self.warm_start_preset!r}"
             )
         _ = self.costs, self.options
 

@@ -145,7 +145,7 @@ class ConvPool(nn.Module):
         checks.one_of((2, 4), high=tile[0], wide=tile[1])
         self.convolution = nn.Conv2d(in_channels, out_channels, KERNEL_SIDE)
         self.tile = tile
-        self.register_buffer("places", self._kernel_index(), persistent=False)
+        self.register_buffer("kernel_index", self._kernel_index(), persistent=False)
 
     def _kernel_index(self) -> Tensor:
         """Where each entry of the matrix stands in the kernel, counted from 1; 0 where it is zero.

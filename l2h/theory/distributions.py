@@ -216,7 +216,7 @@ def gaussians(t: float = 1.0) -> Distribution:
         "gaussians",
         eta=lambda x: expit(2 * x),
         m=lambda x: np.where(x > t, 1, -1),
-        draw=lambda n, generator: generator.standard_normal(n) + generator.choice([-1, 1], n),
+        sample_x=lambda n, generator: generator.standard_normal(n) + generator.choice([-1, 1], n),
         expect=partial(line_integral, density=density, edges=np.union1d(np.linspace(-10, 10, 41), [t])),
         density=density,
     )
@@ -247,7 +247,7 @@ def xor() -> Distribution:
         "xor",
         eta=lambda x: expit(log_cosh(2 * x[:, 0]) - log_cosh(2 * x[:, 1])),
         m=lambda x: np.where(x[:, 0] > 0.5, 1, -1),
-        draw=draw,
+        sample_x=draw,
         expect=partial(plane_integral, density=density, edges=np.union1d(np.linspace(-10, 10, 21), [0.5])),
         density=density,
     )
@@ -285,7 +285,7 @@ def logistic() -> Distribution:
 
 
 def _exact_atoms(masses: Sequence[str], etas: Sequence[str], m: Sequence[int]) -> tuple[Atom, ...]:
-    """Exact pieces from decimals, for a client that answers m on each."""
+    """Exact atoms from decimals, for a client that answers m on each."""
     exact = [(Fraction(mass), Fraction(eta)) for mass, eta in zip(masses, etas, strict=True)]
     return tuple(Atom(mass, eta, 1 - eta if label > 0 else eta) for (mass, eta), label in zip(exact, m, strict=True))
 
@@ -309,9 +309,9 @@ def atoms() -> Distribution:
         "atoms",
         eta=lambda x: eta[x],
         m=lambda x: np.array(client_labels)[x],
-        draw=lambda n, generator: generator.choice(5, n, p=mass),
+        sample_x=lambda n, generator: generator.choice(5, n, p=mass),
         expect=lambda value, switches: float(mass @ value(np.arange(5))),
-        pieces=exact_atoms,
+        atoms=exact_atoms,
     )
 
 
@@ -333,9 +333,9 @@ def specialist() -> Distribution:
         "specialist",
         eta=lambda x: np.where((x <= 0.45) | (x > 0.75), 0.95, 0.05),
         m=lambda x: np.where(x <= 0.45, 1, -1),
-        draw=lambda n, generator: generator.random(n),
+        sample_x=lambda n, generator: generator.random(n),
         expect=partial(line_integral, density=np.ones_like, edges=np.array([0, 0.45, 0.75, 1])),
-        pieces=_exact_atoms((".45", ".30", ".25"), (".95", ".05", ".95"), (1, -1, -1)),
+        atoms=_exact_atoms((".45", ".30", ".25"), (".95", ".05", ".95"), (1, -1, -1)),
     )
 
 

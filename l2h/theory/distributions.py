@@ -217,7 +217,7 @@ def gaussians(t: float = 1.0) -> Distribution:
         eta=lambda x: expit(2 * x),
         m=lambda x: np.where(x > t, 1, -1),
         sample_x=lambda n, generator: generator.standard_normal(n) + generator.choice([-1, 1], n),
-        expect=partial(line_integral, density=density, edges=np.union1d(np.linspace(-10, 10, 41), [t])),
+        expectation=partial(line_integral, density=density, edges=np.union1d(np.linspace(-10, 10, 41), [t])),
         density=density,
     )
 
@@ -248,7 +248,7 @@ def xor() -> Distribution:
         eta=lambda x: expit(log_cosh(2 * x[:, 0]) - log_cosh(2 * x[:, 1])),
         m=lambda x: np.where(x[:, 0] > 0.5, 1, -1),
         sample_x=draw,
-        expect=partial(plane_integral, density=density, edges=np.union1d(np.linspace(-10, 10, 21), [0.5])),
+        expectation=partial(plane_integral, density=density, edges=np.union1d(np.linspace(-10, 10, 21), [0.5])),
         density=density,
     )
 
@@ -310,7 +310,7 @@ def atoms() -> Distribution:
         eta=lambda x: eta[x],
         m=lambda x: np.array(client_labels)[x],
         sample_x=lambda n, generator: generator.choice(5, n, p=mass),
-        expect=lambda value, switches: float(mass @ value(np.arange(5))),
+        expectation=lambda value, switches: float(mass @ value(np.arange(5))),
         atoms=exact_atoms,
     )
 
@@ -334,7 +334,7 @@ def specialist() -> Distribution:
         eta=lambda x: np.where((x <= 0.45) | (x > 0.75), 0.95, 0.05),
         m=lambda x: np.where(x <= 0.45, 1, -1),
         sample_x=lambda n, generator: generator.random(n),
-        expect=partial(line_integral, density=np.ones_like, edges=np.array([0, 0.45, 0.75, 1])),
+        expectation=partial(line_integral, density=np.ones_like, edges=np.array([0, 0.45, 0.75, 1])),
         atoms=_exact_atoms((".45", ".30", ".25"), (".95", ".05", ".95"), (1, -1, -1)),
     )
 

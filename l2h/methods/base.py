@@ -44,23 +44,24 @@ class Splits(NamedTuple):
     server_weights: Tensor | None = None  # of a server trained beforehand, from which a method's own server starts
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a method may be told; each method reads what concerns it.
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """The options of the methods, except how networks are trained; each method reads those that concern it.
+
+    `Options` adds the training configuration itself, `ExperimentConfig` the name of a preset.
 
     Args:
-        alpha: of learning to help, a rule in ALPHAS or a number > 0.
+        alpha: of learning to help, a rule in ALPHA_RULE_NAMES or a number > 0.
         beta: of learning to help, > 0.
         bounded: learning to help with r and e in (-1, 1), as released.
         hidden_units: hidden units of the rejector "hidden".
         server_network: of the server, a name in SERVER_NETWORKS.
-        training: of every training.
         rejector: the device's own network, a name in REJECTORS.
-        confidence: what confidence is measured by, a name in CONFIDENCES.
-        error_estimator: of P(M != Y | x) for alpha "estimated", a name in estimate.ESTIMATORS.
-        budget: share of the questions, in [0, 1], for methods that are given one.
-        form: of the stage-switching loss, a name in FORMS.
-        update_every: steps after which the device's copy of the server is renewed, >= 1; 1 is no delay.
+        confidence: measure of confidence, a name in CONFIDENCE_MEASURES.
+        error_estimator: of P(M != Y | x) for alpha "estimated", a name in `error_estimation.ERROR_ESTIMATORS`.
+        budget: offload rate in [0, 1] of the methods with a budget: "budgeted" and "random".
+        form: of the stage-switching loss, a name in STAGE_SWITCHING_FORMS.
+        update_every: steps between two updates of the device's copy of the server, >= 1; 1 is no delay.
 
     Raises:
         ValueError: if a name is unknown or a number out of range.
@@ -71,7 +72,6 @@ class Options:
     bounded: bool = True
     hidden_units: int = 120
     server_network: str = "lenet"
-    training: config.TrainConfig = config.FAST_TRAINING
     rejector: str = "hidden"
     confidence: str = "temperature"
     error_estimator: str = "logistic"
@@ -85,13 +85,20 @@ class Options:
         else:
             checks.positive(alpha=self.alpha)
         checks.positive(beta=self.beta)
-        checks.integer(1, hidden=self.hidden_units, refresh=self.update_every)
-        checks.one_of(SERVER_NETWORKS, network=self.server_network)
+        checks.integer(1, hidden_units=self.hidden_units, update_every=self.update_every)
+        checks.one_of(SERVER_NETWORKS, server_network=self.server_network)
         checks.one_of(REJECTORS, rejector=self.rejector)
         checks.one_of(CONFIDENCE_MEASURES, confidence=self.confidence)
-        checks.one_of(error_estimation.ERROR_ESTIMATORS, estimate=self.error_estimator)
+        checks.one_of(error_estimation.ERROR_ESTIMATORS, error_estimator=self.error_estimator)
         checks.probabilities(budget=self.budget)
         checks.one_of(STAGE_SWITCHING_FORMS, form=self.form)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(MethodOptions):
+    """The options of a method, with the training configuration of every network that it trains."""
+
+    training: config.TrainConfig = config.FAST_TRAINING
 
 
 class System(NamedTuple):

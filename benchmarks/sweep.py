@@ -12,7 +12,7 @@ from threading import Event
 import psutil
 
 from benchmarks.figures import Figure
-from companion.chapters.parameters import RELEASED_CE_GRID
+from companion.chapters.settings import RELEASED_CE_GRID
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.store import Store
 from l2h.experiments.sweep import over_seeds, sweep

@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 
 from companion.build import notebooks, outputs
 from companion.build.notebooks import Folders
-from companion.chapters.settings import PROFILES
+from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
 from l2h.data import dataset, sources
 from l2h.experiments import store
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     parser = argparse.ArgumentParser(
         prog="python -m companion.build.execute", description="Execute chapters of the book."
     )
-    parser.add_argument("mode", choices=(*PROFILES, "record", "reference"))
+    parser.add_argument("mode", choices=(*PROFILE_NAMES, "record", "reference"))
     parser.add_argument("chapters", nargs="*", help="names such as 05_cifar10; all, if none is given")
     options = parser.parse_args(arguments)
     folders = folders or Folders()
@@ -73,7 +73,7 @@ def execute_chapters(profile: str, names: Sequence[str], folders: Folders, *, so
     """Execute the chapters that are not fresh, and put the present text around the outputs of those that are.
 
     Args:
-        profile: one of `PROFILES`.
+        profile: one of `PROFILE_NAMES`.
         names: of chapters.
         folders: where they lie and where they go.
         source: "cifar10" or "digits"; None for what is at hand.

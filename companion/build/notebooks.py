@@ -19,14 +19,13 @@ import nbformat
 from nbformat import NotebookNode
 
 from companion.build import outputs
-from companion.chapters.parameters import CHAPTER_SETTINGS, settings_for
+from companion.chapters.parameters import chapters_with_settings, settings_for
 from companion.claims import registry
 from l2h.experiments import fingerprint, run, store
 from l2h.experiments.fingerprint import PACKAGE
 from l2h.training.device import accelerator_name
 
-# Every chapter's study, since that of a chapter is a fact of its own; and how keys are made, which changes no result.
-EXCLUDED_FROM_KEYS = ("STUDIES", "THEORY", "run_key", "shifted_key")
+EXCLUDED_FROM_KEYS = ("run_key", "shifted_key")  # how keys are made, which changes no result
 LOCAL_KEYS = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
 ROOT = PACKAGE.parent
 
@@ -81,11 +80,11 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 def needs_data(name: str) -> bool:
     """Whether a chapter computes on images, so that its key depends on them."""
-    return any(hasattr(study, "data") for study in CHAPTER_SETTINGS.get(name, ()))
+    return name in chapters_with_settings() and hasattr(settings_for(name, "paper"), "data")
 
 
 def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[str, Any] | None) -> str:
-    """The one rule of staleness, for a chapter: its code, study, data and rules, and the libraries' versions.
+    """The one rule of staleness, for a chapter: its code, settings, data and rules, and the libraries' versions.
 
     Args:
         name: of the chapter.
@@ -105,12 +104,12 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
         statements = [_statements(cell) for cell in cells]  # what a cell shows depends on where it ends
     except SyntaxError as error:
         raise ValueError(f"expected plain Python in the code cells of {name}, got {error.text!r}") from error
-    study = settings_for(name, profile) if name in CHAPTER_SETTINGS else None
-    roots += [fingerprint.Definition(type(study).__module__, type(study).__name__)] if study else []
+    settings = settings_for(name, profile) if name in chapters_with_settings() else None
+    roots += [fingerprint.Definition(type(settings).__module__, type(settings).__name__)] if settings else []
     return fingerprint.key(
         code=code.fingerprint(roots, without=EXCLUDED_FROM_KEYS),
         statements=statements,
-        study=asdict(study) if study else {"profile": profile},
+        settings=asdict(settings) if settings else {"profile": profile},
         data=data and {"source": data["source"], "sha256": data["sha256"]},
         rules=registry.chapter_rules(name),
         accelerator=accelerator_name(),

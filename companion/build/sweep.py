@@ -18,10 +18,10 @@ import yaml
 
 from companion.build import notebooks
 from companion.build.notebooks import Folders
-from companion.chapters.settings import PROFILES
+from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
 
-SETTINGS_CELL = 2  # the code cell that checks the parameters and holds the study
+SETTINGS_CELL = 2  # the code cell that checks the parameters and loads the settings
 logger = logging.getLogger("companion.build.sweep")  # as a module it is named otherwise than as a command
 
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     parser = argparse.ArgumentParser(
         prog="python -m companion.build.sweep", description="Make the runs of a chapter ahead."
     )
-    parser.add_argument("profile", choices=PROFILES)
+    parser.add_argument("profile", choices=PROFILE_NAMES)
     parser.add_argument("chapters", nargs="+", help="names such as 05_cifar10")
     parser.add_argument("-y", "--parameters", default="{}", help="as for papermill, such as '{seeds: 3}'")
     parser.add_argument("--scheduler", help="address of a Dask cluster's scheduler, such as tcp://10.0.0.1:8786")
@@ -95,7 +95,7 @@ def run_cells(name: str, parameters: dict[str, Any], folders: Folders) -> None:
     for number, source in enumerate(cells[: _cells_up_to_sweep(name, cells)], 2):
         with redirect_stdout(io.StringIO()):  # what a chapter shows, it shows when it is executed
             exec(compile(source, f"{name}, code cell {number}", "exec"), namespace)
-        if number == SETTINGS_CELL and getattr(namespace.get("study"), "data", None) == "digits":
+        if number == SETTINGS_CELL and getattr(namespace.get("settings"), "data", None) == "digits":
             logger.warning("%s: on digits, not on CIFAR-10", name)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from companion.build import execute, notebooks, outputs
 from companion.build.execute import print_line
 from companion.build.notebooks import ROOT, Folders
-from companion.chapters.settings import PROFILES
+from companion.chapters.settings import PROFILE_NAMES
 from companion.claims import ledger, registry
 from companion.claims.ledger import LedgerEntry
 from l2h.experiments import store
@@ -33,7 +33,7 @@ def main(
 ) -> int:
     """The command: the table on stdout, what is wrong on stderr, with exit code 1; 130 or 143 if it is interrupted."""
     parser = argparse.ArgumentParser(prog="python -m companion.build.verify", description="Check the ledger of claims.")
-    parser.add_argument("mode", choices=(*PROFILES, "update"), nargs="?", default="quick")
+    parser.add_argument("mode", choices=(*PROFILE_NAMES, "update"), nargs="?", default="quick")
     mode, folders = parser.parse_args(arguments).mode, folders or Folders()
     try:
         claims_by_id = registry.read_claims(book)

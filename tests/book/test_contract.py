@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from companion.build import notebooks, reference_pages
-from companion.chapters.parameters import CHAPTER_SETTINGS, parameter_names
+from companion.chapters.parameters import chapters_with_settings, parameter_names
 
 CHAPTERS = notebooks.chapter_names()
 
@@ -29,6 +29,7 @@ def test_the_kernel_is_named(name):
 def test_cells_are_few_and_short(name):
     assert len(cells(name)) <= 18
     assert max(len(cell.source.splitlines()) for cell in cells(name)) <= 15
+    assert max(len(line) for cell in cells(name) for line in cell.source.splitlines()) <= 88
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -38,8 +39,8 @@ def test_the_parameters_are_literals_and_the_front_door_comes_next(name):
     values = {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(first.source).body}
     assert values.pop("profile") == "paper" and set(values.values()) <= {None}
     assert tuple(ast.literal_eval(f"{('profile', *values)!r}")) == parameter_names(name)
-    assert f'study = open_chapter("{name}", globals())' in second.source
-    assert name in CHAPTER_SETTINGS
+    assert f'settings = load_settings("{name}", globals())' in second.source
+    assert name in chapters_with_settings()
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import ChapterSettings
+from companion.chapters.settings import QUICK_SPLIT_SIZES, ChapterSettings
 
 
 @dataclass(frozen=True)
@@ -24,3 +24,10 @@ class Settings(ChapterSettings):
     ce_grid: tuple[float, ...] = (0.3, 0.1, 0.01)
     data: str | None = None
     precision: str = "float32"
+
+
+PROFILES = (
+    Settings("quick", seeds=1, sizes=QUICK_SPLIT_SIZES, precision="float64"),
+    Settings("paper", seeds=3, sizes=()),
+    Settings("full", seeds=10, sizes=()),
+)

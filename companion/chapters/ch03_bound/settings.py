@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from companion.chapters.settings import ChapterSettings
 
+SAMPLE_SIZES = (50, 100, 200, 400, 800)
+
 
 @dataclass(frozen=True)
 class Settings(ChapterSettings):
@@ -28,3 +30,28 @@ class Settings(ChapterSettings):
     erm_grid: tuple[int, ...]
     n_erm_samples: int
     data: str | None = None
+
+
+PROFILES = (
+    Settings("quick", 1000, (50, 100, 200, 400), 100, 100, images=500, erm_grid=(100, 1000, 10_000), n_erm_samples=20),
+    Settings(
+        "paper",
+        10_000,
+        SAMPLE_SIZES,
+        500,
+        1500,
+        images=0,
+        erm_grid=(*SAMPLE_SIZES, 10_000, 100_000),
+        n_erm_samples=200,
+    ),
+    Settings(
+        "full",
+        100_000,
+        (*SAMPLE_SIZES, 1600),
+        2000,
+        5000,
+        images=0,
+        erm_grid=(*SAMPLE_SIZES, 100_000),
+        n_erm_samples=1000,
+    ),
+)

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import ChapterSettings
+from companion.chapters.settings import RELEASED_COSTS, ChapterSettings
+
+HALF_DECADES = (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -22,3 +24,11 @@ class Settings(ChapterSettings):
     sample_sizes: tuple[int, ...] = (100, 1000, 10_000)
     grid: int = 101
     heat_map_shape: tuple[int, int] = (16, 12)
+
+
+PROFILES = (
+    Settings("quick", seeds=3),
+    Settings("paper", seeds=10, sample_sizes=HALF_DECADES, grid=201, heat_map_shape=(48, 36)),
+    Settings("full", seeds=40, sample_sizes=HALF_DECADES, grid=401, heat_map_shape=(96, 72)),
+)
+REQUIREMENTS = {"ce_grid": (RELEASED_COSTS,)}

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import ChapterSettings
+from companion.chapters.settings import (
+    DIFFERENT_COSTS,
+    QUICK_SPLIT_SIZES,
+    RELEASED_CE_GRID,
+    RELEASED_COSTS,
+    ChapterSettings,
+    Requirement,
+)
 
 
 @dataclass(frozen=True)
@@ -28,3 +35,28 @@ class Settings(ChapterSettings):
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
+
+
+PROFILES = (
+    Settings(
+        "quick",
+        seeds=2,
+        ce_grid=(0.0, 0.1),
+        ce_compare=(0.1,),
+        released_seeds=0,
+        sizes=QUICK_SPLIT_SIZES,
+        precision="float64",
+    ),
+    Settings("paper", seeds=5, ce_grid=RELEASED_CE_GRID),
+    Settings(
+        "full",
+        seeds=20,
+        ce_grid=RELEASED_CE_GRID,
+        released_seeds=20,
+        clients=("as_released", "well_trained", "lenet"),
+    ),
+)
+ZERO_COST = Requirement(
+    lambda costs: 0 in costs, "a cost 0", "its figures and claims use the systems trained at cost 0"
+)
+REQUIREMENTS = {"ce_grid": (RELEASED_COSTS, ZERO_COST, DIFFERENT_COSTS)}

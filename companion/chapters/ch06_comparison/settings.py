@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import ChapterSettings
+from companion.chapters.settings import QUICK_SPLIT_SIZES, TWO_SEEDS, ChapterSettings
 
 
 @dataclass(frozen=True)
@@ -28,3 +28,19 @@ class Settings(ChapterSettings):
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
+
+
+PROFILES = (
+    Settings(
+        "quick",
+        seeds=2,
+        claimed_systems_only=True,
+        clients=("as_released",),
+        pairs=("easy pair",),
+        sizes=QUICK_SPLIT_SIZES,
+        precision="float64",
+    ),
+    Settings("paper", seeds=5),
+    Settings("full", seeds=20),
+)
+REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

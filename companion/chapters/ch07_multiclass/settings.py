@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import ChapterSettings
+from companion.chapters.settings import TWO_SEEDS, ChapterSettings
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,25 @@ class Settings(ChapterSettings):
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
+
+
+PROFILES = (
+    Settings(
+        "quick",
+        seeds=2,
+        n_classes=3,
+        clients=("follow_up",),
+        server_network="one_hidden_layer",
+        server_preset="fast",
+        c1_grid=(0.0, 0.25, 0.75),
+        class_counts=(2, 3),
+        subset_sizes=(200, 400, 200, 200),
+        update_intervals=(1,),
+        n_resamples=400,
+        sizes=(300, 900, 300, 300),
+        precision="float64",
+    ),
+    Settings("paper", seeds=3),
+    Settings("full", seeds=5, server_network="residual_large", server_preset="large"),
+)
+REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

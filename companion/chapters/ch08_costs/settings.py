@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import ChapterSettings
+from companion.chapters.settings import DIFFERENT_COSTS, QUICK_SPLIT_SIZES, ChapterSettings, Requirement
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,38 @@ class Settings(ChapterSettings):
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
+
+
+PROFILES = (
+    Settings(
+        "quick",
+        seeds=2,
+        ce_grid=(0.02, 0.3),
+        c1_grid=(0.5, 1.0),
+        alphas=(0.5, 6.0),
+        betas=(2.0,),
+        alpha_rules=("released", "deterministic"),
+        error_estimators=("isotonic",),
+        servers=("linear", "lenet"),
+        hidden_units=(4, 120),
+        rejector_inputs=("scores", "features", "hidden"),
+        clients=("as_released",),
+        sizes=QUICK_SPLIT_SIZES,
+        precision="float64",
+    ),
+    Settings("paper", seeds=3),
+    Settings(
+        "full",
+        seeds=10,
+        ce_grid=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
+        c1_grid=(0.25, 0.5, 1.0, 1.5, 2.0),
+        alphas=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+        betas=(0.5, 1.0, 2.0, 4.0, 8.0),
+        clients=("as_released", "well_trained", "lenet"),
+        pairs=("easy pair", "hard pair"),
+    ),
+)
+POSITIVE_COSTS = Requirement(
+    lambda costs: min(costs) > 0, "costs > 0", "at cost 0 the alpha for all clients may be infinite"
+)
+REQUIREMENTS = {"ce_grid": (POSITIVE_COSTS, DIFFERENT_COSTS)}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import ChapterSettings
+from companion.chapters.settings import QUICK_SPLIT_SIZES, TWO_SEEDS, ChapterSettings
 
 
 @dataclass(frozen=True)
@@ -34,3 +34,22 @@ class Settings(ChapterSettings):
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
+
+
+PROFILES = (
+    Settings(
+        "quick",
+        seeds=3,
+        n_samples=200,
+        length=1200,
+        stationary_length=1000,
+        severities=(1, 2, 3, 4),
+        n_images=200,
+        n_devices=15,
+        sizes=QUICK_SPLIT_SIZES,
+        precision="float64",
+    ),
+    Settings("paper", seeds=5, n_samples=2000),
+    Settings("full", seeds=20, n_samples=10_000, length=20_000),
+)
+REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

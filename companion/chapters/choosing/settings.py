@@ -14,3 +14,10 @@ class Settings(ChapterSettings):
     """
 
     n_samples: int = 4000
+
+
+PROFILES = (
+    Settings("quick"),
+    Settings("paper"),
+    Settings("full"),
+)

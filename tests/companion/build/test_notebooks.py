@@ -1,6 +1,7 @@
 """Chapters as files: what makes one stale, and what a record keeps of its execution."""
 
 import copy
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
@@ -18,8 +19,6 @@ from companion.build.notebooks import (
     with_outputs,
     without_local_details,
 )
-from companion.chapters import parameters
-from companion.chapters.parameters import CHAPTER_SETTINGS
 from l2h.experiments import run
 
 OPENING = "```{code-cell} ipython3\n"
@@ -113,13 +112,14 @@ def test_profile_data_and_torch_do(book, monkeypatch):
     assert key(SOURCE, book) != before
 
 
-def test_the_study_of_a_chapter_counts_and_that_of_others_does_not(monkeypatch):
+def test_the_settings_of_a_chapter_count_and_those_of_others_do_not(monkeypatch):
     def key_at_quick():
         return chapter_key("01_problem", read_source("01_problem"), profile="quick", data=None)
 
     before = key_at_quick()
-    for name, stale in (("05_cifar10", False), ("01_problem", True)):
-        monkeypatch.setattr(parameters, "CHAPTER_SETTINGS", CHAPTER_SETTINGS | {name: CHAPTER_SETTINGS[name][::-1]})
+    for name, stale in (("ch05_cifar10", False), ("ch01_problem", True)):
+        module = import_module(f"companion.chapters.{name}.settings")
+        monkeypatch.setattr(module, "PROFILES", module.PROFILES[::-1])
         assert (key_at_quick() != before) is stale
 
 

@@ -12,7 +12,7 @@ from test_experiments import living, wait_until
 
 from companion.build import notebooks, sweep
 from companion.build.notebooks import Folders
-from companion.chapters.settings import PROFILES
+from companion.chapters.settings import PROFILE_NAMES
 
 HEADER = """---
 kernelspec:
@@ -123,7 +123,7 @@ def test_what_the_page_on_many_runs_shows_exists():
     assert len(commands) == 5
     for module, profile, chapter in commands:
         assert (notebooks.ROOT / f"{module.replace('.', '/')}.py").exists()
-        assert profile in PROFILES and chapter in notebooks.chapter_names()
+        assert profile in PROFILE_NAMES and chapter in notebooks.chapter_names()
     scripts = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(scripts) == 2
     for script in scripts:

@@ -1,9 +1,10 @@
-"""The front door: what a reader may set, what is refused and with which words."""
+"""Parameters of chapters: what a reader may set, what is refused and with which message."""
 
 import ast
 import json
 import math
 from dataclasses import FrozenInstanceError, asdict, fields
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -12,18 +13,30 @@ from IPython.core.interactiveshell import InteractiveShell
 from companion.build import notebooks
 from companion.chapters import parameters
 from companion.chapters.parameters import (
-    CHAPTER_SETTINGS,
     DIGITS_NOTICE,
-    NEEDS,
     PARAMETER_CHECKS,
+    chapters_with_settings,
     load_settings,
     parameter_names,
     settings_for,
 )
-from companion.chapters.settings import PROFILES
-from l2h.data import dataset
+from companion.chapters.settings import PROFILE_NAMES
+from l2h.data import sources
 
+CHAPTERS = chapters_with_settings()
 NONE = {"profile": "quick", "seeds": None, "ce_grid": None, "data": "cifar10"}
+
+
+def settings_module(name):
+    return import_module(f"companion.chapters.{'ch' * name[0].isdigit()}{name}.settings")
+
+
+def of_all_profiles(name):
+    return settings_module(name).PROFILES
+
+
+def requirements(name):
+    return getattr(settings_module(name), "REQUIREMENTS", {})
 
 
 @pytest.fixture
@@ -34,36 +47,38 @@ def shown(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("name", CHAPTER_SETTINGS)
-def test_every_chapter_has_a_study_per_profile_that_json_can_hold(name):
-    assert [study.profile for study in CHAPTER_SETTINGS[name]] == list(PROFILES)
-    assert len({type(study) for study in CHAPTER_SETTINGS[name]}) == 1
-    for profile in PROFILES:
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_chapter_has_settings_per_profile_that_json_can_hold(name):
+    profiles = [settings_for(name, profile) for profile in PROFILE_NAMES]
+    assert [settings.profile for settings in profiles] == list(PROFILE_NAMES)
+    assert {settings.chapter for settings in profiles} == {name}
+    assert len({type(settings) for settings in profiles}) == 1
+    for profile in PROFILE_NAMES:
         json.dumps(asdict(settings_for(name, profile)), allow_nan=False)
 
 
-@pytest.mark.parametrize("name", CHAPTER_SETTINGS)
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_every_value_of_every_profile_passes_its_own_check(name):
-    for study in CHAPTER_SETTINGS[name]:
+    for settings in of_all_profiles(name):
         for parameter in set(parameter_names(name)) - {"data"}:
-            value = getattr(study, parameter)
+            value = getattr(settings, parameter)
             assert PARAMETER_CHECKS[parameter](value) == value
 
 
-@pytest.mark.parametrize("name", CHAPTER_SETTINGS)
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_none_is_the_value_of_the_profile(name, shown):
     source = {"data": "cifar10"} if "data" in parameter_names(name) else {}
-    study = load_settings(name, dict.fromkeys(parameter_names(name)) | {"profile": "paper"} | source)
-    assert asdict(study) == asdict(settings_for(name, "paper")) | source
+    settings = load_settings(name, dict.fromkeys(parameter_names(name)) | {"profile": "paper"} | source)
+    assert asdict(settings) == asdict(settings_for(name, "paper")) | source
     assert shown == []
 
 
 def test_an_explicit_value_wins():
-    study = load_settings("05_cifar10", NONE | {"seeds": 7, "ce_grid": [0, 0.15]})
-    assert (study.profile, study.seeds, study.ce_grid) == ("quick", 7, (0.0, 0.15))
+    settings = load_settings("05_cifar10", NONE | {"seeds": 7, "ce_grid": [0, 0.15]})
+    assert (settings.profile, settings.seeds, settings.ce_grid) == ("quick", 7, (0.0, 0.15))
 
 
-def test_a_study_cannot_be_changed():
+def test_settings_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
         load_settings("05_cifar10", dict(NONE)).seeds = 3
 
@@ -82,7 +97,7 @@ def test_what_a_notebook_holds_besides_is_no_parameter():
         "__name__": "__main__",
         "_dh": [],
         "json": json,
-        "open_chapter": load_settings,
+        "load_settings": load_settings,
     }
     assert load_settings("05_cifar10", NONE | own | {"get_ipython": print, "exit": SimpleNamespace()}).seeds == 2
 
@@ -95,7 +110,7 @@ def test_a_notebook_may_be_opened_again_with_its_variables_around():
 
 
 def test_a_fixed_value_of_the_profile_is_no_parameter():
-    fixed = {field.name for field in fields(CHAPTER_SETTINGS["05_cifar10"][0])} - set(parameter_names("05_cifar10"))
+    fixed = {field.name for field in fields(settings_for("05_cifar10", "paper"))} - set(parameter_names("05_cifar10"))
     assert fixed
     for name in fixed:
         with pytest.raises(ValueError, match=f"got {name}$"):
@@ -131,9 +146,9 @@ def test_a_wrong_value_is_refused_in_words(parameter, value, error, message):
 
 
 @pytest.mark.parametrize(("value", "error"), [(0, ValueError), (1.5, TypeError), (True, TypeError), ("9", TypeError)])
-def test_draws_are_a_count(value, error):
-    with pytest.raises(error, match="draws"):
-        load_settings("02_bayes", {"profile": "quick", "draws": value, "ce_grid": None})
+def test_the_number_of_samples_is_a_count(value, error):
+    with pytest.raises(error, match="n_samples"):
+        load_settings("02_bayes", {"profile": "quick", "n_samples": value, "ce_grid": None})
 
 
 def test_an_unknown_chapter_is_refused():
@@ -141,24 +156,24 @@ def test_an_unknown_chapter_is_refused():
         load_settings("99_nowhere", {})
 
 
-@pytest.mark.parametrize(("found", "source"), [(None, "digits"), ("/data", "cifar10")])
-def test_the_data_at_hand_are_taken_unless_named(monkeypatch, shown, found, source):
-    monkeypatch.setattr(dataset, "find", lambda: found)
+@pytest.mark.parametrize(("folder", "source"), [(None, "digits"), ("/data", "cifar10")])
+def test_the_data_at_hand_are_taken_unless_named(monkeypatch, shown, folder, source):
+    monkeypatch.setattr(sources, "find_cifar10", lambda: folder)
     assert load_settings("05_cifar10", NONE | {"data": None}).data == source
     assert shown == [DIGITS_NOTICE] * (source == "digits")
 
 
 def test_digits_that_were_asked_for_are_announced_and_all_used(shown):
-    study = load_settings("05_cifar10", NONE | {"data": "digits"})
-    assert (study.data, study.sizes, shown) == ("digits", (), [DIGITS_NOTICE])
+    settings = load_settings("05_cifar10", NONE | {"data": "digits"})
+    assert (settings.data, settings.sizes, shown) == ("digits", (), [DIGITS_NOTICE])
 
 
 LEAST = {
     "seeds": {"06_comparison": 2, "07_multiclass": 2, "09_drift": 2},
-    "draws": {"02_bayes": 100},
+    "n_samples": {"02_bayes": 100},
 }
-COUNTS = [(name, one) for name in CHAPTER_SETTINGS for one in ("seeds", "draws") if one in parameter_names(name)]
-COSTS = [name for name in CHAPTER_SETTINGS if "ce_grid" in parameter_names(name)]
+COUNTS = [(name, one) for name in CHAPTERS for one in ("seeds", "n_samples") if one in parameter_names(name)]
+COSTS = [name for name in CHAPTERS if "ce_grid" in parameter_names(name)]
 
 
 def opened(name, **given):
@@ -195,16 +210,19 @@ def test_costs_with_which_a_chapter_cannot_compute_are_refused_with_the_reason(n
         assert opened(name, ce_grid=grid).ce_grid == tuple(map(float, grid))
 
 
-@pytest.mark.parametrize("name", CHAPTER_SETTINGS)
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_every_profile_has_what_its_chapter_needs(name):
-    for study, parameter in [
-        (study, parameter) for study in CHAPTER_SETTINGS[name] for parameter in parameter_names(name)
+    for settings, parameter in [
+        (settings, parameter) for settings in of_all_profiles(name) for parameter in parameter_names(name)
     ]:
-        assert all(need.met(getattr(study, parameter)) for need in NEEDS.get((name, parameter), ()))
+        assert all(
+            requirement.met(getattr(settings, parameter)) for requirement in requirements(name).get(parameter, ())
+        )
 
 
-def test_needs_are_those_of_parameters():
-    assert all(parameter in parameter_names(name) for name, parameter in NEEDS)
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_requirements_are_about_parameters(name):
+    assert set(requirements(name)) <= set(parameter_names(name))
 
 
 @pytest.fixture
@@ -224,11 +242,11 @@ def asserted(shell, name, **given):
     return type(ran.error_in_exec) if ran.error_in_exec else None
 
 
-OWN = {"seeds": 5, "draws": 1234, "ce_grid": [0, 0.01, 0.1]}
+OWN = {"seeds": 5, "n_samples": 1234, "ce_grid": [0, 0.01, 0.1]}
 
 
 @pytest.mark.parametrize(
-    ("name", "parameter"), [(name, one) for name in CHAPTER_SETTINGS for one in OWN if one in parameter_names(name)]
+    ("name", "parameter"), [(name, one) for name in CHAPTERS for one in OWN if one in parameter_names(name)]
 )
 def test_assertions_bind_the_parameters_of_the_profile_only(shell, shown, name, parameter):
     value = [0.01, 0.1] if (name, parameter) == ("08_costs", "ce_grid") else OWN[parameter]
@@ -247,13 +265,13 @@ def test_on_digits_assertions_bind_where_they_are_tested(shell, shown):
 
 
 def test_an_assertion_that_holds_reports_nothing(shell, shown):
-    asserted(shell, "choosing", draws=7)
+    asserted(shell, "choosing", n_samples=7)
     shown.clear()
     assert shell.run_cell("assert low == 0").success and shown == []
 
 
-@pytest.mark.parametrize("name", [name for name in notebooks.chapter_names() if name in CHAPTER_SETTINGS])
+@pytest.mark.parametrize("name", [name for name in notebooks.chapter_names() if name in CHAPTERS])
 def test_no_assertion_stands_in_the_cell_that_opens_its_chapter(name):
     cells = [cell.source for cell in notebooks.code_cells(notebooks.read_source(name))]
-    (opening,) = [cell for cell in cells if "open_chapter(" in cell]
+    (opening,) = [cell for cell in cells if "load_settings(" in cell]
     assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(opening)))

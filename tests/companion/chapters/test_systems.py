@@ -11,7 +11,7 @@ from companion.chapters.ch06_comparison import experiments as ch06_comparison_ex
 from companion.chapters.ch06_comparison.figures import REFERENCE_STYLES
 from companion.chapters.ch08_costs import experiments as ch08_costs_experiments
 from companion.chapters.parameters import settings_for
-from companion.chapters.settings import PROFILES
+from companion.chapters.settings import PROFILE_NAMES
 from companion.claims import registry as claims_registry
 from l2h.evaluation import comparisons, metrics, thresholds
 from l2h.evaluation.curves import loss_curve
@@ -29,7 +29,7 @@ L2H = "learning to help"
 SMALL = ("learning to help", "two-stage", "confidence", "device classifier")
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", PROFILE_NAMES)
 @pytest.mark.parametrize("chapter", STUDIES)
 def test_every_profile_has_its_runs_each_once_and_in_order(chapter, profile):
     study = settings_for(chapter, profile)
@@ -65,7 +65,7 @@ def test_one_server_per_seed_and_pair_serves_every_client():
     assert sum(one.method == "client" for one in listed) == study.seeds * len(study.pairs) * len(study.clients)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", PROFILE_NAMES)
 def test_one_client_has_all_that_a_rejector_may_read(profile):
     study = settings_for("08_costs", profile)
     inputs = ch08_costs_experiments.cost_grid(study)["inputs"]

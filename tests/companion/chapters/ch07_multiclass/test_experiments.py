@@ -8,7 +8,8 @@ from helpers.samples import several
 
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch07_multiclass import experiments
-from companion.chapters.parameters import CHAPTER_SETTINGS, settings_for
+from companion.chapters.ch07_multiclass.settings import PROFILES as SETTINGS_OF_PROFILES
+from companion.chapters.parameters import settings_for
 from l2h.evaluation import metrics
 from l2h.evaluation.curves import auc_contributions, error_auroc_contributions
 from l2h.evaluation.thresholds import min_loss_threshold
@@ -212,7 +213,7 @@ def test_the_client_apart_is_kept_minus_sent():
 
 
 def test_the_study_has_a_recipe_and_a_network_for_each_profile():
-    assert [study.network for study in CHAPTER_SETTINGS["07_multiclass"]] == [
+    assert [study.network for study in SETTINGS_OF_PROFILES] == [
         "one_hidden_layer",
         "residual_small",
         "residual_large",

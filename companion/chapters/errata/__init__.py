@@ -1,0 +1,1 @@
+"""The errata: what only this page computes."""

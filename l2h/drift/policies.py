@@ -18,7 +18,7 @@ from scipy.optimize import isotonic_regression
 from l2h import checks
 from l2h.drift.monitoring import fit_error_curve
 from l2h.evaluation.thresholds import min_loss_threshold
-from l2h.losses.surrogate import generalized_zero_one_loss
+from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import Costs, Predictions, asks, server_label
 
 ADAPTED_PARTS = ("r", "e", "r and e")  # what an alarm can be the occasion for

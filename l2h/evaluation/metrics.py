@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from l2h.losses.surrogate import generalized_zero_one_loss
+from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import Costs, Predictions, asks, server_label, system_output
 
 

@@ -1,4 +1,4 @@
-"""Losses, one value per example: the generalized 0-1 loss L and its convex surrogate L_S."""
+"""The convex surrogate L_S of the generalized 0-1 loss, one value per example."""
 
 from typing import Any
 
@@ -7,45 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from l2h import checks
-from l2h.problem import Costs, asks, labels_of, server_label
+from l2h.problem import Costs
 
 MAX_EXPONENT = 60.0  # e^60 = 1.1e26: a batch of 10^12 such terms still fits into float32
-
-
-def generalized_zero_one_loss(r: Any, e: Any, m: Any, y: Any, *, costs: Costs) -> Any:
-    r"""The generalized 0-1 loss: a kept mistake costs 1, a question ce, a wrong answer of the server c1.
-
-    .. math:: L = 1[m \neq y] 1[r > 0] + (c_1 1[label(e) \neq y] + c_e) 1[r \leq 0]
-
-    Equation (1) of the paper with convention C2: the server answers +1 if e >= 0, so that a tie is
-    charged to one label only.
-
-    Args:
-        r: (n,) rejector scores, NumPy or torch.
-        e: (n,) server scores, or (n, K) for K classes.
-        m: (n,) the client's labels, -1/+1, or 0..K-1 for K classes.
-        y: (n,) true labels, coded likewise.
-        costs: c1 and ce.
-
-    Returns:
-        (n,) losses, each 0, 1, ce or c1 + ce.
-
-    Raises:
-        ValueError: if lengths differ, a score is not finite, or a label is coded otherwise.
-
-    >>> one = torch.ones(3)
-    >>> r, e = torch.tensor([1.0, -1.0, 0.0]), torch.tensor([1.0, 1.0, -1.0])
-    >>> generalized_zero_one_loss(r, e, -one, one, costs=Costs(c1=1.0, ce=0.25))
-    tensor([1.0000, 0.2500, 1.2500])
-
-    Source: arXiv 2409.16253, equation (1).
-    """
-    checks.one_dimensional(r=r, m=m, y=y)
-    checks.same_length(e=e, y=y)
-    checks.finite(r=r, e=e)
-    labels_of(e, m=m, y=y)
-    ask = asks(r)  # (n,)
-    return ~ask * 1.0 * (m != y) + ask * (costs.c1 * (server_label(e) != y) + costs.ce)
 
 
 def exp_linear_tail(t: Tensor) -> Tensor:

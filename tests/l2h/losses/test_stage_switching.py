@@ -15,7 +15,8 @@ from l2h.losses.stage_switching import (
     stage_weights,
     weighted_cross_entropy,
 )
-from l2h.losses.surrogate import as_multiclass, generalized_zero_one_loss, multiclass_surrogate_loss, surrogate_loss
+from l2h.losses.surrogate import as_multiclass, multiclass_surrogate_loss, surrogate_loss
+from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import Costs, server_label
 
 costs = st.builds(Costs, c1=st.floats(0, 3), ce=st.floats(0, 3))

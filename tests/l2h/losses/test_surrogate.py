@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import theory
 
-from l2h.losses.surrogate import MAX_EXPONENT, exp_linear_tail, generalized_zero_one_loss, surrogate_loss
+from l2h.losses.surrogate import MAX_EXPONENT, exp_linear_tail, surrogate_loss
+from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import Costs
 
 scores = st.floats(-20, 20)
@@ -21,15 +22,6 @@ examples = numpy_strategies.arrays(float, (4, 7), elements=st.floats(-5, 5))
 def as_tensors(values):
     r, e, m, y = torch.tensor(values, dtype=torch.float64)
     return r, e, torch.where(m >= 0, 1, -1), torch.where(y >= 0, 1, -1)
-
-
-@given(values=examples, costs=costs)
-def test_the_generalized_loss_is_the_case_distinction(values, costs):
-    r, e, m, y = as_tensors(values)
-    expected = theory.generalized_zero_one(r.numpy(), e.numpy(), m.numpy(), y.numpy(), costs.c1, costs.ce)
-    np.testing.assert_allclose(generalized_zero_one_loss(r, e, m, y, costs=costs), expected, rtol=1e-6, atol=1e-30)
-    in_numpy = generalized_zero_one_loss(r.numpy(), e.numpy(), m.numpy(), y.numpy(), costs=costs)
-    np.testing.assert_allclose(in_numpy, expected, rtol=1e-12)
 
 
 @given(values=examples, costs=costs, alpha=positive, beta=positive)
@@ -130,11 +122,6 @@ def test_bad_input_to_the_surrogate_is_refused(change, message):
         surrogate_loss(**{**good(), "costs": Costs(), "alpha": 1.0, "beta": 2.0, **change})
 
 
-def test_bad_input_to_the_generalized_loss_is_refused():
-    with pytest.raises(ValueError, match="one length"):
-        generalized_zero_one_loss(**{**good(), "m": torch.ones(3)}, costs=Costs())
-
-
 @pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int64, torch.bool])
 @pytest.mark.parametrize("name", ["r", "e"])
 def test_the_surrogate_refuses_scores_whose_differences_wrap(name, kind):
@@ -142,22 +129,3 @@ def test_the_surrogate_refuses_scores_whose_differences_wrap(name, kind):
     scores = {"r": one, "e": one, name: one.to(kind)}
     with pytest.raises(ValueError, match=f"floating-point {name}, got {str(kind).removeprefix('torch.')}"):
         surrogate_loss(**scores, m=one, y=one, costs=Costs(), alpha=1.0, beta=1.0)
-
-
-@pytest.mark.parametrize("array_of", [np.array, torch.tensor])
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"m": [0.0, 1.0]}, r"m in \{-1, \+1\}, got 0"),
-        ({"y": [1.0, float("nan")]}, r"y in \{-1, \+1\}, got nan"),
-        ({"r": [1.0, float("nan")]}, "finite r"),
-        ({"e": [1.0, float("nan")]}, "finite e"),
-        ({"e": [[0.0, 1.0], [1.0, 0.0]]}, r"in 0\.\.1, got -1"),
-    ],
-)
-def test_other_codings_and_nan_are_refused_by_the_generalized_loss(array_of, change, message):
-    good = {"r": [1.0, -1.0], "e": [1.0, -1.0], "m": [-1.0, 1.0], "y": [1.0, -1.0]}
-    with pytest.raises(ValueError, match=message):
-        generalized_zero_one_loss(
-            **{name: array_of(values) for name, values in {**good, **change}.items()}, costs=Costs()
-        )

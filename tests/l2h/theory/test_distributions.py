@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracles import theory
 
-from l2h.losses.surrogate import generalized_zero_one_loss
+from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import Costs
 from l2h.theory.bayes import admissible, bayes_rejector, bayes_server, server_error
 from l2h.theory.distributions import DISTRIBUTIONS, gaussians

@@ -10,7 +10,7 @@ from oracles import drift
 
 from l2h.drift import experts as drift_experts
 from l2h.drift.experts import FixedShareConfig
-from l2h.losses.surrogate import generalized_zero_one_loss
+from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import Costs
 from l2h.theory import generalization
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import theory
 
 from companion.chapters.ch03_bound.erm import Threshold, best_thresholds
-from l2h.losses.surrogate import generalized_zero_one_loss
+from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import Costs
 
 costs = st.builds(Costs, c1=st.floats(0, 2), ce=st.floats(0, 1))

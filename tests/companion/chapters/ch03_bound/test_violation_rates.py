@@ -18,7 +18,7 @@ from companion.chapters.ch03_bound.violation_rates import (
     score_counterexample,
     violation_rates,
 )
-from l2h.losses.surrogate import generalized_zero_one_loss
+from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import Costs
 from l2h.theory.generalization import margin_bound, margin_loss, theorem1_stated
 from l2h.theory.rademacher import exact_finite_complexity

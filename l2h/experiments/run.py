@@ -1,14 +1,14 @@
 """One run of one method: a configuration in, predictions on held-out images out.
 
 A run reads the frozen client, and where it needs one the server trained beforehand, from earlier runs: one
-client and one plain server per seed serve every method.
+client and one plain server per seed serve every method. `shifted` uses the same functions for corrupted images.
 """
 
 import inspect
 import sys
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from l2h.data import dataset as data_dataset
+from l2h.data.dataset import SPLITS, Split
 from l2h.experiments.config import PRECISIONS, ExperimentConfig, dependencies
 from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
 from l2h.experiments.store import Store
@@ -28,29 +29,25 @@ from l2h.problem import Predictions, server_label
 from l2h.training import clients, device, loop
 from l2h.training.config import PRESETS
 
-SPLITS = ("client", "helper", "calibration", "validation", "test")
-EVALUATED_SPLITS = (
-    "calibration",
-    "validation",
-    "test",
-)  # parts that were not trained on: a run keeps its answers to them
-# Of the methods only the one in use counts; the groups hold them all.
-REGISTRIES = ("METHODS", "GIVEN", "JOINT", "ALONE")
-TRAINING_FREE = registry.TRAINING_FREE
+EVALUATED_SPLITS = ("calibration", "validation", "test")  # nothing was trained on them: a run keeps its scores there
+REGISTRIES = ("METHODS", "TWO_STAGE", "JOINT", "STANDALONE")  # they hold all methods; of these only one counts
 CODE = Code(PACKAGE)
+Scores = dict[str, dict[str, np.ndarray]]  # split -> name -> one value per example
 
 
 class RunResult(NamedTuple):
-    """What a run leaves behind: data, not code. A client and a server have one more part of scores, their "weights"."""
+    """The result of a run: data, not code."""
 
     config: ExperimentConfig
     data: dict[str, Any]  # name, split sizes and SHA-256
-    scores: dict[str, dict[str, np.ndarray]]  # part -> {"m", "r", "e", "y"}; {"score"} of a client, {"e"} of a server
+    # split -> {"m", "r", "e", "y"}; {"client_scores"} of a client, {"e"} of a server for other methods, and of these
+    # two also "weights" -> the same name -> the weights of the network
+    scores: Scores
     history: tuple[float, ...]  # mean training loss of each epoch
-    cpu_seconds: float  # of one processor, as far as this process used it
+    cpu_seconds: float  # of one processor, in this process
 
     def predictions(self, split: str = "test") -> Predictions:
-        """The predictions on an evaluated part, as `evaluate` takes them."""
+        """The predictions on an evaluated split, as `evaluation` takes them."""
         return Predictions(**self.scores[split])
 
 
@@ -61,21 +58,16 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> RunResult:
 
     Args:
         config: what to run.
-        store: where results are kept; by default the run store of this checkout.
+        store: where results are kept; by default the store in `store.default_store_folder()`.
 
     Returns:
         The result.
     """
-    store = store or Store()
-    stored = store.get(run_key(config))
-    if stored is None:
-        stored = _compute_json(config, [run(dependency, store=store) for dependency in dependencies(config)])
-        store.put(run_key(config), stored)
-    return result_from_json(stored)
+    return result_from_json(_stored_run(config, store or Store()))
 
 
 def run_key(config: ExperimentConfig) -> str:
-    """The one rule of staleness: configuration, data, the libraries' versions, the code in use and what computes.
+    """The one rule of staleness: configuration, data, the libraries' versions, the code in use and the hardware.
 
     Args:
         config: what to run.
@@ -83,100 +75,163 @@ def run_key(config: ExperimentConfig) -> str:
     Returns:
         The name under which the store keeps the result; it changes whenever the result might.
     """
-    facts = {
+    earlier = [run_key(dependency) for dependency in dependencies(config)]
+    return key(earlier=earlier, **key_facts(config, Definition(__name__, "_compute_json")))
+
+
+def key_facts(config: ExperimentConfig, root: Definition) -> dict[str, Any]:
+    """The facts on which every run depends, the earlier runs aside.
+
+    Args:
+        config: what to run.
+        root: the function that computes the run.
+
+    Returns:
+        Facts for `fingerprint.key`.
+    """
+    return {
+        "config": asdict(config),
         "data": dataset_for_config(config).sha256,
-        "code": _code_digest(registry.METHODS.get(config.method)),
+        "code": _code_digest(registry.METHODS.get(config.method), root),
         "versions": library_versions(),
+        "bfloat16": PRESETS[config.preset].bfloat16 and device.has_bfloat16(),
+        "accelerator": device.accelerator_name(),
     }
-    low = PRESETS[config.preset].bfloat16 and device.has_bfloat16()
-    computed = {"bfloat16": low, "accelerator": device.accelerator_name()}
-    return key(
-        config=asdict(config), earlier=[run_key(dependency) for dependency in dependencies(config)], **computed, **facts
-    )
 
 
-def _compute_json(config: ExperimentConfig, dependency_results: Sequence[RunResult]) -> dict[str, Any]:
-    """A run as the store keeps it: all that its key must know of its code is reached from here."""
-    with _single_thread(), default_dtype(PRECISIONS[config.precision]):
-        return result_to_json(_compute(config, dependency_results))
+def _stored_run(config: ExperimentConfig, store: Store) -> dict[str, Any]:
+    """A run as the store keeps it; if it is not there, it is computed."""
+    stored = store.get(run_key(config))
+    if stored is None:
+        stored = _compute_json(config, [_stored_run(dependency, store) for dependency in dependencies(config)])
+        store.put(run_key(config), stored)
+    return stored
+
+
+def _compute_json(config: ExperimentConfig, stored_dependencies: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Compute a run from the earlier ones, all as the store keeps them: this function reaches all code of a run."""
+    with run_environment(config):
+        return result_to_json(_compute(config, [result_from_json(stored) for stored in stored_dependencies]))
 
 
 def _compute(config: ExperimentConfig, dependency_results: Sequence[RunResult]) -> RunResult:
     dataset, start = dataset_for_config(config), time.process_time()
+    splits = {name: getattr(dataset, name) for name in SPLITS}
     history: tuple[float, ...] = ()
     if config.method == "client":
-        scores = _client_scores(config, dataset)
+        scores = client_scores(config, splits)
     else:
-        scores, history = _system_scores(config, dataset, dependency_results)
+        dependency_scores = [result.scores for result in dependency_results]
+        examples = make_examples(config, splits, dependency_scores)
+        system = fit_system(config, examples, dependency_scores)
+        scores, history = system_scores(config, system, examples, EVALUATED_SPLITS), system.history
     return RunResult(config, dataset.metadata(), scores, history, time.process_time() - start)
 
 
-def _client_scores(config: ExperimentConfig, dataset: data_dataset.Dataset) -> dict[str, dict[str, np.ndarray]]:
+def client_scores(config: ExperimentConfig, splits: Mapping[str, Split]) -> Scores:
+    """Train a client, and compute its scores.
+
+    Args:
+        config: of the client.
+        splits: name -> examples; the splits of the data among them.
+
+    Returns:
+        name -> {"client_scores"}, divided by a temperature that is fitted on the calibration split; the scores of the
+        released client are not calibrated. "weights" -> its weights.
+    """
+    dataset = dataset_for_config(config)
     client_split = data_dataset.all_training_examples(dataset) if config.client == "as_released" else dataset.client
     client = clients.fit_client(client_split, kind=config.client, seed=config.seed)
-    scores = {split: loop.predict_scores(client, getattr(dataset, split).x) for split in SPLITS}
-    if config.client != "as_released":  # the released client's scores are left as they came
+    scores = {name: loop.predict_scores(client, split.x) for name, split in splits.items()}
+    if config.client != "as_released":
         temperature = error_estimation.fit_temperature(scores["calibration"], dataset.calibration.y)
-        scores = {split: score / temperature for split, score in scores.items()}
+        scores = {name: split_scores / temperature for name, split_scores in scores.items()}
     scores["weights"] = fitting.get_weights(client)
-    return {split: {"score": score.numpy()} for split, score in scores.items()}
-
-
-def _system_scores(
-    config: ExperimentConfig, dataset: data_dataset.Dataset, dependency_results: Sequence[RunResult]
-) -> tuple[dict[str, dict[str, np.ndarray]], tuple[float, ...]]:
-    examples = {split: make_examples(split, dataset, dependency_results, config.rejector) for split in SPLITS[1:]}
-    warm_started = config.warm_start_preset and config.method in registry.JOINT
-    weights = torch.from_numpy(dependency_results[1].scores["weights"]["e"]) if warm_started else None
-    splits = base.Splits(examples["helper"], examples["calibration"], examples["validation"], weights)
-    system = registry.METHODS[config.method](splits, costs=config.costs, seed=config.seed, options=config.options)
-    if config.method in registry.STANDALONE:
-        scores = {split: {"e": system.e(examples[split]).numpy()} for split in EVALUATED_SPLITS}
-        others = {"helper": system.out_of_fold_scores, "weights": system.server_weights}
-        server_arrays = {split: {"e": values.numpy()} for split, values in others.items() if values is not None}
-        return server_arrays | scores, system.history
-    evaluated = ("helper", *EVALUATED_SPLITS) if config.method in registry.TEACHERS else EVALUATED_SPLITS
-    return {split: prediction_arrays(system, examples[split]) for split in evaluated}, system.history
+    return {name: {"client_scores": split_scores.numpy()} for name, split_scores in scores.items()}
 
 
 def make_examples(
-    split: str, dataset: data_dataset.Dataset, dependency_results: Sequence[RunResult], rejector: str = ""
-) -> base.Examples:
-    """What a method is told about a part of the data, from the earlier runs' results: a client, then a server.
+    config: ExperimentConfig, splits: Mapping[str, Split], dependency_scores: Sequence[Scores]
+) -> dict[str, base.Examples]:
+    """The examples that a method gets, with the scores of the earlier runs.
 
     Args:
-        split: a name in PARTS, not "client".
-        dataset: whose part it is.
-        dependency_results: results of the runs of `dependencies`.
-        rejector: the device's own network, if any; for "features" the client's last hidden layer is computed.
+        config: of the method.
+        splits: name -> examples; the client split is left out, because no method but the client sees it.
+        dependency_scores: scores of the runs of `dependencies`: of no run, of a client, or of a client and a server.
 
     Returns:
-        The examples.
+        name -> examples. The activations of the client's last hidden layer are computed for a rejector on "features".
     """
-    x, y = getattr(dataset, split)
-    no_scores = torch.zeros(len(y)) if len(dataset.classes) == 2 else torch.zeros(len(y), len(dataset.classes))
-    client_scores = torch.from_numpy(dependency_results[0].scores[split]["score"]) if dependency_results else no_scores
-    server_result = dependency_results[1].scores.get(split, {}) if len(dependency_results) > 1 else {}
-    server_scores, teacher_scores = (
-        torch.from_numpy(server_result[name]) if name in server_result else None for name in ("e", "r")
-    )
+    names = [name for name in splits if name != "client"]
+    return {name: _examples(config, name, splits[name], dependency_scores) for name in names}
+
+
+def _examples(config: ExperimentConfig, name: str, split: Split, dependency_scores: Sequence[Scores]) -> base.Examples:
+    class_count = len(dataset_for_config(config).classes)
+    scores = torch.zeros(len(split.y)) if class_count == 2 else torch.zeros(len(split.y), class_count)
     features = None
-    if rejector == "features" and dependency_results:
-        weights = torch.from_numpy(dependency_results[0].scores["weights"]["score"])
-        features = fitting.compute_client_features(x, weights, client_scores, kind=dependency_results[0].config.client)
-    return base.Examples(x, y, server_label(client_scores), client_scores, server_scores, teacher_scores, features)
+    if dependency_scores:
+        scores = torch.from_numpy(dependency_scores[0][name]["client_scores"])
+    if dependency_scores and config.rejector == "features":
+        weights = torch.from_numpy(dependency_scores[0]["weights"]["client_scores"])
+        features = fitting.compute_client_features(split.x, weights, scores, kind=config.client)
+    arrays = dependency_scores[1].get(name, {}) if len(dependency_scores) > 1 else {}
+    server_scores, teacher_scores = (torch.from_numpy(arrays[k]) if k in arrays else None for k in ("e", "r"))
+    return base.Examples(split.x, split.y, server_label(scores), scores, server_scores, teacher_scores, features)
+
+
+def fit_system(
+    config: ExperimentConfig, examples: Mapping[str, base.Examples], dependency_scores: Sequence[Scores]
+) -> base.System:
+    """Train a rejector and a server by the method of a configuration.
+
+    Args:
+        config: what to run, not a client.
+        examples: of `make_examples`.
+        dependency_scores: as there; a server with a warm start begins with the weights among them.
+
+    Returns:
+        The system.
+    """
+    warm_started = config.warm_start_preset and config.method in registry.JOINT
+    weights = torch.from_numpy(dependency_scores[1]["weights"]["e"]) if warm_started else None
+    splits = base.Splits(examples["train"], examples["calibration"], examples["validation"], weights)
+    return registry.METHODS[config.method](splits, costs=config.costs, seed=config.seed, options=config.options)
+
+
+def system_scores(
+    config: ExperimentConfig, system: base.System, examples: Mapping[str, base.Examples], evaluated: Iterable[str]
+) -> Scores:
+    """The scores of a system that its result keeps.
+
+    Args:
+        config: of the system.
+        system: of `fit_system`.
+        examples: of `make_examples`.
+        evaluated: names of the examples to be scored.
+
+    Returns:
+        name -> {"m", "r", "e", "y"}, of a teacher also for the train split. A server for other methods has {"e"},
+        "train" -> its out-of-fold scores and "weights" -> its weights.
+    """
+    if config.method in registry.STANDALONE:
+        others = {"train": system.out_of_fold_scores, "weights": system.server_weights}
+        kept = {name: {"e": values.numpy()} for name, values in others.items() if values is not None}
+        return kept | {name: {"e": system.e(examples[name]).numpy()} for name in evaluated}
+    names = ("train", *evaluated) if config.method in registry.TEACHERS else evaluated
+    return {name: prediction_arrays(system, examples[name]) for name in names}
 
 
 def prediction_arrays(system: base.System, examples: base.Examples) -> dict[str, np.ndarray]:
-    """What a system says about examples, as a result keeps it."""
-    answers = {"m": examples.m, "r": system.r(examples), "e": system.e(examples), "y": examples.y}
-    return {name: values.numpy() for name, values in answers.items()}
+    """The labels of the client, the scores of the system and the true labels, as a result keeps them."""
+    arrays = {"m": examples.m, "r": system.r(examples), "e": system.e(examples), "y": examples.y}
+    return {name: values.numpy() for name, values in arrays.items()}
 
 
 def result_to_json(result: RunResult) -> dict[str, Any]:
     """A result as the store keeps it."""
-    scores = {split: {k: _packed_scores(v, split) for k, v in named.items()} for split, named in result.scores.items()}
-    return {**result._asdict(), "config": asdict(result.config), "scores": scores}
+    return {**result._asdict(), "config": asdict(result.config), "scores": scores_to_json(result.scores)}
 
 
 def result_from_json(stored: dict[str, Any]) -> RunResult:
@@ -184,19 +239,39 @@ def result_from_json(stored: dict[str, Any]) -> RunResult:
     config: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in stored["config"].items()
     }
-    scores = {split: {k: _unpacked_scores(v, k) for k, v in named.items()} for split, named in stored["scores"].items()}
-    return RunResult(ExperimentConfig(**config), stored["data"], scores, tuple(stored["history"]), stored["seconds"])
+    scores, history = scores_from_json(stored["scores"]), tuple(stored["history"])
+    return RunResult(ExperimentConfig(**config), stored["data"], scores, history, stored["cpu_seconds"])
 
 
-def _packed_scores(values: np.ndarray, split: str) -> Any:
-    """Numbers as a list, or as bytes where they are many and nobody reads them."""
-    return b64encode(values.astype("<f4").tobytes()).decode() if split == "weights" else values.tolist()
+def scores_to_json(scores: Scores) -> dict[str, Any]:
+    """Scores as the store keeps them: lists that a person can read, and packed weights, which are always float32."""
+    return {
+        name: {k: array_to_json(v.astype("f4")) if name == "weights" else v.tolist() for k, v in arrays.items()}
+        for name, arrays in scores.items()
+    }
 
 
-def _unpacked_scores(stored: Any, name: str) -> np.ndarray:
-    if isinstance(stored, str):
-        return np.frombuffer(b64decode(stored), dtype="<f4").copy()
-    return np.array(stored, dtype=np.int64 if name in "my" else np.float64)
+def scores_from_json(stored: dict[str, Any]) -> Scores:
+    """Scores as `scores_to_json` wrote them; labels are int64, all other values float64 again."""
+    return {
+        name: {
+            k: array_from_json(v) if name == "weights" else np.array(v, dtype=np.int64 if k in "my" else np.float64)
+            for k, v in arrays.items()
+        }
+        for name, arrays in stored.items()
+    }
+
+
+def array_to_json(values: np.ndarray) -> dict[str, Any]:
+    """Many numbers that nobody reads, as bytes: a list of decimal numbers would be several times as long."""
+    little_endian = values.astype(values.dtype.newbyteorder("<"))
+    text = b64encode(little_endian.tobytes()).decode()
+    return {"dtype": little_endian.dtype.str, "shape": little_endian.shape, "bytes": text}
+
+
+def array_from_json(stored: dict[str, Any]) -> np.ndarray:
+    """An array as `array_to_json` wrote it."""
+    return np.frombuffer(b64decode(stored["bytes"]), dtype=stored["dtype"]).reshape(stored["shape"]).copy()
 
 
 @lru_cache(maxsize=4)
@@ -223,22 +298,23 @@ def library_versions() -> dict[str, str]:
 
 
 @lru_cache(maxsize=64)
-def _code_digest(method: Callable[..., Any] | None) -> str:
-    """The code of a run: how runs are made, the method in use, and what these reach; other methods do not matter."""
-    package_code, roots = code_of_run(method)
-    return package_code.fingerprint(roots, without=REGISTRIES)
+def _code_digest(method: Callable[..., Any] | None, root: Definition) -> str:
+    """The code of a run: the function that computes it, its method, and all that these reach, but no other method."""
+    code, roots = code_of_run(method, root)
+    return code.fingerprint(roots, without=REGISTRIES)
 
 
-def code_of_run(method: Callable[..., Any] | None) -> tuple[Code, list[Definition]]:
-    """Where the code of a run begins: what makes any run, and its method.
+def code_of_run(method: Callable[..., Any] | None, root: Definition | None = None) -> tuple[Code, list[Definition]]:
+    """The definitions from which all code of a run is reached.
 
     Args:
         method: the method in use; None for a run that trains a client.
+        root: the function that computes the run; by default that of `run`.
 
     Returns:
-        The sources, and the definitions that the run begins with.
+        The sources, and the definitions: the root and the method.
     """
-    roots, code = [Definition(__name__, "_made"), Definition(__name__, "from_json")], CODE
+    roots, code = [root or Definition(__name__, "_compute_json")], CODE
     if method and method.__module__.startswith(f"{PACKAGE.name}."):
         roots.append(Definition(method.__module__, method.__name__))
     elif method:  # a reader's own method
@@ -267,24 +343,16 @@ def _names_around(method: Callable[..., Any]) -> dict[str, str]:
 
 
 @contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Networks, pixels and scores of one type, wherever they are made."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
-def _single_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
+def run_environment(config: ExperimentConfig) -> Iterator[None]:
+    """One thread, so that a result does not depend on other computations, and the precision of the configuration."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     torch.set_num_threads(1)
+    torch.set_default_dtype(PRECISIONS[config.precision])
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
 
 
 def training_summary(results: Iterable[RunResult]) -> tuple[int, float]:

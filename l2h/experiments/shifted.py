@@ -1,16 +1,14 @@
-"""Runs on shifted images: what one trained system answers under every condition of `corruptions`, kept in the store.
+"""Runs on corrupted images: the predictions of one trained system under every condition of `corruptions`.
 
-A run of `runs` keeps scores, not networks. Here the same client, rejector and server are trained again, from the
-same configuration and therefore to the same last bit, and answer the test images under every condition. On demand,
-what the last linear layers of its two networks read is kept, too, so that these layers can be refitted.
+A run of `run` keeps scores, not networks. Here the same client, rejector and server are trained again, from the same
+configuration and therefore to the same last bit, and evaluated on the test images under every condition. On demand the
+inputs of the last linear layers of both networks are kept, too, so that these layers can be fitted again.
 """
 
 import hashlib
 import time
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from itertools import product
@@ -23,49 +21,59 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from l2h import checks
 from l2h.data import corruptions
-from l2h.data import dataset as data_dataset
-from l2h.data.dataset import Split
+from l2h.data.dataset import SPLITS, Split
 from l2h.experiments import sweep as experiments_sweep
-from l2h.experiments.config import PRECISIONS, ExperimentConfig, dependencies
+from l2h.experiments.config import ExperimentConfig, dependencies
 from l2h.experiments.fingerprint import Definition, key
-from l2h.experiments.run import CODE, SPLITS, dataset_for_config, library_versions
+from l2h.experiments.run import (
+    Scores,
+    array_from_json,
+    array_to_json,
+    client_scores,
+    dataset_for_config,
+    fit_system,
+    key_facts,
+    make_examples,
+    run_environment,
+    scores_from_json,
+    scores_to_json,
+    system_scores,
+)
 from l2h.experiments.store import Store
-from l2h.methods import base, error_estimation, registry
+from l2h.methods import base, registry
 from l2h.models import layers as models_layers
-from l2h.problem import Predictions, server_label
-from l2h.training import clients, loop
+from l2h.problem import Predictions
 
-CLEAN_SPLITS = ("calibration", "validation")  # as they are, to set what a stream starts with
+CLEAN_SPLITS = ("calibration", "validation")  # never corrupted: thresholds are set on them before a stream begins
 
 
 class CorruptionResult(NamedTuple):
-    """What one system answers: on held-out parts as they are, and on test images under each condition."""
+    """The result of one system: its scores on clean held-out splits, and on test images under each condition."""
 
     config: ExperimentConfig
-    scores: dict[str, dict[str, np.ndarray]]  # part or condition -> {"m", "r", "e", "y"}, or what a network alone says
+    scores: Scores  # split or condition -> as in `run.RunResult`
     cpu_seconds: float
-    activations: dict[
-        str, dict[str, np.ndarray]
-    ]  # condition -> {"r", "e"}: (n, d) activations, where they are asked for
-    last_layers: dict[str, np.ndarray]  # {"r", "e"}: the (d + 1,) weights, then bias, that read those
+    activations: dict[str, dict[str, np.ndarray]]  # condition -> {"r", "e"}: (n, d) inputs of the last linear layers
+    last_layers: dict[str, np.ndarray]  # {"r", "e"}: the (d + 1,) weights of these layers, the bias last
 
     def predictions(self, name: str = corruptions.CLEAN) -> Predictions:
-        """The predictions on a held-out part, or on test images under a condition."""
+        """The predictions on a held-out split, or on test images under a condition."""
         return Predictions(**self.scores[name])
 
     def predictions_by_condition(self) -> dict[str, Predictions]:
         """The predictions on test images under every condition."""
-        return {name: self.predictions(name) for name in self.scores if name not in CLEAN_SPLITS}
+        return {name: self.predictions(name) for name in self.scores if name in corruptions.condition_names()}
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the test images look like that a system is shown.
+    """The conditions under which a system is evaluated.
 
     Args:
         names: names in `corruptions.condition_names()`.
-        n_images: how many test images, the first ones; 0 for all. The class never seen is not cut.
-        with_activations: conditions under which the activations before the last layers are kept, about 200 numbers per image.
+        n_images: number of test images, the first ones; 0 for all. The unseen class is not cut.
+        with_activations: conditions under which the activations before the last layers are kept, about 200 numbers per
+            image.
 
     Raises:
         ValueError: if a condition does not exist, or the number is negative.
@@ -79,8 +87,8 @@ class Conditions:
         for condition in self.names:
             checks.one_of(corruptions.condition_names(), condition=condition)
         for condition in self.with_activations:
-            checks.one_of(self.names, hidden=condition)
-        checks.at_least(0, images=self.n_images)
+            checks.one_of(self.names, with_activations=condition)
+        checks.at_least(0, n_images=self.n_images)
 
 
 ALL_CONDITIONS = Conditions()
@@ -89,12 +97,12 @@ ALL_CONDITIONS = Conditions()
 def run_under_corruption(
     config: ExperimentConfig, conditions: Conditions = ALL_CONDITIONS, *, store: Store | None = None
 ) -> CorruptionResult:
-    """Train a system and let it answer under every condition, or read that from the store.
+    """Train a system and evaluate it under every condition, or read its scores from the store.
 
     Args:
         config: what to run, as in `run.run`; two classes.
         conditions: the conditions.
-        store: where results are kept; by default the run store of this checkout.
+        store: where results are kept; by default the store in `store.default_store_folder()`.
 
     Returns:
         The result; on the clean test images it equals the result of `run.run`.
@@ -102,19 +110,11 @@ def run_under_corruption(
     Raises:
         ValueError: if activations are asked for, and rejector or server is not a network with a last linear layer.
     """
-    store, conditions = store or Store(), _relevant_conditions(config, conditions)
-    stored = store.get(corruption_key(config, conditions))
-    if stored is None:
-        dependency_results = [
-            run_under_corruption(dependency, conditions, store=store) for dependency in dependencies(config)
-        ]
-        stored = _made(config, conditions, dependency_results)
-        store.put(corruption_key(config, conditions), stored)
-    return _from_json(config, stored)
+    return _result_from_json(config, _stored_run(config, conditions, store or Store()))
 
 
 def corruption_key(config: ExperimentConfig, conditions: Conditions = ALL_CONDITIONS) -> str:
-    """The one rule of staleness: configuration, data with the class never seen, versions and code.
+    """The one rule of staleness, as in `run.run_key`: here the conditions and the unseen class count, too.
 
     Args:
         config: what to run.
@@ -123,9 +123,12 @@ def corruption_key(config: ExperimentConfig, conditions: Conditions = ALL_CONDIT
     Returns:
         The name under which the store keeps the result.
     """
-    hashes = [dataset_for_config(config).sha256, _unseen_class_digest(config.source)]
-    facts = {"config": asdict(config), "viewing": asdict(_relevant_conditions(config, conditions))}
-    return key(kind="shifted", **facts, data=hashes, versions=library_versions(), code=_code_digest())
+    facts = {
+        "conditions": asdict(_relevant_conditions(config, conditions)),
+        "unseen_class": _unseen_class_digest(config.source),
+        "earlier": [corruption_key(dependency, conditions) for dependency in dependencies(config)],
+    }
+    return key(**facts, **key_facts(config, Definition(__name__, "_compute_json")))
 
 
 def sweep_under_corruption(
@@ -135,7 +138,7 @@ def sweep_under_corruption(
     executor: Executor | None = None,
     store: Store | None = None,
 ) -> list[CorruptionResult]:
-    """Make many shifted runs as `sweep.sweep` makes plain ones: in parallel, each once, to be resumed.
+    """Make many runs on corrupted images as `sweep.sweep` makes plain ones: in parallel, each once.
 
     Args:
         configs: what to run.
@@ -156,76 +159,56 @@ def sweep_under_corruption(
 
 
 def _relevant_conditions(config: ExperimentConfig, conditions: Conditions) -> Conditions:
-    """A client, or a server for others to use, is run once, whether activations of a system are asked for or not."""
+    """A client, or a server for other methods, is trained once, with or without activations of the systems."""
     reusable = config.method == "client" or config.method in registry.STANDALONE
     return replace(conditions, with_activations=()) if reusable else conditions
 
 
-def _made(config: ExperimentConfig, viewing: Conditions, earlier: Sequence[CorruptionResult]) -> dict[str, Any]:
-    """A run as the store keeps it: all that its key must know of its code is reached from here."""
-    with _run_environment(config):
-        return _as_json(_compute(config, viewing, earlier))
+def _stored_run(config: ExperimentConfig, conditions: Conditions, store: Store) -> dict[str, Any]:
+    """A run as the store keeps it; if it is not there, it is computed."""
+    conditions = _relevant_conditions(config, conditions)
+    stored = store.get(corruption_key(config, conditions))
+    if stored is None:
+        earlier = [_stored_run(dependency, conditions, store) for dependency in dependencies(config)]
+        stored = _compute_json(config, conditions, earlier)
+        store.put(corruption_key(config, conditions), stored)
+    return stored
+
+
+def _compute_json(
+    config: ExperimentConfig, conditions: Conditions, stored_dependencies: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Compute a run from the earlier ones, all as the store keeps them: this function reaches all code of a run."""
+    results = map(_result_from_json, dependencies(config), stored_dependencies)
+    with run_environment(config):
+        return _result_to_json(_compute(config, conditions, list(results)))
 
 
 def _compute(
     config: ExperimentConfig, conditions: Conditions, dependency_results: Sequence[CorruptionResult]
 ) -> CorruptionResult:
     dataset, start = dataset_for_config(config), time.process_time()
-    splits = {split: getattr(dataset, split) for split in SPLITS if split != "test"}
-    dataset_arguments = (config.source, config.classes, config.sizes, conditions.n_images)
-    splits |= {name: _corrupted_split(*dataset_arguments, name) for name in conditions.names}
-    if config.method == "client":
-        return CorruptionResult(config, _client_scores(config, dataset, splits), time.process_time() - start, {}, {})
-    evaluated = (*CLEAN_SPLITS, *conditions.names)
-    examples = {name: _make_examples(name, split, dependency_results) for name, split in splits.items()}
-    method_splits = base.Splits(examples["helper"], examples["calibration"], examples["validation"])
-    system = registry.METHODS[config.method](
-        method_splits, costs=config.costs, seed=config.seed, options=config.options
-    )
+    splits = {name: getattr(dataset, name) for name in SPLITS if name != "test"}
+    test_images = (config.source, config.classes, config.sizes, conditions.n_images)
+    splits |= {name: _corrupted_split(*test_images, name) for name in conditions.names}
     activations: dict[str, dict[str, np.ndarray]] = {}
     last_layers: dict[str, np.ndarray] = {}
-    if config.method in registry.STANDALONE:
-        scores = {name: {"e": system.e(examples[name]).numpy()} for name in evaluated}
-        scores |= {} if system.out_of_fold_scores is None else {"helper": {"e": system.out_of_fold_scores.numpy()}}
+    if config.method == "client":
+        scores = client_scores(config, splits)
     else:
-        scores = {name: _prediction_arrays(system, examples[name]) for name in evaluated}
-        for name, (which, network) in product(conditions.with_activations, (("r", system.r), ("e", system.e))):
-            activations.setdefault(name, {})[which], last_layers[which] = _last_layer_inputs(network, examples[name])
+        dependency_scores = [result.scores for result in dependency_results]
+        examples = make_examples(config, splits, dependency_scores)
+        system = fit_system(config, examples, dependency_scores)
+        scores = system_scores(config, system, examples, (*CLEAN_SPLITS, *conditions.names))
+        for name, (k, network) in product(conditions.with_activations, (("r", system.r), ("e", system.e))):
+            activations.setdefault(name, {})[k], last_layers[k] = _last_layer_inputs(network, examples[name])
     return CorruptionResult(config, scores, time.process_time() - start, activations, last_layers)
 
 
-def _client_scores(
-    config: ExperimentConfig, dataset: data_dataset.Dataset, splits: Mapping[str, Split]
-) -> dict[str, dict[str, np.ndarray]]:
-    client_split = data_dataset.all_training_examples(dataset) if config.client == "as_released" else dataset.client
-    client = clients.fit_client(client_split, kind=config.client, seed=config.seed)
-    scores = {name: loop.predict_scores(client, split.x) for name, split in splits.items()}
-    if config.client != "as_released":  # as in `runs`: the released client's scores are left as they came
-        temperature = error_estimation.fit_temperature(scores["calibration"], dataset.calibration.y)
-        scores = {name: score / temperature for name, score in scores.items()}
-    return {name: {"score": score.numpy()} for name, score in scores.items()}
-
-
-def _make_examples(name: str, split: Split, dependency_results: Sequence[CorruptionResult]) -> base.Examples:
-    client_scores = (
-        torch.from_numpy(dependency_results[0].scores[name]["score"])
-        if dependency_results
-        else torch.zeros(len(split.y))
-    )
-    server_result = dependency_results[1].scores.get(name, {}) if len(dependency_results) > 1 else {}
-    server_scores = torch.from_numpy(server_result["e"]) if "e" in server_result else None
-    return base.Examples(split.x, split.y, server_label(client_scores), client_scores, server_scores)
-
-
-def _prediction_arrays(system: base.System, examples: base.Examples) -> dict[str, np.ndarray]:
-    arrays = {"m": examples.m, "r": system.r(examples), "e": system.e(examples), "y": examples.y}
-    return {name: values.numpy() for name, values in arrays.items()}
-
-
 def _last_layer_inputs(score_function: Callable[..., Tensor], examples: base.Examples) -> tuple[np.ndarray, np.ndarray]:
-    """What the linear layer right before a network's `Scores` reads while it answers, (n, d), and its (d + 1,) weights.
+    """The (n, d) inputs of the linear layer right before a network's `ScoreHead`, and its (d + 1,) weights.
 
-    A system is a pair of functions, so its networks are watched from outside: torch calls the hook after every module.
+    A system is a pair of functions that hide their networks; torch calls the hook after every module.
     """
     latest: list[tuple[nn.Linear, Tensor]] = []
     layer_inputs: list[tuple[nn.Linear, Tensor]] = []
@@ -248,7 +231,7 @@ def _last_layer_inputs(score_function: Callable[..., Tensor], examples: base.Exa
     return inputs_read.cpu().numpy(), weights.detach().numpy().copy()
 
 
-@lru_cache(maxsize=32)  # all conditions of one data set: several systems look at the same images
+@lru_cache(maxsize=32)  # all conditions of one data set: several systems are evaluated on the same images
 def _corrupted_split(
     source: str, classes: tuple[str, ...], sizes: tuple[int, ...], n_images: int, condition: str
 ) -> Split:
@@ -262,52 +245,22 @@ def _unseen_class_digest(source: str) -> str:
     return hashlib.sha256(corruptions.unseen_class_examples(source).x.numpy().tobytes()).hexdigest()
 
 
-@lru_cache(maxsize=1)
-def _code_digest() -> str:
-    """All methods count; who makes runs, and in which order, does not."""
-    return CODE.fingerprint([Definition(__name__, "_made"), Definition(__name__, "_from_json")])
-
-
-@contextmanager
-def _run_environment(config: ExperimentConfig) -> Iterator[None]:
-    """On one thread, so that a result does not depend on who else computes, and in the precision that is asked for."""
-    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
-    torch.set_num_threads(1)
-    torch.set_default_dtype(PRECISIONS[config.precision])
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_default_dtype(dtype)
-
-
-def _as_json(result: CorruptionResult) -> dict[str, Any]:
-    scores = {name: {k: v.tolist() for k, v in named.items()} for name, named in result.scores.items()}
-    activations = {name: {k: _packed(v) for k, v in named.items()} for name, named in result.activations.items()}
+def _result_to_json(result: CorruptionResult) -> dict[str, Any]:
+    activations = {
+        name: {k: array_to_json(v) for k, v in arrays.items()} for name, arrays in result.activations.items()
+    }
     last_layers = {k: v.tolist() for k, v in result.last_layers.items()}
-    return {"scores": scores, "seconds": result.cpu_seconds, "hidden": activations, "layers": last_layers}
-
-
-def _from_json(config: ExperimentConfig, stored: dict[str, Any]) -> CorruptionResult:
-    scores = {
-        name: {k: np.array(v, dtype=np.int64 if k in "my" else np.float64) for k, v in named.items()}
-        for name, named in stored["scores"].items()
-    }
-    activations = {name: {k: _unpacked(v) for k, v in named.items()} for name, named in stored["hidden"].items()}
-    return CorruptionResult(
-        config, scores, stored["seconds"], activations, {k: np.array(v) for k, v in stored["layers"].items()}
-    )
-
-
-def _packed(values: np.ndarray) -> dict[str, Any]:
-    """Many numbers that nobody reads, as they are in memory: as text they would take several times the room."""
-    little_endian = values.astype(values.dtype.newbyteorder("<"))
     return {
-        "dtype": little_endian.dtype.str,
-        "shape": little_endian.shape,
-        "bytes": b64encode(little_endian.tobytes()).decode(),
+        "scores": scores_to_json(result.scores),
+        "cpu_seconds": result.cpu_seconds,
+        "activations": activations,
+        "last_layers": last_layers,
     }
 
 
-def _unpacked(stored: dict[str, Any]) -> np.ndarray:
-    return np.frombuffer(b64decode(stored["bytes"]), dtype=stored["dtype"]).reshape(stored["shape"])
+def _result_from_json(config: ExperimentConfig, stored: dict[str, Any]) -> CorruptionResult:
+    activations = {
+        name: {k: array_from_json(v) for k, v in arrays.items()} for name, arrays in stored["activations"].items()
+    }
+    last_layers = {k: np.array(v) for k, v in stored["last_layers"].items()}
+    return CorruptionResult(config, scores_from_json(stored["scores"]), stored["cpu_seconds"], activations, last_layers)

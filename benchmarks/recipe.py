@@ -49,7 +49,7 @@ def learn(part: data_dataset.Split, m: Tensor, validation: Tensor, *, seed: int)
     """From bytes to a rejector with its threshold and a server, timed."""
     started = time.perf_counter()
     with loop.seeded(seed):
-        r, e = networks.mlp(), networks.LeNet(squash=True)
+        r, e = networks.mlp(), networks.LeNet(bounded=True)
     loop.fit_jointly(part.x, part.y, m, rejector=r, server=e, loss=loss, config=RECIPE, seed=seed, alpha=ALPHA)
     threshold = loop.predict_scores(r, validation).quantile(SENT).item()
     return Outcome(time.perf_counter() - started, threshold, r, e)

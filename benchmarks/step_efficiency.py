@@ -44,7 +44,7 @@ def _figure(name: str, operations: int, pairs: list[tuple[float, float]]) -> Fig
 
 def _networks() -> tuple[nn.Module, nn.Module]:
     with loop.seeded(0):
-        return networks.mlp(), networks.LeNet(squash=True)
+        return networks.mlp(), networks.LeNet(bounded=True)
 
 
 def _batch() -> tuple[Tensor, Tensor, Tensor]:

@@ -50,7 +50,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "triage": {"method": "differentiable_triage"},
     "budgeted": {"method": "budgeted"},
     "random": {"method": "random"},
-    "device classifier": {"method": "always_ask", "server": "device_classifier"},
+    "device classifier": {"method": "always_ask", "server": "on_device_classifier"},
 }
 SYSTEMS_IN_CLAIMS = (  # those that claims are about, and one whose decision needs the server
     *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
@@ -128,7 +128,7 @@ def system_predictions(
             _stacked_predictions(seeded_config, client, split)
             for seeded_config, client in zip(results_by_system["two-stage"], clients, strict=True)
         ]
-    return SystemPredictions(predictions, [client.scores[split]["score"] for client in clients])
+    return SystemPredictions(predictions, [client.scores[split]["client_scores"] for client in clients])
 
 
 def system_names(predictions_by_setting: Mapping[str, SystemPredictions]) -> list[str]:
@@ -192,13 +192,13 @@ def _device_network_size(config: ExperimentConfig) -> NetworkSize:
         return NetworkSize(
             parameters=REJECTOR_INPUT_SIZES[config.rejector] + 1, flops=2 * REJECTOR_INPUT_SIZES[config.rejector]
         )
-    build = networks.mlp(config.hidden_units) if config.rejector == "hidden" else None
-    return network_size(build or base.SERVER_NETWORKS[config.rejector](squash=True))
+    build = networks.mlp(config.hidden_units) if config.rejector == "mlp" else None
+    return network_size(build or base.SERVER_NETWORKS[config.rejector](bounded=True))
 
 
 def _stacked_predictions(two_stage: RunResult, client: RunResult, split: str) -> Predictions:
     def signals(split_name: str) -> RejectorSignals:
-        return RejectorSignals(client.scores[split_name]["score"], [two_stage.scores[split_name]["r"]])
+        return RejectorSignals(client.scores[split_name]["client_scores"], [two_stage.scores[split_name]["r"]])
 
     calibration = two_stage.predictions("calibration")
     return with_stacked_rejector(
@@ -239,7 +239,7 @@ def _stacking_signals(client: RunResult, rejectors: Sequence[RunResult], split: 
 
     A client's scores come divided by their temperature, so none is fitted here.
     """
-    *logs, margin, entropy = score_features(torch.from_numpy(client.scores[split]["score"]), 1.0).numpy().T
+    *logs, margin, entropy = score_features(torch.from_numpy(client.scores[split]["client_scores"]), 1.0).numpy().T
     return RejectorSignals(margin, [*logs, entropy, *(rejector.scores[split]["r"] for rejector in rejectors)])
 
 
@@ -286,13 +286,13 @@ def multiclass_resource_use(name: str, config: ComparedSystem, coverage: float) 
 
 def _own_network_size(config: ExperimentConfig, K: int) -> NetworkSize:
     """The size of the device's network beside the client's: of a rejector, or of a classifier of its own."""
-    is_classifier = config.server == "device_classifier"
+    is_classifier = config.server == "on_device_classifier"
     if config.method in registry.TRAINING_FREE and not is_classifier:
         return NetworkSize(0, 0)
     outputs = K if is_classifier else 2 if config.method == "two_sigmoid" else 1
     if config.rejector in MULTICLASS_REJECTOR_INPUT_SIZES:
         return _linear_size(K + MULTICLASS_REJECTOR_INPUT_SIZES[config.rejector], outputs)
-    return network_size(base.SERVER_NETWORKS[config.rejector](outputs, squash=False))
+    return network_size(base.SERVER_NETWORKS[config.rejector](outputs, bounded=False))
 
 
 def _linear_size(inputs: int, outputs: int) -> NetworkSize:

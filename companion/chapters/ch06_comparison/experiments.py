@@ -39,7 +39,7 @@ def comparison_grid(settings: Any) -> dict[str, dict[str, ExperimentConfig]]:
     return {
         f"{client}, {pair}": {
             name: replace(base, client=client, classes=CLASS_PAIRS[base.source][pair], **SYSTEMS[name])
-            for name in (SYSTEMS_IN_CLAIMS if settings.few else SYSTEMS)
+            for name in (SYSTEMS_IN_CLAIMS if settings.claimed_systems_only else SYSTEMS)
             if client in clients.CLIENTS_WITH_FEATURES or SYSTEMS[name].get("rejector") != "features"
         }
         for pair in settings.pairs

@@ -111,7 +111,7 @@ def run_evidence(results: MulticlassResults, settings: Any, *, steps_per_epoch: 
             for form in STAGE_SWITCHING_FORMS
         },
         "reversed-sign-sends-more": evidence(
-            _mean_difference(sent), at_follow_up_costs["stage, released"], at_follow_up_costs["stage, shifted"]
+            _mean_difference(sent), at_follow_up_costs["stage, released"], at_follow_up_costs["stage, nonnegative"]
         ),
         "moderate-server": evidence(
             partial(mean_interval, per_example=of_server), predictions_of(configs["always ask"])

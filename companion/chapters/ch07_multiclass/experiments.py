@@ -70,17 +70,17 @@ IMAGE_REJECTOR_SYSTEMS: dict[str, dict[str, Any]] = {  # networks on the image, 
     "two-stage, linear": {"method": "two_stage", "rejector": "linear"},
     ON_DEVICE_CLASSIFIER: {
         "method": "always_ask",
-        "server": "device_classifier",
-        "server_recipe": "",
+        "server": "on_device_classifier",
+        "server_preset": "",
         "rejector": "lenet",
     },
 }
 JOINT_SYSTEMS: dict[str, dict[str, Any]] = {
     "stage switching": {"method": "stage_switching"},
-    "specialised in stages": {"method": "specialised"},
+    "specialised in stages": {"method": "weighted_server"},
     "specialised, convex": {"method": "learning_to_help", "alpha": "posterior"},
     # what does not matter to them is as `runs.needs` has it, so that those who imitate them read the same run
-    **{name: {"method": method, "squash": True, "rejector": "hidden"} for name, method in TEACHER_METHODS.items()},
+    **{name: {"method": method, "bounded": True, "rejector": "mlp"} for name, method in TEACHER_METHODS.items()},
     "triage": {"method": "differentiable_triage"},
     "budgeted": {"method": "budgeted"},
 }
@@ -113,7 +113,7 @@ def base_config(settings: Any) -> ExperimentConfig:
     """What all runs of the chapter share: data, costs, a rejector on the client's scores, the recipes.
 
     >>> from companion.chapters.parameters import settings_for
-    >>> base_config(settings_for("07_multiclass", "paper")).network
+    >>> base_config(settings_for("07_multiclass", "paper")).server_network
     'residual_small'
     """
     return ExperimentConfig(
@@ -122,11 +122,11 @@ def base_config(settings: Any) -> ExperimentConfig:
         c1=FOLLOW_UP_COSTS.c1,
         ce=FOLLOW_UP_COSTS.ce,
         bounded=False,
-        server_network=settings.network,
+        server_network=settings.server_network,
         rejector="scores",
-        server_preset=settings.recipe,
+        server_preset=settings.server_preset,
         source=settings.data or "cifar10",
-        classes=first_class_names(settings.data or "cifar10", settings.classes),
+        classes=first_class_names(settings.data or "cifar10", settings.n_classes),
         sizes=settings.sizes,
         precision=settings.precision,
     )
@@ -175,7 +175,7 @@ def compared_systems(settings: Any, client: str) -> dict[str, ComparedSystem]:
         Name -> configuration, or what is weighed.
 
     >>> from companion.chapters.parameters import settings_for
-    >>> [one.rejector for one in compared_systems(settings_for("07_multiclass", "paper"), "lenet")[STACKED_NAME].weighed]
+    >>> [one.rejector for one in compared_systems(settings_for("07_multiclass", "paper"), "lenet")[STACKED_NAME].rejector_configs]
     ['scores', 'features']
     """
     configs = {
@@ -210,7 +210,7 @@ def confidence_with_same_server(settings: Any) -> dict[str, ExperimentConfig]:
 
 def _joint_configs(settings: Any) -> dict[str, ExperimentConfig]:
     """The systems that train a server, from the plain one's weights."""
-    trains: dict[str, Any] = {"recipe": "one_more", "server_recipe": "", "start": settings.recipe}
+    trains: dict[str, Any] = {"preset": "fine_tuning", "server_preset": "", "warm_start_preset": settings.server_preset}
     return {name: replace(base_config(settings), **trains, **options) for name, options in JOINT_SYSTEMS.items()}
 
 
@@ -237,7 +237,7 @@ def follow_up_table_grid(settings: Any) -> dict[tuple[Costs, str], ExperimentCon
     methods: dict[str, dict[str, Any]] = {
         "confidence": {"method": "confidence"},
         "two-stage": {"method": "two_stage"},
-        "stage, shifted": {"method": "stage_rejector", "form": "shifted"},
+        "stage, nonnegative": {"method": "stage_rejector", "form": "nonnegative"},
         "stage, released": {"method": "stage_rejector", "form": "released"},
     }
     return {
@@ -250,8 +250,14 @@ def follow_up_table_grid(settings: Any) -> dict[tuple[Costs, str], ExperimentCon
 def _small_config(settings: Any, n_classes: int) -> ExperimentConfig:
     """A linear client and a LeNet server on few images, as many whatever the number of classes."""
     source = settings.data or "cifar10"
-    small: dict[str, Any] = {"client": "well_trained", "network": "lenet", "server_recipe": "", "c1": 1.0, "ce": 0.1}
-    sizes = settings.few if source == "cifar10" else ()  # digits are few, and all are used
+    small: dict[str, Any] = {
+        "client": "well_trained",
+        "server_network": "lenet",
+        "server_preset": "",
+        "c1": 1.0,
+        "ce": 0.1,
+    }
+    sizes = settings.subset_sizes if source == "cifar10" else ()  # digits are few, and all are used
     return replace(base_config(settings), classes=first_class_names(source, n_classes), sizes=sizes, **small)
 
 
@@ -259,7 +265,7 @@ def class_count_grid(settings: Any) -> dict[tuple[int, str], ExperimentConfig]:
     """Confidence, two-stage and oracle for several numbers of classes: (K, name) -> configuration, seed 0 of each."""
     return {
         (count, name): replace(_small_config(settings, count), method=method)
-        for count in settings.numbers
+        for count in settings.class_counts
         for name, method in (("confidence", "confidence"), ("two-stage", "two_stage"), ("oracle", "oracle"))
     }
 
@@ -274,10 +280,12 @@ def update_interval_grid(settings: Any, steps_per_epoch: int) -> dict[int, Exper
     Returns:
         Steps between renewals -> configuration, seed 0 of each; 1 is no delay, NEVER no renewal.
     """
-    config = replace(_small_config(settings, max(settings.numbers)), method="stage_switching", ce=UPDATE_INTERVAL_CE)
+    config = replace(
+        _small_config(settings, max(settings.class_counts)), method="stage_switching", ce=UPDATE_INTERVAL_CE
+    )
     return {
-        refresh: replace(config, update_every=refresh)
-        for refresh in sorted({*settings.refreshes, steps_per_epoch, NEVER_UPDATED})
+        steps: replace(config, update_every=steps)
+        for steps in sorted({*settings.update_intervals, steps_per_epoch, NEVER_UPDATED})
     }
 
 
@@ -321,7 +329,7 @@ class MulticlassResults(NamedTuple):
         predictions = [
             self.results[seeded_config].predictions(split) for seeded_config in over_seeds(config, self.seeds)
         ]
-        if config.server == "device_classifier":
+        if config.server == "on_device_classifier":
             return [replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in predictions]
         return predictions
 

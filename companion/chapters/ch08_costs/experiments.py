@@ -15,8 +15,8 @@ def cost_grid(settings: Any) -> dict[str, dict[Any, ExperimentConfig]]:
 
     Returns:
         "grid" (place, c1, ce), "once" (place, name) for the systems that are re-thresholded, "map" (alpha, beta),
-        "rules" (place, rule, squash), "estimates" (place, estimator), "servers", "hidden", and "inputs" for the
-        client `study.reader`. A place is a client, with the pair's name behind it for pairs after the first.
+        "rules" (place, rule, bounded), "estimates" (place, estimator), "servers", "hidden", and "inputs" for the
+        client `settings.rejector_input_client`. A place is a client, with the pair's name behind it for pairs after the first.
 
     >>> from companion.chapters.parameters import settings_for
     >>> sorted(cost_grid(settings_for("08_costs", "quick")))
@@ -45,17 +45,20 @@ def cost_grid(settings: Any) -> dict[str, dict[Any, ExperimentConfig]]:
         },
         "map": {(a, b): replace(first, alpha=a, beta=b) for a in settings.alphas for b in settings.betas},
         "rules": {
-            (setting, rule, squash): replace(config, alpha=rule, bounded=squash)
+            (setting, rule, bounded): replace(config, alpha=rule, bounded=bounded)
             for setting, config in configs_by_setting.items()
-            for rule in settings.rules
-            for squash in (True, False)
+            for rule in settings.alpha_rules
+            for bounded in (True, False)
         },
         "estimates": {
             (setting, name): replace(config, alpha="estimated", error_estimator=name)
             for setting, config in configs_by_setting.items()
-            for name in settings.estimates
+            for name in settings.error_estimators
         },
         "servers": {name: replace(first, server_network=name) for name in settings.servers},
-        "hidden": {hidden: replace(first, hidden_units=hidden) for hidden in settings.hidden},
-        "inputs": {name: replace(base, client=settings.reader, rejector=name) for name in settings.inputs},
+        "hidden": {units: replace(first, hidden_units=units) for units in settings.hidden_units},
+        "inputs": {
+            name: replace(base, client=settings.rejector_input_client, rejector=name)
+            for name in settings.rejector_inputs
+        },
     }

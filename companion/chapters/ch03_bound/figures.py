@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
+from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import COLOURS, line_style
 
 SAMPLE_SIZE_LABEL = "sample size $n$ (examples)"
@@ -69,11 +70,8 @@ def plot_vanishing_terms(ax: Axes, n: Any, bands: Mapping[str, Interval], *, lev
         level: a value to mark.
         level_label: what it is.
     """
-    for name, (mean, low, high) in bands.items():
-        appearance = line_style(name, list(bands))
-        ax.fill_between(n, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(n, mean, label=name, **appearance)
+    plot_bands(ax, n, bands, xlabel=SAMPLE_SIZE_LABEL, ylabel="mistakes of the client per example")
     ax.axhline(0, color="black", linewidth=1)
     ax.axhline(level, color=COLOURS[-1], linestyle=":", label=level_label)
-    ax.set(xscale="log", xlabel=SAMPLE_SIZE_LABEL, ylabel="mistakes of the client per example")
+    ax.set_xscale("log")
     ax.legend()

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
+from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import ACCURACY_LABEL, COLOURS, LINE_STYLES, MARKERS, line_style
 
 MU_LABEL = "best server's error probability $\\mu$"
@@ -191,15 +192,15 @@ def plot_learning_curves(
         limits: name -> the exact excess risk of the rule in the population, drawn where it is not 0.
         approximation_error: (k,) mean excess risk of the best tables.
     """
+    labels = {"xlabel": "examples $n$", "ylabel": "excess risk (mistakes of the client)"}
     for name, (mean, low, high) in bands.items():
-        appearance = line_style(name, list(bands))
-        ax.fill_between(sample_sizes, np.maximum(low, 0), high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(sample_sizes, mean, label=name, **appearance)
+        plot_bands(ax, sample_sizes, {name: (mean, np.maximum(low, 0), high)}, order=list(bands), **labels)
         if limits[name] > 1e-9:
-            ax.axhline(limits[name], color=appearance["color"], linestyle=(0, (6, 3)), linewidth=1)
+            colour = line_style(name, list(bands))["color"]
+            ax.axhline(limits[name], color=colour, linestyle=(0, (6, 3)), linewidth=1)
     ax.plot(sample_sizes, approximation_error, color="black", linewidth=1, linestyle=(0, (1, 1)), label="best table")
     ax.set_yscale("symlog", linthresh=1e-5)
-    ax.set(xscale="log", xlabel="examples $n$", ylabel="excess risk (mistakes of the client)", ylim=(0, 1))
+    ax.set(xscale="log", ylim=(0, 1))
 
 
 def plot_regret_map(

@@ -6,12 +6,13 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
-from l2h.plotting.lines import _plot_bands
+from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import COLOURS, COST_LABEL, COVERAGE_LABEL, OFFLOAD_RATE_LABEL, PRINTED_STYLE
 
 
 def plot_offload_rates(
     ax: Axes,
+    ce: Any,
     rates: Mapping[str, Sequence[Any]],
     *,
     references: Mapping[str, Sequence[Any]] | None = None,
@@ -21,14 +22,15 @@ def plot_offload_rates(
 
     Args:
         ax: where to draw.
-        rates: name -> (ce, mean, low, high), (k,) each.
+        ce: (k,) costs of asking.
+        rates: name -> (mean, low, high), (k,) each.
         references: name -> (ce, rate), numbers printed elsewhere; hollow stars without a line.
         order: names that fix the looks across figures; by default the names of the systems.
     """
-    _plot_bands(ax, rates, order)
-    for name, (ce, rate) in (references or {}).items():
-        ax.plot(ce, rate, label=name, **PRINTED_STYLE)
-    ax.set(xlabel=COST_LABEL, ylabel=OFFLOAD_RATE_LABEL, ylim=(0, 1))
+    plot_bands(ax, ce, rates, xlabel=COST_LABEL, ylabel=OFFLOAD_RATE_LABEL, order=order, markevery=0.12)
+    for name, (printed_ce, printed_rate) in (references or {}).items():
+        ax.plot(printed_ce, printed_rate, label=name, **PRINTED_STYLE)
+    ax.set_ylim(0, 1)
     ax.legend()
 
 

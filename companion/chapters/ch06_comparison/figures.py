@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
 from l2h.plotting.comparisons import DOMINATED_ALPHA
-from l2h.plotting.style import ACCURACY_LABEL, COLOURS, COST_LABEL, MARKERS, OFFLOAD_RATE_LABEL, line_style
+from l2h.plotting.lines import plot_bands
+from l2h.plotting.style import ACCURACY_LABEL, COLOURS, COST_LABEL, MARKERS, OFFLOAD_RATE_LABEL
 
 REFERENCE_STYLES: Mapping[str, dict[str, Any]] = {
     "never ask": {"color": "black", "linestyle": "-"},
@@ -40,11 +41,7 @@ def plot_losses_by_cost(
     """
     for name, level in reference_losses.items():
         ax.plot(ce, level, label=name, **REFERENCE_STYLES[name])
-    for name, (mean, low, high) in losses.items():
-        appearance = line_style(name, order or list(losses))
-        ax.fill_between(ce, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(ce, mean, label=name, **appearance)
-    ax.set(xlabel=COST_LABEL, ylabel="system loss (mistakes of the client)")
+    plot_bands(ax, ce, losses, xlabel=COST_LABEL, ylabel="system loss (mistakes of the client)", order=order)
 
 
 def plot_possible_gain(ax: Axes, ce: Any, reference_losses: Mapping[str, Any]) -> None:
@@ -117,15 +114,13 @@ def plot_offload_by_uncertainty(
         order: names that fix the looks across figures; by default the names of the rates.
     """
     positions = np.arange(len(edges) - 1)
-    for name, intervals in rates.items():
-        appearance = line_style(name, order or list(rates))
-        estimate, low, high = np.array(intervals, dtype=float).T
-        ax.fill_between(positions, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(positions, estimate, label=name, **appearance)
+    bands = {name: np.array(intervals, dtype=float).T for name, intervals in rates.items()}
+    xlabel = "entropy of the people's answers (bits; share of images)"
+    plot_bands(ax, positions, bands, xlabel=xlabel, ylabel=OFFLOAD_RATE_LABEL, order=order)
     limits = zip(pairwise(edges), shares, strict=True)
     names = [f"{low:.2f} to\n{high:.2f}\n({share:.0%})" for (low, high), share in limits]
     ax.set_xticks(positions, names)
-    ax.set(xlabel="entropy of the people's answers (bits; share of images)", ylabel=OFFLOAD_RATE_LABEL, ylim=(0, 1))
+    ax.set_ylim(0, 1)
     ax.legend()
 
 

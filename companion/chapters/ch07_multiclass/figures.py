@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
+from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import COLOURS, COST_LABEL, OFFLOAD_RATE_LABEL, line_style
 
 
@@ -96,11 +97,9 @@ def plot_offload_by_c1(ax: Axes, c1: Any, rates: Mapping[str, Interval]) -> None
         c1: (k,) costs.
         rates: form -> band of (k,) values.
     """
-    for name, band in rates.items():
-        appearance = line_style(name, list(rates))
-        ax.fill_between(c1, band.low, band.high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(c1, band.estimate, label=name, **appearance)
-    ax.set(xlabel="cost of a server's mistake $c_1$ (mistakes of the client)", ylabel=OFFLOAD_RATE_LABEL, ylim=(0, 1))
+    xlabel = "cost of a server's mistake $c_1$ (mistakes of the client)"
+    plot_bands(ax, c1, rates, xlabel=xlabel, ylabel=OFFLOAD_RATE_LABEL)
+    ax.set_ylim(0, 1)
     ax.legend(title="form of the weight")
 
 

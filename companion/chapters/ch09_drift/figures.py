@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
+from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import COLOURS, line_style
 
 STEP_LABEL = "input (place in the stream)"
@@ -13,23 +14,26 @@ LOSS_LABEL = "system loss (mistakes of the client)"
 
 
 def plot_over_time(
-    ax: Axes, series: Mapping[str, Sequence[Any]], *, quantity: str, change_point: float, order: Sequence[str] = ()
+    ax: Axes,
+    step: Any,
+    series: Mapping[str, Sequence[Any]],
+    *,
+    quantity: str,
+    change_point: float,
+    order: Sequence[str] = (),
 ) -> None:
     """Quantities along a stream, one line with a band each, and where the distribution changes.
 
     Args:
         ax: where to draw.
-        series: name -> (step, mean, low, high), (k,) each.
+        step: (k,) positions in the stream.
+        series: name -> (mean, low, high), (k,) each.
         quantity: name and unit of the quantity.
         change_point: step of the change.
         order: names that fix the looks across figures; by default the names of the series.
     """
-    for name, (step, mean, low, high) in series.items():
-        appearance = line_style(name, order or list(series))
-        ax.fill_between(step, low, high, color=appearance["color"], alpha=0.15, linewidth=0)
-        ax.plot(step, mean, label=name, markevery=0.15, **appearance)
+    plot_bands(ax, step, series, xlabel=STEP_LABEL, ylabel=quantity, order=order, markevery=0.15, alpha=0.15)
     ax.axvline(change_point, color="black", linewidth=1, linestyle=":")
-    ax.set(xlabel=STEP_LABEL, ylabel=quantity)
     subplot = ax.get_subplotspec()
     if subplot is not None and not subplot.is_last_row():
         ax.set_xlabel("")
@@ -54,7 +58,7 @@ def plot_stream_panels(
     """
     for column, (stream, quantities) in zip(axes.T, series.items(), strict=True):
         for ax, (quantity, band) in zip(column, quantities.items(), strict=True):
-            plot_over_time(ax, {stream: (steps, *band)}, quantity=quantity, change_point=change_point)
+            plot_over_time(ax, steps, {stream: band}, quantity=quantity, change_point=change_point)
             if quantity in (levels or {}):
                 ax.axhline((levels or {})[quantity], color=COLOURS[1], linestyle="--", label="Theorem 1 promises")
                 if ax in axes[:, 0]:
@@ -86,21 +90,18 @@ def plot_loss_reductions(ax: Axes, reductions: Mapping[str, Mapping[str, Interva
     ax.set(xlabel=quantity, ylabel="remedy")
 
 
-def plot_cumulative_regret(ax: Axes, regret: Sequence[Any], bounds: Mapping[str, Sequence[Any]]) -> None:
+def plot_cumulative_regret(ax: Axes, step: Any, regret: Sequence[Any], bounds: Mapping[str, Sequence[Any]]) -> None:
     """Regret summed up along the stream, with its band, below its bounds.
 
     Args:
         ax: where to draw.
-        regret: (step, mean, low, high), (k,) each.
-        bounds: name -> (step, mean, low, high), (k,) each.
+        step: (k,) positions in the stream.
+        regret: (mean, low, high), (k,) each.
+        bounds: name -> (mean, low, high), (k,) each.
     """
-    order = ["measured regret", *bounds]
-    for name, (step, mean, low, high) in {order[0]: regret, **bounds}.items():
-        appearance = line_style(name, order)
-        ax.fill_between(step, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(step, mean, label=name, markevery=0.15, **appearance)
+    bands = {"measured regret": regret, **bounds}
+    plot_bands(ax, step, bands, xlabel=STEP_LABEL, ylabel="regret so far (mistakes of the client)", markevery=0.15)
     ax.axhline(0, color="black", linewidth=1)
-    ax.set(xlabel=STEP_LABEL, ylabel="regret so far (mistakes of the client)")
     ax.legend()
 
 
@@ -113,11 +114,8 @@ def plot_shift_bounds(ax: Axes, severity: Sequence[float], lines: Mapping[str, I
         lines: name -> (k,) means with their bands.
         title: the kind of shift.
     """
-    for name, (mean, low, high) in lines.items():
-        appearance = line_style(name, list(lines))
-        ax.fill_between(severity, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(severity, mean, label=name, **appearance)
-    ax.set(xlabel="severity (degrees)", ylabel=LOSS_LABEL, title=title)
+    plot_bands(ax, severity, lines, xlabel="severity (degrees)", ylabel=LOSS_LABEL)
+    ax.set_title(title)
     ax.set_xticks(list(severity))
     subplot = ax.get_subplotspec()
     if subplot is not None and not subplot.is_first_col():
@@ -158,11 +156,8 @@ def plot_device_spread(
         lines: name -> (k,) means with their bands.
         quantity: name and unit of what differs.
     """
-    for name, (mean, low, high) in lines.items():
-        appearance = line_style(name, list(lines))
-        ax.fill_between(concentration, low, high, color=appearance["color"], alpha=0.2, linewidth=0)
-        ax.plot(concentration, mean, label=name, **appearance)
-    ax.set(xlabel="concentration of the devices' label shares", ylabel=quantity, xscale="log")
+    plot_bands(ax, concentration, lines, xlabel="concentration of the devices' label shares", ylabel=quantity)
+    ax.set_xscale("log")
 
 
 def plot_regret_bound_rate(ax: Axes, steps: Sequence[float], rates: Sequence[float], *, largest: float) -> None:

@@ -35,7 +35,7 @@ def ax(tmp_path, monkeypatch):
 
 
 def curve(height):
-    return GRID, GRID * 0 + height, GRID * 0 + height - 0.1, GRID * 0 + height + 0.1
+    return GRID * 0 + height, GRID * 0 + height - 0.1, GRID * 0 + height + 0.1
 
 
 def cell(n, m, e):
@@ -55,15 +55,15 @@ def texts(ax):
 
 
 def assert_line_with_band(line, band, given):
-    x, mean, low, high = given
-    np.testing.assert_array_equal(line.get_xydata(), np.column_stack([x, mean]))
+    mean, low, high = given
+    np.testing.assert_array_equal(line.get_xydata(), np.column_stack([GRID, mean]))
     corners = {tuple(corner) for corner in band.get_paths()[0].vertices}
-    assert {*zip(x, low, strict=True), *zip(x, high, strict=True)} <= corners
+    assert {*zip(GRID, low, strict=True), *zip(GRID, high, strict=True)} <= corners
 
 
 def test_curves_are_the_given_ones_with_their_bands(ax):
     given = {name: curve(height) for name, height in zip(NAMES, (0.9, 0.8), strict=True)}
-    plotting_lines.plot_accuracy_curves(ax, given)
+    plotting_lines.plot_accuracy_curves(ax, GRID, given)
     for line, band, values in zip(ax.lines, ax.collections, given.values(), strict=True):
         assert_line_with_band(line, band, values)
         assert to_hex(band.get_facecolor()[0]) == to_hex(line.get_color())
@@ -72,13 +72,13 @@ def test_curves_are_the_given_ones_with_their_bands(ax):
 
 
 def test_a_method_looks_the_same_in_figures_that_share_an_order(ax):
-    plotting_lines.plot_accuracy_curves(ax, {"confidence": curve(0.8)}, order=NAMES)
+    plotting_lines.plot_accuracy_curves(ax, GRID, {"confidence": curve(0.8)}, order=NAMES)
     assert ax.lines[0].get_color() == style.line_style("confidence", NAMES)["color"] != style.COLOURS[0]
 
 
 def test_a_name_outside_the_order_is_refused(ax):
     with pytest.raises(ValueError, match="expected a name among learning to help, confidence, got random"):
-        plotting_lines.plot_accuracy_curves(ax, {"random": curve(0.8)}, order=NAMES)
+        plotting_lines.plot_accuracy_curves(ax, GRID, {"random": curve(0.8)}, order=NAMES)
 
 
 def test_every_pair_of_looks_differs_and_neighbours_differ_without_colour():
@@ -101,7 +101,7 @@ def test_colours_are_seen_against_white():
 
 def test_offload_rates_stand_beside_printed_ones(ax):
     ch05_cifar10_figures.plot_offload_rates(
-        ax, {"ours": curve(0.4)}, references={"printed": ([0.0, 0.15], [0.45, 0.2])}
+        ax, GRID, {"ours": curve(0.4)}, references={"printed": ([0.0, 0.15], [0.45, 0.2])}
     )
     assert_line_with_band(ax.lines[0], ax.collections[0], curve(0.4))
     assert ax.lines[1].get_xydata().tolist() == [[0, 0.45], [0.15, 0.2]]
@@ -111,7 +111,7 @@ def test_offload_rates_stand_beside_printed_ones(ax):
 
 
 def test_offload_rates_need_no_reference(ax):
-    ch05_cifar10_figures.plot_offload_rates(ax, {"ours": curve(0.4)})
+    ch05_cifar10_figures.plot_offload_rates(ax, GRID, {"ours": curve(0.4)})
     assert legend(ax) == ["ours"]
 
 
@@ -209,5 +209,5 @@ def test_what_was_given_is_left_as_it_was(ax):
     for array in given["one"]:
         array.setflags(write=False)
     before = [array.copy() for array in given["one"]]
-    plotting_lines.plot_accuracy_curves(ax, given)
+    plotting_lines.plot_accuracy_curves(ax, GRID, given)
     np.testing.assert_array_equal(given["one"], before)

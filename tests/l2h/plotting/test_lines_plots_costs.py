@@ -1,11 +1,10 @@
 """Figures of the costs: numbers stand in the maps, bands around the lines, budgets on the diagonal."""
 
 import numpy as np
-import pytest
 
 from companion.chapters.choosing.figures import plot_controlled_rates
 from l2h.plotting.images import plot_heat_map
-from l2h.plotting.lines import plot_lines
+from l2h.plotting.lines import plot_bands
 
 X = np.array([0.0, 0.1, 0.2])
 
@@ -31,14 +30,13 @@ def test_a_map_needs_no_mark(ax):
     assert not ax.patches
 
 
-@pytest.mark.parametrize("legend", [True, False])
-def test_a_family_is_lines_with_bands(ax, legend):
-    plot_lines(ax, X, {"c1 = 1": (X, X - 0.1, X + 0.1)}, labels=("cost", "share"), legend=legend)
+def test_bands_are_lines_with_their_limits(ax):
+    plot_bands(ax, X, {"c1 = 1": (X, X - 0.1, X + 0.1)}, xlabel="cost", ylabel="share")
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), np.column_stack([X, X]))
     corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
     assert {*zip(X, X - 0.1, strict=True), *zip(X, X + 0.1, strict=True)} <= corners
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("cost", "share")
-    assert (ax.get_legend() is not None) == legend
+    assert ax.get_legend() is None
 
 
 def test_promises_stand_beside_their_budgets(ax):

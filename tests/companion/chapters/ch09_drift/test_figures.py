@@ -11,7 +11,7 @@ STEPS = np.array([10.0, 20.0, 30.0])
 
 
 def line(height):
-    return STEPS, STEPS * 0 + height, STEPS * 0 + height - 0.1, STEPS * 0 + height + 0.1
+    return STEPS * 0 + height, STEPS * 0 + height - 0.1, STEPS * 0 + height + 0.1
 
 
 def corners(band):
@@ -27,9 +27,9 @@ def legend(ax):
 
 
 def test_series_lie_over_time_with_their_bands_and_the_change(ax):
-    figures.plot_over_time(ax, {"fixed": line(0.3), "budget": line(0.2)}, quantity="loss (mistakes)", change_point=15)
+    figures.plot_over_time(ax, STEPS, {"fixed": line(0.3), "budget": line(0.2)}, quantity="loss (mistakes)", change_point=15)
     first, second, change = ax.lines
-    np.testing.assert_array_equal(first.get_xydata(), np.column_stack(line(0.3)[:2]))
+    np.testing.assert_array_equal(first.get_xydata(), np.column_stack([STEPS, line(0.3)[0]]))
     assert {*zip(STEPS, STEPS * 0 + 0.1, strict=True)} <= corners(ax.collections[1])
     assert change.get_xdata() == [15, 15] and legend(ax) == ["fixed", "budget"]
     assert first.get_color() != second.get_color() and first.get_linestyle() != second.get_linestyle()
@@ -37,12 +37,12 @@ def test_series_lie_over_time_with_their_bands_and_the_change(ax):
 
 
 def test_an_order_fixes_the_looks(ax):
-    figures.plot_over_time(ax, {"budget": line(0.2)}, quantity="loss", change_point=0, order=["fixed", "budget"])
+    figures.plot_over_time(ax, STEPS, {"budget": line(0.2)}, quantity="loss", change_point=0, order=["fixed", "budget"])
     assert ax.lines[0].get_color() == style.COLOURS[1]
 
 
 def test_panels_have_a_row_per_quantity_and_a_column_per_stream():
-    bands = {"loss (mistakes)": Interval(*line(0.3)[1:]), "share": Interval(*line(0.2)[1:])}
+    bands = {"loss (mistakes)": Interval(*line(0.3)), "share": Interval(*line(0.2))}
     figure, axes = plt.subplots(2, 2)
     figures.plot_stream_panels(
         axes, {"fog": bands, "blur": bands}, steps=STEPS, change_point=15, levels={"loss (mistakes)": 0.4}
@@ -72,14 +72,14 @@ def test_savings_stand_in_rows_with_their_intervals(ax):
 
 
 def test_regret_lies_beside_its_bounds(ax):
-    figures.plot_cumulative_regret(ax, line(1.0), {"worst case": line(9.0), "as it went": line(3.0)})
+    figures.plot_cumulative_regret(ax, STEPS, line(1.0), {"worst case": line(9.0), "as it went": line(3.0)})
     heights = [one.get_ydata()[0] for one in ax.lines[:3]]
     assert heights == [1.0, 9.0, 3.0] and legend(ax) == ["measured regret", "worst case", "as it went"]
     assert "regret" in ax.get_ylabel()
 
 
 def test_bounds_lie_over_the_severity(ax):
-    lines = {"loss": Interval(*line(0.3)[1:]), "bound": Interval(*line(0.6)[1:])}
+    lines = {"loss": Interval(*line(0.3)), "bound": Interval(*line(0.6))}
     figures.plot_shift_bounds(ax, [1, 2, 3], lines, title="fog")
     assert ax.get_title() == "fog"
     assert [one.get_ydata()[0] for one in ax.lines] == [0.3, 0.6] and legend(ax) == ["loss", "bound"]
@@ -108,7 +108,7 @@ def test_a_detector_that_found_nothing_is_still_named(ax):
 
 def test_the_spread_lies_over_the_concentration(ax):
     figures.plot_device_spread(
-        ax, [0.1, 1.0, 10.0], {"fixed": Interval(*line(0.3)[1:])}, quantity="deviation of the loss"
+        ax, [0.1, 1.0, 10.0], {"fixed": Interval(*line(0.3))}, quantity="deviation of the loss"
     )
     assert ax.get_xscale() == "log" and ax.lines[0].get_ydata().tolist() == [0.3] * 3
     assert labels(ax) == ("concentration of the devices' label shares", "deviation of the loss")

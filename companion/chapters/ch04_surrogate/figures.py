@@ -192,7 +192,7 @@ def plot_learning_curves(
         limits: name -> the exact excess risk of the rule in the population, drawn where it is not 0.
         approximation_error: (k,) mean excess risk of the best tables.
     """
-    labels = {"xlabel": "examples $n$", "ylabel": "excess risk (mistakes of the client)"}
+    labels: dict[str, Any] = {"xlabel": "examples $n$", "ylabel": "excess risk (mistakes of the client)"}
     for name, (mean, low, high) in bands.items():
         plot_bands(ax, sample_sizes, {name: (mean, np.maximum(low, 0), high)}, order=list(bands), **labels)
         if limits[name] > 1e-9:

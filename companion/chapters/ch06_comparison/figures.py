@@ -114,7 +114,7 @@ def plot_offload_by_uncertainty(
         order: names that fix the looks across figures; by default the names of the rates.
     """
     positions = np.arange(len(edges) - 1)
-    bands = {name: np.array(intervals, dtype=float).T for name, intervals in rates.items()}
+    bands = {name: Interval(*np.array(intervals, dtype=float).T) for name, intervals in rates.items()}
     xlabel = "entropy of the people's answers (bits; share of images)"
     plot_bands(ax, positions, bands, xlabel=xlabel, ylabel=OFFLOAD_RATE_LABEL, order=order)
     limits = zip(pairwise(edges), shares, strict=True)

@@ -1,20 +1,13 @@
-"""The generated pages: what was executed where (status), every public name of l2h (api), tests that proofs cite.
-
-Nothing here imports what it describes: the chapters' metadata and the syntax trees of modules and tests are enough.
-"""
+"""The generated pages: how each chapter was executed (status), the API reference, and the tests that proofs cite."""
 
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from graphlib import TopologicalSorter
-from inspect import cleandoc
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
-ApiNode = ast.FunctionDef | ast.ClassDef
+PACKAGES = ("l2h", "companion")
 CITED_TEST_PATTERN = re.compile(r"<(test-[a-z0-9-]+)>")  # {ref}`words <test-...>` cites the test of that name
-SECTIONS = {"Args": "param ", "Returns": "returns", "Yields": "yields", "Raises": "raises "}
 
 
 def provenance_sentence(metadata: dict[str, Any]) -> str:
@@ -32,7 +25,8 @@ def provenance_sentence(metadata: dict[str, Any]) -> str:
     facts = metadata.get("l2h", {})
     machine_text = f" on {facts['machine']}" if "machine" in facts else ""
     data = f" Data: {describe(facts['data'])}." if facts.get("data") else ""
-    return f"Executed at the `{facts.get('profile', 'unknown')}` profile in {execution_time(metadata)}{machine_text}.{data}"
+    profile = facts.get("profile", "unknown")
+    return f"Executed at the `{profile}` profile in {execution_time(metadata)}{machine_text}.{data}"
 
 
 def execution_time(metadata: dict[str, Any]) -> str:
@@ -113,7 +107,7 @@ def cited_tests_page(folder: Path, texts: Iterable[str]) -> str:
     cited = {label for text in texts for label in CITED_TEST_PATTERN.findall(text)}
     sections: list[str] = []
     times = dict.fromkeys(sorted(cited), 0)
-    for path in sorted(folder.glob("test_*.py")):
+    for path in sorted(folder.rglob("test_*.py")):
         text = path.read_text("utf8")
         for node in ast.parse(text).body:
             label = getattr(node, "name", "").replace("_", "-")
@@ -122,108 +116,40 @@ def cited_tests_page(folder: Path, texts: Iterable[str]) -> str:
                 code = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
                 title = node.name.removeprefix("test_").replace("_", " ").capitalize()
                 times[label] += 1
-                sections.append(f"({label})=\n## {title}\n\n`tests/{path.name}`\n\n```python\n{code}\n```\n")
+                sections.append(f"({label})=\n## {title}\n\n`tests/{path.relative_to(folder)}`\n\n```python\n{code}\n```\n")
     section_counts = {label: count for label, count in times.items() if count != 1}
     if section_counts:
         raise ValueError(f"expected one test for each that a page cites, got {describe(section_counts)}")
     return "\n".join(sections)
 
 
-def api(package: Path) -> str:
-    """The api page: every public function and class, modules before those that import them.
+def api_pages(root: Path) -> dict[str, str]:
+    """The pages of the API reference, one for each folder of the two packages, and the list of their modules.
 
     Args:
-        package: the folder of the package.
+        root: of the repository.
 
     Returns:
-        Markdown with one section per module.
+        MyST by path without suffix: `api`, the list, which follows the text of that page, and `api/NAME` for each
+        folder. Sphinx's autodoc fills in the public names from the docstrings when it builds the pages.
     """
-    trees = {path.stem: ast.parse(path.read_text("utf8")) for path in sorted(package.glob("[a-z]*.py"))}
-    imports = {name: imported(tree) for name, tree in trees.items()}
-    importers = {name: [other for other in trees if name in imports[other]] for name in trees}
-    order = list(TopologicalSorter(importers).static_order())
-    return "\n".join(module(package.name, name, trees[name]) for name in reversed(order))
+    modules: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        paths = sorted((root / package).rglob("*.py"))
+        for name in (".".join(path.relative_to(root).with_suffix("").parts) for path in paths):
+            if "._" not in name:  # private modules and `__init__` have no entry
+                modules.setdefault(name.rpartition(".")[0], []).append(name)
+    pages = {f"api/{folder.replace('.', '_')}": _api_page(folder, names) for folder, names in modules.items()}
+    tables = [f"## {folder}\n\n" + _eval_rst("autosummary", *names) for folder, names in modules.items()]
+    return {"api": "\n".join(tables)} | pages
 
 
-def imported(tree: ast.Module) -> set[str]:
-    """The modules of l2h that a module imports.
-
-    >>> sorted(imported(ast.parse("from l2h import checks; from l2h.problem import Costs; import torch")))
-    ['checks', 'problem']
-    """
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    whole = {alias.name for node in froms if node.module == "l2h" for alias in node.names}
-    return whole | {node.module[4:] for node in froms if node.module and node.module.startswith("l2h.")}
+def _api_page(folder: str, modules: list[str]) -> str:
+    sections = [f"## {name}\n\n" + _eval_rst(f"automodule:: {name}") for name in modules]
+    return "\n".join([f"# {folder}\n", *sections])
 
 
-def module(package: str, name: str, tree: ast.Module) -> str:
-    """One module's section: its docstring and its public names."""
-    here = f":::{{py:currentmodule}} {package}.{name}\n:::\n"  # of two classes with one name, types mean this module's
-    parts = [f"## {package}.{name}\n", here, markdown(ast.get_docstring(tree) or "")]
-    for node in tree.body:
-        if isinstance(node, ApiNode) and not node.name.startswith("_"):
-            parts.append(entry(node, f"{package}.{name}"))
-    return "\n".join(parts)
-
-
-def entry(node: ApiNode, place: str) -> str:
-    """One function or class, as a directive of Sphinx's Python domain."""
-    if isinstance(node, ast.FunctionDef):
-        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-        head, inner = f"{{py:function}} {node.name}({ast.unparse(node.args)}){returns}", ""
-    else:
-        head, inner = f"{{py:class}} {node.name}({', '.join(fields(node))})", ""
-        for child in node.body:
-            if isinstance(child, ast.FunctionDef) and not child.name.startswith("_"):
-                inner += entry(child, place).replace("{py:function}", "{py:method}")
-    fence = "::::" if inner else ":::"
-    return f"{fence}{head}\n:module: {place}\n\n{markdown(ast.get_docstring(node) or '')}\n{inner}{fence}\n"
-
-
-def fields(node: ast.ClassDef) -> Iterator[str]:
-    """The arguments of a class: the annotated fields of a record, or those of `__init__`."""
-    for child in node.body:
-        if isinstance(child, ast.AnnAssign):
-            yield ast.unparse(child).replace(" = ", "=")
-        elif isinstance(child, ast.FunctionDef) and child.name == "__init__":
-            yield ast.unparse(child.args).removeprefix("self").removeprefix(", ")
-
-
-def markdown(docstring: str) -> str:
-    r"""A docstring in MyST Markdown: sections as fields, equations and examples as blocks.
-
-    >>> print(markdown("Double it.\n\nArgs:\n    x: a number\n        or two.\n"))
-    Double it.
-    <BLANKLINE>
-    :param x: a number or two.
-    """
-    blocks = re.split(r"\n\s*\n(?! {4}\S)", cleandoc(docstring))
-    return "\n\n".join(map(block, blocks))
-
-
-def block(text: str) -> str:
-    """One paragraph, section, equation or example of a docstring in Markdown."""
-    first, _, rest = text.partition("\n")
-    if first.startswith(">>>"):
-        return f"```pycon\n{text}\n```"
-    if first.startswith(".. math::"):
-        return "```{math}\n" + cleandoc(first.removeprefix(".. math::") + "\n" + rest).strip() + "\n```"
-    if first.rstrip(":") in SECTIONS and rest:
-        return "\n".join(field(SECTIONS[first.rstrip(":")], item) for item in re.split(r"\n(?=\S)", dedent(rest)))
-    return "\n".join(escaped(item) for item in re.split(r"\n(?=- )", text))
-
-
-def field(kind: str, item: str) -> str:
-    """One line of an Args, Returns or Raises section as a MyST field."""
-    name, _, text = item.partition(":") if kind.endswith(" ") else ("", "", item)
-    return f":{kind}{name.strip()}: {escaped(text).strip()}"
-
-
-def escaped(text: str) -> str:
-    r"""Prose on one line, with the characters that Markdown would take for markup escaped outside code.
-
-    >>> print(escaped("a * b,\n`x * y`"))
-    a \* b, `x * y`
-    """
-    pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    return "".join(p if p.startswith("`") else re.sub(r"([*_<$\[\]])", r"\\\1", p) for p in pieces)
+def _eval_rst(directive: str, *lines: str) -> str:
+    """A directive of reStructuredText in a page of MyST."""
+    head = directive if "::" in directive else f"{directive}::"
+    return "\n".join(["```{eval-rst}", f".. {head}", "", *(f"   {line}" for line in lines), "```", ""])

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,11 @@ def render(notebooks: Path, html: Path = BUILD_FOLDER / "html") -> Path:
     with tempfile.TemporaryDirectory(prefix=".render-", dir=html.parent) as folder:
         staged = Path(folder) / "staged"
         stage_sources(notebooks, staged)
-        input_digest = folder_digest(staged)
+        digest = input_digest(staged)
         digest_path = html / DIGEST_FILE
-        if not digest_path.exists() or digest_path.read_text("utf8") != input_digest:
+        if not digest_path.exists() or digest_path.read_text("utf8") != digest:
             new_html = run_jupyter_book(staged, Path(folder))
-            (new_html / DIGEST_FILE).write_text(input_digest, "utf8")
+            (new_html / DIGEST_FILE).write_text(digest, "utf8")
             replace_folder(new_html, html)
     return html / "index.html"
 
@@ -115,28 +116,39 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")
     for name, notebook in executed.items():
         (staged / f"{name}.ipynb").write_text(json.dumps(claims_page.with_anchors(with_provenance(notebook))), "utf8")
-    entries = ledger.ledger_entries(registry.read_claims(root / "book" / "claims"), executed)
-    unexecuted_texts = {
+    for name, text in plain_pages(executed, staged, root=root).items():
+        (staged / name).parent.mkdir(exist_ok=True)
+        (staged / f"{name}.md").write_text(text, "utf8")
+
+
+def plain_pages(executed: dict[str, dict[str, Any]], staged: Path, *, root: Path) -> dict[str, str]:
+    """The text of every page that is not executed, by its path without suffix, with what is generated for it.
+
+    Args:
+        executed: the chapters by name.
+        staged: where the figure of the landing page is written.
+        root: of the repository.
+    """
+    pages = {
         name: (root / "book" / f"{name}.md").read_text("utf8") for name in page_names(root) if name not in executed
     }
-    texts = [*unexecuted_texts.values(), *map(json.dumps, executed.values())]
-    generated = {
-        "status": lambda: reference_pages.status_tables(
-            {name: notebook["metadata"] for name, notebook in executed.items()}
-        ),
-        "api": lambda: reference_pages.api(root / "l2h"),
-        "tests": lambda: reference_pages.cited_tests_page(root / "tests", texts),
-        "claims": lambda: claims_page.claims_page(
-            entries, {name: chapter_title(notebook) for name, notebook in executed.items()}
-        ),
+    entries = ledger.ledger_entries(registry.read_claims(root / "book" / "claims"), executed)
+    titles = {name: chapter_title(notebook) for name, notebook in executed.items()}
+    metadata = {name: notebook["metadata"] for name, notebook in executed.items()}
+    cited_in = [*pages.values(), *map(json.dumps, executed.values())]
+    generators: dict[str, Callable[[], dict[str, str]]] = {
+        "status": lambda: {"status": reference_pages.status_tables(metadata)},
+        "api": lambda: reference_pages.api_pages(root),
+        "tests": lambda: {"tests": reference_pages.cited_tests_page(root / "tests", cited_in)},
+        "claims": lambda: {"claims": claims_page.claims_page(entries, titles)},
     }
-    for name, text in unexecuted_texts.items():
-        if LEDGER_MARKER in text:
-            text = text.replace(
-                LEDGER_MARKER, claims_page.landing_section(entries, write_landing_figure(executed, staged))
-            )
-        generated_text = "\n" + generated[name]() if name in generated else ""
-        (staged / f"{name}.md").write_text(text + generated_text, "utf8")
+    for name in [name for name in pages if name in generators]:
+        generated = generators[name]()
+        pages |= generated | {name: f"{pages[name]}\n{generated[name]}"}
+    for name in [name for name, text in pages.items() if LEDGER_MARKER in text]:
+        summary = claims_page.landing_section(entries, write_landing_figure(executed, staged))
+        pages[name] = pages[name].replace(LEDGER_MARKER, summary)
+    return pages
 
 
 def write_landing_figure(executed: dict[str, dict[str, Any]], staged: Path) -> claims_page.ChapterFigure | None:
@@ -183,11 +195,14 @@ def with_provenance(notebook: dict[str, Any]) -> dict[str, Any]:
     return notebook | {"cells": [*notebook["cells"], cell]}
 
 
-def folder_digest(staged: Path) -> str:
-    """The SHA-256 of everything in a staged folder, and of this module."""
+def input_digest(staged: Path) -> str:
+    """The SHA-256 of everything that the pages are built from: a staged folder, and the sources of the two packages."""
     files = sorted(path for path in staged.rglob("*") if path.is_file())
-    parts = [hashlib.sha256(path.read_bytes()).hexdigest() + str(path.relative_to(staged)) for path in files]
-    return hashlib.sha256("\n".join([*parts, Path(__file__).read_text("utf8")]).encode()).hexdigest()
+    sources = sorted(path for name in reference_pages.PACKAGES for path in (ROOT / name).rglob("*.py"))
+    named = {str(path.relative_to(staged)): path for path in files}
+    named |= {str(path.relative_to(ROOT)): path for path in sources}
+    parts = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {name}" for name, path in named.items()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def run_jupyter_book(staged: Path, output: Path) -> Path:
@@ -202,7 +217,9 @@ def run_jupyter_book(staged: Path, output: Path) -> Path:
     builder = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]  # it has no __main__
     command = [*builder, "build", str(staged), "--path-output", str(output)]
     command += ["-W", "--keep-going", "-q"]
-    process = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"NO_COLOR": "1"})
+    found_first = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))  # autodoc imports these sources
+    environment = os.environ | {"NO_COLOR": "1", "PYTHONPATH": found_first}
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if process.returncode:
         output_text = (process.stdout + process.stderr).replace(str(staged), "book")
         raise RuntimeError(f"the book was not built; the last good one is kept\n{output_text}")

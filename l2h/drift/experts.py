@@ -192,7 +192,7 @@ def realised_regret_bound(
         + \Delta_t \Big(\sigma d + \eta \sum_{s = t - D}^{t - 1} \sum_k v_{s,k} g_{s,k}\Big)
         + \gamma (\text{ask}_t - \text{keep}_t)_+\Big]
 
-    with v the weights that all labels up to the step would give, and Delta = |keep - ask|. Its mean over the coins
+    with v the weights that all labels up to the step would give, and `Delta = |keep - ask|`. Its mean over the coins
     bounds the expected regret; it needs every label, so that it can be stated in hindsight only.
 
     Args:

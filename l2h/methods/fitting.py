@@ -195,7 +195,7 @@ def fit_rejector(
         rejector: the network, trained in place, with what it reads.
         examples: to train on.
         targets: tensors of n entries each.
-        loss: loss(scores, *targets) of a batch, one value per example.
+        loss: `loss(scores, *targets)` of a batch, one value per example.
         options: the recipe; scores are neither mirrored nor moved, whatever it says of images.
         seed: of the batches.
 

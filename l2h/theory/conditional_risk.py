@@ -14,7 +14,7 @@ STATIONARITY_STEPS = 12  # they reach 1e-12 for alpha in [1e-3, 1e3] and beta in
 
 
 def min_server_term(mu: Any, *, beta: float, bounded: bool = False) -> np.ndarray:
-    r"""The server's part of the surrogate, minimised over e: s(mu), or over |e| <= 1 where squashed.
+    r"""The server's part of the surrogate, minimised over e: s(mu), or over `|e| <= 1` where squashed.
 
     .. math:: s(\mu) = \min_e \mu e^{\beta e/2} + (1 - \mu) e^{-\beta e/2} = 2\sqrt{\mu(1-\mu)}
 

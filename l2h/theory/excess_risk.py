@@ -122,7 +122,7 @@ def excess_risk_bound_deterministic(excess: Any, *, costs: Costs, beta: float) -
               k_C = \frac{k^2}{2\max(1, \beta^2/4, \alpha^2)(1 + c_1 + c_e)}, \quad
               k = \min\Big(1, \frac{\alpha}{1 + c_1}\Big)
 
-    Here |F'(0)| >= k |p - c1 mu - ce|: both sides vanish at p_t only, and F'(0) has slope >= alpha for p >= 1/2.
+    Here `|F'(0)| >= k |p - c1 mu - ce|`: both sides vanish at p_t only, and F'(0) has slope >= alpha for p >= 1/2.
 
     Args:
         excess: R_S - R_S^*, any shape, >= 0.

@@ -24,7 +24,7 @@ def massart(size: int, n: int) -> float:
     .. math:: \hat{R}_S(H) \leq \sqrt{2 \ln |H| / n}
 
     Args:
-        size: |H| >= 1.
+        size: `|H| >= 1`.
         n: number of points, >= 1.
 
     Returns:
@@ -84,7 +84,7 @@ def monte_carlo_complexity(family: Family, *, n_samples: int, delta: float, seed
 
     .. math:: \frac{1}{n} \sqrt{\frac{2 \ln(2 / \delta)}{m} \sum_i \sup_h h(x_i)^2}
 
-    for m draws: a flip of one of the nm signs moves the average by at most 2 sup_h |h(x_i)| / (nm); McDiarmid.
+    for m draws: a flip of one of the nm signs moves the average by at most `2 sup_h |h(x_i)| / (nm)`; McDiarmid.
     A draw at n = 1,000,000 takes about a tenth of a second for thresholds, once the points are sorted.
 
     Args:

@@ -68,7 +68,7 @@ def distinct_threshold_complexity(n: int, *, two_sided: bool = False) -> Certifi
         \hat{R}_S(\{\pm\mathrm{sign}(x - t)\}) = \frac{1}{n}\Big(4 \sum_{v \geq 1} P(S_n = v)
         \sum_{u | v,\, v/u \text{ odd}} u - 1[n \text{ odd}]\Big)
 
-    The first is twice E max_k P_k, by reflection at the maximum. The second sums P(max_k |S_n - 2 P_k| > t) over
+    The first is twice E max_k P_k, by reflection at the maximum. The second sums `P(max_k |S_n - 2 P_k| > t)` over
     t = n mod 2, ...: reflected in a band of width u = t + 2, every end of the walk but the odd multiples of u cancels,
     so that this probability is u P(S_n is an odd multiple of u).
 

@@ -101,7 +101,7 @@ def fit(
         network: from float inputs to outputs of any kind.
         x: (n, ...) uint8 images or float inputs.
         targets: tensors of n entries each, cut into the same batches as x.
-        loss: loss(outputs, *targets) of a batch, one value per example.
+        loss: `loss(outputs, *targets)` of a batch, one value per example.
         config: how to train.
         seed: of the order of the examples and of the flips.
 

@@ -52,7 +52,7 @@ def sample_gaps(setting: Setting, n_samples: int, generator: np.random.Generator
 
     The supremum is exact for families of signs. "stumps" stand on two independent features; their complexity is
     bounded from below by that of one feature, which makes every bound harder to keep. For "linear ball", rejectors
-    w.x and servers v.x with |w|, |v| <= 1 and x uniform on the circle, R and R_hat are the expected and the mean
+    w.x and servers v.x with `|w|, |v| <= 1` and x uniform on the circle, R and R_hat are the expected and the mean
     margin loss, which is what the proof of the margin form bounds; the supremum is bounded from below by a search
     over 16 x 16 directions, and the complexity by Khintchine's inequality.
 

@@ -4,7 +4,7 @@ Through a few points one can lay a hyperplane that misses all others. Three rect
 
 .. math:: \frac{1}{w}\big((a + w)_+ - 2 (a)_+ + (a - w)_+\big), \quad a = u x - b,
 
-which is 1 where a = 0 and 0 where |a| >= w. A sum of such ridges, minus 1/2, has any signs that one likes.
+which is 1 where a = 0 and 0 where `|a| >= w`. A sum of such ridges, minus 1/2, has any signs that one likes.
 """
 
 from typing import NamedTuple

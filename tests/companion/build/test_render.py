@@ -12,6 +12,11 @@ import yaml
 
 from companion.build import outputs, render
 
+CLAIMS = """
+- {id: gains, statement: It gains., source: x, kind: empirical, verdict: open,
+   rule: {estimand: gain, method: t, holds: {above: 0}}}
+"""
+
 
 def cell(source, **more):
     plain = {"cell_type": "code", "id": "c", "metadata": {}, "outputs": [], "execution_count": 1}
@@ -29,7 +34,8 @@ def root(tmp_path):
     """A repository with the smallest book: one plain page and one chapter, executed."""
     root = tmp_path / "repository"
     (root / "book").mkdir(parents=True)
-    (root / "l2h").mkdir()
+    (root / "book" / "claims").mkdir()
+    (root / "book" / "claims" / "01_problem.yml").write_text(CLAIMS)
     shutil.copy(render.ROOT / "_config.yml", root)
     shutil.copytree(render.ROOT / "book" / "_templates", root / "book" / "_templates")
     shutil.copytree(render.ROOT / "book" / "_static", root / "book" / "_static")
@@ -80,10 +86,6 @@ def test_a_staged_chapter_ends_with_its_provenance(root, tmp_path):
 
 
 def test_the_ledger_is_put_where_a_plain_page_asks_for_it(root, tmp_path):
-    (root / "book" / "claims").mkdir()
-    rule = "rule: {estimand: gain, method: t, holds: {above: 0}}"
-    ledger = f"- {{id: gains, statement: It gains., source: x, kind: empirical, verdict: open, {rule}}}\n"
-    (root / "book" / "claims" / "01_problem.yml").write_text(ledger)
     (root / "book" / "index.md").write_text(f"# Index\n\n{render.LEDGER_MARKER}\n\nThe end.\n")
     text = (staged(root, tmp_path) / "index.md").read_text()
     assert '<th scope="row">open</th><td>1</td>' in text and text.endswith("\n\nThe end.\n")
@@ -125,20 +127,20 @@ def test_a_chapter_with_edited_outputs_is_refused(root, tmp_path):
 
 def test_the_digest_depends_on_every_staged_file(root, tmp_path):
     folder = staged(root, tmp_path)
-    before = render.folder_digest(folder)
-    assert render.folder_digest(folder) == before
+    before = render.input_digest(folder)
+    assert render.input_digest(folder) == before
     (folder / "index.md").write_text("# Index, changed\n")
-    changed = render.folder_digest(folder)
+    changed = render.input_digest(folder)
     (folder / "index.md").rename(folder / "other.md")
-    assert len({before, changed, render.folder_digest(folder)}) == 3
+    assert len({before, changed, render.input_digest(folder)}) == 3
 
 
 STAGE = """
 import sys
 from pathlib import Path
-from l2h import render
-render.stage(render.ROOT / "book", Path(sys.argv[1]))
-print(render.digest(Path(sys.argv[1])))
+from companion.build import render
+render.stage_sources(render.ROOT / "book", Path(sys.argv[1]))
+print(render.input_digest(Path(sys.argv[1])))
 """
 
 

@@ -105,22 +105,24 @@ def cited_tests_page(folder: Path, texts: Iterable[str]) -> str:
         ValueError: if a page cites a test that does not exist, or one whose name two files share.
     """
     cited = {label for text in texts for label in CITED_TEST_PATTERN.findall(text)}
-    sections: list[str] = []
-    times = dict.fromkeys(sorted(cited), 0)
+    sections: list[tuple[str, str]] = []
     for path in sorted(folder.rglob("test_*.py")):
         text = path.read_text("utf8")
         for node in ast.parse(text).body:
             label = getattr(node, "name", "").replace("_", "-")
             if label in cited and isinstance(node, ast.FunctionDef):
-                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                code = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
-                title = node.name.removeprefix("test_").replace("_", " ").capitalize()
-                times[label] += 1
-                sections.append(f"({label})=\n## {title}\n\n`tests/{path.relative_to(folder)}`\n\n```python\n{code}\n```\n")
-    section_counts = {label: count for label, count in times.items() if count != 1}
-    if section_counts:
-        raise ValueError(f"expected one test for each that a page cites, got {describe(section_counts)}")
-    return "\n".join(sections)
+                sections.append((label, _test_section(node, text, path.relative_to(folder))))
+    found = [label for label, _ in sections]
+    if wrong_counts := {label: found.count(label) for label in sorted(cited) if found.count(label) != 1}:
+        raise ValueError(f"expected one test for each that a page cites, got {describe(wrong_counts)}")
+    return "\n".join(section for _, section in sections)
+
+
+def _test_section(test: ast.FunctionDef, text: str, path: Path) -> str:
+    first = min([test.lineno, *(decorator.lineno for decorator in test.decorator_list)])
+    code = "\n".join(text.splitlines()[first - 1 : test.end_lineno])
+    title = test.name.removeprefix("test_").replace("_", " ").capitalize()
+    return f"({test.name.replace('_', '-')})=\n## {title}\n\n`tests/{path}`\n\n```python\n{code}\n```\n"
 
 
 def api_pages(root: Path) -> dict[str, str]:
@@ -140,7 +142,7 @@ def api_pages(root: Path) -> dict[str, str]:
             if "._" not in name:  # private modules and `__init__` have no entry
                 modules.setdefault(name.rpartition(".")[0], []).append(name)
     pages = {f"api/{folder.replace('.', '_')}": _api_page(folder, names) for folder, names in modules.items()}
-    tables = [f"## {folder}\n\n" + _eval_rst("autosummary", *names) for folder, names in modules.items()]
+    tables = [f"## {folder}\n\n" + _eval_rst("autosummary::", *names) for folder, names in modules.items()]
     return {"api": "\n".join(tables)} | pages
 
 
@@ -151,5 +153,4 @@ def _api_page(folder: str, modules: list[str]) -> str:
 
 def _eval_rst(directive: str, *lines: str) -> str:
     """A directive of reStructuredText in a page of MyST."""
-    head = directive if "::" in directive else f"{directive}::"
-    return "\n".join(["```{eval-rst}", f".. {head}", "", *(f"   {line}" for line in lines), "```", ""])
+    return "\n".join(["```{eval-rst}", f".. {directive}", "", *(f"   {line}" for line in lines), "```", ""])

@@ -217,8 +217,9 @@ def run_jupyter_book(staged: Path, output: Path) -> Path:
     builder = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]  # it has no __main__
     command = [*builder, "build", str(staged), "--path-output", str(output)]
     command += ["-W", "--keep-going", "-q"]
-    found_first = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))  # autodoc imports these sources
-    environment = os.environ | {"NO_COLOR": "1", "PYTHONPATH": found_first}
+    # autodoc imports the packages: those of this checkout, wherever the command runs
+    import_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"NO_COLOR": "1", "PYTHONPATH": import_path}
     process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if process.returncode:
         output_text = (process.stdout + process.stderr).replace(str(staged), "book")

@@ -1,6 +1,5 @@
 """Beyond the doctests: what the generated pages say of whole records and of a whole package."""
 
-import ast
 import re
 
 import pytest
@@ -15,46 +14,6 @@ FACTS = {
     "versions": {"python": "3.11.7", "torch": "2.15.0"},
     "data": {"name": "cifar10 airplane/automobile", "sha256": "fedcba9876543210"},
 }
-
-BASE = '''"""Is used."""
-
-class Pair(NamedTuple):
-    """Two."""
-
-    x: int = 1
-    y: float
-
-    def total(self) -> float:
-        """Sum."""
-
-    def _no(self): ...
-
-class Net(Module):
-    """Learns."""
-
-    def __init__(self, width: int = 3, *, deep: bool) -> None: ...
-
-def double(x: int, *, times: int = 2) -> int:
-    """Twice.
-
-    .. math:: 2x
-
-    Args:
-        x: a number
-            at all.
-        times: n.
-
-    Returns:
-        The double.
-
-    Raises:
-        ValueError: never.
-
-    >>> double(2)
-    4
-    """
-'''
-
 
 def test_status_has_a_row_per_chapter_and_one_paragraph_per_machine():
     ran = {"l2h": FACTS, "papermill": {"start_time": "2026-11-24T10:00:00", "duration": 60.0}}
@@ -81,38 +40,15 @@ def test_provenance_names_profile_time_machine_and_data():
     assert reference_pages.provenance_sentence({}) == "Executed at the `unknown` profile in an unrecorded time."
 
 
-@pytest.fixture
-def package(tmp_path):
-    folder = tmp_path / "toy"
-    folder.mkdir()
-    (folder / "__init__.py").write_text("")
-    (folder / "a_user.py").write_text('"""Uses."""\nfrom l2h import base\n\n\ndef _hidden():\n    """No."""\n')
-    (folder / "base.py").write_text(BASE)
-    return folder
-
-
-def test_reference_lists_public_names_with_their_arguments(package):
-    text = reference_pages.api(package)
-    assert text.index("## toy.base") < text.index("## toy.a_user")
-    assert "## toy.base\n\n:::{py:currentmodule} toy.base\n:::" in text
-    assert ":::{py:function} double(x: int, *, times: int=2) -> int\n:module: toy.base" in text
-    assert "::::{py:class} Pair(x: int=1, y: float)" in text and ":::{py:method} total(self) -> float" in text
-    assert "{py:class} Net(width: int=3, *, deep: bool)" in text
-    assert "hidden" not in text and "_no" not in text
-    assert ":param x: a number at all.\n:param times: n." in text
-    assert ":returns: The double." in text and ":raises ValueError: never." in text
-    assert "```pycon\n>>> double(2)\n4\n```" in text
-    assert "```{math}\n2x\n```" in text
-
-
-def test_docstrings_keep_lists_and_lose_accidental_markup():
-    assert reference_pages.markdown("- one\n  of\n- two") == "- one of\n- two"
-    assert reference_pages.markdown("r <= 0 [and] __x__ $5") == r"r \<= 0 \[and\] \_\_x\_\_ \$5"
-
-
-def test_imports_are_read_in_both_forms():
-    tree = ast.parse("import l2h\nfrom l2h import a, b\nfrom l2h.c import d\nfrom numpy import e")
-    assert reference_pages.imported(tree) == {"a", "b", "c"}
+def test_the_reference_has_a_page_for_each_folder_and_leaves_out_private_modules(tmp_path):
+    for path in ("l2h/__init__.py", "l2h/base.py", "l2h/theory/_hidden.py", "l2h/theory/bayes.py", "companion/build/x.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    pages = reference_pages.api_pages(tmp_path)
+    assert set(pages) == {"api", "api/l2h", "api/l2h_theory", "api/companion_build"}
+    assert pages["api/l2h_theory"].startswith("# l2h.theory\n")
+    assert "## l2h.theory.bayes\n\n```{eval-rst}\n.. automodule:: l2h.theory.bayes\n" in pages["api/l2h_theory"]
+    assert "   l2h.base\n" in pages["api"] and "hidden" not in "".join(pages.values())
 
 
 def cited_tests(tmp_path, *files):

@@ -14,7 +14,6 @@ from l2h.theory import calibration, multiclass
 from l2h.training import loop
 
 MULTICLASS_ALPHA_RULES = ("posterior",)  # rules for alpha that are calibrated for any number of classes
-RELEASED_P = 0.18  # the released notebook's constant for P(M != Y), whatever x
 
 
 def alpha_for_rule(
@@ -47,7 +46,7 @@ def alpha_for_rule(
 
 
 def _released(splits: Splits, costs: Costs, beta: float, options: Options) -> float:
-    return float(calibration.alpha_released(RELEASED_P, costs=costs, beta=beta))
+    return float(calibration.alpha_released(calibration.RELEASED_P, costs=costs, beta=beta))
 
 
 def _client_error(splits: Splits, costs: Costs, beta: float, options: Options) -> float:

@@ -1,4 +1,4 @@
-"""Integrals of functions that jump or bend where a switch changes its sign: Gauss-Legendre between the switches."""
+"""Integrals of functions with jumps or kinks where a switch changes its sign, by Gauss-Legendre between switches."""
 
 from collections.abc import Callable, Sequence
 
@@ -84,7 +84,8 @@ def plane_integral(value: Integrand, switches: Sequence[Integrand], *, density: 
 
     >>> def disc(x):
     ...     return 1.0 * (1 - x[:, 0] ** 2 - x[:, 1] ** 2)
-    >>> round(plane_integral(lambda x: 1.0 * (disc(x) > 0), [disc], density=lambda x: 1.0, edges=np.linspace(-2, 2, 5)), 7)
+    >>> edges = np.linspace(-2, 2, 5)
+    >>> round(plane_integral(lambda x: 1.0 * (disc(x) > 0), [disc], density=lambda x: 1.0, edges=edges), 7)
     3.1415927
 
     Source: iterated composite Gauss-Legendre rule.

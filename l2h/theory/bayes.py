@@ -1,4 +1,4 @@
-"""Bayes-optimal servers and rejectors where eta(x) = P(Y=1|x) and p(x) = P(M≠Y|x) are known.
+"""Bayes-optimal servers and rejectors for known eta(x) = P(Y=1|x) and p(x) = P(M≠Y|x).
 
 Asking the best server costs T = c1 mu + ce with mu = min(eta, 1 - eta), keeping costs p. Three kinds of client:
 deterministic (M = m(x), p is mu or 1 - mu), independent (M is independent of Y given x, p lies between these) and
@@ -17,7 +17,7 @@ CLIENT_KINDS = ("deterministic", "independent", "free")
 
 
 def bayes_server(eta: Any) -> Any:
-    r"""The Bayes server as a score: +1 is the likelier label where it is >= 0.
+    r"""The Bayes server as a score; its label is +1 where the score is >= 0.
 
     .. math:: e^*(x) = 2\eta(x) - 1
 
@@ -63,11 +63,11 @@ def server_error(eta: Any) -> Any:
 
 
 def bayes_rejector(mu: Any, p: Any, *, costs: Costs) -> Any:
-    r"""The Bayes rejector as a score: what asking costs more than keeping; keep where it is > 0.
+    r"""The Bayes rejector as a score: the cost of asking minus the cost of keeping; keep where it is > 0.
 
     .. math:: r^*(x) = c_1\mu(x) + c_e - p(x)
 
-    With the error probability of any other server for mu it is the best rejector for that server.
+    If mu is the error probability of another server, r* is the best rejector for that server.
 
     Args:
         mu: the server's error probability given x, any shape, in [0, 1]; `server_error(eta)` for the best server.
@@ -115,11 +115,11 @@ def pointwise_bayes_risk(mu: Any, p: Any, *, costs: Costs) -> Any:
 
 
 def ask_threshold(costs: Costs) -> float:
-    r"""The error probability p_t above which it pays to ask, for a deterministic client.
+    r"""The error probability p_t above which a deterministic client should ask.
 
     .. math:: p_t = \frac{c_1 + c_e}{1 + c_1} \text{ if } c_1 + 2 c_e \geq 1, \quad \frac{c_e}{1 - c_1} \text{ if not}
 
-    A deterministic client has p in {mu, 1 - mu}, so that D(p) = p - c1 min(p, 1 - p) - ce alone decides;
+    A deterministic client has p in {mu, 1 - mu}, so the decision depends on D(p) = p - c1 min(p, 1 - p) - ce only.
     D has slope 1 - c1, then 1 + c1, and changes its sign once, at p_t.
 
     Args:
@@ -139,12 +139,12 @@ def ask_threshold(costs: Costs) -> float:
 
 
 def admissible(mu: Any, p: Any, *, client: str) -> Any:
-    """Whether a client of this kind can have the error probability p where the best server has mu.
+    """Whether a client of this kind can have error probability p where the best server has error probability mu.
 
     Args:
         mu: min(eta, 1 - eta), any shape, in [0, 1/2].
         p: P(M≠Y|x), of the same shape, in [0, 1].
-        client: "deterministic" (p is mu or 1 - mu, up to 1e-12), "independent" (between them) or "free" (any p).
+        client: "deterministic" (p is mu or 1 - mu, up to 1e-12), "independent" (mu <= p <= 1 - mu) or "free" (any p).
 
     Returns:
         Booleans of the same shape.
@@ -174,25 +174,25 @@ class OptimalActions(NamedTuple):
 
 
 def ever_optimal(costs: Costs, *, client: str) -> OptimalActions:
-    r"""When each action is ever strictly optimal.
+    r"""Whether each action is strictly optimal for some admissible (mu, p).
 
     .. math:: \text{ask: } c_e < 1, \qquad \text{keep: } c_e > 0 \text{ or } c_1 > 1 \;(\text{free client: } c_1 > 0)
 
-    Asking is best at mu = 0, p = 1; keeping is best at p = 0 for a free client, else at p = mu. So with ce = 0
-    and c1 <= 1 a client that sees no more than x should always ask.
+    The advantage of asking is largest at mu = 0, p = 1. The advantage of keeping is largest at p = 0 for a free client,
+    and at p = mu otherwise. So with ce = 0 and c1 <= 1 a client that sees no more than x should always ask.
 
     Args:
         costs: c1 and ce.
         client: "deterministic", "independent" or "free".
 
     Returns:
-        Optimal(ask, keep).
+        OptimalActions(ask, keep).
 
     Raises:
         ValueError: if the client is unknown.
 
     >>> ever_optimal(Costs(c1=1.0, ce=0.0), client="deterministic")
-    Optimal(ask=True, keep=False)
+    OptimalActions(ask=True, keep=False)
 
     Source: derived in the chapter on Bayes rules.
     """
@@ -202,15 +202,15 @@ def ever_optimal(costs: Costs, *, client: str) -> OptimalActions:
 
 
 class DecisionRegions(NamedTuple):
-    """What belongs to each of the three actions: a share of the square, or the corners of a polygon."""
+    """For each of the three actions, the area of its region or the corners of its polygon."""
 
     keep: Any
-    minus: Any  # ask, and the server says -1
-    plus: Any  # ask, and the server says +1
+    minus: Any  # ask; the server's label is -1
+    plus: Any  # ask; the server's label is +1
 
 
 def decision_boundary(costs: Costs) -> np.ndarray:
-    r"""The border between keeping and asking, from eta = 0 to eta = 1.
+    r"""The boundary between keeping and asking, from eta = 0 to eta = 1.
 
     .. math:: p = \min\big(1, c_1 \min(\eta, 1 - \eta) + c_e\big)
 
@@ -218,7 +218,7 @@ def decision_boundary(costs: Costs) -> np.ndarray:
         costs: c1 and ce.
 
     Returns:
-        (k, 2) corners (eta, p) of the border, a line between one and the next; (1/2, .) among them.
+        (k, 2) corners (eta, p) of the boundary, which is linear between neighbours; one corner has eta = 1/2.
 
     >>> decision_boundary(Costs(c1=1.0, ce=0.25)).tolist()
     [[0.0, 0.25], [0.5, 0.75], [1.0, 0.25]]
@@ -226,7 +226,7 @@ def decision_boundary(costs: Costs) -> np.ndarray:
     Source: derived in the chapter on Bayes rules.
     """
     corners = {0.0, 0.5, 1.0}
-    if costs.ce < 1 < costs.ce + costs.c1 / 2:  # the tent reaches p = 1, where the square ends
+    if costs.ce < 1 < costs.ce + costs.c1 / 2:  # the boundary reaches p = 1, the upper side of the square
         eta_at_one = (1 - costs.ce) / costs.c1
         corners |= {eta_at_one, 1 - eta_at_one}
     eta = np.array(sorted(corners))
@@ -234,13 +234,13 @@ def decision_boundary(costs: Costs) -> np.ndarray:
 
 
 def decision_regions(costs: Costs) -> DecisionRegions:
-    """The three regions as polygons; one of no area where an action is never best.
+    """The three regions as polygons; a region has no area if its action is never optimal.
 
     Args:
         costs: c1 and ce.
 
     Returns:
-        Regions of (k, 2) corners (eta, p).
+        DecisionRegions of (k, 2) corners (eta, p).
 
     >>> decision_regions(Costs(c1=1.0, ce=0.25)).minus.tolist()
     [[0.0, 0.25], [0.5, 0.75], [0.5, 1.0], [0.0, 1.0]]
@@ -255,7 +255,7 @@ def decision_regions(costs: Costs) -> DecisionRegions:
 
 
 def region_areas(costs: Costs) -> DecisionRegions:
-    r"""The share of the square on which each action is best; ties have no area.
+    r"""The area of the region of each action in the unit square; ties have no area.
 
     .. math:: \text{keep} = 2 \int_0^{1/2} \min(1, c_1 u + c_e) \, du =
         \begin{cases} 1 & c_e \geq 1 \\ c_e + c_1 / 4 & c_e + c_1 / 2 \leq 1 \\
@@ -265,10 +265,10 @@ def region_areas(costs: Costs) -> DecisionRegions:
         costs: c1 and ce.
 
     Returns:
-        Regions of numbers in [0, 1] with sum 1.
+        DecisionRegions of numbers in [0, 1] with sum 1.
 
     >>> region_areas(Costs(c1=1.0, ce=0.25))
-    Regions(keep=0.5, minus=0.25, plus=0.25)
+    DecisionRegions(keep=0.5, minus=0.25, plus=0.25)
 
     Source: derived in the chapter on Bayes rules.
     """

@@ -1,4 +1,4 @@
-"""Calibration of the surrogate: which alpha makes its minimiser ask exactly where the Bayes rule asks."""
+"""Calibration of the surrogate: the values of alpha for which its minimiser asks exactly where the Bayes rule asks."""
 
 from typing import Any
 
@@ -6,27 +6,27 @@ import numpy as np
 
 from l2h import checks
 from l2h.problem import Costs
-from l2h.theory.bayes import ask_threshold, bayes_rejector, server_error
+from l2h.theory.bayes import ask_threshold
 from l2h.theory.conditional_risk import min_server_term, slope_at_zero
 
-ROUNDINGS = 8
+RELEASED_P = 0.18  # the constant that the released notebook uses for P(M≠Y|x), whatever x
 SMALLEST_NORMAL = float(np.finfo(float).tiny)  # a cost below it counts as 0: dividing by it would overflow
 
 
 def _calibrated_alpha(u: np.ndarray, *, costs: Costs, beta: float, bounded: bool) -> np.ndarray:
-    """g(u), the pull towards keeping over the cost of asking; 1 where asking costs nothing."""
+    """g(u): the slope of the two asking terms at r = 0, divided by the cost of asking; 1 where asking costs nothing."""
     ask_slope = beta / 2 * costs.c1 * min_server_term(u, beta=beta, bounded=bounded) + costs.ce
     cost = costs.c1 * u + costs.ce
     return np.divide(ask_slope, cost, out=np.ones_like(cost), where=cost >= SMALLEST_NORMAL)[()]
 
 
 def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, bounded: bool = False) -> np.ndarray:
-    r"""The alpha that depends on the best server's error only: calibrated for every client.
+    r"""Calibrated alpha as a function of the best server's error, for every client.
 
     .. math:: \alpha(\mu) = g(\mu), \quad g(u) = \frac{\beta c_1 s(u)/2 + c_e}{c_1 u + c_e}
 
     Then F'(0) = alpha (p - c1 mu - ce) for every p. Where c1 mu + ce = 0 (that is, below 2e-308) every alpha > 0
-    is calibrated, and 1 is returned; only under squash with c1 > 0 none is.
+    is calibrated, and 1 is returned. With bounded scores and c1 > 0, however, no alpha is calibrated there.
 
     Args:
         mu: min(eta, 1 - eta), any shape, in [0, 1/2].
@@ -38,7 +38,8 @@ def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, bounded: bool = False) 
         alpha > 0, of the same shape.
 
     Raises:
-        ValueError: if mu leaves [0, 1/2], beta is not positive, or squash would need alpha = inf: c1 mu + ce = 0 < c1.
+        ValueError: if mu leaves [0, 1/2], beta is not positive, or bounded scores would need alpha = inf:
+            c1 mu + ce = 0 < c1.
 
     >>> alpha_from_mu(np.array([0.05, 0.3]), costs=Costs(c1=1.0, ce=0.15), beta=2.0).round(3)
     array([2.929, 2.37 ])
@@ -47,17 +48,17 @@ def alpha_from_mu(mu: Any, *, costs: Costs, beta: float, bounded: bool = False) 
     """
     mu = np.asarray(mu, dtype=float)
     if bounded and costs.c1 > 0 and np.any(costs.c1 * mu + costs.ce < SMALLEST_NORMAL):
-        raise ValueError(f"expected c1 mu + ce > 0 under squash, got mu = {mu.min():g} with {costs}")
+        raise ValueError(f"expected c1 mu + ce > 0 with bounded scores, got mu = {mu.min():g} with {costs}")
     return _calibrated_alpha(mu, costs=costs, beta=beta, bounded=bounded)
 
 
 def alpha_from_p(p: Any, *, costs: Costs, beta: float, bounded: bool = False) -> np.ndarray:
-    r"""The alpha that depends on the client's error probability only: calibrated for every mu.
+    r"""Calibrated alpha as a function of the client's error probability, for every mu.
 
     .. math:: \alpha(p) = g(u), \quad u = \mathrm{clip}\big((p - c_e)/c_1, 0, 1/2\big)
 
-    For ce < p < ce + c1/2 this is (ce + beta sqrt((p - ce)(c1 - p + ce)))/p; below it is 1, above it is
-    (beta c1 + 2 ce)/(c1 + 2 ce). It is finite and positive for every p in [0, 1].
+    For ce < p < ce + c1/2, alpha is (ce + beta sqrt((p - ce)(c1 - p + ce)))/p. For smaller p it is 1, for larger p
+    it is (beta c1 + 2 ce)/(c1 + 2 ce). It is finite and positive for every p in [0, 1].
 
     Args:
         p: P(M≠Y|x), any shape, in [0, 1].
@@ -89,7 +90,7 @@ def alpha_deterministic(*, costs: Costs, beta: float, bounded: bool = False) -> 
     .. math:: \alpha^* = \frac{\beta c_1 s(\min(p_t, 1 - p_t))/2 + c_e}{p_t}
               = \beta c_1 \sqrt{(1 - p_t)/p_t} + c_e/p_t
 
-    It is the only one where 0 < p_t < 1, except at c1 = 1, ce = 0, where every alpha >= beta works and beta is
+    No other alpha is calibrated where 0 < p_t < 1, except at c1 = 1, ce = 0: there every alpha >= beta is, and beta is
     returned. With c1 = 0, or ce >= 1 (never ask), alpha = 1 is calibrated and returned.
 
     Args:
@@ -101,7 +102,7 @@ def alpha_deterministic(*, costs: Costs, beta: float, bounded: bool = False) -> 
         alpha > 0.
 
     Raises:
-        ValueError: if beta is not positive, or 0 < c1 < 1 with ce = 0: there it pays to ask for every p > 0, which
+        ValueError: if beta is not positive, or 0 < c1 < 1 with ce = 0: there asking is better for every p > 0, which
             would need alpha = inf.
 
     >>> round(alpha_deterministic(costs=Costs(c1=1.0, ce=0.18), beta=2.0), 5)
@@ -120,12 +121,13 @@ def alpha_deterministic(*, costs: Costs, beta: float, bounded: bool = False) -> 
 
 
 def alpha_released(p: Any, *, costs: Costs, beta: float) -> np.ndarray:
-    r"""The alpha of the authors' released code, which is calibrated only for beta = 2 or ce = 0.
+    r"""The formula for alpha in the authors' released code, which is calibrated only for beta = 2 or ce = 0.
 
     .. math:: \alpha = \frac{\beta \big(c_e + 2\sqrt{(p - c_e)(c_1 - p + c_e)}\big)}{2p}
 
     Args:
-        p: P(M≠Y|x), or the one constant that the released code puts for it; any shape, in [ce, ce + c1] and (0, 1].
+        p: P(M≠Y|x), or the constant `RELEASED_P` that the released code uses for it; any shape, in [ce, ce + c1] and
+            (0, 1].
         costs: c1 and ce.
         beta: calibration parameter > 0.
 
@@ -152,7 +154,7 @@ def alpha_released(p: Any, *, costs: Costs, beta: float) -> np.ndarray:
 
 
 def asks_at_minimum(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> np.ndarray:
-    """Whether the surrogate's minimiser asks: where F'(0) >= 0 (a minimum at r = 0 asks, convention C1).
+    """Whether the surrogate's minimiser asks, that is F'(0) >= 0 (at a minimum at r = 0 it asks, convention C1).
 
     Args:
         eta: P(Y=1|x), any shape, in [0, 1].
@@ -174,37 +176,3 @@ def asks_at_minimum(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, 
     Source: derived in the chapter on the surrogate.
     """
     return slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded) >= 0
-
-
-def is_calibrated(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> np.ndarray:
-    r"""Whether minimising the surrogate at x leads to a Bayes decision, strictly.
-
-    .. math:: \mathrm{sign} F'(0) = \mathrm{sign}(p - c_1\mu - c_e) \quad \text{wherever } p \neq c_1\mu + c_e
-
-    A slope of 0 is not enough where asking is better: minimising sequences may then reach r = 0 from above, and keep.
-
-    Args:
-        eta: P(Y=1|x), any shape, in [0, 1].
-        p: P(M≠Y|x), of the same shape or a number, in [0, 1].
-        costs: c1 and ce.
-        alpha: calibration parameter > 0, likewise.
-        beta: calibration parameter > 0.
-        bounded: whether r and e are confined to [-1, 1].
-
-    Returns:
-        Booleans of the same shape; numbers within a few roundings of 0 count as 0.
-
-    Raises:
-        ValueError: if an argument leaves its range.
-
-    >>> bool(is_calibrated(0.5, 0.7, costs=Costs(c1=1.0, ce=0.15), alpha=2.0, beta=2.0))
-    True
-
-    Source: derived in the chapter on the surrogate.
-    """
-    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded)
-    loss = -bayes_rejector(server_error(np.asarray(eta, dtype=float)), np.asarray(p, dtype=float), costs=costs)
-    scale = ROUNDINGS * np.finfo(float).eps
-    tie = np.abs(loss) <= scale * (1 + costs.c1 + costs.ce)
-    flat = np.abs(slope) <= scale * (alpha + beta * costs.c1 + costs.ce)
-    return tie | (~flat & ((slope > 0) == (loss > 0)))

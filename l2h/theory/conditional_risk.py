@@ -1,4 +1,4 @@
-"""The surrogate risk given x: its value, its minimiser (r, e), and the slope that decides what it does."""
+"""The surrogate risk given x, minimised over e; its minimiser (r, e); and the slope at r = 0, which decides."""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ STATIONARITY_STEPS = 12  # they reach 1e-12 for alpha in [1e-3, 1e3] and beta in
 
 
 def min_server_term(mu: Any, *, beta: float, bounded: bool = False) -> np.ndarray:
-    r"""The server's part of the surrogate, minimised over e: s(mu), or over `|e| <= 1` where squashed.
+    r"""The server's part of the surrogate, minimised over e: s(mu); over `|e| <= 1` for bounded scores.
 
     .. math:: s(\mu) = \min_e \mu e^{\beta e/2} + (1 - \mu) e^{-\beta e/2} = 2\sqrt{\mu(1-\mu)}
 
@@ -32,7 +32,7 @@ def min_server_term(mu: Any, *, beta: float, bounded: bool = False) -> np.ndarra
     >>> min_server_term(np.array([0.0, 0.5]), beta=2.0)
     array([0., 1.])
 
-    Source: the inner minimum of arXiv 2409.16253, surrogate loss.
+    Source: the minimum over e of arXiv 2409.16253, surrogate loss.
     """
     mu = np.asarray(mu, dtype=float)
     checks.probabilities(upper=0.5, mu=mu)
@@ -46,14 +46,14 @@ def min_server_term(mu: Any, *, beta: float, bounded: bool = False) -> np.ndarra
 
 
 class SurrogateMinimiser(NamedTuple):
-    """Where the conditional surrogate risk is least."""
+    """The scores at which the conditional surrogate risk is smallest."""
 
     r: np.ndarray
     e: np.ndarray
 
 
 def _checked_arrays(eta: Any, p: Any, alpha: Any, beta: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The three arrays, within their ranges."""
+    """Eta, p and alpha as arrays, after a check of their ranges."""
     eta, p, alpha = (np.asarray(value, dtype=float) for value in (eta, p, alpha))
     checks.probabilities(eta=eta, p=p)
     checks.finite(alpha=alpha)
@@ -69,51 +69,15 @@ def _weighted_exponential(weight: Any, exponent: Any) -> np.ndarray:
     )
     if not (log_terms <= MAX_RISK_EXPONENT).all():
         raise ValueError(
-            f"expected r and e with every term of the risk below e^{MAX_RISK_EXPONENT}, got e^{log_terms.max():g}"
+            f"expected scores with every term of the risk below e^{MAX_RISK_EXPONENT}, got e^{log_terms.max():g}"
         )
     return np.exp(log_terms)
-
-
-def conditional_risk(r: Any, e: Any, *, eta: Any, p: Any, costs: Costs, alpha: Any, beta: float) -> np.ndarray:
-    r"""The surrogate risk given x.
-
-    .. math:: W(r, e) = c_1\big(\eta e^{-\beta(e + r)/2} + (1 - \eta) e^{\beta(e - r)/2}\big)
-              + c_e e^{-r} + p e^{\alpha r}
-
-    Args:
-        r: rejector scores, any shape; infinite where the minimum is.
-        e: server scores, likewise; where both are infinite the limit in e is taken first.
-        eta: P(Y=1|x), of the same shape or a number, in [0, 1].
-        p: P(M≠Y|x), likewise.
-        costs: c1 and ce.
-        alpha: calibration parameter > 0, likewise.
-        beta: calibration parameter > 0.
-
-    Returns:
-        Risks, of the same shape, >= 0.
-
-    Raises:
-        ValueError: if an argument leaves its range, or a term of the risk exceeds e^700.
-
-    >>> float(conditional_risk(0.0, 0.0, eta=0.9, p=0.5, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0))
-    1.75
-
-    Source: conditional expectation of arXiv 2409.16253, surrogate loss.
-    """
-    eta, p, alpha = _checked_arrays(eta, p, alpha, beta)
-    r, e = np.asarray(r, dtype=float), np.asarray(e, dtype=float)
-    limit_r = np.where(np.isinf(e), 0, r)  # where both are infinite, e goes there first: the infimum
-    positive, negative = -beta / 2 * (e + limit_r), beta / 2 * (e - limit_r)
-    server_terms = _weighted_exponential(costs.c1 * eta, positive) + _weighted_exponential(
-        costs.c1 * (1 - eta), negative
-    )
-    return server_terms + _weighted_exponential(np.asarray(costs.ce), -r) + _weighted_exponential(p, alpha * r)
 
 
 def partial_min_risk(
     r: Any, *, eta: Any, p: Any, costs: Costs, alpha: Any, beta: float, bounded: bool = False
 ) -> np.ndarray:
-    r"""The surrogate risk given x, minimised over e: convex in r.
+    r"""The surrogate risk given x, minimised over e; convex in r.
 
     .. math:: F(r) = \min_e W(r, e) = c_1 s(\mu) e^{-\beta r/2} + c_e e^{-r} + p e^{\alpha r}
 
@@ -148,7 +112,7 @@ def partial_min_risk(
 
 
 def slope_at_zero(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> np.ndarray:
-    r"""The slope that decides: the minimiser keeps (r > 0) exactly where it is negative.
+    r"""The slope of the conditional risk at r = 0; the minimiser keeps (r > 0) exactly where it is negative.
 
     .. math:: F'(0) = \alpha p - \tfrac{\beta}{2} c_1 s(\mu) - c_e
 
@@ -178,9 +142,10 @@ def slope_at_zero(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bo
 def _stationary_score(
     server_weight: np.ndarray, ce: float, log_client_weight: np.ndarray, alpha: np.ndarray, beta: float
 ) -> np.ndarray:
-    """The r at which pull e^{-beta r/2} + ce e^{-r} = push e^{alpha r}, for positive sides, by Newton on logarithms.
+    """The r with w_s e^{-beta r/2} + ce e^{-r} = w_c e^{alpha r}, by Newton's method on the logarithms of both sides.
 
-    The difference of the logarithms is concave and increasing, so that every step but the first goes up to the root.
+    The difference of the logarithms is concave and increasing, so every step but the first approaches the root from
+    below.
     """
     with np.errstate(divide="ignore"):
         log_server_weight, log_ce = np.log(server_weight), np.log(ce)
@@ -193,13 +158,13 @@ def _stationary_score(
 
 
 def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> SurrogateMinimiser:
-    r"""The (r, e) at which the conditional surrogate risk is least.
+    r"""The (r, e) that minimises the conditional surrogate risk.
 
     .. math:: e = \frac{1}{\beta}\ln\frac{\eta}{1 - \eta}, \qquad F'(r) = 0
 
     The minimum may lie at infinity: e at eta in {0, 1}; r = +inf where p = 0, r = -inf where asking costs nothing
-    (c1 s(mu) = ce = 0). Where nothing costs anything r = 0. Under squash both are clipped to [-1, 1], which is
-    where the convex risk over the square is least.
+    (c1 s(mu) = ce = 0). Where every weight is 0, r = 0. For bounded scores both are clipped to [-1, 1], which gives
+    the minimiser of the convex risk over the square.
 
     Args:
         eta: P(Y=1|x), any shape, in [0, 1].
@@ -210,7 +175,7 @@ def minimiser(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounde
         bounded: whether r and e are confined to [-1, 1].
 
     Returns:
-        Minimiser(r, e).
+        SurrogateMinimiser(r, e).
 
     Raises:
         ValueError: if an argument leaves its range.

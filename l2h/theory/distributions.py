@@ -1,4 +1,4 @@
-"""Testbeds: distributions with known eta(x) and p(x), which sample themselves and know their Bayes risk."""
+"""Distributions with known eta(x) and p(x): samples, risks and the Bayes risk of each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ def log_cosh(z: np.ndarray) -> np.ndarray:
 
 
 class Sample(NamedTuple):
-    """A sample of a testbed."""
+    """A sample of a distribution."""
 
     x: np.ndarray  # (n,) or (n, 2)
     y: np.ndarray  # (n,) in {-1, +1}
-    m: np.ndarray  # (n,) the client's answers in {-1, +1}
+    m: np.ndarray  # (n,) the client's labels in {-1, +1}
 
 
 class Atom(NamedTuple):
@@ -48,15 +48,15 @@ class Distribution:
     """A distribution of (X, Y, M) with known conditional probabilities.
 
     Args:
-        name: its key in TESTBEDS.
+        name: its key in `DISTRIBUTIONS`.
         client: "deterministic" or "free".
         eta: x -> P(Y=1|x).
         p: x -> P(M≠Y|x).
-        sample_client: (x, y, generator) -> the client's answers.
-        sample_x: (n, generator) -> n draws of x.
-        expectation: (value, switches) -> E value(X), where value bends or jumps only where a switch changes its sign.
-        atoms: where X has finitely many kinds of points; then risks are exact fractions.
-        density: x -> the density of X, where it has one that varies.
+        sample_client: (x, y, generator) -> the client's labels.
+        sample_x: (n, generator) -> a sample of n points x.
+        expectation: (value, switches) -> E value(X), for a value with kinks or jumps only where a switch changes sign.
+        atoms: for a finite distribution; then risks are exact fractions.
+        density: x -> the density of X, for a distribution with a varying density.
 
     >>> DISTRIBUTIONS["gaussians"].bayes_risk(Costs(c1=1.0, ce=0.15))
     0.1917165...
@@ -106,7 +106,7 @@ class Distribution:
             costs: c1 and ce.
 
         Returns:
-            The risk, to about 10 digits (exact but for rounding on finite testbeds).
+            The risk, to about 10 digits (on finite distributions exact up to rounding).
 
         >>> DISTRIBUTIONS["atoms"].risk(lambda x: np.ones(len(x)), costs=Costs()) == 133 / 400
         True
@@ -120,7 +120,7 @@ class Distribution:
         return self.expectation(value, ((lambda x: self.eta(x) - 0.5) if e is None else e, r))
 
     def bayes_rejector(self, costs: Costs) -> Function:
-        r"""The Bayes rejector of this testbed.
+        r"""The Bayes rejector of this distribution.
 
         .. math:: r^*(x) = c_1\mu(x) + c_e - p(x)
 
@@ -130,7 +130,7 @@ class Distribution:
         Returns:
             x -> scores.
 
-        >>> DISTRIBUTIONS["atoms"].best_rejector(Costs(c1=1.0, ce=0.0))(np.array([1, 3])).round(2).tolist()
+        >>> DISTRIBUTIONS["atoms"].bayes_rejector(Costs(c1=1.0, ce=0.0))(np.array([1, 3])).round(2).tolist()
         [0.0, -0.7]
         """
         return lambda x: bayes_rejector(server_error(self.eta(x)), self.p(x), costs=costs)
@@ -144,7 +144,7 @@ class Distribution:
             r: x -> scores.
 
         Returns:
-            The share, to about 7 digits (exact but for rounding on finite testbeds).
+            The share, to about 7 digits (on finite distributions exact up to rounding).
 
         >>> DISTRIBUTIONS["atoms"].ask_rate(lambda x: x - 1.0)
         0.55
@@ -152,7 +152,7 @@ class Distribution:
         return self.expectation(lambda x: 1.0 * asks(r(x)), (r,))
 
     def client_risk(self) -> float | Fraction:
-        """The risk of the client alone, P(M≠Y): a fraction on finite testbeds, else to about 12 digits.
+        """The risk of the client alone, P(M≠Y): a fraction for finite distributions, else to about 12 digits.
 
         >>> DISTRIBUTIONS["atoms"].client_risk()
         Fraction(133, 400)
@@ -170,7 +170,7 @@ class Distribution:
             costs: c1 and ce.
 
         Returns:
-            A fraction on finite testbeds (0.15 is read as 3/20), else a number to 10 digits.
+            A fraction for finite distributions (0.15 is read as 3/20), else a number to 10 digits.
 
         >>> DISTRIBUTIONS["atoms"].bayes_risk(Costs(c1=1.0, ce=0.15))
         Fraction(9, 40)
@@ -182,7 +182,7 @@ class Distribution:
 
 
 def _deterministic(name: str, *, eta: Function, m: Function, **kwargs: Any) -> Distribution:
-    """A testbed whose client answers m(x): it errs with probability 1 - eta where m = +1, eta where m = -1."""
+    """A distribution whose client returns m(x); it errs with probability 1 - eta where m = +1 and eta where m = -1."""
 
     def p(x: np.ndarray) -> np.ndarray:
         return np.where(m(x) > 0, 1 - eta(x), eta(x))
@@ -191,7 +191,7 @@ def _deterministic(name: str, *, eta: Function, m: Function, **kwargs: Any) -> D
 
 
 def gaussians(t: float = 1.0) -> Distribution:
-    r"""T1: two normal classes on the line and a client that puts its threshold at t.
+    r"""T1: two normal classes on the line and a client with its threshold at t.
 
     .. math:: X|Y \sim N(Y, 1), \quad m(x) = \mathrm{sign}(x - t), \quad \eta(x) = \frac{1}{1 + e^{-2x}}
 
@@ -199,7 +199,7 @@ def gaussians(t: float = 1.0) -> Distribution:
         t: the client's threshold; the best one is 0.
 
     Returns:
-        The testbed, with a deterministic client.
+        The distribution, with a deterministic client.
 
     Raises:
         ValueError: if t leaves [-9, 9].
@@ -223,13 +223,13 @@ def gaussians(t: float = 1.0) -> Distribution:
 
 
 def xor() -> Distribution:
-    r"""T2: two classes in the plane that no line separates, and a client that draws one.
+    r"""T2: two classes in the plane that no line separates, and a linear client.
 
     .. math:: X|Y{=}1 \sim \tfrac12 N((\pm 2, 0), I), \quad X|Y{=}{-1} \sim \tfrac12 N((0, \pm 2), I), \quad
               \eta = \frac{\cosh 2x_1}{\cosh 2x_1 + \cosh 2x_2}, \quad m = \mathrm{sign}(x_1 - 1/2)
 
     Returns:
-        The testbed, with a deterministic client.
+        The distribution, with a deterministic client.
 
     >>> round(xor().client_risk(), 6)
     0.419418
@@ -254,13 +254,13 @@ def xor() -> Distribution:
 
 
 def logistic() -> Distribution:
-    r"""T3: a client that sees more than x, so that p(x) is free of eta(x).
+    r"""T3: a client that sees more than x, so p(x) does not depend on eta(x).
 
     .. math:: X \sim U(-1, 1), \quad \eta = \sigma(4x), \quad M = YB, \quad
               p = P(B{=}{-1}|x) = 0.05 + 0.55\,\sigma(12(x - 0.2))
 
     Returns:
-        The testbed, with a free client.
+        The distribution, with a free client.
 
     >>> round(logistic().client_risk(), 6)
     0.270002
@@ -285,7 +285,7 @@ def logistic() -> Distribution:
 
 
 def _exact_atoms(masses: Sequence[str], etas: Sequence[str], m: Sequence[int]) -> tuple[Atom, ...]:
-    """Exact atoms from decimals, for a client that answers m on each."""
+    """Exact atoms from decimals, for a client that returns label m on each."""
     exact = [(Fraction(mass), Fraction(eta)) for mass, eta in zip(masses, etas, strict=True)]
     return tuple(Atom(mass, eta, 1 - eta if label > 0 else eta) for (mass, eta), label in zip(exact, m, strict=True))
 
@@ -293,10 +293,10 @@ def _exact_atoms(masses: Sequence[str], etas: Sequence[str], m: Sequence[int]) -
 def atoms() -> Distribution:
     """T4: five points, X in {0, ..., 4}; masses .30, .25, .20, .15, .10 and eta .95, .60, .10, .85, .30.
 
-    The client answers +1, +1, -1, -1, +1: it is right about the first three points.
+    The client returns +1, +1, -1, -1, +1; its first three labels are the likelier ones.
 
     Returns:
-        The testbed, with a deterministic client and exact risks.
+        The distribution, with a deterministic client and exact risks.
 
     >>> atoms().bayes_risk(Costs(c1=1.0, ce=0.0))
     Fraction(3, 16)
@@ -316,15 +316,15 @@ def atoms() -> Distribution:
 
 
 def specialist() -> Distribution:
-    r"""T5: a client that is right but on (3/4, 1], where a server helps only if it gives up the rest.
+    r"""T5: a client that errs often on (3/4, 1] only, where a linear server is right only if it errs elsewhere.
 
     .. math:: X \sim U[0, 1], \quad B = +1 \text{ on } [0, 0.45] \cup (0.75, 1], \; -1 \text{ between}, \quad
               P(Y{=}B|x) = 0.95, \quad m = +1 \text{ on } [0, 0.45], \; -1 \text{ above}
 
-    `bayes_risk` allows any server; the point of this testbed are the servers sign(t - x) and sign(x - t).
+    `bayes_risk` allows any server; this distribution is for comparing the servers sign(t - x) and sign(x - t).
 
     Returns:
-        The testbed, with a deterministic client and exact risks.
+        The distribution, with a deterministic client and exact risks.
 
     >>> specialist().bayes_risk(Costs(c1=1.0, ce=0.15)), specialist().client_risk()
     (Fraction(7, 80), Fraction(11, 40))

@@ -1,4 +1,4 @@
-"""From excess surrogate risk to excess risk: three proved bounds and a computed envelope to lay beside them."""
+"""From excess surrogate risk to excess risk: three proved bounds, and a computed lower envelope for comparison."""
 
 from typing import Any, NamedTuple
 
@@ -13,19 +13,19 @@ from l2h.theory.regret import AlphaRule, concave_hull
 
 
 def _curvature_bound(alpha: float, costs: Costs, beta: float) -> float:
-    """2 K (1 + c1 + ce), where F'' <= K F and F(0) <= 1 + c1 + ce: lemma 1 gives H >= F'(0)^2 over this."""
+    """2 K (1 + c1 + ce), where F'' <= K F and F(0) <= 1 + c1 + ce; by lemma 1, H >= F'(0)^2 divided by it."""
     return 2 * max(1, beta**2 / 4, alpha**2) * (1 + costs.c1 + costs.ce)
 
 
 def excess_risk_bound_mu(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
-    r"""The largest excess risk under alpha(mu), for any client.
+    r"""Upper bound of the excess risk with alpha(mu), for any client.
 
     .. math:: R - R^* \leq \sqrt{(2c_1 + 1/k)(R_S - R_S^*)}, \quad
               k = \frac{\min(1, a^2, 4a^2/\beta^2)}{2(1 + c_1 + c_e)}, \quad
               a = \min\Big(1, \frac{\beta c_1 + 2c_e}{c_1 + 2c_e}\Big)
 
-    For beta = 2 the factor is 2(1 + 2 c1 + ce). With alpha recalibrated for squash it holds for beta >= 1, and
-    fails for small beta (at 0.1 by a factor of 1.2 for c1 = ce = 1).
+    For beta = 2 the factor is 2(1 + 2 c1 + ce). With alpha recalibrated for bounded scores the bound holds for
+    beta >= 1, and fails for small beta (at 0.1 by a factor of 1.2 for c1 = ce = 1).
 
     Args:
         excess: R_S - R_S^*, any shape, >= 0.
@@ -80,14 +80,14 @@ def max_calibrated_alpha(*, costs: Costs, beta: float) -> float:
 
 
 def excess_risk_bound_p(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
-    r"""The largest excess risk under alpha(p), for any client; the fourth root is real for a free client.
+    r"""Upper bound of the excess risk with alpha(p), for any client; for a free client the fourth root is attained.
 
     .. math:: R - R^* \leq \Big(\frac{8}{k_4} (R_S - R_S^*)\Big)^{1/4}, \quad
               k_4 = \frac{k'^2}{2K(1 + c_1 + c_e)}, \quad K = \max\Big(1, \frac{\beta^2}{4}, (\sup g)^2\Big), \\
               k' = \min\Big(\frac{\min(1, \beta)}{c_e + c_1/2}, \frac{\beta}{2c_1},
               \frac{\beta c_1/2 + c_e}{2c_e + c_1}\Big)
 
-    Because of beta/(2 c1) no k_4 exceeds 1/(2 c1^3), which a wrong label would need.
+    The term beta/(2 c1) keeps k_4 <= 1/(2 c1^3), so the bound covers a wrong label, too.
 
     Args:
         excess: R_S - R_S^*, any shape, >= 0.
@@ -116,7 +116,7 @@ def excess_risk_bound_p(excess: Any, *, costs: Costs, beta: float) -> np.ndarray
 
 
 def excess_risk_bound_deterministic(excess: Any, *, costs: Costs, beta: float) -> np.ndarray:
-    r"""The largest excess risk under the single alpha of a deterministic client.
+    r"""Upper bound of the excess risk with the single alpha of a deterministic client.
 
     .. math:: R - R^* \leq \sqrt{(2c_1 + 1/k_C)(R_S - R_S^*)}, \quad
               k_C = \frac{k^2}{2\max(1, \beta^2/4, \alpha^2)(1 + c_1 + c_e)}, \quad
@@ -151,7 +151,7 @@ def excess_risk_bound_deterministic(excess: Any, *, costs: Costs, beta: float) -
 
 
 class Envelope(NamedTuple):
-    """A convex increasing curve through the origin: no regret without at least this excess surrogate risk."""
+    """A convex increasing curve through the origin: the smallest excess surrogate risk for each regret."""
 
     regret: np.ndarray  # (k,) increasing from 0
     excess: np.ndarray  # (k,) increasing from 0
@@ -160,14 +160,14 @@ class Envelope(NamedTuple):
 def _regret_and_excess(
     mu: np.ndarray, p: np.ndarray, alpha_rule: AlphaRule, costs: Costs, beta: float, bounded: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Regret and least excess of a wrong decision and of a wrong label while asking, at each (mu, p)."""
-    setting = {"p": p, "costs": costs, "alpha": alpha_rule(mu, p), "beta": beta, "squash": bounded}
+    """Regret and smallest excess of a wrong decision and of a wrong label while asking, at each (mu, p)."""
+    setting = {"p": p, "costs": costs, "alpha": alpha_rule(mu, p), "beta": beta, "bounded": bounded}
     best = minimiser(mu, **setting).r
     min_risk = partial_min_risk(best, eta=mu, **setting)
     gain = p - costs.c1 * mu - costs.ce
     nearest_wrong_r = np.where(gain > 0, np.maximum(best, 0), np.minimum(best, 0))  # the best r of the wrong decision
     decision_excess = partial_min_risk(nearest_wrong_r, eta=mu, **setting) - min_risk
-    wrong_label_r = np.minimum(minimiser(0.5, **setting).r, 0)  # a wrong label is best at e = 0, as if eta were 1/2
+    wrong_label_r = np.minimum(minimiser(0.5, **setting).r, 0)  # best with a wrong label: e = 0, as if eta = 1/2
     label_excess = partial_min_risk(wrong_label_r, eta=0.5, **setting) - min_risk
     regrets = np.concatenate([np.abs(gain), costs.c1 * (1 - 2 * mu) + np.maximum(-gain, 0)])
     regrets[regrets < PROBABILITY_TOLERANCE] = 0
@@ -177,7 +177,7 @@ def _regret_and_excess(
 def lower_envelope(
     alpha_rule: AlphaRule, *, costs: Costs, beta: float, client: str, grid_size: int = 201, bounded: bool = False
 ) -> Envelope:
-    r"""The least excess surrogate risk that goes with an excess risk, computed on a grid of (mu, p).
+    r"""The smallest excess surrogate risk for each excess risk, computed on a grid of (mu, p).
 
     .. math:: \psi = \text{convex hull of } \theta \mapsto
               \min\{W(r, e) - \min W : \text{regret of } (r, e) \text{ at } (\mu, p) \geq \theta\}
@@ -191,7 +191,7 @@ def lower_envelope(
         beta: calibration parameter > 0.
         client: "deterministic", "independent" or "free".
         grid_size: number of values of mu and of p.
-        bounded: whether r and e are confined to [-1, 1]; the rule is then one for squash.
+        bounded: whether r and e are confined to [-1, 1]; the rule is then one for bounded scores.
 
     Returns:
         Envelope(regret, excess); interpolate linearly.
@@ -202,7 +202,7 @@ def lower_envelope(
     >>> from l2h.theory.calibration import alpha_from_mu
     >>> costs = Costs(c1=1.0, ce=0.15)
     >>> envelope = lower_envelope(lambda mu, p: alpha_from_mu(mu, costs=costs, beta=2.0), costs=costs, beta=2.0,
-    ...                           client="free", grid=21)
+    ...                           client="free", grid_size=21)
     >>> bool((envelope.regret <= excess_risk_bound_mu(envelope.excess, costs=costs, beta=2.0)).all())
     True
 
@@ -210,7 +210,7 @@ def lower_envelope(
     """
     checks.one_of(CLIENT_KINDS, client=client)
     checks.positive(**{"c1 + ce": costs.c1 + costs.ce})
-    checks.at_least(2, grid=grid_size)
+    checks.at_least(2, grid_size=grid_size)
     p = np.linspace(0, 1, grid_size)
     if client == "deterministic":
         mu = np.minimum(p, 1 - p)
@@ -220,7 +220,7 @@ def lower_envelope(
     regrets, excesses = (
         np.append(0.0, values) for values in _regret_and_excess(mu, p, alpha_rule, costs, beta, bounded)
     )
-    order = np.lexsort((excesses, -regrets))  # a point matters if no larger regret comes with less excess
+    order = np.lexsort((excesses, -regrets))  # only points without a larger regret at less excess matter
     order = order[excesses[order] == np.minimum.accumulate(excesses[order])]
     hull = order[concave_hull(regrets[order], -excesses[order])]
     return Envelope(regrets[hull], excesses[hull])

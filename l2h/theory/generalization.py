@@ -1,4 +1,4 @@
-r"""Theorem 1: how far the risk may exceed the empirical risk for every pair (r, e), in four forms.
+r"""Theorem 1: bounds of the risk minus the empirical risk for every pair (r, e), in four forms.
 
 Each form is a penalty: with probability at least 1 - delta over a sample of n examples, for all (r, e) in R x E,
 
@@ -16,7 +16,7 @@ from l2h.problem import Costs
 
 
 class Penalty(NamedTuple):
-    """What a bound adds to the empirical risk."""
+    """The term that a bound adds to the empirical risk."""
 
     complexity: Any  # the part with the Rademacher complexities of R and E
     deviation: Any  # the part with ln(1 / delta) / n
@@ -28,7 +28,7 @@ class Penalty(NamedTuple):
 
 
 def _check_bound_arguments(rademacher_r: Any, rademacher_e: Any, n: Any, delta: float) -> None:
-    checks.at_least(0, rad_r=np.min(rademacher_r), rad_e=np.min(rademacher_e))
+    checks.at_least(0, rademacher_r=np.min(rademacher_r), rademacher_e=np.min(rademacher_e))
     checks.at_least(1, n=np.min(n))
     checks.positive(delta=delta)
     checks.probabilities(delta=delta)
@@ -148,7 +148,7 @@ def margin_bound(rademacher_r: Any, rademacher_e: Any, *, costs: Costs, n: Any, 
 
 
 def margin_loss(r: Any, e: Any, m: Any, y: Any, *, costs: Costs, rho: float) -> np.ndarray:
-    r"""The ramp loss above the generalized 0-1 loss: scores below the margin rho are charged in part.
+    r"""A ramp loss above the generalized 0-1 loss; it penalises scores below the margin rho in part.
 
     .. math:: L_\rho = 1[m \neq y] \Phi(r/\rho) + c_e \Phi(-r/\rho) + c_1 \Phi(-(ey + r)/(2\rho)), \quad
         \Phi(t) = \min(\max(1 + t, 0), 1)
@@ -180,34 +180,8 @@ def margin_loss(r: Any, e: Any, m: Any, y: Any, *, costs: Costs, rho: float) -> 
     return keep_loss + ask_cost + server_loss
 
 
-def valid_pairs(costs: Costs, *, delta: float) -> float:
-    r"""The number of pairs (r, e) up to which the stated form holds, whatever the distribution and n.
-
-    .. math:: |R| |E| \leq 2 (2/\delta)^{9 (c_1 + c_e)^2 - 1}
-
-    by Hoeffding's inequality for each pair; unlimited where c1 + ce >= 1.
-
-    Args:
-        costs: c1 and ce.
-        delta: probability of failure, in (0, 1].
-
-    Returns:
-        The number, inf where there is no limit.
-
-    Raises:
-        ValueError: if delta is not in (0, 1].
-
-    >>> valid_pairs(Costs(0.25, 0.25), delta=0.02)
-    632.45...
-    """
-    checks.positive(delta=delta)
-    checks.probabilities(delta=delta)
-    total = costs.c1 + costs.ce
-    return math.inf if total >= 1 else 2 * (2 / delta) ** (9 * total**2 - 1)
-
-
 def critical_cost(delta: float) -> float:
-    r"""The c1 + ce below which one fixed pair breaks the stated form for all large n, by the central limit theorem.
+    r"""The c1 + ce below which one fixed pair violates the stated form for all large n, by the central limit theorem.
 
     .. math:: \frac{\Phi^{-1}(1 - \delta)}{6 \sqrt{\ln(2/\delta) / 2}} \to \frac{1}{3} \quad (\delta \to 0)
 
@@ -231,7 +205,7 @@ def critical_cost(delta: float) -> float:
 
 
 def discrepancy(risks_p: Any, risks_q: Any) -> float:
-    r"""How much larger the risk can be under Q than under P, over all pairs of a family.
+    r"""The largest increase of the risk from P to Q over all pairs of a family.
 
     .. math:: \mathrm{disc}(P, Q) = \sup_{(r, e)} \big(R_Q(r, e) - R_P(r, e)\big)
 
@@ -240,7 +214,7 @@ def discrepancy(risks_p: Any, risks_q: Any) -> float:
         risks_q: risks under Q of the same pairs, in the same order.
 
     Returns:
-        The supremum; negative where every pair does better under Q.
+        The supremum; negative where every pair has less risk under Q.
 
     Raises:
         ValueError: if the shapes differ, there is no pair, or a risk is not finite.
@@ -257,35 +231,6 @@ def discrepancy(risks_p: Any, risks_q: Any) -> float:
     return float((risks_q - risks_p).max())
 
 
-def transferred(empirical: Any, *, costs: Costs, separation: float, penalty: float, joint_error: float = 0.0) -> Any:
-    r"""The bound on the risk under Q by a discrepancy.
-
-    .. math:: \hat{R}_P + \mathrm{disc}(P, Q) + \max(1, c_1) \lambda + \text{penalty}
-
-    With labels of both distributions lambda = 0. Without, labels are replaced by those of any fixed g, the
-    discrepancy is taken with g's labels, and lambda = P_P(g != Y) + P_Q(g != Y): exchanging y for g(x) moves
-    a loss by at most max(1, c1) where they differ.
-
-    Args:
-        empirical: empirical risk under P, a number or an array.
-        costs: c1 and ce.
-        separation: the discrepancy.
-        penalty: of the bound for P, as `bounds.corrected(...).total`.
-        joint_error: lambda >= 0.
-
-    Returns:
-        The bound, of the shape of the empirical risk.
-
-    Raises:
-        ValueError: if the penalty or lambda is negative.
-
-    >>> print(f"{transferred(0.1, costs=Costs(), separation=0.05, penalty=0.2, joint_error=0.1):.2f}")
-    0.45
-    """
-    checks.at_least(0, penalty=penalty, joint_error=joint_error)
-    return empirical + separation + max(1, costs.c1) * joint_error + penalty
-
-
 def label_shift_weights(p: Any, q: Any) -> np.ndarray:
     """The importance weights of label shift, q(y) / p(y) for each label.
 
@@ -294,7 +239,7 @@ def label_shift_weights(p: Any, q: Any) -> np.ndarray:
         q: (K,) label probabilities under Q.
 
     Returns:
-        (K,) weights; 0 for a label that neither has.
+        (K,) weights; 0 for a label of probability 0 under both.
 
     Raises:
         ValueError: if these are not two distributions, or Q has a label that P lacks.
@@ -320,7 +265,7 @@ def importance_weighted_penalty(p: Any, q: Any, *, costs: Costs, n_pairs: int, n
         + \max(1, c_1 + c_e) \sqrt{\frac{2 \ln(N/\delta)}{n} \sum_y \frac{q(y)^2}{p(y)}}
 
     for N pairs that were fixed before the sample was drawn. The sum is the second moment of the weights: it is 1
-    without a shift, and says how many examples a shift costs.
+    without a shift; with a shift, the bound needs that many times more examples.
 
     Args:
         p: (K,) label probabilities under P, which the sample comes from.
@@ -336,14 +281,16 @@ def importance_weighted_penalty(p: Any, q: Any, *, costs: Costs, n_pairs: int, n
     Raises:
         ValueError: as `label_shift_weights`, or if N or n is below 1, or delta is not in (0, 1].
 
-    >>> print(f"{importance_weighted_penalty([0.5, 0.5], [0.1, 0.9], costs=Costs(1.0, 0.0), functions=1, n=100, delta=0.05):.4f}")
+    >>> costs = Costs(1.0, 0.0)
+    >>> penalty = importance_weighted_penalty([0.5, 0.5], [0.1, 0.9], costs=costs, n_pairs=1, n=100, delta=0.05)
+    >>> print(f"{penalty:.4f}")
     0.3135
 
     Source: the lower tail of non-negative variables (Maurer, JIPAM 4(1), 2003); the second moment of the weights as in
     Cortes, Mansour and Mohri, NeurIPS 2010.
     """
     second_moment = float((label_shift_weights(p, q) * np.asarray(q, dtype=float)).sum())
-    checks.at_least(1, functions=n_pairs, n=np.min(n))
+    checks.at_least(1, n_pairs=n_pairs, n=np.min(n))
     checks.positive(delta=delta)
     checks.probabilities(delta=delta)
     max_loss = max(1.0, costs.c1 + costs.ce)

@@ -1,7 +1,7 @@
-"""Many classes: the Bayes rules, what a rule of p alone must lose, and the calibration of the losses for K classes.
+"""K classes: the Bayes rules, the excess risk of rules that use p alone, and the calibration of the losses.
 
-Where the posterior is known, eta has one column per class. `bayes.bayes_rejector` and `bayes.pointwise_bayes_risk` take the
-error of the best server, whatever the number of classes.
+For a known posterior, eta has one column per class. `bayes.bayes_rejector` and `bayes.pointwise_bayes_risk` take the
+error of the best server, for any number of classes.
 """
 
 from typing import Any
@@ -90,11 +90,11 @@ def multiclass_server_error(eta: Any) -> np.ndarray:
 
 
 def server_error_range(p: Any, *, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    r"""Between which bounds the best server's error lies, for a deterministic client that errs with probability p.
+    r"""Bounds of the best server's error, for a deterministic client that errs with probability p.
 
     .. math:: \min(p, 1 - p) \leq \mu \leq \min\Big(p, 1 - \frac{p}{K - 1}\Big)
 
-    For two classes both bounds agree, and p says all; for more they differ where p > 1/2.
+    For two classes the bounds agree, so p determines mu. For more classes they differ where p > 1/2.
 
     Args:
         p: P(M≠Y|x), any shape, in [0, 1].
@@ -118,13 +118,14 @@ def server_error_range(p: Any, *, classes: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def max_confidence_excess_risk(*, classes: int, costs: Costs) -> float:
-    r"""The most that the best rule of p(x) alone can lose against the Bayes rule, for a deterministic client.
+    r"""The largest excess risk of the best rule that uses p(x) alone, for a deterministic client.
 
     .. math:: \sup_p \frac{a b}{a + b}, \quad a = c_1\overline\mu(p) + c_e - p, \; b = p - c_1\underline\mu(p) - c_e,
               \qquad \sup_{c_e} \sup_p \frac{a b}{a + b} = \frac{c_1}{4} \frac{K - 2}{K - 1}
 
-    The bounds of mu are those of `server_error_range`: a is the most that a question can lose at p, b the most that it can
-    win, and only a p with both positive is ambiguous. Zero for two classes: there a perfect confidence says all.
+    The bounds of mu are those of `server_error_range`: a is the largest loss by asking at p, b the largest
+    gain, and a p is ambiguous only if both are positive. For two classes the value is 0: there p determines the Bayes
+    rule.
 
     Args:
         classes: K >= 2.
@@ -153,13 +154,13 @@ def max_confidence_excess_risk(*, classes: int, costs: Costs) -> float:
 
 
 def confidence_excess_risk(mass: Any, p: Any, mu: Any, *, costs: Costs) -> float:
-    r"""What the best rule of p(x) alone loses against the Bayes rule on finitely many kinds of points.
+    r"""Excess risk of the best rule that uses p(x) alone, on a finite distribution.
 
     .. math:: \sum_{v} \min\big(E[g_+ ; p = v], E[g_- ; p = v]\big), \quad g = p - c_1\mu - c_e
 
     Args:
-        mass: (n,) probabilities of the points.
-        p: (n,) P(M≠Y|x); equal numbers cannot be told apart.
+        mass: (n,) probabilities of the atoms.
+        p: (n,) P(M≠Y|x); the rule cannot distinguish points of equal p.
         mu: (n,) the best server's error.
         costs: c1 and ce.
 
@@ -209,7 +210,7 @@ def multiclass_min_server_term(eta: Any) -> np.ndarray:
 
 
 def alpha_from_posterior(eta: Any, *, costs: Costs, beta: float) -> np.ndarray:
-    r"""The alpha that makes the surrogate for K classes calibrated, whatever the client.
+    r"""The alpha for which the surrogate for K classes is calibrated, for every client.
 
     .. math:: \alpha(\eta) = \frac{\beta c_1 s_K(\eta)/2 + c_e}{c_1\mu(\eta) + c_e}
 
@@ -264,7 +265,7 @@ def stage_minimiser(p: Any, server_error: Any, *, costs: Costs, form: str) -> np
     Source: derived in the chapter on many classes.
     """
     p, server_error = (np.asarray(value, dtype=float) for value in (p, server_error))
-    checks.probabilities(p=p, of_e=server_error)
+    checks.probabilities(p=p, server_error=server_error)
     keep, ask = np.broadcast_arrays(*stage_weights(p, server_error, costs=costs, form=form))
     with np.errstate(divide="ignore", invalid="ignore"):
         log_odds = np.log(keep) - np.log(ask)
@@ -273,7 +274,7 @@ def stage_minimiser(p: Any, server_error: Any, *, costs: Costs, form: str) -> np
 
 
 def min_joint_stage_risk(eta: Any, p: Any, label: int, *, costs: Costs) -> float:
-    r"""The least stage-switching risk of a server with a given label, if the label in the weight were learnt, too.
+    r"""The infimum of the stage-switching risk over servers with a given label, if their label in the weight varies.
 
     .. math:: \inf_{\arg\max e = j} E[-\log \mathrm{softmax}(e)_Y] + (A + B) H\Big(\frac{A}{A + B}\Big), \quad
               A = 1 - p, \; B = 1 - c_e - c_1(1 - \eta_j)
@@ -293,7 +294,7 @@ def min_joint_stage_risk(eta: Any, p: Any, label: int, *, costs: Costs) -> float
         ValueError: if eta is no posterior, p leaves [0, 1], or B < 0, where there is no infimum.
 
     >>> values = [min_joint_stage_risk([0.55, 0.45], 0.5, j, costs=Costs(c1=0.8, ce=0.05)) for j in (0, 1)]
-    >>> values[0] > values[1]  # the wrong label is cheaper
+    >>> values[0] > values[1]  # the wrong label has the smaller risk
     True
 
     Source: derived in the chapter on many classes.

@@ -18,28 +18,6 @@ MAX_EXACT_POINTS = 22  # 2^22 sign vectors
 MAX_SIGN_ELEMENTS = 4_000_000  # signs held at a time
 
 
-def massart(size: int, n: int) -> float:
-    r"""Massart's upper bound for a finite family of labels -1/+1.
-
-    .. math:: \hat{R}_S(H) \leq \sqrt{2 \ln |H| / n}
-
-    Args:
-        size: `|H| >= 1`.
-        n: number of points, >= 1.
-
-    Returns:
-        The bound.
-
-    Raises:
-        ValueError: if size or n is below 1.
-
-    >>> massart(size=1, n=100)
-    0.0
-    """
-    checks.at_least(1, size=size, n=n)
-    return math.sqrt(2 * math.log(size) / n)
-
-
 def exact_finite_complexity(predictions: Any) -> CertifiedEstimate:
     """Complexity of a finite family by all 2^n sign vectors, without error for integer values.
 
@@ -47,18 +25,18 @@ def exact_finite_complexity(predictions: Any) -> CertifiedEstimate:
         predictions: (size, n) values h(x_i), one row per function; n <= 22.
 
     Returns:
-        Estimate whose half-width bounds rounding: 0 for integer values such as labels.
+        CertifiedEstimate whose half-width bounds rounding: 0 for integer values such as labels.
 
     Raises:
         ValueError: if predictions are not a non-empty matrix of finite numbers, or n > 22.
 
     >>> exact_finite_complexity([[1, 1], [-1, -1]])
-    Estimate(value=0.5, half_width=0.0, delta=0.0)
+    CertifiedEstimate(value=0.5, half_width=0.0, delta=0.0)
     """
     values = as_matrix(predictions)
     n = values.shape[1]
     if n > MAX_EXACT_POINTS:
-        raise ValueError(f"expected at most {MAX_EXACT_POINTS} points, got {n}: use monte_carlo")
+        raise ValueError(f"expected at most {MAX_EXACT_POINTS} points, got {n}: use monte_carlo_complexity")
     left, right = (_all_signs(part.shape[1]) @ part.T for part in np.array_split(values, 2, axis=1))
     # one half of the points at a time: 2^11 rows against 2^11 rows instead of 2^22 by n
     total = sum(float((right + half).max(1).sum()) for half in left)
@@ -76,7 +54,7 @@ class Family(NamedTuple):
 
     n: int  # number of points
     sum_of_max_squares: float  # sum over the points of sup_h h(x_i)^2: n for labels -1/+1
-    supremum: Callable[[np.ndarray], np.ndarray]  # signs (draws, n) -> sup_h sum_i sigma_i h(x_i), (draws,)
+    supremum: Callable[[np.ndarray], np.ndarray]  # signs (samples, n) -> sup_h sum_i sigma_i h(x_i), (samples,)
 
 
 def monte_carlo_complexity(family: Family, *, n_samples: int, delta: float, seed: int) -> CertifiedEstimate:
@@ -84,8 +62,9 @@ def monte_carlo_complexity(family: Family, *, n_samples: int, delta: float, seed
 
     .. math:: \frac{1}{n} \sqrt{\frac{2 \ln(2 / \delta)}{m} \sum_i \sup_h h(x_i)^2}
 
-    for m draws: a flip of one of the nm signs moves the average by at most `2 sup_h |h(x_i)| / (nm)`; McDiarmid.
-    A draw at n = 1,000,000 takes about a tenth of a second for thresholds, once the points are sorted.
+    for m samples of signs. Flipping one of the nm signs changes the average by at most `2 sup_h |h(x_i)| / (nm)`,
+    so McDiarmid's inequality applies. One sample at n = 1,000,000 takes about a tenth of a second for thresholds, once
+    the points are sorted.
 
     Args:
         family: on n points.
@@ -94,17 +73,16 @@ def monte_carlo_complexity(family: Family, *, n_samples: int, delta: float, seed
         seed: of the signs.
 
     Returns:
-        Estimate.
+        CertifiedEstimate.
 
     Raises:
-        ValueError: if draws < 1 or delta is not in (0, 1].
+        ValueError: if n_samples < 1 or delta is not in (0, 1].
 
-    >>> pass
-    >>> estimate = monte_carlo_complexity(threshold_family(range(100)), draws=1000, delta=0.01, seed=0)
+    >>> estimate = monte_carlo_complexity(threshold_family(range(100)), n_samples=1000, delta=0.01, seed=0)
     >>> abs(estimate.value - 0.14997437) <= estimate.half_width
     True
     """
-    checks.at_least(1, draws=n_samples)
+    checks.at_least(1, n_samples=n_samples)
     checks.positive(delta=delta)
     checks.probabilities(delta=delta)
     generator = np.random.default_rng(seed)
@@ -159,14 +137,14 @@ def finite_family(predictions: Any) -> Family:
 
 
 def _sorted_groups(x: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The order of x, and the last place of each group of equal values in it."""
+    """The sorting order of x, and the last index of each group of equal values in it."""
     x = as_points(x)
     order = np.argsort(x, kind="stable")
     return order, np.append(np.flatnonzero(np.diff(x[order])), len(x) - 1)
 
 
 def _group_end_sums(signs: np.ndarray, order: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """P_k at the ends of the groups, (draws, groups)."""
+    """P_k at the ends of the groups, (samples, groups)."""
     sums = signs[:, order].cumsum(1, dtype=np.int32)
     return sums if len(last) == len(order) else sums[:, last]
 
@@ -200,35 +178,8 @@ def threshold_family(x: Any, *, two_sided: bool = False) -> Family:
     return Family(len(order), float(len(order)), supremum)
 
 
-def intervals(x: Any) -> Family:
-    r"""Intervals: +1 inside, -1 outside, the empty interval among them; equal points stay together.
-
-    .. math:: \sup_h \sum_i \sigma_i h(x_i) = 2 \max_{i \leq j} (P_j - P_i) - S_n
-
-    Args:
-        x: (n,) finite numbers.
-
-    Returns:
-        The family.
-
-    Raises:
-        ValueError: if x is not a vector of finite numbers.
-
-    >>> intervals([1, 2, 3]).supremum(np.array([[-1, 1, -1], [1, -1, 1]])).tolist()
-    [3, 1]
-    """
-    order, last = _sorted_groups(x)
-
-    def supremum(signs: np.ndarray) -> np.ndarray:
-        sums = _group_end_sums(signs, order, last)
-        lowest = np.minimum(np.minimum.accumulate(sums, 1), 0)
-        return 2 * (sums - lowest).max(1) - sums[:, -1]
-
-    return Family(len(order), float(len(order)), supremum)
-
-
 def stump_family(x: Any) -> Family:
-    """Decision stumps: two-sided thresholds on any one feature, O(dn) a draw after sorting.
+    """Decision stumps: two-sided thresholds on any one feature; O(dn) per sample of signs, after sorting.
 
     Args:
         x: (n, d) finite numbers.
@@ -273,32 +224,3 @@ def linear_family(x: Any, *, norm: int, radius: float = 1.0) -> Family:
     dual_order = np.inf if norm == 1 else 2
     sum_of_max_squares = radius**2 * float((np.linalg.norm(x, ord=dual_order, axis=1) ** 2).sum())
     return Family(len(x), sum_of_max_squares, lambda signs: radius * np.linalg.norm(signs @ x, ord=dual_order, axis=1))
-
-
-def linear_bound(x: Any, *, norm: int, radius: float = 1.0) -> float:
-    r"""Upper bound of the complexity of linear functions in a ball, in closed form.
-
-    .. math:: \hat{R}_S \leq \frac{B}{n} \sqrt{2 \ln 2d}\, \max_j \|x_{\cdot j}\|_2 \;\;(L_1), \quad
-        \hat{R}_S \leq \frac{B}{n} \sqrt{\textstyle\sum_i \|x_i\|_2^2} \;\;(L_2)
-
-    The second is at most sqrt(2) times the complexity itself (Khintchine and Kahane, constant by Latała).
-
-    Args:
-        x: (n, d) finite numbers.
-        norm: 1 or 2.
-        radius: B > 0.
-
-    Returns:
-        The bound.
-
-    Raises:
-        ValueError: as `linear_family`.
-
-    >>> linear_bound([[3.0, 4.0]], norm=2)
-    5.0
-    """
-    family, x = linear_family(x, norm=norm, radius=radius), as_matrix(x)
-    if norm == 2:
-        return math.sqrt(family.sum_of_max_squares) / len(x)
-    largest = float(np.linalg.norm(x, axis=0).max())
-    return radius / len(x) * math.sqrt(2 * math.log(2 * x.shape[1])) * largest

@@ -1,7 +1,7 @@
 """Exact empirical Rademacher complexities on a line, through the random walk of the signs.
 
-Sorted by x, the signs form a walk P_k = sigma_1 + ... + sigma_k, and the best threshold or interval is an extreme of
-that walk. Points that coincide cannot be separated, so that the walk is seen only between groups of equal x.
+Sorted by x, the signs form a walk P_k = sigma_1 + ... + sigma_k, and the best threshold is given by an extreme
+of that walk. Points that coincide cannot be separated, so only the values of the walk between groups of equal x count.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from l2h import checks
 
 MACHINE_EPSILON = float(np.finfo(float).eps)
-TAIL_WIDTH = math.sqrt(90.0)  # P(|S_n| > SPAN * sqrt(n)) <= 2 e^-45 = 6e-20, by Hoeffding
+TAIL_WIDTH = math.sqrt(90.0)  # P(|S_n| > TAIL_WIDTH * sqrt(n)) <= 2 e^-45 = 6e-20, by Hoeffding
 
 
 class CertifiedEstimate(NamedTuple):
@@ -56,7 +56,7 @@ def _endpoint_probabilities(n: int) -> np.ndarray:
 
 
 def _truncation_length(n: int) -> int:
-    """How far a walk of n steps is followed."""
+    """The number of levels that are followed for a walk of n steps."""
     return min(n, math.ceil(TAIL_WIDTH * math.sqrt(n)))
 
 
@@ -70,20 +70,20 @@ def distinct_threshold_complexity(n: int, *, two_sided: bool = False) -> Certifi
 
     The first is twice E max_k P_k, by reflection at the maximum. The second sums `P(max_k |S_n - 2 P_k| > t)` over
     t = n mod 2, ...: reflected in a band of width u = t + 2, every end of the walk but the odd multiples of u cancels,
-    so that this probability is u P(S_n is an odd multiple of u).
+    so this probability is u P(S_n is an odd multiple of u).
 
     Args:
         n: number of points, >= 1.
         two_sided: whether both orientations belong to the family.
 
     Returns:
-        Estimate whose half-width bounds the rounding errors.
+        CertifiedEstimate whose half-width bounds the rounding errors.
 
     Raises:
         ValueError: if n < 1.
 
-    >>> round(distinct_threshold_complexity(100).value, 8), round(distinct_threshold_complexity(100, two_sided=True).value, 8)
-    (0.14997437, 0.18703448)
+    >>> [round(distinct_threshold_complexity(100, two_sided=both).value, 8) for both in (False, True)]
+    [0.14997437, 0.18703448]
     """
     checks.at_least(1, n=n)
     ends = np.arange(-n, n + 1, 2)
@@ -96,40 +96,6 @@ def distinct_threshold_complexity(n: int, *, two_sided: bool = False) -> Certifi
     else:
         total = 2 * (probability * np.abs(ends)).sum() - probability[ends != 0].sum()
     return CertifiedEstimate(float(total / n), float(16 * MACHINE_EPSILON * (total + 1)), 0.0)
-
-
-def distinct_intervals(n: int) -> CertifiedEstimate:
-    r"""Empirical Rademacher complexity of intervals (+1 inside, -1 outside) on n distinct points.
-
-    .. math::
-        \hat{R}_S = \frac{2}{n} E \max_{i \leq j} (P_j - P_i)
-        = \frac{2}{n} \sum_{a \geq 1} \Big(1 - \sum_k (-1)^k P(k w - a - 1 < S_n < k w + a)\Big), \quad w = 2a + 1
-
-    The walk above its minimum so far is a walk reflected at -1/2: it stays below a exactly where a free walk stays
-    strictly between -a - 1 and a, and that probability is an alternating sum over reflected ends.
-
-    Args:
-        n: number of points, >= 1.
-
-    Returns:
-        Estimate whose half-width bounds rounding and the levels left out.
-
-    Raises:
-        ValueError: if n < 1.
-
-    >>> round(distinct_intervals(100).value, 8)
-    0.2313927
-    """
-    checks.at_least(1, n=n)
-    below = np.concatenate([[0.0], np.cumsum(_endpoint_probabilities(n))])  # below[i] = P(fewer than i signs are +1)
-    total, terms = 0.0, 0
-    for a in range(1, _truncation_length(n) + 1):
-        k = np.arange(-(n // (2 * a + 1)) - 1, n // (2 * a + 1) + 2)
-        low, high = (k * (2 * a + 1) - a - 1 + n) // 2 + 1, -((-(k * (2 * a + 1) + a + n)) // 2)
-        inside = below[high.clip(0, n + 1)] - below[low.clip(0, n + 1)]
-        total += 1 - float(((-1.0) ** k * inside.clip(0)).sum())
-        terms += len(k)
-    return CertifiedEstimate(2 * total / n, 16 * MACHINE_EPSILON * terms, 0.0)
 
 
 def exact_threshold_complexity(x: Any, *, two_sided: bool = False) -> CertifiedEstimate:
@@ -147,7 +113,7 @@ def exact_threshold_complexity(x: Any, *, two_sided: bool = False) -> CertifiedE
         two_sided: whether both orientations belong to the family.
 
     Returns:
-        Estimate whose half-width bounds rounding and truncation.
+        CertifiedEstimate whose half-width bounds rounding and truncation.
 
     Raises:
         ValueError: if x is not a vector of finite numbers, or two_sided with ties and more than 2,000 points.
@@ -163,16 +129,16 @@ def exact_threshold_complexity(x: Any, *, two_sided: bool = False) -> CertifiedE
 
 
 def _tied_one_sided(sizes: np.ndarray) -> CertifiedEstimate:
-    """Lindley's recursion from the last group to the first; a cap at the reach loses at most the overshoot it cuts."""
+    """Lindley's recursion from the last group to the first; the cap loses at most the overshoot that it cuts."""
     n = int(sizes.sum())
     truncation = _truncation_length(n)
     jumps = {size: np.zeros(2 * size + 1) for size in set(sizes.tolist())}  # P(G = g) for g = -size, ..., size
     for size, jump in jumps.items():
         jump[::2] = _endpoint_probabilities(size)
-    probability, truncated_mass = np.zeros(truncation + 1), 0.0  # chance[w] = P(W = w)
+    probability, truncated_mass = np.zeros(truncation + 1), 0.0  # probability[w] = P(W = w)
     probability[0] = 1.0
     for size in sizes[::-1].tolist():
-        convolved = np.convolve(probability, jumps[size])  # W + G from -size to cap + size
+        convolved = np.convolve(probability, jumps[size])  # W + G from -size to truncation + size
         overshoot = convolved[size + truncation + 1 :]
         probability = convolved[size : size + truncation + 1]
         probability[0] += convolved[:size].sum()
@@ -186,7 +152,7 @@ def _tied_two_sided(sizes: np.ndarray) -> CertifiedEstimate:
     """Sum over t of P(max_k |S_n - 2 P_k| > t), each from the walks S_n - 2 P_k that stay within [-t, t]."""
     n = int(sizes.sum())
     if n > 2000:
-        raise ValueError(f"expected at most 2000 points where some coincide, got {n}: use monte_carlo")
+        raise ValueError(f"expected at most 2000 points where some coincide, got {n}: use monte_carlo_complexity")
     levels = np.arange(n % 2, _truncation_length(n), 2)
     outside = [1 - _stay_probability(int(t), sizes, n) for t in levels]
     return CertifiedEstimate((n % 2 + 2 * sum(outside)) / n, 8 * MACHINE_EPSILON * (len(levels) + 1), 0.0)
@@ -196,7 +162,7 @@ def _stay_probability(t: int, sizes: np.ndarray, n: int) -> float:
     """P(|S_n - 2 P_k| <= t at every end of a group); rows are the ends S_n >= 0, the others follow by symmetry."""
     ends = np.arange(n % 2, t + 1, 2)
     rows = np.arange(len(ends))
-    probability = np.zeros((len(ends), t + 1))  # chance[row, i]: the walk is at 2 i - t
+    probability = np.zeros((len(ends), t + 1))  # probability[row, i]: the walk is at 2 i - t
     probability[rows, (t + ends) // 2] = 1.0
     for size in sizes:
         convolved = np.zeros((len(ends), t + 1 + 2 * size))

@@ -1,4 +1,4 @@
-"""What a choice of alpha costs: the regret of the surrogate's minimiser, at a point, on a testbed, at worst."""
+"""Regret of the surrogate's minimiser for a choice of alpha: at a point, on a distribution, and in the worst case."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,25 +8,31 @@ import numpy as np
 from l2h import checks
 from l2h.problem import Costs
 from l2h.theory.bayes import CLIENT_KINDS, ask_threshold, bayes_rejector, server_error
-from l2h.theory.calibration import alpha_deterministic, alpha_from_mu, alpha_from_p, alpha_released, asks_at_minimum
+from l2h.theory.calibration import (
+    RELEASED_P,
+    alpha_deterministic,
+    alpha_from_mu,
+    alpha_from_p,
+    alpha_released,
+    asks_at_minimum,
+)
 from l2h.theory.conditional_risk import slope_at_zero
 from l2h.theory.distributions import Distribution
 
 AlphaRule = Callable[[np.ndarray, np.ndarray], Any]  # (mu, p) -> alpha
-RELEASED_P = 0.18  # what the released notebook has for P(M≠Y|x), whatever x
 
 
 def alpha_rules(*, costs: Costs, beta: float, bounded: bool = False) -> dict[str, AlphaRule]:
-    """The choices of alpha that are compared, as functions of mu and p.
+    """The rules for alpha that are compared, as functions of mu and p.
 
     Args:
         costs: c1 and ce.
         beta: calibration parameter > 0.
-        bounded: whether r and e are confined to [-1, 1]; the released constant does not know of it.
+        bounded: whether r and e are confined to [-1, 1]; the released constant does not depend on it.
 
     Returns:
-        "from mu", "from p", "single" (of a deterministic client) and "released at 0.18"; a rule that has no value at
-        these costs raises when it is called.
+        "from mu", "from p", "single" (for a deterministic client) and "released at 0.18". A rule without a value at
+        these costs raises an error when it is called.
 
     >>> rule = alpha_rules(costs=Costs(c1=1.0, ce=0.18), beta=2.0)["released at 0.18"]
     >>> rule(np.zeros(2), np.ones(2))
@@ -43,7 +49,7 @@ def alpha_rules(*, costs: Costs, beta: float, bounded: bool = False) -> dict[str
 
 
 def pointwise_regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float, bounded: bool = False) -> np.ndarray:
-    r"""What the decision of the surrogate's minimiser costs more than the Bayes decision, given x.
+    r"""Excess risk given x of the decision of the surrogate's minimiser over the Bayes decision.
 
     .. math:: |p - c_1\mu - c_e| \; 1[\text{the decisions differ}]
 
@@ -74,7 +80,7 @@ def pointwise_regret(eta: Any, p: Any, *, costs: Costs, alpha: Any, beta: float,
 def expected_regret(
     alpha_rule: AlphaRule, distribution: Distribution, *, costs: Costs, beta: float, bounded: bool = False
 ) -> float:
-    r"""What the surrogate's minimiser costs more than the Bayes rule, on a testbed.
+    r"""Excess risk of the surrogate's minimiser over the Bayes rule, on a distribution.
 
     .. math:: R(r_{\min}, e^*) - R^*
 
@@ -144,7 +150,7 @@ def worst_regret(p: Any, *, alpha: float, costs: Costs, beta: float, client: str
 
     .. math:: \sup_\mu |p - c_1\mu - c_e| \; 1[\text{the decisions differ}]
 
-    The minimiser asks for mu up to the mu_0 with beta c1 s(mu_0)/2 = alpha p - ce and keeps beyond, so that the
+    The minimiser asks for mu up to the mu_0 with beta c1 s(mu_0)/2 = alpha p - ce and keeps beyond, so the
     supremum lies at mu_0 or at the largest admissible mu.
 
     Args:
@@ -181,7 +187,7 @@ def worst_regret(p: Any, *, alpha: float, costs: Costs, beta: float, client: str
 
 
 def concave_hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which points carry the least concave function above all points.
+    """Vertices of the least concave majorant of the points.
 
     Args:
         x: (n,) abscissae, finite.
@@ -202,7 +208,7 @@ def concave_hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     hull: list[int] = []
     for k in np.lexsort((-y, x)):
         if hull and x[k] == x[hull[-1]]:
-            continue  # the first point of an abscissa is its highest
+            continue  # the sort puts the highest point of each abscissa first
         while len(hull) > 1:
             i, j = hull[-2:]
             if (x[j] - x[i]) * (y[k] - y[i]) < (y[j] - y[i]) * (x[k] - x[i]):
@@ -213,7 +219,7 @@ def concave_hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 class WorstCase(NamedTuple):
-    """A distribution of p on at most two points, and what a constant alpha loses on it."""
+    """A distribution of p on at most two points, and the excess risk of a constant alpha on it."""
 
     excess: float
     p: np.ndarray
@@ -223,10 +229,10 @@ class WorstCase(NamedTuple):
 def worst_excess_risk(
     alpha: float, *, client_risk: float, costs: Costs, beta: float, client: str, grid_size: int = 4001
 ) -> WorstCase:
-    """The worst excess risk of a constant alpha over all distributions with a given mean error of the client.
+    """The worst excess risk of a constant alpha over all distributions with a given error rate of the client.
 
-    The excess is an expectation of `worst_regret`, so its supremum under E p(X) = mean is the concave hull of that
-    function at the mean, and two points attain it (or approach it, where mu or p lies at a jump).
+    The excess is an expectation of `worst_regret`, so its supremum over E p(X) = client_risk is the concave hull of
+    that function at client_risk. Two points attain it, or approach it where mu or p lies at a jump.
 
     Args:
         alpha: calibration parameter > 0, one number.
@@ -242,13 +248,13 @@ def worst_excess_risk(
     Raises:
         ValueError: if the client is unknown or an argument leaves its range.
 
-    >>> worst = worst_excess_risk(1.0, mean=0.18, costs=Costs(c1=1.0, ce=0.18), beta=2.0, client="deterministic")
+    >>> worst = worst_excess_risk(1.0, client_risk=0.18, costs=Costs(c1=1.0, ce=0.18), beta=2.0, client="deterministic")
     >>> round(worst.excess, 4), worst.p.round(4)
     (0.1143, array([0.    , 0.8645]))
 
     Source: derived in the chapter on the surrogate.
     """
-    checks.positive(mean=client_risk, below_one=1 - client_risk)
+    checks.positive(client_risk=client_risk, **{"1 - client_risk": 1 - client_risk})
     jump = effective_threshold(alpha, costs=costs, beta=beta)
     change_points = np.array([jump, ask_threshold(costs), costs.ce / alpha, (costs.ce + beta * costs.c1 / 2) / alpha])
     nearby = np.clip(np.concatenate([change_points - 1e-9, change_points, change_points + 1e-9]), 0, 1)

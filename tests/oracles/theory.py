@@ -147,12 +147,6 @@ def threshold_functions(x, two_sided):
     return upward + [[-label for label in labels] for labels in upward] if two_sided else upward
 
 
-def interval_functions(x):
-    """Every labelling of the points that is +1 on a closed interval and -1 outside, or -1 everywhere."""
-    inside = [[1 if low <= value <= high else -1 for value in x] for low in x for high in x if low <= high]
-    return [[-1] * len(x), *inside]
-
-
 def stump_functions(x):
     """Two-sided thresholds on each column of x."""
     return [labels for feature in np.transpose(x) for labels in threshold_functions(list(feature), True)]
@@ -398,12 +392,12 @@ def conditional_surrogate(r, e, eta, p, c1, ce, alpha, beta):
         return total
 
 
-def reduced_surrogate(r, eta, p, c1, ce, alpha, beta, squash=False):
+def reduced_surrogate(r, eta, p, c1, ce, alpha, beta, bounded=False):
     """F(r) = W(r, e) at the best e, put in from its formula (or its clip to [-1, 1])."""
     with mp.workdps(50):
         eta, beta = mp.mpf(eta), mp.mpf(beta)
         e = mp.mpf(400) / beta * (1 if eta > 0.5 else -1) if eta in (0, 1) else mp.log(eta / (1 - eta)) / beta
-        return conditional_surrogate(r, min(max(e, -1), 1) if squash else e, eta, p, c1, ce, alpha, beta)
+        return conditional_surrogate(r, min(max(e, -1), 1) if bounded else e, eta, p, c1, ce, alpha, beta)
 
 
 def slope(r, mu, p, c1, ce, alpha, beta):

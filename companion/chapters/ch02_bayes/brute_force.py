@@ -1,7 +1,7 @@
-"""Brute force on finite spaces: every rule there is, priced in exact fractions.
+"""Brute-force check of the Bayes rule: the exact risk of every decision rule on a finite input space.
 
-A rule says for each of k kinds of points whether to keep, or to ask a server that says -1 or +1. There are 3^k of
-them, and the risk of each is a sum of fractions, so that "no rule is better" is decided without a tolerance.
+For each of k atoms a rule keeps, or asks a server with label -1 or +1. There are 3^k rules, and the risk of each is a
+sum of fractions, so "no rule is better" is decided without a tolerance.
 """
 
 import itertools
@@ -19,13 +19,13 @@ MAX_ATOMS = 10  # 3^10 = 59,049 rules
 
 
 def action_costs(atom: Atom, *, c1: Fraction, ce: Fraction) -> dict[str, Fraction]:
-    r"""What each action costs on one piece, per unit of its mass.
+    r"""Conditional risk of each action on one atom.
 
     .. math:: C(\text{keep}) = p, \quad C(-1) = c_1 \eta + c_e, \quad C(+1) = c_1 (1 - \eta) + c_e
 
     Args:
         atom: mass, eta and p.
-        c1: cost of a wrong answer of the server, exact.
+        c1: cost of a wrong label of the server, exact.
         ce: cost of asking, exact.
 
     Returns:
@@ -41,23 +41,23 @@ def all_decision_rule_risks(atoms: Sequence[Atom], *, c1: Fraction, ce: Fraction
     """The risk of each of the 3^k rules.
 
     Args:
-        atoms: k <= 10 pieces.
-        c1: cost of a wrong answer of the server, exact.
+        atoms: k <= 10 atoms.
+        c1: cost of a wrong label of the server, exact.
         ce: cost of asking, exact.
 
     Returns:
-        Rule, an action for each piece -> risk.
+        Rule, an action for each atom -> risk.
 
     Raises:
-        ValueError: if there are more than 10 pieces.
+        ValueError: if there are more than 10 atoms.
 
     >>> from l2h.theory.distributions import atoms
-    >>> risks = all_decision_rule_risks(atoms().pieces, c1=Fraction(1), ce=Fraction(3, 20))
+    >>> risks = all_decision_rule_risks(atoms().atoms, c1=Fraction(1), ce=Fraction(3, 20))
     >>> len(risks), min(risks.values()), min(risks, key=risks.get)
     (243, Fraction(9, 40), ('keep', 'keep', 'keep', '+1', '-1'))
     """
     if len(atoms) > MAX_ATOMS:
-        raise ValueError(f"expected at most {MAX_ATOMS} pieces, got {len(atoms)}: there are 3^k rules")
+        raise ValueError(f"expected at most {MAX_ATOMS} atoms, got {len(atoms)}: there are 3^k rules")
     weighted_costs = [
         [(action, atom.mass * cost) for action, cost in action_costs(atom, c1=c1, ce=ce).items()] for atom in atoms
     ]
@@ -72,11 +72,11 @@ def bayes_decision_rule(atoms: Sequence[Atom], *, c1: Fraction, ce: Fraction) ->
 
     Args:
         atoms: of X.
-        c1: cost of a wrong answer of the server, exact.
+        c1: cost of a wrong label of the server, exact.
         ce: cost of asking, exact.
 
     Returns:
-        An action for each piece.
+        An action for each atom.
 
     >>> bayes_decision_rule([Atom(Fraction(1), Fraction(4, 5), Fraction(1, 2))], c1=Fraction(1), ce=Fraction(1, 10))
     ('+1',)
@@ -93,29 +93,29 @@ def bayes_decision_rule(atoms: Sequence[Atom], *, c1: Fraction, ce: Fraction) ->
 
 
 def random_atoms(n_atoms: int, *, client: str, generator: np.random.Generator) -> tuple[Atom, ...]:
-    """A random distribution on k points whose probabilities are twentieths, the edges 0, 1/2 and 1 among them.
+    """A random finite distribution whose eta is a multiple of 1/20, with 0, 1/2 and 1 among its values.
 
     Args:
-        n_atoms: number of points, >= 1.
+        n_atoms: number of atoms, >= 1.
         client: "deterministic" (p is eta or 1 - eta), "independent" (between them) or "free".
         generator: of NumPy.
 
     Returns:
-        Pieces whose masses sum to 1.
+        Atoms whose masses sum to 1.
 
     Raises:
-        ValueError: if k < 1 or the client is unknown.
+        ValueError: if n_atoms < 1 or the client is unknown.
 
-    >>> sum(piece.mass for piece in random_atoms(4, client="free", generator=np.random.default_rng(0)))
+    >>> sum(atom.mass for atom in random_atoms(4, client="free", generator=np.random.default_rng(0)))
     Fraction(1, 1)
     """
-    checks.at_least(1, k=n_atoms)
+    checks.at_least(1, n_atoms=n_atoms)
     checks.one_of(CLIENT_KINDS, client=client)
     weights = generator.integers(1, 10, n_atoms)
     atoms = []
     for weight in weights:
         eta = Fraction(int(generator.integers(21)), 20)
-        share = Fraction(int(generator.integers(21)), 20)  # how often the client says -1
+        share = Fraction(int(generator.integers(21)), 20)  # P(M = -1 | x) of a client that is independent of Y
         p = {
             "deterministic": eta if share < Fraction(1, 2) else 1 - eta,
             "independent": share * eta + (1 - share) * (1 - eta),

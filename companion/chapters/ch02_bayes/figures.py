@@ -1,4 +1,4 @@
-"""Figures of the chapter on Bayes rules: regions, gains and thresholds, risks against the cost, simulations."""
+"""Figures of the chapter on Bayes rules: decision regions, gains of asking, risks and offload rates, simulations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,11 +19,11 @@ REGION_STYLES: dict[str, dict[str, Any]] = {
 
 
 def plot_decision_regions(ax: Axes, polygons: Any, *, title: str) -> None:
-    r"""Where each action is best in the square of eta and p, and the two lines of the deterministic clients.
+    r"""Decision regions in the unit square of eta and p, and the two lines of deterministic clients.
 
     Args:
         ax: where to draw.
-        polygons: `Regions` of corners (eta, p).
+        polygons: `DecisionRegions` of corners (eta, p).
         title: of the panel.
     """
     for name, appearance in REGION_STYLES.items():
@@ -36,7 +36,7 @@ def plot_decision_regions(ax: Axes, polygons: Any, *, title: str) -> None:
 
 
 def plot_asking_gains(ax: Axes, p: Any, gains: Mapping[str, tuple[Any, float]]) -> None:
-    """What asking gains for a deterministic client, against its error probability; a marker where it starts to pay.
+    """Gain of asking for a deterministic client against its error probability, with a marker at the threshold.
 
     Args:
         ax: where to draw.
@@ -54,12 +54,12 @@ def plot_asking_gains(ax: Axes, p: Any, gains: Mapping[str, tuple[Any, float]]) 
 
 
 def plot_risks(ax: Axes, ce: Any, risks: Mapping[str, Any], *, title: str) -> None:
-    """Risks of systems against the cost of a question; the area between the last two is shaded.
+    """Risks of systems against the cost of asking; the area between the last two is shaded.
 
     Args:
         ax: where to draw.
         ce: (k,) costs of asking.
-        risks: name -> (k,) risks; the last is the lowest, the one before it what it is compared with.
+        risks: name -> (k,) risks; the last is the lowest, and the one before it is compared with it.
         title: of the panel.
     """
     *_, alternative, best = risks.values()
@@ -70,12 +70,12 @@ def plot_risks(ax: Axes, ce: Any, risks: Mapping[str, Any], *, title: str) -> No
 
 
 def plot_ask_rates(ax: Axes, costs: Any, rates: Mapping[str, Any], *, xlabel: str) -> None:
-    """The share of inputs on which the best rejector asks, against a cost.
+    """Offload rate of the Bayes rejector against a cost.
 
     Args:
         ax: where to draw.
         costs: (k,) costs.
-        rates: name -> (k,) shares.
+        rates: name -> (k,) offload rates.
         xlabel: name and unit of the cost.
     """
     for name, rate in rates.items():
@@ -85,7 +85,7 @@ def plot_ask_rates(ax: Axes, costs: Any, rates: Mapping[str, Any], *, xlabel: st
 
 
 def plot_simulation_differences(ax: Axes, names: Sequence[str], differences: Sequence[Interval]) -> None:
-    """Simulated minus computed values with their intervals, one row each, around a line of no difference.
+    """Simulated minus computed values with intervals, one row each, and a line of no difference.
 
     Args:
         ax: where to draw.

@@ -1,4 +1,4 @@
-"""What chapter 02 computes at each profile."""
+"""Settings of chapter 02, for each profile."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ class Settings(ChapterSettings):
     """Chapter 02, the Bayes rules.
 
     Args:
-        n_samples: examples simulated from each testbed.
+        n_samples: examples simulated from each distribution.
         ce_grid: costs of asking at which risks are computed.
-        n_distributions: random finite spaces on which every rule is priced.
-        n_atoms: points of each such space.
+        n_distributions: random finite distributions on which the risk of every rule is computed.
+        n_atoms: atoms of each of them.
     """
 
     n_samples: int

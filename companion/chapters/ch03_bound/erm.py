@@ -1,4 +1,4 @@
-"""Empirical risk minimisation over pairs of thresholds on a line, exactly: a sort and two walks."""
+"""Exact empirical risk minimisation over pairs of thresholds on a line, by sorting and cumulative sums."""
 
 from typing import NamedTuple
 
@@ -10,22 +10,22 @@ from l2h.theory.rademacher_exact import as_points
 
 
 class Threshold(NamedTuple):
-    """The function side * (x - at): positive to the right of `at` for side +1, to its left for side -1."""
+    """The function direction * (x - location): positive right of the location for +1, left of it for -1."""
 
     location: float
     direction: int
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """Its values at x.
+        """Values of the function at x.
 
-        >>> Threshold(at=1.0, side=-1).scores(np.array([0.0, 3.0]))
+        >>> Threshold(location=1.0, direction=-1).scores(np.array([0.0, 3.0]))
         array([ 1., -2.])
         """
         return self.direction * (x - self.location)
 
 
 class EmpiricalMinimiser(NamedTuple):
-    """A pair of thresholds of least empirical risk."""
+    """A pair of thresholds that minimises the empirical risk."""
 
     r: Threshold
     e: Threshold
@@ -33,7 +33,7 @@ class EmpiricalMinimiser(NamedTuple):
 
 
 def best_thresholds(x: np.ndarray, m: np.ndarray, y: np.ndarray, *, costs: Costs) -> EmpiricalMinimiser:
-    r"""A pair of two-sided thresholds with the least mean generalized 0-1 loss on a sample.
+    r"""A pair of two-sided thresholds that minimises the mean generalized 0-1 loss on a sample.
 
     .. math:: (\hat{r}, \hat{e}) \in \arg\min_{r, e} \frac{1}{n} \sum_i L(r, e, x_i, y_i)
 
@@ -44,7 +44,7 @@ def best_thresholds(x: np.ndarray, m: np.ndarray, y: np.ndarray, *, costs: Costs
         costs: c1 and ce.
 
     Returns:
-        Minimiser; thresholds lie halfway between points, or beyond them by 1.
+        EmpiricalMinimiser; thresholds lie halfway between points, or beyond them by 1.
 
     Raises:
         ValueError: if shapes differ, labels are not -1/+1, numbers are not finite, or two are equal.

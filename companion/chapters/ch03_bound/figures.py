@@ -1,4 +1,4 @@
-"""Figures of the chapter on the bound: both sides against n, exact failure probabilities, and what does not vanish."""
+"""Figures of the chapter on the bound: gaps and penalties against n, exact violation probabilities, excess risk."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,15 +16,15 @@ GAP_LABEL = "risk minus empirical risk (mistakes of the client)"
 def plot_gaps_and_penalties(
     ax: Axes, n: Any, measured: Mapping[str, Any], spread: Any, penalties: Mapping[str, Any], *, order: Sequence[str]
 ) -> None:
-    """Measured largest gaps below, penalties above, both against the sample size on logarithmic axes.
+    """Measured generalization gaps and penalties against the sample size, on logarithmic axes.
 
     Args:
         ax: where to draw.
         n: (k,) sample sizes.
         measured: name -> (k,) gaps; filled markers.
-        spread: (low, high), (k,) each: between which most samples lie.
+        spread: (low, high), (k,) each: quantiles of the gaps.
         penalties: name -> (k,) penalties; hollow markers.
-        order: names that fix the looks across panels.
+        order: names that fix the line styles across panels.
     """
     ax.fill_between(n, *spread, color=COLOURS[0], alpha=0.2, linewidth=0)
     for name, value in {**measured, **penalties}.items():
@@ -44,7 +44,7 @@ def plot_violation_probabilities(
         ax: where to draw.
         costs: (k,) values of c1 + ce.
         probabilities: name -> (k,) probabilities.
-        delta: what the bound allows.
+        delta: the probability that the bound allows.
         limits: name -> value of c1 + ce to mark.
     """
     for name, probability in probabilities.items():
@@ -61,14 +61,14 @@ def plot_violation_probabilities(
 
 
 def plot_vanishing_terms(ax: Axes, n: Any, bands: Mapping[str, Interval], *, level: float, level_label: str) -> None:
-    """What vanishes with the sample size and what does not, with bands, beside a level.
+    """Terms of the excess risk against the sample size, with bands, and a horizontal level.
 
     Args:
         ax: where to draw.
         n: (k,) sample sizes.
         bands: name -> Interval of (k,) arrays.
         level: a value to mark.
-        level_label: what it is.
+        level_label: its label in the legend.
     """
     plot_bands(ax, n, bands, xlabel=SAMPLE_SIZE_LABEL, ylabel="mistakes of the client per example")
     ax.axhline(0, color="black", linewidth=1)

@@ -1,8 +1,8 @@
-r"""How far the risk exceeds the empirical risk at worst: sup over (r, e) of R - R_hat, on samples of pure noise.
+r"""The generalization gap sup over (r, e) of R - R_hat, on samples of pure noise.
 
-The world is one in which nothing can be learnt and every gap between risk and empirical risk is chance: X uniform,
-P(M ≠ Y) = p and P(Y = 1) = 1/2 whatever x, independent of each other. The risk of a pair is then known from how much
-it asks, p + P(ask) (c1/2 + ce - p), so that the supremum is a search over the pairs that differ on the sample.
+In this distribution nothing can be learnt, and every gap between risk and empirical risk is chance: X is uniform, and
+P(M ≠ Y) = p and P(Y = 1) = 1/2 for every x, independently of each other. The risk of a pair depends only on its offload
+rate, R = p + P(ask) (c1/2 + ce - p), so the supremum is a search over the pairs that differ on the sample.
 """
 
 from typing import Any, NamedTuple
@@ -15,19 +15,19 @@ from l2h.problem import Costs
 from l2h.theory.generalization import margin_loss
 from l2h.theory.rademacher_exact import distinct_threshold_complexity
 
-ATOM_COUNTS = {"constant": 0, "constants": 1, "atoms": 2}  # families that only see which of so many equal atoms x is in
+ATOM_COUNTS = {"constant": 0, "constants": 1, "atoms": 2}  # families of functions of the atom of x -> number of atoms
 SIGN_FAMILIES = ("constants", "atoms", "thresholds", "two-sided thresholds", "stumps")  # families into {-1, +1}
 LINEAR_BALL = "linear ball"
-N_FEATURES = 2  # of the stumps
+N_FEATURES = 2  # for the stumps
 CIRCLE_NODES = 4096  # points of the rule that averages over the circle
-N_DIRECTIONS = 16  # directions of rejectors, and of servers, that are tried in the ball
-RHO = 0.5  # margin at which the ball is judged
-MAX_SAMPLE_ELEMENTS = 2_000_000  # numbers held at a time
+N_DIRECTIONS = 16  # directions of rejectors, and of servers, that are searched in the ball
+RHO = 0.5  # margin of the bound for the ball
+MAX_SAMPLE_ELEMENTS = 2_000_000  # numbers in memory at a time
 FAMILIES = (*SIGN_FAMILIES, LINEAR_BALL)
 
 
 class Setting(NamedTuple):
-    """A family, costs and a sample size at which a bound is put to the test."""
+    """A family, costs and a sample size for which a bound is tested."""
 
     family: str  # of rejectors and of servers
     costs: Costs
@@ -38,23 +38,23 @@ class Setting(NamedTuple):
 
 
 class GapSamples(NamedTuple):
-    """What a bound is compared with on many samples."""
+    """Generalization gaps and complexities of many samples."""
 
-    gap: np.ndarray  # (draws,) sup over (r, e) of risk minus empirical risk
-    complexity: np.ndarray  # (draws,) or () empirical complexity of R and of E
+    gap: np.ndarray  # (samples,) sup over (r, e) of risk minus empirical risk
+    complexity: np.ndarray  # (samples,) or () empirical complexity of R and of E
     mean_complexity: float  # its mean over samples
 
 
 def sample_gaps(setting: Setting, n_samples: int, generator: np.random.Generator) -> GapSamples:
-    r"""The largest gap of each of many samples, with the complexity of the family on it.
+    r"""The generalization gap of each of many samples, with the complexity of the family on it.
 
     .. math:: \sup_{(r, e) \in R \times E} R(r, e) - \hat{R}(r, e)
 
-    The supremum is exact for families of signs. "stumps" stand on two independent features; their complexity is
-    bounded from below by that of one feature, which makes every bound harder to keep. For "linear ball", rejectors
+    The supremum is exact for families of signs. "stumps" use two independent features; their complexity is
+    bounded from below by that of one feature, which makes every bound stricter. For "linear ball", rejectors
     w.x and servers v.x with `|w|, |v| <= 1` and x uniform on the circle, R and R_hat are the expected and the mean
-    margin loss, which is what the proof of the margin form bounds; the supremum is bounded from below by a search
-    over 16 x 16 directions, and the complexity by Khintchine's inequality.
+    margin loss, which the proof of the margin form bounds. The supremum is bounded from below by a search over 16 x 16
+    directions, and the complexity by Khintchine's inequality.
 
     Args:
         setting: with a family of `FAMILIES`.
@@ -62,10 +62,10 @@ def sample_gaps(setting: Setting, n_samples: int, generator: np.random.Generator
         generator: of NumPy.
 
     Returns:
-        Draws.
+        GapSamples.
 
     Raises:
-        ValueError: if the family is unknown, p is no probability, or draws < 1.
+        ValueError: if the family is unknown, p is no probability, or n_samples < 1.
 
     >>> case = Setting("constants", Costs(1.0, 0.1), n=50, delta=0.05)
     >>> sample_gaps(case, 3, np.random.default_rng(0)).gap.round(3)
@@ -73,7 +73,7 @@ def sample_gaps(setting: Setting, n_samples: int, generator: np.random.Generator
     """
     checks.one_of(FAMILIES, family=setting.family)
     checks.probabilities(p=setting.p)
-    checks.at_least(1, draws=n_samples)
+    checks.at_least(1, n_samples=n_samples)
     sampler = (
         _sample_atom_gaps
         if setting.family in ATOM_COUNTS
@@ -95,7 +95,7 @@ def sample_gaps(setting: Setting, n_samples: int, generator: np.random.Generator
 
 
 def mean_absolute_sum(n: np.ndarray) -> np.ndarray:
-    """E|S_n| = k P(S_k = 0) with k the even number among n and n + 1: an odd walk, away from 0, does not drift.
+    """E|S_n| = k P(S_k = 0) with k the even number among n and n + 1: away from 0 a walk has no drift.
 
     >>> mean_absolute_sum(np.array([1, 2, 4]))
     array([1. , 1. , 1.5])
@@ -105,7 +105,7 @@ def mean_absolute_sum(n: np.ndarray) -> np.ndarray:
 
 
 def atom_complexity(counts: np.ndarray, n: int) -> np.ndarray:
-    """The complexity of all functions of an atom, which follow the majority of its signs.
+    """The complexity of all functions of the atom; the best one takes the majority sign on each atom.
 
     >>> atom_complexity(np.array([[2], [2]]), 4)
     array([0.5])
@@ -116,7 +116,7 @@ def atom_complexity(counts: np.ndarray, n: int) -> np.ndarray:
 def max_atom_gap(
     errors: np.ndarray, positives: np.ndarray, count: np.ndarray, setting: Setting, n_atoms: int
 ) -> np.ndarray:
-    """The larger gap of keeping and of asking a server with the better label, on an atom of mass 1 / atoms.
+    """The larger gap of keeping and of asking the server with the better label, on an atom of mass 1 / n_atoms.
 
     >>> case = Setting("constants", Costs(1.0, 0.1), n=2, delta=0.05)
     >>> max_atom_gap(np.array([0]), np.array([1]), np.array(2), case, 1)
@@ -131,7 +131,7 @@ def max_atom_gap(
 
 def _sample_atom_gaps(setting: Setting, n_samples: int, generator: np.random.Generator) -> GapSamples:
     n_atoms, n = ATOM_COUNTS[setting.family], setting.n
-    counts = generator.multinomial(n, np.full(n_atoms, 1 / n_atoms), size=n_samples).T  # (atoms, draws)
+    counts = generator.multinomial(n, np.full(n_atoms, 1 / n_atoms), size=n_samples).T  # (atoms, samples)
     errors, positives = generator.binomial(counts, setting.p), generator.binomial(counts, 0.5)
     gap = max_atom_gap(errors, positives, counts, setting, n_atoms).sum(0)
     k = np.arange(n + 1)
@@ -140,7 +140,7 @@ def _sample_atom_gaps(setting: Setting, n_samples: int, generator: np.random.Gen
 
 
 def _noise(setting: Setting, n_samples: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Whether the client errs, and the labels, (draws, n) each."""
+    """Whether the client errs, and the labels, (samples, n) each."""
     errors = generator.random((n_samples, setting.n)) < setting.p
     return errors, generator.integers(0, 2, (n_samples, setting.n)) * 2 - 1
 
@@ -158,14 +158,14 @@ def threshold_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, setting: Set
     """The largest gap of thresholds on a line: rejectors that ask on [0, s], two-sided also on (s, 1].
 
     Args:
-        x: (draws, n) points, increasing along each row.
-        errors: (draws, n) whether the client errs.
-        y: (draws, n) labels -1/+1.
+        x: (samples, n) points, increasing along each row.
+        errors: (samples, n) whether the client errs.
+        y: (samples, n) labels -1/+1.
         setting: costs and p.
         two_sided: whether rejectors and servers have both orientations.
 
     Returns:
-        (draws,) suprema over rejectors and servers of the family.
+        (samples,) suprema over rejectors and servers of the family.
 
     >>> x, errors, y = np.array([[0.2, 0.7]]), np.array([[False, True]]), np.array([[1, 1]])
     >>> threshold_gap(x, errors, y, Setting("thresholds", Costs(1.0, 0.0), n=2, delta=0.1), two_sided=False)
@@ -186,14 +186,13 @@ def threshold_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, setting: Set
 
 
 def _largest_gap(x: np.ndarray, errors: np.ndarray, server_errors: np.ndarray, setting: Setting) -> np.ndarray:
-    """The largest gap of rejectors that ask about the k smallest, where the best server errs on wrong[k] of them."""
+    """The largest gap of rejectors that ask about the k smallest; the best server errs on server_errors[k] of these."""
     c1, ce, zero = setting.costs.c1, setting.costs.ce, np.zeros((len(x), 1))
     kept_errors = errors.sum(1, keepdims=True) - np.hstack([zero, errors.cumsum(1)])
     empirical = (kept_errors + ce * np.arange(setting.n + 1) + c1 * server_errors) / setting.n
     edges = np.hstack([zero, x, zero + 1])
-    risk = setting.p + edges * (
-        c1 / 2 + ce - setting.p
-    )  # linear in s, so that the ends of a gap between points suffice
+    # the risk is linear in the threshold, so its values at both ends of each interval between points suffice
+    risk = setting.p + edges * (c1 / 2 + ce - setting.p)
     return (np.maximum(risk[:, :-1], risk[:, 1:]) - empirical).max(1)
 
 
@@ -208,20 +207,20 @@ def stump_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, setting: Setting
     """The largest gap of stumps: two-sided thresholds on any one feature, for the rejector and for the server.
 
     Args:
-        x: (draws, n, d) distinct values in [0, 1].
-        errors: (draws, n) whether the client errs.
-        y: (draws, n) labels -1/+1.
+        x: (samples, n, d) distinct values in [0, 1].
+        errors: (samples, n) whether the client errs.
+        y: (samples, n) labels -1/+1.
         setting: costs and p.
 
     Returns:
-        (draws,) suprema over rejectors and servers.
+        (samples,) suprema over rejectors and servers.
 
     >>> x = np.array([[[0.2, 0.5], [0.7, 0.4]]])
     >>> case = Setting("stumps", Costs(1.0, 0.0), n=2, delta=0.1)
     >>> stump_gap(x, np.array([[False, True]]), np.array([[1, 1]]), case)
     array([0.5])
     """
-    orders = np.argsort(x, axis=1)  # (draws, n, d)
+    orders = np.argsort(x, axis=1)  # (samples, n, d)
     gaps = []
     for feature in range(x.shape[2]):
         order = orders[..., feature]
@@ -239,13 +238,13 @@ def stump_gap(x: np.ndarray, errors: np.ndarray, y: np.ndarray, setting: Setting
 
 
 def _min_stump_errors(orders: np.ndarray, rank: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fewest errors of a stump on the k first in rank, and on all but these, (draws, n + 1) each, k = 0, ..., n."""
+    """Fewest errors of a stump on the k first in rank, and on all but these, (samples, n + 1) each, k = 0, ..., n."""
     n = y.shape[1]
     n_asked = np.arange(n + 1)
     best: list[Any] = [np.inf, np.inf]
     for order in np.moveaxis(orders, 2, 0):
         labels = np.take_along_axis(y, order, axis=1).astype(np.int16)
-        in_first = np.take_along_axis(rank, order, axis=1)[:, None, :] < n_asked[:, None]  # (draws, n + 1, n)
+        in_first = np.take_along_axis(rank, order, axis=1)[:, None, :] < n_asked[:, None]  # (samples, n + 1, n)
         inside = (labels[:, None, :] * in_first).cumsum(2, dtype=np.int16)
         outside = labels.cumsum(1, dtype=np.int16)[:, None, :] - inside
         for side, (walk, size) in enumerate(((inside, n_asked), (outside, n - n_asked))):
@@ -265,20 +264,20 @@ def ball_gap(angle: np.ndarray, errors: np.ndarray, y: np.ndarray, setting: Sett
     """A lower bound of the largest gap between expected and mean margin loss, over 16 x 16 pairs of directions.
 
     Args:
-        angle: (draws, n) of the points on the circle.
-        errors: (draws, n) whether the client errs.
-        y: (draws, n) labels -1/+1.
+        angle: (samples, n) of the points on the circle.
+        errors: (samples, n) whether the client errs.
+        y: (samples, n) labels -1/+1.
         setting: costs and p.
 
     Returns:
-        (draws,) the largest gaps found.
+        (samples,) the largest gaps found.
 
     >>> angle, errors, y = np.zeros((1, 2)), np.array([[False, False]]), np.array([[1, 1]])
     >>> ball_gap(angle, errors, y, Setting("linear ball", Costs(1.0, 0.0), n=2, delta=0.1)).round(2)
     array([1.08])
     """
     directions = 2 * np.pi * np.arange(N_DIRECTIONS) / N_DIRECTIONS
-    scores = np.cos(angle[:, None, :] - directions[:, None])  # (draws, ANGLES, n)
+    scores = np.cos(angle[:, None, :] - directions[:, None])  # (samples, directions, n)
     shape = (len(angle), N_DIRECTIONS, N_DIRECTIONS, setting.n)
     r, e = (np.broadcast_to(s, shape).ravel() for s in (scores[:, :, None, :], scores[:, None, :, :]))
     m, y = (np.broadcast_to(s[:, None, None, :], shape).ravel() for s in (np.where(errors, -y, y), y))

@@ -1,10 +1,10 @@
-r"""A network with one hidden layer that realises a given labelling of a sample, written down without training.
+r"""A network with one hidden layer that realises a given labelling of a sample, constructed without training.
 
-Through a few points one can lay a hyperplane that misses all others. Three rectified units make a ridge along it,
+A hyperplane through a few points misses all others. Three rectified units make a ridge along it,
 
 .. math:: \frac{1}{w}\big((a + w)_+ - 2 (a)_+ + (a - w)_+\big), \quad a = u x - b,
 
-which is 1 where a = 0 and 0 where `|a| >= w`. A sum of such ridges, minus 1/2, has any signs that one likes.
+which is 1 where a = 0 and 0 where `|a| >= w`. A sum of such ridges, minus 1/2, realises any signs.
 """
 
 from typing import NamedTuple
@@ -14,9 +14,7 @@ import numpy as np
 from l2h import checks
 
 UNITS_PER_RIDGE = 3  # rectified units of a ridge
-DISTANCE_TOLERANCE = (
-    1e-9  # how far, in units of the sample's size, the nearest other point has to lie from a hyperplane
-)
+DISTANCE_TOLERANCE = 1e-9  # smallest distance of other points from a hyperplane, relative to the sample's extent
 
 
 class NetworkWeights(NamedTuple):
@@ -28,7 +26,7 @@ class NetworkWeights(NamedTuple):
     b2: float
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """Its values at x, (n, d) -> (n,).
+        """Values of the network at x, (n, d) -> (n,).
 
         >>> NetworkWeights(np.eye(1), np.zeros(1), np.ones(1), -0.5).scores(np.array([[2.0], [-1.0]]))
         array([ 1.5, -0.5])
@@ -36,40 +34,17 @@ class NetworkWeights(NamedTuple):
         return np.maximum(x @ self.w1.T + self.b1, 0) @ self.w2 + self.b2
 
 
-def largest_sample(units: int, d: int) -> int:
-    """How many points in general position a network of so many units realises every labelling of, at least.
-
-    Either the points labelled +1 or those labelled -1 are at most half of all; d of them share a ridge.
-
-    Args:
-        units: rectified units, >= 3.
-        d: dimension, >= 1.
-
-    Returns:
-        2 d floor(units / 3).
-
-    Raises:
-        ValueError: if units < 3 or d < 1.
-
-    >>> largest_sample(units=120, d=3072)
-    245760
-    """
-    checks.at_least(UNITS_PER_RIDGE, units=units)
-    checks.at_least(1, d=d)
-    return 2 * d * (units // UNITS_PER_RIDGE)
-
-
 def memorizing_network(x: np.ndarray, y: np.ndarray, *, units: int, generator: np.random.Generator) -> NetworkWeights:
     r"""Weights whose scores have the sign of y at every x: about +1/2 where y = +1, -1/2 where y = -1, or farther.
 
     Args:
         x: (n, d) points, in general position as far as the hyperplanes meet them.
-        y: (n,) labels in {-1, +1}, any.
-        units: rectified units, >= 3; each three of them carry a share of the rarer label's points.
-        generator: of NumPy, for the directions left free.
+        y: (n,) labels in {-1, +1}.
+        units: rectified units, >= 3; every three of them cover a part of the points with the rarer label.
+        generator: of NumPy, for the free directions.
 
     Returns:
-        Weights with so many units; those not needed are 0.
+        NetworkWeights with that many units; the weights of unused units are 0.
 
     Raises:
         ValueError: if shapes do not fit, labels are not -1/+1, there are too few units, or a hyperplane through some
@@ -87,9 +62,10 @@ def memorizing_network(x: np.ndarray, y: np.ndarray, *, units: int, generator: n
     rarer = 1 if 2 * (y > 0).sum() <= len(y) else -1
     rarer_indices = np.flatnonzero(y == rarer)
     groups = [group for group in np.array_split(rarer_indices, units // UNITS_PER_RIDGE) if len(group)]
-    if len(rarer_indices) > x.shape[1] * (units // UNITS_PER_RIDGE):
+    n_ridges = units // UNITS_PER_RIDGE
+    if len(rarer_indices) > x.shape[1] * n_ridges:
         raise ValueError(
-            f"expected at most {x.shape[1]} points for each of {units // UNITS_PER_RIDGE} ridges, got {len(rarer_indices)}"
+            f"expected at most {x.shape[1]} points for each of {n_ridges} ridges, got {len(rarer_indices)}"
         )
     w1, b1, w2 = np.zeros((units, x.shape[1])), np.zeros(units), np.zeros(units)
     for index, group in enumerate(groups):
@@ -99,11 +75,11 @@ def memorizing_network(x: np.ndarray, y: np.ndarray, *, units: int, generator: n
 
 
 def _ridge(x: np.ndarray, group: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Three units that are 1 on a group of points, and 0 on all others."""
+    """Weights of three units whose sum is 1 on a group of points, and 0 on all others."""
     base = x[group[0]]
-    basis = np.linalg.qr((x[group[1:]] - base).T)[0]  # of the directions within the group
+    basis = np.linalg.qr((x[group[1:]] - base).T)[0]  # basis of the directions within the group
     direction = np.asarray(generator.normal(size=x.shape[1]))
-    for _ in range(2):  # twice, so that rounding is taken out as well
+    for _ in range(2):  # twice, to remove the rounding error of the first pass
         direction = direction - basis @ (basis.T @ direction)
     length = float(np.linalg.norm(direction))
     normal = direction / max(length, DISTANCE_TOLERANCE)

@@ -1,4 +1,4 @@
-"""What chapter 03 computes at each profile."""
+"""Settings of chapter 03, for each profile."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ class Settings(ChapterSettings):
     """Chapter 03, the bound.
 
     Args:
-        n_samples: samples per family on which the bound is put to the test.
-        n_grid: sample sizes at which both sides are compared.
-        n_gap_samples: samples per family and size for that.
-        families: random pairs of families on which the complexity of the losses is enumerated.
-        images: training images that a network is made to memorise; 0 for all.
+        n_samples: samples per family for the violation rates.
+        n_grid: sample sizes for gaps and penalties.
+        n_gap_samples: samples per family and size for gaps and penalties.
+        families: number of random pairs of families whose loss class is enumerated.
+        images: training images that the network memorizes; 0 for all.
         erm_grid: sample sizes at which pairs of thresholds are fitted.
-        n_erm_samples: samples per size for that.
+        n_erm_samples: samples per size for the fitted thresholds.
         data: "cifar10" or "digits".
     """
 

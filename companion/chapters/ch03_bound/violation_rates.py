@@ -1,6 +1,6 @@
-r"""How often Theorem 1 fails: exactly where the sample space is small, by simulation elsewhere.
+r"""Rates at which Theorem 1 is violated: exact where the sample space is small, by simulation elsewhere.
 
-The samples are those of `generalization_gap`: pure noise, where every gap between risk and empirical risk is chance.
+The samples are those of `generalization_gap`: pure noise, so every gap between risk and empirical risk is chance.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,7 @@ BOUND_FORMS: dict[str, BoundForm] = {
     "corrected": theorem1_corrected,
     "expected": theorem1_expected,
 }
-MARGIN_FORMS: dict[str, BoundForm] = {
-    "margin": partial(margin_bound, rho=generalization_gap.RHO)
-}  # of the linear ball, whose scores are real
+MARGIN_FORMS: dict[str, BoundForm] = {"margin": partial(margin_bound, rho=generalization_gap.RHO)}  # for real scores
 COUNTEREXAMPLES = {
     "one example": Setting("constant", Costs(0.12, 0.12), n=1, delta=0.19, p=0.8),
     "hundred examples": Setting("constant", Costs(0.05, 0.05), n=100, delta=0.05),
@@ -44,7 +42,7 @@ COUNTEREXAMPLES = {
 
 
 class ViolationRate(NamedTuple):
-    """A measured rate of failure with its 99% interval of Clopper and Pearson."""
+    """A measured violation rate with its 99% interval of Clopper and Pearson."""
 
     rate: float
     low: float
@@ -73,7 +71,7 @@ def exact_violation_probability(setting: Setting, *, form: str = "stated") -> fl
         form: "stated", "corrected" or "expected".
 
     Returns:
-        The probability; the bound promises at most delta.
+        The probability, which a valid bound keeps at most delta.
 
     Raises:
         ValueError: if the family or the form is unknown.
@@ -120,44 +118,23 @@ def _exact_two_atom_violation(setting: Setting, form: str) -> float:
     return float(total)
 
 
-def failure_rate(setting: Setting, *, form: str, n_samples: int = 10_000, seed: int = 0) -> ViolationRate:
-    """The measured rate at which some pair (r, e) of the family exceeds its bound.
-
-    Args:
-        setting: with a family of `generalization_gap.FAMILIES`; the supremum over pairs is exact, but for the linear ball.
-        form: "stated", "corrected" or "expected"; "margin" for the linear ball.
-        n_samples: number of samples, >= 1.
-        seed: of the samples.
-
-    Returns:
-        FailureRate; the bound promises a rate of at most delta.
-
-    Raises:
-        ValueError: if the family or the form is unknown, p is no probability, or draws < 1.
-
-    >>> failure_rate(Setting("constants", Costs(1.0, 0.1), n=50, delta=0.05), form="corrected", draws=100).rate
-    0.0
-    """
-    checks.one_of(generalization_gap.FAMILIES, family=setting.family)
-    checks.one_of(MARGIN_FORMS if setting.family == LINEAR_BALL else BOUND_FORMS, form=form)
-    return violation_rates(setting, n_samples=n_samples, seed=seed)[form]
-
-
 def violation_rates(setting: Setting, *, n_samples: int = 10_000, seed: int = 0) -> dict[str, ViolationRate]:
-    """The measured rates of all forms that apply to a family, on the same samples.
+    """Measured violation rates of all forms that apply to a family, on the same samples.
 
     Args:
-        setting: as for `failure_rate`.
+        setting: with a family of `generalization_gap.FAMILIES`; the supremum over pairs is exact except for the linear
+            ball.
         n_samples: number of samples, >= 1.
         seed: of the samples.
 
     Returns:
-        Form -> FailureRate.
+        Form -> ViolationRate: "stated", "corrected" and "expected", or "margin" for the linear ball. A valid bound has
+        a rate of at most delta.
 
     Raises:
-        ValueError: as `failure_rate`.
+        ValueError: if the family is unknown, p is no probability, or n_samples < 1.
 
-    >>> list(violation_rates(Setting("atoms", Costs(1.0, 0.1), n=50, delta=0.05), draws=100))
+    >>> list(violation_rates(Setting("atoms", Costs(1.0, 0.1), n=50, delta=0.05), n_samples=100))
     ['stated', 'corrected', 'expected']
     """
     samples = generalization_gap.sample_gaps(setting, n_samples, np.random.default_rng(seed))
@@ -175,13 +152,13 @@ def _clopper_pearson(n_violations: int, n_samples: int) -> ViolationRate:
 
 
 def score_counterexample(*, scale: float, costs: Costs, n: int, delta: float) -> tuple[float, float]:
-    r"""Real-valued scores break the stated form with certainty: scaled down, they keep their decisions.
+    r"""Real-valued scores violate the stated form with certainty: scaling them down changes no decision.
 
     .. math:: \hat{R} + \text{penalty} = c_e + (1 + c_1 + c_e) t
         + 3 (c_1 + c_e) \sqrt{\ln(2/\delta)/2n} < \frac{1}{2} = R
 
-    X uniform, Y = 1, a client that errs half of the time, servers {+1}, rejectors t f for all f into {-1, +1}, whose
-    complexity is t. The rejector that asks at the sample and keeps elsewhere has empirical risk ce and risk 1/2.
+    X is uniform, Y = 1, the client errs with probability 1/2, the servers are {+1} and the rejectors t f for all f into
+    {-1, +1}, whose complexity is t. The rejector that asks at the sample and keeps elsewhere has empirical risk ce and risk 1/2.
 
     Args:
         scale: t > 0.
@@ -190,10 +167,10 @@ def score_counterexample(*, scale: float, costs: Costs, n: int, delta: float) ->
         delta: probability of failure that the bound allows.
 
     Returns:
-        The bound's right-hand side, and the risk 1/2 that it should not be below.
+        The bound's right-hand side, and the risk 1/2, which it should not be below.
 
     Raises:
-        ValueError: if scale is not positive, or as `l2h.theory.generalization.stated`.
+        ValueError: if scale is not positive, or as `l2h.theory.generalization.theorem1_stated`.
 
     >>> right, risk = score_counterexample(scale=0.001, costs=Costs(1.0, 0.3), n=10_000, delta=0.05)
     >>> print(f"{right:.4f} < {risk}")

@@ -1,7 +1,7 @@
-"""Gradient descent on the surrogate where its outcome is judged exactly: tables of scores, one pair (r, e) per cell.
+"""Gradient descent on the surrogate for tables of scores, one pair (r, e) per cell, whose risk is known exactly.
 
-A partition of X into cells is all that the system sees of x. Its class of tables is convex, grows with the sample, and
-a table's risk is a finite sum; so what is left over is what the surrogate, its alpha and the sample do.
+The system sees only the cell of x. The class of tables is convex and grows with the sample, and the risk of a table is
+a finite sum, so the remaining excess risk comes from the surrogate, its alpha and the sample alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,18 +19,20 @@ from l2h.theory.regret import AlphaRule
 
 DESCENT_STEPS = 500
 NODES_PER_CELL = 20  # of the quadrature in each cell, per axis
-LABEL_PAIRS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])  # (y, m), all that the loss sees of an example in its cell
-CELL_EDGES = {"atoms": np.arange(0.5, 4), "specialist": np.array([0.45, 0.75])}  # edges between the pieces
+LABEL_PAIRS = np.array(
+    [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+)  # (y, m); the loss of an example depends on these and its cell only
+CELL_EDGES = {"atoms": np.arange(0.5, 4), "specialist": np.array([0.45, 0.75])}  # edges between the atoms
 
 
 class CellGrid(NamedTuple):
-    """Where the cells of a testbed lie."""
+    """Position and width of the cells for a distribution."""
 
-    cell_width: Callable[[int], float]  # of a cell for n examples
+    cell_width: Callable[[int], float]  # number of examples -> width
     low: float  # the inner edges lie between low and high, on every axis
     high: float
-    boundaries: tuple[float, ...]  # edges, too: where the client's answer changes
-    support_bound: float  # X lies in [-end, end] but for 10^-18
+    boundaries: tuple[float, ...]  # further edges, where the client's label changes
+    support_bound: float  # P(|X| > support_bound) <= 1e-18, per axis
     dimensions: int
 
 
@@ -42,7 +44,7 @@ CELL_GRIDS = {
 
 
 class Cells(NamedTuple):
-    """A partition of X, and what is true in each of its k cells."""
+    """A partition of X into k cells, with the probabilities in each."""
 
     edges: np.ndarray  # inner edges, the same along every axis
     mass: np.ndarray  # (k,) P(cell)
@@ -58,29 +60,29 @@ class ScoreTables(NamedTuple):
 
 
 class LearningCurve(NamedTuple):
-    """What descent loses, by rule, sample size and seed."""
+    """Excess risk of gradient descent, by rule, sample size and seed."""
 
     excess: np.ndarray  # (R, N, S) risk of the learned tables minus the Bayes risk
-    approximation_error: np.ndarray  # (N, S) the same for the best tables: what the cells cannot express
+    approximation_error: np.ndarray  # (N, S) excess risk of the best tables on the same cells
 
 
 def partition_cells(distribution: Distribution, n: int, *, offset: float = 0.5) -> Cells:
-    r"""The cells for n examples, narrower the more there are, with their exact probabilities.
+    r"""The cells for n examples, with their exact probabilities; they are narrower for larger n.
 
     .. math:: w = O(n^{-1/(2 + d)}) \text{ along each of } d \text{ axes}
 
-    The client's jumps are edges, too. A testbed with finitely many kinds of points has one cell for each kind.
+    The points where the client's label changes are edges, too. A finite distribution has one cell for each atom.
 
     Args:
-        distribution: one of TESTBEDS.
+        distribution: one of `DISTRIBUTIONS`.
         n: number of examples, >= 1.
-        offset: where the grid begins, in widths of a cell, in [0, 1].
+        offset: of the grid's first edge, in widths of a cell, in [0, 1].
 
     Returns:
-        Cells, to about 10 digits (exact but for rounding on finite testbeds).
+        Cells, to about 10 digits (on finite distributions exact up to rounding).
 
     Raises:
-        ValueError: if n < 1, shift leaves [0, 1] or the testbed is not one of TESTBEDS.
+        ValueError: if n < 1, offset leaves [0, 1] or the distribution is not one of `DISTRIBUTIONS`.
 
     >>> partition_cells(DISTRIBUTIONS["specialist"], 100).mass
     array([0.45, 0.3 , 0.25])
@@ -88,9 +90,9 @@ def partition_cells(distribution: Distribution, n: int, *, offset: float = 0.5) 
     Source: the histogram rule, Devroye, Gyorfi and Lugosi (1996), section 6.4.
     """
     checks.at_least(1, n=n)
-    checks.probabilities(shift=offset)
+    checks.probabilities(offset=offset)
     if DISTRIBUTIONS.get(distribution.name) is not distribution:
-        raise ValueError(f"expected one of TESTBEDS, got {distribution.name} of another make")
+        raise ValueError(f"expected one of DISTRIBUTIONS, got another one with name {distribution.name}")
     if distribution.name in CELL_EDGES:
         exact = np.array(distribution.atoms, dtype=float)  # (k, 3): mass, eta, p
         return Cells(CELL_EDGES[distribution.name], *exact.T)
@@ -125,14 +127,14 @@ def _cells_by_quadrature(distribution: Distribution, edges: np.ndarray, grid: Ce
 
 
 def cell_counts(sample: Sample, cells: Cells) -> np.ndarray:
-    """How many examples of each kind lie in each cell: all that the loss of a table sees of a sample.
+    """Number of examples with each (y, m) in each cell, on which alone the loss of a table depends.
 
     Args:
-        sample: of the testbed that the cells belong to.
-        cells: k of them.
+        sample: of the distribution that the cells belong to.
+        cells: k cells.
 
     Returns:
-        (4, k) counts, in the order of KINDS.
+        (4, k) counts, in the order of `LABEL_PAIRS`.
 
     >>> sample = Sample(x=np.array([0.1, 0.5, 0.5]), y=np.array([1, -1, 1]), m=np.array([1, -1, -1]))
     >>> cell_counts(sample, partition_cells(DISTRIBUTIONS["specialist"], 3))
@@ -158,12 +160,12 @@ def gradient_descent(
     .. math:: (r, e) \leftarrow (r, e) - \frac{1}{\Lambda} \nabla W, \qquad
               \Lambda = \max(1, \beta^2/2, \alpha^2)(1 + c_1 + c_e)
 
-    Where W is at most W(0, 0) its curvature is at most Lambda, so that no step goes up. Cells share no score, so this
-    is descent on the mean over the whole sample with each cell's step divided by the cell's share of the examples.
+    Where W is at most W(0, 0) its curvature is at most Lambda, so no step increases W. Cells share no score, so this is
+    descent on the mean over the whole sample with each cell's step divided by the cell's share of the examples.
     The scores of a cell without an example stay 0.
 
     Args:
-        counts: (S, 4, k) examples of each kind in each cell, for S samples.
+        counts: (S, 4, k) examples with each (y, m) in each cell, for S samples.
         alpha: (R, S, k) calibration parameters > 0, for R rules.
         costs: c1 and ce.
         beta: calibration parameter > 0.
@@ -208,14 +210,15 @@ def table_risks(tables: ScoreTables, cells: Cells, *, costs: Costs) -> np.ndarra
 
     Args:
         tables: r and e of shape (..., k).
-        cells: k of them.
+        cells: k cells.
         costs: c1 and ce.
 
     Returns:
         Risks of shape (...).
 
     >>> always_ask = ScoreTables(-np.ones(3), np.array([1.0, -1.0, 1.0]))
-    >>> round(float(table_risks(always_ask, partition_cells(DISTRIBUTIONS["specialist"], 1), costs=Costs(c1=1.0, ce=0.15))), 12)
+    >>> cells = partition_cells(DISTRIBUTIONS["specialist"], 1)
+    >>> round(float(table_risks(always_ask, cells, costs=Costs(c1=1.0, ce=0.15))), 12)
     0.2
 
     Source: the generalized 0-1 loss of arXiv 2409.16253, in expectation.
@@ -235,16 +238,16 @@ def learning_curve(
     beta: float = 2.0,
     steps: int = DESCENT_STEPS,
 ) -> LearningCurve:
-    """Descend on samples of growing size, and compare with the Bayes risk.
+    """Excess risk of gradient descent on samples of growing size.
 
-    Each sample has a grid of its own, shifted at random: else a size would be lucky whose edges fall on the Bayes
-    boundary. Alpha is what a rule makes of the true mu and p of a cell; estimating them is another question.
+    Each sample has its own grid with a random offset, so that no sample size has edges on the Bayes boundary by chance.
+    Alpha is computed from the true mu and p of each cell, without estimation error.
 
     Args:
-        distribution: one of TESTBEDS.
+        distribution: one of `DISTRIBUTIONS`.
         alpha_rules: name -> (mu, p) -> alpha > 0.
         sample_sizes: N sample sizes, each >= 1.
-        n_seeds: how many samples of each size, >= 1.
+        n_seeds: number of samples of each size, >= 1.
         costs: c1 and ce.
         beta: calibration parameter > 0.
         steps: of descent.
@@ -256,13 +259,14 @@ def learning_curve(
         ValueError: if an argument leaves its range.
 
     >>> rules = {"two": lambda mu, p: 2.0}
-    >>> curve = learning_curve(DISTRIBUTIONS["atoms"], rules, sizes=[10, 1000], seeds=3, costs=Costs(c1=1.0, ce=0.15))
-    >>> curve.excess.shape, curve.floor.round(12).tolist()
+    >>> costs = Costs(c1=1.0, ce=0.15)
+    >>> curve = learning_curve(DISTRIBUTIONS["atoms"], rules, sample_sizes=[10, 1000], n_seeds=3, costs=costs)
+    >>> curve.excess.shape, curve.approximation_error.round(12).tolist()
     ((1, 2, 3), [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
     Source: derived in the chapter on the surrogate.
     """
-    checks.at_least(1, seeds=n_seeds)
+    checks.at_least(1, n_seeds=n_seeds)
     bayes = float(distribution.bayes_risk(costs))
     excess, approximation_error = (
         np.empty((len(alpha_rules), len(sample_sizes), n_seeds)),

@@ -1,4 +1,4 @@
-"""What chapter 04 computes at each profile."""
+"""Settings of chapter 04, for each profile."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ class Settings(ChapterSettings):
     """Chapter 04, the surrogate.
 
     Args:
-        seeds: how many samples of each size, from seed 0 on.
+        seeds: number of samples of each size, from seed 0 on.
         ce_grid: costs of asking in the table of the released constant, at most 0.18.
-        sample_sizes: sample sizes of the descent, rising.
-        grid: values of mu and of p in the computed envelope.
-        heat_map_shape: values of alpha and of beta in the heat maps.
+        sample_sizes: sample sizes of the descent, increasing.
+        grid: number of values of mu and of p in the computed envelope.
+        heat_map_shape: numbers of values of alpha and of beta in the heat maps.
     """
 
     seeds: int

@@ -70,7 +70,7 @@ def measure_discrepancies(
         costs: c1 and ce.
 
     Returns:
-        What the two bounds of `generalization.transferred` need.
+        With labels of both distributions, with the labels of the server instead, and the error of the server on both.
     """
     pair = (before, after)
     labelled = generalization.discrepancy(*(risks_at_thresholds(p, thresholds, costs=costs) for p in pair))

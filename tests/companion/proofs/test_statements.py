@@ -11,7 +11,7 @@ REFUTATIONS = {
     *("always-asking-free", "gain-grows-any-c1", "threshold-grows-any-ce", "literal-tie"),
     *("stage-weight-any-costs", "released-weight"),
     *("released-beta-1", "released-beta-4", "released-upper-range", "released-small-c1", "released-constant"),
-    *("constant-0.18", "released-formula-beta-1", "released-formula-domain", "squash-keeps"),
+    *("constant-0.18", "released-formula-beta-1", "released-formula-domain", "bounded-keeps"),
     *("upper-bound-negative-alpha", "upper-bound-negative-beta", "convex-in-the-logit"),
     *("theorem-1-range-stated", "theorem-1-one-example", "theorem-1-hundred-examples", "theorem-1-real-scores"),
     *("joint-stage-objective", "quadratic-transfer-of-alpha-p"),

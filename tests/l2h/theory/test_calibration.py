@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.surrogate import is_calibrated
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracles import theory
@@ -14,7 +15,6 @@ from l2h.theory.calibration import (
     alpha_from_p,
     alpha_released,
     asks_at_minimum,
-    is_calibrated,
 )
 from l2h.theory.conditional_risk import minimiser, slope_at_zero
 
@@ -90,15 +90,15 @@ def test_edges_return_what_the_docstrings_say():
     c1=st.floats(0, 1e6),
     ce=st.floats(0, 1e6),
     beta=st.floats(1e-3, 1e4),
-    squash=st.booleans(),
+    bounded=st.booleans(),
 )
-def test_alpha_is_finite_and_positive_on_its_whole_domain(p, mu, c1, ce, beta, squash):
+def test_alpha_is_finite_and_positive_on_its_whole_domain(p, mu, c1, ce, beta, bounded):
     costs = Costs(c1, ce)
-    values = [alpha_from_p(p, costs=costs, beta=beta, bounded=squash)]
-    if not squash or c1 * mu + ce > 1e-300 or c1 == 0:
-        values.append(alpha_from_mu(mu, costs=costs, beta=beta, bounded=squash))
+    values = [alpha_from_p(p, costs=costs, beta=beta, bounded=bounded)]
+    if not bounded or c1 * mu + ce > 1e-300 or c1 == 0:
+        values.append(alpha_from_mu(mu, costs=costs, beta=beta, bounded=bounded))
     if c1 == 0 or c1 >= 1 or ce > 1e-300:
-        values.append(alpha_deterministic(costs=costs, beta=beta, bounded=squash))
+        values.append(alpha_deterministic(costs=costs, beta=beta, bounded=bounded))
     assert (np.isfinite(values) & (np.array(values) > 0)).all()
 
 
@@ -108,7 +108,7 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
         alpha_from_mu(0.6, costs=costs, beta=2.0)
     with pytest.raises(ValueError, match="beta > 0"):
         alpha_from_mu(0.2, costs=costs, beta=0.0)
-    with pytest.raises(ValueError, match=r"c1 mu \+ ce > 0 under squash"):
+    with pytest.raises(ValueError, match=r"c1 mu \+ ce > 0 with bounded scores"):
         alpha_from_mu(np.array([0.0, 0.2]), costs=Costs(1.0, 0.0), beta=2.0, bounded=True)
     with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
         alpha_from_p(1.1, costs=costs, beta=2.0)
@@ -134,9 +134,9 @@ def test_the_released_formula_names_its_domain(p, costs):
 # --- the exact condition
 
 
-@given(eta=probability, p=probability, costs=costs, alpha=st.floats(0.05, 10), beta=betas, squash=st.booleans())
-def test_the_minimiser_asks_where_asks_at_minimum_says(eta, p, costs, alpha, beta, squash):
-    setting = {"costs": costs, "alpha": alpha, "beta": beta, "squash": squash}
+@given(eta=probability, p=probability, costs=costs, alpha=st.floats(0.05, 10), beta=betas, bounded=st.booleans())
+def test_the_minimiser_asks_where_asks_at_minimum_says(eta, p, costs, alpha, beta, bounded):
+    setting = {"costs": costs, "alpha": alpha, "beta": beta, "bounded": bounded}
     assume(abs(slope_at_zero(eta, p, **setting)) > 1e-12)
     assert asks_at_minimum(eta, p, **setting) == asks(minimiser(eta, p, **setting).r)
 
@@ -164,13 +164,13 @@ def test_a_slope_of_zero_is_not_calibrated_where_asking_is_better():
 # --- calibrations (A), (B) and the single alpha
 
 
-@given(eta=probability, p=probability, costs=costs, beta=betas, squash=st.booleans())
-def test_alpha_from_mu_is_calibrated_for_every_client(eta, p, costs, beta, squash):
+@given(eta=probability, p=probability, costs=costs, beta=betas, bounded=st.booleans())
+def test_alpha_from_mu_is_calibrated_for_every_client(eta, p, costs, beta, bounded):
     mu = server_error(eta)
     assume(far_from_a_tie(eta, p, costs, 1e-9) and costs.c1 * mu + costs.ce > 1e-12)
-    alpha = alpha_from_mu(mu, costs=costs, beta=beta, bounded=squash)
-    assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
-    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
+    alpha = alpha_from_mu(mu, costs=costs, beta=beta, bounded=bounded)
+    assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded)
+    slope = slope_at_zero(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded)
     assert slope == pytest.approx(-alpha * bayes_rejector(mu, p, costs=costs), rel=1e-6, abs=1e-9)
 
 
@@ -180,11 +180,11 @@ def test_where_asking_is_free_every_alpha_is_calibrated(p, costs, beta):
     assert is_calibrated(1.0, p, costs=free, alpha=alpha_from_mu(0.0, costs=free, beta=beta), beta=beta)
 
 
-@given(eta=probability, p=probability, costs=costs, beta=betas, squash=st.booleans())
-def test_alpha_from_p_is_calibrated_for_every_mu(eta, p, costs, beta, squash):
+@given(eta=probability, p=probability, costs=costs, beta=betas, bounded=st.booleans())
+def test_alpha_from_p_is_calibrated_for_every_mu(eta, p, costs, beta, bounded):
     assume(far_from_a_tie(eta, p, costs, 1e-5))  # its slope is of the order of the square of the gain
-    alpha = alpha_from_p(p, costs=costs, beta=beta, bounded=squash)
-    assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
+    alpha = alpha_from_p(p, costs=costs, beta=beta, bounded=bounded)
+    assert is_calibrated(eta, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded)
 
 
 @given(
@@ -203,14 +203,14 @@ def test_no_other_alpha_of_p_is_calibrated_for_every_mu(u, c1, ce, beta, side):
     assert not is_calibrated(mu, p, costs=costs, alpha=alpha, beta=beta).all()
 
 
-@given(p=probability, c1=cost, ce=cost, beta=betas, squash=st.booleans())
-def test_one_alpha_serves_every_deterministic_client(p, c1, ce, beta, squash):
+@given(p=probability, c1=cost, ce=cost, beta=betas, bounded=st.booleans())
+def test_one_alpha_serves_every_deterministic_client(p, c1, ce, beta, bounded):
     costs = Costs(c1, ce)
     assume(far_from_a_tie(p, p, costs, 1e-9) and not (0 < c1 < 1 and ce == 0))
-    alpha = alpha_deterministic(costs=costs, beta=beta, bounded=squash)
+    alpha = alpha_deterministic(costs=costs, beta=beta, bounded=bounded)
     if (c1, ce) == (1, 0):
         assume(p > 0.5)
-    assert is_calibrated(p, p, costs=costs, alpha=alpha, beta=beta, bounded=squash)
+    assert is_calibrated(p, p, costs=costs, alpha=alpha, beta=beta, bounded=bounded)
 
 
 @given(c1=cost, ce=cost, beta=betas, side=st.sampled_from([0.99, 1.01]))

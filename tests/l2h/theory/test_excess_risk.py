@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.surrogate import conditional_risk
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import theory
@@ -9,7 +10,7 @@ from oracles import theory
 from l2h.problem import Costs
 from l2h.theory.bayes import CLIENT_KINDS
 from l2h.theory.calibration import alpha_deterministic, alpha_from_mu, alpha_from_p
-from l2h.theory.conditional_risk import conditional_risk, min_server_term, minimiser, partial_min_risk, slope_at_zero
+from l2h.theory.conditional_risk import min_server_term, minimiser, partial_min_risk, slope_at_zero
 from l2h.theory.excess_risk import (
     excess_risk_bound_deterministic,
     excess_risk_bound_mu,
@@ -26,20 +27,20 @@ seeds = st.integers(0, 10_000)
 N = 2000
 
 
-def rule_of(choice, costs, beta, squash=False):
+def rule_of(choice, costs, beta, bounded=False):
     """(mu, p) -> alpha, by the name of the choice."""
     return {
-        "mu": lambda mu, p: alpha_from_mu(mu, costs=costs, beta=beta, bounded=squash),
-        "p": lambda mu, p: alpha_from_p(p, costs=costs, beta=beta, bounded=squash),
-        "deterministic": lambda mu, p: alpha_deterministic(costs=costs, beta=beta, bounded=squash),
+        "mu": lambda mu, p: alpha_from_mu(mu, costs=costs, beta=beta, bounded=bounded),
+        "p": lambda mu, p: alpha_from_p(p, costs=costs, beta=beta, bounded=bounded),
+        "deterministic": lambda mu, p: alpha_deterministic(costs=costs, beta=beta, bounded=bounded),
     }[choice]
 
 
-def played(r, e, eta, p, rule, costs, beta, squash=False):
+def played(r, e, eta, p, rule, costs, beta, bounded=False):
     """Regret and excess surrogate risk of scores (r, e)."""
     mu = np.minimum(eta, 1 - eta)
     setting = {"eta": eta, "p": p, "costs": costs, "alpha": rule(mu, p), "beta": beta}
-    least = conditional_risk(*minimiser(**setting, bounded=squash), **setting)
+    least = conditional_risk(*minimiser(**setting, bounded=bounded), **setting)
     error = np.where(e >= 0, 1 - eta, eta)
     paid = np.where(r > 0, p, costs.c1 * error + costs.ce)
     return paid - np.minimum(p, costs.c1 * mu + costs.ce), conditional_risk(r, e, **setting) - least
@@ -62,9 +63,9 @@ def random_scores(seed, eta, p, costs, client, span=3):
 # --- the lemmas
 
 
-@given(eta=inner, p=inner, costs=costs, alpha=st.floats(0.1, 5), beta=betas, squash=st.booleans())
-def test_lemma_1_the_slope_bounds_what_a_wrong_decision_loses(eta, p, costs, alpha, beta, squash):
-    setting = {"costs": costs, "alpha": alpha, "beta": beta, "squash": squash}
+@given(eta=inner, p=inner, costs=costs, alpha=st.floats(0.1, 5), beta=betas, bounded=st.booleans())
+def test_lemma_1_the_slope_bounds_what_a_wrong_decision_loses(eta, p, costs, alpha, beta, bounded):
+    setting = {"costs": costs, "alpha": alpha, "beta": beta, "bounded": bounded}
     at_zero = partial_min_risk(0.0, eta=eta, p=p, **setting)
     gap = at_zero - partial_min_risk(minimiser(eta, p, **setting).r, eta=eta, p=p, **setting)
     curvature = max(1, beta**2 / 4, alpha**2)
@@ -146,10 +147,10 @@ def test_theorem_c_holds_for_deterministic_clients_and_any_scores(eta, costs, be
 
 @settings(max_examples=60)
 @given(eta=probability, p=probability, costs=costs, beta=st.floats(1, 5), seed=seeds)
-def test_theorem_a_holds_under_squash_for_beta_from_one_up(eta, p, costs, beta, seed):
+def test_theorem_a_holds_with_bounded_scores_for_beta_of_at_least_one(eta, p, costs, beta, seed):
     r, e, eta, p = random_scores(seed, eta, p, costs, "free", span=1)
-    eta[:100] = 1.0  # where squash costs most
-    loss, excess = played(r, e, eta, p, rule_of("mu", costs, beta, squash=True), costs, beta, squash=True)
+    eta[:100] = 1.0  # where bounded costs most
+    loss, excess = played(r, e, eta, p, rule_of("mu", costs, beta, bounded=True), costs, beta, bounded=True)
     assert (loss <= excess_risk_bound_mu(np.maximum(excess, 0), costs=costs, beta=beta) + 1e-6).all()
 
 
@@ -171,12 +172,12 @@ def test_the_inequality_on_which_it_rests(mu, beta):
     assert (1 - 2 * mu) ** 2 <= 2 * tau * (1 + tau) + 1e-12
 
 
-def test_under_squash_it_fails_for_small_beta():
+def test_with_bounded_scores_it_fails_for_small_beta():
     """mu = 0, p = T = 1 = c1 = ce: asking, with the wrong label by a hair."""
     costs, beta = Costs(1.0, 1.0), 0.1
-    rule = rule_of("mu", costs, beta, squash=True)
+    rule = rule_of("mu", costs, beta, bounded=True)
     r, e, eta, p = (np.array([value]) for value in (0.0, -1e-12, 1.0, 1.0))
-    loss, excess = played(r, e, eta, p, rule, costs, beta, squash=True)
+    loss, excess = played(r, e, eta, p, rule, costs, beta, bounded=True)
     assert loss == 1
     assert excess == pytest.approx(1 - np.exp(-beta / 2))
     assert excess_risk_bound_mu(excess, costs=costs, beta=beta) == pytest.approx(0.8335, abs=5e-5)
@@ -300,16 +301,16 @@ def test_the_envelope_lies_within_the_proved_bound(choice, client, bound, costs)
 
 @settings(max_examples=30)
 @given(
-    costs=st.builds(Costs, c1=st.floats(0.2, 2), ce=st.floats(0.05, 0.8)), beta=betas, seed=seeds, squash=st.booleans()
+    costs=st.builds(Costs, c1=st.floats(0.2, 2), ce=st.floats(0.05, 0.8)), beta=betas, seed=seeds, bounded=st.booleans()
 )
-def test_no_scores_lie_below_the_envelope(costs, beta, seed, squash):
+def test_no_scores_lie_below_the_envelope(costs, beta, seed, bounded):
     """Points of the grid itself, with random scores: never less excess than the envelope says."""
-    rule = rule_of("mu", costs, beta, squash)
-    envelope = lower_envelope(rule, costs=costs, beta=beta, client="free", grid_size=21, bounded=squash)
+    rule = rule_of("mu", costs, beta, bounded)
+    envelope = lower_envelope(rule, costs=costs, beta=beta, client="free", grid_size=21, bounded=bounded)
     generator = np.random.default_rng(seed)
     eta, p = generator.integers(0, 21, N) / 40, generator.integers(0, 21, N) / 20
-    r, e = generator.uniform(-1, 1, (2, N)) * generator.choice([1e-9, 0.1, 1 if squash else 3], (2, N))
-    loss, excess = played(r, e, eta, p, rule, costs, beta, squash)
+    r, e = generator.uniform(-1, 1, (2, N)) * generator.choice([1e-9, 0.1, 1 if bounded else 3], (2, N))
+    loss, excess = played(r, e, eta, p, rule, costs, beta, bounded)
     assert (excess >= np.interp(loss, envelope.regret, envelope.excess) - 1e-9).all()
 
 
@@ -369,7 +370,7 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
     rule = rule_of("mu", good, 2.0)
     with pytest.raises(ValueError, match="client to be one of"):
         lower_envelope(rule, costs=good, beta=2.0, client="stubborn")
-    with pytest.raises(ValueError, match="grid >= 2"):
+    with pytest.raises(ValueError, match="grid_size >= 2"):
         lower_envelope(rule, costs=good, beta=2.0, client="free", grid_size=1)
     with pytest.raises(ValueError, match=r"c1 \+ ce > 0"):
         lower_envelope(rule, costs=Costs(0.0, 0.0), beta=2.0, client="free")

@@ -10,7 +10,6 @@ from oracles import theory
 
 from l2h.theory.rademacher_exact import (
     as_points,
-    distinct_intervals,
     distinct_threshold_complexity,
     exact_threshold_complexity,
 )
@@ -24,7 +23,6 @@ def test_closed_forms_are_the_definition(n):
     for two_sided in (False, True):
         expected = theory.rademacher(theory.threshold_functions(x, two_sided))
         assert distinct_threshold_complexity(n, two_sided=two_sided).value == pytest.approx(expected, abs=1e-14)
-    assert distinct_intervals(n).value == pytest.approx(theory.rademacher(theory.interval_functions(x)), abs=1e-14)
 
 
 @given(x=coinciding, two_sided=st.booleans())
@@ -54,11 +52,9 @@ def test_the_recursions_meet_the_closed_forms_where_one_pair_coincides(two_sided
 
 @pytest.mark.parametrize("n", [2000, 100_000])
 def test_large_samples_approach_brownian_motion(n):
-    # the maximum of Brownian motion on [0, 1] has mean sqrt(2 / pi), its largest rise sqrt(pi / 2)
+    # the maximum of Brownian motion on [0, 1] has mean sqrt(2 / pi)
     assert distinct_threshold_complexity(n).value * n**0.5 == pytest.approx(2 * (2 / np.pi) ** 0.5, abs=2.5 / n**0.5)
-    assert distinct_intervals(n).value * n**0.5 == pytest.approx(2 * (np.pi / 2) ** 0.5, abs=2.5 / n**0.5)
     assert distinct_threshold_complexity(n).half_width < 1e-10
-    assert distinct_intervals(n).half_width < 1e-8
 
 
 @given(x=coinciding)
@@ -93,6 +89,5 @@ def test_points_are_a_vector_of_finite_numbers(x):
 def test_what_has_no_exact_form_is_refused():
     with pytest.raises(ValueError, match="at most 2000 points"):
         exact_threshold_complexity(np.zeros(2001), two_sided=True)
-    for refuse in (distinct_threshold_complexity, distinct_intervals):
-        with pytest.raises(ValueError, match="n >= 1"):
-            refuse(0)
+    with pytest.raises(ValueError, match="n >= 1"):
+        distinct_threshold_complexity(0)

@@ -114,8 +114,8 @@ def test_the_explicit_distribution():
     mass = np.array([1 - share, share])
     bayes = mass @ np.minimum(p, server_error(p) + 0.18)
     assert bayes.round(6) == 0.069882
-    for squash in (False, True):
-        excess = mass @ pointwise_regret(p, p, costs=costs, alpha=1.0, beta=2.0, bounded=squash)
+    for bounded in (False, True):
+        excess = mass @ pointwise_regret(p, p, costs=costs, alpha=1.0, beta=2.0, bounded=bounded)
         assert excess.round(6) == 0.110118
         assert (bayes + excess).round(6) == 0.18
 
@@ -188,12 +188,12 @@ def test_calibrated_choices_reach_the_bayes_risk_on_every_testbed(name, costs):
 
 
 @settings(max_examples=20)
-@given(alpha=alphas, beta=betas, squash=st.booleans())
-def test_expected_regret_is_the_mean_of_regret(alpha, beta, squash):
+@given(alpha=alphas, beta=betas, bounded=st.booleans())
+def test_expected_regret_is_the_mean_of_regret(alpha, beta, bounded):
     testbed, costs = DISTRIBUTIONS["logistic"], Costs(1.0, 0.15)
     x = (np.arange(200_000) + 0.5) / 100_000 - 1
-    mean = pointwise_regret(testbed.eta(x), testbed.p(x), costs=costs, alpha=alpha, beta=beta, bounded=squash).mean()
-    found = expected_regret(constant(alpha), testbed, costs=costs, beta=beta, bounded=squash)
+    mean = pointwise_regret(testbed.eta(x), testbed.p(x), costs=costs, alpha=alpha, beta=beta, bounded=bounded).mean()
+    found = expected_regret(constant(alpha), testbed, costs=costs, beta=beta, bounded=bounded)
     assert found == pytest.approx(mean, abs=2e-5)
 
 
@@ -293,7 +293,7 @@ def test_no_distribution_of_that_mean_is_worse(alpha, mean, seed):
 
 
 @given(costs=st.builds(Costs, c1=st.floats(0.1, 3), ce=st.floats(0, 0.9)), beta=betas)
-def test_what_squash_costs_calibration_by_p(costs, beta):
+def test_regret_of_calibration_by_p_with_bounded_scores(costs, beta):
     """At most c1 (1 - sqrt(1 - e^-beta))/2."""
     mu, p = np.meshgrid(np.linspace(0, 0.5, 101), np.linspace(0, 1, 101))
     alpha = alpha_from_p(p, costs=costs, beta=beta)
@@ -301,7 +301,7 @@ def test_what_squash_costs_calibration_by_p(costs, beta):
     assert pointwise_regret(mu, p, costs=costs, alpha=alpha, beta=beta, bounded=True).max() <= bound + 1e-9
 
 
-def test_the_printed_costs_of_squash():
+def test_the_printed_regrets_with_bounded_scores():
     costs = Costs(1.0, 0.15)
     mu, p = np.zeros(100_001), np.linspace(0, 1, 100_001)
     by_p = pointwise_regret(
@@ -319,10 +319,10 @@ def test_the_printed_costs_of_squash():
 
 
 @given(ce=st.floats(0, 0.99), beta=betas)
-def test_when_squash_leaves_the_single_alpha_alone(ce, beta):
+def test_when_bounded_scores_need_no_other_single_alpha(ce, beta):
     assume(abs(ce - np.tanh(beta / 2)) > 1e-9)
     costs = Costs(1.0, ce)
-    plain, boxed = (alpha_deterministic(costs=costs, beta=beta, bounded=squash) for squash in (False, True))
+    plain, boxed = (alpha_deterministic(costs=costs, beta=beta, bounded=bounded) for bounded in (False, True))
     assert (plain == boxed) == (ce <= np.tanh(beta / 2))
 
 
@@ -333,12 +333,12 @@ def test_when_squash_leaves_the_single_alpha_alone(ce, beta):
     c1=st.one_of(st.just(0.0), st.floats(1e-6, 1e6)),
     ce=st.one_of(st.just(0.0), st.floats(1e-6, 1e6)),
     beta=st.floats(1e-3, 1e3),
-    squash=st.booleans(),
+    bounded=st.booleans(),
 )
-def test_no_regret_is_nan_or_infinite_and_none_exceeds_the_stakes(eta, p, alpha, c1, ce, beta, squash):
+def test_no_regret_is_nan_or_infinite_and_none_exceeds_the_stakes(eta, p, alpha, c1, ce, beta, bounded):
     setting = {"costs": Costs(c1, ce), "beta": beta}
     stakes = 1 + c1 + ce
-    assert 0 <= pointwise_regret(eta, p, alpha=alpha, bounded=squash, **setting) <= stakes
+    assert 0 <= pointwise_regret(eta, p, alpha=alpha, bounded=bounded, **setting) <= stakes
     for client in CLIENT_KINDS:
         assert 0 <= worst_regret(p, alpha=alpha, client=client, **setting) <= stakes
     assert 0 <= effective_threshold(alpha, **setting) <= 1 + 1e-12

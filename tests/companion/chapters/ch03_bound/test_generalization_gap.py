@@ -111,5 +111,5 @@ def test_doors():
         generalization_gap.sample_gaps(case._replace(family="trees"), 1, np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
         generalization_gap.sample_gaps(case._replace(p=1.5), 1, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="draws >= 1"):
+    with pytest.raises(ValueError, match="n_samples >= 1"):
         generalization_gap.sample_gaps(case, 0, np.random.default_rng(0))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import theory
 
-from companion.chapters.ch03_bound.generalization_gap import SIGN_FAMILIES, Setting
+from companion.chapters.ch03_bound.generalization_gap import RHO, SIGN_FAMILIES, Setting, sample_gaps
 from companion.chapters.ch03_bound.violation_rates import (
     BOUND_FORMS,
     COUNTEREXAMPLES,
     exact_violation_probability,
-    failure_rate,
     score_counterexample,
     violation_rates,
 )
@@ -77,7 +77,7 @@ def test_simulation_meets_the_exact_probability(family, form):
     case = Setting(family, Costs(0.02, 0.02), n=30, delta=0.9, p=0.4)
     exact, measured = (
         exact_violation_probability(case, form=form),
-        failure_rate(case, form=form, n_samples=20_000, seed=3),
+        violation_rates(case, n_samples=20_000, seed=3)[form],
     )
     assert measured.low <= exact <= measured.high
     assert form == "corrected" or exact > 0
@@ -114,13 +114,14 @@ def _two_atoms(counts, penalty, p, c1, ce):
 @pytest.mark.parametrize("form", ["corrected", "expected"])
 def test_the_repaired_forms_keep_their_promise(family, form):
     for costs in (Costs(0.05, 0.05), Costs(1.0, 0.15)):
-        measured = failure_rate(Setting(family, costs, n=50, delta=0.2), form=form, n_samples=2000)
+        measured = violation_rates(Setting(family, costs, n=50, delta=0.2), n_samples=2000)[form]
         assert measured.high <= 0.2
 
 
 @pytest.mark.parametrize("family", SIGN_FAMILIES)
 def test_the_stated_form_keeps_its_promise_where_the_costs_reach_one(family):
-    assert failure_rate(Setting(family, Costs(1.0, 0.0), n=50, delta=0.2), form="stated", n_samples=2000).high <= 0.2
+    setting = Setting(family, Costs(1.0, 0.0), n=50, delta=0.2)
+    assert violation_rates(setting, n_samples=2000)["stated"].high <= 0.2
 
 
 @pytest.mark.parametrize("family", ["thresholds", "linear ball"])
@@ -128,16 +129,21 @@ def test_all_forms_are_measured_on_the_same_samples(family):
     case = Setting(family, Costs(0.02, 0.02), n=20, delta=0.9)
     rates = violation_rates(case, n_samples=200, seed=4)
     assert list(rates) == (["margin"] if family == "linear ball" else list(BOUND_FORMS))
-    assert rates == {form: failure_rate(case, form=form, n_samples=200, seed=4) for form in rates}
+    samples = sample_gaps(case, 200, np.random.default_rng(4))
+    for form, measured in rates.items():
+        bound = partial(margin_bound, rho=RHO) if form == "margin" else BOUND_FORMS[form]
+        complexity = samples.mean_complexity if form == "expected" else samples.complexity
+        penalty = bound(complexity, complexity, costs=case.costs, n=20, delta=0.9).total
+        assert measured.rate == np.mean(samples.gap > penalty)
 
 
 def test_the_interval_reaches_the_ends():
     free = Setting("constants", Costs(0.0, 0.0), n=1, delta=1.0, complexity_factor=0.0)
     never, always = free._replace(p=1.0), free._replace(costs=Costs(1.0, 0.0))  # one example is always explained
-    assert failure_rate(never, form="expected", n_samples=400)[:2] == (0.0, 0.0)
-    assert 0.98 < failure_rate(always, form="expected", n_samples=400).low < 1
-    assert failure_rate(always, form="expected", n_samples=400)[::2] == (1.0, 1.0)
-    even = failure_rate(free, form="expected", n_samples=400)
+    assert violation_rates(never, n_samples=400)["expected"][:2] == (0.0, 0.0)
+    assert 0.98 < violation_rates(always, n_samples=400)["expected"].low < 1
+    assert violation_rates(always, n_samples=400)["expected"][::2] == (1.0, 1.0)
+    even = violation_rates(free, n_samples=400)["expected"]
     assert even.low < 0.5 < even.high  # the client's one answer is right, or not
 
 
@@ -163,14 +169,12 @@ def test_doors():
     with pytest.raises(ValueError, match="family to be one of 'constant', 'constants', 'atoms'"):
         exact_violation_probability(case)
     with pytest.raises(ValueError, match="family to be one of"):
-        failure_rate(case._replace(family="constant"), form="stated")
-    with pytest.raises(ValueError, match="form to be one of"):
-        failure_rate(case, form="margin")
+        violation_rates(case._replace(family="constant"))["stated"]
     with pytest.raises(ValueError, match="form to be one of"):
         exact_violation_probability(case._replace(family="constant"), form="margin")
     with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
-        failure_rate(case._replace(p=1.1), form="stated")
+        violation_rates(case._replace(p=1.1))["stated"]
     with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
         exact_violation_probability(case._replace(family="constant", p=-0.1))
-    with pytest.raises(ValueError, match="draws >= 1"):
-        failure_rate(case, form="stated", n_samples=0)
+    with pytest.raises(ValueError, match="n_samples >= 1"):
+        violation_rates(case, n_samples=0)["stated"]

@@ -197,7 +197,7 @@ def test_a_calibrated_alpha_reaches_the_bayes_risk_and_a_wrong_one_its_own_limit
 
 
 def test_more_seeds_leave_the_first_ones_alone():
-    options = {"sizes": [50, 200], "costs": COSTS, "steps": 50}
+    options = {"sample_sizes": [50, 200], "costs": COSTS, "steps": 50}
     one, two = (
         learning_curve(DISTRIBUTIONS["logistic"], {"det": deterministic}, n_seeds=k, **options).excess for k in (1, 2)
     )
@@ -219,9 +219,9 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
         gradient_descent(counts, alpha, costs=COSTS, beta=2.0, steps=0)
     with pytest.raises(ValueError, match="n >= 1"):
         partition_cells(DISTRIBUTIONS["gaussians"], 0)
-    with pytest.raises(ValueError, match=r"shift in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"offset in \[0, 1\]"):
         partition_cells(DISTRIBUTIONS["gaussians"], 10, offset=1.5)
-    with pytest.raises(ValueError, match="expected one of TESTBEDS, got gaussians"):
+    with pytest.raises(ValueError, match="expected one of DISTRIBUTIONS, got another one with name gaussians"):
         partition_cells(gaussians(t=0.4), 10)
-    with pytest.raises(ValueError, match="seeds >= 1"):
+    with pytest.raises(ValueError, match="n_seeds >= 1"):
         learning_curve(DISTRIBUTIONS["atoms"], {"det": deterministic}, sample_sizes=[10], n_seeds=0, costs=COSTS)

@@ -158,7 +158,8 @@ def score_counterexample(*, scale: float, costs: Costs, n: int, delta: float) ->
         + 3 (c_1 + c_e) \sqrt{\ln(2/\delta)/2n} < \frac{1}{2} = R
 
     X is uniform, Y = 1, the client errs with probability 1/2, the servers are {+1} and the rejectors t f for all f into
-    {-1, +1}, whose complexity is t. The rejector that asks at the sample and keeps elsewhere has empirical risk ce and risk 1/2.
+    {-1, +1}, whose complexity is t. The rejector that asks at the sample and keeps elsewhere has empirical risk ce and
+    risk 1/2.
 
     Args:
         scale: t > 0.

@@ -40,7 +40,7 @@ def test_a_line_names_the_figure_its_baseline_and_the_machine():
 
 def test_the_baselines_networks_are_ours():
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    for ours, plain in ((networks.mlp(), released.rejector()), (networks.LeNet(squash=True), released.server())):
+    for ours, plain in ((networks.mlp(), released.rejector()), (networks.LeNet(bounded=True), released.server())):
         plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
         assert torch.allclose(ours(x), plain(x), atol=1e-5)
 
@@ -75,7 +75,7 @@ def test_the_recipe_sends_its_share_of_the_validation_images(digits, client, mon
     # so few images need smaller steps: else every score saturates, and no threshold parts equal scores
     monkeypatch.setattr(recipe, "RECIPE", replace(recipe.RECIPE, lr=1e-4))
     part = recipe.learning_part(digits)
-    assert len(part.y) == len(digits.client.y) + len(digits.helper.y)
+    assert len(part.y) == len(digits.client.y) + len(digits.train.y)
     outcome = recipe.learn(part, recipe.labels(client, part.x), digits.validation.x, seed=0)
     m = recipe.labels(client, digits.validation.x)
     accuracy, sent = recipe.accuracy_and_sent(outcome, digits.validation, m)
@@ -92,7 +92,7 @@ def test_a_recipe_that_misses_the_quality_is_refused(digits, client):
 
 
 def test_without_cifar10_there_is_nothing_to_compare_with(monkeypatch):
-    monkeypatch.setattr(dataset, "find", lambda: None)
+    monkeypatch.setattr(dataset, "find_cifar10", lambda: None)
     with pytest.raises(RuntimeError, match="expected CIFAR-10 for time_to_quality"):
         time_to_quality.figures()
 

@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from platformdirs import user_cache_path
+
 from l2h.experiments.fingerprint import PACKAGE
 
 
 def default_store_folder() -> Path:
-    """Where runs are kept: L2H_RUNS, else `_build/runs` of this checkout."""
-    return Path(os.environ.get("L2H_RUNS") or PACKAGE.parent / "_build" / "runs").expanduser().absolute()
+    """The folder of runs: L2H_RUNS, else `_build/runs` of this checkout of the book, else the user's cache."""
+    checkout = PACKAGE.parent
+    default = checkout / "_build" if (checkout / "book").is_dir() else user_cache_path("l2h", appauthor=False)
+    return Path(os.environ.get("L2H_RUNS") or default / "runs").expanduser().absolute()
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Store:
     """Results by key, one JSON file each with a digest; safe for concurrent writers and for a writer that is killed.
 
     Args:
-        folder: created when the first result is kept.
+        folder: created when the first result is kept; by default `default_store_folder()`.
 
     >>> "0" * 64 in Store(folder=Path("nowhere"))
     False

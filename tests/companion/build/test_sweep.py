@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from distributed import LocalCluster
-from test_experiments import living, wait_until
+from helpers.sweeps import is_alive, wait_until
 
 from companion.build import notebooks, sweep
 from companion.build.notebooks import Folders
@@ -156,7 +156,7 @@ def test_ctrl_c_stops_everything_and_says_how_to_go_on(folders, tmp_path):
     assert sweeping.returncode == 130
     assert "KeyboardInterrupt: " in said and f"are kept in {tmp_path / 'runs'}; the same sweep makes the others" in said
     assert "Traceback" not in said
-    wait_until(lambda: not living(sweeping.pid))
+    wait_until(lambda: not is_alive(sweeping.pid))
     assert sweep.main(["paper", "runs"], folders) == 0
     assert kept(folders) == 6
 

@@ -50,8 +50,8 @@ def test_the_comparison_is_between_every_method_at_one_pair_of_costs():
     assert set(chapters_systems.SYSTEMS_IN_CLAIMS) < set(chapters_systems.SYSTEMS)
     assert len(places) == 6 and study.seeds >= 5
     used = {config.method for systems in places.values() for config in systems.values()}
-    left_out = set(methods_registry.METHODS) - used - {"plain_server", "device_classifier"}
-    lines, of_many_classes = {"oracle", "always_keep"}, {"stage_switching", "specialised", "stage_rejector"}
+    left_out = set(methods_registry.METHODS) - used - {"plain_server", "on_device_classifier"}
+    lines, of_many_classes = {"oracle", "always_keep"}, {"stage_switching", "weighted_server", "stage_rejector"}
     assert left_out == lines | of_many_classes  # lines are drawn from the client and the server alone
     assert {(one.c1, one.ce) for systems in places.values() for one in systems.values()} == {
         (1.0, chapters_systems.COMPARISON_CE)
@@ -69,8 +69,8 @@ def test_one_server_per_seed_and_pair_serves_every_client():
 def test_one_client_has_all_that_a_rejector_may_read(profile):
     study = settings_for("08_costs", profile)
     inputs = ch08_costs_experiments.cost_grid(study)["inputs"]
-    assert [one.rejector for one in inputs.values()] == list(study.inputs) == list(inputs)
-    assert {one.client for one in inputs.values()} == {study.reader} == {"lenet"}
+    assert [one.rejector for one in inputs.values()] == list(study.rejector_inputs) == list(inputs)
+    assert {one.client for one in inputs.values()} == {study.rejector_input_client} == {"lenet"}
     assert {"scores", "features"} < set(inputs)
 
 

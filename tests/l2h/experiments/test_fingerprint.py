@@ -188,23 +188,27 @@ def executed(work):
 @pytest.mark.parametrize("name", ["client", *sorted(registry.METHODS)])
 def test_a_run_executes_nothing_that_its_key_does_not_know(name, tmp_path):
     config = config_of(name)
-    earlier = [run(one, store=Store(tmp_path)) for one in experiments_config.dependencies(config)]
+    store = Store(tmp_path)
+    run(config, store=store)
+    earlier = [store.get(experiments_run.run_key(one)) for one in experiments_config.dependencies(config)]
     experiments_run._dataset.cache_clear()
     done = executed(lambda: experiments_run.result_from_json(experiments_run._compute_json(config, earlier)))
-    assert Definition("l2h.experiments.run", "_computed") in done
+    assert Definition("l2h.experiments.run", "_compute") in done
     code, roots = experiments_run.code_of_run(registry.METHODS.get(name))
     assert done <= code.reached(roots, without=experiments_run.REGISTRIES)
 
 
 def test_a_shifted_run_executes_nothing_that_its_key_does_not_know(tmp_path):
     config = replace(config_of("learning_to_help"), method="learning_to_help")
-    viewing = Conditions(("clean", "fog 3"), n_images=20, with_activations=("fog 3",))
-    earlier = [
-        run_under_corruption(one, viewing, store=Store(tmp_path)) for one in experiments_config.dependencies(config)
-    ]
-    done = executed(lambda: shifted._from_json(config, shifted._made(config, viewing, earlier)))
-    roots = [Definition("l2h.experiments.shifted", "_made"), Definition("l2h.experiments.shifted", "_from_json")]
-    assert done <= Code(PACKAGE).reached(roots)
+    conditions = Conditions(("clean", "fog 3"), n_images=20, with_activations=("fog 3",))
+    store = Store(tmp_path)
+    run_under_corruption(config, conditions, store=store)
+    keys = [shifted.corruption_key(one, conditions) for one in experiments_config.dependencies(config)]
+    earlier = [store.get(key) for key in keys]
+    done = executed(lambda: shifted._result_from_json(config, shifted._compute_json(config, conditions, earlier)))
+    root = Definition("l2h.experiments.shifted", "_compute_json")
+    code, roots = experiments_run.code_of_run(registry.METHODS[config.method], root)
+    assert done <= code.reached(roots, without=experiments_run.REGISTRIES)
 
 
 def test_an_operator_in_a_reached_function_changes_the_key_and_in_another_one_does_not(tmp_path):
@@ -215,7 +219,7 @@ def test_an_operator_in_a_reached_function_changes_the_key_and_in_another_one_do
 
     def code_of(name):
         method = inspect.unwrap(registry.METHODS[name])
-        roots = [Definition("l2h.experiments.run", "_made"), Definition(method.__module__, method.__name__)]
+        roots = [Definition("l2h.experiments.run", "_compute_json"), Definition(method.__module__, method.__name__)]
         return Code(copy).fingerprint(roots, without=experiments_run.REGISTRIES)
 
     before = {name: code_of(name) for name in ("learning_to_help", "confidence")}

@@ -31,6 +31,11 @@ def store(tmp_path_factory):
     return Store(tmp_path_factory.mktemp("runs"))
 
 
+def _code(method):
+    code, roots = experiments_run.code_of_run(method)
+    return code.fingerprint(roots, without=experiments_run.REGISTRIES)
+
+
 def same(first, second):
     return all(
         np.array_equal(values, second.scores[part][name])
@@ -77,8 +82,8 @@ def test_another_runs_file_under_this_runs_name_is_refused(tmp_path, monkeypatch
         {"ce": 0.2},
         {"seed": 1},
         {"alpha": "client_error"},
-        {"squash": False},
-        {"hidden": 7},
+        {"bounded": False},
+        {"hidden_units": 7},
         {"alpha": 1.5},
         {"client": "lenet"},
         {"classes": ("3", "5")},
@@ -92,7 +97,7 @@ def test_bfloat16_makes_another_result_only_where_the_recipe_asks_for_it(monkeyp
     configs = [DIGITS, replace(DIGITS, preset="moderate")]
     keys = []
     for has in (False, True):
-        monkeypatch.setattr(experiments_run.hardware, "has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(experiments_run.device, "has_bfloat16", lambda has=has: has)
         keys.append([experiments_run.run_key(config) for config in configs])
     assert keys[0][0] == keys[1][0] and keys[0][1] != keys[1][1]
 
@@ -107,7 +112,7 @@ def test_what_an_accelerator_computed_has_a_key_of_its_own(monkeypatch):
 
 def test_changed_code_or_torch_makes_a_result_stale(monkeypatch):
     before, versions = experiments_run.run_key(DIGITS), experiments_run.library_versions()
-    monkeypatch.setattr(experiments_run, "_code_digest", lambda method: "other")
+    monkeypatch.setattr(experiments_run, "_code_digest", lambda *_: "other")
     assert experiments_run.run_key(DIGITS) != before
     monkeypatch.undo()
     monkeypatch.setattr(experiments_run, "library_versions", lambda: {**versions, "torch": "0"})
@@ -124,7 +129,7 @@ def test_every_result_says_what_it_was_made_from(store):
     result = run(DIGITS, store=store)
     assert result.config == DIGITS
     assert result.data["name"].startswith("digits") and len(result.data["sha256"]) == 64
-    assert set(result.data["sizes"]) == {"client", "helper", "calibration", "validation", "test"}
+    assert set(result.data["sizes"]) == {"client", "train", "calibration", "validation", "test"}
     assert result.cpu_seconds > 0 and len(result.history) == training_config.PRESETS["fast"].epochs
 
 
@@ -158,11 +163,11 @@ def test_a_server_alone_has_no_client_to_predict_with(store):
 
 def test_the_released_client_saw_everything_and_the_others_their_part(store, monkeypatch):
     seen = {}
-    fit = experiments_run.train.fit_client
+    fit = experiments_run.clients.fit_client
     monkeypatch.setattr(
-        experiments_run.train,
+        experiments_run.clients,
         "fit_client",
-        lambda part, **kind: seen.update({kind["form"]: len(part.y)}) or fit(part, **kind),
+        lambda part, **kind: seen.update({kind["kind"]: len(part.y)}) or fit(part, **kind),
     )
     for client in ("as_released", "well_trained"):
         run(ExperimentConfig(method="client", client=client, source="digits", seed=7), store=store)
@@ -178,19 +183,22 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
         ({"client": "magic"}, "client"),
         ({"alpha": "magic"}, "alpha"),
         ({"alpha": -1.0}, "alpha"),
-        ({"hidden": 0}, "hidden"),
-        ({"network": "magic"}, "network"),
-        ({"recipe": "magic"}, "recipe"),
-        ({"server_recipe": "magic"}, "server_recipe"),
-        ({"start": "magic"}, "start"),
+        ({"hidden_units": 0}, "hidden_units"),
+        ({"server_network": "magic"}, "server_network"),
+        ({"preset": "magic"}, "preset"),
+        ({"server_preset": "magic"}, "server_preset"),
+        ({"warm_start_preset": "magic"}, "warm_start_preset"),
         ({"form": "magic"}, "form"),
-        ({"refresh": 0}, "refresh"),
-        ({"refresh": 1.5}, "expected a whole refresh >= 1, got 1.5"),
+        ({"update_every": 0}, "update_every"),
+        ({"update_every": 1.5}, "expected a whole update_every >= 1, got 1.5"),
         ({"seed": 0.5}, "expected a whole seed >= 0, got 0.5"),
-        ({"method": "device_classifier", "rejector": "scores"}, "device_classifier that reads the image, got .*scores"),
-        ({"method": "always_ask", "server": "device_classifier", "rejector": "scores"}, "reads the image"),
-        ({"alpha": "posterior"}, "expected the recipe of a server trained beforehand as start of alpha 'posterior'"),
-        ({"start": "fast"}, "expected squash=False where a server starts from another one, got start='fast'"),
+        ({"method": "on_device_classifier", "rejector": "scores"}, "classifier that reads the image, got .*scores"),
+        ({"method": "always_ask", "server": "on_device_classifier", "rejector": "scores"}, "reads the image"),
+        ({"alpha": "posterior"}, "expected a warm_start_preset for alpha 'posterior'"),
+        (
+            {"warm_start_preset": "fast"},
+            "bounded=False where a server starts from another one, got warm_start_preset='fast'",
+        ),
         ({"server": "magic"}, "server"),
         ({"rejector": "features"}, "client whose features are read to be one of 'lenet', 'follow_up', got 'well_"),
         ({"source": "magic"}, "source"),
@@ -217,7 +225,7 @@ def test_a_run_takes_images_that_a_user_has(photographs, store):
     pair, sizes = ("n03000684", "n01440764"), (16, 40, 12, 12)
     config = replace(DIGITS, source="imagenet", classes=pair, sizes=sizes)
     result = run(config, store=store)
-    expected = dict(zip(("client", "helper", "calibration", "validation", "test"), (*sizes, 6), strict=True))
+    expected = dict(zip(("client", "train", "calibration", "validation", "test"), (*sizes, 6), strict=True))
     assert (
         result.data
         == data_dataset.load_dataset(pair, source="imagenet", sizes=data_dataset.SplitSizes(*sizes)).metadata()
@@ -260,7 +268,7 @@ def test_a_run_on_imagenet_without_classes_or_without_its_folders_says_what_is_m
 
 
 def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store):
-    config = replace(DIGITS, method="specialised", preset="one_more", warm_start_preset="fast")
+    config = replace(DIGITS, method="weighted_server", preset="fine_tuning", warm_start_preset="fast")
     client, plain = dependencies(config)
     assert (client.method, plain.method, plain.preset, plain.client) == (
         "client",
@@ -276,11 +284,11 @@ def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store)
 
 
 def test_a_ready_made_rejector_gets_a_joint_server_by_its_own_recipes():
-    served = {"server": "specialised", "server_recipe": "one_more", "start": "fast"}
+    served = {"server": "weighted_server", "server_preset": "fine_tuning", "warm_start_preset": "fast"}
     _, joint = dependencies(replace(DIGITS, method="confidence", **served))
     assert (joint.method, joint.preset, joint.warm_start_preset, joint.ce) == (
-        "specialised",
-        "one_more",
+        "weighted_server",
+        "fine_tuning",
         "fast",
         DIGITS.ce,
     )
@@ -299,13 +307,17 @@ def test_a_rejector_on_features_runs_and_its_features_give_the_scores_of_the_cli
         run(dependencies(config)[0], store=store),
     )
     assert result.predictions().r.shape == dataset.test.y.shape
-    examples = experiments_run.make_examples("test", dataset, [client], rejector="features")
+    test = {"test": dataset.test}
+    examples = experiments_run.make_examples(config, test, [client.scores])["test"]
     outputs = len(classes) or 1
-    weights = torch.from_numpy(client.scores["weights"]["score"])[-outputs * 85 :]  # of the last layer
+    weights = torch.from_numpy(client.scores["weights"]["client_scores"])[-outputs * 85 :]  # of the last layer
     raw = examples.client_features.double() @ weights[:-outputs].view(outputs, 84).double().T + weights[-outputs:]
     scale = raw.flatten() / examples.client_scores.double().flatten()  # the kept scores are divided by a temperature
     torch.testing.assert_close(scale, scale[:1].expand_as(scale), rtol=1e-3, atol=1e-3)
-    assert experiments_run.make_examples("test", dataset, [client]).client_features is None
+    assert (
+        experiments_run.make_examples(replace(config, rejector="scores"), test, [client.scores])["test"].client_features
+        is None
+    )
     assert not np.array_equal(
         result.predictions().r, run(replace(config, rejector="scores"), store=store).predictions().r
     )
@@ -337,26 +349,26 @@ def test_every_method_runs_on_two_classes_and_on_more(store, name, classes, prec
     predictions = result.predictions()
     assert predictions.e.shape == ((len(predictions.y), 3) if classes else predictions.y.shape)
     assert 0 <= metrics.system_loss(predictions, costs=result.config.costs) <= 2.1
-    assert ("helper" in result.scores) == (name in registry.TEACHERS)
+    assert ("train" in result.scores) == (name in registry.TEACHERS)
     assert bool(result.history) == (name not in registry.TRAINING_FREE)
 
 
-def test_a_plain_server_answers_the_helper_part_out_of_fold(store):
+def test_a_plain_server_scores_the_train_split_out_of_fold(store):
     result = run(config_of("plain_server", classes=("1", "3", "8")), store=store)
     dataset = experiments_run.dataset_for_config(result.config)
-    assert result.scores["helper"]["e"].shape == (len(dataset.train.y), 3)
-    assert "helper" not in run(config_of("device_classifier"), store=store).scores
+    assert result.scores["train"]["e"].shape == (len(dataset.train.y), 3)
+    assert "train" not in run(config_of("on_device_classifier"), store=store).scores
 
 
 def test_two_stages_are_trained_on_answers_given_out_of_fold(store, monkeypatch):
     seen = {}
     real = registry.METHODS["two_stage"]
-    spy = lambda parts, **told: seen.update(server=parts.helper.server) or real(parts, **told)  # noqa: E731
+    spy = lambda parts, **told: seen.update(server=parts.train.server_scores) or real(parts, **told)  # noqa: E731
     spy.__module__, spy.__name__ = real.__module__, real.__name__
     monkeypatch.setitem(registry.TWO_STAGE, "two_stage", spy)
     run(config_of("two_stage", seed=5), store=store)
     plain = run(config_of("plain_server", seed=5), store=store)
-    assert seen["server"].numpy().tolist() == plain.scores["helper"]["e"].tolist()
+    assert seen["server"].numpy().tolist() == plain.scores["train"]["e"].tolist()
 
 
 def test_a_student_learns_from_the_run_of_its_teacher(store):
@@ -366,10 +378,10 @@ def test_a_student_learns_from_the_run_of_its_teacher(store):
 
 
 def test_what_does_not_matter_to_an_earlier_run_is_not_told_to_it():
-    told = replace(config_of("two_stage"), hidden=7, rejector="linear", ce=0.3, client="lenet", alpha=2.0)
+    told = replace(config_of("two_stage"), hidden_units=7, rejector="linear", ce=0.3, client="lenet", alpha=2.0)
     assert [one.method for one in dependencies(told)] == ["client", "plain_server"]
     assert dependencies(told)[1] == dependencies(config_of("confidence"))[1]
-    student = replace(config_of("distilled"), hidden=7, rejector="linear", budget=0.3)
+    student = replace(config_of("distilled"), hidden_units=7, rejector="linear", budget=0.3)
     assert dependencies(student) == dependencies(config_of("distilled")) and dependencies(student)[1].ce == DIGITS.ce
     swept = [
         dependencies(replace(config_of("confidence"), server="learning_to_help", ce=ce))[1].ce for ce in (0.1, 0.2)
@@ -379,7 +391,7 @@ def test_what_does_not_matter_to_an_earlier_run_is_not_told_to_it():
 
 @pytest.mark.parametrize(
     ("method", "server"),
-    [("two_stage", "learning_to_help"), ("two_sigmoid", "device_classifier"), ("distilled", "plain_server")],
+    [("two_stage", "learning_to_help"), ("two_sigmoid", "on_device_classifier"), ("distilled", "plain_server")],
 )
 def test_a_server_without_answers_that_can_be_trained_on_is_refused(method, server):
     with pytest.raises(ValueError, match=f"expected server of {method} to be one of"):
@@ -397,7 +409,10 @@ def test_the_code_of_another_method_makes_no_run_stale():
     ]
     assert {"l2h.methods.two_stage", "l2h.losses.deferral", "l2h.methods.base"} < used["two_stage"]
     assert {"l2h.methods.learning_to_help", "l2h.losses.surrogate", "l2h.theory.calibration"} < used["learning_to_help"]
-    own = {name: {module for module in modules if module.startswith("l2h.methods_")} for name, modules in used.items()}
+    own = {
+        name: {module for module in modules if module in {method.__module__ for method in registry.METHODS.values()}}
+        for name, modules in used.items()
+    }
     assert own == {
         "client": set(),
         "two_stage": {"l2h.methods.two_stage"},
@@ -409,7 +424,9 @@ def test_a_changed_earlier_run_makes_those_stale_that_read_it(monkeypatch):
     before = {name: experiments_run.run_key(config_of(name)) for name in ("learning_to_help", "distilled", "two_stage")}
     code = experiments_run._code_digest
     changed = registry.METHODS["mozannar_sontag"]
-    monkeypatch.setattr(experiments_run, "_code_digest", lambda method: "other" if method is changed else code(method))
+    monkeypatch.setattr(
+        experiments_run, "_code_digest", lambda method, root: "other" if method is changed else code(method, root)
+    )
     after = {name: experiments_run.run_key(config_of(name)) for name in before}
     assert {name for name in before if before[name] != after[name]} == {"distilled"}
 
@@ -444,9 +461,9 @@ def test_the_worked_example_of_a_method_runs_and_is_short(darkness, store):
 def test_a_method_of_the_readers_own_has_its_code_in_the_key(darkness):
     config = replace(DIGITS, method="darkness")
     own = registry.METHODS["darkness"]
-    assert experiments_run._code_digest(own) not in (
-        experiments_run._code_digest(None),
-        experiments_run._code_digest(registry.METHODS["random"]),
+    assert _code(own) not in (
+        _code(None),
+        _code(registry.METHODS["random"]),
     )
     assert experiments_run.run_key(config) != experiments_run.run_key(replace(config, method="random"))
 
@@ -456,11 +473,11 @@ def test_a_constant_beside_a_readers_own_method_is_in_its_key(tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
     for threshold in ("0.1", "0.9"):
         (tmp_path / "readers.py").write_text(
-            f"from l2h.methods.learning_to_defer import ask_share\nT = {threshold}\ndef own(): T\n"
+            f"from l2h.problem import asks\nT = {threshold}\ndef own(): T\n"
         )
         monkeypatch.delitem(sys.modules, "readers", raising=False)
         importlib.invalidate_caches()
-        codes.add(experiments_run._code_digest(importlib.import_module("readers").own))
+        codes.add(_code(importlib.import_module("readers").own))
     assert len(codes) == 2
 
 

@@ -61,7 +61,7 @@ def test_whatever_may_change_a_result_changes_its_key(monkeypatch):
     monkeypatch.setattr(experiments_shifted, "_unseen_class_digest", lambda source: "other images")
     assert experiments_shifted.corruption_key(HELP) != before
     monkeypatch.undo()
-    monkeypatch.setattr(experiments_shifted, "_code_digest", lambda: "other code")
+    monkeypatch.setattr(experiments_run, "_code_digest", lambda *_: "other code")
     assert experiments_shifted.corruption_key(HELP) != before
 
 
@@ -73,7 +73,7 @@ def test_workers_change_nothing(store, tmp_path, monkeypatch):
     for first, second in zip(one, two, strict=True):
         assert first.config == second.config
         for condition in ("clean", "noise 3", "unseen"):
-            assert np.array_equal(first.scores[condition]["score"], second.scores[condition]["score"])
+            assert np.array_equal(first.scores[condition]["client_scores"], second.scores[condition]["client_scores"])
 
 
 def test_fewer_conditions_and_images_say_the_same_of_those(store):
@@ -145,9 +145,9 @@ def test_a_sweep_takes_any_executor_and_tells(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"conditions": ("rain",)}, "condition"),
-        ({"images": -1}, "images"),
-        ({"conditions": ("clean",), "hidden": ("fog 3",)}, "hidden"),
+        ({"names": ("rain",)}, "condition"),
+        ({"n_images": -1}, "n_images"),
+        ({"names": ("clean",), "with_activations": ("fog 3",)}, "with_activations"),
     ],
 )
 def test_a_wrong_viewing_is_refused(wrong, message):
@@ -155,7 +155,20 @@ def test_a_wrong_viewing_is_refused(wrong, message):
         Conditions(**wrong)
 
 
-def test_a_rejector_on_features_is_refused_since_shifted_runs_keep_none(tmp_path):
-    config = ExperimentConfig("two_stage", client="lenet", source="digits", rejector="features")
-    with pytest.raises(ValueError, match=r"last hidden layer in examples\.features, got None"):
-        run_under_corruption(config, Conditions(names=("clean",), n_images=20), store=Store(tmp_path))
+@pytest.mark.parametrize(
+    "config",
+    [
+        ExperimentConfig("two_stage", client="lenet", source="digits", rejector="features"),
+        ExperimentConfig("distilled", client="well_trained", source="digits", server="one_vs_all"),
+        replace(HELP, bounded=False, preset="fine_tuning", warm_start_preset="fast"),
+    ],
+    ids=["features", "distilled", "warm start"],
+)
+def test_every_kind_of_run_has_a_counterpart_on_corrupted_images(store, config):
+    corrupted, plain = (
+        run_under_corruption(config, Conditions(("clean", "fog 3")), store=store),
+        run(config, store=store),
+    )
+    for name in "mrey":
+        assert np.array_equal(getattr(corrupted.predictions(), name), getattr(plain.predictions(), name))
+    assert list(corrupted.predictions_by_condition()) == ["clean", "fog 3"]

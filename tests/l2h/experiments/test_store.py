@@ -12,8 +12,10 @@ from multiprocessing import get_context
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from platformdirs import user_cache_path
 
 from l2h.experiments import fingerprint
+from l2h.experiments import store as experiments_store
 from l2h.experiments.fingerprint import key
 from l2h.experiments.store import Store
 
@@ -148,6 +150,14 @@ def test_the_folder_is_named_by_the_environment(tmp_path, monkeypatch):
     assert (tmp_path / "elsewhere" / f"{KEY}.json").exists()
     monkeypatch.delenv("L2H_RUNS")
     assert Store().folder == fingerprint.PACKAGE.parent / "_build" / "runs"
+
+
+def test_an_installed_package_keeps_its_runs_in_the_cache_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.delenv("L2H_RUNS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(experiments_store, "PACKAGE", tmp_path / "site-packages" / "l2h")
+    assert Store().folder == user_cache_path("l2h", appauthor=False) / "runs"
+    assert Store().folder.parent == tmp_path / "cache" / "l2h" or sys.platform != "linux"
 
 
 WRITER = """

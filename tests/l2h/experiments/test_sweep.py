@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,49 +18,32 @@ import dask
 import numpy as np
 import pytest
 from distributed import LocalCluster
+from helpers.sweeps import BASE, HELP, SLOW, is_alive, wait_until
 
 from l2h.experiments import config as experiments_config
 from l2h.experiments import run
 from l2h.experiments import sweep as experiments_sweep
-from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.run import run_key
 from l2h.experiments.store import Store
 from l2h.experiments.sweep import Task, over_seeds, sweep, with_dependencies
 from l2h.methods import registry
 from l2h.methods.base import System, require_server_scores
 
-BASE = ExperimentConfig(method="confidence", client="well_trained", source="digits", ce=0.1)
 CONFIGS = [replace(BASE, method=method, seed=seed) for seed in range(2) for method in ("confidence", "random")]
-HELP = ExperimentConfig(method="learning_to_help", source="digits", ce=0.1)
 QUICK = [replace(HELP, method=method, seed=seed) for seed in range(2) for method in ("confidence", "learning_to_help")]
-SLOW = [replace(HELP, preset="released", seed=seed) for seed in range(4)]  # about a second each: time to be killed in
 
 
 def content(store):
     """What the store holds, but for the seconds that it took."""
     kept = {path.stem: store.get(path.stem) for path in store.folder.glob("*.json")}
-    return {name: {fact: value for fact, value in result.items() if fact != "seconds"} for name, result in kept.items()}
+    return {
+        name: {fact: value for fact, value in result.items() if fact != "cpu_seconds"} for name, result in kept.items()
+    }
 
 
 def files(store):
     """The bytes of every result; one that is made again would take other seconds, and differ."""
     return {path.name: path.read_bytes() for path in store.folder.glob("*.json")}
-
-
-def wait_until(condition, seconds=300):
-    latest = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < latest, "it did not happen"
-        time.sleep(0.01)
-
-
-def living(group):
-    """Whether a process of this group is left."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +168,7 @@ def test_a_bar_counts_what_is_made_and_what_failed(tmp_path, monkeypatch, caplog
     monkeypatch.setenv("L2H_WORKERS", "1")
     sweep(CONFIGS[:1], store=Store(tmp_path))
     assert capsys.readouterr().err == ""  # no line is added to a notebook's output
-    caplog.set_level(logging.INFO, logger="companion.build.sweep")
+    caplog.set_level(logging.INFO, logger="l2h.sweep")
     with pytest.raises(RuntimeError):
         sweep([CONFIGS[1], BROKEN], store=Store(tmp_path))
     assert re.search(r"runs: 100%\|.*\| 2/2 \[\d\d:\d\d<\d\d:\d\d,.*failed=1\]", capsys.readouterr().err)
@@ -205,24 +187,25 @@ from pathlib import Path
 
 import numpy as np
 
-from l2h import runs
+from l2h.data.dataset import SPLITS
+from l2h.experiments import run
 from l2h.experiments.sweep import sweep, with_dependencies
 from l2h.experiments.store import Store
-from test_experiments import BASE, replace
+from dataclasses import replace
+from helpers.sweeps import BASE
 
 folder, notes = Path(sys.argv[1]), Path(sys.argv[2])
 CONFIGS = [replace(BASE, method="learning_to_help", seed=seed) for seed in range(40)]
-KEYS = {runs.run_key(config) for config in with_dependencies(CONFIGS)}
+KEYS = {run.run_key(config) for config in with_dependencies(CONFIGS)}
 store, moments = Store(folder), random.Random(0)
 
 
 def quick(config, earlier):
     with notes.open("a") as file:
-        file.write(runs.run_key(config) + "\\n")
+        file.write(run.run_key(config) + "\\n")
     values = np.random.default_rng(config.seed).random(1000)
-    parts = {part: {"score": values} if config.method == "client" else dict.fromkeys("mrey", values)
-             for part in runs.PARTS}
-    return runs.Result(config, {}, parts, (), 0.0)
+    arrays = {"client_scores": values} if config.method == "client" else dict.fromkeys("mrey", values)
+    return run.RunResult(config, {}, dict.fromkeys(SPLITS, arrays), (), 0.0)
 
 
 def begun():
@@ -234,7 +217,7 @@ def slow(file):
     return written(file)
 
 
-runs._computed = quick
+run._compute = quick
 written, os.fsync = os.fsync, slow
 kills, halves, left = 0, 0, set(KEYS)
 while left:
@@ -329,7 +312,7 @@ import sys
 from pathlib import Path
 from l2h.experiments.sweep import sweep
 from l2h.experiments.store import Store
-from test_experiments import SLOW
+from helpers.sweeps import SLOW
 
 if __name__ == "__main__":
     sweep(SLOW, store=Store(Path(sys.argv[1])))
@@ -344,7 +327,7 @@ def test_workers_end_with_the_sweep_that_is_killed(tmp_path):
         wait_until(lambda: len(files(store)) > 1)
         sweeping.kill()
 
-    wait_until(lambda: not living(sweeping.pid))
+    wait_until(lambda: not is_alive(sweeping.pid))
 
 
 UNGUARDED = """

@@ -225,7 +225,7 @@ def test_an_operator_in_a_reached_function_changes_the_key_and_in_another_one_do
     before = {name: code_of(name) for name in ("learning_to_help", "confidence")}
     path = copy / Path(sys.modules["l2h.losses.surrogate"].__file__).relative_to(PACKAGE)
     source = path.read_text(encoding="utf-8")
-    assert source.count("beta / 2") == 1
+    assert "beta / 2" in source
     path.write_text(source.replace("beta / 2", "beta / 3"), encoding="utf-8")
     assert code_of("learning_to_help") != before["learning_to_help"]
     assert code_of("confidence") == before["confidence"]

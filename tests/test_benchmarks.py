@@ -92,7 +92,7 @@ def test_a_recipe_that_misses_the_quality_is_refused(digits, client):
 
 
 def test_without_cifar10_there_is_nothing_to_compare_with(monkeypatch):
-    monkeypatch.setattr(dataset, "find_cifar10", lambda: None)
+    monkeypatch.setattr(time_to_quality.sources, "find_cifar10", lambda: None)
     with pytest.raises(RuntimeError, match="expected CIFAR-10 for time_to_quality"):
         time_to_quality.figures()
 

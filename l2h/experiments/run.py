@@ -119,7 +119,7 @@ def _compute(config: ExperimentConfig, dependency_results: Sequence[RunResult]) 
     splits = {name: getattr(dataset, name) for name in SPLITS}
     history: tuple[float, ...] = ()
     if config.method == "client":
-        scores = client_scores(config, splits)
+        scores = fit_client_scores(config, splits)
     else:
         dependency_scores = [result.scores for result in dependency_results]
         examples = make_examples(config, splits, dependency_scores)
@@ -128,7 +128,7 @@ def _compute(config: ExperimentConfig, dependency_results: Sequence[RunResult]) 
     return RunResult(config, dataset.metadata(), scores, history, time.process_time() - start)
 
 
-def client_scores(config: ExperimentConfig, splits: Mapping[str, Split]) -> Scores:
+def fit_client_scores(config: ExperimentConfig, splits: Mapping[str, Split]) -> Scores:
     """Train a client, and compute its scores.
 
     Args:
@@ -168,8 +168,8 @@ def make_examples(
 
 
 def _examples(config: ExperimentConfig, name: str, split: Split, dependency_scores: Sequence[Scores]) -> base.Examples:
-    class_count = len(dataset_for_config(config).classes)
-    scores = torch.zeros(len(split.y)) if class_count == 2 else torch.zeros(len(split.y), class_count)
+    n_classes = len(dataset_for_config(config).classes)
+    scores = torch.zeros(len(split.y)) if n_classes == 2 else torch.zeros(len(split.y), n_classes)
     features = None
     if dependency_scores:
         scores = torch.from_numpy(dependency_scores[0][name]["client_scores"])

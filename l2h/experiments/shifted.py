@@ -29,8 +29,8 @@ from l2h.experiments.run import (
     Scores,
     array_from_json,
     array_to_json,
-    client_scores,
     dataset_for_config,
+    fit_client_scores,
     fit_system,
     key_facts,
     make_examples,
@@ -194,7 +194,7 @@ def _compute(
     activations: dict[str, dict[str, np.ndarray]] = {}
     last_layers: dict[str, np.ndarray] = {}
     if config.method == "client":
-        scores = client_scores(config, splits)
+        scores = fit_client_scores(config, splits)
     else:
         dependency_scores = [result.scores for result in dependency_results]
         examples = make_examples(config, splits, dependency_scores)

@@ -10,9 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import datasets
 
-from l2h.data import dataset as data_dataset
 from l2h.evaluation import metrics
 from l2h.experiments import run as experiments_run
 from l2h.experiments.config import ExperimentConfig, dependencies
@@ -209,62 +207,6 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
 def test_bad_configurations_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         replace(DIGITS, **change)
-
-
-@pytest.fixture
-def photographs(tmp_path, monkeypatch):
-    """A user's ImageNet, small, in the folder L2H_DATA."""
-    datasets.imagenet(tmp_path / "data", per_class=40)
-    monkeypatch.setenv("L2H_DATA", str(tmp_path / "data"))
-    experiments_run._dataset.cache_clear()
-    yield tmp_path / "data"
-    experiments_run._dataset.cache_clear()
-
-
-def test_a_run_takes_images_that_a_user_has(photographs, store):
-    pair, sizes = ("n03000684", "n01440764"), (16, 40, 12, 12)
-    config = replace(DIGITS, source="imagenet", classes=pair, sizes=sizes)
-    result = run(config, store=store)
-    expected = dict(zip(("client", "train", "calibration", "validation", "test"), (*sizes, 6), strict=True))
-    assert (
-        result.data
-        == data_dataset.load_dataset(pair, source="imagenet", sizes=data_dataset.SplitSizes(*sizes)).metadata()
-    )
-    assert result.data["sizes"] == expected and result.data["name"] == "imagenet n03000684/n01440764"
-    answers = result.predictions()
-    assert answers.m.tolist() == answers.y.tolist() == [1, 1, 1, -1, -1, -1]  # one class is dark, the other bright
-    assert np.isfinite(answers.r).all() and np.isfinite(answers.e).all()
-
-
-def test_a_changed_image_of_a_user_changes_the_key_of_a_run(photographs):
-    config = replace(DIGITS, source="imagenet", classes=("n03000684", "n01440764"))
-    before = experiments_run.run_key(config)
-    experiments_run._dataset.cache_clear()
-    assert experiments_run.run_key(config) == before
-    first, second, *_ = sorted((photographs / "val" / "n01440764").iterdir())
-    first.write_bytes(second.read_bytes())
-    experiments_run._dataset.cache_clear()
-    assert experiments_run.run_key(config) != before
-
-
-def test_the_example_of_the_book_runs_where_the_data_are(tmp_path, monkeypatch, store):
-    datasets.cifar100(tmp_path, monkeypatch)
-    monkeypatch.setenv("L2H_DATA", str(tmp_path))
-    monkeypatch.setattr(experiments_run, "Store", lambda: store)
-    text = (ROOT / "book" / "07_multiclass.md").read_text("utf8")
-    (example,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    names = {}
-    exec(example, names)
-    assert names["dataset"].sha256 == experiments_run.dataset_for_config(names["config"]).sha256
-    assert names["predictions"].e.shape == (10, 10) and set(names["predictions"].y) == set(range(10))
-
-
-def test_a_run_on_imagenet_without_classes_or_without_its_folders_says_what_is_missing(photographs, monkeypatch, store):
-    with pytest.raises(ValueError, match=r"expected classes to be named .*n01440764"):
-        run(replace(DIGITS, source="imagenet"), store=store)
-    monkeypatch.setenv("L2H_DATA", str(photographs / "val"))
-    with pytest.raises(FileNotFoundError, match=r"no folder of a class in .*Nothing is downloaded"):
-        run(replace(DIGITS, source="imagenet", classes=("n03000684", "n01440764")), store=store)
 
 
 def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store):

@@ -1,1 +1,1 @@
-"""Chapter 09, data that change: what only this chapter computes and draws."""
+"""Chapter 09, data that change: its experiments, analysis, evidence and figures."""

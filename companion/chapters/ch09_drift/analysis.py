@@ -1,72 +1,142 @@
-"""What the games of the chapter on changing data say: savings, intervals that hold together, evidence for claims."""
+"""Analysis of the drift experiments: windowed metrics, delays, loss reductions and simultaneous intervals."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
-import pandas as pd
 
-from companion.chapters.ch09_drift import experiments
+from companion.chapters.ch09_drift import bounds
 from companion.chapters.ch09_drift.experiments import (
-    COMBINED_ALARM_POLICIES,
-    GRADUAL,
+    PSEUDO_LABEL_SUFFIX,
     SUDDEN,
+    Change,
+    SystemWithRiskBound,
     TunedSystem,
-    mean_over_stream,
-    run_alarm_policies,
 )
-from companion.claims.evidence import Evidence
-from l2h.drift import streams
-from l2h.drift.experts import FixedShareConfig
+from l2h.drift import detectors, monitoring
+from l2h.drift.monitoring import WindowedMetrics
 from l2h.drift.policies import EpisodeResult
 from l2h.drift.streams import DRIFT_KINDS, Stream
-from l2h.evaluation.intervals import Interval, format_interval, t_interval
-from l2h.evaluation.metrics import client_server_correctness
+from l2h.evaluation.intervals import Interval, pointwise_t_intervals, poisson_rate, t_interval
+from l2h.evaluation.metrics import split_by_class, system_loss, window_means
 from l2h.problem import Costs, Predictions, server_label
 
-POLICIES_IN_CLAIM = ("budget", "re-estimated", "recalibrated", "experts", "alarm r", "alarm r and e")  # in a claim
+N_WINDOWS = 20  # of a stream; the change comes after the first half
+MONITORED_QUANTITIES = {  # label -> field of `WindowedMetrics`
+    "offload rate": "offload_rate",
+    "system loss\n(mistakes of the client)": "loss",
+    "calibration error of p(r)\n(5 bins)": "calibration_error",
+    "distance of r (KS)": "ks_distance",
+}
+DETECTION_WINDOW = 1000  # inputs after the change within which an alarm counts
+STATIONARY = "none"  # the stream without a change, beside `DRIFT_KINDS`
+ESTIMATING_POLICIES = ("re-estimated", "recalibrated")  # each also with pseudo-labels
+POLICIES_OVER_TIME = (  # in the figure of losses over time
+    *("fixed", "budget", "recalibrated", "experts"),
+    *("alarm r and e", "alarm r and e, retrained", "change known"),
+)
 Key = TypeVar("Key", bound=Hashable)
-LossesAfterChange = Mapping[tuple[str, str, str], np.ndarray]  # (kind, way, remedy) -> (S,), one per seed
+LossesAfterChange = Mapping[tuple[str, str, str], np.ndarray]  # (kind, speed, policy) -> (S,), one per seed
+ResultsByChange = Mapping[Change, Mapping[str, Sequence[EpisodeResult]]]  # change -> policy -> one result per seed
+Alarms = Mapping[tuple[str, str], Mapping[str, Sequence[np.ndarray]]]  # (signal, detector) -> kind -> steps, by seed
 
 
-def evidence_by_seed(values: Any, *, data: str) -> Evidence:
-    """Evidence of one value per seed, with Student's interval.
+def monitor_systems(
+    predictions_by_kind: Mapping[str, Sequence[Predictions]], systems: Sequence[TunedSystem], *, costs: Costs
+) -> dict[str, list[WindowedMetrics]]:
+    """Windowed metrics of every stream: kind -> one per seed."""
+    width = len(next(iter(predictions_by_kind.values()))[0].y) // N_WINDOWS
+    return {
+        kind: [
+            monitoring.monitor(predictions, system.tables["validation"], width=width, costs=costs)
+            for predictions, system in zip(by_seed, systems, strict=True)
+        ]
+        for kind, by_seed in predictions_by_kind.items()
+    }
 
-    Args:
-        values: (S,) numbers.
-        data: SHA-256 of the data set.
 
-    Returns:
-        The evidence.
+def metric_bands(monitored: Mapping[str, Sequence[WindowedMetrics]]) -> dict[str, dict[str, Interval]]:
+    """The monitored quantities over time, with bands over seeds: kind -> label -> (k,) means."""
+    return {
+        kind: {
+            label: pointwise_t_intervals([getattr(metrics, field) for metrics in by_seed])
+            for label, field in MONITORED_QUANTITIES.items()
+        }
+        for kind, by_seed in monitored.items()
+    }
 
-    >>> evidence_by_seed([1.0, 2.0, 3.0], data="ab").seeds
-    3
-    """
-    return Evidence(*t_interval(values), seeds=len(values), data=data)
+
+def strongest_condition(systems: Sequence[TunedSystem], conditions: Sequence[str], *, costs: Costs) -> str:
+    """The condition under which the systems lose most, summed over seeds."""
+    return max(conditions, key=lambda name: sum(system_loss(s.tables[name], costs=costs) for s in systems))
+
+
+def detect_alarms(
+    systems: Sequence[TunedSystem], predictions_by_kind: Mapping[str, Sequence[Predictions]]
+) -> dict[tuple[str, str], dict[str, list[np.ndarray]]]:
+    """The alarms of every detector on every signal: (signal, detector) -> kind -> rising steps, one array per seed."""
+    return {
+        (signal, detector): {
+            kind: [
+                detectors.detect(predictions, system.tables["validation"], signal=signal, detector=detector, seed=seed)
+                for seed, (predictions, system) in enumerate(zip(by_seed, systems, strict=True))
+            ]
+            for kind, by_seed in predictions_by_kind.items()
+        }
+        for signal in detectors.SIGNALS
+        for detector in detectors.DETECTORS
+    }
+
+
+def detection_delays(alarms: Alarms, *, change_point: int) -> dict[tuple[str, str], np.ndarray]:
+    """Inputs from the change to the first alarm, NaN for none in time: (signal, detector) -> (kinds, S)."""
+    options = {"change": change_point, "length": 2 * change_point, "window": DETECTION_WINDOW}
+    return {
+        source: np.array(
+            [
+                [detectors.score_alarms(steps, **options).delay for steps in by_seed]
+                for kind, by_seed in by_kind.items()
+                if kind != STATIONARY
+            ]
+        )
+        for source, by_kind in alarms.items()
+    }
+
+
+def score_alarms_after_change(alarms: Alarms) -> dict[str, dict[str, Sequence[np.ndarray]]]:
+    """The alarms on the scores r, on the streams with a change: detector -> kind -> rising steps, by seed."""
+    return {
+        detector: {kind: by_seed for kind, by_seed in alarms["r", detector].items() if kind != STATIONARY}
+        for detector in detectors.DETECTORS
+    }
+
+
+def share_of_changes_found(delays: np.ndarray) -> np.ndarray:
+    """The share of the kinds of change that were found in time, (S,), from delays of shape (kinds, S)."""
+    return np.isfinite(delays).mean(axis=0)
+
+
+def false_alarm_rates(alarms: Alarms, *, length: int) -> dict[tuple[str, str], Interval]:
+    """Alarms per 10,000 inputs of the stationary streams, whose T inputs are `length`."""
+    return {
+        source: poisson_rate(sum(len(steps) for steps in by_kind[STATIONARY]), length * len(by_kind[STATIONARY]))
+        for source, by_kind in alarms.items()
+    }
 
 
 def losses_after_change(
-    results: Mapping[tuple[str, str], Mapping[str, Sequence[EpisodeResult]]],
-    streams_by_change: Mapping[tuple[str, str], Sequence[Stream]],
-) -> LossesAfterChange:
-    """The mean loss of every remedy from the beginning of the change on.
-
-    Args:
-        results: (kind, way) -> remedy -> one outcome per seed.
-        streams_by_change: (kind, way) -> one course per seed.
-
-    Returns:
-        (kind, way, remedy) -> (S,).
-    """
+    results: ResultsByChange, streams_by_change: Mapping[Change, Sequence[Stream]]
+) -> dict[tuple[str, str, str], np.ndarray]:
+    """The mean loss of every policy from the change point on: (kind, speed, policy) -> (S,)."""
     return {
-        (*change, name): np.array(
+        (*change, policy): np.array(
             [
-                mean_over_stream(o.loss[c.change_point :])
-                for o, c in zip(episode_results, streams_by_change[change], strict=True)
+                result.loss[stream.change_point :].mean()
+                for result, stream in zip(by_seed, streams_by_change[change], strict=True)
             ]
         )
-        for change, by_remedy in results.items()
-        for name, episode_results in by_remedy.items()
+        for change, by_policy in results.items()
+        for policy, by_seed in by_policy.items()
     }
 
 
@@ -74,32 +144,37 @@ def mean_loss_reduction(
     losses: LossesAfterChange,
     policy: str,
     speed: str = SUDDEN,
-    kinds: Sequence[str] = streams.DRIFT_KINDS,
+    kinds: Sequence[str] = DRIFT_KINDS,
     *,
     baseline: str = "fixed",
 ) -> np.ndarray:
-    """What a remedy loses less than another after the change, averaged over kinds of change: (S,), one per seed.
+    """Loss of a baseline minus loss of a policy after the change, averaged over kinds of change: (S,), one per seed.
 
     >>> one = np.ones(2)
-    >>> lost = {("fog", "at once", "fixed"): 3 * one, ("fog", "at once", "x"): one}
-    >>> mean_loss_reduction(lost, "x", kinds=["fog"])
+    >>> losses = {("fog", "sudden", "fixed"): 3 * one, ("fog", "sudden", "x"): one}
+    >>> mean_loss_reduction(losses, "x", kinds=["fog"])
     array([2., 2.])
     """
-    reductions = [losses[kind, speed, baseline] - losses[kind, speed, policy] for kind in kinds]
-    return np.sum(reductions, axis=0) / len(reductions)
+    return np.mean([losses[kind, speed, baseline] - losses[kind, speed, policy] for kind in kinds], axis=0)
+
+
+def reduction_without_strongest_change(losses: LossesAfterChange, policy: str) -> np.ndarray:
+    """The loss reduction without the sudden change that costs the fixed threshold most: (S,), one per seed."""
+    strongest = max(DRIFT_KINDS, key=lambda kind: losses[kind, SUDDEN, "fixed"].sum())
+    return mean_loss_reduction(losses, policy, kinds=[kind for kind in DRIFT_KINDS if kind != strongest])
 
 
 def simultaneous_intervals(values: Mapping[Key, np.ndarray], *, level: float = 0.95) -> dict[Key, Interval]:
-    r"""Means over seeds with intervals that hold all at once: Student's, by Bonferroni.
+    r"""Means over seeds with simultaneous confidence intervals: Student's, by Bonferroni.
 
     .. math:: \text{each of } k \text{ at the level } 1 - (1 - c) / k
 
-    The largest deviation in a bootstrap would give shorter ones, and too short: with a handful of seeds each mean
-    has an estimate of its spread that is wrong in its own way, and a few of many are far too small.
+    The largest deviation in a bootstrap would give shorter intervals, and too short ones: with a handful of seeds
+    each mean has an estimate of its spread with an error of its own, and a few of many are far too small.
 
     Args:
         values: name -> (S,) one value per seed.
-        level: c, at which all hold.
+        level: c, of all intervals together.
 
     Returns:
         Intervals by name.
@@ -111,23 +186,29 @@ def simultaneous_intervals(values: Mapping[Key, np.ndarray], *, level: float = 0
     >>> simultaneous_intervals(alone)["a"].high < simultaneous_intervals(both)["a"].high
     True
     """
-    return {
-        name: t_interval(values_by_seed, level=1 - (1 - level) / len(values)) for name, values_by_seed in values.items()
-    }
+    return {name: t_interval(by_seed, level=1 - (1 - level) / len(values)) for name, by_seed in values.items()}
+
+
+def reductions_by_kind(losses: LossesAfterChange, policies: Sequence[str]) -> dict[str, dict[str, Interval]]:
+    """Loss reductions after each kind of sudden change, with simultaneous intervals: kind -> policy -> interval."""
+    found = simultaneous_intervals(
+        {(kind, name): mean_loss_reduction(losses, name, kinds=[kind]) for kind in DRIFT_KINDS for name in policies}
+    )
+    return {kind: {name: found[kind, name] for name in policies} for kind in DRIFT_KINDS}
 
 
 def loss_reductions(
     losses: LossesAfterChange, policies: Sequence[str], columns: Mapping[str, tuple[str, Sequence[str]]]
 ) -> dict[tuple[str, str], Interval]:
-    """What remedies save in the cells of one table, with intervals that hold together.
+    """Loss reductions of policies in the cells of one table, with simultaneous intervals.
 
     Args:
         losses: `losses_after_change`.
-        policies: of the remedies.
-        columns: name of a column -> the way of change and the kinds over which it averages.
+        policies: names.
+        columns: name of a column -> the speed of the change, and the kinds over which the column averages.
 
     Returns:
-        (column, remedy) -> interval; only of remedies that were played on all kinds of the column.
+        (column, policy) -> interval; only for policies that were simulated on all kinds of the column.
     """
     return simultaneous_intervals(
         {
@@ -139,158 +220,59 @@ def loss_reductions(
     )
 
 
-def interval_table(intervals: Mapping[tuple[str, str], Interval]) -> pd.DataFrame:
-    """Intervals as a table shows them, one row per remedy.
-
-    >>> interval_table({("saved", "x"): Interval(0.1, 0.0, 0.2)}).loc["x", "saved"]
-    '0.100 [0.000, 0.200]'
-    """
-    columns: dict[str, dict[str, str]] = {}
-    for (column, name), interval in intervals.items():
-        columns.setdefault(column, {})[name] = format_interval(interval)
-    return pd.DataFrame(columns)
-
-
-def detector_table(
-    systems: Sequence[TunedSystem],
-    streams_by_change: Mapping[tuple[str, str], Sequence[Stream]],
-    alarms: Mapping[str, Mapping[str, Sequence[np.ndarray]]],
-    losses: LossesAfterChange,
-    *,
-    costs: Costs,
-    fixed_share: FixedShareConfig,
-) -> tuple[pd.DataFrame, dict[tuple[str, str], np.ndarray]]:
-    """What the alarms of each detector on r are good for after sudden changes.
-
-    Args:
-        systems: systems, one per seed.
-        streams_by_change: (kind, way) -> one course per seed.
-        alarms: detector -> kind -> alarms on r, one array per seed.
-        losses: `losses_after_change` of the fixed system, at least.
-        costs: c1 and ce.
-        fixed_share: its batch and delay are used.
-
-    Returns:
-        A table with a row ("r", detector): savings with intervals that hold together, and shares sent and labelled
-        with refitted layers; and what was saved, ("thresholds" or "layers", detector) -> (S,).
-    """
-    options: dict[str, Any] = {"costs": costs, "advice": fixed_share}
-    values: dict[tuple[str, str], np.ndarray] = {}
-    shares: dict[str, dict[str, float]] = {}
-    for name, by_kind in alarms.items():
-        results = {
-            (kind, SUDDEN): run_alarm_policies(systems, streams_by_change[kind, SUDDEN], kind_alarms, **options)
-            for kind, kind_alarms in by_kind.items()
-        }
-        losses_by_policy = {**losses, **losses_after_change(results, streams_by_change)}
-        values |= {
-            (use, name): mean_loss_reduction(losses_by_policy, policy, kinds=list(by_kind))
-            for use, policy in COMBINED_ALARM_POLICIES.items()
-        }
-        layer_results = [
-            outcome
-            for results_by_policy in results.values()
-            for outcome in results_by_policy[COMBINED_ALARM_POLICIES["layers"]]
-        ]
-        shares[name] = {
-            share_name: round(sum(mean_over_stream(getattr(o, field)) for o in layer_results) / len(layer_results), 3)
-            for share_name, field in (("sent", "asked"), ("labelled", "labelled"))
-        }
-    intervals_by_policy = simultaneous_intervals(values)
-    rows = {
-        ("r", name): {
-            f"saved by {use}": format_interval(intervals_by_policy[use, name]) for use in COMBINED_ALARM_POLICIES
-        }
-        | shares[name]
-        for name in alarms
-    }
-    return pd.DataFrame(rows).T, values
-
-
-def policy_evidence(losses: LossesAfterChange, make_evidence: Callable[[np.ndarray], Evidence]) -> dict[str, Any]:
-    """The evidence about remedies, of which all are judged by what they save.
-
-    Args:
-        losses: `losses_after_change` of all kinds, at once and by degrees.
-        make_evidence: makes evidence of one value per seed.
-
-    Returns:
-        Evidence by claim.
-    """
-    at_once = {(kind, name): value for (kind, speed, name), value in losses.items() if speed == SUDDEN}
-    refits = {w: (f"alarm {w}", f"alarm {w}, refitted") for w in ("r", "r and e")}
-    answers = {name: name + experiments.PSEUDO_LABEL_SUFFIX for name in ("re-estimated", "recalibrated")}
-    values_by_claim = {
-        "drift-remedies-help": {name: mean_loss_reduction(losses, name) for name in POLICIES_IN_CLAIM},
-        "drift-remedies-help-elsewhere": {
-            name: reduction_without_strongest_change(at_once, name) for name in POLICIES_IN_CLAIM
-        },
-        "drift-remedies-help-by-degrees": {
-            name: mean_loss_reduction(losses, name, GRADUAL) for name in POLICIES_IN_CLAIM
-        },
-        "drift-refit-helps": {w: mean_loss_reduction(losses, anew) for w, (_, anew) in refits.items()},
-        "drift-refit-beats-thresholds": {
-            w: mean_loss_reduction(losses, anew, baseline=old) for w, (old, anew) in refits.items()
-        },
-        "drift-server-alone": {
-            "threshold": mean_loss_reduction(losses, "alarm e"),
-            "refitted": mean_loss_reduction(losses, "alarm e, refitted"),
-        },
-        "drift-answers-help": {name: mean_loss_reduction(losses, other) for name, other in answers.items()},
-        "drift-labels-beat-answers": {
-            name: mean_loss_reduction(losses, name, baseline=other) for name, other in answers.items()
-        },
-    }
+def window_bands(results: Mapping[str, Sequence[EpisodeResult]], field: str) -> dict[str, Interval]:
+    """A field of the results in the windows of the stream, with bands over seeds: policy -> (k,) means."""
     return {
-        claim: {case: make_evidence(case_values) for case, case_values in cases.items()}
-        for claim, cases in values_by_claim.items()
+        name: pointwise_t_intervals(
+            [window_means(getattr(result, field), len(result.loss) // N_WINDOWS) for result in results[name]]
+        )
+        for name in POLICIES_OVER_TIME
     }
 
 
-def pseudo_label_bias_evidence(systems: Sequence[TunedSystem], *, costs: Costs) -> Evidence:
-    """The evidence that the two sides of `analysis.overrated` are one, on average under every condition.
-
-    Args:
-        systems: systems.
-        costs: c1 and ce.
-
-    Returns:
-        The largest distance, exact.
-    """
-    return Evidence.exact(
-        max(_pseudo_label_bias_error(table, costs) for system in systems for table in system.tables.values())
+def mean_over_changes(results: ResultsByChange, policy: str, field: str, part: slice = slice(None)) -> np.ndarray:
+    """The mean of a field of the results on a part of the streams with a sudden change, over the kinds: (S,)."""
+    return np.mean(
+        [[getattr(result, field)[part].mean() for result in results[kind, SUDDEN][policy]] for kind in DRIFT_KINDS],
+        axis=0,
     )
 
 
-def _pseudo_label_bias_error(table: Predictions, costs: Costs) -> float:
-    m_right, e_right = client_server_correctness(table)
-    stated = (1 + costs.c1) * mean_over_stream(m_right & ~e_right) - (1 - costs.c1) * mean_over_stream(
-        ~m_right & ~e_right
+def cost_of_change(results: ResultsByChange) -> np.ndarray:
+    """The loss of the fixed threshold after a sudden change minus before it, averaged over the kinds: (S,)."""
+    before, after = halves(results)
+    return mean_over_changes(results, "fixed", "loss", after) - mean_over_changes(results, "fixed", "loss", before)
+
+
+def offload_rate_shift(results: ResultsByChange) -> np.ndarray:
+    """The absolute change of the fixed threshold's offload rate, averaged over the kinds: (S,)."""
+    before, after = halves(results)
+    return np.mean(
+        [
+            [abs(result.asked[after].mean() - result.asked[before].mean()) for result in results[kind, SUDDEN]["fixed"]]
+            for kind in DRIFT_KINDS
+        ],
+        axis=0,
     )
-    return abs(mean_over_stream(pseudo_label_bias(table, costs=costs)) - stated)
 
 
-def format_range(delays: np.ndarray) -> str:
-    """The median of delays with the smallest and the largest, of what was found: "none" if nothing was.
-
-    >>> format_range(np.array([100.0, np.nan, 300.0]))
-    '200 [100, 300]'
-    """
-    finite = delays[np.isfinite(delays)]
-    return f"{np.median(finite):.0f} [{finite.min():.0f}, {finite.max():.0f}]" if len(finite) else "none"
+def halves(results: ResultsByChange) -> tuple[slice, slice]:
+    """The inputs before and after a sudden change."""
+    half = len(results[DRIFT_KINDS[0], SUDDEN]["fixed"][0].loss) // 2
+    return slice(half), slice(half, None)
 
 
 def pseudo_label_bias(predictions: Predictions, *, costs: Costs) -> np.ndarray:
-    r"""What a question seems to save, if the server's answer is taken for the true label, beyond what it saves.
+    r"""The apparent gain of an offload, with the server's label taken for the true one, minus its actual gain.
 
-    .. math:: \underbrace{1[m \neq \hat{y}_e]}_{\text{seems}} - \underbrace{(1[m \neq y] - c_1 1[\hat{y}_e \neq y])}
-        _{\text{is}} = (1 + c_1) 1[m = y \neq \hat{y}_e] - (1 - c_1) 1[m \neq y, \hat{y}_e \neq y]
+    .. math:: \underbrace{1[m \neq \hat{y}_e]}_{\text{apparent}} - \underbrace{(1[m \neq y] - c_1 1[\hat{y}_e \neq y])}
+        _{\text{actual}} = (1 + c_1) 1[m = y \neq \hat{y}_e] - (1 - c_1) 1[m \neq y, \hat{y}_e \neq y]
 
-    The right-hand side is for two classes: where both are wrong, they agree.
+    The right-hand side is for two classes: there, client and server agree where both are wrong.
 
     Args:
         predictions: on n examples of two classes.
-        costs: c1 and ce, which is paid on both sides.
+        costs: c1 and ce, which is part of both gains.
 
     Returns:
         (n,) the left-hand side.
@@ -299,29 +281,91 @@ def pseudo_label_bias(predictions: Predictions, *, costs: Costs) -> np.ndarray:
     >>> pseudo_label_bias(p, costs=Costs(c1=1.5, ce=0.1))
     array([0. , 2.5, 0.5])
     """
-    answer = server_label(predictions.e)
-    saved = (predictions.m != predictions.y) - costs.c1 * (answer != predictions.y)
-    return (predictions.m != answer) - saved
+    label = server_label(predictions.e)
+    actual_gain = (predictions.m != predictions.y) - costs.c1 * (label != predictions.y)
+    return (predictions.m != label) - actual_gain
 
 
-def reduction_without_strongest_change(
-    losses: Mapping[tuple[str, str], np.ndarray], policy: str, *, kinds: Sequence[str] = DRIFT_KINDS
-) -> np.ndarray:
-    """What a remedy saves, averaged over all kinds of change but the one that costs the fixed threshold most.
+def pseudo_label_offload_increase(results: ResultsByChange, policy: str) -> np.ndarray:
+    """The offload rate after the change with pseudo-labels minus with true labels, over the kinds: (S,)."""
+    _, after = halves(results)
+    pseudo = mean_over_changes(results, policy + PSEUDO_LABEL_SUFFIX, "asked", after)
+    return pseudo - mean_over_changes(results, policy, "asked", after)
 
-    Args:
-        losses: (kind, remedy) -> (S,) loss after the change, one per seed; "fixed" is a remedy, too.
-        policy: its name.
-        kinds: the kinds, at least two.
 
-    Returns:
-        (S,) loss saved per input.
+def losses_and_bounds_under_shift(
+    systems: Sequence[SystemWithRiskBound], kind: str, severities: Sequence[int], *, costs: Costs
+) -> dict[str, np.ndarray]:
+    """The measured loss at each severity, and three bounds: name -> (S, 1 + k), the clean images first."""
+    rows = [
+        bounds.losses_under_shift(
+            [system.tables[name] for name in ("clean", *(f"{kind} {severity}" for severity in severities))],
+            system.thresholds,
+            costs=costs,
+        )
+        for system in systems
+    ]
+    risk_bounds = np.array([[system.risk_bound] for system in systems])
+    loss = np.array([row.loss for row in rows])
+    return {
+        "measured loss": loss,
+        "bound without a shift": risk_bounds + np.zeros_like(loss),
+        "discrepancy": risk_bounds + np.array([row.labelled for row in rows]),
+        "server's labels": risk_bounds + np.array([row.label_free for row in rows]),
+    }
 
-    >>> zero, one = np.zeros(1), np.ones(1)
-    >>> after = {("a", "fixed"): one, ("a", "x"): zero, ("b", "fixed"): zero, ("b", "x"): one}
-    >>> reduction_without_strongest_change(after, "x", among=("a", "b"))
-    array([-1.])
-    """
-    strongest = max(kinds, key=lambda kind: losses[kind, "fixed"].sum())
-    saved = [losses[kind, "fixed"] - losses[kind, policy] for kind in kinds if kind != strongest]
-    return np.sum(saved, axis=0) / len(saved)
+
+def bound_violation_share(lines_by_kind: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarray:
+    """The share of corruptions and severities at which the loss exceeds the bound without a shift: (S,)."""
+    exceeded = [
+        lines["measured loss"][:, 1:] > lines["bound without a shift"][:, 1:] for lines in lines_by_kind.values()
+    ]
+    return np.mean(exceeded, axis=(0, 2))
+
+
+def losses_of_all_devices(
+    shares: Mapping[tuple[float, int], np.ndarray],
+    losses_by_device: Mapping[tuple[float, int], Mapping[str, np.ndarray]],
+    *,
+    seed: int,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The devices of one seed at all concentrations: (d,) shares of label +1, and policy -> (d,) losses."""
+    groups = [key for key in shares if key[1] == seed]
+    names = losses_by_device[groups[0]]
+    return np.concatenate([shares[key] for key in groups]), {
+        name: np.concatenate([losses_by_device[key][name] for key in groups]) for name in names
+    }
+
+
+def device_spread(
+    losses_by_device: Mapping[tuple[float, int], Mapping[str, np.ndarray]], concentrations: Sequence[float], seeds: int
+) -> dict[str, Interval]:
+    """The standard deviation of the loss between devices at each concentration: policy -> (k,) means with bands."""
+    names = next(iter(losses_by_device.values()))
+    return {
+        name: pointwise_t_intervals(
+            [[losses_by_device[a, seed][name].std() for a in concentrations] for seed in range(seeds)]
+        )
+        for name in names
+    }
+
+
+def class_losses(predictions: Predictions, *, costs: Costs) -> list[float]:
+    """The system loss on each class, in the order of the labels."""
+    return [system_loss(part, costs=costs) for part in split_by_class(predictions).values()]
+
+
+def fixed_loss_after_change(predictions_by_kind: Mapping[str, Sequence[Predictions]], *, costs: Costs) -> np.ndarray:
+    """The loss of a fixed system in the second half of the streams, averaged over the kinds: (S,)."""
+    return np.mean(
+        [
+            [system_loss(_second_half(predictions), costs=costs) for predictions in by_seed]
+            for by_seed in predictions_by_kind.values()
+        ],
+        axis=0,
+    )
+
+
+def _second_half(predictions: Predictions) -> Predictions:
+    half = len(predictions.y) // 2
+    return Predictions(*(getattr(predictions, name)[half:] for name in ("m", "r", "e", "y")))

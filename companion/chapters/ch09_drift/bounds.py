@@ -1,8 +1,8 @@
-"""Bounds of chapter 09 for data that change, and their empirical checks."""
+"""Bounds for a changed distribution, and their empirical checks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest
@@ -31,7 +31,7 @@ def risks_at_thresholds(predictions: Predictions, thresholds: np.ndarray, *, cos
 
 
 def generalization_penalty(sample: Predictions, *, costs: Costs, delta: float) -> float:
-    """What the corrected Theorem 1 adds to the loss on a sample, for all thresholds on r and the server as it is.
+    """The penalty of the corrected Theorem 1 for all thresholds on r and one fixed server.
 
     Args:
         sample: predictions on n examples that nothing was trained on.
@@ -39,19 +39,19 @@ def generalization_penalty(sample: Predictions, *, costs: Costs, delta: float) -
         delta: probability of failure.
 
     Returns:
-        The penalty; a single server has complexity 0, thresholds have that of the n scores, ties and all.
+        The penalty; a single server has complexity 0, thresholds have the complexity of the n scores, with their ties.
     """
     rad_r = rademacher_exact.exact_threshold_complexity(sample.r).value
     return float(generalization.theorem1_corrected(rad_r, 0.0, costs=costs, n=len(sample.y), delta=delta).total)
 
 
 def risk_bound(sample: Predictions, *, costs: Costs, delta: float) -> float:
-    """What the corrected Theorem 1 promises of the sign rule: the loss on a sample plus the `generalization_penalty`."""
+    """The corrected Theorem 1 for the sign rule: the loss on a sample plus the `generalization_penalty`."""
     return system_loss(sample, costs=costs) + generalization_penalty(sample, costs=costs, delta=delta)
 
 
 class Discrepancies(NamedTuple):
-    """How far a changed distribution is from the first one, for thresholds on r and the server as it is."""
+    """Distances of a changed distribution from the first one, for thresholds on r and one fixed server."""
 
     labelled: float  # discrepancy of the losses
     label_free: float  # the same with the server's labels in place of the true ones
@@ -61,17 +61,7 @@ class Discrepancies(NamedTuple):
 def measure_discrepancies(
     before: Predictions, after: Predictions, thresholds: np.ndarray, *, costs: Costs
 ) -> Discrepancies:
-    """The discrepancies between two distributions, each given by all of its examples.
-
-    Args:
-        before: predictions on all examples of P.
-        after: predictions on all examples of Q.
-        thresholds: (N,) on r.
-        costs: c1 and ce.
-
-    Returns:
-        With labels of both distributions, with the labels of the server instead, and the error of the server on both.
-    """
+    """The discrepancies between two distributions, P (`before`) and Q (`after`), each given by all of its examples."""
     pair = (before, after)
     labelled = generalization.discrepancy(*(risks_at_thresholds(p, thresholds, costs=costs) for p in pair))
     unlabelled = (Predictions(p.m, p.r, p.e, server_label(p.e)) for p in pair)
@@ -81,7 +71,7 @@ def measure_discrepancies(
 
 
 def max_nonlinearity(predictions: Predictions, *, costs: Costs) -> float:
-    r"""How far the expected loss under label shifts is from a straight line in the share of label +1, at most.
+    r"""The largest distance of the expected loss under label shifts from a straight line in the share of label +1.
 
     .. math:: \max_\pi \Big| \frac{1}{n} \sum_i \frac{q_\pi(y_i)}{p(y_i)} L_i - (1 - \pi) R_- - \pi R_+ \Big|
 
@@ -100,19 +90,17 @@ def max_nonlinearity(predictions: Predictions, *, costs: Costs) -> float:
     True
     """
     plus, loss = (predictions.y == 1).astype(int), loss_per_example(predictions, costs=costs)
-    share, class_losses = (
-        plus.sum() / len(plus),
-        [system_loss(class_predictions, costs=costs) for class_predictions in split_by_class(predictions).values()],
-    )
+    share = plus.mean()
+    class_losses = [system_loss(part, costs=costs) for part in split_by_class(predictions).values()]
     distances = []
     for pi in np.linspace(0, 1, 101):
         weights = generalization.label_shift_weights([1 - share, share], [1 - pi, pi])[plus]
-        distances.append(abs(weights @ loss / len(loss) - (1 - pi) * class_losses[0] - pi * class_losses[-1]))
+        distances.append(abs((weights * loss).mean() - (1 - pi) * class_losses[0] - pi * class_losses[-1]))
     return float(max(distances))
 
 
 class ShiftLosses(NamedTuple):
-    """One system under k distributions: what it loses, and what the bounds add to the promise for the first."""
+    """The losses of one system under k distributions, and the terms that the bounds add for them."""
 
     loss: np.ndarray  # (k,) of the sign rule
     labelled: np.ndarray  # (k,) the discrepancy
@@ -120,15 +108,15 @@ class ShiftLosses(NamedTuple):
 
 
 def losses_under_shift(tables: Sequence[Predictions], thresholds: np.ndarray, *, costs: Costs) -> ShiftLosses:
-    """What a system loses under several distributions, and how far each is from the first.
+    """The losses of a system under several distributions, and the distances of each from the first.
 
     Args:
-        tables: k predictions, each on all examples of a distribution; the first is the one of the promise.
+        tables: k predictions, each on all examples of a distribution; the bound is for the first.
         thresholds: (N,) on r.
         costs: c1 and ce.
 
     Returns:
-        One number of each kind per distribution.
+        `ShiftLosses`.
     """
     discrepancies = [measure_discrepancies(tables[0], table, thresholds, costs=costs) for table in tables]
     return ShiftLosses(
@@ -143,63 +131,122 @@ def losses_under_shift(tables: Sequence[Predictions], thresholds: np.ndarray, *,
 def worst_generalization_gaps(
     losses: np.ndarray, target_risks: np.ndarray, *, weights: np.ndarray, sample_size: int, n_samples: int, seed: int
 ) -> np.ndarray:
-    r"""How far a target risk lies above the weighted empirical risk of a sample, at the worst of N thresholds.
+    r"""The target risk minus the weighted empirical risk of a sample, at the worst of N thresholds.
 
     .. math:: \max_k \Big(R_k - \frac{1}{n} \sum_{i \in S} w_i L_{k,i}\Big), \quad |S| = n
 
     Args:
         losses: (N, m) of all examples of the distribution that is sampled, `losses_at_thresholds`.
-        target_risks: (N,) risks R_k under the distribution that is asked about.
+        target_risks: (N,) risks R_k under the target distribution.
         weights: (m,) w; 1 without importance weighting.
         sample_size: n examples per sample, drawn with replacement.
         n_samples: samples.
         seed: of the samples.
 
     Returns:
-        (draws,) gaps: a bound fails on a sample where its penalty is smaller.
+        (n_samples,) gaps; a bound fails on a sample where its penalty is smaller.
 
     Raises:
         ValueError: if shapes do not match, or a number is below 1.
 
-    >>> worst_generalization_gaps(np.ones((2, 5)), np.array([1.0, 1.5]), weights=np.ones(5), size=3, draws=2, seed=0)
+    >>> worst_generalization_gaps(np.ones((2, 5)), np.array([1.0, 1.5]), weights=np.ones(5),
+    ...     sample_size=3, n_samples=2, seed=0)
     array([0.5, 0.5])
     """
     if losses.shape != (len(target_risks), len(weights)):
         raise ValueError(f"expected losses of shape {(len(target_risks), len(weights))}, got {losses.shape}")
-    checks.at_least(1, size=sample_size, draws=n_samples)
+    checks.at_least(1, sample_size=sample_size, n_samples=n_samples)
     indices = np.random.default_rng(seed).integers(losses.shape[1], size=(n_samples, sample_size))
-    empirical = np.stack([(losses * weights)[:, sample].sum(axis=1) / sample_size for sample in indices])  # (draws, N)
+    empirical = np.stack([(losses * weights)[:, sample].sum(axis=1) / sample_size for sample in indices])
     return (target_risks - empirical).max(axis=1)
 
 
 class BoundCheck(NamedTuple):
-    """How a bound did on samples."""
+    """The violations of a bound on samples."""
 
-    violation_rate: Interval  # share of the samples on which it fails at some threshold, with its exact 95 % limits
-    required_penalty: float  # the penalty that would have failed on a share delta of them
-    penalty: float  # the one it has
+    violation_rate: Interval  # share of the samples on which it fails at some threshold, exact 95 % limits
+    required_penalty: float  # the penalty that fails on a share delta of the samples
+    penalty: float  # of the bound
 
 
 def check_bound(gaps: np.ndarray, *, penalty: float, delta: float) -> BoundCheck:
-    """How often a penalty is too small for the gaps of samples.
+    """The violation rate of a penalty on samples.
 
     Args:
-        gaps: (draws,) `worst_generalization_gaps`.
+        gaps: (n_samples,) `worst_generalization_gaps`.
         penalty: of the bound.
         delta: probability of failure that the bound allows.
 
     Returns:
-        The share of failures with the interval of Clopper and Pearson, and how tight the penalty is.
+        The share of violations with the interval of Clopper and Pearson, and how tight the penalty is.
 
     Raises:
         ValueError: if there is no sample, or delta is no probability.
 
-    >>> round(check_bound(np.linspace(0, 1, 101), penalty=2.0, delta=0.05).needed, 3)
+    >>> round(check_bound(np.linspace(0, 1, 101), penalty=2.0, delta=0.05).required_penalty, 3)
     0.95
     """
-    checks.at_least(1, draws=len(gaps))
+    checks.at_least(1, n_samples=len(gaps))
     checks.probabilities(delta=delta)
     n_violations = int((gaps > penalty).sum())
     limits = binomtest(n_violations, len(gaps)).proportion_ci(0.95, method="exact")
     share = Interval(n_violations / len(gaps), float(limits.low), float(limits.high))
     return BoundCheck(share, float(np.quantile(gaps, 1 - delta)), float(penalty))
+
+
+def check_shift_bounds(
+    tables: Mapping[str, Predictions],
+    thresholds: np.ndarray,
+    *,
+    changed: str,
+    positive_share: float,
+    costs: Costs,
+    sample_size: int,
+    n_samples: int,
+    delta: float = 0.05,
+) -> dict[str, BoundCheck]:
+    """Try the three bounds of the chapter, and two that ignore the change, on samples of the clean images.
+
+    Args:
+        tables: condition -> predictions; P is uniform over the images of "clean".
+        thresholds: (N,) on r.
+        changed: the condition whose images make up Q for the discrepancies.
+        positive_share: of label +1 under the label shift.
+        costs: c1 and ce.
+        sample_size: n.
+        n_samples: samples.
+        delta: probability of failure that the bounds allow.
+
+    Returns:
+        Name of the bound -> `BoundCheck`.
+    """
+    clean = tables["clean"]
+    plus, losses = clean.y == 1, losses_at_thresholds(clean, thresholds, costs=costs)
+    before, after = [1 - plus.mean(), plus.mean()], [1 - positive_share, positive_share]
+    weights = generalization.label_shift_weights(before, after)[plus.astype(int)]
+    unweighted = np.ones(len(plus))
+    changed_risks = risks_at_thresholds(tables[changed], thresholds, costs=costs)
+    shifted_risks = (losses * weights).mean(axis=1)
+    distance = losses_under_shift([clean, tables[changed]], thresholds, costs=costs)
+    complexity = rademacher_exact.distinct_threshold_complexity(sample_size).value
+    iid = float(generalization.theorem1_corrected(complexity, 0.0, costs=costs, n=sample_size, delta=delta).total)
+    options: dict[str, Any] = {"costs": costs, "n_pairs": len(thresholds), "n": sample_size, "delta": delta}
+    unweighted_penalty = generalization.importance_weighted_penalty(before, before, **options)
+    weighted_penalty = generalization.importance_weighted_penalty(before, after, **options)
+    cases = {
+        f"{changed.split()[0]}, no added term": (changed_risks, unweighted, iid),
+        "discrepancy": (changed_risks, unweighted, iid + distance.labelled[1]),
+        "label-free": (changed_risks, unweighted, iid + distance.label_free[1]),
+        "label shift, no weights": (shifted_risks, unweighted, unweighted_penalty),
+        "importance weights": (shifted_risks, weights, weighted_penalty),
+    }
+    return {
+        name: check_bound(
+            worst_generalization_gaps(
+                losses, risks, weights=case_weights, sample_size=sample_size, n_samples=n_samples, seed=0
+            ),
+            penalty=penalty,
+            delta=delta,
+        )
+        for name, (risks, case_weights, penalty) in cases.items()
+    }

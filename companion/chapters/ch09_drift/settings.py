@@ -1,4 +1,4 @@
-"""What chapter 09 computes at each profile."""
+"""Settings of the drift chapter."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from companion.chapters.settings import QUICK_SPLIT_SIZES, TWO_SEEDS, ChapterSet
 
 @dataclass(frozen=True)
 class Settings(ChapterSettings):
-    """Chapter 09, data that change.
+    """Settings of chapter 09, data that change.
 
     Args:
         seeds: how many seeds of systems and streams, from 0 on.
-        n_samples: samples on which the bounds are tried.
+        n_samples: samples on which the bounds are checked.
         length: inputs in a stream that changes.
-        stationary_length: inputs in a stream that does not.
-        severities: degrees of the corruptions; 1 to 4 at least.
+        stationary_length: inputs in a stream without a change.
+        severities: of the corruptions; 1 to 4 at least.
         n_images: test images that a stream draws from; 0 for all.
         n_devices: how many devices have label distributions of their own.
-        clients: forms of the client; the first is helped throughout, the others in one comparison.
+        clients: forms of the client; the first everywhere, the others for the comparison with confidence.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
         precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.

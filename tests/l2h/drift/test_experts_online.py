@@ -6,11 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import drift
 
-from companion.chapters.ch09_drift import experiments
 from l2h.drift import experts
 from l2h.drift.experts import FixedShareConfig
-from l2h.drift.last_layer import LastLayers
-from l2h.drift.policies import LastLayerInputs, simulate
+from l2h.drift.policies import simulate
 from l2h.problem import Costs, Predictions
 
 
@@ -43,10 +41,8 @@ def plainly(game):
 @settings(max_examples=60)
 def test_what_is_played_is_what_the_oracle_plays(game):
     stream, thresholds, costs, advice = game
-    outcome = simulate(
-        stream, experts.fixed_share_policy(thresholds, costs=costs, fixed_share=advice), costs=costs, batch=advice.batch,
-        delay=advice.delay, seed=1,
-    )  # fmt: skip
+    policy = experts.fixed_share_policy(thresholds, costs=costs, fixed_share=advice)
+    outcome = simulate(stream, policy, costs=costs, batch=advice.batch, delay=advice.delay, seed=1)
     given_, settings_ = plainly(game)
     paths = {coins: rest for _, coins, *rest in drift.expert_paths(*given_, *settings_)}
     chances, shadows = paths[tuple(outcome.asked.tolist())]
@@ -139,41 +135,3 @@ def test_a_bad_comparison_is_refused(batch, switches, message):
     p = Predictions(*np.ones((4, 3)))
     with pytest.raises(ValueError, match=message):
         experts.best_sequence_losses(p, np.zeros(2), costs=Costs(), batch=batch, switches=switches)
-
-
-def test_every_contender_plays_and_only_those_that_may_look_at_labels_do():
-    generator = np.random.default_rng(0)
-    y = generator.choice([-1, 1], 1200)
-    stream = Predictions(np.where(generator.random(1200) < 0.7, y, -y), generator.normal(size=1200), 1.0 * y, y)
-    held_out = Predictions(stream.m[:300], stream.r[:300], stream.e[:300], stream.y[:300])
-    costs, advice = Costs(1.0, 0.25), FixedShareConfig(0.1, 0.05, 0.01, 25, 1)
-    policies = experiments.all_policies(
-        held_out, np.array([], dtype=int), change_point=600, costs=costs, fixed_share=advice,
-        thresholds=np.array([-9.0, 0.0, 9.0]), layers=LastLayers(np.ones(3), np.ones(2)),
-    )  # fmt: skip
-    hidden = LastLayerInputs(generator.normal(size=(1200, 2)), generator.normal(size=(1200, 1)))
-    ordered = {}
-    for name, policy in policies.items():
-        outcome = simulate(stream, policy, costs=costs, batch=25, delay=1, seed=0, activations=hidden)
-        ordered[name] = int(outcome.labelled.sum())
-    assert all(ordered[name] == 0 for name in ordered if name.startswith(("fixed", "budget", "alarm")))
-    triggered = {f"alarm {w}{end}" for w in ("r", "e", "r and e") for end in ("", ", refitted")}
-    assert triggered == {name for name in ordered if name.startswith("alarm")}
-    for name in ("re-estimated", "recalibrated"):  # the same policy; it is the game that tells it answers
-        assert ordered[name + experiments.PSEUDO_LABEL_SUFFIX] == ordered[name] > 100
-    assert ordered["change known"] == 200 and ordered["experts"] > 100 and ordered["recalibrated"] > 100
-
-
-def test_devices_lose_what_their_mix_of_classes_says():
-    generator = np.random.default_rng(0)
-    y = generator.choice([-1, 1], 2000)
-    m = np.where(generator.random(2000) < np.where(y == 1, 0.5, 1.0), y, -y)  # the client errs on one class only
-    whole = Predictions(m, np.ones(2000), 1.0 * y, y)
-    shares = np.array([0.0, 0.5, 1.0])
-    found = experiments.device_losses(
-        {"clean": whole, "validation": whole}, shares, length=4000, thresholds=np.array([0.0, 9.0]),
-        costs=Costs(1.0, 0.2), seed=0,
-    )  # fmt: skip
-    np.testing.assert_allclose(found["fixed"], 0.5 * shares, atol=0.03)
-    np.testing.assert_allclose(found["weighted"], [0.0, 0.2, 0.2], atol=0.03)  # it asks where that is cheaper
-    assert set(found) == {"fixed", "budget", "weighted"}

@@ -7,11 +7,9 @@ import pytest
 from helpers.samples import many
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import drift
 from scipy.stats import kstest
 from sklearn.isotonic import IsotonicRegression
 
-from companion.chapters.ch09_drift import analysis
 from l2h.drift import policies, streams
 from l2h.drift.policies import Action, ask_probability, simulate
 from l2h.evaluation import metrics
@@ -190,17 +188,6 @@ def test_answers_are_as_good_as_labels_only_if_the_server_is_right(remedy):
         assert told.asked.mean() >= taught.asked.mean()
 
 
-@given(st.integers(0, 10_000), st.floats(0, 3), st.floats(0, 1))
-def test_what_answers_overrate_is_what_a_question_spoils(seed, c1, ce):
-    m, e, y = np.random.default_rng(seed).choice([-1, 1], (3, 20))
-    p = Predictions(m, np.zeros(20), 1.0 * e, y)
-    spoiled, lost = (m == y) & (e != y), (m != y) & (e != y)
-    seems, saves = drift.worth(m, e, y, c1, ce)
-    ours = analysis.pseudo_label_bias(p, costs=Costs(c1, ce))
-    np.testing.assert_allclose(ours, (1 + c1) * spoiled - (1 - c1) * lost, atol=1e-12)
-    np.testing.assert_allclose(ours, np.subtract(seems, saves), atol=1e-12)
-
-
 def test_the_same_seed_gives_the_same_play():
     stream = many(300)
     policy = policies.logistic_policy(costs=COSTS, explore=0.3, memory=100)
@@ -232,15 +219,6 @@ def test_the_same_seed_gives_the_same_play():
 def test_bad_settings_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_what_is_saved_elsewhere_leaves_out_the_kind_that_hurts_most():
-    generator = np.random.default_rng(0)
-    after = {(kind, name): generator.random(5) for kind in "abc" for name in ("fixed", "x")}
-    after["b", "fixed"] += 1.0
-    saved = analysis.reduction_without_strongest_change(after, "x", kinds="abc")
-    expected = [np.mean([after[kind, "fixed"][s] - after[kind, "x"][s] for kind in "ac"]) for s in range(5)]
-    np.testing.assert_allclose(saved, expected)
 
 
 def test_the_images_that_chance_picks_are_any_images():

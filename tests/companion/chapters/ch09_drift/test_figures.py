@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 
 from companion.chapters.ch09_drift import figures
 from l2h.evaluation.intervals import Interval
@@ -27,7 +28,9 @@ def legend(ax):
 
 
 def test_series_lie_over_time_with_their_bands_and_the_change(ax):
-    figures.plot_over_time(ax, STEPS, {"fixed": line(0.3), "budget": line(0.2)}, quantity="loss (mistakes)", change_point=15)
+    figures.plot_over_time(
+        ax, STEPS, {"fixed": line(0.3), "budget": line(0.2)}, quantity="loss (mistakes)", change_point=15
+    )
     first, second, change = ax.lines
     np.testing.assert_array_equal(first.get_xydata(), np.column_stack([STEPS, line(0.3)[0]]))
     assert {*zip(STEPS, STEPS * 0 + 0.1, strict=True)} <= corners(ax.collections[1])
@@ -51,31 +54,51 @@ def test_panels_have_a_row_per_quantity_and_a_column_per_stream():
     assert [ax.lines[0].get_ydata()[0] for ax in axes.flat] == [0.3, 0.3, 0.2, 0.2]
     assert [list(ax.lines[-1].get_ydata()) for ax in axes[0]] == [[0.4, 0.4]] * 2
     assert [len(ax.lines) for ax in axes[1]] == [2, 2]
-    assert [text.get_text() for text in axes[0, 0].get_legend().get_texts()] == ["Theorem 1 promises"]
+    assert [text.get_text() for text in axes[0, 0].get_legend().get_texts()] == ["bound of Theorem 1"]
     assert axes[0, 1].get_legend() is axes[1, 0].get_legend() is None
     assert axes[0, 0].get_ylabel() == "loss (mistakes)" and axes[1, 0].get_xlabel() == "input"
     plt.close(figure)
 
 
-def test_savings_stand_in_rows_with_their_intervals(ax):
-    savings = {
+def test_loss_reductions_stand_in_rows_with_their_intervals(ax):
+    reductions = {
         "noise": {"budget": Interval(0.1, 0.05, 0.2), "experts": Interval(-0.1, -0.2, 0.0)},
         "fog": {"budget": Interval(0.3, 0.1, 0.4), "experts": Interval(0.0, -0.1, 0.1)},
     }
-    figures.plot_loss_reductions(ax, savings, quantity="loss saved (mistakes)")
+    figures.plot_loss_reductions(ax, reductions, quantity="loss reduction (mistakes)")
     assert ax.lines[0].get_xdata().tolist() == [0.1, -0.1] and ax.lines[1].get_xdata().tolist() == [0.3, 0.0]
     spans = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
     assert spans == [[0.05, 0.2], [-0.2, 0.0]]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["budget", "experts"]
-    assert legend(ax) == ["noise", "fog"] and labels(ax) == ("loss saved (mistakes)", "remedy")
+    assert legend(ax) == ["noise", "fog"] and labels(ax) == ("loss reduction (mistakes)", "policy")
     assert abs(ax.lines[0].get_ydata()[0]) < 0.5
 
 
-def test_regret_lies_beside_its_bounds(ax):
-    figures.plot_cumulative_regret(ax, STEPS, line(1.0), {"worst case": line(9.0), "as it went": line(3.0)})
-    heights = [one.get_ydata()[0] for one in ax.lines[:3]]
-    assert heights == [1.0, 9.0, 3.0] and legend(ax) == ["measured regret", "worst case", "as it went"]
+def test_regret_lies_below_its_bound(ax):
+    figures.plot_cumulative_regret(ax, STEPS, np.ones((2, 3)), np.array([[2.0] * 3, [4.0] * 3]))
+    heights = [one.get_ydata()[0] for one in ax.lines[:2]]
+    assert heights == [1.0, 3.0] and legend(ax) == ["measured regret", "bound, from observed losses"]
     assert "regret" in ax.get_ylabel()
+
+
+def test_policies_have_their_loss_above_their_offload_rate():
+    figure, axes = plt.subplots(2, 1)
+    loss, rate = ({"fixed": Interval(*line(height))} for height in (0.3, 0.6))
+    figures.plot_policies_over_time(axes, loss, rate, change_point=30, length=60)
+    assert [ax.lines[0].get_xdata().tolist() for ax in axes] == [[10.0, 30.0, 50.0]] * 2
+    assert [ax.lines[0].get_ydata()[0] for ax in axes] == [0.3, 0.6]
+    assert [ax.get_ylabel() for ax in axes] == [figures.LOSS_LABEL, "offload rate"]
+    plt.close(figure)
+
+
+def test_bounds_have_a_panel_per_kind_and_the_legend_in_the_last():
+    figure, axes = plt.subplots(1, 3)
+    lines = {"measured loss": np.array([[0.1, 0.2], [0.3, 0.4]]), "discrepancy": np.ones((2, 2))}
+    figures.plot_shift_bound_panels(axes, (0, 1), {"fog": lines, "blur": lines})
+    assert [ax.get_title() for ax in axes[:2]] == ["fog", "blur"] and not axes[2].axison
+    assert axes[0].lines[0].get_ydata().tolist() == pytest.approx([0.2, 0.3])
+    assert [text.get_text() for text in axes[2].get_legend().get_texts()] == list(lines)
+    plt.close(figure)
 
 
 def test_bounds_lie_over_the_severity(ax):
@@ -88,11 +111,11 @@ def test_bounds_lie_over_the_severity(ax):
 
 def test_devices_are_points_beside_their_line(ax):
     shares = np.array([0.2, 0.9])
-    figures.plot_device_values(ax, shares, {"fixed": [0.1, 0.3]}, quantity="loss", class_line=(0.0, 1.0))
+    figures.plot_device_losses(ax, shares, {"fixed": [0.1, 0.3]}, class_line=(0.0, 1.0))
     straight, points = ax.lines
     assert list(straight.get_ydata()) == [0.0, 1.0]
     np.testing.assert_array_equal(points.get_xydata(), [[0.2, 0.1], [0.9, 0.3]])
-    assert ax.get_ylabel() == "loss" and "share" in ax.get_xlabel()
+    assert "loss" in ax.get_ylabel() and "share" in ax.get_xlabel()
 
 
 def test_alarms_are_one_point_per_stream(ax):
@@ -107,11 +130,12 @@ def test_a_detector_that_found_nothing_is_still_named(ax):
 
 
 def test_the_spread_lies_over_the_concentration(ax):
-    figures.plot_device_spread(
-        ax, [0.1, 1.0, 10.0], {"fixed": Interval(*line(0.3))}, quantity="deviation of the loss"
-    )
+    figures.plot_device_spread(ax, [0.1, 1.0, 10.0], {"fixed": Interval(*line(0.3))})
     assert ax.get_xscale() == "log" and ax.lines[0].get_ydata().tolist() == [0.3] * 3
-    assert labels(ax) == ("concentration of the devices' label shares", "deviation of the loss")
+    assert labels(ax) == (
+        "concentration of the devices' label shares",
+        "standard deviation of the loss between devices",
+    )
 
 
 def test_rates_lie_over_the_length_beside_the_largest_loss(ax):

@@ -59,5 +59,5 @@ $(VENV)/.ready: requirements.txt pyproject.toml | unbroken
 	@for tool in "uv --version" "pip --version" "ensurepip --default-pip"; do $(PY) -m $$tool >/dev/null 2>&1 && exit; done; \
 	echo "$(VENV) has no pip and cannot get it: install Python's venv (python3-venv), or delete $(VENV), and run make again" >&2; exit 1
 	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --quiet $(shell grep '^uv==' requirements.txt)
-	@$(LOCK) | $(INSTALL) -r - -e .
+	@$(LOCK) | $(INSTALL) -r - -e '.[book]'
 	@touch $@

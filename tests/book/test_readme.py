@@ -104,10 +104,14 @@ def requirements(name):
     return {one.name: [other for other in read if other.name == one.name] for one in read}
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+
 def test_every_dependency_has_a_lower_bound_which_the_lock_satisfies():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
     asked, locked = requirements("requirements.in"), requirements("requirements.txt")
-    dependencies = [Requirement(line) for line in project["dependencies"]]
+    lists = [PROJECT["project"]["dependencies"], *EXTRAS.values()]
+    dependencies = [one for one in map(Requirement, sum(lists, [])) if one.name != "l2h"]
     assert len(dependencies) > 10
     for dependency in dependencies:
         assert any(bound.operator == ">=" for bound in dependency.specifier), f"{dependency} has no lower bound"
@@ -116,3 +120,33 @@ def test_every_dependency_has_a_lower_bound_which_the_lock_satisfies():
         for line in asked[dependency.name]:
             pinned = any(bound.operator == "==" for bound in line.specifier)
             assert pinned or line.specifier == dependency.specifier, f"{dependency} here, {line} in requirements.in"
+
+
+def test_an_installation_holds_the_method_alone_and_the_book_needs_every_extra():
+    assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["l2h"]
+    (own,) = [one for one in map(Requirement, EXTRAS["book"]) if one.name == "l2h"]
+    assert own.extras == set(EXTRAS) - {"book"}
+    makefile = (ROOT / "Makefile").read_text("utf8")
+    assert "-e '.[book]'" in makefile and "-e '.[book]'" in README
+
+
+WITHOUT = """
+import sys
+
+class Refuse:
+    def find_spec(name, path=None, target=None):
+        if name in blocked:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refuse)
+blocked = """
+
+
+def test_the_public_interface_needs_no_extra():
+    """In a process in which what only extras bring cannot be imported, every public name resolves."""
+    modules = {"pillow": "PIL", "z3-solver": "z3", "pyyaml": "yaml"}
+    names = {one.name for lines in EXTRAS.values() for one in map(Requirement, lines)} - {"l2h", "jinja2"}
+    blocked = [modules.get(name, name.replace("-", "_")) for name in names]  # torch itself needs Jinja
+    script = f"{WITHOUT}{blocked}\nfrom l2h import *"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -19,13 +19,12 @@ from typing import Any
 import yaml
 
 from companion.build import claims_page, outputs, reference_pages
+from companion.build.notebooks import ROOT
 from companion.claims import ledger, registry
-from l2h.experiments.fingerprint import PACKAGE
 
 LEDGER_MARKER = "% l2h: the ledger in short"  # a comment in a plain page; what the landing page shows takes its place
 DIGEST_FILE = ".inputs.sha256"  # lies in the built book and says from what it was built
 WHERE = "where the pages go: a new or an empty folder, or a book built before, which is replaced as a whole"
-ROOT = PACKAGE.parent
 BUILD_FOLDER = ROOT / "_build"
 
 

@@ -1,0 +1,42 @@
+"""The profiles of every chapter: a larger one computes at least as much, and only quick trainings are cut short."""
+
+from dataclasses import asdict
+from math import inf
+
+import pytest
+
+from companion.chapters.parameters import chapters_with_settings, settings_for
+from companion.chapters.settings import PROFILE_NAMES, RELEASED_COSTS, TWO_SEEDS, at_least
+
+ALL_WHEN_EMPTY = {"sizes", "images", "n_images"}  # (): every image of the data; 0: all of them
+
+
+def amount(name, value):
+    """How much a setting asks for."""
+    if name in ALL_WHEN_EMPTY and not value:
+        return inf
+    if isinstance(value, tuple):
+        return len(value) if any(isinstance(part, str) for part in value) else max(value)
+    return value
+
+
+@pytest.mark.parametrize("chapter", chapters_with_settings())
+def test_a_larger_profile_computes_at_least_as_much(chapter):
+    quick, paper, full = (asdict(settings_for(chapter, profile)) for profile in PROFILE_NAMES)
+    counted = [name for name, value in full.items() if not isinstance(value, str | bool | None)]
+    for name in counted:
+        assert amount(name, quick[name]) <= amount(name, paper[name]) <= amount(name, full[name]), name
+
+
+@pytest.mark.parametrize("chapter", chapters_with_settings())
+def test_only_at_quick_numbers_agree_on_every_processor_and_parts_are_small(chapter):
+    settings = [settings_for(chapter, profile) for profile in PROFILE_NAMES]
+    assert {getattr(one, "precision", "float64") for one in settings[:1]} == {"float64"}
+    assert {getattr(one, "precision", "float32") for one in settings[1:]} == {"float32"}
+    assert not any(getattr(one, "sizes", ()) for one in settings[1:])
+
+
+def test_requirements_say_which_values_they_accept():
+    assert TWO_SEEDS.met(2) and not TWO_SEEDS.met(1) and TWO_SEEDS.expected == "at least 2 seeds"
+    assert at_least(3, "images", "it needs three").met(3)
+    assert RELEASED_COSTS.met((0.0, 0.18)) and not RELEASED_COSTS.met((0.0, 0.19))

@@ -15,19 +15,12 @@ import torch
 from torch import Tensor
 
 from l2h import checks
-from l2h.data import local, sources
-from l2h.data.local import OTHERS
+from l2h.data import sources
 from l2h.data.sources import CLASSES
 
-# 1/8 is the pair of digits on which a linear client errs most; tests/test_data.py measures all 45. The pairs of
-# CIFAR-100 and SVHN look alike, too, but nobody has measured them here. Of ImageNet's classes none stands out.
-DEFAULT_PAIRS = {
-    "cifar10": ("airplane", "automobile"),
-    "digits": ("1", "8"),
-    "cifar100": ("maple_tree", "oak_tree"),
-    "svhn": ("3", "5"),
-}
-SOURCES = (*CLASSES, *OTHERS)
+# 1/8 is the pair of digits on which a linear client errs most; a test measures all 45 pairs.
+DEFAULT_PAIRS = {"cifar10": ("airplane", "automobile"), "digits": ("1", "8")}
+SOURCES = tuple(CLASSES)
 
 
 class Split(NamedTuple):
@@ -94,32 +87,30 @@ def load_dataset(
     """Read a task: two classes become labels -1/+1 in the order given, more become 0..K-1.
 
     Args:
-        classes: out of `source_class_names(source, folder)`; None is PAIR[source], such as airplane/automobile, or 1/8 of the
-            digits. ImageNet has no such pair.
-        source: "cifar10", "digits", or None: CIFAR-10 where it can be had, else digits, which the log announces.
-            "cifar100", "svhn" or "imagenet": read from a folder, never downloaded, by `local.read`.
-        folder: where CIFAR-10 lies, as in `find`, or the source that is named; None asks L2H_DATA.
-        sizes: counts of training images, stratified by class; None takes 20, 60, 10 and 10 % of them.
+        classes: names in `sources.CLASSES[source]`; None is DEFAULT_PAIRS[source].
+        source: "cifar10", "digits", or None: CIFAR-10 where it is available, else digits, with a warning in the log.
+        folder: that holds CIFAR-10, as in `find_cifar10`; None reads L2H_DATA.
+        sizes: numbers of training images, stratified by class; None takes 20, 60, 10 and 10 % of them.
 
     Returns:
-        The split task, the same at every call.
+        The split data set, the same at every call.
 
     Raises:
-        ValueError: if a class, the source or the sizes are not to be had, a class comes twice, ImageNet's classes
-            are not named, a folder comes with digits, or files are not those that were published.
-        OSError: as `find`; also if a source is named that is not at hand.
+        ValueError: if the source or a class is unknown, a class comes twice, the sizes exceed the images, a folder
+            comes with digits, or files are not those that were published.
+        OSError: as `find_cifar10`; also if CIFAR-10 is asked for and not available.
 
     >>> dataset = load_dataset(("3", "8"), source="digits")
     >>> dataset.name, tuple(dataset.client.x.shape), dataset.client.y.unique().tolist()
     ('digits 3/8', (53, 3, 32, 32), [-1, 1])
 
-    Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009; scikit-learn, load_digits; of the
-    other data sets as in `local.read`.
+    Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009; scikit-learn, load_digits.
     """
     checks.one_of((None, *SOURCES), source=source)
-    source, classes, all_classes, images = _read_images(classes, source, folder)
-    index, y = _index_and_labels(images.y, classes, all_classes)
-    index_test, y_test = _index_and_labels(images.y_test, classes, all_classes)
+    source, images = sources.read_images(source, folder)
+    classes = _selected_classes(classes, source)
+    index, y = _index_and_labels(images.y, classes, source)
+    index_test, y_test = _index_and_labels(images.y_test, classes, source)
     arrays = [(images.x[index[split_index]], y[split_index]) for split_index in _split_indices(y, sizes)]
     arrays.append((images.x_test[index_test], y_test))
     digest = hashlib.sha256()
@@ -127,27 +118,6 @@ def load_dataset(
         digest.update(array)
     splits = dict(zip(SPLITS, (Split(torch.from_numpy(x), torch.from_numpy(y)) for x, y in arrays), strict=True))
     return Dataset(source=source, classes=classes, sha256=digest.hexdigest(), **splits)
-
-
-def source_class_names(source: str, folder: str | Path | None = None) -> tuple[str, ...]:
-    """The classes of a source, in the order of their numbers: of ImageNet, the folders that a user has.
-
-    Args:
-        source: a name in SOURCES.
-        folder: where CIFAR-100 or ImageNet lies; None asks L2H_DATA. The classes of the others need none.
-
-    Returns:
-        Names.
-
-    Raises:
-        ValueError: if the source is unknown, or as `local.names`.
-        OSError: as `local.names`.
-
-    >>> source_class_names("cifar10")[:3]
-    ('airplane', 'automobile', 'bird')
-    """
-    checks.one_of(SOURCES, source=source)
-    return CLASSES[source] if source in CLASSES else local.names(source, folder)
 
 
 def all_training_examples(dataset: Dataset) -> Split:
@@ -190,35 +160,22 @@ def scale_pixels(x: Tensor) -> Tensor:
     return x.to(torch.get_default_dtype()).div_(255).sub_(0.5).div_(0.5)
 
 
-def _read_images(
-    classes: Sequence[str] | None, source: str | None, folder: str | Path | None
-) -> tuple[str, tuple[str, ...], tuple[str, ...], sources.Images]:
-    """The source, the classes that are asked for, all its classes, and its images: of OTHERS only those asked for."""
-    if source in OTHERS:
-        all_classes = source_class_names(source, folder)
-        classes = _selected_classes(classes, source, all_classes)
-        return source, classes, all_classes, local.read(source, classes, folder)
-    source, images = sources.read_images(source, folder)
-    return source, _selected_classes(classes, source, CLASSES[source]), CLASSES[source], images
-
-
-def _selected_classes(classes: Sequence[str] | None, source: str, all_classes: tuple[str, ...]) -> tuple[str, ...]:
-    if classes is None and source not in DEFAULT_PAIRS:
-        raise ValueError(f"expected classes to be named with source={source!r}, as in {all_classes[:2]}, got None")
+def _selected_classes(classes: Sequence[str] | None, source: str) -> tuple[str, ...]:
     if classes is None:
         return DEFAULT_PAIRS[source]
     if isinstance(classes, str) or len(set(classes)) < max(2, len(classes)):
         raise ValueError(f"expected at least two classes, each once, got {classes!r}")
-    local.refuse_unknown(classes, all_classes, source)
+    for name in classes:
+        checks.one_of(CLASSES[source], **{f"class of {source}": name})
     return tuple(classes)
 
 
 def _index_and_labels(
-    class_numbers: np.ndarray, classes: tuple[str, ...], all_classes: tuple[str, ...]
+    class_numbers: np.ndarray, classes: tuple[str, ...], source: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which images are of these classes, and their labels."""
-    label = np.full(len(all_classes), -1)
-    label[[all_classes.index(name) for name in classes]] = np.arange(len(classes))
+    label = np.full(len(CLASSES[source]), -1)
+    label[[CLASSES[source].index(name) for name in classes]] = np.arange(len(classes))
     index = np.flatnonzero(label[class_numbers] >= 0)
     labels = label[class_numbers[index]]
     return index, 2 * labels - 1 if len(classes) == 2 else labels

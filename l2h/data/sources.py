@@ -6,17 +6,12 @@ import logging
 import os
 import queue
 import shutil
-import socket
-import ssl
 import threading
-import urllib.request
 from collections.abc import Mapping
 from functools import lru_cache
-from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from urllib.error import HTTPError, URLError
 
 import numpy as np
 
@@ -28,9 +23,9 @@ CLASSES = {
 }
 SPLIT_SEED = 20240916  # of every split, and no parameter: all experiments with the same sizes share their parts
 DOWNLOAD_TIMEOUT = 6.0  # seconds after which a silent host counts as out of reach
+CHUNK_SIZE = 2**16  # bytes that are written at once
 DISK_SPACE_NEEDED = 400_000_000  # bytes: the archive and the files unpacked from it lie side by side for a moment
 CIFAR10_FOLDER = "cifar-10-batches-py"
-UNREACHABLE_ERRORS = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException)
 INSTALL_HINT = (
     f"Set L2H_DATA to a folder that holds {CIFAR10_FOLDER}, unpacked from "
     "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz, or ask for source='digits'"
@@ -75,7 +70,7 @@ def read_images(source: str | None = None, folder: str | Path | None = None) -> 
     if cifar10_folder:
         return "cifar10", _read_cifar10(cifar10_folder)
     if source:
-        raise FileNotFoundError(f"CIFAR-10 is not at hand ({reason}). {INSTALL_HINT}")
+        raise FileNotFoundError(f"CIFAR-10 is not available ({reason}). {INSTALL_HINT}")
     _warn_fallback(reason)
     return "digits", _read_digits()
 
@@ -102,18 +97,17 @@ def find_cifar10(folder: str | Path | None = None) -> Path | None:
     return _locate_cifar10(folder)[0]
 
 
-def configured_folder(folder: str | Path | None = None, *, hint: str = INSTALL_HINT) -> Path | None:
+def configured_folder(folder: str | Path | None = None) -> Path | None:
     """The folder that the argument names, or else L2H_DATA.
 
     Args:
-        folder: None asks L2H_DATA.
-        hint: what the user can do, for the error.
+        folder: None reads L2H_DATA.
 
     Returns:
         An absolute path, which need not exist; None where neither names one.
 
     Raises:
-        ValueError: if the name is a blank.
+        ValueError: if the name is blank.
 
     >>> str(configured_folder("/data"))
     '/data'
@@ -122,7 +116,7 @@ def configured_folder(folder: str | Path | None = None, *, hint: str = INSTALL_H
     if folder_name is None:
         return None
     if not str(folder_name).strip():
-        raise ValueError(f"expected L2H_DATA or folder to name a folder, got a blank. {hint}")
+        raise ValueError(f"expected L2H_DATA or folder to name a folder, got a blank. {INSTALL_HINT}")
     return Path(folder_name).expanduser().absolute()
 
 
@@ -199,38 +193,39 @@ def _cifar10_checksums(folder: Path) -> dict[Path, str]:
 
 @lru_cache
 def _download(cache: Path) -> str:
-    """Fetch CIFAR-10 into the cache, whole or not at all; say why where nothing answers."""
+    """Download CIFAR-10 into the cache, completely or not at all; returns the reason where the network is to blame."""
+    from requests import RequestException
+    from requests.exceptions import ChunkedEncodingError
     from torchvision.datasets import CIFAR10
 
-    before = socket.getdefaulttimeout()
     try:
         _check_reachable(CIFAR10.url)
-        socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)  # torchvision sets none of its own
         _download_atomically(cache)
-    except UNREACHABLE_ERRORS as error:
+    except ChunkedEncodingError as error:
+        return f"the transfer broke off: {error}"
+    except (RequestException, TimeoutError) as error:
         return str(error) or type(error).__name__
     except OSError as error:
-        raise OSError(error.errno, f"cannot keep CIFAR-10 in {cache} ({error.strerror}). {INSTALL_HINT}") from error
-    except RuntimeError as error:
+        raise OSError(error.errno, f"cannot write CIFAR-10 to {cache} ({error.strerror}). {INSTALL_HINT}") from error
+    except ValueError as error:
         raise ValueError(
             f"{CIFAR10.url} sent something else than CIFAR-10 (its MD5 differs). {INSTALL_HINT}"
         ) from error
-    finally:
-        socket.setdefaulttimeout(before)
     return ""
 
 
 def _check_reachable(url: str) -> None:
-    """Raise what keeps us from url. In a thread, since looking up a host's name has no time limit."""
+    """Raise the error that a request meets. It runs in a thread, since the look-up of a name has no time limit."""
+    import requests
+
     outcome: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
     def request() -> None:
         try:
-            urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT).close()
+            with requests.get(url, stream=True, timeout=DOWNLOAD_TIMEOUT) as response:
+                response.raise_for_status()
             outcome.put(None)
-        except (OSError, HTTPException) as error:
-            if isinstance(error, HTTPError):
-                error.close()  # such an error is an open response
+        except requests.RequestException as error:
             outcome.put(error)
 
     threading.Thread(target=request, daemon=True).start()
@@ -243,14 +238,21 @@ def _check_reachable(url: str) -> None:
 
 
 def _download_atomically(cache: Path) -> None:
-    """Download next to the place and move there: another process may do the same, and any may be interrupted."""
+    """Download beside the destination, then rename: another process may do the same, and any may be interrupted."""
+    import pooch
     from torchvision.datasets import CIFAR10
 
     cache.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache) as scratch:
         if shutil.disk_usage(scratch).free < DISK_SPACE_NEEDED:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        CIFAR10(scratch, download=True)
+        pooch.retrieve(
+            CIFAR10.url,
+            known_hash=f"md5:{CIFAR10.tgz_md5}",
+            path=scratch,
+            processor=pooch.Untar(extract_dir="."),
+            downloader=pooch.HTTPDownloader(progressbar=True, chunk_size=CHUNK_SIZE, timeout=DOWNLOAD_TIMEOUT),
+        )
         if not (cache / CIFAR10_FOLDER).exists():
             (Path(scratch) / CIFAR10_FOLDER).rename(cache / CIFAR10_FOLDER)
 
@@ -258,7 +260,9 @@ def _download_atomically(cache: Path) -> None:
 @lru_cache
 def _warn_fallback(reason: str) -> None:
     """Say it once per process."""
-    logging.getLogger(__name__).warning("CIFAR-10 is not at hand (%s): digits take its place. %s", reason, INSTALL_HINT)
+    logging.getLogger(__name__).warning(
+        "CIFAR-10 is not available (%s): the digits are used instead. %s", reason, INSTALL_HINT
+    )
 
 
 def _read_cifar10(folder: Path) -> Images:

@@ -56,7 +56,7 @@ def deferral_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tensor:
 
     Source: the cost-sensitive form of two-stage deferral, Mao, Mohri, Mohri and Zhong, NeurIPS 2023.
     """
-    checks.one_dimensional(r=r, kept=keep_costs, asked=ask_costs)
+    checks.one_dimensional(r=r, keep_costs=keep_costs, ask_costs=ask_costs)
     checks.floating(r=r)
     return keep_costs * softplus(r) + ask_costs * softplus(-r)
 
@@ -81,7 +81,7 @@ def triage_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tensor:
 
     Source: Okati, De and Gomez-Rodriguez, Differentiable learning under triage, NeurIPS 2021.
     """
-    checks.one_dimensional(r=r, kept=keep_costs, asked=ask_costs)
+    checks.one_dimensional(r=r, keep_costs=keep_costs, ask_costs=ask_costs)
     checks.floating(r=r)
     return deferral_loss(r, (keep_costs > ask_costs).to(r.dtype), (keep_costs <= ask_costs).to(r.dtype))
 
@@ -104,7 +104,7 @@ def soft_deferral_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tens
 
     Source: Geifman and El-Yaniv, SelectiveNet, ICML 2019, with costs for the selective risk.
     """
-    checks.one_dimensional(r=r, kept=keep_costs, asked=ask_costs)
+    checks.one_dimensional(r=r, keep_costs=keep_costs, ask_costs=ask_costs)
     checks.floating(r=r)
     return torch.sigmoid(r) * keep_costs + torch.sigmoid(-r) * ask_costs
 

@@ -12,7 +12,7 @@ from l2h import checks
 from l2h.losses.surrogate import _check_multiclass, exp_linear_tail
 from l2h.problem import Costs, server_label
 
-STAGE_SWITCHING_FORMS = ("paper", "shifted", "released")
+STAGE_SWITCHING_FORMS = ("paper", "nonnegative", "released")
 
 
 class StageWeights(NamedTuple):
@@ -26,14 +26,14 @@ def stage_weights(client_wrong: Any, server_wrong: Any, *, costs: Costs, form: s
     r"""The weights of "keep" and "ask", linear in the two mistakes: their means given x come from p and P(e≠Y|x).
 
     .. math:: \text{paper: } 1 - 1[m \neq y], \; 1 - c_e - c_1 1[e \neq y] \qquad
-              \text{shifted: both} + C - 1, \; C = \max(1, c_1 + c_e) \qquad
+              \text{nonnegative: both} + C - 1, \; C = \max(1, c_1 + c_e) \qquad
               \text{released: } 1 - 1[m \neq y], \; 1 - c_e + c_1 1[e \neq y]
 
     Args:
         client_wrong: 1[m≠y] or P(M≠Y|x), a number or any shape, in [0, 1].
         server_wrong: 1[e≠y] or P(e≠Y|x), likewise.
         costs: c1 and ce.
-        form: "paper" (the follow-up's formula), "shifted" (its weights raised so that none is negative) or
+        form: "paper" (the follow-up's formula), "nonnegative" (its weights raised so that none is negative) or
             "released" (the released code, whose sign of c1 is reversed).
 
     Returns:
@@ -48,7 +48,7 @@ def stage_weights(client_wrong: Any, server_wrong: Any, *, costs: Costs, form: s
     Source: arXiv 2501.13810, stage-switching loss; its released training script for the last form.
     """
     checks.one_of(STAGE_SWITCHING_FORMS, form=form)
-    offset = max(1.0, costs.c1 + costs.ce) if form == "shifted" else 1.0
+    offset = max(1.0, costs.c1 + costs.ce) if form == "nonnegative" else 1.0
     sign = -1 if form == "released" else 1
     return StageWeights(offset - client_wrong, offset - costs.ce - sign * costs.c1 * server_wrong)
 
@@ -81,39 +81,6 @@ def stage_rejector_loss(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *
     checks.floating(r=r)
     weights = stage_weights(client_wrong.to(r.dtype), server_wrong.to(r.dtype), costs=costs, form=form)
     return weights.keep * functional.softplus(-r) + weights.ask * functional.softplus(r)
-
-
-def stage_switching_loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, form: str) -> Tensor:
-    r"""The stage-switching loss: cross-entropy of the server, and the rejector's part given the server's label.
-
-    .. math:: L = -\log \mathrm{softmax}(e)_y - w_{keep} \log \sigma(r) - w_{ask} \log \sigma(-r)
-
-    The label that enters w_ask has no gradient: the server learns from its cross-entropy alone, and r from the
-    server as it stands.
-
-    Args:
-        r: (n,) rejector scores.
-        e: (n, K) server scores.
-        m: (n,) the client's labels in 0..K-1.
-        y: (n,) true labels in 0..K-1.
-        costs: c1 and ce.
-        form: one of FORMS.
-
-    Returns:
-        (n,) losses.
-
-    Raises:
-        ValueError: if shapes differ or the form is unknown.
-
-    >>> zero = torch.zeros(1)
-    >>> stage_switching_loss(zero, torch.zeros(1, 2), zero.long(), zero.long(), costs=Costs(c1=1.0), form="paper")
-    tensor([2.0794])
-
-    Source: arXiv 2501.13810.
-    """
-    _check_multiclass(r, e, m, y)
-    server_loss = functional.cross_entropy(e, y, reduction="none")
-    return server_loss + stage_rejector_loss(r, m != y, server_label(e) != y, costs=costs, form=form)
 
 
 def weighted_cross_entropy(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, beta: float) -> Tensor:

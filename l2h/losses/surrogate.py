@@ -92,7 +92,7 @@ def as_multiclass(e: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
     """
     if e.ndim == 2:
         return e, *labels
-    checks.binary_labels(**{f"labels[{place}]": label for place, label in enumerate(labels)})
+    checks.binary_labels(**{f"labels[{i}]": label for i, label in enumerate(labels)})
     return torch.stack([-e / 2, e / 2], dim=1), *((label + 1) // 2 for label in labels)
 
 

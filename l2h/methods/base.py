@@ -7,17 +7,17 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from l2h import checks
+from l2h.losses.stage_switching import STAGE_SWITCHING_FORMS
 from l2h.methods import error_estimation
 from l2h.models import networks, resnet
 from l2h.training import config
 
 # Names only: what they mean stands with the methods that read them, and tests keep both in step.
 ALPHA_RULE_NAMES = ("released", "client_error", "deterministic", "estimated", "posterior")
-STAGE_SWITCHING_FORMS = ("paper", "shifted", "released")
 CONFIDENCE_MEASURES = ("temperature", "softmax", "margin", "entropy")
 # What a device can run: on the image, on the client's scores alone, or on its last hidden layer and its scores; one
 # linear layer on what the client has computed anyway costs next to nothing.
-REJECTORS = ("hidden", "linear", "lenet", "scores", "features")
+REJECTORS = ("mlp", "linear", "lenet", "scores", "features")
 CLIENT_BASED_REJECTORS = ("scores", "features")
 
 
@@ -72,11 +72,11 @@ class MethodOptions:
     bounded: bool = True
     hidden_units: int = 120
     server_network: str = "lenet"
-    rejector: str = "hidden"
+    rejector: str = "mlp"
     confidence: str = "temperature"
     error_estimator: str = "logistic"
     budget: float = 0.5
-    form: str = "shifted"
+    form: str = "nonnegative"
     update_every: int = 1
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class System(NamedTuple):
 # Each takes the number of outputs, and whether scores are squashed into (-1, 1).
 SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "linear": networks.linear_network,
-    "one_hidden_layer": lambda outputs=1, *, squash: networks.mlp(n_outputs=outputs, bounded=squash),
+    "mlp": lambda n_outputs=1, *, bounded: networks.mlp(n_outputs=n_outputs, bounded=bounded),
     "lenet": networks.LeNet,
     "residual_small": resnet.residual_small,
     "residual_large": resnet.residual_large,
@@ -145,5 +145,5 @@ def require_server_scores(examples: Examples) -> Tensor:
         ValueError: if there are none.
     """
     if examples.server_scores is None:
-        raise ValueError("expected the scores of a server trained beforehand in examples.server, got None")
+        raise ValueError("expected the scores of a server trained beforehand in examples.server_scores, got None")
     return examples.server_scores

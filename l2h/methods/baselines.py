@@ -42,7 +42,7 @@ def _fit_server(
     x: Tensor, y: Tensor, n_outputs: int, seed: int, options: Options
 ) -> tuple[nn.Module, tuple[float, ...]]:
     with loop.seeded(seed):
-        network = SERVER_NETWORKS[options.server_network](n_outputs, squash=False)
+        network = SERVER_NETWORKS[options.server_network](n_outputs, bounded=False)
     history = loop.fit(network, x, (y,), loop.classification_loss, config=options.training, seed=seed)
     return network, history.losses
 

@@ -138,7 +138,7 @@ def confidence_specialist(splits: Splits, *, costs: Costs, seed: int, options: O
     asked = asks(system.r(train_examples))
     asked = asked if asked.any() else torch.ones_like(asked)
     with loop.seeded(seed):
-        server = SERVER_NETWORKS[options.server_network](output_count(train_examples), squash=False)
+        server = SERVER_NETWORKS[options.server_network](output_count(train_examples), bounded=False)
     targets = (train_examples.y[asked],)
     history = loop.fit(
         server, train_examples.x[asked], targets, loop.classification_loss, config=options.training, seed=seed

@@ -74,8 +74,8 @@ def fit_temperature(scores: Tensor, y: Tensor) -> float:
 
     Source: Guo et al., On calibration of modern neural networks, ICML 2017.
     """
-    checks.same_length(score=scores, y=y)
-    checks.finite(score=scores)
+    checks.same_length(scores=scores, y=y)
+    checks.finite(scores=scores)
     if scores.ndim == 1:
         checks.binary_labels(y=y)
         margin = scores.double() * y  # (n,)
@@ -235,16 +235,16 @@ def fit_error_estimator(name: str, *, x: Tensor, scores: Tensor, m: Tensor, y: T
             example.
 
     >>> y, m = torch.ones(4), torch.tensor([1, 1, 1, -1])
-    >>> p = fit_error_estimator("constant", x=torch.zeros(4, 3, 32, 32), score=3.0 * m, m=m, y=y)
+    >>> p = fit_error_estimator("constant", x=torch.zeros(4, 3, 32, 32), scores=3.0 * m, m=m, y=y)
     >>> p(torch.zeros(1, 3, 32, 32), torch.zeros(1))
     tensor([0.2500], dtype=torch.float64)
 
     Source: scikit-learn for isotonic and logistic regression and for nearest neighbours.
     """
     checks.one_of(ERROR_ESTIMATORS, name=name)
-    checks.same_length(x=x, score=scores)
+    checks.same_length(x=x, scores=scores)
     checks.one_dimensional(m=m, y=y)
-    checks.same_length(score=scores, y=y)
+    checks.same_length(scores=scores, y=y)
     labels_of(scores, m=m, y=y)
     if len(y) == 0:
         raise ValueError("expected at least one example, got none")

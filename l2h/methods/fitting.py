@@ -44,7 +44,7 @@ def require_client_features(examples: Examples) -> Tensor:
         ValueError: if there are none.
     """
     if examples.client_features is None:
-        raise ValueError("expected the client's last hidden layer in examples.features, got None")
+        raise ValueError("expected the client's last hidden layer in examples.client_features, got None")
     return examples.client_features
 
 
@@ -63,7 +63,7 @@ def compute_client_features(x: Tensor, weights: Tensor, client_scores: Tensor, *
     Raises:
         ValueError: if such a client has no hidden layer, or the weights do not fit it.
     """
-    checks.one_of(clients.CLIENTS_WITH_FEATURES, **{"form of a client with features": kind})
+    checks.one_of(clients.CLIENTS_WITH_FEATURES, **{"kind of a client with features": kind})
     network = clients.CLIENTS[kind][0](1 if client_scores.ndim == 1 else client_scores.shape[1])
     set_weights(network, weights)
     return loop.predict_scores(networks.HiddenActivations(network), x)
@@ -86,10 +86,10 @@ def build_server(splits: Splits, options: Options, *, n_outputs: int, bounded: b
     Raises:
         ValueError: if the weights do not fit the network.
     """
-    network = SERVER_NETWORKS[options.server_network](n_outputs, squash=bounded)
+    network = SERVER_NETWORKS[options.server_network](n_outputs, bounded=bounded)
     if splits.server_weights is not None:
         pretrained = SERVER_NETWORKS[options.server_network](
-            1 if splits.train.client_scores.ndim == 1 else class_count(splits.train), squash=False
+            1 if splits.train.client_scores.ndim == 1 else class_count(splits.train), bounded=False
         )
         set_weights(pretrained, splits.server_weights)
         for target, source in zip(_float_tensors(network), _float_tensors(pretrained), strict=True):
@@ -153,10 +153,10 @@ def build_rejector(splits: Splits, options: Options, *, n_outputs: int = 1, boun
             network_inputs(splits.calibration).shape[1], n_outputs, bounded=bounded
         )
         return RejectorNetwork(network, network_inputs, needs_client_scores=True)
-    if options.rejector == "hidden":
+    if options.rejector == "mlp":
         network = networks.mlp(options.hidden_units, n_outputs=n_outputs, bounded=bounded)
     else:
-        network = SERVER_NETWORKS[options.rejector](n_outputs, squash=bounded)
+        network = SERVER_NETWORKS[options.rejector](n_outputs, bounded=bounded)
     return RejectorNetwork(network, lambda examples: examples.x, needs_client_scores=False)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 
 import torch
@@ -59,10 +59,7 @@ def mozannar_sontag(splits: Splits, *, costs: Costs, seed: int, options: Options
 
     Source: Mozannar and Sontag, ICML 2020; `deferral.mozannar_sontag_loss`.
     """
-
-    def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
-        return deferral.mozannar_sontag_loss(scores, m, y, costs=costs)
-
+    loss = partial(deferral.mozannar_sontag_loss, costs=costs)
     return _fit_defer_server(splits, seed, options, loss, deferral.largest_score_rule)
 
 
@@ -80,13 +77,8 @@ def one_vs_all(splits: Splits, *, costs: Costs, seed: int, options: Options) -> 
 
     Source: Verma and Nalisnick, ICML 2022; `deferral.one_vs_all_loss`.
     """
-    return _fit_defer_server(
-        splits,
-        seed,
-        options,
-        deferral.one_vs_all_loss,
-        lambda scores: deferral.one_vs_all_rule(scores, costs=costs),
-    )
+    rule = partial(deferral.one_vs_all_rule, costs=costs)
+    return _fit_defer_server(splits, seed, options, deferral.one_vs_all_loss, rule)
 
 
 def realizable(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
@@ -103,10 +95,7 @@ def realizable(splits: Splits, *, costs: Costs, seed: int, options: Options) -> 
 
     Source: Mozannar et al., AISTATS 2023; `deferral.realizable_loss`.
     """
-
-    def loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
-        return deferral.realizable_loss(scores, m, y, costs=costs)
-
+    loss = partial(deferral.realizable_loss, costs=costs)
     return _fit_defer_server(splits, seed, options, loss, deferral.largest_score_rule)
 
 

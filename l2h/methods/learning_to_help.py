@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from l2h import checks
-from l2h.losses import surrogate
+from l2h.losses.surrogate import multiclass_surrogate_loss, surrogate_loss
 from l2h.methods import error_estimation
 from l2h.methods.base import Options, Splits, System, output_count, require_server_scores
 from l2h.methods.fitting import build_rejector, build_server, fit_rejector_and_server, server_score_function, warm_start
@@ -74,7 +74,7 @@ def _estimated(splits: Splits, costs: Costs, beta: float, options: Options) -> T
 
 def _posterior(splits: Splits, costs: Costs, beta: float, options: Options) -> Tensor:
     if options.bounded:
-        raise ValueError("expected squash=False for alpha 'posterior', which is calibrated for free scores, got True")
+        raise ValueError("expected bounded=False for alpha 'posterior', which is calibrated for free scores, got True")
     train_examples, calibration_examples = splits.train, splits.calibration
     temperature = error_estimation.fit_temperature(require_server_scores(calibration_examples), calibration_examples.y)
     eta = error_estimation.class_probabilities(require_server_scores(train_examples), temperature).numpy()
@@ -123,7 +123,7 @@ def learning_to_help(splits: Splits, *, costs: Costs, seed: int, options: Option
         scale = options.beta
 
     def loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
-        surrogate = surrogate.surrogate_loss if n_outputs == 1 else surrogate.multiclass_surrogate_loss
+        surrogate = surrogate_loss if n_outputs == 1 else multiclass_surrogate_loss
         return surrogate(r, e / scale, m, y, costs=costs, alpha=alpha, beta=options.beta)
 
     history = fit_rejector_and_server(rejector, server, splits.train, loss, options=options, seed=seed, alpha=alpha)

@@ -53,11 +53,12 @@ def with_stacked_rejector(
     """
     if len(calibration_signals.rejector_scores) != len(signals.rejector_scores):
         raise ValueError(
-            f"expected the same rejectors twice, got {len(calibration_signals.rejector_scores)} and {len(signals.rejector_scores)}"
+            f"expected the scores of the same rejectors twice, got {len(calibration_signals.rejector_scores)} "
+            f"and {len(signals.rejector_scores)} of them"
         )
     calibration_features, new_features = _features(calibration_signals), _features(signals)
     checks.same_length(calibration=calibration.y, signals=calibration_features)
-    checks.same_length(given=predictions.y, signals=new_features)
+    checks.same_length(predictions=predictions.y, signals=new_features)
     p, p_e = (
         _error_probabilities(calibration_features, ~right, new_features)
         for right in client_server_correctness(calibration)
@@ -67,7 +68,8 @@ def with_stacked_rejector(
 
 def _features(signals: RejectorSignals) -> np.ndarray:
     """(n, 2 + rejectors) numbers; the score's size enters beside the score, whose sign is the client's label."""
-    checks.one_dimensional(score=signals.client_scores, **{f"r[{i}]": r for i, r in enumerate(signals.rejector_scores)})
+    rejector_scores = {f"rejector_scores[{i}]": r for i, r in enumerate(signals.rejector_scores)}
+    checks.one_dimensional(client_scores=signals.client_scores, **rejector_scores)
     score = 1.0 * signals.client_scores  # the size of the least integer does not fit into its type
     return np.stack([score, np.abs(score), *signals.rejector_scores], axis=1)
 

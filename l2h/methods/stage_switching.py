@@ -19,30 +19,31 @@ from l2h.problem import Costs, server_label
 from l2h.training import loop
 
 
-class StaleServer(nn.Module):
+class StaleServer(loop.JointModule):
     """A rejector and a server, and the copy of the server that the device knows, renewed every so many steps.
 
     Args:
-        rejector: reads x; None where it reads something else, and is applied elsewhere.
+        rejector: trained with the server.
         server: reads x.
         update_every: steps between renewals, >= 1; 1 is no delay.
+        rejector_reads_x: whether the rejector reads x; the loss applies one that reads something else.
 
-    >>> module = StaleServer(None, nn.Linear(2, 1), refresh=2).train()
+    >>> module = StaleServer(nn.Linear(2, 1), nn.Linear(2, 1), update_every=2).train()
     >>> first, again = (module(torch.ones(1, 2)) for _ in range(2))
     >>> bool(first[2] == first[1])
     True
     """
 
-    def __init__(self, rejector: nn.Module | None, server: nn.Module, *, update_every: int) -> None:
-        super().__init__()
-        self.rejector, self.server = rejector, server
+    def __init__(
+        self, rejector: nn.Module, server: nn.Module, *, update_every: int, rejector_reads_x: bool = True
+    ) -> None:
+        super().__init__(rejector, server, rejector_reads_x=rejector_reads_x)
         self.update_every, self.step = update_every, 0
-        self.stale_server: list[nn.Module] = []  # in a list: not a part of what is trained
+        self.stale_server: list[nn.Module] = []  # in a list, so that its weights are not trained
 
     def forward(self, x: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         """Scores of the rejector, of the server, and of its copy, which have no gradient."""
-        r = None if self.rejector is None else self.rejector(x)
-        e = self.server(x)
+        r, e = super().forward(x)
         if self.update_every == 1:
             return r, e, e.detach()
         if self.step % self.update_every == 0:
@@ -143,28 +144,22 @@ def _fit_with_stale_server(
     if splits.server_weights is not None:
         warm_start(rejector, splits, costs=costs, seed=seed)
     joint = StaleServer(
-        None if rejector.needs_client_scores else rejector.network, server, update_every=options.update_every
+        rejector.network,
+        server,
+        update_every=options.update_every,
+        rejector_reads_x=not rejector.needs_client_scores,
     )
-    rejector_inputs = (
+    inputs = (
         rejector.network_inputs(train_examples) if rejector.needs_client_scores else torch.zeros(len(train_examples.y))
     )
     history = loop.fit(
-        _WithRejectorWeights(joint, rejector.network) if rejector.needs_client_scores else joint,
+        joint,
         train_examples.x,
-        (rejector_inputs, train_examples.m, train_examples.y),
-        lambda scores, seen, m, y: loss(rejector.network(seen) if scores[0] is None else scores[0], *scores[1:], m, y),
+        (inputs, train_examples.m, train_examples.y),
+        lambda outputs, inputs, m, y: loss(
+            rejector.network(inputs) if outputs[0] is None else outputs[0], *outputs[1:], m, y
+        ),
         config=options.training,
         seed=seed,
     )
     return System(rejector.scores, server_score_function(server), False, rejector.needs_client_scores, history.losses)
-
-
-class _WithRejectorWeights(nn.Module):
-    """One network with the weights of another one beside, so that both are trained."""
-
-    def __init__(self, network: nn.Module, rejector: nn.Module) -> None:
-        super().__init__()
-        self.network, self.rejector = network, rejector
-
-    def forward(self, x: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        return self.network(x)

@@ -152,7 +152,7 @@ def distilled(splits: Splits, *, costs: Costs, seed: int, options: Options) -> S
     """
     train_examples, rejector = splits.train, _build_rejector(splits, options, seed)
     if train_examples.teacher_scores is None:
-        raise ValueError("expected the decisions of a method to imitate in examples.teacher, got None")
+        raise ValueError("expected the decisions of a method to imitate in examples.teacher_scores, got None")
     cost_difference = loop.as_float(train_examples.teacher_scores)
     targets = (torch.relu(-cost_difference), torch.relu(cost_difference))
     history = fit_rejector(rejector, train_examples, targets, deferral_loss, options=options, seed=seed)

@@ -23,7 +23,7 @@ class ScoreHead(nn.Module):
     Args:
         bounded: map the scores into (-1, 1) as the released code does.
 
-    >>> ScoreHead(squash=True)(torch.tensor([[0.0], [50.0]]))
+    >>> ScoreHead(bounded=True)(torch.tensor([[0.0], [50.0]]))
     tensor([0., 1.])
     """
 
@@ -142,7 +142,7 @@ class ConvPool(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, tile: tuple[int, int]) -> None:
         super().__init__()
-        checks.one_of((2, 4), high=tile[0], wide=tile[1])
+        checks.one_of((2, 4), **{"height of a tile": tile[0], "width of a tile": tile[1]})
         self.convolution = nn.Conv2d(in_channels, out_channels, KERNEL_SIDE)
         self.tile = tile
         self.register_buffer("kernel_index", self._kernel_index(), persistent=False)

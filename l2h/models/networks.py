@@ -32,7 +32,7 @@ def linear_network(n_outputs: int = 1, *, bounded: bool = False) -> nn.Module:
 
     Source: the released notebook's client.
     """
-    checks.at_least(1, outputs=n_outputs)
+    checks.at_least(1, n_outputs=n_outputs)
     return nn.Sequential(nn.Flatten(), nn.Linear(INPUT_SIZE, n_outputs), ScoreHead(bounded=bounded))
 
 
@@ -55,7 +55,7 @@ def mlp(hidden_units: int = 120, *, n_outputs: int = 1, bounded: bool = True) ->
 
     Source: the released notebook's rejector, 3072-120-1.
     """
-    checks.at_least(1, hidden=hidden_units, outputs=n_outputs)
+    checks.at_least(1, hidden_units=hidden_units, n_outputs=n_outputs)
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(INPUT_SIZE, hidden_units),
@@ -85,7 +85,7 @@ class LinearOnFeatures(nn.Module):
 
     def __init__(self, n_features: int, n_outputs: int = 1, *, bounded: bool = False) -> None:
         super().__init__()
-        checks.at_least(1, features=n_features, outputs=n_outputs)
+        checks.at_least(1, n_features=n_features, n_outputs=n_outputs)
         self.layer, self.head = nn.Linear(n_features, n_outputs), ScoreHead(bounded=bounded)
         nn.init.zeros_(self.layer.weight)
         nn.init.zeros_(self.layer.bias)
@@ -105,7 +105,7 @@ class LeNet(nn.Module):
     Raises:
         ValueError: if there is no output.
 
-    >>> LeNet(outputs=10)(torch.zeros(5, 3, 32, 32)).shape
+    >>> LeNet(n_outputs=10)(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 10])
 
     Source: the released notebook's server.
@@ -113,7 +113,7 @@ class LeNet(nn.Module):
 
     def __init__(self, n_outputs: int = 1, *, bounded: bool = False) -> None:
         super().__init__()
-        checks.at_least(1, outputs=n_outputs)
+        checks.at_least(1, n_outputs=n_outputs)
         self.features = nn.Sequential(ConvPool(CHANNELS, 6, tile=(4, 2)), ConvPool(6, 16, tile=(2, 2)))
         self.classifier = nn.Sequential(
             *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, LENET_HIDDEN_UNITS), nn.ReLU()),
@@ -139,7 +139,7 @@ class HiddenActivations(nn.Module):
     Raises:
         ValueError: if the network is no LeNet, and so has no such units.
 
-    >>> HiddenActivations(LeNet(outputs=10))(torch.zeros(5, 3, 32, 32)).shape
+    >>> HiddenActivations(LeNet(n_outputs=10))(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 84])
     """
 

@@ -66,7 +66,7 @@ class ResidualNetwork(nn.Module):
         self, n_outputs: int = 1, *, widths: Sequence[int], blocks: Sequence[int], fold: int = 1, bounded: bool = False
     ) -> None:
         super().__init__()
-        checks.at_least(1, outputs=n_outputs, fold=fold)
+        checks.at_least(1, n_outputs=n_outputs, fold=fold)
         checks.same_length(widths=widths, blocks=blocks)
         layers: list[nn.Module] = [conv_block(CHANNELS * fold**2, widths[0])]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):

@@ -65,7 +65,7 @@ def fit_client(split: Split, *, kind: str, seed: int) -> nn.Module:
     Raises:
         ValueError: if the form is unknown, or the released loss meets more than two classes.
     """
-    checks.one_of(CLIENTS, form=kind)
+    checks.one_of(CLIENTS, kind=kind)
     build, loss, config = CLIENTS[kind]
     pair = bool((split.y < 0).any())
     if kind == "as_released" and not pair:

@@ -61,8 +61,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         checks.integer(1, epochs=self.epochs, batch_size=self.batch_size)
-        checks.integer(0, shift=self.max_translation)
-        checks.positive(lr=self.lr, rejector_rate=self.rejector_lr_factor)
+        checks.integer(0, max_translation=self.max_translation)
+        checks.positive(lr=self.lr, rejector_lr_factor=self.rejector_lr_factor)
         checks.one_of(("adam", "sgd"), optimizer=self.optimizer)
         checks.probabilities(momentum=self.momentum)
         for beta in self.betas:
@@ -131,6 +131,6 @@ PRESETS = {
     "released": RELEASED_TRAINING,
     "moderate": TrainConfig(epochs=9, lr=0.1, max_translation=3, **RESIDUAL_SETTINGS),
     # one more pass over the data; Adam's steps keep their size whatever the loss, and exponentials can be large
-    "one_more": TrainConfig(epochs=1, batch_size=128, lr=5e-4, flip=True, max_translation=3),
+    "fine_tuning": TrainConfig(epochs=1, batch_size=128, lr=5e-4, flip=True, max_translation=3),
     "large": TrainConfig(epochs=60, lr=0.1, max_translation=4, **RESIDUAL_SETTINGS),
 }

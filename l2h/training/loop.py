@@ -72,7 +72,7 @@ def standardize(values: Tensor, reference: Tensor) -> Tensor:
     tensor([[3., 2.]])
     """
     if len(reference) == 0 or values.shape[1:] != reference.shape[1:]:
-        raise ValueError(f"expected columns as in {tuple(reference.shape)} known values, got {tuple(values.shape)}")
+        raise ValueError(f"expected columns as in the reference {tuple(reference.shape)}, got {tuple(values.shape)}")
     deviation = reference.std(0, correction=0)
     return (values - reference.mean(0)) / torch.where(deviation > 0, deviation, 1.0)
 
@@ -120,9 +120,11 @@ def fit(
     """
     checks.same_length(x=x, **{f"targets[{i}]": target for i, target in enumerate(targets)})
     if (config.flip or config.max_translation) and x.ndim != 4:
-        raise ValueError(f"expected images (n, channels, height, width) to flip or shift, got shape {tuple(x.shape)}")
+        raise ValueError(
+            f"expected images (n, channels, height, width) to flip or translate, got shape {tuple(x.shape)}"
+        )
     generator, original_device, accelerator = torch.Generator().manual_seed(seed), x.device, requested_accelerator()
-    x, *targets = (batch_losses.to(accelerator or original_device) for batch_losses in (x, *targets))
+    x, *targets = (tensor.to(accelerator or original_device) for tensor in (x, *targets))
     steps = config.epochs * ceil(len(x) / config.batch_size)
     network.to(x.device).train()
     optimizer = make_optimizer(network, config)
@@ -153,7 +155,7 @@ def fit(
 
 
 def _outputs(network: nn.Module, x: Tensor, *, low_precision: bool) -> Any:
-    """A network's outputs, computed in bfloat16 if `low_precision` and where that is faster; losses see full precision."""
+    """A network's outputs, in full precision; `low_precision` computes them in bfloat16 where that is faster."""
     if not (low_precision and torch.get_default_dtype() == torch.float32 and has_bfloat16()):
         return network(preprocess(x))
     with torch.autocast(x.device.type, torch.bfloat16):
@@ -193,25 +195,25 @@ def classification_loss(scores: Tensor, y: Tensor) -> Tensor:
 
 
 class JointModule(nn.Module):
-    """Rejector and server as one network, so that one loop trains both."""
+    """Rejector and server as one network, so that one loop trains both.
 
-    def __init__(self, rejector: nn.Module, server: nn.Module) -> None:
+    Args:
+        rejector: trained with the server; the optimizer finds its weights here.
+        server: reads x.
+        rejector_reads_x: whether the rejector reads x; the loss applies one that reads something else.
+
+    >>> r, e = JointModule(nn.Linear(2, 1), nn.Linear(2, 3))(torch.zeros(5, 2))
+    >>> r.shape, e.shape
+    (torch.Size([5, 1]), torch.Size([5, 3]))
+    """
+
+    def __init__(self, rejector: nn.Module, server: nn.Module, *, rejector_reads_x: bool = True) -> None:
         super().__init__()
-        self.rejector, self.server = rejector, server
+        self.rejector, self.server, self.rejector_reads_x = rejector, server, rejector_reads_x
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.rejector(x), self.server(x)
-
-
-class _ServerWithRejectorWeights(nn.Module):
-    """A server that reads x, with the weights of a rejector that reads something else."""
-
-    def __init__(self, rejector: nn.Module, server: nn.Module) -> None:
-        super().__init__()
-        self.rejector, self.server = rejector, server
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.server(x)
+    def forward(self, x: Tensor) -> tuple[Any, ...]:
+        """Scores of the rejector, None where it does not read x, and of the server."""
+        return self.rejector(x) if self.rejector_reads_x else None, self.server(x)
 
 
 def fit_jointly(
@@ -248,59 +250,16 @@ def fit_jointly(
         ValueError: if lengths differ.
     """
     alphas = alpha if isinstance(alpha, Tensor) and alpha.ndim else torch.full((len(x),), float(alpha), device=x.device)
-    if rejector_inputs is not None:
+    joint = JointModule(rejector, server, rejector_reads_x=rejector_inputs is None)
+    if rejector_inputs is None:
         return fit(
-            _ServerWithRejectorWeights(rejector, server),
-            x,
-            (rejector_inputs, m, y, alphas),
-            lambda e, seen, m, y, alpha: loss(rejector(seen), e, m, y, alpha),
-            config=config,
-            seed=seed,
+            joint, x, (m, y, alphas), lambda outputs, *targets: loss(*outputs, *targets), config=config, seed=seed
         )
     return fit(
-        JointModule(rejector, server),
+        joint,
         x,
-        (m, y, alphas),
-        lambda outputs, m, y, alpha: loss(*outputs, m, y, alpha),
-        config=config,
-        seed=seed,
-    )
-
-
-def fit_separately(
-    x: Tensor,
-    y: Tensor,
-    m: Tensor,
-    *,
-    rejector: nn.Module,
-    server: nn.Module,
-    config: TrainConfig,
-    seed: int,
-) -> History:
-    """Train the server to be right and the rejector to tell where the client is right, each on its own.
-
-    Args:
-        x: (n, 3, 32, 32) uint8 images or float pixels.
-        y: (n,) true labels.
-        m: (n,) labels of the frozen client.
-        rejector: network to (n,) scores r, trained in place on the logistic loss of the target +1 where m = y, else -1.
-        server: network to scores e, trained in place on the logistic loss, or cross-entropy for many classes.
-        config: how to train.
-        seed: of the order of the examples.
-
-    Returns:
-        The history of the sum of both losses: the two networks share no weights.
-
-    Raises:
-        ValueError: if lengths differ.
-    """
-    checks.one_dimensional(y=y, m=m)
-    right = 2 * (m == y) - 1  # (n,)
-    return fit(
-        JointModule(rejector, server),
-        x,
-        (right, y),
-        lambda outputs, right, y: classification_loss(outputs[0], right) + classification_loss(outputs[1], y),
+        (rejector_inputs, m, y, alphas),
+        lambda outputs, inputs, *targets: loss(rejector(inputs), outputs[1], *targets),
         config=config,
         seed=seed,
     )

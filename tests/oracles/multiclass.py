@@ -22,7 +22,7 @@ def stage_switching(r, e, m, y, c1, ce, form):
         keep, ask = {
             "paper": (float(m_i == y_i), 1 - ce - c1 + c1 * right),
             "released": (float(m_i == y_i), 1 - ce + c1 * (not right)),
-            "shifted": (max(1, c1 + ce) - (m_i != y_i), max(1, c1 + ce) - ce - c1 * (not right)),
+            "nonnegative": (max(1, c1 + ce) - (m_i != y_i), max(1, c1 + ce) - ce - c1 * (not right)),
         }[form]
         losses.append(-log_softmax(e_i)[y_i] - keep * local - ask * remote)
     return np.array(losses)

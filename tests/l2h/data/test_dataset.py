@@ -18,7 +18,7 @@ from torchvision.datasets import CIFAR10
 from l2h.data import dataset as data_dataset
 from l2h.data import local, sources
 
-PARTS = ("client", "helper", "calibration", "validation", "test")
+PARTS = ("client", "train", "calibration", "validation", "test")
 SHA256 = {
     "cifar10": "05263d604b378db967523872c63c6bfcb186979ab212cb0250075151643383e0",
     "digits": "c28517a60c3bbd615aca36938290b5cf3eaa58bcd99385857f0124c1d8b53e7c",
@@ -271,7 +271,7 @@ def test_an_unknown_class_is_refused_with_those_that_are_known(source):
 
 @pytest.mark.parametrize("sizes", [(200, 60, 7, 1), (10, 10, 0, 10), (10, 10, -1, 10), (10, 10.0, 10, 10)])
 def test_sizes_that_are_not_there_are_refused(sizes):
-    with pytest.raises(ValueError, match="sum up to at most 267 training images, got Sizes"):
+    with pytest.raises(ValueError, match="sum up to at most 267 training images, got SplitSizes"):
         data_dataset.load_dataset(source="digits", sizes=data_dataset.SplitSizes(*sizes))
 
 

@@ -11,7 +11,6 @@ from oracles import multiclass
 from l2h.losses.stage_switching import (
     STAGE_SWITCHING_FORMS,
     stage_rejector_loss,
-    stage_switching_loss,
     stage_weights,
     weighted_cross_entropy,
 )
@@ -32,6 +31,12 @@ def examples(draw, classes=4, n=6):
     r = draw(numpy_strategies.arrays(float, n, elements=st.floats(-5, 5)))
     e = draw(numpy_strategies.arrays(float, (n, classes), elements=st.floats(-5, 5)))
     return tuple(torch.from_numpy(values) for values in (r, e, draw(labels), draw(labels)))
+
+
+def stage_switching_loss(r, e, m, y, *, costs, form):
+    """Both parts, as the method adds them."""
+    server_loss = torch.nn.functional.cross_entropy(e, y, reduction="none")
+    return server_loss + stage_rejector_loss(r, m != y, server_label(e) != y, costs=costs, form=form)
 
 
 def plain(values):
@@ -121,10 +126,12 @@ def test_loss_and_gradient_stay_finite_in_float32(size):
 
 @given(client=st.booleans(), server=st.booleans(), costs=costs)
 def test_the_forms_differ_as_their_definitions_say(client, server, costs):
-    paper, shifted, released = (stage_weights(client, server, costs=costs, form=form) for form in STAGE_SWITCHING_FORMS)
+    paper, nonnegative, released = (
+        stage_weights(client, server, costs=costs, form=form) for form in STAGE_SWITCHING_FORMS
+    )
     raised = max(1.0, costs.c1 + costs.ce) - 1
-    assert tuple(shifted) == pytest.approx((paper.keep + raised, paper.ask + raised))
-    assert shifted.keep >= 0 and shifted.ask >= -1e-12
+    assert tuple(nonnegative) == pytest.approx((paper.keep + raised, paper.ask + raised))
+    assert nonnegative.keep >= 0 and nonnegative.ask >= -1e-12
     assert released.ask - paper.ask == pytest.approx(2 * costs.c1 * server)  # too large by exactly 2 c1
 
 
@@ -134,7 +141,7 @@ def test_the_papers_weight_is_negative_exactly_where_the_costs_exceed_one(costs)
     assert (least >= 0) == (1 - costs.ce - costs.c1 >= 0)
 
 
-@pytest.mark.parametrize(("form", "bounded"), [("paper", False), ("shifted", True), ("released", True)])
+@pytest.mark.parametrize(("form", "bounded"), [("paper", False), ("nonnegative", True), ("released", True)])
 def test_with_large_costs_only_the_papers_form_falls_without_bound(form, bounded):
     wrong, r = torch.ones(2), torch.tensor([1e3, 1e6])
     near, far = stage_rejector_loss(r, wrong, wrong, costs=Costs(1.0, 0.25), form=form)
@@ -180,7 +187,6 @@ def good():
 )
 def test_bad_shapes_are_refused(change, message):
     for loss, told in (
-        (stage_switching_loss, {"form": "paper"}),
         (multiclass_surrogate_loss, {"alpha": 1.0, "beta": 1.0}),
         (weighted_cross_entropy, {"beta": 1.0}),
     ):
@@ -207,7 +213,6 @@ def test_scores_whose_differences_wrap_are_refused(name):
     scores = {"r": torch.zeros(2), "e": torch.zeros(2, 3)}
     scores[name] = scores[name].to(torch.int8)
     for loss, options in (
-        (stage_switching_loss, {"form": "paper"}),
         (multiclass_surrogate_loss, {"alpha": 1.0, "beta": 1.0}),
         (weighted_cross_entropy, {"beta": 1.0}),
     ):
@@ -221,7 +226,7 @@ def test_scores_whose_differences_wrap_are_refused(name):
 def test_labels_that_are_not_the_numbers_of_the_classes_are_refused(wrong):
     good, bad = torch.tensor([0, 1]), torch.tensor([0, wrong])
     for labels, name in (((bad, good), "m"), ((good, bad), "y")):
-        for loss, options in ((stage_switching_loss, {"form": "paper"}), (weighted_cross_entropy, {"beta": 1.0})):
+        for loss, options in ((multiclass_surrogate_loss, {"alpha": 1.0, "beta": 1.0}), (weighted_cross_entropy, {"beta": 1.0})):
             with pytest.raises(ValueError, match=rf"{name} in 0\.\.2, got {wrong}"):
                 loss(torch.zeros(2), torch.zeros(2, 3), *labels, costs=Costs(), **options)
 

@@ -21,9 +21,9 @@ def with_features(parts, units=7):
 
     def examples(part):
         features = torch.rand(len(part.y), units, generator=generator) * torch.arange(units - 1, -1, -1)
-        return part._replace(features=features)
+        return part._replace(client_features=features)
 
-    return base.Splits(*(examples(part) for part in (parts.helper, parts.calibration, parts.validation)))
+    return base.Splits(*(examples(part) for part in (parts.train, parts.calibration, parts.validation)))
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,12 @@ def pair():
 
 
 def test_two_classes_have_one_score_and_more_have_one_each(pair, many):
-    assert (class_count(pair.helper), output_count(pair.helper)) == (2, 1)
-    assert (class_count(many.helper), output_count(many.helper)) == (3, 3)
-    assert class_indices(pair.helper.y, pair.helper).unique().tolist() == [0, 1]
-    assert class_indices(many.helper.y, many.helper).tolist() == many.helper.y.tolist()
+    assert (class_count(pair.train), output_count(pair.train)) == (2, 1)
+    assert (class_count(many.train), output_count(many.train)) == (3, 3)
+    assert class_indices(pair.train.y, pair.train).unique().tolist() == [0, 1]
+    assert class_indices(many.train.y, many.train).tolist() == many.train.y.tolist()
     for parts in (pair, many):
-        assert torch.equal(server_label(parts.helper.score), parts.helper.m)
+        assert torch.equal(server_label(parts.train.client_scores), parts.train.m)
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 5])
@@ -50,8 +50,8 @@ def test_two_classes_have_one_score_and_more_have_one_each(pair, many):
 def test_every_network_of_the_device_has_any_number_of_outputs(many, rejector, outputs):
     with loop.seeded(0):
         on = build_rejector(many, Options(rejector=rejector, hidden_units=4), n_outputs=outputs)
-    n = len(many.helper.y)
-    assert on.scores(many.helper).shape == ((n,) if outputs == 1 else (n, outputs))
+    n = len(many.train.y)
+    assert on.scores(many.train).shape == ((n,) if outputs == 1 else (n, outputs))
     assert on.needs_client_scores == (rejector in base.CLIENT_BASED_REJECTORS)
 
 
@@ -61,38 +61,38 @@ def test_squashed_scores_lie_between_minus_one_and_one(many, rejector):
         on = build_rejector(many, Options(rejector=rejector, hidden_units=4), bounded=True)
     for weight in on.network.parameters():
         weight.data *= 100
-    assert on.scores(many.helper).abs().max() <= 1
+    assert on.scores(many.train).abs().max() <= 1
 
 
 def test_a_device_on_scores_reads_them_at_the_temperature_of_the_calibration_part(many):
     on = build_rejector(many, Options(rejector="scores"))
-    temperature = error_estimation.fit_temperature(many.calibration.score, many.calibration.y)
+    temperature = error_estimation.fit_temperature(many.calibration.client_scores, many.calibration.y)
     torch.testing.assert_close(
-        on.network_inputs(many.helper), error_estimation.score_features(many.helper.score, temperature)
+        on.network_inputs(many.train), error_estimation.score_features(many.train.client_scores, temperature)
     )
-    assert on.network_inputs(many.helper).shape == (len(many.helper.y), 5)
+    assert on.network_inputs(many.train).shape == (len(many.train.y), 5)
 
 
 def test_a_device_on_features_reads_them_beside_the_scores_in_units_of_the_calibration_part(many):
     on = build_rejector(many, Options(rejector="features"))
-    scores = build_rejector(many, Options(rejector="scores")).network_inputs(many.helper)
-    seen, known = (part.features.double().numpy() for part in (many.helper, many.calibration))
+    scores = build_rejector(many, Options(rejector="scores")).network_inputs(many.train)
+    seen, known = (part.client_features.double().numpy() for part in (many.train, many.calibration))
     deviation = known.std(0)
     units = (seen - known.mean(0)) / np.where(deviation > 0, deviation, 1) / np.sqrt(7)
     expected = np.concatenate([scores.double().numpy(), units], axis=1)
-    np.testing.assert_allclose(on.network_inputs(many.helper).numpy(), expected, atol=1e-5)
-    assert (on.network_inputs(many.helper)[:, -1] == 0).all()  # the dead unit
-    loud = many.helper._replace(features=1e6 + many.helper.features)
+    np.testing.assert_allclose(on.network_inputs(many.train).numpy(), expected, atol=1e-5)
+    assert (on.network_inputs(many.train)[:, -1] == 0).all()  # the dead unit
+    loud = many.train._replace(client_features=1e6 + many.train.client_features)
     assert on.network_inputs(loud)[:, 5:].max() == pytest.approx(error_estimation.MAX_FEATURE / 7**0.5)
-    with pytest.raises(ValueError, match=r"last hidden layer in examples\.features, got None"):
+    with pytest.raises(ValueError, match=r"last hidden layer in examples\.client_features, got None"):
         build_rejector(tabular.parts(), Options(rejector="features"))
 
 
 def test_a_rejector_on_features_finds_what_only_they_show():
     parts = with_features(tabular.parts())
-    helper = parts.helper
+    helper = parts.train
     wrong = helper.m != helper.y
-    helper = helper._replace(features=torch.where(wrong[:, None], helper.features + 3, helper.features))
+    helper = helper._replace(client_features=torch.where(wrong[:, None], helper.features + 3, helper.features))
     parts = base.Splits(helper, helper, helper)
     targets, recipe = (torch.where(wrong, -1, 1),), config.TrainConfig(epochs=3, batch_size=10, lr=3e-3)
     right = {}
@@ -118,17 +118,17 @@ def test_features_of_a_client_come_from_its_weights_alone():
 
 def test_scores_are_neither_mirrored_nor_moved(many):
     on = build_rejector(many, Options(rejector="scores"))
-    wrong = 2 * (many.helper.m != many.helper.y).long() - 1
+    wrong = 2 * (many.train.m != many.train.y).long() - 1
     recipe = config.TrainConfig(epochs=1, batch_size=50, lr=1e-3, flip=True, max_translation=2)
     history = fit_rejector(
-        on, many.helper, (wrong,), loop.classification_loss, options=Options(training=recipe), seed=0
+        on, many.train, (wrong,), loop.classification_loss, options=Options(training=recipe), seed=0
     )
     assert len(history) == 1
 
 
 @pytest.mark.parametrize(
     ("rejector", "most"),
-    [("linear", 3073), ("scores", 3), ("features", 87), ("hidden", 3072 * 120 + 241), ("lenet", 70_000)],
+    [("linear", 3073), ("scores", 3), ("features", 87), ("mlp", 3072 * 120 + 241), ("lenet", 70_000)],
 )
 def test_what_a_device_must_hold_is_known(pair, rejector, most):
     on = build_rejector(pair, Options(rejector=rejector))
@@ -139,8 +139,8 @@ def test_what_a_device_must_hold_is_known(pair, rejector, most):
 
 
 def test_a_server_that_is_not_there_is_asked_for(many):
-    with pytest.raises(ValueError, match=r"examples\.server, got None"):
-        base.require_server_scores(many.helper._replace(server=None))
+    with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
+        base.require_server_scores(many.train._replace(server_scores=None))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_options_that_mean_nothing_are_refused(options, message):
 
 @pytest.mark.parametrize("network", base.SERVER_NETWORKS)
 def test_every_server_has_as_many_scores_as_it_is_asked_for(network):
-    build = partial(base.SERVER_NETWORKS[network], squash=False)
+    build = partial(base.SERVER_NETWORKS[network], bounded=False)
     x = torch.zeros(2, 3, 32, 32)
     with torch.no_grad():
         assert build()(x).shape == (2,) and build(4)(x).shape == (2, 4)

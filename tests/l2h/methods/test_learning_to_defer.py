@@ -23,7 +23,7 @@ def trained(name, parts, costs=COSTS, **options):
 
 
 def asked(system, parts):
-    return torch.nonzero(asks(system.r(tabular.one_of_each(parts.helper))))[:, 0].tolist()
+    return torch.nonzero(asks(system.r(tabular.one_of_each(parts.train))))[:, 0].tolist()
 
 
 def best(atoms):
@@ -39,20 +39,20 @@ def test_the_table_is_what_it_claims():
 def test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers(parts, name):
     system = trained(name, parts)
     assert asked(system, parts) == tabular.ASKED
-    answers = server_label(system.e(tabular.one_of_each(parts.helper))).tolist()
+    answers = server_label(system.e(tabular.one_of_each(parts.train))).tolist()
     assert [answers[i] for i in tabular.ASKED] == [best(tabular.ATOMS)[i] for i in tabular.ASKED]
     assert system.needs_server and not system.needs_score
 
 
 def test_one_vs_all_estimates_what_asking_costs_more_than_keeping(parts):
-    r = trained("one_vs_all", parts).r(tabular.one_of_each(parts.helper))
+    r = trained("one_vs_all", parts).r(tabular.one_of_each(parts.train))
     expected = [deferral.bayes_r(atom.eta, atom.m, COSTS.c1, COSTS.ce) for atom in tabular.ATOMS]
     assert r.tolist() == pytest.approx(expected, abs=0.01)
 
 
 def test_realizable_decides_right_here_but_answers_at_random_what_it_keeps(parts):
     system = trained("realizable", parts)
-    answers = server_label(system.e(tabular.one_of_each(parts.helper))).tolist()
+    answers = server_label(system.e(tabular.one_of_each(parts.train))).tolist()
     assert asked(system, parts) == tabular.ASKED
     assert [answers[i] for i in tabular.ASKED] == [best(tabular.ATOMS)[i] for i in tabular.ASKED]
     assert answers != best(tabular.ATOMS)  # the named failure: thresholding r further leads to untrained answers
@@ -71,7 +71,7 @@ def test_triage_finds_the_bayes_decision_where_most_labels_are_the_mean():
     system = trained("differentiable_triage", parts)
     r = [deferral.bayes_r(atom.eta, atom.m, COSTS.c1, COSTS.ce) for atom in atoms]
     assert asked(system, parts) == [i for i, value in enumerate(r) if value <= 0]
-    answers = server_label(system.e(tabular.one_of_each(parts.helper))).tolist()
+    answers = server_label(system.e(tabular.one_of_each(parts.train))).tolist()
     assert [answers[i] for i in asked(system, parts)] == [best(atoms)[i] for i in asked(system, parts)]
 
 
@@ -106,12 +106,12 @@ def test_a_share_is_asked_and_ties_go_together(share):
 def test_two_classes_coded_either_way_agree(name):
     """Labels -1/+1 with one score and 0/1 with two are the same problem; heads of K + 1 scores do not see the code."""
     atoms = [tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.3, 0.7), 1, 0.9), tabular.Atom((0.1, 0.9), 0, 0.7)]
-    signs = tabular.parts(atoms).helper
+    signs = tabular.parts(atoms).train
     numbers = signs._replace(
         y=class_indices(signs.y, signs),
         m=class_indices(signs.m, signs),
-        score=torch.stack([-signs.score / 2, signs.score / 2], 1),
-        server=torch.stack([-signs.server / 2, signs.server / 2], 1),
+        client_scores=torch.stack([-signs.client_scores / 2, signs.client_scores / 2], 1),
+        server_scores=torch.stack([-signs.server_scores / 2, signs.server_scores / 2], 1),
     )
     one, other = (trained(name, Splits(*[examples] * 3)) for examples in (signs, numbers))
     torch.testing.assert_close(one.r(signs), other.r(numbers), atol=1e-6, rtol=0)

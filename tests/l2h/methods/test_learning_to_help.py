@@ -17,24 +17,24 @@ ATOMS = [*[tabular.Atom((0.0, 1.0), 1, 0.95)] * 4, tabular.Atom((0.15, 0.85), 0,
 RECIPE = base.Options(server_network="linear", rejector="linear", training=tabular.TABLE).training
 
 
-def decision(alpha, squash=False, parts=None, costs=COSTS):
+def decision(alpha, bounded=False, parts=None, costs=COSTS):
     parts = tabular.parts(ATOMS) if parts is None else parts
     options = base.Options(
         server_network="linear",
         rejector="linear",
         training=RECIPE,
         alpha=alpha,
-        bounded=squash,
+        bounded=bounded,
         error_estimator="isotonic",
     )
     system = learning_to_help.learning_to_help(parts, costs=costs, seed=0, options=options)
-    each = tabular.one_of_each(parts.helper)
+    each = tabular.one_of_each(parts.train)
     return asks(system.r(each)).tolist(), server_label(system.e(each)).tolist()
 
 
 def knowing_client(etas, errors):
     """Parts of two classes whose client knows more than x: at each atom it errs in a share of its own."""
-    examples = tabular.parts([tabular.Atom(eta, 1, 0.6) for eta in etas]).helper
+    examples = tabular.parts([tabular.Atom(eta, 1, 0.6) for eta in etas]).train
     wrong = torch.zeros(len(etas), tabular.SHARE, dtype=torch.bool)
     for row, p in zip(wrong, errors, strict=True):
         row[: round(tabular.SHARE * p)] = True
@@ -43,16 +43,16 @@ def knowing_client(etas, errors):
     return base.Splits(*[examples._replace(m=m)] * 3)
 
 
-@pytest.mark.parametrize("squash", [False, True])
+@pytest.mark.parametrize("bounded", [False, True])
 @pytest.mark.parametrize("alpha", ["deterministic", "estimated"])
-def test_a_calibrated_alpha_asks_where_the_client_errs(alpha, squash):
-    asked, answers = decision(alpha, squash)
+def test_a_calibrated_alpha_asks_where_the_client_errs(alpha, bounded):
+    asked, answers = decision(alpha, bounded)
     assert asked == [False] * 4 + [True] and answers == [1] * 5
 
 
-@pytest.mark.parametrize("squash", [False, True])
-def test_named_failure_the_released_constant_keeps_where_the_client_errs_in_85_of_100(squash):
-    asked, _ = decision("released", squash)
+@pytest.mark.parametrize("bounded", [False, True])
+def test_named_failure_the_released_constant_keeps_where_the_client_errs_in_85_of_100(bounded):
+    asked, _ = decision("released", bounded)
     assert asked == [False] * 5
 
 
@@ -72,12 +72,12 @@ def test_the_estimated_alpha_is_the_clamped_formula_at_the_estimate_of_each_exam
 def test_any_estimate_gives_an_alpha(name):
     parts = tabular.parts(ATOMS)
     alpha = learning_to_help.alpha_for_rule("estimated", parts, COSTS, 2.0, options=base.Options(error_estimator=name))
-    assert alpha.shape == parts.helper.y.shape and bool((alpha > 0).all())
+    assert alpha.shape == parts.train.y.shape and bool((alpha > 0).all())
 
 
 def test_more_than_two_scores_need_a_rule_for_many_classes():
-    signs = tabular.parts(ATOMS).helper
-    numbers = signs._replace(y=class_indices(signs.y, signs), score=torch.stack([-signs.score, signs.score], 1) / 2)
+    signs = tabular.parts(ATOMS).train
+    numbers = signs._replace(y=class_indices(signs.y, signs), client_scores=torch.stack([-signs.client_scores, signs.client_scores], 1) / 2)
     with pytest.raises(ValueError, match="alpha for 2 classes to be one of 'posterior', got 'deterministic'"):
         learning_to_help.learning_to_help(base.Splits(*[numbers] * 3), costs=COSTS, seed=0, options=base.Options())
 
@@ -85,14 +85,14 @@ def test_more_than_two_scores_need_a_rule_for_many_classes():
 ALIKE = [(0.05, 0.95), (0.15, 0.85), (0.65, 0.35), (0.45, 0.55)]  # mu = 0.05, 0.15, 0.35, 0.45
 
 
-@pytest.mark.parametrize("squash", [False, True])
-def test_the_clients_error_rate_gives_the_right_alpha_for_a_client_that_errs_alike_everywhere(squash):
+@pytest.mark.parametrize("bounded", [False, True])
+def test_the_clients_error_rate_gives_the_right_alpha_for_a_client_that_errs_alike_everywhere(bounded):
     """The client errs in 40 % whatever x, so that the server is worth its 0.15 where it errs in less than 25 %."""
     parts, costs = knowing_client(ALIKE, [0.4] * 4), Costs(c1=1.0, ce=0.15)
     assert learning_to_help.alpha_for_rule("client_error", parts, costs, 2.0) == pytest.approx(
         (0.15 + 2 * (0.25 * 0.75) ** 0.5) / 0.4
     )
-    asked, answers = decision("client_error", squash, parts=parts, costs=costs)
+    asked, answers = decision("client_error", bounded, parts=parts, costs=costs)
     assert asked == [True, True, False, False] and answers == [1, 1, -1, 1]
 
 
@@ -130,8 +130,8 @@ def test_the_alpha_of_the_posterior_is_its_formula_at_the_known_posterior_of_eac
 
 def test_a_server_that_is_too_sure_gives_the_same_alpha():
     """Its temperature is taken from the calibration part."""
-    examples = tabular.parts().helper
-    sure = base.Splits(*[examples._replace(server=5 * examples.server)] * 3)
+    examples = tabular.parts().train
+    sure = base.Splits(*[examples._replace(server_scores=5 * examples.server_scores)] * 3)
     alphas = [
         learning_to_help.alpha_for_rule("posterior", parts, THREE, 2.0, options=FREE)
         for parts in (tabular.parts(), sure)
@@ -162,10 +162,10 @@ LITTLE = Costs(c1=1.0, ce=0.05)
 
 def toss(server=None):
     """With the given posterior of a server, or the true one."""
-    examples = tabular.parts(TOSS).helper
+    examples = tabular.parts(TOSS).train
     eta = torch.tensor([atom.eta for atom in TOSS] if server is None else [server] * len(TOSS))
     known = eta.clamp(min=1e-9).log().repeat_interleave(tabular.SHARE, 0)  # a score of -inf is none
-    return base.Splits(*[examples._replace(server=known)] * 3)
+    return base.Splits(*[examples._replace(server_scores=known)] * 3)
 
 
 def test_the_alpha_of_the_posterior_tells_a_toss_from_a_question():
@@ -189,12 +189,12 @@ def test_named_failure_the_posterior_of_a_server_that_knows_nothing_is_a_single_
 def test_the_alpha_of_the_posterior_refuses_scores_for_which_it_is_not_calibrated():
     """A server that never errs: asking costs 0.15, keeping 0.4; alpha is 1, and e in (-1, 1) could not say so."""
     parts = knowing_client([(0.0, 1.0), (1.0, 0.0)] * 3, [0.4, 0.05] * 3)
-    parts = base.Splits(*[parts.helper._replace(server=9.0 * parts.helper.y)] * 3)
+    parts = base.Splits(*[parts.train._replace(server_scores=9.0 * parts.train.y)] * 3)
     costs = Costs(c1=1.0, ce=0.15)
     np.testing.assert_allclose(
         learning_to_help.alpha_for_rule("posterior", parts, costs, 2.0, options=FREE), 1.0, rtol=1e-3
     )
     assert decision("posterior", parts=parts, costs=costs)[0] == [True, False] * 3
     assert decision(1.0, True, parts=parts, costs=costs)[0] == [False, False] * 3
-    with pytest.raises(ValueError, match="expected squash=False for alpha 'posterior'"):
+    with pytest.raises(ValueError, match="expected bounded=False for alpha 'posterior'"):
         decision("posterior", True, parts=parts, costs=costs)

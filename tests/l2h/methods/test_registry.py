@@ -78,7 +78,7 @@ def test_every_method_answers_for_many_classes(many, name):
 def test_for_many_classes_alpha_is_a_number_or_comes_from_the_posterior(many):
     with pytest.raises(ValueError, match="expected alpha for 3 classes to be one of 'posterior', got 'deterministic'"):
         answers("learning_to_help", many)
-    with pytest.raises(ValueError, match="expected squash=False for alpha 'posterior'"):
+    with pytest.raises(ValueError, match="expected bounded=False for alpha 'posterior'"):
         answers("learning_to_help", many, replace(OPTIONS, alpha="posterior"))
     for alpha in (1.5, "posterior"):
         r, e = answers("learning_to_help", many, replace(OPTIONS, alpha=alpha, bounded=False))
@@ -88,10 +88,10 @@ def test_for_many_classes_alpha_is_a_number_or_comes_from_the_posterior(many):
 @pytest.mark.parametrize("name", registry.METHODS)
 def test_what_a_decision_needs_is_what_it_reads(parts, name):
     system = registry.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS)
-    known, other = parts.validation, parts.validation._replace(score=-5 * parts.validation.score)
+    known, other = parts.validation, parts.validation._replace(client_scores=-5 * parts.validation.client_scores)
     assert (system.r(known) - system.r(other)).abs().max().item() > 0 if system.needs_client_scores else True
     assert torch.equal(system.r(known), system.r(other)) or system.needs_client_scores
-    blind = known._replace(server=-parts.validation.server)
+    blind = known._replace(server_scores=-parts.validation.server_scores)
     assert torch.equal(system.r(known), system.r(blind)) != (system.needs_server and name in registry.TWO_STAGE)
 
 
@@ -118,14 +118,14 @@ def test_the_seed_decides(parts, name):
 def test_the_oracle_asks_exactly_where_asking_is_cheaper(parts):
     examples = parts.validation
     r = baselines.oracle(parts, costs=COSTS, seed=0, options=OPTIONS).r(examples)
-    asking = COSTS.c1 * (server_label(examples.server) != examples.y) + COSTS.ce
+    asking = COSTS.c1 * (server_label(examples.server_scores) != examples.y) + COSTS.ce
     assert torch.equal(asks(r), asking <= (examples.m != examples.y) * 1.0)
 
 
 def test_confidence_orders_by_the_size_of_the_score(parts):
     examples = parts.validation
     r = confidence.confidence(parts, costs=COSTS, seed=0, options=OPTIONS).r(examples)
-    assert torch.equal(r.argsort(), examples.score.double().abs().argsort())
+    assert torch.equal(r.argsort(), examples.client_scores.double().abs().argsort())
 
 
 def test_confidence_asks_less_when_asking_costs_more(parts):
@@ -145,11 +145,11 @@ def test_always_is_always(parts):
 
 
 def test_ready_made_rejectors_need_a_server(parts):
-    alone = parts.validation._replace(server=None)
+    alone = parts.validation._replace(server_scores=None)
     for name in ("random", "oracle", "always_keep", "always_ask"):
-        with pytest.raises(ValueError, match=r"examples\.server, got None"):
+        with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
             registry.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS).e(alone)
-    with pytest.raises(ValueError, match=r"examples\.server, got None"):
+    with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
         confidence.confidence(parts._replace(calibration=alone), costs=COSTS, seed=0, options=OPTIONS)
 
 
@@ -170,18 +170,18 @@ def test_a_number_is_its_own_rule(parts):
     assert learning_to_help.alpha_for_rule(1.5, parts, COSTS, 2.0) == 1.5
 
 
-@pytest.mark.parametrize("squash", [True, False])
-def test_squashed_scores_have_an_alpha_of_their_own(parts, squash):
-    costs, options = Costs(c1=0.5, ce=0.02), base.Options(bounded=squash)
+@pytest.mark.parametrize("bounded", [True, False])
+def test_squashed_scores_have_an_alpha_of_their_own(parts, bounded):
+    costs, options = Costs(c1=0.5, ce=0.02), base.Options(bounded=bounded)
     p = (parts.calibration.m != parts.calibration.y).double().mean().item()
-    told = {"costs": costs, "beta": 2.0, "squash": squash}
+    told = {"costs": costs, "beta": 2.0, "bounded": bounded}
     found = {
         rule: learning_to_help.alpha_for_rule(rule, parts, costs, 2.0, options=options)
         for rule in ("deterministic", "client_error")
     }
     assert found["deterministic"] == pytest.approx(calibration.alpha_deterministic(**told))
     assert found["client_error"] == pytest.approx(float(calibration.alpha_from_p(p, **told)))
-    assert calibration.alpha_deterministic(**{**told, "squash": not squash}) != pytest.approx(found["deterministic"])
+    assert calibration.alpha_deterministic(**{**told, "bounded": not bounded}) != pytest.approx(found["deterministic"])
 
 
 @pytest.mark.parametrize("network", [name for name in base.SERVER_NETWORKS if name != "residual_large"])  # a GPU's
@@ -226,7 +226,7 @@ def elsewhere(monkeypatch):
 
 
 @pytest.mark.parametrize("name", TRAINED)
-@pytest.mark.parametrize("rejector", ["hidden", "scores", "features"])
+@pytest.mark.parametrize("rejector", ["mlp", "scores", "features"])
 def test_every_training_keeps_to_one_device(parts, elsewhere, name, rejector):
     options = replace(OPTIONS, rejector=rejector, update_every=2)
     with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):  # on its way home, once trained
@@ -234,7 +234,7 @@ def test_every_training_keeps_to_one_device(parts, elsewhere, name, rejector):
 
 
 def test_numbers_of_another_device_are_noticed(parts, elsewhere):
-    x, y, *_ = parts.helper
+    x, y, *_ = parts.train
     with pytest.raises(RuntimeError, match="on device cpu is not on the expected device meta"):
         loop.fit(nn.Linear(3072, 1), x.flatten(1), (y,), lambda e, t: e[:, 0] + y[:32], config=OPTIONS.training, seed=0)
 

@@ -20,7 +20,7 @@ from l2h.training.config import TrainConfig
 
 COSTS = Costs(c1=1.0, ce=0.2)
 RECIPE = TrainConfig(epochs=2, batch_size=32, lr=1e-3)
-OPTIONS = base.Options(training=RECIPE, server_network="one_hidden_layer", hidden_units=120, bounded=False)
+OPTIONS = base.Options(training=RECIPE, server_network="mlp", hidden_units=120, bounded=False)
 STILL = replace(OPTIONS, training=replace(RECIPE, epochs=1, lr=1e-12))
 
 
@@ -64,7 +64,7 @@ def test_the_stage_server_is_the_same_whatever_rejector_and_costs(parts):
 
 
 def test_a_specialised_server_depends_on_its_rejector(parts):
-    first, other = (fitted("specialised", parts, costs=costs)[1] for costs in (COSTS, Costs(1.0, 1.0)))
+    first, other = (fitted("weighted_server", parts, costs=costs)[1] for costs in (COSTS, Costs(1.0, 1.0)))
     assert not torch.allclose(first, other)
 
 
@@ -77,7 +77,7 @@ def test_the_forms_lead_to_other_rejectors(parts):
 
 
 def test_a_stale_copy_changes_the_rejector_only(parts):
-    rs = [fitted("stage_switching", parts, replace(OPTIONS, update_every=refresh))[0] for refresh in (1, 2, 1000)]
+    rs = [fitted("stage_switching", parts, replace(OPTIONS, update_every=update_every))[0] for refresh in (1, 2, 1000)]
     assert not torch.equal(rs[0], rs[1]) and not torch.equal(rs[1], rs[2])
 
 
@@ -99,8 +99,8 @@ def test_without_delay_the_copy_is_the_server():
     assert r.shape == (4, 1) and torch.equal(e, copy) and not copy.requires_grad
 
 
-@pytest.mark.parametrize("name", ["stage_switching", "specialised", "learning_to_help"])
-@pytest.mark.parametrize("rejector", ["hidden", "scores"])
+@pytest.mark.parametrize("name", ["stage_switching", "weighted_server", "learning_to_help"])
+@pytest.mark.parametrize("rejector", ["mlp", "scores"])
 def test_a_training_starts_from_the_plain_server_and_a_rejector_for_it(parts, name, rejector):
     plain = baselines.plain_server(parts, costs=COSTS, seed=1, options=OPTIONS)
     started = parts._replace(weights=plain.server_weights)
@@ -108,8 +108,8 @@ def test_a_training_starts_from_the_plain_server_and_a_rejector_for_it(parts, na
     r, e = fitted(name, started, options)
     assert torch.allclose(e, plain.e(parts.validation), atol=1e-5)
     assert r.std() > 0.01  # a new rejector would hardly tell examples apart
-    with pytest.raises(ValueError, match=r"examples\.server, got None"):
-        fitted(name, started._replace(helper=parts.helper._replace(server=None)), options)
+    with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
+        fitted(name, started._replace(helper=parts.train._replace(server_scores=None)), options)
 
 
 @pytest.mark.parametrize("name", ["mozannar_sontag", "one_vs_all"])
@@ -121,7 +121,7 @@ def test_a_server_with_one_output_more_starts_with_the_plain_servers_answers(par
 
 def test_weights_survive_a_round_trip_and_fit_one_network_only():
     with loop.seeded(0):
-        one, other = (base.SERVER_NETWORKS["residual_small"](3, squash=False) for _ in range(2))
+        one, other = (base.SERVER_NETWORKS["residual_small"](3, bounded=False) for _ in range(2))
     one(torch.randn(8, 3, 32, 32))  # moves the running means
     fitting.set_weights(other, fitting.get_weights(one))
     x = torch.randn(2, 3, 32, 32)
@@ -143,7 +143,7 @@ def test_two_classes_train_alike_in_one_column_and_in_two():
     for loss in (in_one, in_two):
         with loop.seeded(0):
             on, server = fitting.build_rejector(parts, OPTIONS), fitting.build_server(parts, OPTIONS, n_outputs=1)
-        fitting.fit_rejector_and_server(on, server, parts.helper, loss, options=OPTIONS, seed=0, alpha=1.9)
+        fitting.fit_rejector_and_server(on, server, parts.train, loss, options=OPTIONS, seed=0, alpha=1.9)
         trained.append((on.scores(parts.validation), fitting.server_score_function(server)(parts.validation)))
     for binary, many in zip(*trained, strict=True):
         assert (binary - many).abs().max().item() < 1e-6
@@ -159,14 +159,14 @@ def test_bad_options_are_refused():
 # c1 + ce <= 1: no weight of the paper's form is negative. The last costs are for the shifted form alone.
 BOUNDED = [Costs(c1=0.8, ce=0.15), Costs(c1=0.5, ce=0.22)]
 LARGE = Costs(c1=1.0, ce=0.1)
-BOTH = [(form, costs) for form in ("paper", "shifted") for costs in BOUNDED] + [("shifted", LARGE)]
+BOTH = [(form, costs) for form in ("paper", "nonnegative") for costs in BOUNDED] + [("nonnegative", LARGE)]
 
 
 def on_a_table(name, parts, costs, **options):
     """The scores r and the answers of a system trained on a table, for one example of each atom."""
     told = base.Options(**{**vars(tabular.OPTIONS), **options})
     system = registry.METHODS[name](parts, costs=costs, seed=0, options=told)
-    each = tabular.one_of_each(parts.helper)
+    each = tabular.one_of_each(parts.train)
     return system.r(each), server_label(system.e(each))
 
 
@@ -201,12 +201,12 @@ def test_the_stage_rejector_finds_the_bayes_decision_for_the_best_server(form, c
     assert asked(r) == bayes_asked(costs)
 
 
-@pytest.mark.parametrize("form", ["paper", "shifted"])
+@pytest.mark.parametrize("form", ["paper", "nonnegative"])
 def test_the_stage_rejector_finds_the_bayes_decision_for_any_server(form):
     """A server that always says 1 errs elsewhere than the best one, and is asked elsewhere."""
     costs, parts = BOUNDED[1], tabular.parts()
-    one = torch.tensor([0.0, 1.0, 0.0]).repeat(len(parts.helper.y), 1)
-    r, _ = on_a_table("stage_rejector", base.Splits(*[parts.helper._replace(server=one)] * 3), costs, form=form)
+    one = torch.tensor([0.0, 1.0, 0.0]).repeat(len(parts.train.y), 1)
+    r, _ = on_a_table("stage_rejector", base.Splits(*[parts.train._replace(server_scores=one)] * 3), costs, form=form)
     assert asked(r) == bayes_asked(costs, [1] * len(tabular.ATOMS)) != bayes_asked(costs)
 
 
@@ -217,9 +217,9 @@ def test_stage_switching_finds_the_bayes_decision_and_the_best_answers(form, cos
     assert all(atom.eta[answer] == max(atom.eta) for atom, answer in zip(tabular.ATOMS, answers, strict=True))
 
 
-@pytest.mark.parametrize("refresh", [2, 20])
-def test_stage_switching_with_a_delayed_copy_finds_the_bayes_decision(refresh):
-    r, _ = on_a_table("stage_switching", tabular.parts(), LARGE, refresh=refresh)
+@pytest.mark.parametrize("update_every", [2, 20])
+def test_stage_switching_with_a_delayed_copy_finds_the_bayes_decision(update_every):
+    r, _ = on_a_table("stage_switching", tabular.parts(), LARGE, update_every=update_every)
     assert asked(r) == bayes_asked(LARGE) == tabular.ASKED
 
 
@@ -228,8 +228,8 @@ def test_named_failure_a_copy_that_is_never_renewed_leads_to_the_decision_for_an
     with loop.seeded(0):
         fitting.build_rejector(parts, tabular.OPTIONS)  # drawn before the server
         server = fitting.build_server(parts, tabular.OPTIONS, n_outputs=3)
-    first = server_label(fitting.server_score_function(server)(tabular.one_of_each(parts.helper))).tolist()
-    r, answers = on_a_table("stage_switching", parts, costs, refresh=10_000)
+    first = server_label(fitting.server_score_function(server)(tabular.one_of_each(parts.train))).tolist()
+    r, answers = on_a_table("stage_switching", parts, costs, update_every=10_000)
     assert asked(r) == bayes_asked(costs, first) != bayes_asked(costs)
     assert answers.tolist() != first  # the server itself learns on
 
@@ -237,13 +237,13 @@ def test_named_failure_a_copy_that_is_never_renewed_leads_to_the_decision_for_an
 def test_named_failure_the_papers_form_runs_away_where_its_weight_of_asking_is_negative():
     """At c1 + ce > 1, atoms 5 and 6: 1 - ce - c1 mu < 0. The decision is right, but r grows as long as it trains."""
     costs = Costs(c1=1.0, ce=0.5)
-    rs = {form: on_a_table("stage_rejector", tabular.parts(), costs, form=form)[0] for form in ("paper", "shifted")}
-    assert asked(rs["paper"]) == asked(rs["shifted"]) == bayes_asked(costs) == [1]
+    rs = {form: on_a_table("stage_rejector", tabular.parts(), costs, form=form)[0] for form in ("paper", "nonnegative")}
+    assert asked(rs["paper"]) == asked(rs["nonnegative"]) == bayes_asked(costs) == [1]
     for i in (5, 6):
         p, mu = 1 - tabular.ATOMS[i].eta[tabular.ATOMS[i].m], 1 - max(tabular.ATOMS[i].eta)
         keep, ask = 1 - p, 1 - costs.ce - costs.c1 * mu
         assert ask < 0 < ask + 0.5
-        assert rs["shifted"][i].item() == pytest.approx(math.log((keep + 0.5) / (ask + 0.5)), abs=0.1)
+        assert rs["nonnegative"][i].item() == pytest.approx(math.log((keep + 0.5) / (ask + 0.5)), abs=0.1)
         assert rs["paper"][i].item() > 10
 
 
@@ -255,10 +255,10 @@ REVERSED = [*[tabular.Atom((0.85, 0.15), 0, 0.8)] * 9, tabular.Atom((0.1, 0.9), 
 def test_named_failure_the_released_form_asks_where_the_server_errs_as_often_as_the_client(name):
     """It asks where p > ce - c1 P(e≠Y): everywhere, at twice the risk of the Bayes rule, and more than the client's."""
     costs, parts = Costs(c1=1.0, ce=0.2), tabular.parts(REVERSED)
-    found = {form: on_a_table(name, parts, costs, form=form) for form in ("released", "shifted")}
-    assert asked(found["shifted"][0]) == [9] and asked(found["released"][0]) == list(range(10))
+    found = {form: on_a_table(name, parts, costs, form=form) for form in ("released", "nonnegative")}
+    assert asked(found["nonnegative"][0]) == [9] and asked(found["released"][0]) == list(range(10))
     risks = {form: risk(r, ((e + 1) // 2).tolist(), REVERSED, costs) for form, (r, e) in found.items()}
-    assert risks == pytest.approx({"shifted": 0.165, "released": 0.345})
+    assert risks == pytest.approx({"nonnegative": 0.165, "released": 0.345})
     assert risks["released"] > sum(1 - atom.eta[atom.m] for atom in REVERSED) / 10  # keeping everything: 0.225
 
 
@@ -272,7 +272,7 @@ def test_the_forms_agree_where_mistakes_of_the_server_cost_nothing(name, form):
 
 @pytest.mark.parametrize("costs", [*BOUNDED, LARGE])
 def test_a_specialised_server_that_sees_all_is_the_bayes_classifier_on_what_it_is_sent(costs):
-    r, answers = on_a_table("specialised", tabular.parts(), costs)
+    r, answers = on_a_table("weighted_server", tabular.parts(), costs)
     assert asked(r) == bayes_asked(costs)
     assert all(tabular.ATOMS[i].eta[answers[i]] == max(tabular.ATOMS[i].eta) for i in asked(r))
 
@@ -285,11 +285,11 @@ SHARED = [*[tabular.Atom((0.95, 0.05), 0, 0.9)] * 3, tabular.Atom((0.05, 0.95), 
 @pytest.fixture(scope="module")
 def shared():
     """With the plain server, from which a training starts: it answers as the client does, for the three of four."""
-    examples = tabular.parts(SHARED).helper
+    examples = tabular.parts(SHARED).train
     examples = examples._replace(x=torch.zeros_like(examples.x))
     plain = baselines.plain_server(base.Splits(*[examples] * 3), costs=Costs(), seed=0, options=tabular.OPTIONS)
-    examples = examples._replace(server=plain.e(examples))
-    assert (server_label(examples.server) == -1).all()
+    examples = examples._replace(server_scores=plain.e(examples))
+    assert (server_label(examples.server_scores) == -1).all()
     return base.Splits(*[examples] * 3, server_weights=plain.server_weights)
 
 
@@ -304,15 +304,15 @@ def on_one_image(name, shared, **options):
 
 def test_a_specialised_server_answers_for_what_it_is_sent(shared):
     """While it serves all, r = log 4 on the three and log 1.1/0.95 on the one: 0.1875 against 0.216, so it turns."""
-    assert on_one_image("specialised", shared, beta=2.0) == ([3], 1, pytest.approx(7 / 80))
+    assert on_one_image("weighted_server", shared, beta=2.0) == ([3], 1, pytest.approx(7 / 80))
 
 
 def test_named_failure_with_a_small_beta_the_server_does_not_specialise(shared):
     """Even if it answered for the one, r = log 22 and log 0.2/0.95 would leave the three more weight, 0.51 to 0.30."""
-    assert on_one_image("specialised", shared, beta=0.25) == ([], 0, pytest.approx(11 / 40))
+    assert on_one_image("weighted_server", shared, beta=0.25) == ([], 0, pytest.approx(11 / 40))
 
 
-@pytest.mark.parametrize("form", ["paper", "shifted"])
+@pytest.mark.parametrize("form", ["paper", "nonnegative"])
 @pytest.mark.parametrize("name", ["stage_rejector", "stage_switching"])
 def test_named_failure_the_server_of_stage_switching_serves_everybody(shared, name, form):
     """It learns as if alone; for the answers that it gives, keeping all is right."""

@@ -16,7 +16,7 @@ R = torch.tensor([deferral.bayes_r(atom.eta, atom.m, 1.0, 0.1) for atom in tabul
 @pytest.fixture(scope="module")
 def parts():
     """With the best server given, and a teacher that knows what asking costs more than keeping."""
-    helper = tabular.parts().helper._replace(teacher=R.repeat_interleave(tabular.SHARE))
+    helper = tabular.parts().train._replace(teacher_scores=R.repeat_interleave(tabular.SHARE))
     return Splits(helper, helper, helper)
 
 
@@ -25,7 +25,7 @@ def trained(name, parts, costs=GRID[0]):
 
 
 def asked(system, parts):
-    return torch.nonzero(asks(system.r(tabular.one_of_each(parts.helper))))[:, 0].tolist()
+    return torch.nonzero(asks(system.r(tabular.one_of_each(parts.train))))[:, 0].tolist()
 
 
 @pytest.mark.parametrize("costs", GRID)
@@ -37,13 +37,13 @@ def test_two_stages_find_the_best_rejector_for_their_server_at_any_costs(parts, 
 
 
 def test_two_sigmoids_estimate_what_asking_costs_more_than_keeping(parts):
-    assert trained("two_sigmoid", parts).r(tabular.one_of_each(parts.helper)).tolist() == pytest.approx(
+    assert trained("two_sigmoid", parts).r(tabular.one_of_each(parts.train)).tolist() == pytest.approx(
         R.tolist(), abs=0.01
     )
 
 
 def test_a_server_that_gives_the_worst_answers_is_never_asked(parts):
-    worst = Splits(*(part._replace(server=-part.server) for part in parts[:3]))
+    worst = Splits(*(part._replace(server_scores=-part.server_scores) for part in parts[:3]))
     assert asked(trained("two_stage", worst), worst) == []
 
 
@@ -71,27 +71,27 @@ def test_named_failure_a_student_that_sees_less_than_its_teacher(parts):
 
 
 def test_a_student_needs_a_teacher(parts):
-    alone = Splits(*(part._replace(teacher=None) for part in parts[:3]))
-    with pytest.raises(ValueError, match=r"examples\.teacher, got None"):
+    alone = Splits(*(part._replace(teacher_scores=None) for part in parts[:3]))
+    with pytest.raises(ValueError, match=r"examples\.teacher_scores, got None"):
         trained("distilled", alone)
 
 
 @pytest.mark.parametrize("name", ["separate", "two_stage", "two_sigmoid"])
 def test_a_server_must_be_given(parts, name):
-    alone = Splits(*(part._replace(server=None) for part in parts[:3]))
-    with pytest.raises(ValueError, match=r"examples\.server, got None"):
+    alone = Splits(*(part._replace(server_scores=None) for part in parts[:3]))
+    with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
         trained(name, alone)
 
 
 @pytest.mark.parametrize("name", ["separate", "two_stage", "two_sigmoid"])
 def test_two_classes_coded_either_way_agree(name):
     atoms = [tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.3, 0.7), 1, 0.9), tabular.Atom((0.1, 0.9), 0, 0.7)]
-    signs = tabular.parts(atoms).helper
+    signs = tabular.parts(atoms).train
     numbers = signs._replace(
         y=class_indices(signs.y, signs),
         m=class_indices(signs.m, signs),
-        score=torch.stack([-signs.score / 2, signs.score / 2], 1),
-        server=torch.stack([-signs.server / 2, signs.server / 2], 1),
+        client_scores=torch.stack([-signs.client_scores / 2, signs.client_scores / 2], 1),
+        server_scores=torch.stack([-signs.server_scores / 2, signs.server_scores / 2], 1),
     )
     one, other = (trained(name, Splits(*[examples] * 3)) for examples in (signs, numbers))
     torch.testing.assert_close(one.r(signs), other.r(numbers), atol=1e-6, rtol=0)

@@ -30,14 +30,14 @@ def gradients(output, tensors):
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
-@pytest.mark.parametrize("build", [linear_network, mlp, LeNet, lambda: LeNet(squash=True)])
+@pytest.mark.parametrize("build", [linear_network, mlp, LeNet, lambda: LeNet(bounded=True)])
 def test_one_output_gives_one_score_per_image(build, n):
     assert build()(torch.randn(n, 3, 32, 32)).shape == (n,)
 
 
 @pytest.mark.parametrize("build", [linear_network, LeNet])
 def test_many_outputs_give_a_row_per_image(build):
-    assert build(outputs=10)(torch.randn(1, 3, 32, 32)).shape == (1, 10)
+    assert build(n_outputs=10)(torch.randn(1, 3, 32, 32)).shape == (1, 10)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_squashed_networks_stay_within_one_and_others_do_not():
 @pytest.mark.parametrize("build", [linear_network, LeNet])
 def test_a_network_without_output_is_refused(build):
     with pytest.raises(ValueError, match="expected a finite outputs >= 1, got 0"):
-        build(outputs=0)
+        build(n_outputs=0)
 
 
 def test_a_rejector_without_hidden_units_is_refused():
@@ -101,7 +101,7 @@ def test_tiles_compute_the_convolution_in_value_and_gradient(n, channels, output
 
 
 def test_lenet_is_the_released_network_in_value_and_gradient():
-    network, x = LeNet(outputs=3), torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    network, x = LeNet(n_outputs=3), torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     released = nn.Sequential(*(plain(block) for block in network.features), nn.Flatten(), network.classifier)
     assert torch.allclose(network(x), released(x), atol=1e-5)
     tensors = list(network.parameters())
@@ -111,7 +111,7 @@ def test_lenet_is_the_released_network_in_value_and_gradient():
 
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_activations_are_what_the_last_layer_reads(outputs):
-    network, x = LeNet(outputs=outputs), torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    network, x = LeNet(n_outputs=outputs), torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     found = HiddenActivations(network)(x)
     maps = x
     for block in network.features:
@@ -162,7 +162,7 @@ def test_a_layer_on_scores_starts_at_zero_and_is_linear():
     assert not layer(torch.ones(4, 2)).any()
     nn.init.ones_(layer.layer.weight)
     assert torch.allclose(layer(torch.tensor([[1.0, -3.0]])), torch.full((1, 3), -2.0 * FEATURE_GAIN))
-    squashed = LinearOnFeatures(2, squash=True)
+    squashed = LinearOnFeatures(2, bounded=True)
     nn.init.constant_(squashed.layer.bias, 5.0)
     assert 0.99 < squashed(torch.zeros(1, 2)).item() <= 1
     with pytest.raises(ValueError, match="features >= 1"):

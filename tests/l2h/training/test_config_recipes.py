@@ -16,5 +16,5 @@ def test_residual_networks_are_trained_on_images_that_move(name):
 
 
 def test_one_more_pass_takes_smaller_steps_than_the_training_it_continues():
-    assert config.PRESETS["one_more"].epochs == 1
-    assert config.PRESETS["one_more"].lr < config.PRESETS["fast"].lr
+    assert config.PRESETS["fine_tuning"].epochs == 1
+    assert config.PRESETS["fine_tuning"].lr < config.PRESETS["fast"].lr

@@ -17,7 +17,7 @@ from l2h.problem import Costs
 from l2h.training import clients, device, loop
 from l2h.training.clients import fit_client
 from l2h.training.config import FAST_TRAINING, RELEASED_TRAINING, TrainConfig
-from l2h.training.loop import fit, fit_jointly, fit_separately, predict_scores, seeded
+from l2h.training.loop import fit, fit_jointly, predict_scores, seeded
 
 BRIEF = TrainConfig(epochs=2, batch_size=16, lr=1e-3, flip=True)
 LOG2 = 0.6931472
@@ -159,29 +159,6 @@ def test_alpha_may_differ_between_examples(images):
     assert torch.equal(torch.cat(seen).sort().values, alpha)
 
 
-def test_separate_training_learns_labels_and_the_clients_mistakes(images):
-    client = torch.where(torch.arange(64) % 4 == 0, images.y, 1)  # right on the bright images only
-    with seeded(0):
-        r, e = mlp(bounded=False), LeNet()
-    config = TrainConfig(epochs=15, batch_size=16, lr=1e-3)
-    fit_separately(images.x, images.y, client, rejector=r, server=e, config=config, seed=0)
-    assert ((predict_scores(e, images.x) > 0) == (images.y > 0)).float().mean() > 0.95
-    assert ((predict_scores(r, images.x) > 0) == (client == images.y)).float().mean() > 0.95
-
-
-def test_separate_training_leaves_each_network_as_if_it_were_alone(images):
-    with seeded(0):
-        r, e = mlp(), LeNet()
-    with seeded(0):
-        alone_r, alone_e = mlp(), LeNet()
-    right = torch.where(images.x[:, 0, 0, 0] > 128, 1, -1)
-    fit_separately(images.x, images.y, right * images.y, rejector=r, server=e, config=BRIEF, seed=3)
-    fit(alone_e, images.x, (images.y,), loop.classification_loss, config=BRIEF, seed=3)
-    fit(alone_r, images.x, (right,), loop.classification_loss, config=BRIEF, seed=3)
-    assert torch.allclose(weights(e), weights(alone_e), atol=1e-6)
-    assert torch.allclose(weights(r), weights(alone_r), atol=1e-6)
-
-
 def test_the_released_clients_loss_rewards_endless_certainty_of_the_negative_class_only():
     s = torch.tensor([-30.0, 0.0, 30.0])
     negative = clients.released_client_loss(s, torch.tensor([-1, -1, -1]))
@@ -220,12 +197,12 @@ def test_the_released_client_refuses_many_classes(images):
 
 
 def test_an_unknown_form_is_refused(images):
-    with pytest.raises(ValueError, match="expected form to be one of 'as_released', 'well_trained', 'lenet'"):
+    with pytest.raises(ValueError, match="expected kind to be one of 'as_released', 'well_trained', 'lenet'"):
         fit_client(images, kind="alexnet", seed=0)
 
 
 def test_scores_do_not_depend_on_the_batch_and_train_nothing(images):
-    network = nn.Sequential(LeNet(outputs=3), nn.Dropout())
+    network = nn.Sequential(LeNet(n_outputs=3), nn.Dropout())
     whole = predict_scores(network, images.x)
     assert whole.dtype == torch.float32
     assert not whole.requires_grad
@@ -254,7 +231,7 @@ def test_bytes_and_their_pixels_train_alike(images):
         ({"optimizer": "adagrad"}, "optimizer to be one of 'adam', 'sgd'"),
         ({"momentum": 1.5}, r"momentum in \[0, 1\]"),
         ({"weight_decay": -1.0}, "weight_decay >= 0"),
-        ({"shift": -1}, "shift >= 0"),
+        ({"max_translation": -1}, "max_translation >= 0"),
         ({"epochs": 1.5}, "expected a whole epochs >= 1, got 1.5"),
         ({"batch_size": 2.5}, "expected a whole batch_size >= 1, got 2.5"),
         ({"betas": (1.0, 0.9)}, "1 - decay in betas > 0, got 0.0"),
@@ -270,8 +247,6 @@ def test_settings_out_of_range_are_refused(change, message):
 def test_lengths_that_differ_are_refused(images):
     with pytest.raises(ValueError, match="expected arrays of one length"):
         fit(linear_network(), images.x, (images.y[:-1],), loop.classification_loss, config=BRIEF, seed=0)
-    with pytest.raises(ValueError, match="expected arrays of one length"):
-        fit_separately(images.x, images.y, images.y[:-1], rejector=mlp(), server=LeNet(), config=BRIEF, seed=0)
 
 
 def test_a_loss_that_is_already_a_mean_is_refused(images):

@@ -258,7 +258,7 @@ def stage_minimiser(p: Any, server_error: Any, *, costs: Costs, form: str) -> np
     Raises:
         ValueError: if a probability leaves [0, 1] or the form is unknown.
 
-    >>> forms = ("paper", "shifted", "released")
+    >>> forms = ("paper", "nonnegative", "released")
     >>> [round(float(stage_minimiser(0.3, 0.5, costs=Costs(1.0, 0.25), form=form)), 2) for form in forms]
     [1.03, 0.64, -0.58]
 

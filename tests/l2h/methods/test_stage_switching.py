@@ -77,7 +77,7 @@ def test_the_forms_lead_to_other_rejectors(parts):
 
 
 def test_a_stale_copy_changes_the_rejector_only(parts):
-    rs = [fitted("stage_switching", parts, replace(OPTIONS, update_every=update_every))[0] for refresh in (1, 2, 1000)]
+    rs = [fitted("stage_switching", parts, replace(OPTIONS, update_every=update_every))[0] for update_every in (1, 2, 1000)]
     assert not torch.equal(rs[0], rs[1]) and not torch.equal(rs[1], rs[2])
 
 

@@ -28,7 +28,7 @@ def comparison_grid(settings: Any) -> dict[str, dict[str, ExperimentConfig]]:
         settings: of the chapter.
 
     Returns:
-        The systems of every client and pair of classes; a rejector on features only where the client has a hidden layer.
+        The systems of every client and pair of classes; a rejector on features only beside a client that has some.
 
     >>> from companion.chapters.parameters import settings_for
     >>> grid = comparison_grid(settings_for("06_comparison", "paper"))

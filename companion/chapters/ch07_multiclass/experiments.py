@@ -23,10 +23,7 @@ from companion.chapters.systems import (
 )
 from l2h.data.dataset import DEFAULT_PAIRS
 from l2h.data.sources import CLASSES
-from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
-from l2h.evaluation.intervals import Interval
-from l2h.evaluation.metrics import client_server_correctness, keep_indicator
 from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.experiments.config import ExperimentConfig, dependencies
 from l2h.experiments.run import RunResult
@@ -369,40 +366,6 @@ class MulticlassResults(NamedTuple):
 def areas_under_curves(predictions: Sequence[Predictions]) -> list[float]:
     """The area under accuracy against coverage, one per seed."""
     return [area_under_curve(accuracy_coverage_curve(p)) for p in predictions]
-
-
-def pooled_server_difference_on_asked(first: Sequence[Predictions], second: Sequence[Predictions]) -> Interval:
-    """Accuracy of the first systems' servers minus that of the second ones', on what the first ones send.
-
-    Args:
-        first: predictions of one system, one per seed.
-        second: predictions of another, paired: the same seeds and examples.
-
-    Returns:
-        The difference with its limits, pooled over seeds; NaN where nothing is sent.
-    """
-    differences = np.array(
-        [
-            client_server_correctness(a)[1] * 1.0 - client_server_correctness(b)[1]
-            for a, b in zip(first, second, strict=True)
-        ]
-    )
-    ask = 1 - np.array([keep_indicator(p) for p in first])
-    return bootstrap_intervals(differences[None], ask[None], signed=True)[0]
-
-
-def bonferroni_client_difference_kept_asked(predictions: Sequence[Predictions]) -> Interval:
-    """Accuracy of the client on what is kept minus on what is sent; limits from both intervals, each at 97.5 %."""
-    right = np.array([client_server_correctness(p)[0] * 1.0 for p in predictions])
-    keep = np.array([keep_indicator(p) for p in predictions])
-    kept_accuracy, asked_accuracy = bootstrap_intervals(
-        np.stack([right, right]), np.stack([keep, 1 - keep]), level=0.975
-    )
-    return Interval(
-        kept_accuracy.estimate - asked_accuracy.estimate,
-        kept_accuracy.low - asked_accuracy.high,
-        kept_accuracy.high - asked_accuracy.low,
-    )
 
 
 def count_epoch_steps(n_examples: int) -> int:

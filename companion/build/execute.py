@@ -1,8 +1,9 @@
 """Execute chapters: `python -m companion.build.execute quick|paper|full|record|reference [CHAPTER ...]`.
 
-Papermill executes, two chapters at a time with one thread each, into `_build/notebooks/<profile>`; what is fresh is not
-executed again. `update_records` executes at `paper` and replaces the committed records in `book`; `update_references` executes at
-`quick` on CIFAR-10 and on digits and replaces `tests/reference`.
+Papermill executes, two chapters at a time with one thread each, into `_build/notebooks/<profile>`. Fresh chapters are
+not executed again. The mode `record` executes at `paper` and replaces the committed records in `book`; the mode
+`reference` executes at `quick` on CIFAR-10 and on digits and replaces `tests/book/reference`. Beside each executed
+notebook lies a summary of every run that it rests on.
 """
 
 import argparse
@@ -22,18 +23,18 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from companion.build import notebooks, outputs
+from companion.build import notebooks, outputs, summaries
 from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
 from l2h.data import dataset, sources
-from l2h.experiments import store
+from l2h.experiments import run_log, store
 
 DEFAULT_SECONDS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
 SINGLE_THREAD_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 MAX_PARALLEL_CHAPTERS = 2
 PROGRESS_INTERVAL = 30.0  # seconds between signs of life of a long chapter
-PARTIAL = re.compile(r"\.(\d+)\.partial\.ipynb$")  # the number is that of the process which executes it
+PARTIAL = re.compile(r"\.(\d+)\.partial\.(ipynb|jsonl)$")  # the number is that of the process which executes it
 INLINE = "module://matplotlib_inline.backend_inline"
 # Of the user's shell: they would run code in a kernel, change what its code does or prints, or replace the kernel.
 LEFT_OUT = ("PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "JUPYTER_PATH", "IPYKERNEL_CELL_NAME")
@@ -69,7 +70,9 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     return 0
 
 
-def execute_chapters(profile: str, names: Sequence[str], folders: Folders, *, source: str | None = None) -> Path:
+def execute_chapters(
+    profile: str, names: Sequence[str], folders: Folders, *, source: str | None = None, reuse: bool = True
+) -> Path:
     """Execute the chapters that are not fresh, and put the present text around the outputs of those that are.
 
     Args:
@@ -77,6 +80,7 @@ def execute_chapters(profile: str, names: Sequence[str], folders: Folders, *, so
         names: of chapters.
         folders: where they lie and where they go.
         source: "cifar10" or "digits"; None for what is at hand.
+        reuse: whether an earlier execution with the same key may stand for a new one.
 
     Returns:
         The folder of the executed notebooks.
@@ -84,7 +88,7 @@ def execute_chapters(profile: str, names: Sequence[str], folders: Folders, *, so
     Raises:
         ChapterError: if a chapter fails; what else is under way is stopped.
     """
-    available_source = "digits" if _cifar10_folder() is None else "cifar10"
+    available_source = "digits" if cifar10_folder() is None else "cifar10"
     source = source or available_source
     output = folders.notebooks / (profile if source == available_source else f"{profile}-{source}")
     if available_source == "digits" and any(map(notebooks.needs_data, names)):
@@ -93,7 +97,7 @@ def execute_chapters(profile: str, names: Sequence[str], folders: Folders, *, so
         )
     remove_partial(folders.notebooks)
     jobs = [_job(name, profile, source, output, folders) for name in names]
-    stale_jobs = [job for job in jobs if not _reuse_execution(job, folders)]
+    stale_jobs = [job for job in jobs if not (reuse and _reuse_execution(job, folders))]
     for job in jobs:
         if job not in stale_jobs:
             print_line(f"{job.name}: fresh, not executed again")
@@ -112,7 +116,7 @@ def update_records(names: Sequence[str], folders: Folders) -> None:
         FileNotFoundError: without CIFAR-10, which the records are about.
         ChapterError: if a chapter fails; no record is replaced.
     """
-    if _cifar10_folder() is None:
+    if cifar10_folder() is None:
         raise FileNotFoundError("expected CIFAR-10 for the records, found none; set L2H_DATA to its folder")
     output = execute_chapters("paper", names, folders)
     for name in names:
@@ -129,7 +133,7 @@ def update_references(names: Sequence[str], folders: Folders) -> None:
     Raises:
         ChapterError: if a chapter fails.
     """
-    for source in ("digits",) if _cifar10_folder() is None else ("cifar10", "digits"):
+    for source in ("digits",) if cifar10_folder() is None else ("cifar10", "digits"):
         output = execute_chapters("quick", names, folders, source=source)
         for name in names:
             _publish(output / f"{name}.ipynb", folders.references / source / f"{name}.ipynb", images=False)
@@ -138,11 +142,13 @@ def update_references(names: Sequence[str], folders: Folders) -> None:
 def _publish(executed: Path, path: Path, *, images: bool = True) -> None:
     notebook = nbformat.read(executed, as_version=4)
     notebooks.write_notebook(path, notebooks.without_local_details(notebook, images=images))
+    if images:
+        summaries.write_summaries(path, summaries.read_summaries_text(executed))
     print_line(f"wrote {path}")
 
 
 @lru_cache(maxsize=1)
-def _cifar10_folder() -> Path | None:
+def cifar10_folder() -> Path | None:
     """Found once for all chapters: none of them waits for a network that does not answer."""
     return sources.find_cifar10()
 
@@ -150,7 +156,7 @@ def _cifar10_folder() -> Path | None:
 @lru_cache(maxsize=2)
 def _data_facts(source: str) -> dict[str, Any]:
     """Of the default task: its digest changes with the images as with the way they are split."""
-    return dataset.load_dataset(source=source, folder=_cifar10_folder() if source == "cifar10" else None).metadata()
+    return dataset.load_dataset(source=source, folder=cifar10_folder() if source == "cifar10" else None).metadata()
 
 
 class Job(NamedTuple):
@@ -190,17 +196,18 @@ def _reuse_execution(job: Job, folders: Folders) -> bool:
     for path in (*folders.notebooks.glob(f"*/{job.output.name}"), folders.book / job.output.name):
         executed_notebook = notebooks.read_notebook(path)
         if executed_notebook is not None and executed_notebook.metadata.get("l2h", {}).get("key") == job.key:
-            if outputs.unchanged(executed_notebook):
+            if outputs.unchanged(executed_notebook) and summaries.belong_to(executed_notebook, path):
                 notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, executed_notebook))
+                summaries.write_summaries(job.output, summaries.read_summaries_text(path))
                 return True
-            print_line(f"{path}: not reused, its code or outputs were changed after its execution")
+            print_line(f"{path}: not reused, its code, outputs or summaries were changed after its execution")
     return False
 
 
 def _environment(chapters: int) -> dict[str, str]:
     """Of the kernels: one thread each; sweeps inside a chapter share the cores that are left."""
     workers = max(1, (os.cpu_count() or 1) // max(1, min(MAX_PARALLEL_CHAPTERS, chapters)))
-    images = _cifar10_folder()
+    images = cifar10_folder()
     data_variables = {"L2H_DATA": str(images.absolute())} if images else {}
     runs = {"L2H_RUNS": str(store.default_store_folder())}  # absolute, as a kernel works in a folder of its own
     return {"L2H_WORKERS": str(workers), **os.environ, **SINGLE_THREAD_ENVIRONMENT, **data_variables, **runs}
@@ -252,7 +259,7 @@ def remove_partial(notebooks: Path) -> None:
     Args:
         notebooks: one folder of executed notebooks per profile.
     """
-    for path in notebooks.glob("*/*.partial.ipynb"):
+    for path in notebooks.glob("*/*.partial.*"):
         named = PARTIAL.search(path.name)
         if named and not _exists(int(named[1])):
             path.unlink(missing_ok=True)
@@ -273,7 +280,9 @@ async def _execute(job: Job, semaphore: asyncio.Semaphore, clock: ProgressClock,
         clock.started_at[job.name] = time.monotonic()
         print_line(f"{job.name}: started at {job.profile}; {_progress(clock)}")
         partial = job.output.with_suffix(f".{os.getpid()}.partial.ipynb")  # another command may execute it, too
-        errors = await _papermill(job, partial, environment)
+        log = partial.with_suffix(".jsonl")
+        log.unlink(missing_ok=True)
+        errors = await _papermill(job, partial, environment | {run_log.RUN_LOG: str(log.absolute())})
         executed_notebook = notebooks.read_notebook(partial)
         if errors or executed_notebook is None:
             raise ChapterError(_failure(job, executed_notebook, partial, errors))
@@ -281,13 +290,16 @@ async def _execute(job: Job, semaphore: asyncio.Semaphore, clock: ProgressClock,
             raise ChapterError(f"{job.name}: {fault}; the notebook so far: {partial}")
         if job.key != notebooks.chapter_key(job.name, job.notebook, profile=job.profile, data=job.data):
             raise ChapterError(f"{job.name}: the code that it uses changed while it was executed; execute it again")
+        text = await asyncio.to_thread(summaries.summaries_text, run_log.read_run_log(log))
         seconds = time.monotonic() - clock.started_at.pop(job.name)
         del clock.expected_seconds[job.name]
         executed_notebook.metadata["l2h"] = notebooks.execution_facts(
-            job.key, profile=job.profile, data=job.data, seconds=seconds
+            job.key, profile=job.profile, data=job.data, seconds=seconds, runs=summaries.digest(text)
         )
+        summaries.write_summaries(job.output, text)
         notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, executed_notebook))
         partial.unlink()
+        log.unlink(missing_ok=True)
         print_line(f"{job.name}: done in {_minutes(seconds)}; {_progress(clock)}")
 
 

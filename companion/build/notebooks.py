@@ -117,8 +117,10 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
     )
 
 
-def execution_facts(key: str, *, profile: str, data: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
-    """What an executed notebook says about itself in `metadata.l2h`."""
+def execution_facts(
+    key: str, *, profile: str, data: dict[str, Any] | None, seconds: float, runs: str | None = None
+) -> dict[str, Any]:
+    """The facts of an execution, which stand in `metadata.l2h`; `runs` is the digest of the summaries of its runs."""
     accelerator_text = f" and {accelerator_name()}" if accelerator_name() else ""
     names = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "papermill")
     return dict(
@@ -128,6 +130,7 @@ def execution_facts(key: str, *, profile: str, data: dict[str, Any] | None, seco
         machine=f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()})" + accelerator_text,
         versions={"python": platform.python_version(), **{name: version(name) for name in names}},
         data=data,
+        **({"runs": runs} if runs else {}),
     )
 
 
@@ -136,7 +139,7 @@ def with_outputs(source: NotebookNode, executed_notebook: NotebookNode) -> Noteb
 
     Args:
         source: as `read_source` gives it.
-        executed_notebook: the executed notebook, whose outputs are its execution's; its source may have had other prose.
+        executed_notebook: an execution of the same code, whose source may have had other prose.
 
     Returns:
         A notebook that has papermill's injected cell, if there was one.

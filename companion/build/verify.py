@@ -1,76 +1,194 @@
-"""Check the ledger: `python -m companion.build.verify quick|paper|full` executes what is stale, compares verdicts.
+"""Verify the record: `python -m companion.build.verify [record|paper|full|update]`.
 
-Verdicts are computed from the evidence in the executed chapters with the committed rules. A verdict that contradicts
-the committed one, or is missing, makes the exit code 1. `python -m companion.build.verify update` writes the verdicts
-of the committed records into the ledger.
+`record`, the default, executes no training of a chapter anew. It computes (a) every verdict from the evidence in the
+committed records, (b) every exact claim (definitions, theorems, counterexamples, certificates) from scratch, by
+executing the chapters that train nothing, and (c) trains a random sample of the record's runs again: `audit`. `paper`
+and `full` execute the chapters that are stale at that profile, and compare all verdicts. A verdict that contradicts the
+ledger, or is missing, and a run that contradicts its summary make the exit code 1. `update` writes the verdicts of the
+committed records into the ledger.
 """
 
 import argparse
 import asyncio
 import json
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from companion.build import execute, notebooks, outputs
+from companion.build import audit, execute, notebooks, outputs, summaries
 from companion.build.execute import print_line
 from companion.build.notebooks import ROOT, Folders
+from companion.chapters.parameters import settings_for
 from companion.chapters.settings import PROFILE_NAMES
 from companion.claims import ledger, registry
+from companion.claims.evidence import PROOF_REQUIRED, claim_verdict
 from companion.claims.ledger import LedgerEntry
+from companion.claims.registry import EXACT_KINDS, Claim
 from l2h.experiments import store
 
 REPORT_PATH = ROOT / "_build" / "claims.json"
+RECORD, UPDATE = "record", "update"
+EXACT_PROFILE = "quick"  # an exact claim has the same verdict at every profile
 
 
 def main(
     arguments: list[str] | None = None,
     folders: Folders | None = None,
-    book: Path = registry.CLAIMS_FOLDER,
+    claims_folder: Path = registry.CLAIMS_FOLDER,
     report: Path = REPORT_PATH,
 ) -> int:
-    """The command: the table on stdout, what is wrong on stderr, with exit code 1; 130 or 143 if it is interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m companion.build.verify", description="Check the ledger of claims.")
-    parser.add_argument("mode", choices=(*PROFILE_NAMES, "update"), nargs="?", default="quick")
-    mode, folders = parser.parse_args(arguments).mode, folders or Folders()
+    """The command: the table on stdout, errors on stderr, with exit code 1; 130 or 143 if it is interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m companion.build.verify", description="Verify the record.")
+    modes = (RECORD, *(name for name in PROFILE_NAMES if name != "quick"), UPDATE)
+    parser.add_argument("mode", choices=modes, nargs="?", default=RECORD)
+    audit.add_arguments(parser)
+    options, folders = parser.parse_args(arguments), folders or Folders()
     try:
-        claims_by_id = registry.read_claims(book)
-        every = notebooks.chapter_names(folders.book)
-        names = [name for name in every if name in {entry.chapter for entry in claims_by_id.values()}]
-        others = [name for name in every if name not in names]  # one with evidence has lost its file of claims
-        ledger.ledger_entries(
-            claims_by_id,
-            read_executed_notebooks(folders.book, others) | read_executed_notebooks(folders.notebooks / mode, others),
-        )
-        if mode == "update":
-            entries = ledger.ledger_entries(claims_by_id, read_executed_notebooks(folders.book, names))
-            print_line("\n".join(ledger.update_verdicts(entries, book)) or "every verdict stands")
+        if options.mode == UPDATE:
+            lines = ledger.update_verdicts(_entries_of_records(folders, claims_folder), claims_folder)
+            print_line("\n".join(lines) or "every verdict stands")
             return 0
-        entries = ledger.ledger_entries(
-            claims_by_id, read_executed_notebooks(execute.execute_chapters(mode, names, folders), names)
-        )
+        errors = _verify(options, folders, claims_folder, report)
     except (OSError, ValueError, RuntimeError) as error:
-        if mode != "update":
-            report.unlink(missing_ok=True)  # the one of an earlier check says nothing about one that failed
+        if options.mode != UPDATE:
+            report.unlink(missing_ok=True)  # the report of an earlier check would hide that this one failed
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
         return 130  # as a shell reports a command that Ctrl-C ended; the report of an earlier check stays
     except asyncio.CancelledError:
         return 143  # and one that was terminated
+    sys.stderr.write("".join(f"{line}\n" for line in errors))
+    return 1 if errors else 0
+
+
+def _verify(options: argparse.Namespace, folders: Folders, claims_folder: Path, report: Path) -> list[str]:
+    """Verify in one mode, write the report, and return one line per contradiction."""
+    entries = _entries_of_records(folders, claims_folder)
+    if options.mode != RECORD:
+        claims_by_id = registry.read_claims(claims_folder)
+        names = _chapters_with_claims(folders, claims_by_id)
+        executed = execute.execute_chapters(options.mode, names, folders)
+        entries = ledger.ledger_entries(claims_by_id, read_executed_notebooks(executed, names))
+    errors = write_report(entries, report, chapters=notebooks.chapter_names(folders.book))
+    if options.mode == RECORD:
+        errors += verify_exact_claims(folders, claims_folder)
+        errors += _audit_if_possible(options, folders)
+    return errors
+
+
+def write_report(entries: Sequence[LedgerEntry], report: Path, *, chapters: Sequence[str]) -> list[str]:
+    """Write and print the verdicts.
+
+    Args:
+        entries: of the whole ledger.
+        report: path of the JSON file.
+        chapters: those that exist.
+
+    Returns:
+        One line per claim whose verdict contradicts the ledger or is missing.
+    """
     discrepancies = {
-        entry.claim.id: ledger.verdict_discrepancy(entry, chapter_exists=entry.claim.chapter in names)
+        entry.claim.id: ledger.verdict_discrepancy(entry, chapter_exists=entry.claim.chapter in chapters)
         for entry in entries
     }
-    store.write_atomically(
-        report, json.dumps([claim_record(entry, discrepancies[entry.claim.id]) for entry in entries], indent=1) + "\n"
-    )
+    records = [claim_record(entry, discrepancies[entry.claim.id]) for entry in entries]
+    store.write_atomically(report, json.dumps(records, indent=1) + "\n")
     print_line(claims_table(entries))
-    error_lines = [f"{name}: {discrepancy}" for name, discrepancy in discrepancies.items() if discrepancy]
-    sys.stderr.write("".join(f"{line}\n" for line in error_lines))
-    return 1 if error_lines else 0
+    return [f"{name}: {discrepancy}" for name, discrepancy in discrepancies.items() if discrepancy]
+
+
+def verify_exact_claims(folders: Folders, claims_folder: Path = registry.CLAIMS_FOLDER) -> list[str]:
+    """Compute the exact claims from scratch, and compare their verdicts with the ledger.
+
+    The chapters whose records rest on no run are executed, and nothing that was executed before is reused. Of the other
+    chapters the function `theory_evidence` is called. The remaining exact claims of these are about trained systems,
+    such as a bound that holds on them; for these there are the records and the audit.
+
+    Args:
+        folders: where the sources and the records lie.
+        claims_folder: of the ledger.
+
+    Returns:
+        One line per contradiction.
+
+    Raises:
+        ChapterError: if a chapter fails.
+    """
+    exact = {name: claim for name, claim in registry.read_claims(claims_folder).items() if is_exact(claim)}
+    chapters = [
+        name for name in notebooks.chapter_names(folders.book) if any(name == one.chapter for one in exact.values())
+    ]
+    trained = [name for name in chapters if summaries.summaries_path(folders.book / f"{name}.ipynb").exists()]
+    executed = [name for name in chapters if name not in trained]
+    with tempfile.TemporaryDirectory(prefix="l2h-verify-") as folder:
+        scratch = Folders(folders.book, Path(folder), Path(folder))
+        output = execute.execute_chapters(EXACT_PROFILE, executed, scratch, reuse=False)
+        entries = ledger.ledger_entries(registry.read_claims(claims_folder), read_executed_notebooks(output, executed))
+    verdicts = {entry.claim.id: entry.computed_verdict for entry in entries if entry.claim.chapter in executed}
+    for name in trained:
+        verdicts |= theory_verdicts(name, exact)
+    compared = {name: verdict for name, verdict in verdicts.items() if name in exact}
+    print_line(f"{len(compared)} exact claims computed from scratch")
+    return [
+        f"{name}: {verdict or 'without evidence'}, computed from scratch, but {exact[name].verdict} in the ledger"
+        for name, verdict in compared.items()
+        if verdict != exact[name].verdict
+    ]
+
+
+def is_exact(claim: Claim) -> bool:
+    """Whether a claim has the same verdict at every profile: a definition, a theorem, or a rule that needs a proof."""
+    return claim.kind in EXACT_KINDS or any(PROOF_REQUIRED in bounds for bounds in claim.rule.cases.values())
+
+
+def theory_verdicts(chapter: str, claims_by_id: Mapping[str, Claim]) -> dict[str, str]:
+    """The verdicts on claims of a chapter that needs runs, as far as they follow from theory alone.
+
+    Args:
+        chapter: its name.
+        claims_by_id: the claims that are asked for.
+
+    Returns:
+        Verdicts by claim, from the evidence of `theory_evidence` in the module `evidence` of the chapter's folder.
+    """
+    package = type(settings_for(chapter, EXACT_PROFILE)).__module__.rpartition(".")[0]
+    if find_spec(f"{package}.evidence") is None:
+        return {}
+    evidence: Mapping[str, Any] = getattr(import_module(f"{package}.evidence"), "theory_evidence", dict)()
+    return {
+        name: claim_verdict(claims_by_id[name].rule, registry.evidence_by_case(claims_by_id[name], stated))
+        for name, stated in evidence.items()
+        if name in claims_by_id
+    }
+
+
+def _chapters_with_claims(folders: Folders, claims_by_id: Mapping[str, Claim]) -> list[str]:
+    with_claims = {claim.chapter for claim in claims_by_id.values()}
+    return [name for name in notebooks.chapter_names(folders.book) if name in with_claims]
+
+
+def _entries_of_records(folders: Folders, claims_folder: Path) -> list[LedgerEntry]:
+    """The ledger beside the committed records.
+
+    All records are read: one with evidence of no claim has lost its file of claims.
+    """
+    names = notebooks.chapter_names(folders.book)
+    return ledger.ledger_entries(registry.read_claims(claims_folder), read_executed_notebooks(folders.book, names))
+
+
+def _audit_if_possible(options: argparse.Namespace, folders: Folders) -> list[str]:
+    """The audit; without CIFAR-10, on which the runs were made, a line that says that there was none."""
+    if execute.cifar10_folder() is None:
+        print_line("no run was audited: CIFAR-10 is not at hand; set L2H_DATA to its folder")
+        return []
+    with audit.exit_when_terminated():
+        return audit.audit(options.runs, seed=options.seed, folders=folders)
 
 
 def read_executed_notebooks(folder: Path, names: list[str]) -> dict[str, Mapping[str, Any]]:
@@ -108,7 +226,7 @@ def claim_record(entry: LedgerEntry, discrepancy: str | None) -> dict[str, Any]:
     }
 
 
-def claims_table(entries: list[LedgerEntry]) -> str:
+def claims_table(entries: Sequence[LedgerEntry]) -> str:
     """The table for a terminal: id, verdict, committed verdict and evidence, then how many of each verdict.
 
     >>> print(claims_table([]))

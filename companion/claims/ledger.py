@@ -132,8 +132,8 @@ def update_verdicts(entries: list[LedgerEntry], folder: Path = registry.CLAIMS_F
         One line per verdict that changed.
 
     Raises:
-        ValueError: if a file has its ids and verdicts in lines of another form than `replace_verdicts` reads; it names the
-            file, and no file is changed.
+        ValueError: if a file has its ids and verdicts in lines of another form than `replace_verdicts` reads; it names
+            the file, and no file is changed.
     """
     eligible = [
         entry

@@ -23,6 +23,7 @@ from l2h.data import dataset as data_dataset
 from l2h.data.dataset import SPLITS, Split
 from l2h.experiments.config import PRECISIONS, ExperimentConfig, dependencies
 from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
+from l2h.experiments.run_log import log_run
 from l2h.experiments.store import Store
 from l2h.methods import base, error_estimation, fitting, registry
 from l2h.problem import Predictions, server_label
@@ -63,6 +64,7 @@ def run(config: ExperimentConfig, *, store: Store | None = None) -> RunResult:
     Returns:
         The result.
     """
+    log_run(config)
     return result_from_json(_stored_run(config, store or Store()))
 
 

@@ -39,6 +39,7 @@ from l2h.experiments.run import (
     scores_to_json,
     system_scores,
 )
+from l2h.experiments.run_log import log_run
 from l2h.experiments.store import Store
 from l2h.methods import base, registry
 from l2h.models import layers as models_layers
@@ -110,6 +111,7 @@ def run_under_corruption(
     Raises:
         ValueError: if activations are asked for, and rejector or server is not a network with a last linear layer.
     """
+    log_run(config, conditions)
     return _result_from_json(config, _stored_run(config, conditions, store or Store()))
 
 

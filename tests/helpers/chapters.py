@@ -1,4 +1,8 @@
-"""How every small chapter of the tests begins."""
+"""How every small chapter of the tests begins, and one that trains on digits."""
+
+from companion.build import execute
+from companion.build.notebooks import Folders
+from l2h.experiments.config import ExperimentConfig
 
 HEADER = """---
 jupytext:
@@ -22,3 +26,34 @@ profile = "paper"
 
 ```{code-cell} ipython3
 """
+
+RUNS = (
+    HEADER
+    + """from l2h.experiments.config import ExperimentConfig
+from l2h.experiments.shifted import Conditions, sweep_under_corruption
+from l2h.experiments.sweep import sweep
+
+base = ExperimentConfig("learning_to_help", ce=0.1, source="digits")
+results = sweep([base, ExperimentConfig("confidence", ce=0.1, source="digits")])
+corrupted = sweep_under_corruption([base], Conditions(("clean", "noise 4"), 50))
+print(len(results), len(corrupted))
+```
+"""
+)
+
+
+def toy_configs():
+    """The plain runs for which the chapter RUNS asks."""
+    return [ExperimentConfig(method, ce=0.1, source="digits") for method in ("learning_to_help", "confidence")]
+
+
+def execute_toy_runs(folder, patch):
+    """Record a book with the one chapter RUNS, and return its folders."""
+    folders = Folders(folder / "book", folder / "notebooks", folder / "references")
+    folders.book.mkdir()
+    (folders.book / "91_runs.md").write_text(RUNS)
+    patch.setenv("L2H_WORKERS", "1")
+    patch.setattr(execute, "cifar10_folder", lambda: None)
+    execute.execute_chapters("paper", ["91_runs"], folders)
+    execute._publish(folders.notebooks / "paper" / "91_runs.ipynb", folders.book / "91_runs.ipynb")
+    return folders

@@ -55,7 +55,7 @@ DYING = HEADER + "import os\n\nos._exit(3)\n```\n"
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     """An empty book, on a machine without CIFAR-10 whose data nobody needs."""
-    monkeypatch.setattr(execute, "_cifar10_folder", lambda: None)
+    monkeypatch.setattr(execute, "cifar10_folder", lambda: None)
     monkeypatch.delenv("L2H_WORKERS", raising=False)
     (tmp_path / "book").mkdir()
     return Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
@@ -198,7 +198,7 @@ def test_a_described_picture_that_is_not_shown_is_a_failure(folders, capsys):
 def test_kernels_find_relative_folders_of_the_shell(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("L2H_RUNS", "runs")
-    monkeypatch.setattr(execute, "_cifar10_folder", lambda: Path("images"))
+    monkeypatch.setattr(execute, "cifar10_folder", lambda: Path("images"))
     (tmp_path / "kernel").mkdir()
     found = execute._without_settings(execute._environment(1) | {"PYTHONPATH": "mine"}, tmp_path / "kernel")
     assert (found["L2H_RUNS"], found["L2H_DATA"]) == (str(tmp_path / "runs"), str(tmp_path / "images"))
@@ -285,7 +285,7 @@ def _alive(process):
 
 def test_records_and_references_are_made_of_executions(folders, capsys, monkeypatch):
     write(folders, c1=QUIET)
-    monkeypatch.setattr(execute, "_cifar10_folder", lambda: notebooks.ROOT)
+    monkeypatch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT)
     assert run(capsys, folders, "record")[0] == 0
     record = read_notebook(folders.book / "c1.ipynb")
     assert same_source(record, read_source("c1", folders.book))
@@ -305,7 +305,7 @@ def test_records_and_references_are_made_of_executions(folders, capsys, monkeypa
 @pytest.mark.parametrize("place", ["notebooks", "book"])
 def test_edited_outputs_are_not_reused(folders, capsys, monkeypatch, place):
     write(folders, c1=QUIET)
-    monkeypatch.setattr(execute, "_cifar10_folder", lambda: notebooks.ROOT)
+    monkeypatch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT)
     assert run(capsys, folders, "record")[0] == 0
     kept = folders.notebooks / "paper" / "c1.ipynb"
     record = folders.book / "c1.ipynb"
@@ -356,7 +356,7 @@ def test_nothing_is_injected_into_a_record(monkeypatch):
 
 def test_kernels_get_the_data_that_were_found_one_thread_and_their_share_of_the_cores(monkeypatch):
     monkeypatch.delenv("L2H_WORKERS", raising=False)
-    monkeypatch.setattr(execute, "_cifar10_folder", lambda: notebooks.ROOT / "images")
+    monkeypatch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT / "images")
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     environment = execute._environment(5)
     assert environment["L2H_DATA"] == str(notebooks.ROOT / "images")
@@ -369,9 +369,9 @@ def test_kernels_get_the_data_that_were_found_one_thread_and_their_share_of_the_
 def test_data_are_looked_for_once(monkeypatch):
     calls = []
     monkeypatch.setattr(dataset, "find", lambda: calls.append(1))
-    execute._cifar10_folder.cache_clear()
-    assert execute._cifar10_folder() is execute._cifar10_folder() is None
-    execute._cifar10_folder.cache_clear()
+    execute.cifar10_folder.cache_clear()
+    assert execute.cifar10_folder() is execute.cifar10_folder() is None
+    execute.cifar10_folder.cache_clear()
     assert calls == [1]
 
 

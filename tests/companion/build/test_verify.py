@@ -44,12 +44,12 @@ LEDGER = """- id: gains
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "find", lambda: None)
-    execute._cifar10_folder.cache_clear()
+    execute.cifar10_folder.cache_clear()
     folders = Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
     folders.book.mkdir()
     (tmp_path / "claims").mkdir()
     yield folders
-    execute._cifar10_folder.cache_clear()
+    execute.cifar10_folder.cache_clear()
 
 
 def verify(book, capsys, *mode, verdict="reproduced", number=0.1, ledger=LEDGER):

@@ -1,0 +1,283 @@
+"""Audit the record: `python -m companion.build.audit --runs 20 --seed 7` trains a random sample of its runs again.
+
+Beside each record lies a summary of every run that it rests on. The audit draws some of these runs, trains them on this
+machine, with the clients and servers that they need, in an empty store, and compares the results with the summaries.
+
+The machine that made the record computes the same numbers to the last bit. Another processor adds in another order;
+training enlarges such rounding errors, and some test images get another prediction. Measured for 18 runs of the chapters
+on CIFAR-10 in float32, trained with AVX-512 kernels and again with SSE kernels (ATEN_CPU_CAPABILITY=default,
+ONEDNN_MAX_CPU_ISA=SSE41, MKL_CBWR=COMPATIBLE): the accuracies and the area differ by at most 0.011, the offload rate by
+at most 0.015. The tolerances are about three times that. For the mean over the runs they are divided by the square root
+of the number of runs, because the differences have both signs.
+"""
+
+import argparse
+import math
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from companion.build import execute, notebooks, summaries
+from companion.build.execute import print_line
+from companion.build.notebooks import Folders
+from l2h import checks
+from l2h.experiments import shifted, sweep
+from l2h.experiments.run_log import LoggedRun
+from l2h.experiments.store import Store
+
+N_RUNS, SEED = 20, 7
+MAX_CPU_SECONDS = 300.0  # recorded processor seconds of all trainings of a draw: some minutes on two cores
+TOLERANCES = dict.fromkeys(("accuracy", "client_accuracy", "server_accuracy", "area"), 0.03) | {"offload_rate": 0.05}
+CONDITION_TOLERANCE = 0.06  # of an accuracy on corrupted images, where more images lie near the decision boundary
+
+
+class RecordedRun(NamedTuple):
+    """A run of the committed records."""
+
+    chapters: tuple[str, ...]  # whose records rest on it
+    run: LoggedRun
+    summary: dict[str, Any]  # its row of the summaries
+
+
+class Difference(NamedTuple):
+    """A figure that differs between the record and this machine."""
+
+    run: str  # what the figure is of, in words
+    name: str
+    recorded: float
+    now: float
+    tolerance: float
+
+    def text(self) -> str:
+        """One line.
+
+        >>> Difference("confidence, seed 0", "accuracy", 0.9, 0.8, 0.03).text()
+        'confidence, seed 0: accuracy 0.9000 in the record, 0.8000 on this machine; tolerance 0.0300'
+        """
+        numbers = f"{self.recorded:.4f} in the record, {self.now:.4f} on this machine"
+        return f"{self.run}: {self.name} {numbers}; tolerance {self.tolerance:.4f}"
+
+    @property
+    def is_contradiction(self) -> bool:
+        """Whether it is larger than another processor explains."""
+        return not abs(self.now - self.recorded) <= self.tolerance
+
+
+def main(arguments: list[str] | None = None, folders: Folders | None = None) -> int:
+    """The command: a line per run on stdout; exit code 1 if a run contradicts the record, 130 or 143 if interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m companion.build.audit", description="Audit the record's runs.")
+    add_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        with exit_when_terminated():
+            lines = audit(options.runs, seed=options.seed, folders=folders or Folders())
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130  # as a shell reports a command that Ctrl-C ended
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    return 1 if lines else 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the audit to a command."""
+    parser.add_argument("--runs", type=_at_least_one, default=N_RUNS, help=f"how many runs to train, {N_RUNS}")
+    parser.add_argument("--seed", type=_natural, default=SEED, help=f"of the draw, any whole number, {SEED}")
+
+
+def audit(n_runs: int, *, seed: int, folders: Folders, max_cpu_seconds: float = MAX_CPU_SECONDS) -> list[str]:
+    """Draw runs of the records, train them again, and compare.
+
+    Args:
+        n_runs: how many.
+        seed: of the draw.
+        folders: where the records lie.
+        max_cpu_seconds: as in `draw`.
+
+    Returns:
+        One line per contradiction.
+
+    Raises:
+        FileNotFoundError: if the data of the runs are not at hand.
+        ValueError: if there are no summaries, or if summaries are not those of their record.
+        RuntimeError: if a run fails.
+    """
+    recorded = read_recorded_runs(folders)
+    drawn = draw(recorded, n_runs, seed=seed, max_cpu_seconds=max_cpu_seconds)
+    if any(one.run.config.source == "cifar10" for one in drawn) and execute.cifar10_folder() is None:
+        raise FileNotFoundError(
+            "expected CIFAR-10, on which the runs were made, found none; set L2H_DATA to its folder"
+        )
+    print_line(f"audit: {len(drawn)} of {len(recorded)} runs, drawn with seed {seed}, are trained again")
+    with tempfile.TemporaryDirectory(prefix="l2h-audit-") as folder:
+        store = Store(Path(folder))
+        train([one.run for one in drawn], store)
+        current = [summaries.summarize(one.run, store) for one in drawn]
+    differences = [compare(one, now) for one, now in zip(drawn, current, strict=True)]
+    for one, found in zip(drawn, differences, strict=True):
+        largest = max(found, key=lambda difference: abs(difference.now - difference.recorded))
+        print_line(f"  {largest.run} ({', '.join(one.chapters)}): largest difference {_size(largest)}")
+    every = [difference for found in differences for difference in found]
+    means = mean_differences(every)
+    print_line("".join(f"  mean of the runs: {difference.name} {_size(difference)}\n" for difference in means).rstrip())
+    return [difference.text() for difference in [*every, *means] if difference.is_contradiction]
+
+
+def read_recorded_runs(folders: Folders) -> list[RecordedRun]:
+    """Every run on which a record rests, once, in the order of the chapters.
+
+    Args:
+        folders: where the records lie.
+
+    Returns:
+        The runs.
+
+    Raises:
+        ValueError: if no record has summaries, or if summaries are not those that the record's execution wrote.
+    """
+    recorded: dict[tuple[Any, ...], RecordedRun] = {}
+    for name in notebooks.chapter_names(folders.book):
+        path = folders.book / f"{name}.ipynb"
+        notebook = notebooks.read_notebook(path)
+        if notebook is None or not summaries.summaries_path(path).exists():
+            continue
+        if not summaries.belong_to(notebook, path):
+            raise ValueError(f"expected the summaries of {path} as its execution wrote them, got others")
+        for row in summaries.read_summaries(path).to_dict("records"):
+            logged = summaries.logged_run(row)
+            chapters = recorded[key].chapters if (key := summaries.identity(logged)) in recorded else ()
+            recorded[key] = RecordedRun((*chapters, name), logged, row)
+    if not recorded:
+        raise ValueError(f"expected summaries of runs beside the records in {folders.book}, got none")
+    return list(recorded.values())
+
+
+def draw(
+    recorded: Sequence[RecordedRun], n_runs: int, *, seed: int, max_cpu_seconds: float = MAX_CPU_SECONDS
+) -> list[RecordedRun]:
+    """Draw runs at random, each with the same probability.
+
+    The draw ends early, before the run with which all trainings, those of clients and servers included, would take
+    longer than the limit.
+
+    Args:
+        recorded: all runs.
+        n_runs: how many to draw.
+        seed: of the draw.
+        max_cpu_seconds: limit in processor seconds, as recorded; at least one run is drawn.
+
+    Returns:
+        The drawn runs.
+    """
+    seconds = {summaries.identity(one.run): float(one.summary["cpu_seconds"]) for one in recorded}
+    drawn: list[RecordedRun] = []
+    trained: set[tuple[Any, ...]] = set()
+    for index in np.random.default_rng(seed).permutation(len(recorded))[:n_runs]:
+        candidate = recorded[index]
+        needed = trained.union(map(summaries.identity, summaries.with_dependencies([candidate.run])))
+        if drawn and sum(seconds.get(key, 0.0) for key in needed) > max_cpu_seconds:
+            break
+        drawn.append(candidate)
+        trained = needed
+    return drawn
+
+
+def train(runs: Sequence[LoggedRun], store: Store) -> None:
+    """Train runs and keep their results.
+
+    Args:
+        runs: of any kind.
+        store: for the results.
+    """
+    plain = [logged.config for logged in runs if logged.conditions is None]
+    sweep.sweep(plain, store=store)
+    corrupted = [(shifted.Conditions(**one.conditions), one.config) for one in runs if one.conditions is not None]
+    for conditions, group in groupby(sorted(corrupted, key=lambda pair: str(pair[0])), key=lambda pair: pair[0]):
+        shifted.sweep_under_corruption([config for _, config in group], conditions, store=store)
+
+
+def compare(recorded: RecordedRun, current: dict[str, Any]) -> list[Difference]:
+    """The figures of a summary beside those of the same run on this machine.
+
+    Args:
+        recorded: the run with its summary.
+        current: its summary as `summaries.summarize` makes it now.
+
+    Returns:
+        One difference per figure that the summary has.
+    """
+    label = run_label(recorded.run)
+    on_conditions = [name for name in recorded.summary if name.startswith(summaries.ACCURACY_ON)]
+    tolerances = TOLERANCES | dict.fromkeys(on_conditions, CONDITION_TOLERANCE)
+    figures = [name for name in tolerances if not math.isnan(recorded.summary[name])]
+    now = {name: math.nan if current.get(name) is None else float(current[name]) for name in figures}
+    return [Difference(label, name, float(recorded.summary[name]), now[name], tolerances[name]) for name in figures]
+
+
+def mean_differences(differences: Sequence[Difference]) -> list[Difference]:
+    """The means over runs of each figure: differences by rounding have both signs, so that their mean is smaller.
+
+    Args:
+        differences: of all drawn runs.
+
+    Returns:
+        One difference per figure; its tolerance is that of one run, divided by the square root of their number.
+    """
+    means = []
+    for name, tolerance in TOLERANCES.items():
+        values = [(one.recorded, one.now) for one in differences if one.name == name]
+        if values:
+            recorded, now = np.mean(values, axis=0)
+            means.append(Difference("mean of the runs", name, recorded, now, tolerance / math.sqrt(len(values))))
+    return means
+
+
+def run_label(logged: LoggedRun) -> str:
+    """A run in words: its configuration, and whether its test images are corrupted."""
+    return f"{logged.config}{' on corrupted images' if logged.conditions else ''}"
+
+
+@contextmanager
+def exit_when_terminated() -> Iterator[None]:
+    """End with exit code 143 when the process is terminated, after workers and temporary files are removed."""
+
+    def leave(*_: Any) -> None:
+        sys.exit(143)  # as a shell reports a command that was terminated
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _size(difference: Difference) -> str:
+    return f"{difference.now - difference.recorded:+.4f} ({difference.name})"
+
+
+def _at_least_one(text: str) -> int:
+    return _whole_number(text, 1)
+
+
+def _natural(text: str) -> int:
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, bound: int) -> int:
+    try:
+        checks.integer(bound, number=int(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""A summary of every run that a chapter rests on, in a file beside its executed notebook: `NN_name.runs.csv`.
+
+One row per run: what differs from the defaults of `ExperimentConfig`, and what the trained system does on the test
+images. `pandas.read_csv` reads it; `companion.build.audit` trains some of the runs again and compares.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from l2h.data.corruptions import CLEAN
+from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
+from l2h.evaluation.metrics import accuracy, client_server_correctness, offload_rate, system_loss
+from l2h.experiments import run, shifted
+from l2h.experiments.config import ExperimentConfig, dependencies
+from l2h.experiments.run_log import LoggedRun
+from l2h.experiments.store import Store, write_atomically
+from l2h.methods import registry
+from l2h.problem import Predictions, server_label
+
+CONFIG_FIELDS: dict[str, Field[Any]] = {field.name: field for field in fields(ExperimentConfig)}
+# Of the system, its client and its server on the test images; the loss at the run's costs; the area under the
+# accuracy-coverage curve.
+METRICS = ("accuracy", "client_accuracy", "server_accuracy", "offload_rate", "system_loss", "area")
+ACCURACY_ON = "accuracy on "  # and the name of a condition: one column each, of the runs on corrupted images
+DIGITS_OF_KEY = 16  # of 64: enough to tell a few thousand runs apart
+DECIMALS = 6
+
+
+def summaries_path(notebook: Path) -> Path:
+    """Where the summaries of an executed notebook lie."""
+    return notebook.with_suffix(".runs.csv")
+
+
+def summaries_text(runs: Iterable[LoggedRun], store: Store | None = None) -> str:
+    """The file of summaries of some runs and of all the runs that these read.
+
+    Args:
+        runs: as a notebook's log names them.
+        store: that holds the results; a run that it lacks is made.
+
+    Returns:
+        CSV, sorted by configuration; empty if there are no runs.
+    """
+    rows = [summarize(logged, store) for logged in with_dependencies(runs)]
+    if not rows:
+        return ""
+    table = pd.DataFrame(rows)
+    used = [name for name in CONFIG_FIELDS if name == "method" or (table[name] != _default(name)).any()]
+    others = [name for name in table.columns if name not in CONFIG_FIELDS]
+    rest = [name for name in others if name in METRICS or not table[name].isna().all()]
+    ordered = table[[*used, *rest]].sort_values([*used, "key"], key=lambda column: column.map(str))
+    return str(ordered.to_csv(index=False))
+
+
+def summarize(logged: LoggedRun, store: Store | None = None) -> dict[str, Any]:
+    """The summary of one run.
+
+    Args:
+        logged: the run.
+        store: that holds its result; if it lacks the result, the run is made.
+
+    Returns:
+        The fields of the configuration as text; METRICS, None where a run has none, as a client alone has no offload
+        rate; `n`, the number of test images; the training loss of the last epoch; the processor seconds; the run's
+        key. Of a run on corrupted images also `n_images`, as in `shifted.Conditions`, and its accuracy per condition.
+    """
+    config = logged.config
+    result: Any
+    row: dict[str, Any] = {name: str(getattr(config, name)) for name in CONFIG_FIELDS}
+    if logged.conditions is None:
+        result, key, clean = run.run(config, store=store), run.run_key(config), "test"
+        history, n_images = result.history, None
+    else:
+        conditions = shifted.Conditions(**logged.conditions)
+        result = shifted.run_under_corruption(config, conditions, store=store)
+        key, clean, history = shifted.corruption_key(config, conditions), CLEAN, ()
+        n_images = conditions.n_images
+    row |= {"n_images": n_images, **_metrics(config, result.scores[clean])}
+    row |= {"training_loss": round(history[-1], DECIMALS) if history else None}
+    row |= {"cpu_seconds": round(result.cpu_seconds, 2), "key": key[:DIGITS_OF_KEY]}
+    if logged.conditions is not None and "y" in result.scores[clean]:
+        corrupted = [name for name in logged.conditions["names"] if name != CLEAN]
+        row |= {f"{ACCURACY_ON}{name}": round(accuracy(result.predictions(name)), DECIMALS) for name in corrupted}
+    return row
+
+
+def _metrics(config: ExperimentConfig, scores: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """METRICS of what a run says about test images, and how many these are."""
+    values: dict[str, Any] = dict.fromkeys(METRICS)
+    if config.method == "client" or config.method in registry.STANDALONE:
+        (answers,) = scores.values()
+        y = run.dataset_for_config(config).test.y.numpy()[: len(answers)]
+        whose = "client_accuracy" if config.method == "client" else "server_accuracy"
+        values[whose] = float(np.mean(server_label(answers) == y))
+        return {"n": len(y), **_rounded(values)}
+    predictions = Predictions(**scores)
+    client, server = client_server_correctness(predictions)
+    values |= {"accuracy": accuracy(predictions), "offload_rate": offload_rate(predictions)}
+    values |= {"client_accuracy": float(client.mean()), "server_accuracy": float(server.mean())}
+    values |= {"system_loss": system_loss(predictions, costs=config.costs)}
+    values |= {"area": area_under_curve(accuracy_coverage_curve(predictions))}
+    return {"n": len(predictions.y), **_rounded(values)}
+
+
+def write_summaries(notebook: Path, text: str) -> None:
+    """Write the summaries of an executed notebook beside it; without runs there is no file.
+
+    Args:
+        notebook: path of the executed notebook.
+        text: as `summaries_text` gives it.
+    """
+    if text:
+        write_atomically(summaries_path(notebook), text)
+    else:
+        summaries_path(notebook).unlink(missing_ok=True)
+
+
+def read_summaries_text(notebook: Path) -> str:
+    """The text of the summaries of an executed notebook; empty if it has none."""
+    path = summaries_path(notebook)
+    return path.read_text("utf-8") if path.exists() else ""
+
+
+def digest(text: str) -> str | None:
+    """The SHA-256 of summaries, as the executed notebook states it; None without summaries."""
+    return hashlib.sha256(text.encode()).hexdigest() if text else None
+
+
+def belong_to(notebook: Mapping[str, Any], path: Path) -> bool:
+    """Whether the file beside an executed notebook is the one that its execution wrote.
+
+    Args:
+        notebook: executed.
+        path: of the notebook.
+    """
+    return notebook["metadata"].get("l2h", {}).get("runs") == digest(read_summaries_text(path))
+
+
+def read_summaries(notebook: Path) -> pd.DataFrame:
+    """The summaries beside an executed notebook.
+
+    Args:
+        notebook: its path.
+
+    Returns:
+        One row per run; configurations as text, all else as numbers, NaN where a run has none.
+    """
+    table = pd.read_csv(summaries_path(notebook), dtype=str, keep_default_na=False)
+    for name in table.columns:
+        if name not in (*CONFIG_FIELDS, "key"):
+            table[name] = pd.to_numeric(table[name])
+    return table
+
+
+def logged_run(row: Mapping[str, Any]) -> LoggedRun:
+    """The run that a row of `read_summaries` is about.
+
+    Args:
+        row: one row.
+
+    Returns:
+        The run; a run on corrupted images with the conditions that the row has.
+
+    >>> logged_run({"method": "confidence", "ce": "0.1", "accuracy": 0.9}).config.ce
+    0.1
+    """
+    config = ExperimentConfig(**{name: _value(row[name]) for name in CONFIG_FIELDS if name in row})
+    if np.isnan(row.get("n_images", np.nan)):
+        return LoggedRun(config, None)
+    names = tuple(name.removeprefix(ACCURACY_ON) for name in row if name.startswith(ACCURACY_ON))
+    return LoggedRun(config, {"names": (CLEAN, *names), "n_images": int(row["n_images"])})
+
+
+def with_dependencies(runs: Iterable[LoggedRun]) -> list[LoggedRun]:
+    """The runs, and before each the runs that it reads; each once.
+
+    Args:
+        runs: of any kind.
+
+    Returns:
+        The runs; a run that several notebooks used with other activations counts once.
+    """
+    found: dict[tuple[Any, ...], LoggedRun] = {}
+    for logged in runs:
+        earlier = with_dependencies(LoggedRun(config, logged.conditions) for config in dependencies(logged.config))
+        for each in [*earlier, logged]:
+            found.setdefault(identity(each), each)
+    return list(found.values())
+
+
+def identity(logged: LoggedRun) -> tuple[Any, ...]:
+    """What tells a run from others: its configuration, and the corrupted images on which it is evaluated."""
+    conditions = logged.conditions
+    return logged.config, conditions and tuple(sorted(conditions["names"])), conditions and conditions["n_images"]
+
+
+def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, DECIMALS) for name, value in values.items()}
+
+
+def _default(name: str) -> str | None:
+    default = CONFIG_FIELDS[name].default
+    return None if default is MISSING else str(default)
+
+
+def _value(text: str) -> Any:
+    """A field's value from its text: numbers, truth values and tuples are literals, all else is a name."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text

@@ -1,29 +1,29 @@
-"""From milliseconds, bytes, money and the value of a right answer to the costs (c1, ce)."""
+"""The costs (c1, ce) from milliseconds, bytes, money and the value of a correct label."""
 
 from dataclasses import dataclass, fields
-from typing import NamedTuple
 
 from l2h import checks
+from l2h.evaluation.metrics import ReferenceLosses
 from l2h.problem import Costs
 
-RATE_TOLERANCE = 1e-12
+RATE_TOLERANCE = 1e-12  # rounding error of a product of rates
 
 
 @dataclass(frozen=True)
 class OffloadCost:
-    """What one question to the server takes.
+    """Resources that one offload to the server uses.
 
     Args:
-        milliseconds: that the user waits longer than for an answer of the device, >= 0.
-        bytes: that travel, both ways, >= 0.
-        joules: that the radio draws from the battery, >= 0.
-        fee: that the server charges, in money, >= 0.
+        milliseconds: additional waiting time compared with a label from the device, >= 0.
+        bytes: traffic in both directions, >= 0.
+        joules: energy of the radio, >= 0.
+        fee: price of one request to the server, in money, >= 0.
 
     Raises:
         ValueError: if a number is negative or not finite.
 
     >>> OffloadCost(milliseconds=80.0, bytes=3072)
-    Question(milliseconds=80.0, bytes=3072, joules=0.0, fee=0.0)
+    OffloadCost(milliseconds=80.0, bytes=3072, joules=0.0, fee=0.0)
     """
 
     milliseconds: float = 0.0
@@ -37,22 +37,22 @@ class OffloadCost:
 
 @dataclass(frozen=True)
 class UnitPrices:
-    """What things are worth, all in one currency.
+    """Unit prices, all in one currency.
 
     Args:
-        client_mistake: what a wrong answer given by the device costs, > 0: the value of a right answer there.
-        server_mistake: what a wrong answer given by the server costs, >= 0; more than `device_mistake` where an
-            answer that was waited for has to be better, less where a person checks it.
-        millisecond: of waiting, >= 0.
-        byte: of traffic, >= 0.
-        joule: of battery, >= 0.
+        client_mistake: cost of a wrong label from the client, > 0.
+        server_mistake: cost of a wrong label from the server, >= 0; larger than `client_mistake` if users expect more
+            after waiting, smaller if a person checks the server's labels.
+        millisecond: price of a millisecond of waiting, >= 0.
+        byte: price of a byte of traffic, >= 0.
+        joule: price of a joule from the battery, >= 0.
 
     Raises:
         ValueError: if a number leaves its range.
 
-    >>> UnitPrices(device_mistake=0.0, server_mistake=1.0)
+    >>> UnitPrices(client_mistake=0.0, server_mistake=1.0)
     Traceback (most recent call last):
-    ValueError: expected a finite device_mistake > 0, got 0.0
+    ValueError: expected a finite client_mistake > 0, got 0.0
     """
 
     client_mistake: float
@@ -62,28 +62,27 @@ class UnitPrices:
     joule: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.positive(device_mistake=self.client_mistake)
-        rest = [field.name for field in fields(self)[1:]]
-        checks.at_least(0, **{name: getattr(self, name) for name in rest})
+        checks.positive(client_mistake=self.client_mistake)
+        checks.at_least(0, **{field.name: getattr(self, field.name) for field in fields(self)[1:]})
 
 
 def costs_from_prices(offload: OffloadCost, prices: UnitPrices) -> Costs:
-    r"""The costs of the generalized 0-1 loss, in units of one wrong answer of the device.
+    r"""The costs of the generalized 0-1 loss, in units of one mistake of the client.
 
-    .. math:: c_1 = \frac{v_{\mathrm{server}}}{v_{\mathrm{device}}}, \qquad
-              c_e = \frac{t\,p_t + b\,p_b + w\,p_w + f}{v_{\mathrm{device}}}
+    .. math:: c_1 = \frac{v_{\mathrm{server}}}{v_{\mathrm{client}}}, \qquad
+              c_e = \frac{t\,p_t + b\,p_b + w\,p_w + f}{v_{\mathrm{client}}}
 
-    for a question of t milliseconds, b bytes, w joules and a fee f. Money divided by money has no unit: another
-    currency gives the same costs.
+    for an offload of t milliseconds, b bytes, w joules and a fee f. The costs are ratios of amounts of money, so they
+    do not depend on the currency.
 
     Args:
-        offload: what a question takes.
-        prices: what things are worth.
+        offload: resources of one offload.
+        prices: unit prices.
 
     Returns:
         (c1, ce).
 
-    >>> prices = UnitPrices(device_mistake=8.0, server_mistake=8.0, millisecond=0.01)
+    >>> prices = UnitPrices(client_mistake=8.0, server_mistake=8.0, millisecond=0.01)
     >>> costs_from_prices(OffloadCost(milliseconds=50.0, fee=0.25), prices)
     Costs(c1=1.0, ce=0.09375)
     """
@@ -93,16 +92,16 @@ def costs_from_prices(offload: OffloadCost, prices: UnitPrices) -> Costs:
 
 
 def break_even_client_error(costs: Costs, *, server_error: float) -> float:
-    r"""The probability of a wrong answer of the device above which a question pays.
+    r"""The client's error probability above which asking has the smaller expected loss.
 
     .. math:: p > c_1 p_e + c_e
 
     Args:
         costs: c1 and ce.
-        server_error: how often the server is wrong, in [0, 1].
+        server_error: error rate of the server, in [0, 1].
 
     Returns:
-        The right-hand side; from 1 on no question ever pays.
+        The right-hand side; if it is at least 1, asking never has the smaller expected loss.
 
     Raises:
         ValueError: if the error is outside [0, 1].
@@ -114,28 +113,20 @@ def break_even_client_error(costs: Costs, *, server_error: float) -> float:
     return costs.c1 * server_error + costs.ce
 
 
-class ReferenceLosses(NamedTuple):
-    """The losses beside which that of a rejector is to be read; `metrics.reference_losses` measures the same."""
-
-    never: float  # ask
-    always: float
-    random: float  # the better of the two
-    oracle: float  # knows who is right
-
-
 def reference_losses_from_rates(
     costs: Costs, *, client_error: float, server_error: float, both_wrong: float
 ) -> ReferenceLosses:
-    r"""The losses that need no rejector, and that of an oracle, from error rates alone.
+    r"""The reference losses from error rates alone; `metrics.reference_losses` computes them from predictions.
 
     .. math:: p_m, \quad c_1 p_e + c_e, \quad \min(\cdot, \cdot), \quad
               (p_m - p_{me}) \min(1, c_e) + p_{me} \min(1, c_1 + c_e)
 
     Args:
         costs: c1 and ce.
-        client_error: how often the client is wrong, in [0, 1].
-        server_error: how often the server is wrong on all images, in [0, 1].
-        both_wrong: how often both are, between what the two rates leave possible; their product if independent.
+        client_error: error rate p_m of the client, in [0, 1].
+        server_error: error rate p_e of the server on all inputs, in [0, 1].
+        both_wrong: rate p_me at which both are wrong, within the range that the two rates allow; their product if the
+            errors are independent.
 
     Returns:
         `ReferenceLosses`.
@@ -144,7 +135,7 @@ def reference_losses_from_rates(
         ValueError: if a rate is outside its range.
 
     >>> reference_losses_from_rates(Costs(c1=1.0, ce=0.25), client_error=0.5, server_error=0.25, both_wrong=0.125)
-    Levels(never=0.5, always=0.5, random=0.5, oracle=0.21875)
+    ReferenceLosses(never=0.5, always=0.5, random=0.5, oracle=0.21875)
     """
     checks.probabilities(client_error=client_error, server_error=server_error, both_wrong=both_wrong)
     lowest, highest = max(0.0, client_error + server_error - 1), min(client_error, server_error)
@@ -156,23 +147,23 @@ def reference_losses_from_rates(
 
 
 def break_even_price(prices: UnitPrices, *, client_error: float, server_error: float) -> float:
-    r"""The money that one question may take in all before it no longer pays for an average image.
+    r"""The largest total price of one offload at which asking does not increase the expected loss of an average input.
 
-    .. math:: (p - c_1 p_e)\, v_{\mathrm{device}} = p\, v_{\mathrm{device}} - p_e\, v_{\mathrm{server}}
+    .. math:: (p - c_1 p_e)\, v_{\mathrm{client}} = p\, v_{\mathrm{client}} - p_e\, v_{\mathrm{server}}
 
     Args:
-        prices: what things are worth.
-        client_error: how often the device is wrong on what would be sent, in [0, 1].
-        server_error: how often the server is wrong on it, in [0, 1].
+        prices: unit prices.
+        client_error: error rate p of the client on the inputs that would be asked, in [0, 1].
+        server_error: error rate p_e of the server on them, in [0, 1].
 
     Returns:
-        Money, 0 where asking would not pay even if it were free.
+        An amount of money; 0 if asking would increase the expected loss even without a price.
 
     Raises:
         ValueError: if an error is outside [0, 1].
 
-    >>> break_even_price(UnitPrices(device_mistake=8.0, server_mistake=8.0), device_error=0.5, server_error=0.25)
+    >>> break_even_price(UnitPrices(client_mistake=8.0, server_mistake=8.0), client_error=0.5, server_error=0.25)
     2.0
     """
-    checks.probabilities(device_error=client_error, server_error=server_error)
+    checks.probabilities(client_error=client_error, server_error=server_error)
     return max(0.0, client_error * prices.client_mistake - server_error * prices.server_mistake)

@@ -6,7 +6,6 @@ import shutil
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
-from helpers import datasets
 from hypothesis import settings
 
 from companion.build import execute, notebooks, render
@@ -64,12 +63,3 @@ def ax():
         yield axes
         figure.canvas.draw()
     plt.close(figure)
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A folder that holds CIFAR-100, SVHN and ImageNet with few images each."""
-    datasets.cifar100(tmp_path, monkeypatch)
-    datasets.svhn(tmp_path, monkeypatch)
-    datasets.imagenet(tmp_path)
-    return tmp_path

@@ -1,10 +1,10 @@
-"""The lists of runs of the chapters that compare systems, so that they can be made ahead, and how results are read.
+"""The systems that chapters compare, how their predictions are read from results, and their use of resources.
 
-A place is a client and a pair of classes; at every place the same systems meet, with one client and one plain server
-per seed for all of them.
+A setting is a client with a pair of classes. In each setting all systems have the same client and, where they need one,
+the same plain server, one of each per seed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -52,39 +52,54 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "random": {"method": "random"},
     "device classifier": {"method": "always_ask", "server": "on_device_classifier"},
 }
-SYSTEMS_IN_CLAIMS = (  # those that claims are about, and one whose decision needs the server
+SYSTEMS_IN_CLAIMS = (  # the systems that claims are about, and one whose decision needs the server
     *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
     *("two-stage, on scores", "two-stage, on features"),
     *("Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
 )
-ON_DEVICE_CLASSIFIER = "device classifier"  # answers on the device, and sends nothing
+ON_DEVICE_CLASSIFIER = "device classifier"  # it predicts on the device and never asks
 STACKED_NAME = "stacked (ours)"
-SERVER_DEPENDENT = ("Mozannar-Sontag", "one-vs-all", "realizable")  # no device can decide so before it sends
 TEACHER_METHODS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
+SERVER_DEPENDENT = (*TEACHER_METHODS, "oracle")  # their decision needs the server, so that every image is sent to it
 EXCLUDED_BASELINES = (*SERVER_DEPENDENT, "random", ON_DEVICE_CLASSIFIER)  # of a rejector on the device, at a coverage
-REJECTOR_INPUT_SIZES = {
-    "scores": 2,
-    "features": 2 + networks.LENET_HIDDEN_UNITS,
-}  # numbers: the client's score, its size, and its last hidden layer
+# Inputs of a linear rejector: two summaries of the client's scores, and its last hidden layer. With more than two
+# classes the log-probabilities of all classes come on top.
+REJECTOR_INPUT_SIZES = {"scores": 2, "features": 2 + networks.LENET_HIDDEN_UNITS}
 ResultsBySystem = dict[str, list[RunResult]]  # name of a system -> its results, one per seed
 
 
 class SystemPredictions(NamedTuple):
-    """What the systems of one place say about one part of the data."""
+    """The predictions of all systems of a setting on one split of the data."""
 
     predictions: dict[str, list[Predictions]]  # name -> one per seed
-    client_scores: list[np.ndarray]  # the client's scores, one per seed
+    client_scores: list[np.ndarray]  # one array per seed
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """The configuration of our stacked rejector: the rejectors that it weighs beside the client's scores."""
+
+    rejector_configs: tuple[ExperimentConfig, ...]  # with the same client and server
+    method: ClassVar[str] = STACKED_NAME
+
+    @property
+    def costs(self) -> Costs:
+        """The costs of its rejectors."""
+        return self.rejector_configs[0].costs
+
+
+ComparedSystem = ExperimentConfig | Stacked
 
 
 def all_configs(grid: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int) -> list[ExperimentConfig]:
-    """All runs of a design with all their seeds and what they need, each once, in an order in which they can be made.
+    """All runs of an experiment grid with all seeds and all dependencies, each once and after its dependencies.
 
     Args:
-        grid: of `comparison` or `costs`.
-        seeds: how many, from 0 on.
+        grid: group -> name -> configuration, such as `ch06_comparison.experiments.comparison_grid`.
+        seeds: number of seeds, from 0 on.
 
     Returns:
-        Configurations, ready for `sweep.sweep`.
+        Configurations for `sweep.sweep`.
     """
     configs = [config for group in grid.values() for config in group.values()]
     return with_dependencies(run for config in configs for run in over_seeds(config, seeds))
@@ -97,14 +112,14 @@ def system_predictions(
     *,
     split: str = "test",
 ) -> SystemPredictions:
-    """What the systems of one place say about a part, ours added where its rejector was trained.
+    """The predictions of the systems of a setting; the stacked rejector is added where "two-stage" was trained.
 
-    The device's own classifier stands there as a client that never asks.
+    The on-device classifier is shown as a client that never asks.
 
     Args:
         results: of every run of `all_configs`.
-        systems: of one place of `comparison`.
-        seeds: how many, from 0 on.
+        systems: of one setting of the grid.
+        seeds: number of seeds, from 0 on.
         split: "validation" or "test".
 
     Returns:
@@ -120,80 +135,101 @@ def system_predictions(
         for name, results_of_system in results_by_system.items()
     }
     if ON_DEVICE_CLASSIFIER in predictions:
-        predictions[ON_DEVICE_CLASSIFIER] = [
-            replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in predictions[ON_DEVICE_CLASSIFIER]
-        ]
+        predictions[ON_DEVICE_CLASSIFIER] = [never_asking(p) for p in predictions[ON_DEVICE_CLASSIFIER]]
     if "two-stage" in predictions:
-        predictions[STACKED_NAME] = [
-            _stacked_predictions(seeded_config, client, split)
-            for seeded_config, client in zip(results_by_system["two-stage"], clients, strict=True)
-        ]
+        pairs = zip(results_by_system["two-stage"], clients, strict=True)
+        predictions[STACKED_NAME] = [_stacked_predictions(two_stage, client, split) for two_stage, client in pairs]
     return SystemPredictions(predictions, [client.scores[split]["client_scores"] for client in clients])
 
 
+def never_asking(predictions: Predictions) -> Predictions:
+    """The predictions of an on-device classifier e, as those of a client that never asks."""
+    return replace(predictions, m=server_label(predictions.e), r=np.ones(len(predictions.y)))
+
+
 def system_names(predictions_by_setting: Mapping[str, SystemPredictions]) -> list[str]:
-    """The systems of any place; one that only some places have stands where these have it.
+    """The systems of all settings; a system that is missing in some settings keeps its position.
 
     Args:
-        predictions_by_setting: place -> its answers; one of them has every system.
+        predictions_by_setting: setting -> predictions; one of the settings has every system.
 
     Returns:
         Names, each once.
 
-    >>> system_names({"a": SystemPredictions({"one": [], "three": []}, []), "b": SystemPredictions({"one": [], "two": [], "three": []}, [])})
-    ['one', 'two', 'three']
+    >>> few, many = dict.fromkeys(("x", "z"), []), dict.fromkeys(("x", "y", "z"), [])
+    >>> system_names({"a": SystemPredictions(few, []), "b": SystemPredictions(many, [])})
+    ['x', 'y', 'z']
     """
-    return max(
-        (list(setting_predictions.predictions) for setting_predictions in predictions_by_setting.values()), key=len
-    )
+    return max((list(systems.predictions) for systems in predictions_by_setting.values()), key=len)
 
 
-def system_resource_use(name: str, config: ExperimentConfig, coverage: float) -> ResourceUse:
-    """What a system of `SYSTEMS`, or ours, spends per image at a coverage.
+def system_resource_use(name: str, config: ComparedSystem, coverage: float) -> ResourceUse:
+    """The resource use of a system per image at a coverage.
 
     Args:
         name: of the system.
-        config: its configuration; for ours that of "two-stage".
-        coverage: share kept, in [0, 1].
+        config: its configuration; chapter 06 passes that of "two-stage" for its stacked rejector.
+        coverage: in [0, 1].
 
     Returns:
         `ResourceUse`.
 
-    >>> system_resource_use("confidence", ExperimentConfig("confidence"), 0.5)
-    Spending(device_flops=6144.0, bytes_sent=1536.0)
+    >>> system_resource_use("confidence", ExperimentConfig("confidence"), 0.5).bytes_sent
+    1536.0
     """
-    client, own = device_sizes(name, config)
-    reads_score = (
-        name == STACKED_NAME or config.method.startswith("confidence") or config.rejector in REJECTOR_INPUT_SIZES
-    )
-    return resource_use(own, client, coverage, needs_score=reads_score, needs_server=name in SERVER_DEPENDENT)
+    first = config.rejector_configs[0] if isinstance(config, Stacked) else config
+    client, others = device_sizes(name, config)
+    on_scores = first.rejector in REJECTOR_INPUT_SIZES and first.method not in registry.TRAINING_FREE
+    needs_scores = name == STACKED_NAME or first.method.startswith("confidence") or on_scores
+    return resource_use(others, client, coverage, needs_score=needs_scores, needs_server=name in SERVER_DEPENDENT)
 
 
-def device_sizes(name: str, config: ExperimentConfig) -> tuple[NetworkSize, NetworkSize]:
-    """The sizes of the client, and of the device's network that is there beside it.
+def device_sizes(name: str, config: ComparedSystem) -> tuple[NetworkSize, NetworkSize]:
+    """The sizes of the client, and of all other networks on the device together.
 
     Args:
         name: of the system.
-        config: its configuration; for ours that of "two-stage".
+        config: as in `system_resource_use`.
 
     Returns:
-        Client and own network; (0, 0) for what is not there.
+        Client and others; (0, 0) for networks that are absent.
     """
-    none = NetworkSize(0, 0)
-    if name == ON_DEVICE_CLASSIFIER:
-        return none, _device_network_size(config)
-    decides_alone = config.method in registry.TRAINING_FREE or config.method == "confidence_specialist"
-    own = none if name in SERVER_DEPENDENT or decides_alone else _device_network_size(config)
-    return network_size(training_clients.CLIENTS[config.client][0](1)), own
+    configs = config.rejector_configs if isinstance(config, Stacked) else (config,)
+    n_scores = _score_count(configs[0])
+    client = network_size(training_clients.CLIENTS[configs[0].client][0](n_scores))
+    others = [_device_network_size(each_config) for each_config in configs if name not in SERVER_DEPENDENT]
+    if isinstance(config, Stacked):  # two logistic regressions on the client's scores and the rejectors
+        others.append(_linear_size(n_scores + REJECTOR_INPUT_SIZES["scores"] + len(configs), 2))
+    return NetworkSize(0, 0) if name == ON_DEVICE_CLASSIFIER else client, _total_size(others)
 
 
 def _device_network_size(config: ExperimentConfig) -> NetworkSize:
-    if config.rejector in REJECTOR_INPUT_SIZES:  # by one linear layer
-        return NetworkSize(
-            parameters=REJECTOR_INPUT_SIZES[config.rejector] + 1, flops=2 * REJECTOR_INPUT_SIZES[config.rejector]
-        )
-    build = networks.mlp(config.hidden_units) if config.rejector == "mlp" else None
-    return network_size(build or base.SERVER_NETWORKS[config.rejector](bounded=True))
+    """The size of a rejector, or of an on-device classifier."""
+    is_classifier, n_scores = config.server == "on_device_classifier", _score_count(config)
+    if config.method in (*registry.TRAINING_FREE, "confidence_specialist") and not is_classifier:
+        return NetworkSize(0, 0)
+    n_outputs = 1
+    if n_scores > 1:
+        n_outputs = n_scores if is_classifier else 2 if config.method == "two_sigmoid" else 1
+    if config.rejector in REJECTOR_INPUT_SIZES:
+        log_probabilities = n_scores if n_scores > 1 else 0
+        return _linear_size(log_probabilities + REJECTOR_INPUT_SIZES[config.rejector], n_outputs)
+    if config.rejector == "mlp":
+        return network_size(networks.mlp(config.hidden_units, n_outputs=n_outputs))
+    return network_size(base.SERVER_NETWORKS[config.rejector](n_outputs, bounded=False))
+
+
+def _score_count(config: ExperimentConfig) -> int:
+    """The number of a client's scores: one for two classes, else one per class."""
+    return len(config.classes) if len(config.classes) > 2 else 1
+
+
+def _linear_size(n_inputs: int, n_outputs: int) -> NetworkSize:
+    return NetworkSize(parameters=(n_inputs + 1) * n_outputs, flops=2 * n_inputs * n_outputs)
+
+
+def _total_size(sizes: Sequence[NetworkSize]) -> NetworkSize:
+    return NetworkSize(sum(size.parameters for size in sizes), sum(size.flops for size in sizes))
 
 
 def _stacked_predictions(two_stage: RunResult, client: RunResult, split: str) -> Predictions:
@@ -206,99 +242,22 @@ def _stacked_predictions(two_stage: RunResult, client: RunResult, split: str) ->
     )
 
 
+def multiclass_stacking_signals(client: RunResult, rejectors: Sequence[RunResult], split: str) -> RejectorSignals:
+    """The inputs of a stacked rejector with K classes.
+
+    The margin between the two largest scores takes the position of the single score of two classes; the
+    log-probabilities and the entropy follow. A client's scores are already divided by their temperature.
+    """
+    scores = torch.from_numpy(client.scores[split]["client_scores"])
+    *logs, margin, entropy = score_features(scores, 1.0).numpy().T
+    return RejectorSignals(margin, [*logs, entropy, *(rejector.scores[split]["r"] for rejector in rejectors)])
+
+
 def _client_result(results: Mapping[ExperimentConfig, RunResult], config: ExperimentConfig) -> RunResult:
     same = ("client", "seed", "source", "classes", "sizes", "precision")
     return results[ExperimentConfig("client", **{name: getattr(config, name) for name in same})]
 
 
-def _data_options(settings: Any) -> dict[str, Any]:
+def data_options(settings: Any) -> dict[str, Any]:
+    """The fields of `ExperimentConfig` that state the data and the precision of a chapter."""
     return {"source": settings.data or "cifar10", "sizes": settings.sizes, "precision": settings.precision}
-
-
-MULTICLASS_SERVER_DEPENDENT = (*TEACHER_METHODS, "oracle")  # no device can decide so before it sends
-
-
-@dataclass(frozen=True)
-class Stacked:
-    """A rejector that weighs others, trained for the same client and server, and the client's scores: ours."""
-
-    rejector_configs: tuple[ExperimentConfig, ...]
-    method: ClassVar[str] = STACKED_NAME
-
-    @property
-    def costs(self) -> Costs:
-        """The costs of its rejectors."""
-        return self.rejector_configs[0].costs
-
-
-ComparedSystem = ExperimentConfig | Stacked
-
-
-def _stacking_signals(client: RunResult, rejectors: Sequence[RunResult], split: str) -> RejectorSignals:
-    """What the device knows: of K scores the gap between the largest stands where the size of one score would.
-
-    A client's scores come divided by their temperature, so none is fitted here.
-    """
-    *logs, margin, entropy = score_features(torch.from_numpy(client.scores[split]["client_scores"]), 1.0).numpy().T
-    return RejectorSignals(margin, [*logs, entropy, *(rejector.scores[split]["r"] for rejector in rejectors)])
-
-
-MULTICLASS_REJECTOR_INPUT_SIZES = {
-    "scores": 2,
-    "features": 2 + networks.LENET_HIDDEN_UNITS,
-}  # numbers beside the K log-probabilities, see `base.REJECTORS`
-
-
-def multiclass_resource_use(name: str, config: ComparedSystem, coverage: float) -> ResourceUse:
-    """What a system spends per image at a coverage; clients and networks with one score per class.
-
-    Args:
-        name: of the system in `experiments.systems`.
-        config: its configuration; of ours what it weighs, all of which the device computes.
-        coverage: share kept, in [0, 1].
-
-    Returns:
-        `ResourceUse`.
-
-    >>> one = ExperimentConfig("confidence", client="follow_up", classes=("a", "b", "c"))
-    >>> multiclass_resource_use("confidence", one, 0.5).bytes_sent
-    1536.0
-    """
-    weighed = config.rejector_configs if isinstance(config, Stacked) else (config,)
-    first, K = weighed[0], len(weighed[0].classes)
-    own = _total_size(
-        _own_network_size(each_config, K) for each_config in weighed if name not in MULTICLASS_SERVER_DEPENDENT
-    )
-    if isinstance(config, Stacked):  # two logistic regressions on the client's scores and the rejectors
-        own = _total_size([own, _linear_size(K + MULTICLASS_REJECTOR_INPUT_SIZES["scores"] + len(weighed), 2)])
-    reads_score = first.method == "confidence" or (
-        first.method not in registry.TRAINING_FREE and first.rejector in MULTICLASS_REJECTOR_INPUT_SIZES
-    )
-    client = (
-        NetworkSize(0, 0)
-        if name == ON_DEVICE_CLASSIFIER
-        else network_size(training_clients.CLIENTS[first.client][0](K))
-    )
-    return resource_use(
-        own, client, coverage, needs_score=reads_score, needs_server=name in MULTICLASS_SERVER_DEPENDENT
-    )
-
-
-def _own_network_size(config: ExperimentConfig, K: int) -> NetworkSize:
-    """The size of the device's network beside the client's: of a rejector, or of a classifier of its own."""
-    is_classifier = config.server == "on_device_classifier"
-    if config.method in registry.TRAINING_FREE and not is_classifier:
-        return NetworkSize(0, 0)
-    outputs = K if is_classifier else 2 if config.method == "two_sigmoid" else 1
-    if config.rejector in MULTICLASS_REJECTOR_INPUT_SIZES:
-        return _linear_size(K + MULTICLASS_REJECTOR_INPUT_SIZES[config.rejector], outputs)
-    return network_size(base.SERVER_NETWORKS[config.rejector](outputs, bounded=False))
-
-
-def _linear_size(inputs: int, outputs: int) -> NetworkSize:
-    return NetworkSize(parameters=(inputs + 1) * outputs, flops=2 * inputs * outputs)
-
-
-def _total_size(sizes: Iterable[NetworkSize]) -> NetworkSize:
-    size_list = list(sizes)
-    return NetworkSize(sum(size.parameters for size in size_list), sum(size.flops for size in size_list))

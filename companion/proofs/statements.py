@@ -1,13 +1,17 @@
-"""Every statement of the theory that a machine decides: proved, or refuted with numbers that anyone can put in.
+"""Every statement of the theory that a program decides: proved, or refuted with a counterexample.
 
-The algebraic statements are proved for all reals by an SMT solver; where there are exponentials, interval arithmetic
-refutes at a point or proves on a box. `companion.proofs.prover` holds both machines.
+The algebraic statements are proved for all reals by an SMT solver. For statements with exponentials, interval
+arithmetic refutes at a point or proves on a box. `companion.proofs.prover` holds both methods.
 """
+
+from collections.abc import Mapping
+
+import pandas as pd
 
 from companion.proofs import bayes, boxes, calibration, counterexamples, excess_risk, generalization, losses
 from companion.proofs.prover import Certificate
 
-__all__ = ["ALGEBRAIC", "ANALYTIC", "Certificate", "certificates"]
+__all__ = ["ALGEBRAIC", "ANALYTIC", "Certificate", "certificate_table", "certificates"]
 ALGEBRAIC = (
     bayes.bayes_rules,
     bayes.optimal_ranges,
@@ -54,3 +58,28 @@ def certificates() -> dict[str, Certificate]:
     by_name = dict(named)
     assert len(by_name) == len(named), "two certificates have one name"
     return by_name
+
+
+def certificate_table(named: Mapping[str, Certificate], *columns: str) -> pd.DataFrame:
+    """A table of certificates for a chapter, one row each.
+
+    Args:
+        named: certificates by name.
+        columns: among "statement", "verdict", "prover" and "numbers", which are those of a counterexample.
+
+    Returns:
+        The table with these columns.
+
+    >>> certificate_table(generalization.loss_range(), "verdict").loc["theorem-1-range", "verdict"]
+    'proved'
+    """
+    rows = {
+        name: {
+            "statement": certificate.statement,
+            "verdict": certificate.verdict,
+            "prover": certificate.method.split(":")[0],
+            "numbers": ", ".join(f"{key} = {value}" for key, value in (certificate.counterexample or {}).items()),
+        }
+        for name, certificate in named.items()
+    }
+    return pd.DataFrame(rows).T[list(columns)]

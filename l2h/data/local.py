@@ -9,7 +9,7 @@ import torch
 from l2h import checks
 from l2h.data.dataset import Split
 
-IMAGE_SIDE = 32  # pixels, as the networks read them
+IMAGE_SIZE = (32, 32)  # pixels, as the networks read them
 
 
 def from_torchvision(dataset: Any, classes: Sequence[str]) -> Split:
@@ -47,7 +47,7 @@ def from_torchvision(dataset: Any, classes: Sequence[str]) -> Split:
     for k, name in enumerate(classes):
         if not (y == k).any():
             raise ValueError(f"expected an image of class {name!r}, got none")
-    x = torch.from_numpy(np.stack([_pixels(dataset, int(i)) for i in index]))
+    x = torch.from_numpy(np.stack([_pixels(dataset, int(i)) for i in index]))  # (n, 3, 32, 32)
     return Split(x, 2 * y - 1 if len(classes) == 2 else y)
 
 
@@ -67,5 +67,4 @@ def _pixels(dataset: Any, index: int) -> np.ndarray:
         raise ValueError(f"expected entry {index} to be an image: {error}") from error
     if not isinstance(image, Image.Image):
         raise ValueError(f"expected images, from a data set without a transform, got a {type(image).__name__}")
-    side = (IMAGE_SIDE, IMAGE_SIDE)
-    return np.asarray(ImageOps.fit(image.convert("RGB"), side, Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    return np.asarray(ImageOps.fit(image.convert("RGB"), IMAGE_SIZE, Image.Resampling.BILINEAR)).transpose(2, 0, 1)

@@ -1,7 +1,7 @@
-"""Intervals of means over seeds and examples, from arrays of one value per seed and example.
+"""Bootstrap intervals of means over seeds and examples, from arrays of one value per seed and example.
 
-An interval covers both kinds of chance: another seed could have been drawn, and another set of test examples.
-Both are resampled, the same examples for every seed (the crossed or "pigeonhole" bootstrap).
+An interval covers both sources of variation: the seeds of training and the test examples. Both are resampled, with
+the same examples for every seed (the crossed or "pigeonhole" bootstrap).
 """
 
 from typing import Any
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from l2h import checks
-from l2h.evaluation.intervals import Interval, _check_level
+from l2h.evaluation.intervals import Interval, check_level
 
-MAX_WEIGHTS_IN_MEMORY = 4_000_000  # 32 MB of resampling weights in memory, whatever the number of draws
-SPREAD_TOLERANCE = 1e-12  # a smaller spread of shares is rounding, not chance
+MAX_WEIGHTS_IN_MEMORY = 4_000_000  # 32 MB of resampling weights at a time, whatever the number of resamples
+SPREAD_TOLERANCE = 1e-12  # a smaller spread of resampled means is rounding error
 
 
 def paired_bootstrap(differences: Any, *, n_resamples: int = 2000, level: float = 0.95, seed: int = 0) -> Interval:
@@ -21,11 +21,11 @@ def paired_bootstrap(differences: Any, *, n_resamples: int = 2000, level: float 
     .. math:: T^* = \frac{1}{Sn} \sum_{s,i} a_s w_i d_{si} - \frac{1}{S} \sum_s (a_s - 1) \bar d_s
               + \tau \frac{\hat\sigma}{\sqrt S}
 
-    with multinomial weights a of the S seeds and w of the n examples. Resampling a handful of seeds alone gives
-    too short an interval; so the second term takes out what comes from the seeds alone, and the third puts
-    Student's distribution in its place: sigma is the standard deviation of the seeds' means, tau is drawn from t
-    with S - 1 degrees of freedom. Where only seeds vary, this is Student's interval; two seeds give a very wide
-    one, as they should. A single seed is taken as it is: the interval then speaks of that trained system only.
+    with multinomial weights a of the S seeds and w of the n examples. Resampling a handful of seeds gives too short an
+    interval. So the second term removes the variation between seeds, and the third replaces it by Student's
+    distribution: sigma is the standard deviation of the seeds' means, and tau is drawn from t with S - 1 degrees of
+    freedom. If only seeds vary, this is Student's interval, which is very wide for two seeds. A single seed is not
+    resampled: the interval then holds for that trained system only.
 
     Args:
         differences: (S, n) one row per seed, one column per example.
@@ -60,22 +60,22 @@ def bootstrap_intervals(
     level: float = 0.95,
     seed: int = 0,
 ) -> list[Interval]:
-    """Intervals of k means over seeds and examples at once, as `paired_bootstrap` gives one.
+    """Intervals of k means over seeds and examples, each as `paired_bootstrap` computes it.
 
-    With `mask` a mean goes over the marked examples only, all seeds together: sum of values / number of
-    examples. Resamples that mark none are left out; a mean over no example is NaN, and so are its limits.
-    Of values that are all 0 or 1 the mean is a share, and of their differences it lies in [-1, 1]: so do the limits.
-    Whether values are differences must be told: a sample in which no first one loses has no -1 that shows it.
+    With `mask` a mean is taken over the marked examples of all seeds together: sum of values / number of marked
+    examples. Resamples without a marked example are left out; a mean over no example is NaN, and so are its limits.
+    The limits of values that are all 0 or 1 are clipped to [0, 1], and those of their differences to [-1, 1]. The
+    argument `signed` says which of the two applies, because a sample of differences need not contain a -1.
 
-    With `simultaneous` all k intervals hold together at the level: each symmetric single interval is stretched by
-    one common factor, the quantile of the largest deviation in units of the half widths (max-t). A mean that is
-    the same in every resample has itself for its limits and does not enter.
+    With `simultaneous` all k intervals cover their means at once with probability `level`: each symmetric pointwise
+    interval is widened by one common factor, the quantile of the largest deviation in units of the half widths
+    (max-t). A mean that is equal in all resamples has a point as its interval and does not affect the factor.
 
     Args:
         values: (k, S, n) one row per seed, one column per example.
-        mask: (k, S, n) 1 where an example belongs to the portion, 0 elsewhere; None for all.
-        signed: whether values are differences, one answer for all means or (k,).
-        simultaneous: whether all intervals hold together; for means over all examples.
+        mask: (k, S, n) 1 where an example belongs to the subset, 0 elsewhere; None for all examples.
+        signed: whether values are differences, one boolean for all means or (k,).
+        simultaneous: whether the intervals are simultaneous; for means over all examples only.
         n_resamples: number of resamples.
         level: of confidence, in (0, 1).
         seed: of the resampling.
@@ -88,23 +88,23 @@ def bootstrap_intervals(
             range, or both `mask` and `simultaneous` are given.
 
     >>> values = np.array([[[1.0, 0.0, 1.0, 0.0]]])
-    >>> bootstrap_intervals(values, among=values)
+    >>> bootstrap_intervals(values, mask=values)
     [Interval(estimate=1.0, low=1.0, high=1.0)]
     """
     if values.ndim != 3 or values.size == 0:
         raise ValueError(f"expected values of shape (means, seeds, examples), got shape {values.shape}")
     if simultaneous and mask is not None:
-        raise ValueError("expected means over all examples for simultaneous intervals, got a portion in among")
+        raise ValueError("expected means over all examples for simultaneous intervals, got a mask")
     checks.finite(values=values)
-    checks.at_least(1, draws=n_resamples)
-    _check_level(level)
+    checks.at_least(1, n_resamples=n_resamples)
+    check_level(level)
     estimates, resampled = _resampled(values, mask, n_resamples=n_resamples, seed=seed)
     limits = (
         _simultaneous_limits(estimates, resampled, level)
         if simultaneous
         else [_percentile_limits(resamples, level) for resamples in resampled]
     )
-    bounded = np.isin(values, (-1, 0, 1)).all(axis=(1, 2))  # Student's part for a few seeds knows nothing of bounds
+    bounded = np.isin(values, (-1, 0, 1)).all(axis=(1, 2))  # Student's distribution is unbounded
     lower_bounds = np.where(signed | (values.min(axis=(1, 2)) < 0), -1.0, 0.0)
     limits = np.clip(limits, np.where(bounded, lower_bounds, -np.inf)[:, None], np.where(bounded, 1.0, np.inf)[:, None])
     return [Interval(float(t), float(low), float(high)) for t, (low, high) in zip(estimates, limits, strict=True)]
@@ -113,11 +113,11 @@ def bootstrap_intervals(
 def _resampled(
     values: np.ndarray, mask: np.ndarray | None, *, n_resamples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k means (k,) and their resamples (k, draws)."""
+    """The k means (k,) and their resamples (k, n_resamples)."""
     k, seeds, n = values.shape
     generator = np.random.default_rng(seed)
     parts = values[None] if mask is None else np.stack([1.0 * values * mask, mask])  # numerators, denominators
-    a = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=n_resamples)  # (draws, S)
+    a = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=n_resamples)  # (n_resamples, S)
     weighted = _weighted_sums(parts.reshape(-1, n), n_resamples, generator).reshape(n_resamples, -1, k, seeds)
     both = _ratios(np.einsum("ds,dpks->pkd", a, weighted), seeds * n)
     seeds_only = _ratios(np.einsum("ds,pks->pkd", a, parts.sum(axis=-1)), seeds * n)
@@ -130,12 +130,12 @@ def _resampled(
 def _student(
     sums: np.ndarray, estimates: np.ndarray, n: int, n_resamples: int, generator: np.random.Generator
 ) -> np.ndarray | float:
-    """Deviations of k means by the choice of S seeds (k, draws): Student's, and correlated as the seeds' means are."""
+    """Student-distributed deviations (k, n_resamples) of k means, correlated as the means of the seeds are."""
     seeds = sums.shape[-1]
     if seeds == 1:
         return 0.0
     sizes = sums[1] if len(sums) == 2 else np.full(sums[0].shape, n)
-    with np.errstate(invalid="ignore"):  # an empty portion
+    with np.errstate(invalid="ignore"):  # an empty subset
         residuals = (sums[0] - estimates[:, None] * sizes) / sizes.mean(axis=-1, keepdims=True)  # (k, S) sum to 0
     tau = generator.normal(size=(seeds, n_resamples)) / np.sqrt(
         generator.chisquare(seeds - 1, size=n_resamples) / (seeds - 1)
@@ -144,7 +144,7 @@ def _student(
 
 
 def _weighted_sums(rows: np.ndarray, n_resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """Sums of (rows, n) values with multinomial weights of the n examples, one line per draw: (draws, rows)."""
+    """Sums of (rows, n) values with multinomial weights of the n examples: (n_resamples, rows)."""
     n, sums = rows.shape[1], []
     for start in range(0, n_resamples, max(1, MAX_WEIGHTS_IN_MEMORY // n)):
         size = min(n_resamples - start, max(1, MAX_WEIGHTS_IN_MEMORY // n))
@@ -157,7 +157,7 @@ def _weighted_sums(rows: np.ndarray, n_resamples: int, generator: np.random.Gene
 def _ratios(sums: np.ndarray, size: int) -> np.ndarray:
     if len(sums) == 1:
         return sums[0] / size
-    with np.errstate(invalid="ignore"):  # an empty portion: 0 / 0 is NaN
+    with np.errstate(invalid="ignore"):  # an empty subset: 0 / 0 is NaN
         return sums[0] / sums[1]
 
 

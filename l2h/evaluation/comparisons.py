@@ -1,7 +1,7 @@
-"""What several seeds of one or two systems, evaluated on the same examples, say together.
+"""Metrics averaged over seeds, and paired comparisons of two systems on the same seeds and examples.
 
-Two systems are compared example by example and seed by seed, so that what they share cancels. Scores and
-thresholds stay those of the full sample when examples are resampled.
+Differences are taken seed by seed and example by example, so that the variation that both systems share cancels.
+Resampling the examples changes neither scores nor thresholds.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ from l2h.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
 from l2h.evaluation.curves import correctness_at_coverage
 from l2h.evaluation.intervals import Interval, pointwise_t_intervals
 from l2h.evaluation.metrics import (
+    REFERENCE_NAMES,
     SubsetAccuracy,
     TableOne,
     client_server_correctness,
@@ -29,12 +30,12 @@ from l2h.problem import Costs, Predictions
 def mean_interval(
     predictions: Sequence[Predictions], per_example: Callable[[Predictions], Any], **options: Any
 ) -> Interval:
-    """Mean over examples and seeds of a value per example, with its interval.
+    """Mean of a per-example metric over seeds and examples, with its interval.
 
     Args:
-        predictions: one system's predictions, one per seed, on the same examples.
+        predictions: of one system, one per seed, on the same examples.
         per_example: gives (n,) values, such as `metrics.correctness` or `curves.auc_contributions`.
-        options: draws, level and seed of `paired_bootstrap`.
+        options: n_resamples, level and seed of `bootstrap.bootstrap_intervals`.
 
     Returns:
         Mean, lower and upper limit.
@@ -51,13 +52,14 @@ def mean_difference(
     per_example: Callable[[Predictions], Any],
     **options: Any,
 ) -> Interval:
-    """Difference first - second of two systems in the mean of a value per example, with its interval.
+    """Paired difference (first minus second) of two systems in the mean of a per-example metric, with its interval.
 
     Args:
         first: predictions of one system, one per seed.
-        second: predictions of the other, paired: the same seeds and examples.
-        per_example: gives (n,) values, such as `area_by_example` or `partial(loss_by_example, costs=costs)`.
-        options: draws, level and seed of `paired_bootstrap`.
+        second: predictions of the other, on the same seeds and examples.
+        per_example: gives (n,) values, such as `curves.auc_contributions` or
+            `partial(metrics.loss_per_example, costs=costs)`.
+        options: n_resamples, level and seed of `bootstrap.paired_bootstrap`.
 
     Returns:
         Difference, lower and upper limit.
@@ -66,6 +68,36 @@ def mean_difference(
         ValueError: if there is no seed, or seeds or examples do not pair.
     """
     return paired_bootstrap(differences_per_example(first, second, per_example), **options)
+
+
+def differences_per_example(
+    first: Sequence[Predictions], second: Sequence[Predictions], per_example: Callable[[Predictions], Any]
+) -> np.ndarray:
+    """Differences (first minus second) of a per-example metric for each seed and example.
+
+    Args:
+        first: predictions of one system, one per seed.
+        second: predictions of the other, on the same seeds and examples.
+        per_example: gives (n,) values, or (k, n).
+
+    Returns:
+        (S, n) differences, or (S, k, n).
+
+    Raises:
+        ValueError: if there is no seed, or seeds or examples do not pair.
+    """
+    checks.same_length(first=first, second=second)
+    both = _stack_by_seed([*first, *second], per_example)
+    return both[: len(first)] - both[len(first) :]
+
+
+def _stack_by_seed(predictions_by_seed: Sequence[Predictions], per_example: Callable[[Predictions], Any]) -> np.ndarray:
+    if len(predictions_by_seed) == 0:
+        raise ValueError("expected the predictions of at least one seed, got none")
+    for index, predictions in enumerate(predictions_by_seed):
+        if not np.array_equal(predictions.y, predictions_by_seed[0].y):
+            raise ValueError(f"expected all seeds on the same examples, got other labels y at index {index}")
+    return np.stack([per_example(predictions) for predictions in predictions_by_seed])
 
 
 def accuracy_differences(
@@ -78,18 +110,17 @@ def accuracy_differences(
     level: float = 0.95,
     seed: int = 0,
 ) -> list[Interval]:
-    """Difference of two systems in accuracy, first - second, at each of k coverages.
+    """Paired differences (first minus second) in accuracy at each of k coverages.
 
-    One interval at a time (percentiles) supports a statement on a coverage named beforehand. Whoever looks
-    along a grid and says at which coverages the first one wins has k chances to be fooled; with
-    `simultaneous` all k intervals hold together at the level (max-t, see `bootstrap.bootstrap_intervals`). Where the
-    systems agree on every example of every seed, the interval is the point 0.
+    A pointwise interval is valid for one coverage chosen in advance. A statement about all k coverages needs
+    `simultaneous` intervals (max-t, see `bootstrap.bootstrap_intervals`). If the systems agree on every example of
+    every seed, the interval is the point 0.
 
     Args:
         first: predictions of one system, one per seed.
-        second: predictions of the other, paired: the same seeds and examples.
+        second: predictions of the other, on the same seeds and examples.
         coverages: (k,) shares kept, in [0, 1].
-        simultaneous: whether all intervals hold together.
+        simultaneous: whether the intervals are simultaneous.
         n_resamples: number of resamples.
         level: of confidence, in (0, 1).
         seed: of the resampling.
@@ -101,27 +132,34 @@ def accuracy_differences(
         ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
     """
     differences = differences_per_example(first, second, lambda p: correctness_at_coverage(p, coverages))  # (S, k, n)
-    options: dict[str, Any] = {"draws": n_resamples, "level": level, "seed": seed, "simultaneous": simultaneous}
-    return bootstrap_intervals(differences.swapaxes(0, 1), signed=True, **options)
+    return bootstrap_intervals(
+        differences.swapaxes(0, 1),
+        signed=True,
+        simultaneous=simultaneous,
+        n_resamples=n_resamples,
+        level=level,
+        seed=seed,
+    )
 
 
 def table_one_intervals(
     predictions: Sequence[Predictions], *, n_resamples: int = 2000, level: float = 0.95, seed: int = 0
 ) -> TableOne:
-    """The four-cell table of several seeds together, an interval in every place.
+    """The paper's Table I over all seeds, with an interval for every number.
 
-    Accuracies are pooled: right answers over examples in the portion, all seeds together, so that a seed
-    which keeps nothing has no say. Resamples in which a portion is empty are left out; a portion that
-    is empty in every seed has NaN for its accuracies. n is the mean count of a seed.
+    The table's column "differ." is the difference in accuracy of the two classifiers on one subset. The paper states no
+    sign; here it is client minus server. Accuracies are pooled: correct labels over examples in the subset, all seeds
+    together, so a seed whose subset is empty has no weight. Resamples in which a subset is empty are left out; the
+    accuracies of a subset that is empty for every seed are NaN. n is the mean count over seeds.
 
     Args:
-        predictions: one system's predictions, one per seed, on the same examples.
+        predictions: of one system, one per seed, on the same examples.
         n_resamples: number of resamples.
         level: of confidence, in (0, 1).
         seed: of the resampling.
 
     Returns:
-        `TableOne` whose numbers are intervals.
+        `TableOne` of intervals.
 
     Raises:
         ValueError: if there is no seed, the seeds were evaluated on different examples, or an option is out of range.
@@ -140,34 +178,34 @@ def table_one_intervals(
     return TableOne(*subsets)
 
 
-def differences_per_example(
-    first: Sequence[Predictions], second: Sequence[Predictions], per_example: Callable[[Predictions], Any]
-) -> np.ndarray:
-    """Differences first - second of a value per example, seed by seed and example by example.
+def subset_interval(predictions: Sequence[Predictions], *, subset: str, quantity: str, **options: Any) -> Interval:
+    """One number of the paper's Table I, with its interval.
 
     Args:
-        first: predictions of one system, one per seed.
-        second: predictions of the other: the same seeds and examples.
-        per_example: gives (n,) values, or (k, n).
+        predictions: of one system, one per seed, on the same examples.
+        subset: "kept" or "asked".
+        quantity: "n", "m", "e" or "difference".
+        options: n_resamples, level and seed of `table_one_intervals`.
 
     Returns:
-        (S, n) differences, or (S, k, n).
+        The interval; NaN if the subset is empty for every seed.
 
     Raises:
-        ValueError: if there is no seed, or seeds or examples do not pair.
+        ValueError: if the subset or the quantity is unknown, or as `table_one_intervals`.
     """
-    checks.same_length(first=first, second=second)
-    both = _stack_by_seed([*first, *second], per_example)
-    return both[: len(first)] - both[len(first) :]
+    checks.one_of(TableOne._fields, subset=subset)
+    checks.one_of(SubsetAccuracy._fields, quantity=quantity)
+    interval: Interval = getattr(getattr(table_one_intervals(predictions, **options), subset), quantity)
+    return interval
 
 
 def server_difference_on_asked(first: Sequence[Predictions], second: Sequence[Predictions], **options: Any) -> Interval:
-    """Accuracy of the first system's server minus accuracy of the second's, on what the first system asks.
+    """Accuracy of the first system's server minus that of the second's, on the examples that the first system asks.
 
     Args:
-        first: predictions of the system that decides, one per seed.
-        second: predictions with the other server: the same seeds and examples.
-        options: draws, level and seed of `bootstrap.bootstrap_intervals`.
+        first: predictions of the system whose decisions are used, one per seed.
+        second: predictions with the other server, on the same seeds and examples.
+        options: n_resamples, level and seed of `bootstrap.bootstrap_intervals`.
 
     Returns:
         The difference, pooled over seeds; NaN if the first system never asks.
@@ -175,62 +213,29 @@ def server_difference_on_asked(first: Sequence[Predictions], second: Sequence[Pr
     Raises:
         ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
     """
-    difference = differences_per_example(
-        first, second, lambda p: client_server_correctness(p)[1].astype(float)
-    )  # (S, n)
-    asked = 1 - _stack_by_seed(first, keep_indicator)
+    difference = differences_per_example(first, second, lambda p: client_server_correctness(p)[1].astype(float))
+    asked = 1 - _stack_by_seed(first, keep_indicator)  # (S, n)
     return bootstrap_intervals(difference[None], asked[None], signed=True, **options)[0]
 
 
-def subset_interval(predictions: Sequence[Predictions], *, subset: str, quantity: str, **options: Any) -> Interval:
-    """One place of the four-cell table.
-
-    Args:
-        predictions: one system's predictions, one per seed, on the same examples.
-        subset: "kept" or "asked".
-        quantity: "n", "m", "e" or "differ".
-        options: draws, level and seed of `table_one_intervals`.
-
-    Returns:
-        The interval; NaN if the portion is empty in every seed.
-
-    Raises:
-        ValueError: if the portion or the place is unknown, or as `table_one_intervals`.
-    """
-    checks.one_of(TableOne._fields, portion=subset)
-    checks.one_of(SubsetAccuracy._fields, place=quantity)
-    interval: Interval = getattr(getattr(table_one_intervals(predictions, **options), subset), quantity)
-    return interval
-
-
 def client_difference_kept_asked(predictions: Sequence[Predictions], **options: Any) -> Interval:
-    """How much better the client is on what is kept than on what is asked, with a conservative interval.
+    """Accuracy of the client on the kept minus that on the asked examples, with a conservative interval.
 
-    The two accuracies' own limits are subtracted crosswise, which is wider than an interval of the difference.
+    The limits are the differences between the opposite limits of the two accuracies. With intervals of level
+    1 - delta / 2 each (Bonferroni), the difference has level 1 - delta at least.
 
     Args:
-        predictions: one system's predictions, one per seed, on the same examples.
-        options: draws, level and seed of `table_one_intervals`.
+        predictions: of one system, one per seed, on the same examples.
+        options: n_resamples, level and seed of `table_one_intervals`.
 
     Returns:
-        The difference, kept minus asked; NaN if a portion is empty in every seed.
+        The difference, kept minus asked; NaN if a subset is empty for every seed.
 
     Raises:
         ValueError: as `table_one_intervals`.
     """
-    kept_part, asked_part = (cell.m for cell in table_one_intervals(predictions, **options))
-    return Interval(
-        kept_part.estimate - asked_part.estimate, kept_part.low - asked_part.high, kept_part.high - asked_part.low
-    )
-
-
-def _stack_by_seed(predictions_by_seed: Sequence[Predictions], per_example: Callable[[Predictions], Any]) -> np.ndarray:
-    if len(predictions_by_seed) == 0:
-        raise ValueError("expected the predictions of at least one seed, got none")
-    for index, predictions in enumerate(predictions_by_seed):
-        if not np.array_equal(predictions.y, predictions_by_seed[0].y):
-            raise ValueError(f"expected all seeds on the same examples, got other labels y at index {index}")
-    return np.stack([per_example(predictions) for predictions in predictions_by_seed])
+    kept, asked = (subset.m for subset in table_one_intervals(predictions, **options))
+    return Interval(kept.estimate - asked.estimate, kept.low - asked.high, kept.high - asked.low)
 
 
 def with_other_server(
@@ -239,8 +244,8 @@ def with_other_server(
     """The rejector of one system with the server of another, seed by seed.
 
     Args:
-        rejector_predictions: whose m, r and y are taken.
-        server_predictions: whose e is taken: the same seeds and examples.
+        rejector_predictions: m, r and y come from these.
+        server_predictions: e comes from these; the same seeds and examples.
 
     Returns:
         One prediction per seed.
@@ -251,21 +256,21 @@ def with_other_server(
 def losses_at_costs(
     costs_grid: Sequence[Costs], validation_predictions: Sequence[Predictions], test_predictions: Sequence[Predictions]
 ) -> Interval:
-    """System loss of one training at several costs, each with its own threshold, with a band over seeds.
+    """System loss of one system at several costs, with a threshold tuned on validation data for each, over seeds.
 
     Args:
         costs_grid: k pairs of costs.
-        validation_predictions: predictions on the validation part, one per seed.
-        test_predictions: of the same systems on the test part.
+        validation_predictions: on the validation split, one per seed.
+        test_predictions: of the same systems on the test split.
 
     Returns:
         (k,) means, lower and upper limits, as `intervals.pointwise_t_intervals`.
     """
-    rows = [
+    losses = [
         [system_loss(p, costs=c) for p in tuned_on_validation(validation_predictions, test_predictions, costs=c)]
         for c in costs_grid
     ]
-    return pointwise_t_intervals(np.transpose(rows))
+    return pointwise_t_intervals(np.transpose(losses))
 
 
 def reference_losses_at_costs(costs_grid: Sequence[Costs], predictions: Sequence[Predictions]) -> dict[str, np.ndarray]:
@@ -273,11 +278,10 @@ def reference_losses_at_costs(costs_grid: Sequence[Costs], predictions: Sequence
 
     Args:
         costs_grid: k pairs of costs.
-        predictions: predictions with this client and server, one per seed.
+        predictions: with this client and server, one per seed.
 
     Returns:
-        "never ask", "always ask", "random, best rate" and "oracle" -> (k,) losses.
+        Each name of `metrics.REFERENCE_NAMES` -> (k,) losses.
     """
-    losses = np.array([[reference_losses(p, costs=c) for c in costs_grid] for p in predictions])  # (S, k, 4)
-    names = ("never ask", "always ask", "random, best rate", "oracle")
-    return {name: pointwise_t_intervals(losses[:, :, index]).estimate for index, name in enumerate(names)}
+    losses = np.mean([[reference_losses(p, costs=c) for c in costs_grid] for p in predictions], axis=0)  # (k, 4)
+    return dict(zip(REFERENCE_NAMES, losses.T, strict=True))

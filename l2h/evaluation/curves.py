@@ -1,9 +1,9 @@
-"""What a system would do at every threshold on r: accuracy and loss against coverage, areas, thresholds.
+"""Curves over all thresholds on r: accuracy and loss against coverage, and areas under curves.
 
-Examples of one score move together, so that no order among equals is invented: a curve has one point for
-each distinct score, and is linear in between, which is the expectation of keeping a random part of a tie.
-A curve is of the whole system: where nothing is kept it is the server's, where nothing is asked the client's, and no
-portion's being empty, nor a class's being absent, leaves it undefined.
+Examples with equal scores are kept or asked together. A curve has one point for each distinct score and is linear in
+between, which is the expectation when a random part of the tied examples is kept. Every curve is of the whole system:
+it equals the server's value at coverage 0 and the client's at coverage 1, so it is defined even if a subset is empty
+or a class is absent.
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ class AccuracyCurve(NamedTuple):
     """Accuracy against coverage: one point per distinct score and one for "all asked", linear in between."""
 
     coverage: np.ndarray  # (G + 1,) share kept, rising from 0 (all asked) to 1 (all kept)
-    accuracy: np.ndarray  # (G + 1,) share of the system's labels that are right
+    accuracy: np.ndarray  # (G + 1,) share of the system's labels that are correct
     threshold: np.ndarray  # (G + 1,) falling; r > threshold keeps
 
 
@@ -34,7 +34,7 @@ class LossCurve(NamedTuple):
 def accuracy_coverage_curve(predictions: Predictions) -> AccuracyCurve:
     """Accuracy of the system at every coverage that a threshold on r can reach.
 
-    It starts at the server's accuracy (all asked) and ends at the client's (all kept).
+    The curve starts at the server's accuracy (all asked) and ends at the client's (all kept).
 
     Args:
         predictions: of n examples with G distinct scores r.
@@ -53,8 +53,8 @@ def accuracy_coverage_curve(predictions: Predictions) -> AccuracyCurve:
 def loss_curve(predictions: Predictions, *, costs: Costs) -> LossCurve:
     """System loss at every coverage that a threshold on r can reach, ties as in `accuracy_coverage_curve`.
 
-    With c1 = ce = 0 it is the generalized risk P(kept and wrong) of selective classification, and the area
-    under it the AUGRC; with c1 = 1 and ce = 0 it is 1 - accuracy.
+    For c1 = ce = 0 it is the generalized risk P(kept and wrong) of selective classification, whose area is the AUGRC;
+    for c1 = 1 and ce = 0 it is 1 - accuracy.
 
     Args:
         predictions: of n examples with G distinct scores r.
@@ -85,7 +85,7 @@ def area_under_curve(curve: AccuracyCurve | LossCurve) -> float:
 
 
 def accuracy_at_coverage(predictions: Predictions, coverages: Any) -> np.ndarray:
-    """Accuracy of the system at given coverages, read off the accuracy-coverage curve.
+    """Accuracy of the system at given coverages, by interpolation of the accuracy-coverage curve.
 
     Args:
         predictions: of n examples.
@@ -104,15 +104,17 @@ def accuracy_at_coverage(predictions: Predictions, coverages: Any) -> np.ndarray
 
 
 def correctness_at_coverage(predictions: Predictions, coverages: Any) -> np.ndarray:
-    """Expected correctness of the system on each example at given coverages; its mean over examples is `accuracy_at_coverage`.
+    """Expected correctness of the system on each example at given coverages.
+
+    The mean over examples is `accuracy_at_coverage`.
 
     Args:
         predictions: of n examples.
         coverages: (k,) shares kept, in [0, 1], or a single one.
 
     Returns:
-        (k, n), or (n,) for a single coverage: probabilities of a right label, 0 or 1, and between them where a random
-        part of a tie is kept.
+        (k, n), or (n,) for a single coverage: probabilities of a correct label; 0 or 1, except where a random part of
+        tied examples is kept.
 
     Raises:
         ValueError: if a coverage is outside [0, 1].
@@ -130,32 +132,33 @@ def correctness_at_coverage(predictions: Predictions, coverages: Any) -> np.ndar
 
 
 def auc_contributions(predictions: Predictions) -> np.ndarray:
-    """Each example's correctness averaged over all coverages; its mean over examples is the area under the curve.
+    """Correctness of each example averaged over all coverages; the mean over examples is the area under the curve.
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.array([0.5, 0.1]), e=np.array([1.0, 1.0]), y=np.array([1, -1]))
     >>> auc_contributions(p)
     array([1., 0.])
     """
     above, tied = _ranks(predictions.r)
-    asked = (above + tied / 2) / len(above)  # (n,) share of all coverages at which the example is asked about
+    asked = (above + tied / 2) / len(above)  # (n,) share of all coverages at which the example is asked
     m_right, e_right = client_server_correctness(predictions)
     return (1 - asked) * m_right + asked * e_right
 
 
 def error_auroc_contributions(predictions: Predictions) -> np.ndarray:
-    r"""How well r ranks the client's errors, by example; their mean is the area under the ROC curve.
+    r"""Per-example contributions to the area under the ROC curve of r as a detector of the client's errors.
 
     .. math:: A = P(r(X) < r(X')) + \tfrac12 P(r(X) = r(X')), \quad M \neq Y, \; M' = Y'
 
-    for a wrong answer X and a right answer X' drawn apart. The value of an example is A plus its influence on A, which
-    is (V - A) / share of its kind, with V its chance to be ranked rightly against one of the other kind; so a mean
-    over resampled examples moves as the area does, to first order.
+    for independent examples X with a wrong and X' with a correct label of the client. The mean of the contributions is
+    A. The contribution of an example is A plus its influence on A, (V - A) / (share of its group), where the two groups
+    are the wrong and the correct examples and V is the probability that the example is ranked correctly against one of
+    the other group. So the mean over resampled examples equals the area of the resample to first order.
 
     Args:
         predictions: of n examples.
 
     Returns:
-        (n,) values; all are 1/2, a ranking by chance, if the client is always right or always wrong.
+        (n,) values; all are 1/2, as for a random ranking, if the client is always correct or always wrong.
 
     >>> p = Predictions(m=np.array([1, 1, 1]), r=np.array([0.5, 0.1, 0.3]), e=np.ones(3), y=np.array([1, -1, -1]))
     >>> error_auroc_contributions(p)
@@ -178,7 +181,7 @@ def error_auroc_contributions(predictions: Predictions) -> np.ndarray:
 
 
 def _count_below(sorted_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """How many of the ordered scores lie below each score, equal ones counted by half."""
+    """Number of sorted scores below each score; equal ones count by half."""
     return (
         np.searchsorted(sorted_scores, scores, side="left") + np.searchsorted(sorted_scores, scores, side="right")
     ) / 2
@@ -186,9 +189,9 @@ def _count_below(sorted_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 class _Counts(NamedTuple):
     threshold: np.ndarray  # (G + 1,)
-    n_kept: np.ndarray  # (G + 1,) number kept
-    client_correct: np.ndarray  # (G + 1,) of these, right answers of the client
-    server_correct: np.ndarray  # (G + 1,) of the others, right answers of the server
+    n_kept: np.ndarray  # (G + 1,) number of kept examples
+    client_correct: np.ndarray  # (G + 1,) number of kept examples on which the client is correct
+    server_correct: np.ndarray  # (G + 1,) number of asked examples on which the server is correct
 
 
 def _counts(predictions: Predictions) -> _Counts:
@@ -205,12 +208,12 @@ def _cumulative_sums(counts: np.ndarray) -> np.ndarray:
 
 
 def _groups(r: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct scores, falling (G,), the group of each example (n,), and the sizes of the groups (G,)."""
+    """Distinct scores in falling order (G,), the group of each example (n,), and the sizes of the groups (G,)."""
     negated, group, size = np.unique(-r, return_inverse=True, return_counts=True)
     return -negated, group, size
 
 
 def _ranks(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many examples score higher than each one (n,), and how many the same, itself included (n,)."""
+    """Number of examples that score higher than each one (n,), and that score the same, itself included (n,)."""
     _, group, size = _groups(r)
     return _cumulative_sums(size)[group], size[group]

@@ -1,34 +1,42 @@
-"""Confidence intervals of means, rates and exponents over seeds."""
+"""Confidence intervals of means over seeds, of rates and of exponents."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
-from scipy.stats import chi2
+from scipy.special import betainccinv, betaincinv, gammaincinv, ndtri, stdtrit
 
 from l2h import checks
 
 
 class Interval(NamedTuple):
-    """An estimate between its limits; numbers, or (k,) arrays for a band."""
+    """An estimate with its lower and upper limit; numbers, or (k,) arrays for a band."""
 
     estimate: Any
     low: Any
     high: Any
 
 
-def pointwise_t_intervals(values: Any, *, level: float = 0.95) -> Interval:
-    """Mean over seeds at each of k places, with a band: Student's t interval of the mean, pointwise.
+def check_level(level: float) -> None:
+    """Refuse a confidence level outside (0, 1).
 
-    Student's interval of two seeds is 13 times wider than what they span and says nothing; with fewer than
-    three seeds the band runs from the smallest to the largest value and is a range, not a confidence interval.
+    Raises:
+        ValueError: if the level is out of range.
+    """
+    checks.positive(level=level, **{"1 - level": 1 - level})
+
+
+def pointwise_t_intervals(values: Any, *, level: float = 0.95) -> Interval:
+    """Means over seeds of k quantities, with Student's t interval of each mean, pointwise.
+
+    For fewer than three seeds the limits are the smallest and the largest value: a range, not a confidence interval.
+    Student's interval of two seeds is 13 times as wide as the distance between their values.
 
     Args:
         values: (S, k) one row per seed.
         level: of confidence, in (0, 1).
 
     Returns:
-        (k,) means, lower and upper limits; not cut at 0 or 1.
+        (k,) means, lower and upper limits; not clipped to [0, 1].
 
     Raises:
         ValueError: if the shape is not (S, k) with S >= 1, a value is not finite, or the level is out of range.
@@ -38,13 +46,42 @@ def pointwise_t_intervals(values: Any, *, level: float = 0.95) -> Interval:
     """
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or len(values) == 0:
-        raise ValueError(f"expected values of shape (seeds, places), got shape {values.shape}")
+        raise ValueError(f"expected values of shape (seeds, quantities), got shape {values.shape}")
     checks.finite(values=values)
-    _check_level(level)
-    mean, seeds = values.mean(axis=0), len(values)
-    if seeds < 3:
-        return Interval(mean, values.min(axis=0), values.max(axis=0))
-    half = stdtrit(seeds - 1, (1 + level) / 2) * values.std(axis=0, ddof=1) / np.sqrt(seeds)
+    check_level(level)
+    if len(values) < 3:
+        return Interval(values.mean(axis=0), values.min(axis=0), values.max(axis=0))
+    return _student_interval(values, level)
+
+
+def t_interval(values: Any, *, level: float = 0.95) -> Interval:
+    """Mean over seeds of one quantity, with Student's t interval; very wide for two seeds.
+
+    Args:
+        values: (S,) one number per seed, S >= 2: a single seed does not show the spread between seeds.
+        level: of confidence, in (0, 1).
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if there are fewer than two seeds, a value is not finite, or the level is out of range.
+
+    >>> [round(limit, 2) for limit in t_interval([1.0, 2.0])]
+    [1.5, -4.85, 7.85]
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"expected values of shape (seeds,) from two seeds or more, got shape {values.shape}")
+    checks.finite(values=values)
+    check_level(level)
+    return Interval(*(float(limit) for limit in _student_interval(values, level)))
+
+
+def _student_interval(values: np.ndarray, level: float) -> Interval:
+    """Student's t interval along the first axis; a point where all values are equal."""
+    n, mean = len(values), values.mean(axis=0)
+    half = stdtrit(n - 1, (1 + level) / 2) * values.std(axis=0, ddof=1) / np.sqrt(n)
     return Interval(mean, mean - half, mean + half)
 
 
@@ -53,7 +90,7 @@ def z_interval(values: Any, *, level: float = 0.95) -> Interval:
 
     .. math:: \bar v \pm z \frac{s}{\sqrt n}
 
-    For a million draws of a simulation, where resampling would be slow and add nothing.
+    It serves simulations with very many samples, for which resampling would be slow and change nothing.
 
     Args:
         values: (n,) independent and bounded, n >= 2.
@@ -72,44 +109,81 @@ def z_interval(values: Any, *, level: float = 0.95) -> Interval:
     checks.one_dimensional(values=values)
     checks.finite(values=values)
     checks.at_least(2, n=len(values))
-    _check_level(level)
+    check_level(level)
     mean, half = values.mean(), ndtri((1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
 
 
-def t_interval(values: Any, *, level: float = 0.95) -> Interval:
-    """Mean of one number per seed with Student's interval, very wide for two seeds.
+def proportion_interval(successes: int, n: int, *, level: float = 0.95) -> Interval:
+    r"""A proportion with the exact interval of Clopper and Pearson.
+
+    .. math:: B^{-1}_{k,\, n - k + 1}(\tfrac{1 - c}{2}) \leq p \leq B^{-1}_{k + 1,\, n - k}(\tfrac{1 + c}{2})
+
+    with the quantiles of the beta distribution; the limits are 0 for k = 0 and 1 for k = n.
 
     Args:
-        values: (S,) one number per seed, S >= 2: a single one does not show how seeds differ.
-        level: of confidence, in (0, 1).
+        successes: k, from 0 to n.
+        n: number of independent trials, >= 1.
+        level: of confidence c, in (0, 1).
 
     Returns:
-        Mean, lower and upper limit.
+        k / n, lower and upper limit.
 
     Raises:
-        ValueError: if there are fewer than two seeds, a value is not finite, or the level is out of range.
+        ValueError: if a number is out of range.
 
-    >>> [round(limit, 2) for limit in t_interval([1.0, 2.0])]
-    [1.5, -4.85, 7.85]
+    >>> [round(limit, 3) for limit in proportion_interval(0, 10)]
+    [0.0, 0.0, 0.308]
+
+    Source: Clopper and Pearson, Biometrika 26, 1934.
     """
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"expected values of shape (seeds,) from two seeds or more, got shape {values.shape}")
-    checks.finite(values=values)
-    _check_level(level)
-    mean, seeds = float(values.mean()), len(values)
-    half = float(stdtrit(seeds - 1, (1 + level) / 2)) * float(values.std(ddof=1)) / np.sqrt(seeds)
-    return Interval(mean, float(mean - half), float(mean + half))
+    checks.at_least(1, n=n)
+    checks.at_least(0, successes=successes)
+    checks.at_least(successes, n=n)
+    check_level(level)
+    tail = (1 - level) / 2
+    low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
+    high = float(betainccinv(successes + 1, n - successes, tail)) if successes < n else 1.0
+    return Interval(successes / n, low, high)
+
+
+def poisson_rate(events: int, steps: int, *, per: int = 10_000, level: float = 0.95) -> Interval:
+    r"""Number of events per unit of steps, with the exact interval of a Poisson rate.
+
+    .. math:: \tfrac12 \chi^2_{2k}(\tfrac{1 - c}{2}) \leq \lambda \leq \tfrac12 \chi^2_{2k + 2}(\tfrac{1 + c}{2})
+
+    Args:
+        events: k >= 0 counted.
+        steps: in which they were counted, >= 1.
+        per: steps in one unit.
+        level: of confidence c, in (0, 1).
+
+    Returns:
+        The rate, lower and upper limit.
+
+    Raises:
+        ValueError: if a number is out of range.
+
+    >>> tuple(round(limit, 3) for limit in poisson_rate(0, 10_000))
+    (0.0, 0.0, 3.689)
+
+    Source: Garwood, Biometrika 28, 1936.
+    """
+    checks.at_least(0, events=events)
+    checks.at_least(1, steps=steps)
+    check_level(level)
+    low = gammaincinv(events, (1 - level) / 2) if events else 0.0  # half a chi-square quantile
+    high = gammaincinv(events + 1, (1 + level) / 2)
+    return Interval(*(float(limit) * per / steps for limit in (events, low, high)))
 
 
 def power_law_exponent(sizes: Any, values: Any, *, level: float = 0.95) -> Interval:
-    r"""The exponent with which a mean over seeds changes with size, with Student's interval by the jackknife.
+    r"""The exponent b of a power law for a mean over seeds, with Student's interval by the jackknife.
 
     .. math:: \log \frac1S \sum_s v_{s}(n) \approx a + b \log n, \qquad b_s = S b - (S - 1)\, b_{\text{without } s}
 
-    The mean is taken before the logarithm, so that single values may be 0. With fewer than three seeds the limits
-    are the smallest and the largest b_s, as in `pointwise_t_intervals`.
+    The mean is taken before the logarithm, so single values may be 0. For fewer than three seeds the limits are the
+    smallest and the largest b_s, as in `pointwise_t_intervals`.
 
     Args:
         sizes: (k,) distinct numbers > 0, k >= 2.
@@ -131,53 +205,19 @@ def power_law_exponent(sizes: Any, values: Any, *, level: float = 0.95) -> Inter
     if values.ndim != 2 or len(values) < 2 or sizes.shape != values.shape[1:] or len(np.unique(sizes)) < 2:
         raise ValueError(f"expected sizes (k,) and values (seeds >= 2, k >= 2), got {sizes.shape} and {values.shape}")
     seeds, total = len(values), values.sum(axis=0)
-    without = total - values  # (S, k)
-    if values.min() < 0 or sizes.min() <= 0 or without.min() <= 0:
+    without_seed = total - values  # (S, k)
+    if values.min() < 0 or sizes.min() <= 0 or without_seed.min() <= 0:
         raise ValueError(f"expected values >= 0, two of them > 0 at each size > 0, got {sizes} and {values}")
-    slopes = np.polyfit(np.log(sizes), np.log(np.vstack([total, without])).T, 1)[0]
-    pseudo = seeds * slopes[0] - (seeds - 1) * slopes[1:]
-    return Interval(*(float(limit[0]) for limit in pointwise_t_intervals(pseudo[:, None], level=level)))
+    slopes = np.polyfit(np.log(sizes), np.log(np.vstack([total, without_seed])).T, 1)[0]
+    pseudo_values = seeds * slopes[0] - (seeds - 1) * slopes[1:]
+    return Interval(*(float(limit[0]) for limit in pointwise_t_intervals(pseudo_values[:, None], level=level)))
 
 
 def format_interval(interval: Interval, *, digits: int = 3) -> str:
-    """An interval as a table shows it.
+    """An interval as text for a table.
 
     >>> format_interval(Interval(0.71234, 0.7, 0.725))
     '0.712 [0.700, 0.725]'
     """
     estimate, low, high = (f"{value:.{digits}f}" for value in interval)
     return f"{estimate} [{low}, {high}]"
-
-
-def _check_level(level: float) -> None:
-    checks.positive(level=level, **{"1 - level": 1 - level})
-
-
-def poisson_rate(events: int, steps: int, *, per: int = 10_000, level: float = 0.95) -> Interval:
-    r"""Events per so many steps, with the exact interval of a Poisson rate.
-
-    .. math:: \chi^2_{2k}(\tfrac{1 - c}{2}) / 2 \leq \lambda \leq \chi^2_{2k + 2}(\tfrac{1 + c}{2}) / 2
-
-    Args:
-        events: k >= 0 counted.
-        steps: in which they were counted, >= 1.
-        per: the unit.
-        level: of confidence c, in (0, 1).
-
-    Returns:
-        The rate between its limits.
-
-    Raises:
-        ValueError: if a number is out of range.
-
-    >>> tuple(round(limit, 3) for limit in poisson_rate(0, 10_000))
-    (0.0, 0.0, 3.689)
-
-    Source: Garwood, Biometrika 28, 1936.
-    """
-    checks.at_least(0, events=events)
-    checks.at_least(1, steps=steps)
-    checks.positive(level=level, **{"1 - level": 1 - level})
-    low = chi2.ppf((1 - level) / 2, 2 * events) / 2 if events else 0.0
-    high = chi2.ppf((1 + level) / 2, 2 * events + 2) / 2
-    return Interval(*(float(limit) * per / steps for limit in (events, low, high)))

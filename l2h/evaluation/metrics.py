@@ -1,7 +1,6 @@
-"""What one system does on one set of examples: its loss, its shares and the four-cell table.
+"""Metrics of one system on one set of examples: loss, accuracy, coverage, and the reference losses.
 
-A module of means over examples; what thresholds other than 0 would do stands in `curves`, and what several
-seeds say together in `bootstrap`.
+`curves` evaluates every threshold on r; `comparisons` averages over seeds and compares systems.
 """
 
 from typing import Any, NamedTuple
@@ -11,30 +10,46 @@ import numpy as np
 from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import Costs, Predictions, asks, server_label, system_output
 
+REFERENCE_NAMES = ("never ask", "always ask", "random, best rate", "oracle")  # in the order of `ReferenceLosses`
+
 
 class SubsetAccuracy(NamedTuple):
-    """Both classifiers on one portion of the data; numbers, or one `Interval` each."""
+    """Accuracy of both classifiers on one subset of the examples; numbers, or one `Interval` each."""
 
-    n: Any  # examples in the portion
-    m: Any  # accuracy of the client, NaN if the portion is empty
-    e: Any  # accuracy of the server, NaN if the portion is empty
+    n: Any  # examples in the subset
+    m: Any  # accuracy of the client, NaN if the subset is empty
+    e: Any  # accuracy of the server, NaN if the subset is empty
     difference: Any  # m - e: below zero where the server is better
 
 
-def keep_indicator(predictions: Predictions) -> np.ndarray:
-    """1.0 where the device answers itself and 0.0 where it asks, (n,)."""
-    return (~asks(predictions.r)).astype(float)
-
-
 class TableOne(NamedTuple):
-    """The paper's Table I: client and server, each on what is kept and on what is asked."""
+    """The paper's Table I: accuracy of client and server on the kept and on the asked examples."""
 
     kept: SubsetAccuracy  # r > 0
     asked: SubsetAccuracy  # r <= 0
 
 
+class ReferenceLosses(NamedTuple):
+    """System losses of three policies that need no rejector, and of the oracle."""
+
+    never: float  # never ask: the client's error rate
+    always: float  # always ask
+    random: float  # ask at random at the best rate: the smaller of the two above
+    oracle: float  # ask exactly where asking has the smaller loss
+
+
+def keep_indicator(predictions: Predictions) -> np.ndarray:
+    """1.0 where the client's label is kept and 0.0 where the server is asked, (n,)."""
+    return (~asks(predictions.r)).astype(float)
+
+
+def ask_indicator(predictions: Predictions) -> np.ndarray:
+    """1.0 where the server is asked and 0.0 where the client's label is kept, (n,)."""
+    return asks(predictions.r).astype(float)
+
+
 def client_server_correctness(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """Where the client's label is right, and where the server's is: (n,) booleans each, whoever was asked."""
+    """Whether the client's label is correct and whether the server's is, on every example: (n,) booleans each."""
     return predictions.m == predictions.y, server_label(predictions.e) == predictions.y
 
 
@@ -44,13 +59,8 @@ def loss_per_example(predictions: Predictions, *, costs: Costs) -> np.ndarray:
 
 
 def correctness(predictions: Predictions) -> np.ndarray:
-    """1.0 where the system's label is right and 0.0 elsewhere, (n,)."""
+    """1.0 where the system's label is correct and 0.0 elsewhere, (n,)."""
     return (system_output(predictions) == predictions.y).astype(float)
-
-
-def ask_indicator(predictions: Predictions) -> np.ndarray:
-    """1.0 where the device asks and 0.0 where it answers itself, (n,)."""
-    return asks(predictions.r).astype(float)
 
 
 def system_loss(predictions: Predictions, *, costs: Costs) -> float:
@@ -64,39 +74,31 @@ def system_loss(predictions: Predictions, *, costs: Costs) -> float:
 
 
 def accuracy(predictions: Predictions) -> float:
-    """Share of the system's labels that are right."""
+    """Share of the examples on which the system's label is correct."""
     return float(correctness(predictions).mean())
 
 
 def coverage(predictions: Predictions) -> float:
-    """Share of the examples that the device keeps."""
+    """Share of the examples that are kept on the device."""
     return float(keep_indicator(predictions).mean())
 
 
 def offload_rate(predictions: Predictions) -> float:
-    """Share of the examples that are sent to the server, 1 - coverage."""
+    """Share of the examples on which the server is asked, 1 - coverage."""
     return float(asks(predictions.r).mean())
 
 
-class ReferenceLosses(NamedTuple):
-    """System losses of what needs no rejector, and of the rejector that no other can beat."""
-
-    never: float  # ask never: the client's error rate
-    always: float  # ask always
-    random: float  # ask at random, at the best rate: the smaller of both
-    oracle: float  # ask where it is cheaper, knowing the truth
-
-
 def reference_losses(predictions: Predictions, *, costs: Costs) -> ReferenceLosses:
-    r"""The lines beside which a rejector's loss is to be read; one above the first three is dominated.
+    r"""System losses with the same client and server but without the rejector.
 
     .. math:: \bar w_m, \quad c_1 \bar w_e + c_e, \quad \min(\cdot, \cdot), \quad
               \overline{\min(w_m,\; c_1 w_e + c_e)}
 
-    with w = 1 where client m or server e is wrong, and the bar a mean over the examples.
+    with w = 1 where client m or server e is wrong, and the bar a mean over the examples. A rejector with a larger loss
+    than one of the first three is dominated by a constant policy; none has a smaller loss than the oracle.
 
     Args:
-        predictions: of n examples; their r is not read.
+        predictions: of n examples; r is not used.
         costs: c1 and ce.
 
     Returns:
@@ -104,7 +106,7 @@ def reference_losses(predictions: Predictions, *, costs: Costs) -> ReferenceLoss
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.zeros(2), e=np.array([1.0, -1.0]), y=np.array([1, -1]))
     >>> reference_losses(p, costs=Costs(c1=1.0, ce=0.25))
-    References(never=0.5, always=0.25, random=0.25, oracle=0.125)
+    ReferenceLosses(never=0.5, always=0.25, random=0.25, oracle=0.125)
     """
     kept_loss, server_wrong = (1.0 - right for right in client_server_correctness(predictions))
     asked_loss = costs.c1 * server_wrong + costs.ce
@@ -112,56 +114,26 @@ def reference_losses(predictions: Predictions, *, costs: Costs) -> ReferenceLoss
     return ReferenceLosses(never, always, min(never, always), float(np.minimum(kept_loss, asked_loss).mean()))
 
 
-def table_one(predictions: Predictions) -> TableOne:
-    """Client and server on what is kept and on what is asked, with the paper's column "differ.".
-
-    The paper calls "differ." the difference of accuracy between the classifiers on the same portion and
-    states no sign; here it is client minus server.
-
-    Args:
-        predictions: of n examples.
-
-    Returns:
-        Counts and accuracies; the accuracies of an empty portion are NaN.
-
-    >>> p = Predictions(m=np.array([1, 1]), r=np.array([1.0, -1.0]), e=np.array([1.0, -1.0]), y=np.array([1, -1]))
-    >>> table_one(p).asked
-    Cell(n=1, m=0.0, e=1.0, differ=-1.0)
-    """
-    ask = asks(predictions.r)
-    m_right, e_right = client_server_correctness(predictions)
-    return TableOne(*(_subset_accuracy(m_right[subset], e_right[subset]) for subset in (~ask, ask)))
-
-
 def split_by_class(predictions: Predictions) -> dict[int, Predictions]:
-    """The predictions apart by true label, in the order of the labels; only labels that occur.
+    """The predictions of each true class, in the order of the labels; only labels that occur.
 
     >>> p = Predictions(m=np.array([1, 1]), r=np.array([1.0, -1.0]), e=np.array([1.0, -1.0]), y=np.array([1, -1]))
-    >>> {label: table_one(part).kept.n for label, part in split_by_class(p).items()}
-    {-1: 0, 1: 1}
+    >>> {label: coverage(class_predictions) for label, class_predictions in split_by_class(p).items()}
+    {-1: 0.0, 1: 1.0}
     """
-    parts = {int(label): predictions.y == label for label in np.unique(predictions.y)}
+    masks = {int(label): predictions.y == label for label in np.unique(predictions.y)}
     return {
-        label: Predictions(
-            predictions.m[in_class], predictions.r[in_class], predictions.e[in_class], predictions.y[in_class]
-        )
-        for label, in_class in parts.items()
+        label: Predictions(*(getattr(predictions, name)[in_class] for name in "mrey"))
+        for label, in_class in masks.items()
     }
 
 
-def _subset_accuracy(m_right: np.ndarray, e_right: np.ndarray) -> SubsetAccuracy:
-    if len(m_right) == 0:
-        return SubsetAccuracy(0, float("nan"), float("nan"), float("nan"))
-    m, e = float(m_right.mean()), float(e_right.mean())
-    return SubsetAccuracy(len(m_right), m, e, m - e)
-
-
 def window_means(values: Any, width: int) -> np.ndarray:
-    """Means of a value per example over consecutive stretches of a stream; what is left over at its end is left out.
+    """Means of a per-example value over consecutive windows of a stream; an incomplete last window is left out.
 
     Args:
         values: (T,) in the order of time.
-        width: examples per stretch, from 1 to T.
+        width: examples per window, from 1 to T.
 
     Returns:
         (T // width,) means.
@@ -175,5 +147,5 @@ def window_means(values: Any, width: int) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if not 1 <= width <= len(values):
         raise ValueError(f"expected a width from 1 to {len(values)}, got {width}")
-    whole = len(values) // width
-    return values[: whole * width].reshape(whole, width).mean(axis=1)
+    n_windows = len(values) // width
+    return values[: n_windows * width].reshape(n_windows, width).mean(axis=1)

@@ -1,6 +1,6 @@
-"""Who is better than whom, many at once: gaps that hold together, mean ranks and their critical difference.
+"""Multiple comparisons: simultaneous paired differences, and mean ranks with their critical difference.
 
-Whoever compares one method with a dozen rivals has a dozen chances to be fooled; both tools here charge for that.
+Comparing one method with twelve baselines needs a multiplicity correction; the functions of this module apply one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,17 +8,16 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from l2h import checks
 from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.comparisons import differences_per_example
 from l2h.evaluation.curves import correctness_at_coverage
-from l2h.evaluation.intervals import Interval
+from l2h.evaluation.intervals import Interval, check_level
 from l2h.problem import Predictions
 
-OUTCOMES = ("better", "worse", "not told apart")
-OUTCOME_PHRASES = dict(zip(OUTCOMES, ("better than", "worse than", "not told apart from"), strict=True))
+OUTCOMES = ("better", "worse", "no significant difference")
+OUTCOME_PHRASES = dict(zip(OUTCOMES, ("better than", "worse than", "not significantly different from"), strict=True))
 
 
 def simultaneous_differences(
@@ -31,19 +30,19 @@ def simultaneous_differences(
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    r"""Differences reference - rival in the mean of a value per example, all of which hold together.
+    r"""Paired differences (reference minus baseline) of a per-example metric, with simultaneous confidence intervals.
 
-    Within one cell (a client and a pair of classes) max-t intervals share the resampled seeds and examples of all
-    rivals. Cells have other examples, and are joined by Bonferroni: each gets
+    Within one family (one client and one pair of classes) the max-t intervals use the same resampled seeds and examples
+    for all baselines. Families have different examples and are combined by Bonferroni: each has the level
 
-    .. math:: 1 - \frac{1 - \mathrm{level}}{\mathrm{cells}}
+    .. math:: 1 - \frac{1 - \mathrm{level}}{\mathrm{families}}
 
     Args:
         reference: predictions of one system, one per seed.
-        baselines: name -> predictions of another, paired: the same seeds and examples.
+        baselines: name -> predictions of another, on the same seeds and examples.
         per_example: gives (n,) values, such as `curves.auc_contributions`.
-        level: of confidence for all rivals of all cells together, in (0, 1).
-        families: how many such families are looked at, >= 1.
+        level: of confidence for all baselines of all families together, in (0, 1).
+        families: number of such families, >= 1.
         n_resamples: number of resamples.
         seed: of the resampling.
 
@@ -51,26 +50,20 @@ def simultaneous_differences(
         Name -> interval of the difference.
 
     Raises:
-        ValueError: if there is no rival, seeds or examples do not pair, or an option is out of range.
+        ValueError: if there is no baseline, seeds or examples do not pair, or an option is out of range.
 
-    >>> one = [Predictions(m=np.array([1]), r=np.array([1.0]), e=np.array([1.0]), y=np.array([1]))]
-    >>> simultaneous_differences(one, {"itself": one}, lambda p: p.r)
+    >>> reference = [Predictions(m=np.array([1]), r=np.array([1.0]), e=np.array([1.0]), y=np.array([1]))]
+    >>> simultaneous_differences(reference, {"itself": reference}, lambda p: p.r)
     {'itself': Interval(estimate=0.0, low=0.0, high=0.0)}
     """
-    if not baselines:
-        raise ValueError("expected at least one rival, got none")
-    family_level = _bonferroni_level(level, families)
     values = np.stack(
-        [differences_per_example(reference, predictions, per_example) for predictions in baselines.values()]
+        [differences_per_example(reference, predictions, per_example) for predictions in _nonempty(baselines).values()]
     )  # (k, S, n)
-    options: dict[str, Any] = {
-        "signed": True,
-        "simultaneous": True,
-        "level": family_level,
-        "draws": n_resamples,
-        "seed": seed,
-    }
-    return dict(zip(baselines, bootstrap_intervals(values, **options), strict=True))
+    family_level = _bonferroni_level(level, families)
+    intervals = bootstrap_intervals(
+        values, signed=True, simultaneous=True, level=family_level, n_resamples=n_resamples, seed=seed
+    )
+    return dict(zip(baselines, intervals, strict=True))
 
 
 def simultaneous_accuracy_differences(
@@ -83,14 +76,16 @@ def simultaneous_accuracy_differences(
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, list[Interval]]:
-    """Differences reference - rival in accuracy at k coverages; those of all rivals and coverages hold together.
+    """Paired differences (reference minus baseline) in accuracy at k coverages, with simultaneous intervals.
+
+    The intervals are simultaneous over all baselines and coverages.
 
     Args:
         reference: predictions of one system, one per seed.
-        baselines: name -> predictions of another, paired: the same seeds and examples.
+        baselines: name -> predictions of another, on the same seeds and examples.
         coverages: (k,) shares kept, in [0, 1].
         level: of confidence, as in `simultaneous_differences`.
-        families: how many such families are looked at, as in `simultaneous_differences`.
+        families: number of families, as in `simultaneous_differences`.
         n_resamples: number of resamples.
         seed: of the resampling.
 
@@ -100,14 +95,12 @@ def simultaneous_accuracy_differences(
     Raises:
         ValueError: as `simultaneous_differences`, or if a coverage is outside [0, 1].
     """
-    if not baselines:
-        raise ValueError("expected at least one rival, got none")
-    family_level = _bonferroni_level(level, families)
     values = [
         differences_per_example(reference, predictions, lambda p: correctness_at_coverage(p, coverages))
-        for predictions in baselines.values()
+        for predictions in _nonempty(baselines).values()
     ]
-    flat = np.concatenate(values, axis=1).swapaxes(0, 1)  # (rivals * k, S, n)
+    flat = np.concatenate(values, axis=1).swapaxes(0, 1)  # (baselines * k, S, n)
+    family_level = _bonferroni_level(level, families)
     flat_intervals = bootstrap_intervals(
         flat, signed=True, simultaneous=True, level=family_level, n_resamples=n_resamples, seed=seed
     )
@@ -115,23 +108,29 @@ def simultaneous_accuracy_differences(
     return {name: flat_intervals[index * k : (index + 1) * k] for index, name in enumerate(baselines)}
 
 
+def _nonempty(baselines: Mapping[str, Sequence[Predictions]]) -> Mapping[str, Sequence[Predictions]]:
+    if not baselines:
+        raise ValueError("expected at least one baseline, got none")
+    return baselines
+
+
 def _bonferroni_level(level: float, families: int) -> float:
-    checks.at_least(1, cells=families)
-    checks.positive(level=level, **{"1 - level": 1 - level})
+    checks.at_least(1, families=families)
+    check_level(level)
     return 1 - (1 - level) / families
 
 
 def comparison_outcome(difference: Interval) -> str:
-    """What an interval of a difference says about the first system.
+    """Whether the first system is significantly better or worse than the second.
 
     Args:
-        difference: of first - second, where more is better.
+        difference: interval of first minus second in a metric for which larger is better.
 
     Returns:
-        One of OUTCOMES.
+        A member of `OUTCOMES`.
 
     >>> comparison_outcome(Interval(0.04, 0.01, 0.07)), comparison_outcome(Interval(0.04, -0.01, 0.09))
-    ('better', 'not told apart')
+    ('better', 'no significant difference')
     """
     return OUTCOMES[0] if difference.low > 0 else OUTCOMES[1] if difference.high < 0 else OUTCOMES[2]
 
@@ -139,17 +138,17 @@ def comparison_outcome(difference: Interval) -> str:
 def outcome_table(
     differences: Mapping[str, Mapping[str, Interval]], baselines: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    """Who is beaten where, and by how much, and at how many places.
+    """For each setting the baselines than which the reference is better, worse or not significantly different.
 
     Args:
-        differences: place -> rival -> difference reference - rival; not every place need have every rival.
-        baselines: of the rivals, in the order in which they are told.
+        differences: setting -> baseline -> interval of reference minus baseline; a setting may lack some baselines.
+        baselines: names of the baselines, in the order of the table.
 
     Returns:
-        Place -> "better than", "worse than" or "not told apart from" -> rivals with their differences, or "none";
-        last "places" -> the same -> rivals with the number of places.
+        Setting -> "better than", "worse than" or "not significantly different from" -> baselines with their
+        differences, or "none"; last "settings" -> the same -> baselines with the number of settings.
 
-    >>> outcome_table({"here": {"a": Interval(0.2, 0.1, 0.3)}}, ["a"])["here"]["better than"]
+    >>> outcome_table({"easy pair": {"a": Interval(0.2, 0.1, 0.3)}}, ["a"])["easy pair"]["better than"]
     'a (+0.200)'
     """
     outcomes_by_setting = {
@@ -157,23 +156,23 @@ def outcome_table(
         for setting, by_baseline in differences.items()
     }
 
-    def names_with(place: str, word: str) -> list[str]:
+    def names_with(setting: str, outcome: str) -> list[str]:
         return [
-            f"{name} ({differences[place][name].estimate:+.3f})"
+            f"{name} ({differences[setting][name].estimate:+.3f})"
             for name in baselines
-            if outcomes_by_setting[place].get(name) == word
+            if outcomes_by_setting[setting].get(name) == outcome
         ]
 
-    def count(word: str) -> list[str]:
+    def names_with_counts(outcome: str) -> list[str]:
         counts = {
-            name: sum(outcomes.get(name) == word for outcomes in outcomes_by_setting.values()) for name in baselines
+            name: sum(outcomes.get(name) == outcome for outcomes in outcomes_by_setting.values()) for name in baselines
         }
-        return [f"{name} ({number})" for name, number in counts.items() if number]
+        return [f"{name} ({count})" for name, count in counts.items() if count]
 
-    rows = {setting: {word: names_with(setting, word) for word in OUTCOMES} for setting in differences}
-    rows["places"] = {word: count(word) for word in OUTCOMES}
+    rows = {setting: {outcome: names_with(setting, outcome) for outcome in OUTCOMES} for setting in differences}
+    rows["settings"] = {outcome: names_with_counts(outcome) for outcome in OUTCOMES}
     return {
-        row: {OUTCOME_PHRASES[word]: ", ".join(entries) or "none" for word, entries in columns.items()}
+        row: {OUTCOME_PHRASES[outcome]: ", ".join(names) or "none" for outcome, names in columns.items()}
         for row, columns in rows.items()
     }
 
@@ -182,8 +181,8 @@ class MeanRanks(NamedTuple):
     """Mean ranks of k methods over blocks."""
 
     mean_rank: dict[str, float]  # 1 is best; methods in the order of their ranks
-    critical_difference: float  # critical difference: ranks further apart than this differ
-    p_value: float  # Friedman's test that no method differs from another
+    critical_difference: float  # two mean ranks further apart than this differ significantly
+    p_value: float  # of Friedman's test that all methods are equal
     blocks: int
 
 
@@ -192,26 +191,28 @@ def mean_ranks(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) ->
 
     .. math:: \mathrm{CD} = \frac{q_{\mathrm{level}}(k, \infty)}{\sqrt 2} \sqrt{\frac{k(k + 1)}{6N}}
 
-    with the quantile q of the studentized range for k methods and N blocks. It supposes independent blocks.
+    with the quantile q of the studentized range for k methods and N blocks. The blocks must be independent.
 
     Args:
-        scores: name -> one score per block, more is better; equal scores share their ranks.
+        scores: name -> one score per block, larger is better; equal scores share their mean rank.
         level: of confidence for all pairs of methods together, in (0, 1).
 
     Returns:
-        `MeanRanks`, best method first; equal ranks in the order given.
+        `MeanRanks`, best method first; methods of equal rank in the order of `scores`.
 
     Raises:
         ValueError: for fewer than three methods or two blocks, methods of unequal length, or scores not finite.
 
     >>> table = mean_ranks({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.6, 0.6], "c": [0.1, 0.2, 0.3]})
-    >>> {name: round(rank, 3) for name, rank in table.rank.items()}
+    >>> {name: round(rank, 3) for name, rank in table.mean_rank.items()}
     {'a': 1.0, 'b': 2.0, 'c': 3.0}
-    >>> round(table.difference, 3)
+    >>> round(table.critical_difference, 3)
     1.914
 
     Source: Demšar, Statistical comparisons of classifiers over multiple data sets, JMLR 7, 2006.
     """
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range  # slow to import, and only needed here
+
     if len(scores) < 3:
         raise ValueError(f"expected at least three methods to rank, got {len(scores)}")
     checks.same_length(**scores)
@@ -219,10 +220,10 @@ def mean_ranks(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) ->
     k, blocks = table.shape
     checks.at_least(2, blocks=blocks)
     checks.finite(scores=table)
-    checks.positive(level=level, **{"1 - level": 1 - level})
+    check_level(level)
     ranks = rankdata(-table, axis=0).sum(axis=1) / blocks  # (k,)
     best_first = np.argsort(ranks, kind="stable")
-    equal = bool((table == table[0]).all())  # all ranks tie in every block: Friedman's statistic is 0 / 0
+    equal = bool((table == table[0]).all())  # then Friedman's statistic is 0 / 0
     critical = studentized_range.ppf(level, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * blocks))
     return MeanRanks(
         mean_rank={list(scores)[index]: float(ranks[index]) for index in best_first},
@@ -233,19 +234,19 @@ def mean_ranks(scores: Mapping[str, Sequence[float]], *, level: float = 0.95) ->
 
 
 def cliques(table: MeanRanks) -> list[tuple[str, ...]]:
-    """The largest groups of methods whose ranks lie within the critical difference of each other.
+    """The maximal groups of methods whose mean ranks lie within the critical difference of each other.
 
     Args:
         table: of `mean_ranks`.
 
     Returns:
-        Groups of at least two names, best first; none is part of another.
+        Groups of at least two names, best first; none is a subset of another.
 
-    >>> cliques(MeanRanks({"a": 1.0, "b": 1.5, "c": 3.0}, difference=1.6, p_value=0.01, blocks=9))
+    >>> cliques(MeanRanks({"a": 1.0, "b": 1.5, "c": 3.0}, critical_difference=1.6, p_value=0.01, blocks=9))
     [('a', 'b'), ('b', 'c')]
     """
     names, ranks = list(table.mean_rank), np.array(list(table.mean_rank.values()))
     ends = [int(np.searchsorted(ranks, rank + table.critical_difference, side="right")) for rank in ranks]
-    # a start whose reach is no longer than its predecessor's adds nothing
+    # a group that starts later but ends at the same method is a subset of the earlier one
     starts = [0, *(index + 1 for index, (before, here) in enumerate(pairwise(ends)) if here > before)]
     return [tuple(names[start : ends[start]]) for start in starts if ends[start] - start > 1]

@@ -1,4 +1,4 @@
-"""What a system asks of the device and of the link: parameters and operations of its networks, bytes that it sends."""
+"""Resource use of a system: parameters and operations of its networks on the device, bytes sent over the link."""
 
 from typing import Any, NamedTuple
 
@@ -12,28 +12,27 @@ IMAGE_BYTES = CHANNELS * IMAGE_SIDE * IMAGE_SIDE  # one byte per pixel and chann
 
 
 class NetworkSize(NamedTuple):
-    """A network's size."""
+    """The size of a network."""
 
-    parameters: int  # trained numbers
-    flops: int  # operations per image; a multiplication and an addition are two
+    parameters: int  # number of trained parameters
+    flops: int  # operations per image; a multiplication and an addition are two operations
 
 
 def network_size(network: nn.Module) -> NetworkSize:
-    """The size of a network, its operations counted layer by layer on one image.
+    """The size of a network, with the operations on one image counted layer by layer.
 
-    Linear layers and convolutions count; biases, rectification, pooling and squashing are cheap beside them and do
-    not. A convolution counts as its definition has it, however it is computed.
+    Linear layers and convolutions are counted. Biases, ReLU, pooling and bounded outputs are not: they need few
+    operations in comparison. A convolution is counted by its definition, however it is computed.
 
     Args:
-        network: from float pixels (n, 3, 32, 32).
+        network: takes float pixels (n, 3, 32, 32).
 
     Returns:
         `NetworkSize`.
 
-    >>> from l2h.models.networks import linear_network
-    >>> from l2h.models.networks import mlp
+    >>> from l2h.models.networks import linear_network, mlp
     >>> network_size(linear_network()), network_size(mlp(120))
-    (Size(parameters=3073, flops=6144), Size(parameters=368881, flops=737520))
+    (NetworkSize(parameters=3073, flops=6144), NetworkSize(parameters=368881, flops=737520))
     """
     operations: list[int] = []
 
@@ -60,29 +59,29 @@ def network_size(network: nn.Module) -> NetworkSize:
 
 
 class ResourceUse(NamedTuple):
-    """What a system spends per image, on average; numbers, or (k,) arrays at k coverages."""
+    """Mean resource use per image; numbers, or (k,) arrays at k coverages."""
 
-    device_flops: Any  # on the device
-    bytes_sent: Any  # over the link
+    device_flops: Any  # operations on the device
+    bytes_sent: Any  # bytes over the link
 
 
 def resource_use(
     rejector: NetworkSize, client: NetworkSize, coverage: Any, *, needs_score: bool, needs_server: bool
 ) -> ResourceUse:
-    r"""What a system spends per image at a coverage C.
+    r"""Mean resource use of a system per image at a coverage C.
 
     .. math:: F_r + F_m \cdot (C \text{ or } 1), \qquad B \cdot (1 - C \text{ or } 1)
 
-    The rejector computes for every image. The client computes for what is kept, or for every image where the
-    decision reads its score. Images travel where they are sent, or all of them where the decision reads the server's
-    answer: such a system saves nothing on the link, whatever its coverage.
+    The rejector runs on every image. The client runs on kept images, or on every image if the decision uses its score.
+    An image is sent over the link if the server is asked. If the decision uses the server's output, every image is
+    sent, whatever the coverage.
 
     Args:
-        rejector: size of what decides; (0, 0) where nothing but a comparison is made.
+        rejector: size of the rejector; (0, 0) if the decision is only a comparison.
         client: size of the client.
         coverage: share kept, in [0, 1], a number or an array.
-        needs_score: whether deciding reads the client's score.
-        needs_server: whether deciding reads the server's answer.
+        needs_score: whether the decision uses the client's score.
+        needs_server: whether the decision uses the server's output.
 
     Returns:
         `ResourceUse`.
@@ -91,7 +90,7 @@ def resource_use(
         ValueError: if a coverage is outside [0, 1].
 
     >>> resource_use(NetworkSize(0, 0), NetworkSize(3073, 6144), 0.75, needs_score=True, needs_server=False)
-    Spending(device_flops=6144.0, bytes_sent=768.0)
+    ResourceUse(device_flops=6144.0, bytes_sent=768.0)
     """
     checks.probabilities(coverage=coverage)
     client_share = coverage * 0 + 1.0 if needs_score else coverage

@@ -71,6 +71,7 @@ def stage_rejector_loss(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *
     Raises:
         ValueError: if shapes differ or the form is unknown.
 
+    >>> import torch
     >>> wrong = torch.ones(1)
     >>> stage_rejector_loss(torch.tensor([100.0]), wrong, wrong, costs=Costs(c1=1.0, ce=0.25), form="paper")
     tensor([-25.])
@@ -106,6 +107,7 @@ def weighted_cross_entropy(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs:
     Raises:
         ValueError: if shapes differ or beta is negative.
 
+    >>> import torch
     >>> zero, label = torch.zeros(1), torch.zeros(1, dtype=torch.long)
     >>> weighted_cross_entropy(zero, torch.zeros(1, 2), label, label, costs=Costs(c1=1.0, ce=1.0), beta=2.0)
     tensor([1.3863])

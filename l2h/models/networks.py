@@ -27,6 +27,7 @@ def linear_network(n_outputs: int = 1, *, bounded: bool = False) -> nn.Module:
     Raises:
         ValueError: if there is no output.
 
+    >>> import torch
     >>> linear_network()(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5])
 
@@ -50,6 +51,7 @@ def mlp(hidden_units: int = 120, *, n_outputs: int = 1, bounded: bool = True) ->
     Raises:
         ValueError: if there is no hidden unit or no output.
 
+    >>> import torch
     >>> mlp()(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5])
 
@@ -79,6 +81,7 @@ class LinearOnFeatures(nn.Module):
     Raises:
         ValueError: if there is no feature or no output.
 
+    >>> import torch
     >>> LinearOnFeatures(2)(torch.zeros(5, 2)).shape
     torch.Size([5])
     """
@@ -105,6 +108,7 @@ class LeNet(nn.Module):
     Raises:
         ValueError: if there is no output.
 
+    >>> import torch
     >>> LeNet(n_outputs=10)(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 10])
 
@@ -139,6 +143,7 @@ class HiddenActivations(nn.Module):
     Raises:
         ValueError: if the network is no LeNet, and so has no such units.
 
+    >>> import torch
     >>> HiddenActivations(LeNet(n_outputs=10))(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 84])
     """

@@ -27,6 +27,7 @@ def released_client_loss(scores: Tensor, y: Tensor) -> Tensor:
     Returns:
         (n,) losses.
 
+    >>> import torch
     >>> released_client_loss(torch.tensor([-10.0]), torch.tensor([-1.0])).item() < -9
     True
     """

@@ -8,10 +8,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Error, expect, sync_playwright
 
 from companion.build import render
-from companion.chapters.ch02_bayes.interactive import interactive_regions
+from companion.chapters.ch02_bayes.interactive import interactive_regions, read_asset
 from l2h.problem import Costs
 from l2h.theory.bayes import ask_threshold, pointwise_bayes_risk, region_areas, server_error
 
@@ -144,9 +144,9 @@ def assert_figure_says(page, c1, ce, eta, p):
     assert shown == pytest.approx({**region_areas(costs)._asdict(), "threshold": ask_threshold(costs)}, abs=1e-12)
     least = pointwise_bayes_risk(server_error(eta), p, costs=costs)
     of_best = page.locator(f".l2h-regions [data-part=cost-{root.get_attribute('data-best')}]").inner_text()
-    said = page.locator(".l2h-regions [data-part=said]").inner_text()
+    summary = page.locator(".l2h-regions [data-part=summary]").inner_text()
     assert float(of_best) == pytest.approx(least, abs=0.0051)
-    numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", said.replace("c1 =", ""))]
+    numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", summary.replace("c1 =", ""))]
     assert numbers[:2] == [c1, ce] and numbers[2] == pytest.approx(100 * shown["keep"], abs=0.051)
 
 
@@ -172,16 +172,32 @@ def test_the_sliders_agree_with_the_rules_wherever_they_stand(figure):
     assert figure.faults == []
 
 
+def test_script_and_style_are_sound(page):
+    page.evaluate("source => { new Function(source); }", read_asset("regions.js"))
+    with pytest.raises(Error, match="SyntaxError"):
+        page.evaluate("source => { new Function(source); }", read_asset("regions.js") + "}")
+    style = read_asset("regions.css")
+    n_rules = page.evaluate(
+        """style => {
+          const sheet = new CSSStyleSheet();
+          sheet.replaceSync(style);
+          return [...sheet.cssRules].filter(rule => rule.style.length > 0).length;
+        }""",
+        style,
+    )
+    assert n_rules == len(style.splitlines())  # the browser drops what it cannot read
+
+
 def test_the_regions_move_by_keyboard_alone(figure):
-    border = figure.locator("[data-part=border]")
-    before = border.get_attribute("points")
+    boundary = figure.locator("[data-part=boundary]")
+    before = boundary.get_attribute("points")
     figure.keyboard.press("Tab")
     assert figure.evaluate("() => document.activeElement.dataset.part") == "c1"
     figure.keyboard.press("ArrowRight")
-    assert border.get_attribute("points") != before
+    assert boundary.get_attribute("points") != before
     move(figure, "ce", 100)
     assert_figure_says(figure, 1.05, 1.0, 0.7, 0.5)
-    assert "should never ask" in figure.locator("[data-part=said]").inner_text()
+    assert "should never ask" in figure.locator("[data-part=summary]").inner_text()
     names = figure.locator(".l2h-regions label").all_inner_texts()
     assert len(names) == 4 and all(name.strip() for name in names)
     assert figure.locator("[aria-live=polite]").count() == 1
@@ -194,7 +210,7 @@ def test_without_scripts_the_figure_stands_still_and_says_so(browser, tmp_path):
     path.write_text(f"<meta charset='utf-8'>{interactive_regions(Costs(1.0, 0.15)).html}", encoding="utf-8")
     page.goto(path.as_uri())
     assert page.locator("input").first.is_hidden()
-    assert page.locator("[data-part=still]").is_visible()
+    assert page.locator("[data-part=no-script]").is_visible()
     assert page.locator("[data-part=area-keep]").bounding_box()["height"] > 50
     context.close()
 
@@ -217,7 +233,7 @@ def test_the_chapter_on_bayes_rules_holds_the_figure(page, address, built_book, 
 
 def contrast(page):
     """Of the figure's text against the nearest background behind it."""
-    colours = page.locator(".l2h-regions [data-part=said]").evaluate(
+    colours = page.locator(".l2h-regions [data-part=summary]").evaluate(
         """part => {
           const colour = getComputedStyle(part).color;
           for (let at = part; at; at = at.parentElement) {

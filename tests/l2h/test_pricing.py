@@ -48,13 +48,13 @@ def test_what_has_no_price_is_refused():
         OffloadCost(milliseconds=-1)
     with pytest.raises(ValueError, match="finite fee >= 0"):
         OffloadCost(fee=float("inf"))
-    with pytest.raises(ValueError, match="device_mistake > 0, got 0"):
+    with pytest.raises(ValueError, match="client_mistake > 0, got 0"):
         UnitPrices(client_mistake=0, server_mistake=1)
     with pytest.raises(ValueError, match="finite server_mistake >= 0"):
         UnitPrices(client_mistake=1, server_mistake=-1)
     with pytest.raises(ValueError, match=r"server_error in \[0, 1\]"):
         break_even_client_error(Costs(), server_error=1.5)
-    with pytest.raises(ValueError, match=r"device_error in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"client_error in \[0, 1\]"):
         break_even_price(UnitPrices(1, 1), client_error=-0.1, server_error=0.1)
 
 

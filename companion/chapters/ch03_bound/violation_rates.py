@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import beta, binom
+from scipy.stats import binom
 
 from companion.chapters.ch03_bound import generalization_gap
 from companion.chapters.ch03_bound.generalization_gap import (
@@ -20,6 +20,7 @@ from companion.chapters.ch03_bound.generalization_gap import (
     max_atom_gap,
 )
 from l2h import checks
+from l2h.evaluation.intervals import proportion_interval
 from l2h.problem import Costs
 from l2h.theory.generalization import Penalty, margin_bound, theorem1_corrected, theorem1_expected, theorem1_stated
 
@@ -142,13 +143,10 @@ def violation_rates(setting: Setting, *, n_samples: int = 10_000, seed: int = 0)
         form: int(_violates(setting, form, samples).sum())
         for form in (MARGIN_FORMS if setting.family == LINEAR_BALL else BOUND_FORMS)
     }
-    return {form: _clopper_pearson(count, n_samples) for form, count in counts.items()}
-
-
-def _clopper_pearson(n_violations: int, n_samples: int) -> ViolationRate:
-    low = float(beta.ppf(0.005, n_violations, n_samples - n_violations + 1)) if n_violations else 0.0
-    high = float(beta.isf(0.005, n_violations + 1, n_samples - n_violations)) if n_violations < n_samples else 1.0
-    return ViolationRate(n_violations / n_samples, low, high, n_samples)
+    return {
+        form: ViolationRate(*proportion_interval(count, n_samples, level=0.99), n_samples)
+        for form, count in counts.items()
+    }
 
 
 def score_counterexample(*, scale: float, costs: Costs, n: int, delta: float) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from companion.chapters.systems import (
     SYSTEMS,
     SYSTEMS_IN_CLAIMS,
     SystemPredictions,
-    _data_options,
+    data_options,
 )
 from companion.claims.evidence import Evidence
 from l2h.evaluation.intervals import Interval
@@ -22,20 +22,20 @@ COMPARED_CLIENTS = ("as_released", "well_trained", "lenet")
 
 
 def comparison_grid(settings: Any) -> dict[str, dict[str, ExperimentConfig]]:
-    """The runs of chapter 06, seed 0 of each: place -> name -> configuration.
+    """The runs of chapter 06 with seed 0: setting -> name -> configuration.
 
     Args:
         settings: of the chapter.
 
     Returns:
-        One dictionary of systems per client and pair; a rejector on features only where the client has some.
+        The systems of every client and pair of classes; a rejector on features only beside a client that has some.
 
     >>> from companion.chapters.parameters import settings_for
-    >>> places = comparison_grid(settings_for("06_comparison", "paper"))
-    >>> list(places)[:2], len(places["as_released, easy pair"]), len(places["lenet, hard pair"])
+    >>> grid = comparison_grid(settings_for("06_comparison", "paper"))
+    >>> list(grid)[:2], len(grid["as_released, easy pair"]), len(grid["lenet, hard pair"])
     (['as_released, easy pair', 'well_trained, easy pair'], 22, 23)
     """
-    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **_data_options(settings))
+    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **data_options(settings))
     return {
         f"{client}, {pair}": {
             name: replace(base, client=client, classes=CLASS_PAIRS[base.source][pair], **SYSTEMS[name])
@@ -53,15 +53,16 @@ def evidence_by_setting(
     *,
     data: Mapping[str, str],
 ) -> dict[str, Evidence]:
-    """What a claim about every client and pair rests on; absent where a place or a system was not run.
+    """The evidence for a claim about every client and pair; absent for settings or systems that were not run.
 
     Args:
-        intervals: place -> interval, None or missing where there is none; or what gives the interval of some systems.
-        predictions_by_setting: place -> answers on the test part.
-        data: place -> SHA-256 of its data set.
+        intervals: setting -> interval, None or missing where there is none; or a function that computes the interval
+            from the predictions of all systems.
+        predictions_by_setting: setting -> predictions on the test split.
+        data: setting -> SHA-256 of its data set.
 
     Returns:
-        Evidence for the six places of the ledger.
+        Evidence for the six settings of the claims.
     """
     if callable(intervals):
         intervals = {
@@ -81,7 +82,7 @@ def evidence_by_setting(
 
 
 def experimental_settings() -> list[str]:
-    """The six places that claims of chapter 06 are about.
+    """The six settings of the claims of chapter 06.
 
     >>> experimental_settings()[-1]
     'lenet, hard pair'

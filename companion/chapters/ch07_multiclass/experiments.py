@@ -12,27 +12,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from companion.chapters.systems import (
-    MULTICLASS_SERVER_DEPENDENT,
     ON_DEVICE_CLASSIFIER,
+    SERVER_DEPENDENT,
     STACKED_NAME,
     TEACHER_METHODS,
     ComparedSystem,
     Stacked,
-    _stacking_signals,
+    multiclass_stacking_signals,
+    never_asking,
 )
 from l2h.data.dataset import DEFAULT_PAIRS
 from l2h.data.sources import CLASSES
-from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
-from l2h.evaluation.intervals import Interval
-from l2h.evaluation.metrics import client_server_correctness, keep_indicator
 from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.experiments.config import ExperimentConfig, dependencies
 from l2h.experiments.run import RunResult
 from l2h.experiments.sweep import over_seeds, with_dependencies
 from l2h.losses.stage_switching import STAGE_SWITCHING_FORMS
 from l2h.methods.stacking import with_stacked_rejector
-from l2h.problem import Costs, Predictions, server_label
+from l2h.problem import Costs, Predictions
 from l2h.training.config import PRESETS
 
 SLOPE_CE = 0.65  # near the client's error: at c1 = 0 all forms ask about some images and not about others
@@ -85,7 +83,7 @@ JOINT_SYSTEMS: dict[str, dict[str, Any]] = {
     "budgeted": {"method": "budgeted"},
 }
 MULTICLASS_EXCLUDED_BASELINES = (
-    *MULTICLASS_SERVER_DEPENDENT,
+    *SERVER_DEPENDENT,
     "random",
     "always ask",
     ON_DEVICE_CLASSIFIER,
@@ -175,7 +173,8 @@ def compared_systems(settings: Any, client: str) -> dict[str, ComparedSystem]:
         Name -> configuration, or what is weighed.
 
     >>> from companion.chapters.parameters import settings_for
-    >>> [one.rejector for one in compared_systems(settings_for("07_multiclass", "paper"), "lenet")[STACKED_NAME].rejector_configs]
+    >>> stacked = compared_systems(settings_for("07_multiclass", "paper"), "lenet")[STACKED_NAME]
+    >>> [config.rejector for config in stacked.rejector_configs]
     ['scores', 'features']
     """
     configs = {
@@ -194,7 +193,8 @@ def confidence_with_same_server(settings: Any) -> dict[str, ExperimentConfig]:
         settings: of the chapter.
 
     Returns:
-        Name of a system of `compared_systems` -> configuration; the device classifier, which has no server, meets the plain one.
+        Name of a system of `compared_systems` -> configuration; the device classifier, which has no server, is compared
+        with confidence and the plain server.
 
     >>> from companion.chapters.parameters import settings_for
     >>> beside = confidence_with_same_server(settings_for("07_multiclass", "paper"))
@@ -330,7 +330,7 @@ class MulticlassResults(NamedTuple):
             self.results[seeded_config].predictions(split) for seeded_config in over_seeds(config, self.seeds)
         ]
         if config.server == "on_device_classifier":
-            return [replace(p, m=server_label(p.e), r=np.ones(len(p.y))) for p in predictions]
+            return [never_asking(p) for p in predictions]
         return predictions
 
     def _by_seed(self, configs: Sequence[ExperimentConfig]) -> Iterable[tuple[ExperimentConfig, ...]]:
@@ -342,7 +342,7 @@ class MulticlassResults(NamedTuple):
             [self.results[rejector_config] for rejector_config in configs],
         )
         calibration_data, evaluation_data = (
-            (rejectors[0].predictions(split_name), _stacking_signals(client, rejectors, split_name))
+            (rejectors[0].predictions(split_name), multiclass_stacking_signals(client, rejectors, split_name))
             for split_name in ("calibration", split)
         )
         return with_stacked_rejector(*calibration_data, *evaluation_data, costs=configs[0].costs)
@@ -366,40 +366,6 @@ class MulticlassResults(NamedTuple):
 def areas_under_curves(predictions: Sequence[Predictions]) -> list[float]:
     """The area under accuracy against coverage, one per seed."""
     return [area_under_curve(accuracy_coverage_curve(p)) for p in predictions]
-
-
-def pooled_server_difference_on_asked(first: Sequence[Predictions], second: Sequence[Predictions]) -> Interval:
-    """Accuracy of the first systems' servers minus that of the second ones', on what the first ones send.
-
-    Args:
-        first: predictions of one system, one per seed.
-        second: predictions of another, paired: the same seeds and examples.
-
-    Returns:
-        The difference with its limits, pooled over seeds; NaN where nothing is sent.
-    """
-    differences = np.array(
-        [
-            client_server_correctness(a)[1] * 1.0 - client_server_correctness(b)[1]
-            for a, b in zip(first, second, strict=True)
-        ]
-    )
-    ask = 1 - np.array([keep_indicator(p) for p in first])
-    return bootstrap_intervals(differences[None], ask[None], signed=True)[0]
-
-
-def bonferroni_client_difference_kept_asked(predictions: Sequence[Predictions]) -> Interval:
-    """Accuracy of the client on what is kept minus on what is sent; limits from both intervals, each at 97.5 %."""
-    right = np.array([client_server_correctness(p)[0] * 1.0 for p in predictions])
-    keep = np.array([keep_indicator(p) for p in predictions])
-    kept_accuracy, asked_accuracy = bootstrap_intervals(
-        np.stack([right, right]), np.stack([keep, 1 - keep]), level=0.975
-    )
-    return Interval(
-        kept_accuracy.estimate - asked_accuracy.estimate,
-        kept_accuracy.low - asked_accuracy.high,
-        kept_accuracy.high - asked_accuracy.low,
-    )
 
 
 def count_epoch_steps(n_examples: int) -> int:

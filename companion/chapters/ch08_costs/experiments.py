@@ -3,26 +3,27 @@
 from dataclasses import replace
 from typing import Any
 
-from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, SYSTEMS, _data_options
+from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, SYSTEMS, data_options
 from l2h.experiments.config import ExperimentConfig
 
 
 def cost_grid(settings: Any) -> dict[str, dict[Any, ExperimentConfig]]:
-    """The runs of chapter 08, seed 0 of each: experiment -> its setting -> configuration.
+    """The runs of chapter 08 with seed 0: experiment -> its variable -> configuration.
 
     Args:
         settings: of the chapter.
 
     Returns:
-        "grid" (place, c1, ce), "once" (place, name) for the systems that are re-thresholded, "map" (alpha, beta),
-        "rules" (place, rule, bounded), "estimates" (place, estimator), "servers", "hidden", and "inputs" for the
-        client `settings.rejector_input_client`. A place is a client, with the pair's name behind it for pairs after the first.
+        "grid" (setting, c1, ce), "once" (setting, name) of the systems whose thresholds are tuned again at other costs,
+        "map" (alpha, beta), "rules" (setting, alpha rule, bounded), "estimates" (setting, estimator), "servers",
+        "hidden", and "inputs" for `settings.rejector_input_client`. A setting is the name of a client, followed by the
+        name of the pair for all pairs but the first.
 
     >>> from companion.chapters.parameters import settings_for
     >>> sorted(cost_grid(settings_for("08_costs", "quick")))
     ['estimates', 'grid', 'hidden', 'inputs', 'map', 'once', 'rules', 'servers']
     """
-    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **_data_options(settings))
+    base = ExperimentConfig("learning_to_help", ce=COMPARISON_CE, **data_options(settings))
     first = replace(base, client=settings.clients[0])
     configs_by_setting = {client: replace(base, client=client) for client in settings.clients}
     for pair in settings.pairs[1:]:

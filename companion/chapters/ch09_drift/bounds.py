@@ -5,10 +5,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
 
 from l2h import checks
-from l2h.evaluation.intervals import Interval
+from l2h.evaluation.intervals import Interval, proportion_interval
 from l2h.evaluation.metrics import loss_per_example, split_by_class, system_loss
 from l2h.evaluation.thresholds import with_threshold
 from l2h.problem import Costs, Predictions, server_label
@@ -189,8 +188,7 @@ def check_bound(gaps: np.ndarray, *, penalty: float, delta: float) -> BoundCheck
     checks.at_least(1, n_samples=len(gaps))
     checks.probabilities(delta=delta)
     n_violations = int((gaps > penalty).sum())
-    limits = binomtest(n_violations, len(gaps)).proportion_ci(0.95, method="exact")
-    share = Interval(n_violations / len(gaps), float(limits.low), float(limits.high))
+    share = proportion_interval(n_violations, len(gaps))
     return BoundCheck(share, float(np.quantile(gaps, 1 - delta)), float(penalty))
 
 

@@ -20,7 +20,7 @@ unit, cost = st.fractions(0, 1), st.fractions(0, 2)
 
 
 @given(eta=unit, p=unit, c1=cost, ce=cost)
-def test_the_rule_takes_the_cheapest_action(eta, p, c1, ce):
+def test_the_rule_takes_the_action_of_smallest_risk(eta, p, c1, ce):
     costs = theory.action_costs(eta, p, c1, ce)
     asked = c1 * min(eta, 1 - eta) + ce
     assert min(costs.values()) == min(p, asked)
@@ -70,7 +70,7 @@ def test_counterexamples_by_hand():
 
 
 @given(c1=cost, ce=st.fractions(0, 1), mu=st.fractions(0, "1/2"), p=unit, steps=st.tuples(unit, unit, unit))
-def test_questions_become_fewer_on_a_sample(c1, ce, mu, p, steps):
+def test_the_offload_rate_does_not_increase_with_the_costs_on_a_sample(c1, ce, mu, p, steps):
     dearer = c1 + steps[0], ce + steps[1]
     if p * steps[2] >= dearer[0] * mu + dearer[1]:
         assert p >= c1 * mu + ce

@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers import datasets
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
@@ -16,7 +15,7 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
 from l2h.data import dataset as data_dataset
-from l2h.data import local, sources
+from l2h.data import sources
 
 PARTS = ("client", "train", "calibration", "validation", "test")
 SHA256 = {
@@ -139,55 +138,6 @@ def test_a_changed_tensor_does_not_reach_the_next_dataset(source):
     assert data_dataset.load_dataset(source=source).sha256 == before.sha256 == SHA256[source]
 
 
-# data sets that a user may have
-
-
-@pytest.mark.parametrize("source", data_dataset.SOURCES)
-def test_names_are_those_that_load_takes(home, source):
-    known = data_dataset.source_class_names(source, home if source in ("cifar100", "svhn", "imagenet") else None)
-    assert len(set(known)) == len(known) >= 3
-    assert source == "imagenet" or set(data_dataset.DEFAULT_PAIRS[source]) <= set(known)
-
-
-@pytest.mark.parametrize("source", ["cifar100", "svhn"])
-def test_other_sources_have_a_pair_too(home, source):
-    dataset = data_dataset.load_dataset(source=source, folder=home)
-    assert (dataset.source, dataset.classes) == (source, data_dataset.DEFAULT_PAIRS[source])
-    assert [len(getattr(dataset, name).y) for name in PARTS] == [2, 6, 1, 1, 2]
-    assert data_dataset.all_training_examples(dataset).y.sum() == 0 and dataset.test.y.sum() == 0
-
-
-@pytest.mark.parametrize("source", ["cifar100", "svhn", "imagenet"])
-def test_other_sources_are_split_and_labelled_like_the_usual_ones(home, source):
-    first, second, third = data_dataset.source_class_names(source, home)[:3]
-    one, other = (
-        data_dataset.load_dataset(pair, source=source, folder=home) for pair in ((third, first), (first, third))
-    )
-    assert torch.equal(one.test.x, other.test.x) and torch.equal(one.test.y, -other.test.y)
-    assert one.sha256 != other.sha256 == data_dataset.load_dataset((first, third), source=source, folder=home).sha256
-    numbers, images = data_dataset.source_class_names(source, home), local.read(source, (first, third), home)
-    together = data_dataset.all_training_examples(one)
-    for label, name in ((-1, third), (1, first)):
-        of_class = images.x[images.y == numbers.index(name)]
-        found = {x.numpy().tobytes() for x in together.x[together.y == label]}
-        assert found == {x.tobytes() for x in of_class} and len(found) == len(of_class)
-    three = data_dataset.load_dataset(
-        (second, third, first), source=source, folder=home, sizes=data_dataset.SplitSizes(3, 3, 3, 3)
-    )
-    assert three.test.y.unique().tolist() == [0, 1, 2] and three.metadata()["classes"] == [second, third, first]
-
-
-@pytest.mark.parametrize("source", ["cifar100", "svhn", "imagenet"])
-def test_classes_of_other_sources_are_checked_as_usual(home, source):
-    first, second = data_dataset.source_class_names(source, home)[:2]
-    with pytest.raises(ValueError, match="expected at least two classes, each once"):
-        data_dataset.load_dataset((first, first), source=source, folder=home)
-    with pytest.raises(ValueError, match=f"expected class of {source} to be one of .*, got 'airplne'"):
-        data_dataset.load_dataset((first, "airplne"), source=source, folder=home)
-    with pytest.raises(FileNotFoundError, match="Nothing is downloaded"):
-        data_dataset.load_dataset((first, second), source=source, folder="/nowhere")
-
-
 # the split
 
 
@@ -275,15 +225,6 @@ def test_sizes_that_are_not_there_are_refused(sizes):
         data_dataset.load_dataset(source="digits", sizes=data_dataset.SplitSizes(*sizes))
 
 
-@pytest.mark.parametrize(
-    "ask", [lambda source: data_dataset.load_dataset(source=source), data_dataset.source_class_names]
-)
-def test_an_unknown_source_is_refused(ask):
-    with pytest.raises(ValueError, match="'cifar10', 'digits', 'cifar100', 'svhn', 'imagenet', got 'mnist'"):
-        ask("mnist")
-
-
-def test_imagenet_has_no_usual_pair_and_the_error_names_classes_that_exist(tmp_path):
-    datasets.imagenet(tmp_path)
-    with pytest.raises(ValueError, match=r"named with source='imagenet', as in \('n01440764', 'n02102040'\), got None"):
-        data_dataset.load_dataset(source="imagenet", folder=tmp_path)
+def test_an_unknown_source_is_refused():
+    with pytest.raises(ValueError, match="'cifar10', 'digits', got 'mnist'"):
+        data_dataset.load_dataset(source="mnist")

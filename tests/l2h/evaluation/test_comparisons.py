@@ -4,7 +4,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from helpers.samples import columns, many, several
+from helpers.samples import columns, many, predictions, several
+from hypothesis import given
 from oracles import theory
 
 from l2h.evaluation import metrics
@@ -70,6 +71,41 @@ def test_pairing_cancels_what_two_systems_share(better):
     assert mean_difference(better, better, metrics.correctness) == (0, 0, 0)
 
 
+def estimates(p):
+    """The numbers of Table I of a single seed, kept and asked."""
+    table = table_one_intervals([p], n_resamples=1)
+    return metrics.TableOne(*(metrics.SubsetAccuracy(*(interval.estimate for interval in row)) for row in table))
+
+
+@given(p=predictions())
+def test_table_one_is_counted_by_hand(p):
+    for row, expected in zip(estimates(p), theory.four_cells(*columns(p)), strict=True):
+        assert row == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+@given(p=predictions())
+def test_the_tables_of_the_classes_add_up_to_that_of_all(p):
+    tables = [estimates(class_predictions) for class_predictions in metrics.split_by_class(p).values()]
+    for name in ("kept", "asked"):
+        whole, rows = getattr(estimates(p), name), [getattr(table, name) for table in tables]
+        assert sum(row.n for row in rows) == pytest.approx(whole.n)
+        correct = sum(row.n * row.m for row in rows if row.n)
+        assert whole.n == 0 or correct / whole.n == pytest.approx(whole.m)
+
+
+def test_an_empty_subset_has_no_accuracy():
+    p = Predictions(m=np.array([1, -1]), r=np.array([0.0, -1.0]), e=np.array([1.0, 1.0]), y=np.array([1, 1]))
+    assert estimates(p).asked == (2, 0.5, 1.0, -0.5)
+    assert estimates(p).kept.n == 0
+    assert np.isnan(estimates(p).kept[1:]).all()
+
+
+def test_table_one_of_many_classes():
+    y = np.array([1, 1])
+    p = Predictions(m=np.array([0, 0]), r=-np.ones(2), e=np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), y=y)
+    assert estimates(p).asked == (2, 0.0, 0.5, -0.5)
+
+
 def test_the_cells_of_one_seed_are_those_of_the_table(better):
     for cells, expected in zip(table_one_intervals(better[:1]), theory.four_cells(*columns(better[0])), strict=True):
         assert [interval.estimate for interval in cells] == pytest.approx(expected)
@@ -78,10 +114,10 @@ def test_the_cells_of_one_seed_are_those_of_the_table(better):
 
 def test_the_cells_of_several_seeds_are_pooled(better):
     kept, asked = table_one_intervals(better)
-    tables = [metrics.table_one(p) for p in better]
-    assert kept.n.estimate == pytest.approx(np.mean([table.kept.n for table in tables]))
-    right = sum(table.asked.n * table.asked.m for table in tables)
-    assert asked.m.estimate == pytest.approx(right / sum(table.asked.n for table in tables))
+    tables = [theory.four_cells(*columns(p)) for p in better]  # rows kept and asked, columns n, m, e, difference
+    assert kept.n.estimate == pytest.approx(np.mean([kept_row[0] for kept_row, _ in tables]))
+    correct = sum(asked_row[0] * asked_row[1] for _, asked_row in tables)
+    assert asked.m.estimate == pytest.approx(correct / sum(asked_row[0] for _, asked_row in tables))
     assert asked.difference.estimate == pytest.approx(asked.m.estimate - asked.e.estimate)
     assert asked.difference.high < 0
 
@@ -89,10 +125,10 @@ def test_the_cells_of_several_seeds_are_pooled(better):
 def test_one_place_of_the_table_is_read_by_name(better):
     kept, asked = table_one_intervals(better)
     assert subset_interval(better, subset="kept", quantity="m") == kept.m
-    assert subset_interval(better, subset="asked", quantity="differ") == asked.difference
-    with pytest.raises(ValueError, match="expected portion to be one of 'kept', 'asked', got 'sent'"):
+    assert subset_interval(better, subset="asked", quantity="difference") == asked.difference
+    with pytest.raises(ValueError, match="expected subset to be one of 'kept', 'asked', got 'sent'"):
         subset_interval(better, subset="sent", quantity="m")
-    with pytest.raises(ValueError, match="expected place to be one of 'n', 'm', 'e', 'differ', got 'accuracy'"):
+    with pytest.raises(ValueError, match="expected quantity to be one of 'n', 'm', 'e', 'difference', got 'accuracy'"):
         subset_interval(better, subset="kept", quantity="accuracy")
 
 

@@ -22,7 +22,7 @@ from l2h.evaluation.curves import (
     error_auroc_contributions,
     loss_curve,
 )
-from l2h.evaluation.thresholds import coverage_threshold, min_loss_threshold, with_threshold
+from l2h.evaluation.thresholds import min_loss_threshold, with_threshold
 from l2h.problem import Costs, Predictions
 
 shares = st.floats(0, 1)
@@ -89,10 +89,9 @@ def test_one_class_alone_is_like_any_other_slice(p, c1, ce):
 
 
 @pytest.mark.parametrize("r", [1.0, -1.0])
-def test_a_portion_that_is_empty_leaves_no_curve_undefined(r):
+def test_an_empty_subset_leaves_no_curve_undefined(r):
     p = replace(many(50), r=np.full(50, r))
-    portion = metrics.table_one(p).asked if r > 0 else metrics.table_one(p).kept
-    assert portion.n == 0 and np.isnan(portion.m)
+    assert metrics.coverage(p) == (r > 0)
     assert area_under_curve(accuracy_coverage_curve(p)) == pytest.approx(theory.area(*columns(p)), abs=1e-9)
     assert np.isfinite(accuracy_coverage_curve(p).accuracy).all()
 
@@ -128,49 +127,6 @@ def test_one_score_for_all_is_a_straight_line():
 def test_a_coverage_outside_0_and_1_is_refused(function, wrong):
     with pytest.raises(ValueError, match=r"expected coverages in \[0, 1\]"):
         function(many(10), [0.5, wrong])
-
-
-@given(p=predictions(), wanted=shares)
-def test_the_threshold_for_a_coverage_keeps_enough_and_no_group_too_many(p, wanted):
-    threshold = coverage_threshold(p, wanted)
-    kept = sorted(r for r in p.r if r > threshold)
-    assert len(kept) / len(p.r) >= wanted - 1e-9
-    fewer = [r for r in kept if r > kept[0]] if kept else []
-    assert not kept or len(fewer) / len(p.r) < wanted
-    assert metrics.coverage(with_threshold(p, threshold)) == pytest.approx(len(kept) / len(p.r))
-
-
-def test_a_share_that_rounding_made_a_little_larger_is_met_by_the_same_count():
-    p = many(10)
-    assert 1 - 0.7 > 0.3
-    assert metrics.coverage(with_threshold(p, coverage_threshold(p, 1 - 0.7))) == 0.3
-
-
-def test_a_share_outside_0_and_1_is_refused():
-    with pytest.raises(ValueError, match=r"expected wanted in \[0, 1\], got 1.5"):
-        coverage_threshold(many(10), 1.5)
-
-
-@given(p=predictions(), **costs)
-def test_no_threshold_loses_less_than_the_chosen_one(p, c1, ce):
-    threshold = min_loss_threshold(p, costs=Costs(c1=c1, ce=ce))
-    chosen = theory.loss_above(*columns(p), threshold, c1, ce)
-    for other in [*p.r, min(p.r) - 1]:
-        assert chosen <= theory.loss_above(*columns(p), other, c1, ce) + 1e-9
-
-
-def test_of_equal_losses_the_one_that_asks_least_is_chosen():
-    p = Predictions(m=np.ones(3), r=np.array([1.0, 2.0, 3.0]), e=np.ones(3), y=np.ones(3))
-    assert metrics.coverage(with_threshold(p, min_loss_threshold(p, costs=Costs(c1=1, ce=0)))) == 1
-
-
-def test_thresholds_survive_a_device_that_computes_in_single_precision():
-    p = many(5000)
-    on_device = p.r.astype(np.float32)
-    exact = replace(p, r=on_device.astype(float))
-    for wanted in np.linspace(0, 1, 21):
-        threshold = np.float32(coverage_threshold(exact, wanted))
-        assert (on_device - threshold > 0).mean() == pytest.approx(wanted, abs=1 / 5000 + 1e-9)
 
 
 @pytest.mark.parametrize("levels", [None, 100])
@@ -212,8 +168,8 @@ def quantised(draw):
     return replace(p, r=r), replace(p, r=r.astype(float))
 
 
-@given(pair=quantised(), share=st.floats(0, 1), **costs)
-def test_scores_of_8_bits_count_as_the_numbers_they_are(pair, share, c1, ce):
+@given(pair=quantised(), **costs)
+def test_scores_of_8_bits_count_as_the_numbers_they_are(pair, c1, ce):
     priced = Costs(c1=c1, ce=ce)
     for p, exact in (pair, pair[::-1]):
         for curve, same in (
@@ -222,7 +178,6 @@ def test_scores_of_8_bits_count_as_the_numbers_they_are(pair, share, c1, ce):
         ):
             assert all(np.array_equal(one, other) for one, other in zip(curve, same, strict=True))
             assert (np.diff(curve.threshold) < 0).all()
-        assert coverage_threshold(p, share) == coverage_threshold(exact, share)
         assert min_loss_threshold(p, costs=priced) == min_loss_threshold(exact, costs=priced)
         for function in (auc_contributions, error_auroc_contributions):
             assert np.array_equal(function(p), function(exact))

@@ -1,4 +1,4 @@
-"""Gaps that hold together, mean ranks, and groups that the ranks do not tell apart."""
+"""Simultaneous paired differences, mean ranks, and cliques."""
 
 import numpy as np
 import pytest
@@ -29,46 +29,48 @@ def systems():
     return {client: several(3, 300, client=client) for client in (0.5, 0.7, 0.9)}
 
 
-def test_a_gap_is_the_paired_difference_with_a_wider_interval(systems):
-    rivals = {"weak": systems[0.5], "strong": systems[0.9]}
-    found = simultaneous_differences(systems[0.7], rivals, auc_contributions)
-    for name, rival in rivals.items():
-        alone = mean_difference(systems[0.7], rival, auc_contributions)
+def test_a_difference_is_the_paired_difference_with_a_wider_interval(systems):
+    baselines = {"weak": systems[0.5], "strong": systems[0.9]}
+    found = simultaneous_differences(systems[0.7], baselines, auc_contributions)
+    for name, baseline in baselines.items():
+        alone = mean_difference(systems[0.7], baseline, auc_contributions)
         assert found[name].estimate == pytest.approx(alone.estimate)
         assert found[name].high - found[name].low > alone.high - alone.low
     assert comparison_outcome(found["weak"]) == "better" and comparison_outcome(found["strong"]) == "worse"
 
 
-def test_more_cells_make_wider_gaps_and_a_system_does_not_differ_from_itself(systems):
-    rivals = {"itself": systems[0.7], "weak": systems[0.5]}
-    one, many = (simultaneous_differences(systems[0.7], rivals, auc_contributions, families=cells) for cells in (1, 6))
+def test_more_families_make_wider_intervals_and_a_system_does_not_differ_from_itself(systems):
+    baselines = {"itself": systems[0.7], "weak": systems[0.5]}
+    one, many = (
+        simultaneous_differences(systems[0.7], baselines, auc_contributions, families=families) for families in (1, 6)
+    )
     assert one["itself"] == many["itself"] == (0, 0, 0)
-    assert comparison_outcome(one["itself"]) == "not told apart"
+    assert comparison_outcome(one["itself"]) == "no significant difference"
     assert many["weak"].high - many["weak"].low > one["weak"].high - one["weak"].low
 
 
-def test_gaps_at_coverages_are_the_paired_differences_and_widen_with_their_number(systems):
-    rivals, places = {"weak": systems[0.5], "itself": systems[0.7]}, [0.2, 0.5, 0.8]
-    found = simultaneous_accuracy_differences(systems[0.7], rivals, places)
-    for name, rival in rivals.items():
-        alone = accuracy_differences(systems[0.7], rival, places, simultaneous=True)
+def test_differences_at_coverages_are_the_paired_differences_and_widen_with_their_number(systems):
+    baselines, coverages = {"weak": systems[0.5], "itself": systems[0.7]}, [0.2, 0.5, 0.8]
+    found = simultaneous_accuracy_differences(systems[0.7], baselines, coverages)
+    for name, baseline in baselines.items():
+        alone = accuracy_differences(systems[0.7], baseline, coverages, simultaneous=True)
         assert [one.estimate for one in found[name]] == pytest.approx([one.estimate for one in alone])
-    alone = accuracy_differences(systems[0.7], systems[0.5], places)
+    alone = accuracy_differences(systems[0.7], systems[0.5], coverages)
     assert all(a.high - a.low > b.high - b.low for a, b in zip(found["weak"], alone, strict=True))
     assert found["itself"] == [(0, 0, 0)] * 3
-    wider = simultaneous_accuracy_differences(systems[0.7], rivals, places, families=6)["weak"]
+    wider = simultaneous_accuracy_differences(systems[0.7], baselines, coverages, families=6)["weak"]
     assert all(a.high - a.low > b.high - b.low for a, b in zip(wider, found["weak"], strict=True))
 
 
-def test_simultaneous_gaps_rarely_find_what_is_not_there():
-    """Ten rivals, all coins like the reference: one look in twenty may be fooled, not one rival in twenty."""
+def test_simultaneous_differences_are_rarely_significant_where_there_are_none():
+    """Ten baselines, all random like the reference: one family in twenty may show a difference, not one in two."""
     fooled, looks = 0, 60
     for look in range(looks):
         generator = np.random.default_rng(look)
         values = {name: [_coins(generator)] for name in range(11)}
         reference = values.pop(0)
         found = simultaneous_differences(reference, values, correctness, n_resamples=300)
-        fooled += any(comparison_outcome(gap) != "not told apart" for gap in found.values())
+        fooled += any(comparison_outcome(gap) != "no significant difference" for gap in found.values())
     assert fooled <= 9  # P(Bin(60, 0.05) > 9) < 0.001
 
 
@@ -110,13 +112,13 @@ def test_groups_are_the_largest_sets_within_the_difference(ranks, difference):
 
 
 def test_what_cannot_be_compared_is_refused(systems):
-    with pytest.raises(ValueError, match="expected at least one rival, got none"):
+    with pytest.raises(ValueError, match="expected at least one baseline, got none"):
         simultaneous_differences(systems[0.5], {}, correctness)
-    with pytest.raises(ValueError, match="expected at least one rival, got none"):
+    with pytest.raises(ValueError, match="expected at least one baseline, got none"):
         simultaneous_accuracy_differences(systems[0.5], {}, [0.5])
     with pytest.raises(ValueError, match="coverages in"):
         simultaneous_accuracy_differences(systems[0.5], {"weak": systems[0.5]}, [1.5])
-    with pytest.raises(ValueError, match="cells >= 1, got 0"):
+    with pytest.raises(ValueError, match="families >= 1, got 0"):
         simultaneous_differences(systems[0.5], {"weak": systems[0.5]}, correctness, families=0)
     with pytest.raises(ValueError, match="1 - level > 0, got 0"):
         simultaneous_differences(systems[0.5], {"weak": systems[0.5]}, correctness, level=1)
@@ -134,21 +136,25 @@ def test_what_cannot_be_compared_is_refused(systems):
 
 def test_an_outcome_needs_the_whole_interval():
     assert [comparison_outcome(Interval(0, *limits)) for limits in ((0.1, 0.2), (-0.2, -0.1), (0.0, 0.1))] == [
-        "better", "worse", "not told apart",
+        "better", "worse", "no significant difference",
     ]  # fmt: skip
 
 
-def test_words_say_who_is_beaten_where_and_at_how_many_places():
+def test_the_outcome_table_lists_baselines_by_setting_and_counts_settings():
     up, down, open_ = Interval(0.2, 0.1, 0.3), Interval(-0.2, -0.3, -0.1), Interval(0.01, -0.1, 0.1)
     found = outcome_table({"here": {"a": up, "b": down, "c": open_}, "there": {"b": up, "a": up}}, ["c", "b", "a"])
     assert found["here"] == {
         "better than": "a (+0.200)",
         "worse than": "b (-0.200)",
-        "not told apart from": "c (+0.010)",
+        "not significantly different from": "c (+0.010)",
     }
     assert found["there"] == {
         "better than": "b (+0.200), a (+0.200)",
         "worse than": "none",
-        "not told apart from": "none",
+        "not significantly different from": "none",
     }
-    assert found["places"] == {"better than": "b (1), a (2)", "worse than": "b (1)", "not told apart from": "c (1)"}
+    assert found["settings"] == {
+        "better than": "b (1), a (2)",
+        "worse than": "b (1)",
+        "not significantly different from": "c (1)",
+    }

@@ -1,5 +1,6 @@
 """The interactive figure as text: its first state, its doors, and that it loads nothing. The browser tests move it."""
 
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.chapters.ch02_bayes.interactive import SLIDERS, interactive_regions
+from companion.chapters.ch02_bayes.interactive import ASSETS, SLIDERS, interactive_regions, read_asset
 from l2h.problem import Costs
 from l2h.theory.bayes import ask_threshold, region_areas
 
@@ -45,13 +46,13 @@ def read(html):
 
 
 @given(c1=st.floats(0, 2), ce=st.floats(0, 1), eta=st.floats(0, 1), p=st.floats(0, 1))
-def test_the_first_state_says_the_numbers_of_the_rules(c1, ce, eta, p):
+def test_the_first_state_shows_the_numbers_of_the_rules(c1, ce, eta, p):
     costs = Costs(c1, ce)
     page = interactive_regions(costs, eta=eta, p=p)
     keep, threshold = region_areas(costs).keep, ask_threshold(costs)
     assert f"keeping is best on {100 * keep:.1f} % of the square" in page.text
     assert (f"p exceeds {threshold:.3f}." in page.text) == (threshold < 1)
-    assert f"the best action costs {min(p, c1 * min(eta, 1 - eta) + ce):.2f}: " in page.text
+    assert f"the smallest risk is {min(p, c1 * min(eta, 1 - eta) + ce):.2f}: " in page.text
     assert repr(page) == page.text and page.text in page._repr_html_()
 
 
@@ -72,12 +73,18 @@ def test_without_a_script_there_is_a_drawing_a_text_and_a_table_but_no_dead_slid
     html = interactive_regions(Costs(1.0, 0.15)).html
     still = re.sub(r"<script>.*</script>", "", html, flags=re.DOTALL)
     assert '<div data-part="controls" hidden>' in still
-    assert "without one it stands still" in still
+    assert "without one the figure is static" in still
     assert 'aria-live="polite">At c1 = 1.00 and ce = 0.15 keeping is best on 40.0 %' in still
     assert still.count("<td") == 9 and still.count("<polygon") == 3
     numbers = re.search(r'data-part="area-keep" points="([^"]*)"', still).group(1)
     corners = np.array([[float(one) for one in corner.split(",")] for corner in numbers.split()])
     assert (corners >= 0).all() and (corners <= 400).all()
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_the_digest_of_a_file_is_part_of_the_code(name):
+    assert hashlib.sha256(read_asset(name).encode()).hexdigest().startswith(ASSETS[name])
+    assert len(ASSETS[name]) == 16
 
 
 @pytest.mark.parametrize("name", SLIDERS)

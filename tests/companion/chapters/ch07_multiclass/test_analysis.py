@@ -168,7 +168,7 @@ def test_the_rankings_know_a_perfect_order_from_none():
 
 
 def test_what_a_system_spends_follows_from_what_it_reads():
-    spent = {name: chapters_systems.multiclass_resource_use(name, one, 0.25) for name, one in RUNS.items()}
+    spent = {name: chapters_systems.system_resource_use(name, one, 0.25) for name, one in RUNS.items()}
     client = spent["confidence"].device_flops
     assert spent["confidence"].bytes_sent == 0.75 * 3072 == spent["two-stage"].bytes_sent
     assert spent["two-stage"].device_flops == client + 2 * 12  # ten log-probabilities, their gap and their entropy
@@ -186,7 +186,7 @@ def test_what_a_system_spends_follows_from_what_it_reads():
     assert spent[chapters_systems.STACKED_NAME].device_flops == client + own + 2 * 2 * (
         12 + 3
     )  # and two regressions on 12 + 3 numbers
-    alone = chapters_systems.multiclass_resource_use(
+    alone = chapters_systems.system_resource_use(
         chapters_systems.ON_DEVICE_CLASSIFIER, RUNS[chapters_systems.ON_DEVICE_CLASSIFIER], 1.0
     )
     assert alone == (client, 0.0)  # a LeNet of ten outputs, as the client is one

@@ -12,6 +12,7 @@ from companion.claims import evidence as claims_evidence
 from companion.claims import registry
 from companion.claims.evidence import Evidence
 from l2h.evaluation import metrics
+from l2h.evaluation.comparisons import client_difference_kept_asked
 from l2h.experiments import sweep
 from l2h.problem import Predictions
 
@@ -113,7 +114,7 @@ def test_systems_are_compared_at_their_tuned_thresholds_and_forms_as_they_were_t
     found = ch07_multiclass_evidence.run_evidence(Said(), STUDY, steps_per_epoch=4, data="0" * 64)
     stage = experiments.multiclass_grid(STUDY)["follow_up", "stage switching"]
     assert found["many-classes-find-hard-examples"].estimate == pytest.approx(
-        experiments.bonferroni_client_difference_kept_asked(Said().tuned(stage)).estimate
+        client_difference_kept_asked(Said().tuned(stage)).estimate
     )
     at_printed = {
         form: experiments.follow_up_table_grid(STUDY)[experiments.FOLLOW_UP_COSTS, f"stage, {form}"]

@@ -196,20 +196,8 @@ def test_areas_are_those_of_each_seed():
     )
 
 
-def test_servers_are_compared_on_what_the_first_system_sends():
-    first, second = several(3, 200), several(3, 200, server=0.5)
-    sent = [p.r <= 0 for p in first]
-    right = [((p.e >= 0) * 2 - 1 == p.y) for p in first], [((p.e >= 0) * 2 - 1 == p.y) for p in second]
-    total = sum((a[s] * 1.0 - b[s]).sum() for a, b, s in zip(*right, sent, strict=True))
-    found = experiments.pooled_server_difference_on_asked(first, second)
-    assert found.estimate == pytest.approx(total / np.sum(sent)) and found.low < found.estimate < found.high
 
 
-def test_the_client_apart_is_kept_minus_sent():
-    system = several(3, 300)
-    kept, sent = (np.concatenate([(p.m == p.y)[(p.r > 0) == side] for p in system]) for side in (True, False))
-    found = experiments.bonferroni_client_difference_kept_asked(system)
-    assert found.estimate == pytest.approx(kept.mean() - sent.mean()) and found.low < found.estimate < found.high
 
 
 def test_the_study_has_a_recipe_and_a_network_for_each_profile():

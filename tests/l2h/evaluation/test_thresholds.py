@@ -1,14 +1,17 @@
-"""A threshold within a budget: the exact count, and the promise itself by simulation."""
+"""Thresholds: the smallest loss, and the guarantee of a budget by exact counts and by simulation."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.samples import columns, costs, many, predictions
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import evaluation
+from oracles import evaluation, theory
 
 from l2h.evaluation.metrics import coverage
-from l2h.evaluation.thresholds import budget_threshold, with_threshold
-from l2h.problem import Predictions
+from l2h.evaluation.thresholds import budget_threshold, min_loss_threshold, with_threshold
+from l2h.problem import Costs, Predictions
 
 
 @given(
@@ -17,13 +20,13 @@ from l2h.problem import Predictions
     st.sampled_from([0.6, 0.9]),
 )
 def test_the_threshold_is_the_largest_that_the_binomial_law_lets_pass(r, budget, confidence):
-    promise = budget_threshold(np.array(r), budget=budget, confidence=confidence)
+    controlled = budget_threshold(np.array(r), budget=budget, confidence=confidence)
     expected = evaluation.budget_threshold(r, budget, 1 - confidence)
     if expected is None:
-        assert promise.threshold < min(r) and promise.offload_rate == 0
+        assert controlled.threshold < min(r) and controlled.offload_rate == 0
     else:
-        assert promise.threshold == expected
-        assert promise.offload_rate == pytest.approx(np.mean(np.array(r) <= promise.threshold))
+        assert controlled.threshold == expected
+        assert controlled.offload_rate == pytest.approx(np.mean(np.array(r) <= controlled.threshold))
 
 
 def test_hundreds_of_candidates_cost_nothing():
@@ -52,10 +55,10 @@ def test_a_threshold_without_a_margin_breaks_the_promise_half_of_the_time():
 
 def test_too_few_scores_promise_nothing_but_to_send_nothing():
     """With three scores no threshold can be sure of a budget of a tenth, wherever the scores lie."""
-    promise = budget_threshold(np.array([-5.0, 0.0, 5.0]), budget=0.1)
-    assert promise.offload_rate == 0
+    controlled = budget_threshold(np.array([-5.0, 0.0, 5.0]), budget=0.1)
+    assert controlled.offload_rate == 0
     p = Predictions(m=np.ones(2), r=np.array([-1e9, 0.0]), e=np.ones(2), y=np.ones(2))
-    assert coverage(with_threshold(p, promise.threshold)) == 1
+    assert coverage(with_threshold(p, controlled.threshold)) == 1
 
 
 def test_only_the_order_of_the_scores_counts():
@@ -78,3 +81,25 @@ def test_only_the_order_of_the_scores_counts():
 def test_bad_requests_are_refused(r, options, message):
     with pytest.raises(ValueError, match=message):
         budget_threshold(np.array(r), **options)
+
+
+@given(p=predictions(), **costs)
+def test_no_threshold_loses_less_than_the_chosen_one(p, c1, ce):
+    threshold = min_loss_threshold(p, costs=Costs(c1=c1, ce=ce))
+    chosen = theory.loss_above(*columns(p), threshold, c1, ce)
+    for other in [*p.r, min(p.r) - 1]:
+        assert chosen <= theory.loss_above(*columns(p), other, c1, ce) + 1e-9
+
+
+def test_of_equal_losses_the_one_that_asks_least_is_chosen():
+    p = Predictions(m=np.ones(3), r=np.array([1.0, 2.0, 3.0]), e=np.ones(3), y=np.ones(3))
+    assert coverage(with_threshold(p, min_loss_threshold(p, costs=Costs(c1=1, ce=0)))) == 1
+
+
+def test_thresholds_survive_a_device_that_computes_in_single_precision():
+    p = many(5000)
+    on_device = p.r.astype(np.float32)
+    exact = replace(p, r=on_device.astype(float))
+    for ce in np.linspace(0, 0.5, 21):
+        threshold = min_loss_threshold(exact, costs=Costs(c1=1.0, ce=ce))
+        assert np.array_equal(on_device - np.float32(threshold) > 0, exact.r > threshold)

@@ -1,6 +1,6 @@
-"""Guards at the door: each raises with what was expected and what came, and returns nothing.
+"""Checks of arguments: each raises an error with the expected and the given value, or returns None.
 
-They work on numbers, NumPy arrays and torch tensors alike, and import nothing of this package.
+They accept numbers, NumPy arrays and torch tensors, and import nothing of this package.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,7 +12,7 @@ def same_length(**arrays: Any) -> None:
     """Refuse arrays whose first axes differ: an (n, 1) against an (n,) would broadcast silently.
 
     Raises:
-        ValueError: if an argument is not one-dimensional or the lengths differ.
+        ValueError: if the lengths differ.
 
     >>> same_length(r=[0.5, 1.0], y=[1, -1, 1])
     Traceback (most recent call last):
@@ -50,7 +50,7 @@ def binary_labels(**arrays: Any) -> None:
 
 
 def class_labels(n_classes: int, **arrays: Any) -> None:
-    """Refuse labels other than 0, 1, ..., classes - 1.
+    """Refuse labels other than 0, 1, ..., n_classes - 1.
 
     Raises:
         ValueError: naming the first offending value.
@@ -77,7 +77,7 @@ def finite(**arrays: Any) -> None:
     """Refuse NaN and infinities.
 
     Raises:
-        ValueError: naming how many entries are not finite.
+        ValueError: with the number of entries that are not finite.
     """
     for name, array in arrays.items():
         wrong = ~(abs(array) < float("inf"))  # NaN compares false
@@ -86,10 +86,10 @@ def finite(**arrays: Any) -> None:
 
 
 def floating(**arrays: Any) -> None:
-    """Refuse anything but floating-point numbers: differences of integers of few bits wrap.
+    """Refuse anything but floating-point numbers, since differences of integers of few bits wrap.
 
     Raises:
-        ValueError: naming the type that came.
+        ValueError: with the given type.
 
     >>> import numpy
     >>> floating(r=numpy.array([-128], dtype=numpy.int8))
@@ -114,7 +114,7 @@ def at_least(bound: float, **values: Any) -> None:
 
 
 def integer(bound: int, **values: Any) -> None:
-    """Refuse anything but whole numbers from a bound on.
+    """Refuse anything but integers >= bound.
 
     Raises:
         ValueError: with the bound and the value.
@@ -143,7 +143,7 @@ def probabilities(upper: float = 1.0, **arrays: Any) -> None:
     """Refuse numbers or arrays with an entry outside [0, upper] (and NaN).
 
     Raises:
-        ValueError: with the range that was expected.
+        ValueError: with the expected range.
     """
     for name, array in arrays.items():
         inside = (array >= 0) & (array <= upper)
@@ -152,7 +152,7 @@ def probabilities(upper: float = 1.0, **arrays: Any) -> None:
 
 
 def one_of(options: Collection[Any] | Iterable[Any], **values: Any) -> None:
-    """Refuse a value that is not among the options.
+    """Refuse a value that is not one of the options.
 
     Raises:
         ValueError: with all options.

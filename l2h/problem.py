@@ -1,6 +1,6 @@
-"""The vocabulary of the paper: costs, predictions and the sign rule.
+"""The problem of the paper: costs, predictions and the sign rule.
 
-A rejector r(x) keeps the client's answer m(x) where r > 0 and asks the server e(x) where r <= 0.
+A rejector r(x) keeps the client's label m(x) where r > 0 and asks the server e(x) where r <= 0.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ LARGEST_WHOLE = 2**53  # up to here float64 holds every integer
 
 @dataclass(frozen=True)
 class Costs:
-    """What mistakes and questions cost, in units of one mistake of the client.
+    """The costs of errors and of offloading, in units of one error of the client.
 
     Args:
-        c1: cost of a wrong answer of the server, >= 0.
+        c1: cost of an error of the server, >= 0.
         ce: cost of asking the server, >= 0.
 
     Raises:
@@ -66,10 +66,10 @@ def server_label(e: Any) -> Any:
 
 
 def labels_of(e: Any, **labels: Any) -> None:
-    """Refuse labels that are not coded as the scores demand: -1/+1 for scores (n,), 0..K-1 for scores (n, K).
+    """Refuse labels without the coding of the scores: -1/+1 for scores (n,), 0..K-1 for scores (n, K).
 
     Raises:
-        ValueError: if the scores have another shape, or a label is none of these; it names the first.
+        ValueError: if the scores have another shape or a label another coding; it names the first such label.
 
     >>> labels_of(np.zeros((2, 3)), y=np.array([0, 3]))
     Traceback (most recent call last):
@@ -85,18 +85,18 @@ def labels_of(e: Any, **labels: Any) -> None:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What client, rejector and server said about n examples: the waist between learning and evidence.
+    """Predictions of client, rejector and server on n examples; the evaluation reads nothing else of a system.
 
     Args:
         m: (n,) the client's labels.
-        r: (n,) the rejector's scores; r > 0 keeps, r <= 0 asks. Integers become float64, and so do numbers of 16 bits:
-            differences of the former wrap, and those of the latter overflow.
+        r: (n,) the rejector's scores; r > 0 keeps, r <= 0 asks. Integers and 16-bit floats become float64, since
+            differences of integers wrap and those of 16-bit floats overflow.
         e: (n,) the server's scores, or (n, K) for K classes; converted as r is.
-        y: (n,) the true labels, coded as in m: -1/+1, or 0..K-1 for K classes.
+        y: (n,) the true labels, with the coding of m: -1/+1, or 0..K-1 for K classes.
 
     Raises:
-        ValueError: if lengths differ, there is no example, a label is coded otherwise, or a score is not a finite real
-            number: booleans are none, nor are integers that float64 does not hold exactly.
+        ValueError: if lengths differ, there is no example, a label has another coding, or a score is not a finite real
+            number: booleans and integers without an exact float64 are refused, too.
 
     >>> Predictions(m=np.array([1]), r=np.array([0.2, 0.1]), e=np.array([0.5]), y=np.array([1]))
     Traceback (most recent call last):
@@ -120,7 +120,7 @@ class Predictions:
 
 
 def _as_scores(name: str, values: Any) -> Any:
-    """Scores of a type in which their differences neither wrap nor overflow; float32 and wider stay as they are."""
+    """Scores of a type in which their differences neither wrap nor overflow; float32 and wider are unchanged."""
     if not hasattr(values, "shape"):
         raise ValueError(f"expected {name} as an array, got a {type(values).__name__}")
     numbers = np.asarray(values)
@@ -134,7 +134,7 @@ def _as_scores(name: str, values: Any) -> Any:
 
 
 def system_output(predictions: Predictions) -> np.ndarray:
-    """The label that the whole system returns: m where it keeps, the server's label where it asks.
+    """The output labels of the system: m where it keeps, the server's label where it asks.
 
     Args:
         predictions: of n examples.

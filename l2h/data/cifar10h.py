@@ -1,6 +1,6 @@
-"""CIFAR-10H: how people label CIFAR-10's test images. Read where it is at hand, never downloaded, never shipped.
+"""CIFAR-10H: human labels of CIFAR-10's test images, read from a local folder and never downloaded.
 
-Its licence, CC BY-NC-SA 4.0, lets readers use it for themselves; this package holds none of it.
+The licence, CC BY-NC-SA 4.0, allows readers to use it for themselves; this package contains none of it.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ CIFAR10H_LICENCE = "CIFAR-10H, Peterson et al. 2019, CC BY-NC-SA 4.0, https://gi
 
 
 class HumanLabels(NamedTuple):
-    """What people say about the test images of two classes, in the order of the dataset's test part."""
+    """Human labels of the test images of two classes, in the order of the test split."""
 
-    eta: np.ndarray  # (n,) share of their answers among the two classes that is the class with label +1
-    entropy: np.ndarray  # (n,) of their answers among all ten classes, in bits
-    other_class_share: np.ndarray  # (n,) share of their answers that is neither of the two classes
-    n_annotations: np.ndarray  # (n,) number of answers
+    eta: np.ndarray  # (n,) share of the class with label +1 among the annotations of the two classes
+    entropy: np.ndarray  # (n,) entropy of the annotations over all ten classes, in bits
+    other_class_share: np.ndarray  # (n,) share of the annotations with another class
+    n_annotations: np.ndarray  # (n,) number of annotations
 
 
 def load_human_labels(classes: tuple[str, str], *, folder: str | Path | None = None) -> HumanLabels | None:
@@ -37,14 +37,14 @@ def load_human_labels(classes: tuple[str, str], *, folder: str | Path | None = N
 
     .. math:: \eta_H = \frac{h_{+1}}{h_{-1} + h_{+1}}, \qquad H = -\sum_{k} h_k \log_2 h_k
 
-    with h the shares of an image's answers; eta_H is 1/2 where nobody named one of the two classes.
+    with h the shares of an image's annotations; eta_H is 1/2 where no annotation has one of the two classes.
 
     Args:
         classes: the classes with labels -1 and +1, in this order.
-        folder: that holds `cifar10h` beside CIFAR-10; None looks where `sources.find_cifar10` finds CIFAR-10.
+        folder: that holds `cifar10h` and CIFAR-10; None uses the folder of `sources.find_cifar10`.
 
     Returns:
-        `HumanLabels`, or None where CIFAR-10H or CIFAR-10 is not at hand.
+        `HumanLabels`, or None where CIFAR-10H or CIFAR-10 is not available.
 
     Raises:
         ValueError: if a class is not CIFAR-10's, or a file is not CIFAR-10H's.
@@ -66,7 +66,7 @@ def load_human_labels(classes: tuple[str, str], *, folder: str | Path | None = N
 
 def _pair_labels(shares: np.ndarray, counts: np.ndarray, labels: np.ndarray, classes: tuple[str, str]) -> HumanLabels:
     low, high = (CLASSES["cifar10"].index(name) for name in classes)
-    index = np.flatnonzero((labels == low) | (labels == high))  # as `dataset.load_dataset` picks the test part
+    index = np.flatnonzero((labels == low) | (labels == high))  # the order of the test split
     h = shares[index]  # (n, 10)
     pair_share = h[:, low] + h[:, high]
     eta = np.where(pair_share > 0, h[:, high] / np.where(pair_share > 0, pair_share, 1), 0.5)

@@ -1,7 +1,7 @@
-"""Images that differ from those a system was trained on: corruptions of five severities, and a class never seen.
+"""Distribution shifts of test images: corruptions of five severities, and a class that was not trained on.
 
-Everything is deterministic: the random parts come from NumPy's generator, seeded by kind, severity and seed, so
-that the same images are corrupted in the same way in every process and on every machine.
+All are deterministic: random numbers come from NumPy's generator, seeded by kind, severity and seed, so that the same
+images are corrupted in the same way in every process and on every machine.
 """
 
 import io
@@ -22,19 +22,19 @@ from l2h.data.dataset import Split
 
 SEVERITIES = (1, 2, 3, 4, 5)
 CLEAN, UNSEEN = "clean", "unseen"
-# the class that comes into the stream, and the label of the pair whose meaning is nearest: a truck drives on roads,
-# a 7 is a stroke like a 1
+# The class that enters the stream, and the label of the more similar class of the pair: a truck drives on roads, as an
+# automobile does; a 7 is a stroke, as a 1 is.
 UNSEEN_CLASSES = {"cifar10": ("truck", 1), "digits": ("7", -1)}
 Corruption = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 
 def noise(x: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
-    """Independent Gaussian noise of deviation sigma on every pixel."""
+    """Independent Gaussian noise of standard deviation sigma on every pixel."""
     return x + sigma * generator.standard_normal(x.shape)
 
 
 def blur(x: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
-    """Convolution with a Gaussian of deviation sigma pixels; borders are mirrored."""
+    """Convolution with a Gaussian of standard deviation sigma pixels; borders are mirrored."""
     reach = ceil(3 * sigma)
     weights = torch.exp(-(torch.arange(-reach, reach + 1, dtype=torch.float64) ** 2) / (2 * sigma**2))
     kernel = (weights / weights.sum()).view(1, 1, 1, -1)
@@ -46,13 +46,13 @@ def blur(x: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndar
 
 
 def contrast(x: np.ndarray, factor: float, generator: np.random.Generator) -> np.ndarray:
-    """Every image drawn towards its own grey level until a share `factor` of its contrast is left."""
+    """Reduce the contrast of each image around its mean grey level to the share `factor`."""
     grey = x.sum(axis=(1, 2, 3), keepdims=True) / x[0].size
     return grey + factor * (x - grey)
 
 
 def fog(x: np.ndarray, density: float, generator: np.random.Generator) -> np.ndarray:
-    """Each image mixed with a white veil of uneven thickness, made of random grids of 2, 4, 8 and 16 cells."""
+    """Mix each image with white; the density varies smoothly, by random grids of 2, 4, 8 and 16 cells."""
     size, veil = x.shape[-1], np.zeros((len(x), 1, *x.shape[2:]))
     for cells in (2, 4, 8, 16):
         grid = torch.from_numpy(generator.random((len(x), 1, cells, cells)))
@@ -63,7 +63,7 @@ def fog(x: np.ndarray, density: float, generator: np.random.Generator) -> np.nda
 
 
 def jpeg(x: np.ndarray, quality: float, generator: np.random.Generator) -> np.ndarray:
-    """Each image compressed by JPEG at a quality of 1 to 100 and read again."""
+    """Compress each image by JPEG, with a quality of 1 to 100, and decode it."""
     return np.stack([_jpeg_compressed(image, int(quality)) for image in _to_bytes(x).transpose(0, 2, 3, 1)]) / 255
 
 
@@ -98,8 +98,8 @@ def corrupt(x: Tensor, kind: str, *, severity: int, seed: int = 0) -> Tensor:
     Args:
         x: (n, 3, height, width) uint8 images.
         kind: a name in `CORRUPTIONS`.
-        severity: 0 (as they are) to 5.
-        seed: of the random parts, noise and fog.
+        severity: 0 (unchanged) to 5.
+        seed: of noise and fog.
 
     Returns:
         (n, 3, height, width) uint8 images.
@@ -128,21 +128,22 @@ def corrupt(x: Tensor, kind: str, *, severity: int, seed: int = 0) -> Tensor:
 
 
 def under_condition(split: Split, condition: str, *, source: str, seed: int = 0) -> Split:
-    """The examples of a part as they look under a condition.
+    """The examples of a split under a condition.
 
     Args:
         split: uint8 images and labels -1/+1.
         condition: a name in `condition_names()`.
-        source: "cifar10" or "digits", which has the class never seen.
+        source: "cifar10" or "digits", which determines the unseen class.
         seed: of noise and fog.
 
     Returns:
-        Corrupted images with their labels; for "unseen" the images of another class instead of the part's.
+        Corrupted images with their labels; for "unseen" the images of the unseen class instead.
 
     Raises:
         ValueError: if the condition does not exist.
 
-    >>> under_condition(Split(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([1, -1])), "fog 3", source="digits").y
+    >>> split = Split(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([1, -1]))
+    >>> under_condition(split, "fog 3", source="digits").y
     tensor([ 1, -1])
     """
     checks.one_of(condition_names(), condition=condition)
@@ -156,13 +157,13 @@ def under_condition(split: Split, condition: str, *, source: str, seed: int = 0)
 
 @lru_cache(maxsize=2)
 def unseen_class_examples(source: str) -> Split:
-    """Test images of a class that neither client nor server was trained on, labelled by the nearest meaning.
+    """Test images of a class that neither client nor server was trained on, labelled as the most similar class.
 
     Args:
         source: "cifar10" (trucks, labelled as automobiles) or "digits" (7, labelled as 1).
 
     Returns:
-        The images and their labels, all the same.
+        The images and their labels, which are all equal.
 
     Raises:
         ValueError: if the source is unknown.

@@ -1,7 +1,7 @@
-"""A task: images of some classes, coded as labels, in four disjoint training parts and the test set.
+"""A data set: images of some classes with coded labels, in four disjoint training splits and the test split.
 
-A client that was fitted on the helper's own data makes almost no errors there, and r would learn nothing:
-hence the parts. Images stay uint8 until `scale_pixels` scales them.
+The client has its own split: on data that it was trained on it makes almost no errors, so a rejector could not learn
+them. Images are uint8 until `scale_pixels` scales them.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class Split(NamedTuple):
 
 
 class SplitSizes(NamedTuple):
-    """How many training images each part holds, all classes together."""
+    """The number of training images of each split, over all classes."""
 
     client: int
     train: int
@@ -44,7 +44,7 @@ SPLITS = (*SplitSizes._fields, "test")
 
 @dataclass(frozen=True)
 class Dataset:
-    """A task with its split, so that no choice is made on images that something else was fitted on.
+    """A data set with its splits: no choice is made on images that a model was fitted on.
 
     Args:
         source: a name in SOURCES.
@@ -52,9 +52,9 @@ class Dataset:
         client: fits m.
         train: fits r and e.
         calibration: fits p(x) and temperatures.
-        validation: sets thresholds and every other choice.
-        test: evaluated once, for what is reported.
-        sha256: over the bytes of x and y of these five parts, in this order.
+        validation: thresholds and all other choices are made here.
+        test: evaluated once, for the reported results.
+        sha256: of the bytes of x and y of these five splits, in this order.
     """
 
     source: str
@@ -72,7 +72,7 @@ class Dataset:
         return f"{self.source} {'/'.join(self.classes)}"
 
     def metadata(self) -> dict[str, Any]:
-        """What a result says about its data, ready for JSON: name, source, classes, sizes, sha256."""
+        """The description of the data in a result, for JSON: name, source, classes, sizes, sha256."""
         sizes = {split: len(getattr(self, split).y) for split in SPLITS}
         return dict(name=self.name, source=self.source, classes=list(self.classes), sizes=sizes, sha256=self.sha256)
 
@@ -84,7 +84,7 @@ def load_dataset(
     folder: str | Path | None = None,
     sizes: SplitSizes | None = None,
 ) -> Dataset:
-    """Read a task: two classes become labels -1/+1 in the order given, more become 0..K-1.
+    """Read a data set: two classes become labels -1/+1 in the given order, more classes become 0..K-1.
 
     Args:
         classes: names in `sources.CLASSES[source]`; None is DEFAULT_PAIRS[source].
@@ -121,13 +121,13 @@ def load_dataset(
 
 
 def all_training_examples(dataset: Dataset) -> Split:
-    """The four training parts together: all that the released client was trained on.
+    """The four training splits together, on which the released client is trained.
 
     Args:
         dataset: from `load_dataset`.
 
     Returns:
-        Client, helper, calibration and validation part, in this order.
+        The client, train, calibration and validation splits, in this order.
 
     >>> len(all_training_examples(load_dataset(source="digits")).y)
     267
@@ -137,7 +137,7 @@ def all_training_examples(dataset: Dataset) -> Split:
 
 
 def scale_pixels(x: Tensor) -> Tensor:
-    r"""Scale bytes as the paper's notebook does: to [-1, 1].
+    r"""Scale bytes to [-1, 1], as the paper's notebook does.
 
     .. math:: (x / 255 - 0.5) / 0.5
 
@@ -145,10 +145,10 @@ def scale_pixels(x: Tensor) -> Tensor:
         x: uint8, any shape, on any device.
 
     Returns:
-        Floats of the same shape, on the same device, of torch's default type (float32, unless it was set).
+        Floats of the same shape, on the same device, of torch's default type (float32 unless changed).
 
     Raises:
-        TypeError: if x is not uint8, as when it was scaled before.
+        TypeError: if x is not uint8, for example because it is already scaled.
 
     >>> scale_pixels(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([-1.,  1.])
@@ -173,7 +173,7 @@ def _selected_classes(classes: Sequence[str] | None, source: str) -> tuple[str, 
 def _index_and_labels(
     class_numbers: np.ndarray, classes: tuple[str, ...], source: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which images are of these classes, and their labels."""
+    """The indices of the images of these classes, and their labels."""
     label = np.full(len(CLASSES[source]), -1)
     label[[CLASSES[source].index(name) for name in classes]] = np.arange(len(classes))
     index = np.flatnonzero(label[class_numbers] >= 0)
@@ -182,7 +182,7 @@ def _index_and_labels(
 
 
 def _split_indices(labels: np.ndarray, sizes: SplitSizes | None) -> list[np.ndarray]:
-    """Disjoint positions of the four parts."""
+    """Disjoint indices of the four training splits."""
     n = len(labels)
     if sizes is None:
         sizes = SplitSizes(n // 5, n - n // 5 - 2 * (n // 10), n // 10, n // 10)

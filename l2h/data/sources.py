@@ -1,4 +1,4 @@
-"""Where images come from: CIFAR-10, looked for, downloaded and checked, or scikit-learn's digits in its place."""
+"""Sources of images: CIFAR-10, found or downloaded and checked, or else scikit-learn's digits."""
 
 import errno
 import hashlib
@@ -21,10 +21,10 @@ CLASSES = {
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     "digits": ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
 }
-SPLIT_SEED = 20240916  # of every split, and no parameter: all experiments with the same sizes share their parts
-DOWNLOAD_TIMEOUT = 6.0  # seconds after which a silent host counts as out of reach
+SPLIT_SEED = 20240916  # fixed, so that all experiments with the same sizes have the same splits
+DOWNLOAD_TIMEOUT = 6.0  # seconds without an answer after which a host counts as unreachable
 CHUNK_SIZE = 2**16  # bytes that are written at once
-DISK_SPACE_NEEDED = 400_000_000  # bytes: the archive and the files unpacked from it lie side by side for a moment
+DISK_SPACE_NEEDED = 400_000_000  # bytes: the archive and its unpacked files exist at the same time
 CIFAR10_FOLDER = "cifar-10-batches-py"
 INSTALL_HINT = (
     f"Set L2H_DATA to a folder that holds {CIFAR10_FOLDER}, unpacked from "
@@ -42,18 +42,18 @@ class Images(NamedTuple):
 
 
 def read_images(source: str | None = None, folder: str | Path | None = None) -> tuple[str, Images]:
-    """All images of a source; whoever needs only some of them keeps those and lets go of the rest.
+    """All images of a source.
 
     Args:
-        source: "cifar10", "digits", or None: CIFAR-10 where it can be had, else digits, which the log announces.
-        folder: where CIFAR-10 lies, as in `find_cifar10`.
+        source: "cifar10", "digits", or None: CIFAR-10 where it is available, else digits, with a warning in the log.
+        folder: that holds CIFAR-10, as in `find_cifar10`.
 
     Returns:
         The source that was read, and its images.
 
     Raises:
         ValueError: if the source is unknown, a folder comes with digits, or files are not CIFAR-10's.
-        OSError: as `find_cifar10`; also if the source is "cifar10" and nothing answers.
+        OSError: as `find_cifar10`; also if the source is "cifar10" and it is not available.
 
     >>> source, images = read_images("digits")
     >>> source, images.x.shape, images.x_test.shape
@@ -81,13 +81,13 @@ def find_cifar10(folder: str | Path | None = None) -> Path | None:
     A folder that is named must hold CIFAR-10; it is only read. The download is tried once per process.
 
     Args:
-        folder: None asks L2H_DATA, then the cache ($XDG_CACHE_HOME or ~/.cache, then l2h).
+        folder: None reads L2H_DATA, then uses the cache ($XDG_CACHE_HOME or ~/.cache, then l2h).
 
     Returns:
-        An absolute path, or None where nothing answers to a download within PATIENCE seconds.
+        An absolute path, or None if the download meets no answer within DOWNLOAD_TIMEOUT seconds or breaks off.
 
     Raises:
-        ValueError: if the folder is named by a blank, or the download is not CIFAR-10.
+        ValueError: if the name of the folder is blank, or the download is not CIFAR-10.
         OSError: if files are missing, the cache cannot be written, or the disk is full.
 
     >>> find_cifar10("/nowhere")
@@ -121,13 +121,13 @@ def configured_folder(folder: str | Path | None = None) -> Path | None:
 
 
 def checksum_mismatches(checksums: Mapping[Path, str]) -> str:
-    """Which files differ from those that were published, and how; empty where none does.
+    """The files that differ from the published ones; empty if none does.
 
     Args:
-        checksums: files, and the MD5 of their published form.
+        checksums: files, with the MD5 of the published ones.
 
     Returns:
-        The files with the MD5 and size that were found, in one line.
+        The files with their MD5 and size, in one line.
 
     Raises:
         OSError: if a file cannot be read.
@@ -146,7 +146,7 @@ def checksum_mismatches(checksums: Mapping[Path, str]) -> str:
 
 
 def stratified_permutation(labels: np.ndarray) -> np.ndarray:
-    """A permutation, always the same, each stretch of which holds the classes in proportion.
+    """A fixed permutation; each contiguous section has the classes in proportion.
 
     Args:
         labels: (n,) class numbers.
@@ -166,7 +166,7 @@ def stratified_permutation(labels: np.ndarray) -> np.ndarray:
 
 
 def _locate_cifar10(folder: str | Path | None) -> tuple[Path | None, str]:
-    """What `find_cifar10` returns, with the reason where that is None."""
+    """The result of `find_cifar10`, with the reason where it is None."""
     configured = configured_folder(folder)
     if configured is not None:
         return _check_complete(configured), ""
@@ -176,7 +176,7 @@ def _locate_cifar10(folder: str | Path | None) -> tuple[Path | None, str]:
 
 
 def _check_complete(folder: Path) -> Path:
-    """The folder itself, if none of CIFAR-10's files is missing."""
+    """The folder, if none of CIFAR-10's files is missing."""
     for file in _cifar10_checksums(folder):
         if not file.is_file():
             raise FileNotFoundError(f"no {file.name} in {file.parent}: complete or delete that folder. {INSTALL_HINT}")
@@ -259,7 +259,7 @@ def _download_atomically(cache: Path) -> None:
 
 @lru_cache
 def _warn_fallback(reason: str) -> None:
-    """Say it once per process."""
+    """Log the warning once per process."""
     logging.getLogger(__name__).warning(
         "CIFAR-10 is not available (%s): the digits are used instead. %s", reason, INSTALL_HINT
     )
@@ -269,7 +269,7 @@ def _read_cifar10(folder: Path) -> Images:
     from torchvision.datasets import CIFAR10
 
     try:
-        # One file at a time: all at once would need twice the memory of the images while they are joined.
+        # One file at a time: reading all at once needs twice the memory of the images while they are joined.
         files = [type("OneFile", (CIFAR10,), {"train_list": [file]}) for file in CIFAR10.train_list]
         x, y = np.empty((0, 3, 32, 32), dtype=np.uint8), list[int]()
         for file in files:
@@ -278,16 +278,17 @@ def _read_cifar10(folder: Path) -> Images:
             x[len(y) : len(y) + len(part)] = part.data.transpose(0, 3, 1, 2)
             y += part.targets
         test = CIFAR10(folder, train=False)
-    except RuntimeError as error:  # torchvision found a wrong MD5, and does not say where
+    except RuntimeError as error:  # torchvision found a wrong MD5 and does not name the file
         raise ValueError(
-            f"not CIFAR-10: {checksum_mismatches(_cifar10_checksums(folder))}. Replace or delete that folder. {INSTALL_HINT}"
+            f"not CIFAR-10: {checksum_mismatches(_cifar10_checksums(folder))}. "
+            f"Replace or delete that folder. {INSTALL_HINT}"
         ) from error
     return Images(x, np.array(y), test.data.transpose(0, 3, 1, 2), np.array(test.targets))
 
 
 @lru_cache(maxsize=1)
 def _read_digits() -> Images:
-    """All ten digits, 8x8 enlarged to 32x32 and grey as three equal channels, so that every network runs unchanged."""
+    """The ten digits, enlarged from 8x8 to 32x32, with three equal channels, as all networks expect."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

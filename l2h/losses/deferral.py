@@ -1,7 +1,7 @@
-"""Losses of the rivals that learn to defer, one value per example, in costs of our own.
+"""Losses of learning to defer, with the costs of this project, one value per example.
 
-Keeping costs 1[m != y]; asking costs ce, and c1 more where the server is wrong. Rejectors alone read these two
-costs of each example. Servers with one score more than classes choose among K answers and "keep", the last.
+Keeping costs 1[m != y]; asking costs ce, plus c1 where the server is wrong. The losses of rejectors read these two
+costs of each example. The losses of servers read K + 1 scores: one for each of the K labels, and the last for "keep".
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ from l2h.problem import Costs
 
 
 def ask_cost(server_wrong: Any, *, costs: Costs) -> Any:
-    r"""What a question costs where the server is wrong, and where it is right.
+    r"""The cost of asking, by whether the server is wrong.
 
     .. math:: c_e + c_1 1[label(e) \neq y]
 
     Args:
-        server_wrong: where the server is wrong, or with which probability; any shape, NumPy or torch.
+        server_wrong: whether the server is wrong, or its error probability; any shape, NumPy or torch.
         costs: c1 and ce.
 
     Returns:
@@ -33,12 +33,12 @@ def ask_cost(server_wrong: Any, *, costs: Costs) -> Any:
 
 
 def deferral_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tensor:
-    r"""A logistic loss that charges each decision what it costs.
+    r"""The logistic loss, weighted by the costs of both decisions.
 
     .. math:: L = k \log(1 + e^{r}) + a \log(1 + e^{-r})
 
-    Here k is the cost of keeping and a that of asking: a large r is charged k, a small one a. Given x the
-    minimiser is r = log(E[a|x] / E[k|x]), which keeps exactly where keeping costs less on average.
+    Here k is the cost of keeping and a that of asking: k is the weight of a large r, a of a small one. Given x the
+    minimiser is r = log(E[a|x] / E[k|x]), which keeps exactly where keeping has the lower expected cost.
 
     Args:
         r: (n,) rejector scores.
@@ -62,11 +62,12 @@ def deferral_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tensor:
 
 
 def triage_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tensor:
-    r"""The logistic loss of the label "asking was cheaper", whatever the difference was.
+    r"""The logistic loss of the label "asking had the lower cost", without the size of the difference.
 
     .. math:: L = 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r})
 
-    The minimiser asks where asking is cheaper more often than not, which is not where it is cheaper on average.
+    The minimiser asks where asking has the lower cost with probability above one half. This is not where its expected
+    cost is lower.
 
     Args:
         r: (n,) rejector scores.
@@ -97,7 +98,7 @@ def soft_deferral_loss(r: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> Tens
         ask_costs: (n,) costs of asking.
 
     Returns:
-        (n,) losses; linear in the probability, hence not convex in r.
+        (n,) losses, which are linear in the probability and so not convex in r.
 
     Raises:
         ValueError: if shapes differ.
@@ -119,14 +120,14 @@ def _check_defer_scores(scores: Tensor, m: Tensor, y: Tensor) -> None:
 
 
 def mozannar_sontag_loss(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
-    r"""Cross-entropy over K answers and "keep", weighted by what each choice saves.
+    r"""Cross-entropy over K labels and "keep", weighted by the cost reduction of each choice.
 
     .. math:: L = -(C - c_e) \log s_y - (C - c_e - c_1) \sum_{k \neq y} \log s_k - (C - 1[m \neq y]) \log s_{keep},
               \quad C = \max(1, c_1 + c_e)
 
     with s the softmax of the scores. The minimiser has s_k proportional to C - ce - c1 + c1 P(Y=k|x) and s_keep
-    to C - P(M != Y|x), so that the largest score is the Bayes decision. With c1 = 1, ce = 0 it is the form in
-    print; that form does not know costs.
+    to C - P(M != Y|x), so that the largest score is the Bayes decision. With c1 = 1, ce = 0 it is the published
+    form, which has no costs.
 
     Args:
         scores: (n, K + 1), the last one for keeping.
@@ -159,8 +160,8 @@ def one_vs_all_loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
     .. math:: L = \phi(g_y) + \sum_{k \neq y} \phi(-g_k) + 1[m = y] \phi(g_{keep}) + 1[m \neq y] \phi(-g_{keep}),
               \quad \phi(t) = \log(1 + e^{-t})
 
-    The sigmoids of the scores estimate P(Y=k|x) and P(M=Y|x); costs enter with the decision alone
-    (`one_vs_all_rule`), so that one training serves every (c1, ce).
+    The sigmoids of the scores estimate P(Y=k|x) and P(M=Y|x). Only the decision depends on the costs
+    (`one_vs_all_rule`), so that one training is valid for every (c1, ce).
 
     Args:
         scores: (n, K + 1), the last one for keeping.
@@ -184,14 +185,14 @@ def one_vs_all_loss(scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
 
 
 def realizable_loss(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Tensor:
-    r"""Log-loss of the set of choices that cost at most t, summed over all t.
+    r"""Log-loss of the set of choices with cost at most t, integrated over t.
 
     .. math:: L = \int_0^\infty -\log \sum_{a: cost(a) \leq t} s_a \, dt \quad\text{(empty and full sets aside)}
 
-    The choices are K answers, which cost ce + c1 1[k != y], and keeping, which costs 1[m != y]. At c1 = 1, ce = 0
-    this is -log(s_y + 1[m = y] s_keep), the form in print. It is zero where some scores decide without cost,
-    but elsewhere its minimiser need not be the Bayes decision: of a deterministic client that is right it fixes
-    only the sum s_m + s_keep, not how the two share it.
+    The choices are the K labels of the server, with cost ce + c1 1[k != y], and keeping, with cost 1[m != y]. At
+    c1 = 1, ce = 0 this is -log(s_y + 1[m = y] s_keep), the published form. It is zero where some scores decide without
+    cost. Elsewhere its minimiser need not be the Bayes decision: for a deterministic client that is right it determines
+    only the sum s_m + s_keep, not the two scores.
 
     Args:
         scores: (n, K + 1), the last one for keeping.
@@ -208,7 +209,7 @@ def realizable_loss(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Te
     >>> realizable_loss(torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0]), costs=Costs(c1=1.0, ce=0.0))
     tensor([0.4055])
 
-    Source: Mozannar et al., Who should predict?, AISTATS 2023; the extension to costs is ours.
+    Source: Mozannar et al., Who should predict?, AISTATS 2023; the extension to costs is this project's.
     """
     _check_defer_scores(scores, m, y)
     right_cost, wrong_cost, kept_wrong_cost = costs.ce, costs.ce + costs.c1, 1.0
@@ -216,7 +217,7 @@ def realizable_loss(scores: Tensor, m: Tensor, y: Tensor, *, costs: Costs) -> Te
     label_score = scores.gather(1, y[:, None])[:, 0]
     keep_score, answer_scores = scores[:, -1], torch.logsumexp(scores[:, :-1], dim=1)
     label_or_keep_scores = torch.logaddexp(label_score, keep_score)
-    # each: the length of the interval of t in which a set is the one that costs at most t
+    # each factor is the length of the interval of t in which the set of choices with cost at most t is the same
     client_right = right_cost * (all_scores - keep_score) + costs.c1 * (all_scores - label_or_keep_scores)
     client_wrong = (
         max(0.0, min(kept_wrong_cost, wrong_cost) - right_cost) * (all_scores - label_score)
@@ -237,7 +238,7 @@ def largest_score_rule(scores: Tensor) -> Tensor:
 
     Returns:
         (n,) scores in (-1, 1), > 0 where keeping has the largest; at the minimum of `mozannar_sontag_loss` they are
-        proportional to what asking costs more than keeping.
+        proportional to the cost of asking minus that of keeping.
 
     >>> largest_score_rule(torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]])).sign()
     tensor([1., 0.])
@@ -256,7 +257,7 @@ def one_vs_all_rule(scores: Tensor, *, costs: Costs) -> Tensor:
         costs: c1 and ce.
 
     Returns:
-        (n,) estimates of what asking costs more than keeping.
+        (n,) estimates of the cost of asking minus that of keeping.
 
     >>> one_vs_all_rule(torch.zeros(1, 3), costs=Costs(c1=1.0, ce=0.25))
     tensor([0.2500])

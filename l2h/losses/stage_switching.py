@@ -1,6 +1,6 @@
-"""Losses for many classes, one value per example: the stage-switching loss in its three forms, and two that specialise.
+"""Losses for many classes, one value per example: stage switching in three forms, and weighted cross-entropy.
 
-Scores e have one column per class and labels are 0..K-1; `in_columns` brings two classes coded -1/+1 into this form.
+Scores e have one column per class and labels are 0..K-1; `as_multiclass` brings two classes coded -1/+1 into this form.
 """
 
 from typing import Any, NamedTuple
@@ -16,14 +16,14 @@ STAGE_SWITCHING_FORMS = ("paper", "nonnegative", "released")
 
 
 class StageWeights(NamedTuple):
-    """What keeping and asking weigh in the rejector's part of the stage-switching loss."""
+    """The weights of keeping and asking in the rejector's part of the stage-switching loss."""
 
     keep: Any
     ask: Any
 
 
 def stage_weights(client_wrong: Any, server_wrong: Any, *, costs: Costs, form: str) -> StageWeights:
-    r"""The weights of "keep" and "ask", linear in the two mistakes: their means given x come from p and P(e≠Y|x).
+    r"""The weights of "keep" and "ask", linear in both errors, so that their means given x follow from p and P(e≠Y|x).
 
     .. math:: \text{paper: } 1 - 1[m \neq y], \; 1 - c_e - c_1 1[e \neq y] \qquad
               \text{nonnegative: both} + C - 1, \; C = \max(1, c_1 + c_e) \qquad
@@ -33,11 +33,11 @@ def stage_weights(client_wrong: Any, server_wrong: Any, *, costs: Costs, form: s
         client_wrong: 1[m≠y] or P(M≠Y|x), a number or any shape, in [0, 1].
         server_wrong: 1[e≠y] or P(e≠Y|x), likewise.
         costs: c1 and ce.
-        form: "paper" (the follow-up's formula), "nonnegative" (its weights raised so that none is negative) or
-            "released" (the released code, whose sign of c1 is reversed).
+        form: "paper" (the follow-up's formula), "nonnegative" (its weights plus a constant, so that none is negative),
+            or "released" (the released code, whose sign of c1 is reversed).
 
     Returns:
-        Weights(keep, ask).
+        StageWeights(keep, ask).
 
     Raises:
         ValueError: if the form is unknown.
@@ -63,7 +63,7 @@ def stage_rejector_loss(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *
         client_wrong: (n,) 1[m≠y].
         server_wrong: (n,) 1[label(e)≠y].
         costs: c1 and ce.
-        form: one of FORMS.
+        form: a name in STAGE_SWITCHING_FORMS.
 
     Returns:
         (n,) losses; in the paper's form unbounded below as r grows where both are wrong and c1 + ce > 1.
@@ -85,13 +85,13 @@ def stage_rejector_loss(r: Tensor, client_wrong: Tensor, server_wrong: Tensor, *
 
 
 def weighted_cross_entropy(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, beta: float) -> Tensor:
-    r"""A loss in stages whose server specialises: cross-entropy with the weights that L_S gives its examples.
+    r"""A loss of stage switching with a weighted server: cross-entropy with the weights that L_S gives its examples.
 
     .. math:: L = \underline{e^{-\frac{\beta}{2} r}} \big(-\log \mathrm{softmax}(e)_y\big)
               - 1[m \neq y] \log \sigma(-r) - (c_e + c_1 1[e \neq y]) \log \sigma(r)
 
     The underlined weight has no gradient. For every server the minimiser over r is log((ce + c1 P(e≠Y|x)) / p), whose
-    sign is the Bayes rule for that server: nothing needs to be calibrated, for any number of classes.
+    sign is the Bayes rule for that server: no parameter needs calibration, for any number of classes.
 
     Args:
         r: (n,) rejector scores.
@@ -99,7 +99,7 @@ def weighted_cross_entropy(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs:
         m: (n,) the client's labels in 0..K-1.
         y: (n,) true labels in 0..K-1.
         costs: c1 and ce.
-        beta: how fast an example loses weight as r keeps it, >= 0; at 0 the server is trained on all alike.
+        beta: rate at which the weight of an example falls with r, >= 0; at 0 all examples have the same weight.
 
     Returns:
         (n,) losses.

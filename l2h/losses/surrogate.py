@@ -13,10 +13,10 @@ MAX_EXPONENT = 60.0  # e^60 = 1.1e26: a batch of 10^12 such terms still fits int
 
 
 def exp_linear_tail(t: Tensor) -> Tensor:
-    """Exponential that continues as its tangent above LARGEST_EXPONENT.
+    """The exponential function, continued by its tangent above MAX_EXPONENT.
 
-    It equals exp(t) for t <= 60, and stays convex, increasing, continuously differentiable and >= 1[t >= 0]
-    beyond; values and gradients are finite in float32 up to t of about 10^12.
+    It equals exp(t) for t <= 60. It is convex, increasing, continuously differentiable and >= 1[t >= 0] everywhere;
+    values and gradients are finite in float32 up to t of about 10^12.
 
     Args:
         t: exponents, any shape.
@@ -35,8 +35,8 @@ def surrogate_loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, 
 
     .. math:: L_S = c_1 e^{\frac{\beta}{2}(-ey - r)} + c_e e^{-r} + 1[m \neq y] e^{\alpha r}
 
-    Exact while every exponent is at most 60; beyond, each exponential continues as its tangent
-    (`exp_linear_tail`), so that loss and gradient stay finite wherever training in float32 can reach.
+    It is exact if every exponent is at most 60. Above 60 each exponential is continued by its tangent
+    (`exp_linear_tail`), so that loss and gradient are finite for all scores that float32 training can reach.
 
     Args:
         r: (n,) rejector scores.
@@ -51,8 +51,8 @@ def surrogate_loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, 
         (n,) losses.
 
     Raises:
-        ValueError: if shapes differ, scores are no floating-point numbers, labels are not -1/+1, or a parameter is not
-            positive.
+        ValueError: if shapes differ, scores are not floating-point numbers, labels are not -1/+1, or a parameter is
+            not positive.
 
     >>> zero, one = torch.zeros(1), torch.ones(1)
     >>> surrogate_loss(zero, zero, -one, one, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
@@ -71,21 +71,21 @@ def surrogate_loss(r: Tensor, e: Tensor, m: Tensor, y: Tensor, *, costs: Costs, 
 
 
 def as_multiclass(e: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
-    r"""Two classes in one column of scores and labels -1/+1, written as two columns and labels 0/1.
+    r"""Convert two classes, with scores (n,) and labels -1/+1, to scores (n, 2) and labels 0/1.
 
     .. math:: e \mapsto (-e/2, e/2), \quad y \mapsto (y + 1)/2
 
-    The difference of the two columns is e, so that every loss of differences keeps its value.
+    The difference of the two columns is e, so that every loss of differences has the same value.
 
     Args:
         e: (n,) scores of two classes, or (n, K) scores, which are returned as they are.
-        labels: any number of (n,) labels, coded as e demands.
+        labels: any number of (n,) labels, with the coding of e.
 
     Returns:
         The scores (n, K) and the labels in 0..K-1.
 
     Raises:
-        ValueError: if labels beside (n,) scores are not -1/+1.
+        ValueError: if labels of (n,) scores are not -1/+1.
 
     >>> as_multiclass(torch.tensor([3.0]), torch.tensor([-1]))
     (tensor([[-1.5000,  1.5000]]), tensor([0]))
@@ -103,8 +103,8 @@ def multiclass_surrogate_loss(
 
     .. math:: L_K = c_1 \sum_{k \neq y} e^{\frac{\beta}{2}(e_k - e_y - r)} + c_e e^{-r} + 1[m \neq y] e^{\alpha r}
 
-    The server's examples weigh c1 exp(-beta r / 2): it learns where the rejector asks. Above an exponent of 60 each
-    exponential continues as its tangent, as in the loss of two classes.
+    The server's examples have the weight c1 exp(-beta r / 2), which is largest where the rejector asks. Above an
+    exponent of 60 each exponential is continued by its tangent, as in the loss of two classes.
 
     Args:
         r: (n,) rejector scores.
@@ -121,8 +121,8 @@ def multiclass_surrogate_loss(
     Raises:
         ValueError: if shapes differ or a parameter is not positive.
 
-    >>> zero, label = torch.zeros(1), torch.zeros(1, dtype=torch.long)
-    >>> multiclass_surrogate_loss(zero, torch.zeros(1, 3), label + 1, label, costs=Costs(c1=1.0, ce=0.25), alpha=2.0, beta=2.0)
+    >>> zero, y, costs = torch.zeros(1), torch.zeros(1, dtype=torch.long), Costs(c1=1.0, ce=0.25)
+    >>> multiclass_surrogate_loss(zero, torch.zeros(1, 3), y + 1, y, costs=costs, alpha=2.0, beta=2.0)
     tensor([3.2500])
 
     Source: derived in the chapter on many classes.

@@ -1,4 +1,4 @@
-"""What every method is given and gives: examples, parts, options, a system, and the networks to choose from."""
+"""The interface of a method: examples, splits, options, the resulting system, and the networks to choose from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,36 +12,34 @@ from l2h.methods import error_estimation
 from l2h.models import networks, resnet
 from l2h.training import config
 
-# Names only: what they mean stands with the methods that read them, and tests keep both in step.
+# Names only. The methods that read them define their meaning; tests check that both lists agree.
 ALPHA_RULE_NAMES = ("released", "client_error", "deterministic", "estimated", "posterior")
 CONFIDENCE_MEASURES = ("temperature", "softmax", "margin", "entropy")
-# What a device can run: on the image, on the client's scores alone, or on its last hidden layer and its scores; one
-# linear layer on what the client has computed anyway costs next to nothing.
+# Networks for the device. "mlp", "linear" and "lenet" read the image, "scores" the client's scores, and "features" its
+# last hidden layer and its scores. The last two are one linear layer on values that the client has computed.
 REJECTORS = ("mlp", "linear", "lenet", "scores", "features")
 CLIENT_BASED_REJECTORS = ("scores", "features")
 
 
 class Examples(NamedTuple):
-    """What is known about n examples of two classes (labels -1/+1) or of K (labels 0..K-1)."""
+    """n examples of two classes (labels -1/+1) or of K classes (labels 0..K-1), with the scores of earlier models."""
 
     x: Tensor  # (n, 3, 32, 32) uint8 images
     y: Tensor  # (n,) true labels
     m: Tensor  # (n,) the frozen client's labels
     client_scores: Tensor  # the frozen client's scores: (n,), positive for label +1, or (n, K)
     server_scores: Tensor | None = None  # scores of a server trained beforehand, (n,) or (n, K)
-    teacher_scores: Tensor | None = None  # (n,) scores r of that server's own decision, for a rejector that imitates it
-    client_features: Tensor | None = (
-        None  # (n, d) activations of the client's last hidden layer, for a rejector on them
-    )
+    teacher_scores: Tensor | None = None  # (n,) scores r of that server's own decision, which "distilled" imitates
+    client_features: Tensor | None = None  # (n, d) activations of the client's last hidden layer
 
 
 class Splits(NamedTuple):
-    """The disjoint parts of the training data that a method may look at."""
+    """The disjoint splits of the training data that a method may read."""
 
     train: Examples  # r and e are trained here
     calibration: Examples  # P(M != Y | x) and temperatures are estimated here
-    validation: Examples  # thresholds and every other choice are made here
-    server_weights: Tensor | None = None  # of a server trained beforehand, from which a method's own server starts
+    validation: Examples  # thresholds and all other choices are made here
+    server_weights: Tensor | None = None  # of a server trained beforehand, for a warm start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ class MethodOptions:
         alpha: of learning to help, a rule in ALPHA_RULE_NAMES or a number > 0.
         beta: of learning to help, > 0.
         bounded: learning to help with r and e in (-1, 1), as released.
-        hidden_units: hidden units of the rejector "hidden".
+        hidden_units: hidden units of the rejector "mlp".
         server_network: of the server, a name in SERVER_NETWORKS.
         rejector: the device's own network, a name in REJECTORS.
         confidence: measure of confidence, a name in CONFIDENCE_MEASURES.
@@ -102,18 +100,18 @@ class Options(MethodOptions):
 
 
 class System(NamedTuple):
-    """A rejector and a server, and what deciding needs."""
+    """A rejector and a server, and the inputs that the decision needs."""
 
     r: Callable[[Examples], Tensor]  # scores (n,): keep where r > 0
     e: Callable[[Examples], Tensor]  # scores (n,), +1 where e >= 0, or (n, K)
     needs_server: bool  # does the decision itself need the server?
     needs_client_scores: bool  # does the decision need the client's scores?
     history: tuple[float, ...] = ()  # mean training loss of each epoch
-    out_of_fold_scores: Tensor | None = None  # scores e of the helper part, by servers that did not see the example
+    out_of_fold_scores: Tensor | None = None  # scores e on the train split, by servers not trained on the example
     server_weights: Tensor | None = None  # of the server, for methods that start from it
 
 
-# Each takes the number of outputs, and whether scores are squashed into (-1, 1).
+# Each takes the number of outputs, and whether the scores are bounded to (-1, 1).
 SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "linear": networks.linear_network,
     "mlp": lambda n_outputs=1, *, bounded: networks.mlp(n_outputs=n_outputs, bounded=bounded),
@@ -124,17 +122,17 @@ SERVER_NETWORKS: dict[str, Callable[..., nn.Module]] = {
 
 
 def class_count(examples: Examples) -> int:
-    """How many classes there are: 2 for labels -1/+1 with scores (n,), else the K of scores (n, K)."""
+    """The number of classes: 2 for labels -1/+1 with scores (n,), K for scores (n, K)."""
     return 2 if examples.client_scores.ndim == 1 else examples.client_scores.shape[1]
 
 
 def output_count(examples: Examples) -> int:
-    """How many scores a classifier has for these labels: 1 for -1/+1, else K."""
+    """The number of scores of a classifier for these labels: 1 for -1/+1, else K."""
     return 1 if examples.client_scores.ndim == 1 else class_count(examples)
 
 
 def class_indices(labels: Tensor, examples: Examples) -> Tensor:
-    """Labels as 0..K-1: -1/+1 become 0/1, others are so already."""
+    """Labels as 0..K-1: -1/+1 become 0/1; other labels have this form already."""
     return (labels + 1) // 2 if examples.client_scores.ndim == 1 else labels
 
 

@@ -1,4 +1,4 @@
-"""The lines that every comparison needs: servers alone, fixed and random decisions, and the limits of any rejector."""
+"""Baselines: server only, on-device classifier, always and never ask, random, oracle, and the Bayes rules."""
 
 from collections.abc import Callable
 
@@ -12,20 +12,20 @@ from l2h.methods.fitting import build_rejector, fit_rejector, get_weights, serve
 from l2h.problem import Costs, server_label
 from l2h.training import loop
 
-SERVER_FOLDS = 2  # of the helper part, for a server's scores of examples that it did not see
+SERVER_FOLDS = 2  # of the train split, for a server's scores on examples that it was not trained on
 
 
 def plain_server(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    """The server's network trained alone, on all of the helper's part; every question goes to it.
+    """The server's network, trained alone on the whole train split; every input is offloaded to it.
 
-    A rejector that is trained for this server must know its errors, and on the helper part it makes too few. So
-    two more servers are trained, each on one half, and score the other half.
+    A rejector that is trained for this server must see its errors, and on the train split it makes too few. So
+    two more servers are trained, each on one half, and each scores the other half.
 
     Args:
         splits: of the training data.
         costs: not used; the server knows no costs.
         seed: of initial weights and batches.
-        options: network and recipe.
+        options: server_network and training.
 
     Returns:
         A system that always asks.
@@ -60,16 +60,16 @@ def _out_of_fold_scores(train_examples: Examples, seed: int, options: Options) -
 
 
 def on_device_classifier(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    """The rejector's own network trained as a classifier: what the device could do with it, with nothing sent.
+    """The rejector's network, trained as a classifier that runs on the device, without any offload.
 
     Args:
         splits: of the training data.
         costs: not used.
         seed: of initial weights and batches.
-        options: rejector, hidden and recipe.
+        options: rejector, hidden_units and training.
 
     Returns:
-        A system whose e is the device's own classifier.
+        A system whose e is the classifier on the device.
     """
     train_examples = splits.train
     with loop.seeded(seed):
@@ -87,26 +87,26 @@ def _always_ask_system(
 
 
 def always_ask(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    """Send every input to the server."""
+    """Offload every input to the server."""
     return _always_ask_system(require_server_scores)
 
 
 def always_keep(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    """Never ask: the client as it is."""
+    """Never ask: the client alone."""
     return System(lambda examples: torch.ones(len(examples.y)), require_server_scores, False, False)
 
 
 def random(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    """Ask at random, at the rate of the budget (a fair coin by default); thresholding r gives any other rate.
+    """Ask at random, with the budget as offload rate (1/2 by default); thresholding r gives any other rate.
 
     Args:
         splits: not used.
         costs: not used.
-        seed: of the coins.
-        options: budget, the rate.
+        seed: of the random scores.
+        options: budget, the offload rate.
 
     Returns:
-        A system whose decision needs nothing.
+        A system whose decision reads neither x nor any score.
     """
 
     def r(examples: Examples) -> Tensor:
@@ -116,7 +116,7 @@ def random(splits: Splits, *, costs: Costs, seed: int, options: Options) -> Syst
 
 
 def oracle(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    r"""Ask exactly where asking is cheaper, knowing y: the limit for any rejector with this client and server.
+    r"""Ask exactly where asking has the lower cost, given y: the limit of every rejector for this client and server.
 
     .. math:: r = c_1 1[label(e) \neq y] + c_e - 1[m \neq y]
 
@@ -127,7 +127,7 @@ def oracle(splits: Splits, *, costs: Costs, seed: int, options: Options) -> Syst
         options: not used.
 
     Returns:
-        A system whose decision needs the server, and the truth.
+        A system whose decision needs the server and the true label.
     """
 
     def r(examples: Examples) -> Tensor:
@@ -138,11 +138,11 @@ def oracle(splits: Splits, *, costs: Costs, seed: int, options: Options) -> Syst
 
 
 def bayes_rejector_and_server(eta: Tensor, m: Tensor, *, costs: Costs) -> tuple[Tensor, Tensor]:
-    r"""The Bayes rejector and server where P(Y|x) is known, as for images that many people have labelled.
+    r"""The Bayes rejector and server for a known P(Y|x), such as that of images with many human labels.
 
     .. math:: e^* = \eta, \quad r^*(x) = c_e + c_1 (1 - \max_k \eta_k(x)) - (1 - \eta_{m(x)}(x))
 
-    The client is deterministic: it errs where Y is not m(x).
+    The client is deterministic: it is wrong where Y differs from m(x).
 
     Args:
         eta: (n, K) probabilities P(Y = k | x).
@@ -155,7 +155,8 @@ def bayes_rejector_and_server(eta: Tensor, m: Tensor, *, costs: Costs) -> tuple[
     Raises:
         ValueError: if lengths differ, rows are not probabilities, or labels are not 0..K-1.
 
-    >>> r, e = bayes_rejector_and_server(torch.tensor([[0.5, 0.375, 0.125]]), torch.tensor([1]), costs=Costs(c1=1.0, ce=0.0625))
+    >>> eta, m = torch.tensor([[0.5, 0.375, 0.125]]), torch.tensor([1])
+    >>> r, e = bayes_rejector_and_server(eta, m, costs=Costs(c1=1.0, ce=0.0625))
     >>> r, server_label(e)
     (tensor([-0.0625]), tensor([0]))
 

@@ -1,4 +1,4 @@
-"""Confidence: ask where the client itself is unsure, with any server or with one trained on what is sent."""
+"""Confidence: ask where the client is unsure, with any server or with one trained on the offloaded examples."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from l2h.methods.fitting import server_score_function
 from l2h.problem import Costs, asks, server_label
 from l2h.training import loop
 
-PROBABILITY_MEASURES = ("temperature", "softmax")  # they claim to be P(M = Y | x): Chow's rule names their threshold
+PROBABILITY_MEASURES = ("temperature", "softmax")  # estimates of P(M = Y | x), for Chow's rule
 
 
 def _temperature(splits: Splits) -> Callable[[Tensor], Tensor]:
@@ -46,7 +46,7 @@ CONFIDENCE_FUNCTIONS: dict[str, Callable[[Splits], Callable[[Tensor], Tensor]]] 
 
 
 def min_cost_threshold(confidence: Tensor, keep_costs: Tensor, ask_costs: Tensor) -> float:
-    """The threshold t for which "keep where confidence > t" costs least on some examples.
+    """The threshold t at which "keep where confidence > t" has the lowest total cost on the given examples.
 
     Args:
         confidence: (n,) values.
@@ -54,7 +54,7 @@ def min_cost_threshold(confidence: Tensor, keep_costs: Tensor, ask_costs: Tensor
         ask_costs: (n,) costs of asking.
 
     Returns:
-        A value halfway between two neighbouring confidences, or below or above them all; the lowest of several.
+        A value halfway between two neighbouring confidences, or below or above all of them; the lowest minimiser.
 
     >>> min_cost_threshold(torch.tensor([0.25, 0.5, 1.0]), torch.tensor([1.0, 1.0, 0.0]), torch.full((3,), 0.2))
     0.75
@@ -65,27 +65,27 @@ def min_cost_threshold(confidence: Tensor, keep_costs: Tensor, ask_costs: Tensor
     )
     total = np.concatenate(
         [[0.0], cost_differences.cumsum(0).numpy()]
-    )  # asking the first k levels costs this more than none
+    )  # cost of asking on the k lowest levels, minus that of never asking
     k = int(total.argmin())
     edges = [levels[0].item() - 1, *levels.tolist(), levels[-1].item() + 1]
     return (edges[k] + edges[k + 1]) / 2
 
 
 def confidence(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    r"""Ask where the client is unsure: its confidence against a threshold.
+    r"""Ask where the confidence of the client is at most a threshold.
 
     .. math:: r(x) = \max_k P_T(k | x) - (1 - c_e - c_1 P(label(e) \neq Y))
 
     Thresholding r traces the accuracy-coverage curve of the confidence. For probabilities ("temperature",
-    "softmax") its zero is Chow's rule for a server whose error rate on the calibration part does not depend on x;
-    for the gap of the two largest probabilities ("margin") and minus their entropy ("entropy") it is the threshold
-    that costs least on the calibration part. With two classes all four order the examples alike.
+    "softmax") its zero is Chow's rule for a server whose error rate, estimated on the calibration split, does not
+    depend on x. For the difference of the two largest probabilities ("margin") and minus their entropy ("entropy") it
+    is the threshold of lowest cost on the calibration split. With two classes all four order the examples alike.
 
     Args:
-        splits: of the training data, with a server's scores on the calibration part.
+        splits: of the training data, with a server's scores on the calibration split.
         costs: c1 and ce.
         seed: not used.
-        options: what confidence is measured by.
+        options: confidence, the measure.
 
     Returns:
         A system that needs the client's scores.
@@ -119,16 +119,16 @@ def confidence(splits: Splits, *, costs: Costs, seed: int, options: Options) -> 
 
 
 def confidence_specialist(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    """The same confidence rule, with a server trained on nothing but what the rule sends.
+    """The confidence rule, with a server trained only on the examples that the rule offloads.
 
     Args:
-        splits: of the training data, with a server's scores on the calibration part, which set Chow's threshold.
+        splits: of the training data, with a server's scores on the calibration split, for Chow's threshold.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: what confidence is measured by, network and recipe.
+        options: confidence, server_network and training.
 
     Returns:
-        A system that needs the client's scores; if the rule sends nothing, its server is trained on everything.
+        A system that needs the client's scores; if the rule offloads nothing, its server is trained on all examples.
 
     Raises:
         ValueError: if no server's scores are given.

@@ -1,7 +1,7 @@
-"""What calibration data says about a frozen client: the temperature of its scores, and P(M != Y | x).
+"""The temperature of a frozen client's scores and estimates of P(M != Y | x), both from calibration data.
 
-An estimator of P(M != Y | x) is fitted on data that the client did not see; it knows of the client its
-labels and scores, and x. `evaluate` measures how well its probabilities fit other data.
+An estimator of P(M != Y | x) is fitted on data that the client was not trained on. It reads x and the labels and
+scores of the client. `l2h.evaluation.calibration` measures how well its probabilities fit other data.
 """
 
 import math
@@ -19,9 +19,9 @@ from l2h.models import networks
 from l2h.problem import labels_of
 from l2h.training import config, loop
 
-MAX_LOG_TEMPERATURE = 10.0  # e^10: scores that say nothing about y end here, at a probability of one half
-MAX_FEATURE = 10.0  # e^-10: beyond it a linear layer on the scores would only learn from a few
-N_NEIGHBOURS = 50  # a share of errors among 50 is known to about 0.07
+MAX_LOG_TEMPERATURE = 10.0  # e^10: for scores that are unrelated to y, which get a probability of one half
+MAX_FEATURE = 10.0  # without this limit a few large values would dominate a linear layer on the scores
+N_NEIGHBOURS = 50  # the standard error of a rate among 50 is about 0.07
 POOLING_SIDE = 4  # side of the squares over which images are averaged before distances are taken
 ErrorEstimator = Callable[[Tensor, Tensor], Tensor]  # images (n, ...) and client's scores -> (n,) probabilities
 NETWORK_TRAINING = config.TrainConfig(epochs=10, batch_size=64, lr=1e-3, weight_decay=1e-2, flip=True)
@@ -55,17 +55,17 @@ def fit_temperature(scores: Tensor, y: Tensor) -> float:
     .. math:: T = \arg\min_T \sum_i \log(1 + e^{-y_i s_i / T})
               \quad\text{or}\quad \arg\min_T -\sum_i \log\mathrm{softmax}(s_i / T)_{y_i}
 
-    Dividing by T changes no label and no order of the scores, only how sure they claim to be.
+    Dividing by T changes neither labels nor the order of the scores, only the confidence that they express.
 
     Args:
         scores: (n,) scores of a binary classifier, positive for label +1, or (n, K) scores of K classes.
-        y: (n,) true labels in {-1, +1}, or 0..K-1, from data that the classifier did not see.
+        y: (n,) true labels in {-1, +1}, or 0..K-1, from data that the classifier was not trained on.
 
     Returns:
         T in [e^-10, e^10].
 
     Raises:
-        ValueError: if lengths differ, labels are not coded so or scores are not finite.
+        ValueError: if lengths differ, labels have another coding or scores are not finite.
 
     >>> score = torch.tensor([4.0, 4.0, 4.0, -4.0])
     >>> T = fit_temperature(score, torch.tensor([1, 1, -1, -1]))
@@ -95,7 +95,7 @@ def fit_temperature(scores: Tensor, y: Tensor) -> float:
 
 
 def class_probabilities(scores: Tensor, temperature: float = 1.0) -> Tensor:
-    r"""What scores claim as P(Y = k | x): the softmax of K scores, or sigmoids of one.
+    r"""The probabilities P(Y = k | x) of scores: the softmax of K scores, or the sigmoids of one score.
 
     Args:
         scores: (n,) scores, positive for label +1, or (n, K).
@@ -118,15 +118,15 @@ def class_probabilities(scores: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def score_features(scores: Tensor, temperature: float) -> Tensor:
-    """What one linear layer needs to know of a client's scores to tell where the client errs.
+    """Features of a client's scores from which one linear layer can predict the errors of the client.
 
     Args:
         scores: (n,) scores, positive for label +1, or (n, K).
         temperature: > 0, divides the scores.
 
     Returns:
-        (n, 2): the score and its size; or (n, K + 2): log-probabilities, the gap between the two largest of
-        them, and the entropy. Entries lie in [-10, 10].
+        (n, 2): the score and its absolute value; or (n, K + 2): log-probabilities, the difference of the two largest
+        ones, and the entropy. Entries lie in [-10, 10].
 
     >>> score_features(torch.tensor([-4.0]), 2.0)
     tensor([[-2.,  2.]])
@@ -142,7 +142,7 @@ def score_features(scores: Tensor, temperature: float) -> Tensor:
 
 
 def entropy(probabilities: Tensor) -> Tensor:
-    r"""How undecided (n, K) probabilities are, (n,), in nats.
+    r"""The entropy (n,) of (n, K) probabilities, in nats.
 
     .. math:: -\sum_k P_k \log P_k
 
@@ -213,14 +213,14 @@ ERROR_ESTIMATORS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, int], Erro
 
 
 def fit_error_estimator(name: str, *, x: Tensor, scores: Tensor, m: Tensor, y: Tensor, seed: int = 0) -> ErrorEstimator:
-    """Estimate P(M != Y | x) from examples that the client did not see.
+    """Estimate P(M != Y | x) from examples that the client was not trained on.
 
     "constant" is the client's error rate; "temperature" 1 minus its temperature-scaled confidence; "isotonic"
     a monotone function of that confidence; "logistic" a logistic regression on its scores (`score_features`);
     "network" the rejector's network on the image; "neighbours" the share of errors among the 50 nearest images.
 
     Args:
-        name: of the estimator, a key of ESTIMATORS.
+        name: of the estimator, a key of ERROR_ESTIMATORS.
         x: (n, 3, 32, 32) uint8 images.
         scores: (n,) or (n, K) scores of the client.
         m: (n,) the client's labels.
@@ -231,8 +231,8 @@ def fit_error_estimator(name: str, *, x: Tensor, scores: Tensor, m: Tensor, y: T
         A function of images and scores to (n,) probabilities in double precision.
 
     Raises:
-        ValueError: if the name is unknown, lengths differ, labels are not coded as the scores demand, or there is no
-            example.
+        ValueError: if the name is unknown, lengths differ, labels do not have the coding of the scores, or there is
+            no example.
 
     >>> y, m = torch.ones(4), torch.tensor([1, 1, 1, -1])
     >>> p = fit_error_estimator("constant", x=torch.zeros(4, 3, 32, 32), scores=3.0 * m, m=m, y=y)

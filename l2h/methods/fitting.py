@@ -1,4 +1,4 @@
-"""Networks of the device and of the server, and how they are fitted."""
+"""Builds and fits the networks of the device and of the server."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ from l2h.training import config as training_config
 
 
 class RejectorNetwork(NamedTuple):
-    """A network of the device's own, and what it reads."""
+    """The network of a rejector on the device, and its inputs."""
 
     network: nn.Module
     network_inputs: Callable[[Examples], Tensor]
@@ -49,12 +49,12 @@ def require_client_features(examples: Examples) -> Tensor:
 
 
 def compute_client_features(x: Tensor, weights: Tensor, client_scores: Tensor, *, kind: str) -> Tensor:
-    """What a frozen client's last hidden layer says of images.
+    """The activations of a frozen client's last hidden layer on images.
 
     Args:
         x: (n, 3, 32, 32) uint8 images.
-        weights: of the client, as `get_weights` took them.
-        client_scores: its scores, (n,) or (n, K), which say how many outputs it has.
+        weights: of the client, from `get_weights`.
+        client_scores: its scores, (n,) or (n, K), which determine its number of outputs.
         kind: of the client, a name in `clients.CLIENTS_WITH_FEATURES`.
 
     Returns:
@@ -70,13 +70,13 @@ def compute_client_features(x: Tensor, weights: Tensor, client_scores: Tensor, *
 
 
 def build_server(splits: Splits, options: Options, *, n_outputs: int, bounded: bool = False) -> nn.Module:
-    """Build a server's network: with new weights, or with those of the server that the parts bring along.
+    """Build a server's network: with new weights, or with the server weights in the splits.
 
-    Where it has more outputs than that server, the first ones start as the server's, the others anew.
+    Where it has more outputs than that server, only the first outputs start with the server's weights.
 
     Args:
         splits: of the training data, with or without weights.
-        options: network.
+        options: server_network.
         n_outputs: of the network.
         bounded: scores in (-1, 1).
 
@@ -101,7 +101,7 @@ def build_server(splits: Splits, options: Options, *, n_outputs: int, bounded: b
 
 
 def get_weights(network: nn.Module) -> Tensor:
-    """All that training changed in a network, as one vector: its weights and its running means.
+    """All values of a network that training changes, as one vector: weights and running means.
 
     >>> get_weights(nn.Linear(3, 2)).shape
     torch.Size([8])
@@ -110,14 +110,14 @@ def get_weights(network: nn.Module) -> Tensor:
 
 
 def set_weights(network: nn.Module, weights: Tensor) -> None:
-    """Give a network the weights that `get_weights` took from another one of its kind.
+    """Set the weights of a network to those that `get_weights` took from a network of the same architecture.
 
     Args:
         network: changed in place.
         weights: (n,) of `get_weights`.
 
     Raises:
-        ValueError: if there are more or fewer than the network has.
+        ValueError: if the number of weights differs from the network's.
     """
     values = _float_tensors(network)
     sizes = [value.numel() for value in values]
@@ -132,20 +132,20 @@ def _float_tensors(network: nn.Module) -> list[Tensor]:
 
 
 def build_rejector(splits: Splits, options: Options, *, n_outputs: int = 1, bounded: bool = False) -> RejectorNetwork:
-    """Build the device's own network; initial weights come from torch's global generator.
+    """Build the network of the rejector; initial weights come from torch's global generator.
 
     Args:
         splits: of the training data; the temperature of the client's scores, and the mean and deviation of its last
-            hidden layer, are taken from its calibration part.
-        options: rejector and hidden.
+            hidden layer, come from the calibration split.
+        options: rejector and hidden_units.
         n_outputs: of the network.
         bounded: scores in (-1, 1).
 
     Returns:
-        The network, untrained, with what it reads.
+        The network, untrained, with its inputs.
 
     Raises:
-        ValueError: if the rejector reads the client's last hidden layer, and the parts do not bring it along.
+        ValueError: if the rejector reads the client's last hidden layer and the splits do not have it.
     """
     if options.rejector in CLIENT_BASED_REJECTORS:
         network_inputs = _client_inputs(splits.calibration, hidden_layer=options.rejector == "features")
@@ -172,8 +172,8 @@ def _client_inputs(calibration_examples: Examples, *, hidden_layer: bool) -> Cal
 
     def score_and_feature_inputs(examples: Examples) -> Tensor:
         units = loop.standardize(require_client_features(examples), reference)
-        limit = error_estimation.MAX_FEATURE  # of one unit, which may be far livelier here than it was there
-        # d units weigh about as much as one score feature: `networks.FEATURE_GAIN` is made for a handful
+        limit = error_estimation.MAX_FEATURE  # a unit may vary far more here than on the calibration split
+        # all d units together count about as much as one feature of the scores, for which FEATURE_GAIN is chosen
         units = units.clamp(-limit, limit) / units.shape[1] ** 0.5
         return torch.cat([score_inputs(examples), loop.as_float(units)], dim=1)
 
@@ -189,14 +189,14 @@ def fit_rejector(
     options: Options,
     seed: int,
 ) -> tuple[float, ...]:
-    """Train the device's network alone.
+    """Train the rejector's network alone.
 
     Args:
-        rejector: the network, trained in place, with what it reads.
+        rejector: the network, trained in place, with its inputs.
         examples: to train on.
         targets: tensors of n entries each.
         loss: `loss(scores, *targets)` of a batch, one value per example.
-        options: the recipe; scores are neither mirrored nor moved, whatever it says of images.
+        options: training; augmentation is skipped when the rejector reads scores.
         seed: of the batches.
 
     Returns:
@@ -210,13 +210,13 @@ def fit_rejector(
 
 
 def warm_start(rejector: RejectorNetwork, splits: Splits, *, costs: Costs, seed: int) -> None:
-    r"""Train the device's network for the server that a joint training starts from, as the two-stage method would.
+    r"""Train the rejector for the server that a joint training starts from, as the two-stage method does.
 
     .. math:: L = 1[m \neq y] \log(1 + e^{r}) + (c_e + c_1 1[label(e) \neq y]) \log(1 + e^{-r})
 
     Args:
-        rejector: the rejector, trained in place, with what it reads.
-        splits: of the training data, with that server's scores of the helper part, given out of fold.
+        rejector: trained in place, with its inputs.
+        splits: of the training data, with that server's out-of-fold scores on the train split.
         costs: c1 and ce.
         seed: of the batches.
 
@@ -246,16 +246,16 @@ def fit_rejector_and_server(
     seed: int,
     alpha: float | Tensor = 1.0,
 ) -> tuple[float, ...]:
-    """Train the device's network and a server together on one loss.
+    """Train a rejector and a server together on one loss.
 
     Args:
-        rejector: the rejector, trained in place, with what it reads.
+        rejector: trained in place, with its inputs.
         server: trained in place, on the images.
         examples: to train on.
         loss: loss(r, e, m, y, alpha) of a batch, one value per example.
-        options: the recipe.
+        options: training.
         seed: of the batches.
-        alpha: a number or (n,) values, passed on to the loss.
+        alpha: a number or (n,) values, an argument of the loss.
 
     Returns:
         The mean loss of each epoch.

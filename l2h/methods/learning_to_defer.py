@@ -1,4 +1,4 @@
-"""Rivals that train a server of their own: learning to defer, triage, and selection under a budget."""
+"""Baselines that train their own server: learning to defer, triage, and selection under a budget."""
 
 import math
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def _fit_defer_server(
     targets = (class_indices(train_examples.m, train_examples), class_indices(train_examples.y, train_examples))
     history = loop.fit(network, train_examples.x, targets, loss, config=options.training, seed=seed)
 
-    @lru_cache(maxsize=1)  # r and e of the same images come from the same scores; a tensor is its own key
+    @lru_cache(maxsize=1)  # r and e of the same images share their scores; a tensor is hashed by its identity
     def scores(x: Tensor) -> Tensor:
         return loop.predict_scores(network, x)
 
@@ -52,7 +52,7 @@ def mozannar_sontag(splits: Splits, *, costs: Costs, seed: int, options: Options
         splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: network and recipe.
+        options: server_network and training.
 
     Returns:
         A system whose decision needs the server; "distilled" imitates it on the device.
@@ -70,7 +70,7 @@ def one_vs_all(splits: Splits, *, costs: Costs, seed: int, options: Options) -> 
         splits: of the training data.
         costs: c1 and ce, for the decision only.
         seed: of initial weights and batches.
-        options: network and recipe.
+        options: server_network and training.
 
     Returns:
         A system whose decision needs the server; "distilled" imitates it on the device.
@@ -88,7 +88,7 @@ def realizable(splits: Splits, *, costs: Costs, seed: int, options: Options) -> 
         splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: network and recipe.
+        options: server_network and training.
 
     Returns:
         A system whose decision needs the server; "distilled" imitates it on the device.
@@ -100,19 +100,20 @@ def realizable(splits: Splits, *, costs: Costs, seed: int, options: Options) -> 
 
 
 def differentiable_triage(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    r"""A rejector trained on the label "asking was cheaper", and a server trained on what it sends.
+    r"""A rejector trained on the label "asking had the lower cost"; a server trained on the offloaded examples.
 
     .. math:: L = s\,\ell(e, y) + 1[k > a] \log(1 + e^{r}) + 1[k \leq a] \log(1 + e^{-r}), \quad
               k = 1[m \neq y], \quad a = c_e + c_1 (1 - P_e(y|x))
 
-    In the first half of the steps s = 1, a server for everything; in the second s = 1[r <= 0]. The label ignores
-    what is at stake, so this is not the Bayes rejector: it asks where asking is cheaper more often than not.
+    In the first half of the steps s = 1, and the server is trained on all examples; in the second s = 1[r <= 0]. The
+    label ignores the size of the difference, so the minimiser is not the Bayes rejector: it asks where asking has the
+    lower cost with probability above one half.
 
     Args:
         splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: rejector, hidden, network and recipe.
+        options: rejector, hidden_units, server_network and training.
 
     Returns:
         A system that decides on the device.
@@ -134,21 +135,22 @@ def differentiable_triage(splits: Splits, *, costs: Costs, seed: int, options: O
 
 
 def budgeted(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    r"""A soft selection that asks a share b of the questions, in the manner of SelectiveNet.
+    r"""A soft selection with an offload rate of b, in the manner of SelectiveNet.
 
     .. math:: L = \tfrac12 \Big[ \sigma(r) 1[m \neq y] + \sigma(-r) \big(c_e + c_1 \ell(e, y)\big)
               + \lambda \big(\overline{\sigma(-r)} - b\big)^2 \Big] + \tfrac12 \ell(e, y)
 
-    with the log-loss in bits, an upper bound of the error, and the bar a mean over the batch; the last term
-    keeps a server from seeing too little, as SelectiveNet's auxiliary head does. Afterwards r is shifted so that
-    the share b of the validation part is asked. The order of r is by what keeping costs more than asking, with
-    the log-loss for the server's error, which is not the Bayes order where Y is uncertain.
+    with the log-loss in bits, an upper bound of the error, and the bar for the mean over the batch. The last term
+    trains the server on all examples, as SelectiveNet's auxiliary head does. After the training a constant is
+    subtracted from r, so that the offload rate on the validation split is b. The minimiser orders the examples by the
+    cost of keeping minus that of asking, with the log-loss in place of the server's error. This is not the Bayes order
+    where Y is uncertain.
 
     Args:
         splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: budget, rejector, hidden, network and recipe.
+        options: budget, rejector, hidden_units, server_network and training.
 
     Returns:
         A system that decides on the device.
@@ -175,14 +177,14 @@ def budgeted(splits: Splits, *, costs: Costs, seed: int, options: Options) -> Sy
 
 
 def ask_rate_threshold(r: Tensor, budget: float) -> float:
-    """The threshold t at which "ask where r <= t" asks a share of some examples.
+    """The threshold t at which "ask where r <= t" has a given offload rate.
 
     Args:
         r: (n,) scores.
-        budget: of questions, in [0, 1].
+        budget: offload rate, in [0, 1].
 
     Returns:
-        The score of the last example that is asked, or a value below all if none is.
+        The largest score at which it asks, or a value below all scores if it never asks.
 
     >>> ask_rate_threshold(torch.tensor([0.5, 0.125, 0.375, 0.25]), 0.5)
     0.25

@@ -1,4 +1,4 @@
-"""Learning to help: r and e trained jointly on the paper's surrogate, with every rule for its alpha."""
+"""Learning to help: r and e trained jointly on the paper's surrogate loss, with all rules for its alpha."""
 
 from collections.abc import Callable
 
@@ -19,25 +19,24 @@ MULTICLASS_ALPHA_RULES = ("posterior",)  # rules for alpha that are calibrated f
 def alpha_for_rule(
     rule: str | float, splits: Splits, costs: Costs, beta: float, *, options: Options | None = None
 ) -> float | Tensor:
-    """The alpha that a rule gives for a client seen through its calibration part.
+    """The alpha of a rule, for a client that is known through its calibration split.
 
     Args:
         rule: "released" (the released formula at its constant p = 0.18), "client_error" (the clamped formula at
-            the client's error rate on the calibration part), "deterministic" (the single calibrated alpha),
-            "estimated" (the clamped formula at an estimate of P(M != Y | x), for each x), "posterior" (from the
-            probabilities that a server trained beforehand gives the classes, for each x), or a number, which is
-            its own rule.
+            the client's error rate on the calibration split), "deterministic" (the single calibrated alpha),
+            "estimated" (the clamped formula at an estimate of P(M != Y | x), for each x), "posterior" (from the class
+            probabilities of a server trained beforehand, for each x), or a number, which is returned.
         splits: of the training data.
         costs: c1 and ce.
         beta: > 0.
-        options: whether scores are squashed, which a calibrated alpha must know; for "estimated", the estimator.
+        options: bounded, on which a calibrated alpha depends; for "estimated", error_estimator.
 
     Returns:
-        alpha > 0, or (n,) of them for the helper part.
+        alpha > 0, or (n,) values for the train split.
 
     Raises:
         ValueError: for an unknown rule, where the released formula has no real value (ce > 0.18), or for "posterior"
-            with squashed scores.
+            with bounded scores.
     """
     if not isinstance(rule, str):
         return float(rule)
@@ -93,22 +92,22 @@ ALPHA_RULES: dict[str, Callable[[Splits, Costs, float, Options], float | Tensor]
 def learning_to_help(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
     """The paper's method: r and e trained jointly on the surrogate L_S, or on its form for K classes.
 
-    A server that starts from one trained on cross-entropy has scores near log P(Y=k|x), and the surrogate's
-    minimiser has them divided by beta: so they are, in the loss.
+    A server that starts from one trained on cross-entropy has scores near log P(Y=k|x). The minimiser of the surrogate
+    has these scores divided by beta, so the loss divides them by beta.
 
     Args:
         splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: alpha rule, beta, squash, rejector, network and recipe.
+        options: alpha, beta, bounded, rejector, hidden_units, server_network and training.
 
     Returns:
         A system that decides on the device.
 
     Raises:
-        ValueError: if there are more than two classes and the rule for alpha is one for two.
+        ValueError: if there are more than two classes and the rule for alpha holds for two only.
 
-    Source: arXiv 2409.16253, the surrogate loss and its CIFAR-10 experiment; for K classes the chapter on them.
+    Source: arXiv 2409.16253, the surrogate loss and its CIFAR-10 experiment; for K classes the chapter on many classes.
     """
     n_outputs = output_count(splits.train)
     if n_outputs > 1 and isinstance(options.alpha, str):

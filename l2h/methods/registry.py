@@ -1,9 +1,9 @@
-"""Every way to get a rejector r and a server e for a frozen client, behind one signature.
+"""All methods that train a rejector r and a server e for a frozen client, with one signature.
 
-A method is a function `method(parts, *, costs, seed, options) -> System`. It sees the client only through its
-labels and scores, so that any frozen classifier can be helped; one rejector also reads its last hidden layer. METHODS
-holds them all, in three groups that say what must be there before a method can run; to add one, write the function
-and put it into its group.
+A method is a function `method(splits, *, costs, seed, options) -> System`. It reads only the labels and scores of the
+client, so that the client may be any frozen classifier; one rejector also reads its last hidden layer. METHODS holds
+all methods, in three groups by the models that a method needs beforehand. To add a method, write the function and add
+it to its group.
 """
 
 from collections import ChainMap
@@ -17,8 +17,8 @@ from l2h.methods.learning_to_help import learning_to_help
 from l2h.methods.stage_switching import stage_rejector, stage_switching, weighted_server
 from l2h.methods.two_stage import distilled, separate, two_sigmoid, two_stage
 
-TEACHERS = ("mozannar_sontag", "one_vs_all", "realizable")  # their decision needs the server: "distilled" imitates it
-TRAINING_FREE = ("confidence", "random", "oracle", "always_ask", "always_keep")  # nothing is trained in such a run
+TEACHERS = ("mozannar_sontag", "one_vs_all", "realizable")  # their decision needs the server; "distilled" imitates it
+TRAINING_FREE = ("confidence", "random", "oracle", "always_ask", "always_keep")  # methods that train nothing
 Method = Callable[..., System]
 
 
@@ -26,14 +26,14 @@ def _by_name(*methods: Method) -> dict[str, Method]:
     return {method.__name__: method for method in methods}
 
 
-# Trained without a client: one run serves every client.
+# Trained without a client, so that one run is used for all clients.
 STANDALONE = _by_name(plain_server, on_device_classifier)
-# Train a server of their own for this client.
+# Train their own server for the client.
 JOINT = _by_name(
     *(learning_to_help, stage_switching, weighted_server),
     *(mozannar_sontag, one_vs_all, realizable, differentiable_triage, budgeted),
 )
-# Are given the scores of a server trained beforehand, in examples.server.
+# Read the scores of a server trained beforehand, in examples.server_scores.
 TWO_STAGE = _by_name(
     *(confidence, confidence_specialist, separate, two_stage, two_sigmoid, distilled, stage_rejector),
     *(random, oracle, always_ask, always_keep),

@@ -1,4 +1,4 @@
-"""A rejector made of what the device knows anyway: the client's score and other rejectors, weighed on held-out data."""
+"""A rejector that combines the client's score and the scores of other rejectors, fitted on held-out data."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,10 +15,10 @@ from l2h.theory.bayes import bayes_rejector
 
 
 class RejectorSignals(NamedTuple):
-    """What the device can compute about n inputs before it decides."""
+    """Values of n inputs that the device can compute before it decides."""
 
-    client_scores: np.ndarray  # (n,) the client's scores: their sign is its label, their size its confidence
-    rejector_scores: Sequence[np.ndarray]  # rejectors' scores, (n,) each; none is fine
+    client_scores: np.ndarray  # (n,) scores: the sign is the client's label, the absolute value its confidence
+    rejector_scores: Sequence[np.ndarray]  # scores of rejectors, (n,) each; it may be empty
 
 
 def with_stacked_rejector(
@@ -29,17 +29,17 @@ def with_stacked_rejector(
     *,
     costs: Costs,
 ) -> Predictions:
-    r"""The same client and server with a rejector that weighs the signals.
+    r"""The same client and server, with a rejector that combines the signals.
 
     .. math:: r(x) = c_1 \hat p_e(x) + c_e - \hat p(x)
 
-    Two logistic regressions on the signals, fitted on the calibration part, estimate how likely the client (p) and the
-    server (p_e) are wrong; the Bayes rule for this server takes their estimates. Deciding needs the client's score.
+    Two logistic regressions on the signals, fitted on the calibration split, estimate the probabilities that the client
+    (p) and the server (p_e) are wrong. The Bayes rule for this server uses both. The decision needs the client's score.
 
     Args:
-        calibration: predictions of client and server on the calibration part; their r is not read.
+        calibration: predictions of client and server on the calibration split; their r is not used.
         calibration_signals: of the same examples.
-        predictions: predictions on other examples, such as the test part; their r is replaced.
+        predictions: predictions on other examples, such as the test split; their r is replaced.
         signals: of these examples, in the same order of rejectors.
         costs: c1 and ce.
 
@@ -67,15 +67,15 @@ def with_stacked_rejector(
 
 
 def _features(signals: RejectorSignals) -> np.ndarray:
-    """(n, 2 + rejectors) numbers; the score's size enters beside the score, whose sign is the client's label."""
+    """(n, 2 + rejectors) features: the client's score, its absolute value, and the scores of the rejectors."""
     rejector_scores = {f"rejector_scores[{i}]": r for i, r in enumerate(signals.rejector_scores)}
     checks.one_dimensional(client_scores=signals.client_scores, **rejector_scores)
-    score = 1.0 * signals.client_scores  # the size of the least integer does not fit into its type
+    score = 1.0 * signals.client_scores  # the absolute value of the least integer does not fit into its type
     return np.stack([score, np.abs(score), *signals.rejector_scores], axis=1)
 
 
 def _error_probabilities(features: np.ndarray, wrong: np.ndarray, new_features: np.ndarray) -> np.ndarray:
-    """P(wrong) of other examples; a constant where all or none of the known ones are wrong."""
+    """P(wrong) of other examples; 0 or 1 where none or all of the calibration examples are wrong."""
     if wrong.all() or not wrong.any():
         return np.full(len(new_features), float(wrong[0]))
     classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(features, wrong)

@@ -1,7 +1,7 @@
-"""Methods of the multi-class setting: stage-switching, and a server that specialises; both train r and e together.
+"""Methods for many classes that train r and e together: stage switching and the weighted server.
 
-Started from a server trained beforehand, the rejector begins as the two-stage method would leave it, so that the few
-passes over the data that follow are spent on what the two learn from each other.
+With a server trained beforehand, the rejector starts as the two-stage method would train it, so that few epochs of
+joint training suffice.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from l2h.training import loop
 
 
 class StaleServer(loop.JointModule):
-    """A rejector and a server, and the copy of the server that the device knows, renewed every so many steps.
+    """A rejector, a server, and the device's copy of the server, which is updated every so many steps.
 
     Args:
         rejector: trained with the server.
         server: reads x.
-        update_every: steps between renewals, >= 1; 1 is no delay.
+        update_every: steps between two updates of the copy, >= 1; 1 is no delay.
         rejector_reads_x: whether the rejector reads x; the loss applies one that reads something else.
 
     >>> module = StaleServer(nn.Linear(2, 1), nn.Linear(2, 1), update_every=2).train()
@@ -42,7 +42,7 @@ class StaleServer(loop.JointModule):
         self.stale_server: list[nn.Module] = []  # in a list, so that its weights are not trained
 
     def forward(self, x: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        """Scores of the rejector, of the server, and of its copy, which have no gradient."""
+        """Scores of the rejector, of the server, and of its copy; those of the copy have no gradient."""
         r, e = super().forward(x)
         if self.update_every == 1:
             return r, e, e.detach()
@@ -53,15 +53,15 @@ class StaleServer(loop.JointModule):
 
 
 def stage_switching(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    """The follow-up's method: the server on cross-entropy, the rejector on weights that know the server's mistakes.
+    """The follow-up's method: cross-entropy for the server, and weights from the server's errors for the rejector.
 
-    The rejector sees the server through a copy that is renewed every `refresh` steps: asynchronous training.
+    The rejector reads a copy of the server that is updated every `update_every` steps: asynchronous training.
 
     Args:
         splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: form, refresh, rejector, network and recipe.
+        options: form, update_every, rejector, hidden_units, server_network and training.
 
     Returns:
         A system that decides on the device.
@@ -80,18 +80,18 @@ def stage_switching(splits: Splits, *, costs: Costs, seed: int, options: Options
 
 
 def weighted_server(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    """A server that learns where it is asked: cross-entropy weighted as the surrogate L_S weights its examples.
+    """A server trained for the offloaded inputs: cross-entropy with the weights of the surrogate loss L_S.
 
     Args:
         splits: of the training data.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: beta, refresh, rejector, network and recipe.
+        options: beta, rejector, hidden_units, server_network and training.
 
     Returns:
         A system that decides on the device.
 
-    Source: derived in the chapter on many classes; `stage_switching.weighted_cross_entropy`.
+    Source: derived in the chapter on many classes; `losses.stage_switching.weighted_cross_entropy`.
     """
 
     def loss(r: Tensor, e: Tensor, stale_scores: Tensor, m: Tensor, y: Tensor) -> Tensor:
@@ -101,16 +101,16 @@ def weighted_server(splits: Splits, *, costs: Costs, seed: int, options: Options
 
 
 def stage_rejector(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    """Stage-switching brought to its end: the server is trained alone, and then the rejector for it.
+    """Stage switching with a fixed server: the server is trained first, and then the rejector for it.
 
-    The server's part of the loss knows nothing of the rejector, so a server trained beforehand is what the joint
-    training leads to; the rejector learns from the answers that it gave out of fold.
+    The server's part of the loss does not depend on the rejector, so the joint training converges to a server that is
+    trained alone. The rejector is trained on the server's out-of-fold scores.
 
     Args:
-        splits: of the training data, with a server's scores on the helper part.
+        splits: of the training data, with a server's scores on the train split.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: form, rejector, hidden and recipe.
+        options: form, rejector, hidden_units and training.
 
     Returns:
         A system that decides on the device.

@@ -1,4 +1,4 @@
-"""Two stages: a server trained beforehand stays as it is, and only the device's rejector is trained for it."""
+"""Two-stage methods: the server is trained first and stays fixed; only the rejector is trained for it."""
 
 import torch
 from torch import Tensor
@@ -25,18 +25,18 @@ def _as_binary_labels(is_positive: Tensor) -> Tensor:
 
 
 def separate(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    r"""A rejector trained to tell where the client is wrong, which knows nothing of where the server is.
+    r"""A rejector trained to predict the errors of the client, independent of the errors of the server.
 
     .. math:: r(x) = c_e + c_1 P(label(e) \neq Y) - \sigma(a(x)), \quad \sigma(a(x)) \approx P(M \neq Y | x)
 
-    It is the Bayes rejector for a server whose error rate, known from the calibration part, is the same for
-    every x, and only for such a server.
+    It is the Bayes rejector only for a server whose error rate, estimated on the calibration split, is the same for
+    every x.
 
     Args:
-        splits: of the training data, with a server's scores on the calibration part.
+        splits: of the training data, with a server's scores on the calibration split.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: rejector, hidden and recipe.
+        options: rejector, hidden_units and training.
 
     Returns:
         A system that decides on the device.
@@ -62,18 +62,18 @@ def separate(splits: Splits, *, costs: Costs, seed: int, options: Options) -> Sy
 
 
 def two_stage(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    r"""A rejector trained on what each decision costs with the server as it is.
+    r"""A rejector trained on the cost of each decision with the fixed server.
 
     .. math:: L = 1[m \neq y] \log(1 + e^{r}) + (c_e + c_1 1[label(e) \neq y]) \log(1 + e^{-r})
 
     The minimiser r = log((c_e + c_1 P(label(e) != Y|x)) / P(M != Y|x)) is the Bayes rejector for this server,
-    whatever c1, ce >= 0. The server's answers on the helper part are those of `plain_server`, given out of fold.
+    for all c1, ce >= 0. The server's scores on the train split are the out-of-fold scores of `plain_server`.
 
     Args:
-        splits: of the training data, with a server's scores on the helper part.
+        splits: of the training data, with a server's scores on the train split.
         costs: c1 and ce.
         seed: of initial weights and batches.
-        options: rejector, hidden and recipe.
+        options: rejector, hidden_units and training.
 
     Returns:
         A system that decides on the device.
@@ -93,17 +93,17 @@ def two_stage(splits: Splits, *, costs: Costs, seed: int, options: Options) -> S
 
 
 def two_sigmoid(splits: Splits, *, costs: Costs, seed: int, options: Options) -> System:
-    r"""Two probabilities on the device, that the client errs and that the server does; the costs come afterwards.
+    r"""Two probabilities on the device, of an error of the client and of the server; the decision adds the costs.
 
     .. math:: r(x) = c_e + c_1 \sigma(b(x)) - \sigma(a(x))
 
-    Both are calibrated by the logistic loss, so one training serves every (c1, ce).
+    The logistic loss calibrates both, so one training is valid for every (c1, ce).
 
     Args:
-        splits: of the training data, with a server's scores on the helper part.
+        splits: of the training data, with a server's scores on the train split.
         costs: c1 and ce, for the decision only.
         seed: of initial weights and batches.
-        options: rejector, hidden and recipe.
+        options: rejector, hidden_units and training.
 
     Returns:
         A system that decides on the device.
@@ -135,14 +135,14 @@ def distilled(splits: Splits, *, costs: Costs, seed: int, options: Options) -> S
 
     .. math:: L = \max(0, -t) \log(1 + e^{r}) + \max(0, t) \log(1 + e^{-r})
 
-    with t(x) the teacher's score, its estimate of what asking costs more than keeping. The minimiser given what
-    the device sees has the sign of E[t|x]; where the device sees x whole, that is the teacher's decision.
+    with t(x) the teacher's score, its estimate of the cost of asking minus that of keeping. The minimiser has the sign
+    of E[t|z] for the inputs z of the rejector; where z is x itself, this is the teacher's decision.
 
     Args:
-        splits: of the training data, with the teacher's scores r and e on the helper part.
-        costs: not used; the teacher knows them.
+        splits: of the training data, with the teacher's scores r and e on the train split.
+        costs: not used; they are contained in the teacher's scores.
         seed: of initial weights and batches.
-        options: rejector, hidden and recipe.
+        options: rejector, hidden_units and training.
 
     Returns:
         A system that decides on the device.

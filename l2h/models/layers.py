@@ -1,4 +1,4 @@
-"""Layers that the networks share: the output scores, and a convolution with pooling that is fast on CPUs."""
+"""Layers of several networks: the output scores, and a convolution with pooling that is fast on CPUs."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -16,12 +16,12 @@ KERNEL_SIDE = 5  # side of LeNet's convolutions
 
 
 class ScoreHead(nn.Module):
-    r"""The last step of every network: drop the axis of a single output, and squash on demand.
+    r"""The last step of every network: drop the axis of a single output, and bound the scores if requested.
 
-    .. math:: \mathrm{squash}(t) = 2 \sigma(t) - 1 \in (-1, 1)
+    .. math:: t \mapsto 2 \sigma(t) - 1 = \tanh(t / 2) \in (-1, 1)
 
     Args:
-        bounded: map the scores into (-1, 1) as the released code does.
+        bounded: map the scores to (-1, 1), as the released code does.
 
     >>> ScoreHead(bounded=True)(torch.tensor([[0.0], [50.0]]))
     tensor([0., 1.])
@@ -40,7 +40,7 @@ class ScoreHead(nn.Module):
 class _TileWindows(torch.autograd.Function):
     """Overlapping windows of maps (channels, height, width, n), one per tile of the convolution's output.
 
-    Autograd's own way back from `unfold` visits every entry alone; blocks of one tile are added at once here.
+    Autograd's backward of `unfold` visits each entry separately; this one adds whole blocks of a tile.
     """
 
     @staticmethod
@@ -63,7 +63,7 @@ class _TileWindows(torch.autograd.Function):
 
 
 class _MaxOfFour(torch.autograd.Function):
-    """The largest of four quarters (4, ...); the first one at a tie, as nn.MaxPool2d has it."""
+    """The largest of four quarters (4, ...); the first one at a tie, as in nn.MaxPool2d."""
 
     @staticmethod
     def forward(ctx: Any, quarters: Tensor) -> Tensor:
@@ -83,17 +83,17 @@ class _MaxOfFour(torch.autograd.Function):
 
 
 def tile_windows(maps: Tensor, tile: tuple[int, int]) -> Tensor:
-    """What each tile of a 5x5 convolution's output depends on.
+    """The windows of the input on which the tiles of a 5x5 convolution's output depend.
 
     Args:
-        maps: (channels, height, width, n) of n images, or of several networks' maps, one after the other.
+        maps: (channels, height, width, n) of n images.
         tile: height and width of a tile, each 2 or 4.
 
     Returns:
         (channels, window's height, window's width, rows, columns, n).
 
     Raises:
-        ValueError: if the tiles do not fit.
+        ValueError: if the tiles do not divide the maps.
     """
     for side, step in zip(maps.shape[1:3], tile, strict=True):
         if side % step or (side - KERNEL_SIDE + 1) % step:
@@ -102,13 +102,13 @@ def tile_windows(maps: Tensor, tile: tuple[int, int]) -> Tensor:
 
 
 def pool_tiles(quarters: Tensor, bias: Tensor, *, tile: tuple[int, int], grid: Sequence[int]) -> Tensor:
-    """The largest of each 2x2 square of a convolution's output, plus the bias, rectified.
+    """The maximum of each 2x2 square of a convolution's output, plus the bias, rectified.
 
     Args:
-        quarters: (4, ...) the four places of a square, then in the order of the tiles.
-        bias: of each channel of the output.
+        quarters: (4, ...) the four positions of a square, then in the order of the tiles.
+        bias: of each output channel.
         tile: height and width of a tile.
-        grid: rows, columns and n, as they end the shape of `tile_windows`.
+        grid: rows, columns and n, the last three axes of `tile_windows`.
 
     Returns:
         (channels, height, width, n) maps.
@@ -122,17 +122,18 @@ def pool_tiles(quarters: Tensor, bias: Tensor, *, tile: tuple[int, int], grid: S
 class ConvPool(nn.Module):
     r"""A 5x5 convolution, 2x2 pooling and rectification, as one matrix product over tiles of the output.
 
-    It is nn.Conv2d, nn.MaxPool2d(2) and nn.ReLU to the last digits, in value and gradient, and about twice as fast
-    on a CPU for the few channels of LeNet. Each tile of the output depends linearly on one window of the input:
-    a sparse matrix, built from the kernel, maps windows to tiles. The images come last, so that every loop is long.
+    Values and gradients equal those of nn.Conv2d, nn.MaxPool2d(2) and nn.ReLU up to rounding, and it is about twice as
+    fast on a CPU for the few channels of LeNet. Each tile of the output depends linearly on one window of the input:
+    a sparse matrix, built from the kernel, maps windows to tiles. The images are the last axis, which makes the inner
+    loops long.
 
     Args:
-        channels: of the input.
-        outputs: channels of the output.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
         tile: height and width of a tile, each 2 or 4.
 
     Raises:
-        ValueError: if a tile has another size, or does not divide the height or width of maps and their convolution.
+        ValueError: if a tile has another size, or does not divide the sides of the maps and of their convolution.
 
     >>> ConvPool(3, 6, tile=(4, 2))(torch.zeros(3, 32, 32, 5)).shape
     torch.Size([6, 14, 14, 5])
@@ -148,14 +149,14 @@ class ConvPool(nn.Module):
         self.register_buffer("kernel_index", self._kernel_index(), persistent=False)
 
     def _kernel_index(self) -> Tensor:
-        """Where each entry of the matrix stands in the kernel, counted from 1; 0 where it is zero.
+        """The position in the kernel of each entry of the matrix, counted from 1; 0 for entries that are zero.
 
         Rows are (channel, y, x) of a window, columns (y mod 2, x mod 2, channel, y div 2, x div 2) of a tile.
         """
         (high, wide), kernel = self.tile, self.convolution.weight
         kernel_positions = torch.arange(1, kernel.numel() + 1).view(kernel.shape)
         padded = functional.pad(kernel_positions, (wide - 1, wide - 1, high - 1, high - 1))
-        # a window into the padded kernel that starts later sees the kernel further left
+        # a later window of the padded kernel contains the kernel further to the left
         kernel_windows = padded.unfold(2, high + KERNEL_SIDE - 1, 1).unfold(3, wide + KERNEL_SIDE - 1, 1).flip(2, 3)
         parities = kernel_windows.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (outputs, channels, y, 2, x, 2, window)
         return parities.permute(1, 6, 7, 3, 5, 0, 2, 4).reshape(-1, high * wide * len(kernel))

@@ -1,7 +1,7 @@
-"""Architectures of clients, rejectors and servers; nothing here trains.
+"""Architectures of clients, rejectors and servers.
 
 Every network reads float pixels (n, 3, 32, 32) in [-1, 1] and returns scores (n,), or (n, K) for K > 1 outputs.
-Initial weights come from torch's global generator: build networks inside `loop.seeded`.
+Initial weights come from torch's global generator, so build networks inside `loop.seeded`.
 """
 
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ INPUT_SIZE = CHANNELS * IMAGE_SIDE * IMAGE_SIDE
 
 
 def linear_network(n_outputs: int = 1, *, bounded: bool = False) -> nn.Module:
-    """One linear layer on the pixels: the legacy device's client.
+    """One linear layer on the pixels: the client of the legacy device.
 
     Args:
         n_outputs: 1 for two classes with labels -1/+1, K for K classes.
@@ -38,15 +38,15 @@ def linear_network(n_outputs: int = 1, *, bounded: bool = False) -> nn.Module:
 
 
 def mlp(hidden_units: int = 120, *, n_outputs: int = 1, bounded: bool = True) -> nn.Module:
-    """One hidden layer of rectified units: small enough for the device that runs it.
+    """One hidden layer of rectified units, small enough for the device.
 
     Args:
         hidden_units: number of hidden units.
         n_outputs: 1 for a rejector; as a classifier it may have more.
-        bounded: scores in (-1, 1), as released; without it the rejector is unbounded, as in the theory.
+        bounded: scores in (-1, 1), as released; False gives unbounded scores, as in the theory.
 
     Returns:
-        A network from (n, 3, 32, 32) to (n,), or (n, outputs) for more than one.
+        A network from (n, 3, 32, 32) to (n,), or (n, n_outputs) for more than one output.
 
     Raises:
         ValueError: if there is no hidden unit or no output.
@@ -68,15 +68,15 @@ def mlp(hidden_units: int = 120, *, n_outputs: int = 1, bounded: bool = True) ->
 
 
 class LinearOnFeatures(nn.Module):
-    """One linear layer on a few features of the client's scores: next to nothing beside the client itself.
+    """One linear layer on a few features of the client's scores, with far fewer operations than the client.
 
-    It starts at zero, and its output is scaled up: a handful of weights must go further than those of a network
-    on the image in as many steps of the same size.
+    Its weights start at zero and its output is multiplied by FEATURE_GAIN: the few weights must change more than those
+    of a network on the image, in the same number of steps of the same size.
 
     Args:
-        features: how many there are.
-        outputs: 1 for a rejector.
-        squash: scores in (-1, 1).
+        n_features: number of features.
+        n_outputs: 1 for a rejector.
+        bounded: scores in (-1, 1).
 
     Raises:
         ValueError: if there is no feature or no output.
@@ -94,7 +94,7 @@ class LinearOnFeatures(nn.Module):
         nn.init.zeros_(self.layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Score features (n, features)."""
+        """Scores of features (n, n_features)."""
         return self.head(FEATURE_GAIN * self.layer(x))
 
 
@@ -102,8 +102,8 @@ class LeNet(nn.Module):
     """Two 5x5 convolutions with pooling, then 400-120-84-K: the released server, and the larger client.
 
     Args:
-        outputs: 1 for two classes with labels -1/+1, K for K classes.
-        squash: scores in (-1, 1), as the released server.
+        n_outputs: 1 for two classes with labels -1/+1, K for K classes.
+        bounded: scores in (-1, 1), as in the released server.
 
     Raises:
         ValueError: if there is no output.
@@ -125,11 +125,11 @@ class LeNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Score images (n, 3, 32, 32)."""
+        """Scores of images (n, 3, 32, 32)."""
         return self.classifier(self.convolved(x))
 
     def convolved(self, x: Tensor) -> Tensor:
-        """The (n, 400) maps that the convolutions make of images."""
+        """The outputs (n, 400) of the convolutions."""
         maps = self.features(x.permute(1, 2, 3, 0).contiguous())  # (16, 5, 5, n)
         return maps.flatten(0, 2).t()
 
@@ -138,10 +138,10 @@ class HiddenActivations(nn.Module):
     """A LeNet up to its last linear layer: the activations of its 84 last hidden units.
 
     Args:
-        network: whose layers are used, not copied.
+        network: the LeNet; its layers are shared, not copied.
 
     Raises:
-        ValueError: if the network is no LeNet, and so has no such units.
+        ValueError: if the network is not a LeNet.
 
     >>> import torch
     >>> HiddenActivations(LeNet(n_outputs=10))(torch.zeros(5, 3, 32, 32)).shape
@@ -155,5 +155,5 @@ class HiddenActivations(nn.Module):
         self.network, self.head = network, network.classifier[:-2]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Turn images (n, 3, 32, 32) into activations (n, 84), none negative."""
+        """Non-negative activations (n, 84) of images (n, 3, 32, 32)."""
         return self.head(self.network.convolved(x))

@@ -1,6 +1,6 @@
-"""Servers larger than LeNet: residual networks, one that two cores train in minutes and one that wants a GPU.
+"""Servers larger than LeNet: two residual networks, one for a training of minutes on two cores and one for a GPU.
 
-Like all networks here they read float pixels (n, 3, 32, 32) in [-1, 1] and return scores (n,), or (n, K).
+They read float pixels (n, 3, 32, 32) in [-1, 1] and return scores (n,), or (n, K).
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def conv_block(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Se
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside an identity: x + f(x), with the number of channels unchanged.
+    """Two convolutions and a skip connection, x + f(x), with the same number of channels.
 
     Args:
         channels: of input and output.
@@ -44,14 +44,14 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """Stages of residual blocks, each at half the height and width of the one before; then the largest of each map.
+    """Stages of residual blocks, each with half the height and width of the previous one, and a global maximum.
 
     Args:
-        outputs: 1 for two classes with labels -1/+1, K for K classes.
+        n_outputs: 1 for two classes with labels -1/+1, K for K classes.
         widths: channels of each stage.
         blocks: residual blocks of each stage.
-        fold: side of the squares of pixels that become channels at the entry; 2 makes everything four times cheaper.
-        squash: scores in (-1, 1).
+        fold: side of the squares of pixels that become channels of the input; 2 needs a quarter of the operations.
+        bounded: scores in (-1, 1).
 
     Raises:
         ValueError: if there is no output, or widths and blocks differ in length.
@@ -74,11 +74,11 @@ class ResidualNetwork(nn.Module):
             layers += [conv_block(before, width), *(ResidualBlock(width) for _ in range(count))]
             layers += [nn.MaxPool2d(2)] if stage + 1 < len(widths) else []
         self.entry = nn.PixelUnshuffle(fold)
-        self.features = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # faster on CPUs and GPUs alike
+        self.features = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # faster on CPUs and on GPUs
         self.classifier = nn.Sequential(nn.Linear(widths[-1], n_outputs), ScoreHead(bounded=bounded))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Score images (n, 3, 32, 32)."""
+        """Scores of images (n, 3, 32, 32)."""
         maps = self.features(self.entry(x).contiguous(memory_format=torch.channels_last))
         return self.classifier(maps.amax((2, 3)))
 

@@ -1,15 +1,15 @@
-"""Images as training changes them, so that a network never sees quite the same one twice."""
+"""Data augmentation: random flips and translations of images."""
 
 import torch
 from torch import Tensor
 
 
 def random_flip(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image mirrored with probability 1/2.
+    """Mirror each image with probability 1/2.
 
     Args:
         x: (n, channels, height, width) images, on any device.
-        generator: of the coins, on the CPU.
+        generator: of the random numbers, on the CPU.
 
     Returns:
         Images of the same shape and type.
@@ -22,12 +22,12 @@ def random_flip(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def random_translation(x: Tensor, max_translation: int, generator: torch.Generator) -> Tensor:
-    """Each image moved by up to some pixels in each direction, its edge repeated where nothing was.
+    """Translate each image by a few random pixels in each direction; the edge is repeated.
 
     Args:
         x: (n, channels, height, width) images, on any device.
         max_translation: pixels, >= 0.
-        generator: of the moves, on the CPU.
+        generator: of the random numbers, on the CPU.
 
     Returns:
         Images of the same shape and type.

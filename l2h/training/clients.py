@@ -1,4 +1,4 @@
-"""Clients: the legacy classifiers that are trained once and then frozen."""
+"""Clients: the legacy classifiers, which are trained once and then frozen."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,8 @@ def released_client_loss(scores: Tensor, y: Tensor) -> Tensor:
 
     .. math:: \log(1 + e^{s}) - y s
 
-    For y = -1 this is unbounded below as s falls, which biases the client towards -1; it is kept
-    because the released client was trained so.
+    For y = -1 it has no lower bound as s falls, which biases the client towards -1. It is kept because the released
+    client was trained with it.
 
     Args:
         scores: (n,) scores s.
@@ -52,19 +52,19 @@ CLIENTS_WITH_FEATURES = tuple(name for name, (build, *_) in CLIENTS.items() if b
 
 
 def fit_client(split: Split, *, kind: str, seed: int) -> nn.Module:
-    """Train a client, to be frozen ever after.
+    """Train a client, which stays frozen afterwards.
 
     Args:
-        split: the images and labels that it may see.
+        split: images and labels to train on.
         kind: "as_released" (one linear layer, one epoch of the released loss), "well_trained" (the same
-            layer with correct targets to convergence), "lenet" or "follow_up" (LeNet as the follow-up trains it).
+            layer, trained with correct targets to convergence), "lenet", or "follow_up" (LeNet as in the follow-up).
         seed: of initial weights and order.
 
     Returns:
         A network from float pixels to scores (n,), or (n, K) for K > 2 classes.
 
     Raises:
-        ValueError: if the form is unknown, or the released loss meets more than two classes.
+        ValueError: if the kind is unknown, or the data of the released loss have more than two classes.
     """
     checks.one_of(CLIENTS, kind=kind)
     build, loss, config = CLIENTS[kind]

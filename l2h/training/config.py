@@ -1,4 +1,4 @@
-"""How to train: the settings of a training, and the optimizer and schedule that they stand for."""
+"""Training configurations, with their optimizers and learning rate schedules, and the presets."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from l2h import checks
 
 WARMUP_SHARE = 0.25  # share of the steps in which a one-cycle schedule rises
-# For residual networks: their batches are normalised, which allows for large steps and for products of few digits.
+# For residual networks: batch normalization allows for large steps and for products of low precision.
 RESIDUAL_SETTINGS: dict[str, Any] = {
     "batch_size": 128,
     "optimizer": "sgd",
@@ -22,21 +22,21 @@ RESIDUAL_SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train.
+    """The configuration of a training.
 
     Args:
         epochs: passes over the data, >= 1.
         batch_size: examples per step, >= 1.
-        lr: learning rate on the mean loss of a batch, > 0; the highest one of a one-cycle schedule.
+        lr: learning rate for the mean loss of a batch, > 0; the largest one of a one-cycle schedule.
         optimizer: "adam" or "sgd".
         momentum: of SGD, in [0, 1].
-        betas: decay of the two averages that Adam keeps, in [0, 1).
-        rejector_lr_factor: learning rate of a rejector that is trained beside a server, over lr, > 0.
+        betas: decay rates of Adam's two moving averages, in [0, 1).
+        rejector_lr_factor: learning rate of a rejector that is trained with a server, divided by lr, > 0.
         weight_decay: L2 penalty's factor, >= 0.
-        schedule: "one_cycle" (straight up to lr, then straight down to zero) or "constant".
+        schedule: "one_cycle" (linear increase to lr, then linear decrease to zero) or "constant".
         flip: mirror each image with probability 1/2.
-        max_translation: move each image by up to so many pixels in each direction, its edge repeated, >= 0.
-        bfloat16: multiply in bfloat16 where the processor can; elsewhere, and in double precision, as ever.
+        max_translation: largest translation of an image in each direction, in pixels, with repeated edge, >= 0.
+        bfloat16: multiply in bfloat16 where the processor supports it, except in double precision.
 
     Raises:
         ValueError: if a value is outside its range.
@@ -72,18 +72,19 @@ class TrainConfig:
         checks.one_of(("one_cycle", "constant"), schedule=self.schedule)
 
 
-# The notebook sums over a batch of 16 with rate 1e-4, which is the mean with rate 16e-4.
+# The notebook sums the loss over a batch of 16 at rate 1e-4, which equals the mean at rate 16e-4.
 RELEASED_TRAINING = TrainConfig(epochs=30, batch_size=16, lr=16e-4, optimizer="sgd", schedule="constant")
-# Chosen on calibration and validation images: as good for a pair, a server and a device's classifier as longer ones.
+# Chosen on calibration and validation images: as accurate as longer training for pairs, servers and classifiers on the
+# device.
 FAST_TRAINING = TrainConfig(epochs=6, batch_size=96, lr=6e-3, betas=(0.8, 0.99), rejector_lr_factor=0.2, flip=True)
 
 
 def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimizer of a network's weights, those of a rejector beside a server at a rate of their own.
+    """The optimizer of a network's weights, with a separate learning rate for a rejector trained with a server.
 
     Args:
-        network: what is trained; its attribute `rejector`, if it has one, is the rejector.
-        config: how to train.
+        network: the network to train; its attribute `rejector`, if any, is the rejector.
+        config: the training configuration.
 
     Returns:
         Adam or SGD.
@@ -108,12 +109,12 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
-    """The learning rates of all steps, over the configured ones.
+    """The schedule of the learning rates, relative to the configured ones.
 
     Args:
-        optimizer: whose rates change.
-        config: how to train.
-        steps: of the whole training.
+        optimizer: its learning rates are scheduled.
+        config: the training configuration.
+        steps: number of steps of the whole training.
 
     Returns:
         A scheduler that is stepped once per batch.
@@ -130,7 +131,7 @@ PRESETS = {
     "fast": FAST_TRAINING,
     "released": RELEASED_TRAINING,
     "moderate": TrainConfig(epochs=9, lr=0.1, max_translation=3, **RESIDUAL_SETTINGS),
-    # one more pass over the data; Adam's steps keep their size whatever the loss, and exponentials can be large
+    # one epoch more; the size of Adam's steps does not depend on that of the loss, and exponential losses can be large
     "fine_tuning": TrainConfig(epochs=1, batch_size=128, lr=5e-4, flip=True, max_translation=3),
     "large": TrainConfig(epochs=60, lr=0.1, max_translation=4, **RESIDUAL_SETTINGS),
 }

@@ -1,4 +1,4 @@
-"""What computes: the CPU, or an accelerator that the user asks for, and what it can do."""
+"""The compute device: the CPU or the accelerator that the user requests, and its support of bfloat16."""
 
 import os
 
@@ -8,9 +8,9 @@ from l2h import checks
 
 
 def accelerator_name() -> str:
-    """The kind of device that L2H_ACCELERATOR asks for, such as "cuda"; empty for the CPU.
+    """The kind of device in L2H_ACCELERATOR, such as "cuda"; empty for the CPU.
 
-    A result depends on it by rounding alone, but bitwise it does, and it is not the same in every run.
+    A result depends on the device by rounding errors, which may also differ between two runs on an accelerator.
 
     >>> accelerator_name()
     ''
@@ -20,10 +20,10 @@ def accelerator_name() -> str:
 
 
 def requested_accelerator() -> torch.device | None:
-    """The accelerator that is asked for.
+    """The requested accelerator, or None for the CPU.
 
     Raises:
-        ValueError: if it is not there.
+        ValueError: if this machine does not have it.
     """
     if not accelerator_name():
         return None
@@ -33,7 +33,7 @@ def requested_accelerator() -> torch.device | None:
 
 
 def has_bfloat16() -> bool:
-    """Whether what computes has instructions for bfloat16: without them it would be slower than float32.
+    """Whether the compute device has instructions for bfloat16; without them it is slower than float32.
 
     >>> isinstance(has_bfloat16(), bool)
     True

@@ -1,9 +1,9 @@
-"""Training: one readable loop, and the clients, rejectors and servers that it fits.
+"""The training loop, for one network or for rejector and server together, and the prediction of scores.
 
-The loss is an argument, and of the client only its labels m(x) are known here. A result depends on the data,
-the settings, the seed, the initial weights, the number of threads and torch's default type of floats, and on no
-other global state; with a recipe that asks for bfloat16, on whether the processor has it, too. Where L2H_ACCELERATOR
-names one, as in "cuda", it trains and scores, and networks and results come back to the CPU.
+The loss is an argument; the only input from the client are its labels m(x). A result depends on the data, the
+configuration, the seed, the initial weights, the number of threads and torch's default float type, and on no other
+global state; with bfloat16 it also depends on the processor. If L2H_ACCELERATOR names an accelerator, as in "cuda",
+training and scoring run on it, and networks and results return to the CPU.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ from l2h.training.device import has_bfloat16, requested_accelerator
 
 
 class History(NamedTuple):
-    """What a training leaves behind besides the weights."""
+    """The record of a training."""
 
     losses: tuple[float, ...]  # mean over the examples of each epoch
     steps: int
@@ -31,7 +31,7 @@ class History(NamedTuple):
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw initial weights from a seed, and leave torch's global generator as it was.
+    """Draw initial weights from a seed, and restore torch's global generator afterwards.
 
     >>> from l2h.models.networks import linear_network
     >>> with seeded(0): a = linear_network()
@@ -45,7 +45,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def preprocess(x: Tensor) -> Tensor:
-    """What a network reads: bytes become pixels, floats stay as they are.
+    """The inputs of a network: bytes are scaled to pixels, floats are returned unchanged.
 
     >>> preprocess(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([-1.,  1.])
@@ -54,19 +54,19 @@ def preprocess(x: Tensor) -> Tensor:
 
 
 def standardize(values: Tensor, reference: Tensor) -> Tensor:
-    r"""Columns in units of their deviation from their mean, both taken from known values and fixed ever after.
+    r"""Standardize columns by the mean and standard deviation of a reference.
 
-    .. math:: \frac{v_j - \bar k_j}{s_j}, \qquad s_j^2 = \frac1n \sum_i (k_{ij} - \bar k_j)^2
+    .. math:: \frac{v_j - \bar k_j}{s_j}, \qquad s_j^2 = \frac1{n'} \sum_i (k_{ij} - \bar k_j)^2
 
     Args:
         values: (n, d).
-        reference: (n', d), n' >= 1; a column that does not vary here is only centred.
+        reference: (n', d) values k, n' >= 1; a column that is constant in it is only centred.
 
     Returns:
         (n, d).
 
     Raises:
-        ValueError: if nothing is known, or the columns differ in number.
+        ValueError: if the reference is empty, or the numbers of columns differ.
 
     >>> standardize(torch.tensor([[4.0, 7.0]]), torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
     tensor([[3., 2.]])
@@ -78,7 +78,7 @@ def standardize(values: Tensor, reference: Tensor) -> Tensor:
 
 
 def as_float(values: Any) -> Tensor:
-    """Booleans or numbers in the type that networks compute in, torch's default.
+    """Booleans or numbers as floats of torch's default type, in which networks compute.
 
     >>> as_float(torch.tensor([True, False]))
     tensor([1., 0.])
@@ -95,23 +95,23 @@ def fit(
     config: TrainConfig,
     seed: int,
 ) -> History:
-    """Train a network in place: the one loop of this package.
+    """Train a network in place; every training of this package calls this loop.
 
     Args:
         network: from float inputs to outputs of any kind.
         x: (n, ...) uint8 images or float inputs.
-        targets: tensors of n entries each, cut into the same batches as x.
+        targets: tensors of n entries each, split into the same batches as x.
         loss: `loss(outputs, *targets)` of a batch, one value per example.
-        config: how to train.
-        seed: of the order of the examples and of the flips.
+        config: the training configuration.
+        seed: of the order of the examples and of the augmentation.
 
     Returns:
         The mean loss of each epoch and the number of steps; the network is left in evaluation mode.
 
     Raises:
-        ValueError: if lengths differ, the loss is not one value per example, flips meet anything but images, or the
-            accelerator that is asked for is not there.
-        FloatingPointError: if the loss is no longer finite.
+        ValueError: if lengths differ, the loss is not one value per example, x is augmented and not images, or the
+            requested accelerator is not available.
+        FloatingPointError: if the loss is not finite.
 
     >>> from l2h.training.config import RELEASED_TRAINING
     >>> x, y = torch.randn(64, 2), torch.ones(64)
@@ -166,7 +166,7 @@ def _outputs(network: nn.Module, x: Tensor, *, low_precision: bool) -> Any:
 
 
 def batch_mean(values: Tensor) -> Tensor:
-    """The mean over a batch, for losses that hold a batch as a whole to something.
+    """The mean over a batch, for losses with a term of the whole batch.
 
     >>> batch_mean(torch.tensor([0.0, 1.0]))
     tensor(0.5000)
@@ -198,7 +198,7 @@ class JointModule(nn.Module):
     """Rejector and server as one network, so that one loop trains both.
 
     Args:
-        rejector: trained with the server; the optimizer finds its weights here.
+        rejector: trained with the server, with the learning rate of a rejector.
         server: reads x.
         rejector_reads_x: whether the rejector reads x; the loss applies one that reads something else.
 
@@ -238,10 +238,10 @@ def fit_jointly(
         rejector: network to (n,) scores r, trained in place.
         server: network to scores e, trained in place.
         loss: loss(r, e, m, y, alpha) of a batch, one value per example.
-        config: how to train.
+        config: the training configuration.
         seed: of the order of the examples.
         alpha: calibration parameter, a number or (n,) values, for losses that have one.
-        rejector_inputs: (n, ...) what the rejector reads where it is not x, such as the client's scores.
+        rejector_inputs: (n, ...) inputs of a rejector that does not read x, such as the client's scores.
 
     Returns:
         The history of the joint training.
@@ -272,7 +272,7 @@ def predict_scores(network: nn.Module, x: Tensor, *, batch_size: int = 500) -> T
     Args:
         network: from float pixels to scores.
         x: (n, 3, 32, 32) uint8 images or float inputs.
-        batch_size: images at a time, which bounds the memory.
+        batch_size: number of images per batch, which bounds the memory.
 
     Returns:
         (n,) or (n, K) scores.

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from l2h.data.dataset import Split
-from l2h.experiments.run import default_dtype
 from l2h.losses.surrogate import surrogate_loss
 from l2h.models.networks import LeNet, LinearOnFeatures, linear_network, mlp
 from l2h.problem import Costs
@@ -282,13 +281,19 @@ def test_a_rejector_may_read_something_else_than_the_image(images):
     assert history.losses[-1] < history.losses[0] and not torch.equal(before, weights(e))
 
 
-def test_floats_are_of_the_type_that_networks_compute_in():
+@pytest.fixture
+def double_precision():
     torch.set_default_dtype(torch.float64)
-    try:
-        assert loop.as_float(torch.tensor([True])).dtype == torch.float64
-    finally:
-        torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_floats_are_in_single_precision_by_default():
     assert loop.as_float([1, 2]).dtype == torch.float32
+
+
+def test_floats_are_of_the_type_that_networks_compute_in(double_precision):
+    assert loop.as_float(torch.tensor([True])).dtype == torch.float64
 
 
 def test_a_rejector_may_learn_at_a_rate_of_its_own():
@@ -324,10 +329,9 @@ def test_bfloat16_is_asked_for_and_does_nothing_where_it_would_be_slower(images,
     assert (trained(images, config=low)[1] == r).all()
 
 
-def test_double_precision_takes_no_part_in_bfloat16(images, monkeypatch):
+def test_double_precision_takes_no_part_in_bfloat16(double_precision, images, monkeypatch):
     monkeypatch.setattr(loop, "has_bfloat16", lambda: True)
-    with default_dtype(torch.float64):
-        plain, low = trained(images), trained(images, config=replace(BRIEF, bfloat16=True))
+    plain, low = trained(images), trained(images, config=replace(BRIEF, bfloat16=True))
     assert (low[1] == plain[1]).all()
 
 

@@ -1,10 +1,10 @@
-"""Which code a result depends on: a digest of the definitions that its functions reach, wherever these stand.
+"""The code that a result depends on: a digest of the definitions that its functions reach, in whatever modules.
 
 A definition is a function, a class or an assignment at the top of a module. One definition reaches another if it names
-it. A digest leaves out docstrings, comments, layout, imports and the names of modules, so that no move of a definition
-from one module to another changes it. Names that are looked up in strings are not followed, nor are the methods of an
-object whose class no reached definition names; `tests/test_fingerprint.py` executes every method and shows that nothing
-of this kind is missed.
+it. A digest leaves out docstrings, comments, layout, imports and the names of modules, so that a definition can move
+from one module to another without changing the digest. Two kinds of use are not followed: names in strings, and methods
+of an object whose class no reached definition names. `tests/l2h/experiments/test_fingerprint.py` executes every method
+and shows that no function is missed for this reason.
 """
 
 import ast
@@ -29,11 +29,11 @@ class Definition(NamedTuple):
 
 
 class Module(NamedTuple):
-    """What a module defines, and what its imports stand for.
+    """The definitions and the imports of a module.
 
     Args:
         defined: name -> the statements that define it, in order.
-        imported: name -> the dotted name that it stands for.
+        imported: name -> the dotted name of the imported object.
     """
 
     defined: dict[str, list[ast.stmt]]
@@ -41,7 +41,7 @@ class Module(NamedTuple):
 
 
 class Code:
-    """The definitions of some packages, read from their sources when they are first needed.
+    """The definitions of some packages. Their sources are read when they are first needed.
 
     Args:
         packages: folders of packages; the folder's name is the package's.
@@ -57,18 +57,18 @@ class Code:
         self._read: dict[Definition, tuple[str, frozenset[Definition]]] = {}
 
     def add(self, name: str, source: str, imported: Mapping[str, str] | None = None) -> Definition:
-        """Add a piece of Python that lies in none of the packages, such as the cells of a chapter.
+        """Add Python code from outside the packages, such as the cells of a chapter.
 
         Args:
-            name: what to call it; it must not be the name of a module of the packages.
+            name: a module name of its own, which no module of the packages has.
             source: Python code.
-            imported: what names stand for that the source itself does not import.
+            imported: imports beside those of the source itself: name -> dotted name.
 
         Returns:
-            The definition that stands for all its statements together.
+            The definition that holds all its statements together.
 
         Raises:
-            SyntaxError: if it is not Python.
+            SyntaxError: if the source is not Python.
         """
         tree = ast.parse(source)
         self._modules[name] = Module({WHOLE: tree.body, **_defined(tree)}, {**(imported or {}), **_imported(tree)})
@@ -76,11 +76,11 @@ class Code:
         return Definition(name, WHOLE)
 
     def find(self, module: str, name: str) -> Definition | None:
-        """The definition that a name stands for in a module, or None if it is none of these packages.
+        """The definition behind a name in a module; None if it lies outside the packages.
 
         Args:
             module: dotted name.
-            name: as the module's code writes it.
+            name: as it is written in the module.
         """
         entry = self._module(module)
         if entry is None:
@@ -95,7 +95,7 @@ class Code:
 
         Args:
             roots: where to begin.
-            without: names that are left out with whatever is reached through them alone, such as registries.
+            without: names of definitions to leave out, such as registries, with all that is reached only through them.
 
         Returns:
             The definitions.
@@ -112,15 +112,15 @@ class Code:
         return frozenset(found)
 
     def fingerprint(self, roots: Iterable[Definition], *, without: Iterable[str] = ()) -> str:
-        """A digest of what the roots compute: another one as soon as a definition that they reach changes.
+        """A digest of all definitions that the roots reach; it changes when one of these changes.
 
         Args:
             roots: where to begin.
             without: as in `reached`.
 
         Returns:
-            64 hexadecimal digits, the same wherever the definitions stand, and on every version of Python that parses
-            them alike.
+            64 hexadecimal digits, the same for the same definitions in other modules, and for all versions of Python
+            that parse them alike.
 
         Raises:
             ValueError: if a root is not defined.
@@ -138,7 +138,7 @@ class Code:
         return self._modules[name]
 
     def _definition(self, definition: Definition) -> tuple[str, frozenset[Definition]]:
-        """The digest of a definition, and the definitions that it names."""
+        """The digest of one definition, and the definitions that it names."""
         if definition not in self._read:
             module = self._module(definition.module)
             if module is None or definition.name not in module.defined:
@@ -149,7 +149,7 @@ class Code:
         return self._read[definition]
 
     def _normal(self, module: str, node: Any, local: frozenset[str], used: set[Definition]) -> Any:
-        """A syntax tree without imports, docstrings, positions and names of modules; what it uses goes into `used`."""
+        """A syntax tree without imports, docstrings, positions and module names; `used` collects its definitions."""
         if isinstance(node, list):
             kept = [part for part in node if not isinstance(part, ast.Import | ast.ImportFrom)]
             return [self._normal(module, part, local, used) for part in kept]
@@ -162,7 +162,7 @@ class Code:
             _add(used, self.find(owner, node.attr))  # type: ignore[attr-defined]
             return node.attr  # type: ignore[attr-defined]
         inner = local | _bound(node) if isinstance(node, SCOPES) else local
-        # ast.dump is not used: what it writes for empty fields differs between versions of Python.
+        # ast.dump writes empty fields differently in different versions of Python
         filled = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
         fields = {name: self._normal(module, value, inner, used) for name, value in filled.items()}
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node):
@@ -170,7 +170,7 @@ class Code:
         return type(node).__name__, fields
 
     def _owner(self, module: str, node: ast.AST, local: frozenset[str]) -> str:
-        """The module that `alias` stands for in `alias.name`, or nothing."""
+        """The module behind `alias` in `alias.name`, or an empty string."""
         if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.value.id in local:
             return ""
         entry = self._module(module)
@@ -182,7 +182,7 @@ def key(**facts: Any) -> str:
     """The digest of named facts, the same for the same facts in any order.
 
     Args:
-        facts: what JSON can hold; a tuple counts as a list.
+        facts: values that JSON can hold; a tuple counts as a list.
 
     Returns:
         64 hexadecimal digits.
@@ -203,7 +203,7 @@ def _add(used: set[Definition], definition: Definition | None) -> None:
 
 
 def _bound(scope: ast.AST) -> frozenset[str]:
-    """The names that a function or a comprehension binds: they stand for nothing outside it."""
+    """The local names of a function or a comprehension."""
     nodes = list(ast.walk(scope))
     arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
     return frozenset(arguments | {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)})

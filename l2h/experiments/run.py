@@ -284,19 +284,19 @@ def _dataset(source: str, classes: tuple[str, ...], sizes: tuple[int, ...]) -> d
 
 
 def dataset_for_config(config: ExperimentConfig) -> data_dataset.Dataset:
-    """The data of a run, read once per process."""
+    """The data set of a run, read once per process."""
     return _dataset(config.source, config.classes, config.sizes)
 
 
 @lru_cache(maxsize=1)
 def library_versions() -> dict[str, str]:
-    """Of the libraries that compute a run.
+    """The versions of the libraries that compute a run.
 
     >>> sorted(library_versions())
     ['numpy', 'scikit-learn', 'scipy', 'torch']
     """
     names = ("torch", "numpy", "scipy", "scikit-learn")
-    return {name: version(name).split("+")[0] for name in names}  # the CPU and the CUDA build compute the same
+    return {name: version(name).split("+")[0] for name in names}  # the builds for CPU and CUDA give the same results
 
 
 @lru_cache(maxsize=64)
@@ -326,7 +326,7 @@ def code_of_run(method: Callable[..., Any] | None, root: Definition | None = Non
 
 
 def _method_source(method: Callable[..., Any]) -> str:
-    """The module of a reader's own method, so that its helpers and constants count; in a notebook the method alone."""
+    """The source of the module of a reader's own method, with its helpers; in a notebook only the method itself."""
     try:
         return inspect.getsource(sys.modules[method.__module__])
     except (OSError, TypeError):  # a notebook's __main__ is no file
@@ -334,7 +334,7 @@ def _method_source(method: Callable[..., Any]) -> str:
 
 
 def _names_around(method: Callable[..., Any]) -> dict[str, str]:
-    """What the names around a reader's method stand for: in a notebook they were imported in another cell."""
+    """The dotted names behind the global names of a reader's method; in a notebook another cell imported them."""
     around = getattr(method, "__globals__", {}).items()
     modules = {name: value.__name__ for name, value in around if inspect.ismodule(value)}
     return modules | {
@@ -358,7 +358,7 @@ def run_environment(config: ExperimentConfig) -> Iterator[None]:
 
 
 def training_summary(results: Iterable[RunResult]) -> tuple[int, float]:
-    """How many of some results took a training, and the seconds that these took.
+    """The number of results that needed a training, and the processor seconds of these.
 
     >>> training_summary([])
     (0, 0.0)

@@ -1,7 +1,7 @@
 """The store that keeps a result under its key.
 
-A key states what a result depends on: configuration, data, versions of libraries and the code in use.
-While the key is unchanged the result is reused; as soon as one of them changes, the key does, too.
+A key is a digest of all that a result depends on: configuration, data, versions of libraries and the code in use.
+While the key is unchanged, the result is reused; when one of them changes, the key changes.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ def default_store_folder() -> Path:
 
 @dataclass(frozen=True)
 class Store:
-    """Results by key, one JSON file each with a digest; safe for concurrent writers and for a writer that is killed.
+    """Results by key, one JSON file each with a digest. Writers may be concurrent, and may be killed at any moment.
 
     Args:
         folder: created when the first result is kept; by default `default_store_folder()`.
@@ -48,11 +48,11 @@ class Store:
             key: as `fingerprint.key` makes it.
 
         Returns:
-            What was put, as JSON reads it: lists for tuples.
+            The result as JSON reads it: lists in place of tuples.
 
         Raises:
-            ValueError: if the key is not one, or the file is not as `put` wrote it under this key: truncated, edited,
-                or copied from another key; it names the file.
+            ValueError: if the key is malformed, or the file is not as `put` wrote it under this key: truncated, edited,
+                or copied from another key. The message names the file.
         """
         path = self._path(key)
         try:
@@ -69,15 +69,15 @@ class Store:
         return result
 
     def put(self, key: str, result: dict[str, Any]) -> None:
-        """Keep a result: whoever reads the key sees the whole of it or nothing.
+        """Keep a result. A reader of the key sees all of it or nothing.
 
         Args:
             key: as `fingerprint.key` makes it.
-            result: what JSON can hold.
+            result: values that JSON can hold.
 
         Raises:
-            TypeError, ValueError: if the key is not one, or the result is not JSON: an object, NaN or an infinity.
-            OSError: if it cannot be written; nothing is left behind.
+            TypeError, ValueError: if the key is malformed, or the result is not JSON: an object, NaN or an infinity.
+            OSError: if it cannot be written; no file is left behind.
         """
         if not isinstance(result, dict):
             raise TypeError(f"expected a result as a dict, got {type(result).__name__}")
@@ -91,17 +91,17 @@ class Store:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that at every moment, even if we are killed, it has its old content or its new one.
+    """Write a file so that it has its old or its new content at every moment, even if the process is killed.
 
     Args:
         path: the file; its folder is created.
         text: the new content.
 
     Raises:
-        OSError: if it cannot be written; nothing is left behind.
+        OSError: if it cannot be written; no file is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")  # on the same disk, or the replacement is no rename
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")  # on the same disk: only there is the replacement atomic
     try:
         with temporary.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -114,6 +114,6 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _with_digest(key: str, text: bytes) -> bytes:
-    """The JSON of a result as a file holds it; the key is digested, too, so that no file passes for another."""
+    """The content of a result's file; the digest covers the key, so that a file under another key is refused."""
     digest = hashlib.sha256(key.encode() + text).hexdigest()
     return b'{"sha256": "%s", "result": %s}' % (digest.encode(), text)

@@ -1,7 +1,7 @@
-"""Sweeps: many runs, each made once, by any number of workers of any kind with the same results.
+"""Sweeps: many runs, each made once, with the same results for any number and kind of workers.
 
-A result is the same wherever it is made: every run computes on one thread, alone in its process, and reaches the
-caller through the store, which writes each result whole or not at all. So a worker may be killed at any moment.
+A result is the same in every process: a run computes on one thread, alone in its process. The caller reads it from the
+store, which writes each result whole or not at all, so that a worker may be killed at any moment.
 """
 
 import errno
@@ -44,9 +44,9 @@ from l2h.methods import registry
 from l2h.training import device
 
 logger = logging.getLogger("l2h.sweep")
-RESTARTS = 3  # of the workers when one dies: it may have been killed, or its run may need too much memory
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors after which no other result can be kept either
-SHARED_WITHIN = 60.0  # seconds until a network's file system shows what another machine wrote
+RESTARTS = 3  # of the workers after one died: it may have been killed, or its run may need too much memory
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors after which no other result can be written either
+SHARED_WITHIN = 60.0  # seconds until a network's file system shows the files that another machine wrote
 UNGUARDED = os.EX_USAGE  # exit code of a worker that was asked to sweep while it imported the caller's script
 GUARD = (
     'expected a script that calls sweep below `if __name__ == "__main__":`, got one that calls it at top level, '
@@ -56,9 +56,9 @@ _ONE_AT_A_TIME = threading.Lock()  # two threads of one process would share torc
 
 
 class Task(NamedTuple):
-    """What a sweep does with a configuration, as functions that can be sent to another process."""
+    """The functions that a sweep calls for each configuration; it must be possible to pickle them."""
 
-    run: Callable[..., Any] = experiments_run.run  # run(config, store=store) makes a result, or reads it
+    run: Callable[..., Any] = experiments_run.run  # run(config, store=store) computes a result, or reads it
     key: Callable[[ExperimentConfig], str] = run_key  # under which the store keeps it
 
 
@@ -75,7 +75,7 @@ def over_seeds(config: ExperimentConfig, seeds: int) -> list[ExperimentConfig]:
 
 
 def with_dependencies(configs: Iterable[ExperimentConfig]) -> list[ExperimentConfig]:
-    """The runs and all earlier runs that they read, each once, every run after those that it reads.
+    """The runs and all their dependencies, each once, every run after its dependencies.
 
     >>> [config.method for config in with_dependencies([ExperimentConfig(method="oracle")])]
     ['client', 'plain_server', 'oracle']
@@ -93,9 +93,9 @@ def sweep(
     store: Store | None = None,
     task: Task = PLAIN_RUN,
 ) -> list[Any]:
-    """Make many runs, in parallel, each once; what the store holds already is not made again.
+    """Make many runs in parallel, each once; results in the store are not computed again.
 
-    A run starts as soon as the runs that it reads are made. If a sweep is interrupted, killed or fails, the same call
+    A run starts as soon as its dependencies are made. If a sweep is interrupted, killed or fails, the same call
     continues it. At a terminal, and where the log `l2h.sweep` shows INFO, a progress bar is written to stderr. A
     script must call `sweep` below `if __name__ == "__main__":`, because worker processes import the script. Runs of
     a method that is not defined in this package are made in this process, because workers do not know the method.
@@ -104,21 +104,23 @@ def sweep(
         configs: the runs.
         executor: any `concurrent.futures.Executor`; by default the Dask cluster that L2H_SCHEDULER names, else
             L2H_WORKERS processes (one per core), and with one of them this process itself.
-        store: where results are kept; by default the run store of this checkout.
-        task: what is made of each configuration; by default a run of `runs`.
+        store: where results are kept; by default the store in `store.default_store_folder()`.
+        task: the functions for each configuration; by default those of `run`.
 
     Returns:
         The results in the order of the configurations, bitwise the same for all executors.
 
     Raises:
-        RuntimeError: if runs failed; the message names the first, the log shows each with its traceback, and all
-            others were made and kept. Also if workers died more than RESTARTS times, or cannot import the script.
+        RuntimeError: if runs failed. The message names the first, the log shows each with its traceback, and the
+            results of all others are kept. Also if workers died more than RESTARTS times, or cannot import the script.
         BrokenExecutor: if the given executor's workers died.
-        ValueError: if L2H_WORKERS is not a whole number >= 1, or the accelerator L2H_ACCELERATOR is not there.
-        OSError: if a cluster does not answer, or the store's folder takes no results.
+        ValueError: if L2H_WORKERS is not a whole number >= 1, or the accelerator L2H_ACCELERATOR is missing.
+        OSError: if a cluster does not answer, or the store's folder cannot be written.
     """
-    if getattr(current_process(), "_inheriting", False):  # we are a worker that imports the caller's script
-        raise SystemExit(UNGUARDED if executor is None else GUARD)  # our parent reports it, unless the pool is not ours
+    if getattr(current_process(), "_inheriting", False):  # this is a worker that imports the caller's script
+        raise SystemExit(
+            UNGUARDED if executor is None else GUARD
+        )  # the parent reports it, unless the caller made the pool
     configs, store = list(configs), store or Store()
     keys = {config: task.key(config) for config in with_dependencies(configs)}
     missing = {config: key for config, key in keys.items() if key not in store}
@@ -138,7 +140,7 @@ def sweep(
 def _make(
     missing: Mapping[ExperimentConfig, str], store: Store, task: Task, executor: Executor | None
 ) -> dict[ExperimentConfig, BaseException]:
-    """Make every run whose dependencies can be made, and return the errors of those that failed."""
+    """Make every run whose dependencies can be made, and return the errors of the failed runs."""
     failures: dict[ExperimentConfig, BaseException] = {}
     restarts, shown = 0, logger.isEnabledFor(logging.INFO) or sys.stderr.isatty()
     with tqdm(total=len(missing), desc="runs", unit="run", mininterval=1.0, disable=not shown) as bar:
@@ -175,7 +177,7 @@ def _can_begin(config: ExperimentConfig, failures: Mapping[ExperimentConfig, Bas
 def _outcomes(
     configs: Mapping[ExperimentConfig, str], store: Store, task: Task, executor: Executor | None
 ) -> Generator[tuple[ExperimentConfig, BaseException | None], None, None]:
-    """Make runs, each once those that it reads are made, and yield each with its error, or None."""
+    """Make runs, each after its dependencies, and yield each with its error, or None."""
     order = TopologicalSorter({config: filter(configs.__contains__, dependencies(config)) for config in configs})
     order.prepare()
     work = partial(_work, store=store, task=task)
@@ -200,7 +202,7 @@ def _outcomes(
                     under_way = "; ".join(left[: _worker_count()])  # workers take runs in the order of submission
                     raise type(error)(f"a worker died while these runs were made: {under_way}") from error
                 if isinstance(error, OSError) and error.errno in NO_SPACE:
-                    raise error  # all other runs would fail likewise, after they were computed for nothing
+                    raise error  # all other runs would be computed and then lost likewise
                 config = flight.pop(future)
                 if error is None:
                     order.done(config)
@@ -211,7 +213,7 @@ def _outcomes(
 
 
 def _work(config: ExperimentConfig, *, store: Store, task: Task) -> str:
-    """Make one run, keep it, and return its key, which differs between workers whose code, data or torch do."""
+    """Make one run, keep it, and return its key, which shows whether this worker has the same code, data and torch."""
     with _ONE_AT_A_TIME:
         task.run(config, store=store)
     return task.key(config)
@@ -228,7 +230,7 @@ def _made_here(work: Callable[[ExperimentConfig], str], config: ExperimentConfig
 
 
 def _stays_here(config: ExperimentConfig) -> bool:
-    """Whether a run reads or is one of a method that is not of this package, which no other process knows."""
+    """Whether a run, or one of its dependencies, is of a method outside this package, which no other process knows."""
     used = (registry.METHODS.get(earlier.method) for earlier in with_dependencies([config]))
     return not all(method is None or method.__module__.startswith("l2h.") for method in used)
 
@@ -244,7 +246,7 @@ def _error(future: Future[str], key: str) -> BaseException | None:
 
 @contextmanager
 def _executor(executor: Executor | None, runs: Iterable[ExperimentConfig]) -> Iterator[Executor | None]:
-    """The executor given, else a Dask cluster, else processes; None stands for this process itself."""
+    """The given executor, else a Dask cluster, else processes; None means this process itself."""
     address = os.environ.get("L2H_SCHEDULER")
     if executor is not None:
         yield executor
@@ -261,7 +263,7 @@ def _executor(executor: Executor | None, runs: Iterable[ExperimentConfig]) -> It
 
 
 def _process_count(runs: Iterable[ExperimentConfig]) -> int:
-    """How many processes of this machine make runs: not more than there are runs that processes can make."""
+    """The number of processes on this machine: at most the number of runs that another process can make."""
     return min(_worker_count(), sum(not _stays_here(config) for config in runs))
 
 
@@ -274,7 +276,7 @@ def _worker_count() -> int:
 
 @contextmanager
 def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of this machine, which end at once when the context does, or when this process is killed."""
+    """Processes on this machine, which end as soon as the context ends or this process is killed."""
     context = get_context("spawn")  # a fork of a process whose torch has started its threads can hang
     alive, held_here = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_sweep, initargs=(alive,))
@@ -300,7 +302,7 @@ def _end_with_sweep(alive: Connection) -> None:
     """Make this worker end as soon as the sweeping process ends, or closes the other end of the pipe."""
 
     def watch() -> None:
-        alive.poll(None)  # nothing is ever sent: it returns at the end of the stream
+        alive.poll(None)  # no data ever come: it returns at the end of the stream
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -308,7 +310,7 @@ def _end_with_sweep(alive: Connection) -> None:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C, which a terminal sends to all: the sweeping process ends its workers."""
+    """Start processes that ignore Ctrl-C, which a terminal delivers to all: the sweeping process ends its workers."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -327,7 +329,7 @@ def _check_folder(store: Store) -> None:
 
 
 def _check_machine(executor: Executor | None, runs: Iterable[ExperimentConfig]) -> None:
-    """If this machine makes the runs, refuse an accelerator that is absent, and a script that workers cannot import."""
+    """If this machine makes the runs, refuse a missing accelerator, and a script that workers cannot import."""
     if executor is not None or os.environ.get("L2H_SCHEDULER"):
         return
     device.requested_accelerator()
@@ -361,7 +363,7 @@ def _raise_failures(
 
 
 def _wait_for_files(keys: Iterable[str], store: Store) -> None:
-    """Wait for the results that other machines wrote, rather than make them all again here."""
+    """Wait until the results that other machines wrote appear; otherwise all would be computed again here."""
     latest = time.monotonic() + SHARED_WITHIN
     for key in keys:
         while key not in store:

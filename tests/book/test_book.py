@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 from bs4 import BeautifulSoup
 
-from companion.build import render
+from companion.build import reference_pages, render
 from companion.claims import registry
 
 LOADED = {"object": "data"} | dict.fromkeys(("script", "img", "iframe", "source", "video", "audio"), "src")
@@ -21,7 +21,9 @@ IMAGE = re.compile(r"\.(png|svg|jpe?g|gif|webp)$", re.IGNORECASE)
 
 @pytest.fixture(scope="session")
 def pages(built_book):
-    return {path.name: BeautifulSoup(path.read_text("utf8"), "html.parser") for path in built_book.glob("*.html")}
+    """The pages by their paths."""
+    paths = [*built_book.glob("*.html"), *built_book.glob("api/*.html")]
+    return {str(path.relative_to(built_book)): BeautifulSoup(path.read_text("utf8"), "html.parser") for path in paths}
 
 
 def silent_images(page):
@@ -51,17 +53,16 @@ def in_styles(css):
     return re.findall(r"(?:url\(|@import)\s*[\"']?((?:https?:)?//[^\"')\s]+)", css)
 
 
-def broken_links(page, folder, anchors):
-    """Links within the book whose file or anchor does not exist."""
+def broken_links(page, name, folder, anchors):
+    """Links within the book, on the page of this name, whose file or anchor does not exist."""
     broken = []
     for link in page.find_all("a", href=True):
         address = urlparse(link["href"])
         if address.scheme or address.netloc:
             continue
-        target = unquote(address.path)
-        if target and not (folder / target).exists():
-            broken.append(link["href"])
-        if address.fragment and target in anchors and unquote(address.fragment) not in anchors[target]:
+        target = os.path.normpath(Path(name).parent / unquote(address.path)) if address.path else name
+        missing = not (folder / target).exists() and bool(address.path)
+        if missing or (address.fragment and unquote(address.fragment) not in anchors.get(target, ())):
             broken.append(link["href"])
     return broken
 
@@ -79,7 +80,7 @@ def test_the_checks_find_what_they_look_for():
     assert silent_images(BAD) == ["a.png", "b.png"]
     assert heading_faults(BAD) == [1, 3]
     assert len(foreign(BAD)) == 4
-    assert broken_links(BAD, Path("/nonexistent"), {"": set()}) == ["nowhere.html", "#no"]
+    assert broken_links(BAD, "bad.html", Path("/nonexistent"), {"bad.html": set()}) == ["nowhere.html", "#no"]
     assert in_styles("@import '//a.example/b.css'; p { src: url(local.woff) }") == ["//a.example/b.css"]
 
 
@@ -111,7 +112,17 @@ def test_nothing_is_loaded_from_another_host(pages, built_book):
 def test_links_within_the_book_resolve(pages, built_book):
     anchors = {name: {tag["id"] for tag in page.find_all(id=True)} for name, page in pages.items()}
     for name, page in pages.items():
-        assert broken_links(page, built_book, anchors | {"": anchors[name]}) == [], name
+        assert broken_links(page, name, built_book, anchors) == [], name
+
+
+def test_no_page_has_more_elements_than_a_browser_shows_quickly(pages):
+    assert {name: size for name, page in pages.items() if (size := len(page.find_all(True))) > 20_000} == {}
+
+
+def test_links_to_functions_lead_to_their_entry_in_the_reference(pages):
+    links = [code for page in pages.values() for code in page.select("code.xref.py")]
+    assert len(links) > 100
+    assert [code.text for code in links if code.find_parent("a") is None] == []
 
 
 def test_each_chapter_offers_its_notebook(pages, built_book):
@@ -163,7 +174,7 @@ def test_mathematics_comes_with_the_book(pages, built_book):
     assert len(typeset) > 2
     for name, page in typeset.items():
         scripts = [tag["src"] for tag in page.find_all("script", src=re.compile("mathjax"))]
-        assert len(scripts) == 1 and (built_book / scripts[0].split("?")[0]).exists(), name
+        assert len(scripts) == 1 and (built_book / name / ".." / scripts[0].split("?")[0]).resolve().exists(), name
     assert typeset["notation.html"].find(class_="eqno")
 
 
@@ -182,9 +193,21 @@ def test_bibliography_lists_every_work_with_its_address(pages):
     assert {f"https://doi.org/{value}" if kind == "doi" else value for kind, value in works} <= links
 
 
-def test_reference_names_every_module(pages):
-    listed = {heading.text.rstrip("#") for heading in pages["api.html"].find_all("h2")}
-    assert listed == {f"l2h.{path.stem}" for path in (render.ROOT / "l2h").glob("[a-z]*.py")}
+def test_reference_lists_every_module_and_documents_its_names(pages):
+    paths = [
+        path.relative_to(render.ROOT)
+        for name in reference_pages.PACKAGES
+        for path in Path(render.ROOT, name).rglob("[a-z]*.py")
+    ]
+    modules = {".".join(path.with_suffix("").parts) for path in paths}
+    assert modules == {code.text for code in pages["api.html"].select("table.autosummary td:first-child code")}
+    assert modules == {
+        heading.text.rstrip("#")
+        for name, page in pages.items()
+        if name.startswith("api/")
+        for heading in page.find_all("h2")
+    }
+    assert pages["api/l2h.html"].find(id="l2h.problem.asks").find_next("dd").find(class_="field-list")
 
 
 def test_without_a_browser_the_tests_say_so_and_fail_where_it_is_required():
@@ -193,16 +216,16 @@ def test_without_a_browser_the_tests_say_so_and_fail_where_it_is_required():
         variables = os.environ | {"PATH": os.devnull, "L2H_BROWSER": ""} | environment
         return subprocess.run(command, cwd=render.ROOT, env=variables, capture_output=True, text=True)
 
-    told = run("tests/test_readme.py::test_changelog_keeps_its_form")
-    assert told.returncode == 0 and "The browser part did not run" in told.stdout
-    refused = run("tests/test_browser.py::test_a_fault_is_noticed", L2H_BROWSER="required")
+    without = run("tests/book/test_readme.py::test_changelog_keeps_its_form")
+    assert without.returncode == 0 and "The browser part did not run" in without.stdout
+    refused = run("tests/book/test_browser.py::test_a_fault_is_noticed", L2H_BROWSER="required")
     assert refused.returncode == 1 and "but none of chromium" in refused.stdout
 
 
 def test_names_of_code_in_the_plain_pages_exist():
     for name in set(render.page_names()) - set(render.listed_chapters()):
         text = (render.ROOT / "book" / f"{name}.md").read_text("utf8")
-        for place, attribute in re.findall(r"`([a-z_]+)\.([A-Za-z_]+)(?:\([^`]*)?`", text):
-            source = (render.ROOT / "l2h" / f"{place}.py").read_text("utf8")
-            defined = re.search(rf"^(def|class) {attribute}\b|^{attribute}\b.* = ", source, re.MULTILINE)
-            assert defined, f"{name} names {place}.{attribute}"
+        for module, attribute in re.findall(r"`([a-z_]+)\.([A-Za-z_]+)(?:\([^`]*)?`", text):
+            sources = [path.read_text("utf8") for path in (render.ROOT / "l2h").rglob(f"{module}.py")]
+            definition = re.compile(rf"^(def|class) {attribute}\b|^{attribute}\b.* = ", re.MULTILINE)
+            assert any(map(definition.search, sources)), f"{name} names {module}.{attribute}"

@@ -15,7 +15,7 @@ from companion.chapters.ch02_bayes.interactive import interactive_regions, read_
 from l2h.problem import Costs
 from l2h.theory.bayes import ask_threshold, pointwise_bayes_risk, region_areas, server_error
 
-PAGES = [*render.page_names(), "search", "genindex"]
+PAGES = [*render.page_names(), "api/l2h_theory", "search", "genindex"]  # of the reference's pages, the longest
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -26,6 +26,8 @@ FLAGS = [
     "--disable-sync",
 ]
 TYPESET = "() => [...document.querySelectorAll('.math')].every(part => part.querySelector('mjx-container'))"
+
+SCROLLING = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.innerText)"
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -79,10 +81,12 @@ def test_a_fault_is_noticed(page, address):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_each_page_loads_without_fault_typesets_and_fits(page, address, name):
+def test_each_page_loads_without_fault_typesets_fits_and_scrolls_no_code(page, address, name):
     page.goto(f"{address}/{name}.html", wait_until="load")
     page.wait_for_function(TYPESET)
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    page.set_viewport_size({"width": 1280 - 15, "height": 900})  # a scroll bar takes the 15
+    assert page.locator(".cell_input pre").evaluate_all(SCROLLING) == []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": 360, "height": 740})
@@ -90,6 +94,14 @@ def test_each_page_loads_without_fault_typesets_and_fits(page, address, name):
         beyond = "images => images.filter(image => image.getBoundingClientRect().right > 360).map(image => image.src)"
         assert page.locator("article img").evaluate_all(beyond) == [], scheme
     assert page.faults == []
+
+
+def test_a_line_of_88_characters_fits_its_cell_and_a_longer_one_is_noticed(page, address):
+    page.goto(f"{address}/01_problem.html")
+    page.set_viewport_size({"width": 1280 - 15, "height": 900})
+    for length, scrolling in ((88, []), (100, ["x" * 100])):
+        page.locator(".cell_input pre").first.evaluate("(cell, text) => { cell.textContent = text }", "x" * length)
+        assert page.locator(".cell_input pre").evaluate_all(f"cells => ({SCROLLING})(cells.slice(0, 1))") == scrolling
 
 
 def test_search_finds_the_rejector(page, address):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import nbformat
@@ -110,8 +111,8 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 
 def test_every_dependency_has_a_lower_bound_which_the_lock_satisfies():
     asked, locked = requirements("requirements.in"), requirements("requirements.txt")
-    lists = [PROJECT["project"]["dependencies"], *EXTRAS.values()]
-    dependencies = [one for one in map(Requirement, sum(lists, [])) if one.name != "l2h"]
+    lines = [*PROJECT["project"]["dependencies"], *chain.from_iterable(EXTRAS.values())]
+    dependencies = [one for one in map(Requirement, lines) if one.name != "l2h"]
     assert len(dependencies) > 10
     for dependency in dependencies:
         assert any(bound.operator == ">=" for bound in dependency.specifier), f"{dependency} has no lower bound"
@@ -145,7 +146,7 @@ blocked = """
 def test_the_public_interface_needs_no_extra():
     """In a process in which what only extras bring cannot be imported, every public name resolves."""
     modules = {"pillow": "PIL", "z3-solver": "z3", "pyyaml": "yaml"}
-    names = {one.name for lines in EXTRAS.values() for one in map(Requirement, lines)} - {"l2h", "jinja2"}
+    names = {one.name for one in map(Requirement, chain.from_iterable(EXTRAS.values()))} - {"l2h", "jinja2"}
     blocked = [modules.get(name, name.replace("-", "_")) for name in names]  # torch itself needs Jinja
     script = f"{WITHOUT}{blocked}\nfrom l2h import *"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)

@@ -49,9 +49,10 @@ def quick():
 
 
 @pytest.fixture(scope="session")
-def built_book():
-    from pathlib import Path
-    return Path("/work/tmp/build/book/html")
+def built_book(quick, tmp_path_factory):
+    """The folder of the rendered pages, of the chapters executed at `quick` on the data at hand."""
+    executed = quick.get("cifar10", quick["digits"])
+    return render.render(executed, tmp_path_factory.mktemp("book") / "html").parent
 
 
 @pytest.fixture

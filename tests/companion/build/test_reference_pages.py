@@ -15,6 +15,7 @@ FACTS = {
     "data": {"name": "cifar10 airplane/automobile", "sha256": "fedcba9876543210"},
 }
 
+
 def test_status_has_a_row_per_chapter_and_one_paragraph_per_machine():
     ran = {"l2h": FACTS, "papermill": {"start_time": "2026-11-24T10:00:00", "duration": 60.0}}
     text = reference_pages.status_tables(
@@ -41,7 +42,13 @@ def test_provenance_names_profile_time_machine_and_data():
 
 
 def test_the_reference_has_a_page_for_each_folder_and_leaves_out_private_modules(tmp_path):
-    for path in ("l2h/__init__.py", "l2h/base.py", "l2h/theory/_hidden.py", "l2h/theory/bayes.py", "companion/build/x.py"):
+    for path in (
+        "l2h/__init__.py",
+        "l2h/base.py",
+        "l2h/theory/_hidden.py",
+        "l2h/theory/bayes.py",
+        "companion/build/x.py",
+    ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     pages = reference_pages.api_pages(tmp_path)

@@ -1,0 +1,49 @@
+"""Figures that compare systems: bars, intervals and printed numbers are the given ones."""
+
+import numpy as np
+
+from l2h.evaluation.intervals import Interval
+from l2h.evaluation.metrics import SubsetAccuracy, TableOne
+from l2h.plotting import comparisons
+
+NAN = float("nan")
+
+
+def labels(ax):
+    return ax.get_xlabel(), ax.get_ylabel()
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def cell(n, m, e):
+    return SubsetAccuracy(*(Interval(value, value - 0.05, value + 0.05) for value in (n, m, e, m - e)))
+
+
+def test_four_cells_show_bars_intervals_and_printed_numbers(ax):
+    cells = TableOne(kept=cell(1052, 0.88, 0.95), asked=cell(948, 0.5, 0.92))
+    comparisons.plot_table_one(
+        ax, cells, reference=TableOne(SubsetAccuracy(1, 0.84, 0.96, NAN), SubsetAccuracy(1, NAN, 0.95, NAN))
+    )
+    assert [bar.get_height() for bar in ax.patches] == [0.88, 0.95, 0.5, 0.92]
+    assert [bar.get_hatch() for bar in ax.patches] == [None, "//", None, "//"]
+    limits = [[y for _, y in lines.get_segments()[0]] for lines in ax.collections]
+    np.testing.assert_array_equal(limits, [one[1:] for part in cells for one in (part.m, part.e)])
+    printed = [line.get_ydata() for line in ax.lines]
+    np.testing.assert_array_equal(printed, [[0.84, 0.96], [NAN, 0.95]])
+    assert {"differ. -0.07", "differ. -0.42", "0.88", "0.95", "0.50", "0.92"} <= set(texts(ax))
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["kept\nn = 1052", "sent\nn = 948"]
+    assert labels(ax) == ("portion (images, chosen by the rejector)", "accuracy (share of images right)")
+    assert sorted(legend(ax)) == ["client m", "printed", "server e"]
+
+
+def test_an_empty_portion_says_that_it_has_no_accuracy(ax):
+    comparisons.plot_table_one(ax, TableOne(kept=cell(2000, 0.7, 0.9), asked=cell(0, NAN, NAN)))
+    assert texts(ax).count("none") == 2
+    assert "differ. none" in texts(ax)
+    assert not ax.lines

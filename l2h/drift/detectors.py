@@ -1,4 +1,4 @@
-"""Drift detectors from `river`, on a signal that needs no labels, and what they find in a stream."""
+"""Drift detectors of `river` on signals that need no labels, and the evaluation of their alarms."""
 
 import random
 import warnings
@@ -13,14 +13,14 @@ from scipy.stats import ks_2samp
 from l2h import checks
 from l2h.problem import Predictions, asks, server_label
 
-# Set on Gaussian noise, before any stream of images was seen: at their defaults Page-Hinkley and KSWIN raise several
-# alarms in 10,000 steps of it, with a slack of 0.1 deviations and a level of 1e-5 less than one.
+# Chosen on Gaussian noise, before any stream of images was used: with their default parameters Page-Hinkley and KSWIN
+# raise several alarms in 10,000 steps of noise; with a slack of 0.1 deviations and a level of 1e-5, less than one.
 DETECTORS: dict[str, Callable[[int], Any]] = {
     "ADWIN": lambda seed: river.ADWIN(delta=0.002),
     "Page-Hinkley": lambda seed: river.PageHinkley(delta=0.1, threshold=50.0),
     "KSWIN": lambda seed: river.KSWIN(alpha=1e-5, window_size=200, stat_size=60, seed=seed),
 }
-KSWIN_BATCH = 1000  # tests of KSWIN that are computed together
+KSWIN_BATCH = 1000  # number of KSWIN tests that are computed together
 SIGNALS: dict[str, Callable[[Predictions], np.ndarray]] = {
     "r": lambda p: p.r,
     "disagreement": lambda p: (p.m != server_label(p.e)).astype(float),
@@ -28,16 +28,17 @@ SIGNALS: dict[str, Callable[[Predictions], np.ndarray]] = {
 
 
 def detector_alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str, seed: int = 0) -> np.ndarray:
-    """The steps at which a detector raises an alarm; it starts afresh after each.
+    """The steps at which a detector raises an alarm; it is reset after each alarm.
 
     Args:
-        signal: (T,) what is monitored, in the order of time, such as r.
-        reference: (n,) held-out values of it: their mean is its zero, their deviation its unit (1 if all are alike).
+        signal: (T,) monitored values in the order of time, such as r.
+        reference: (n,) held-out values of the signal; their mean and standard deviation standardize it (a deviation of
+            0 counts as 1).
         detector: a name in `DETECTORS`.
-        seed: of KSWIN's samples.
+        seed: of the subsamples of KSWIN.
 
     Returns:
-        (k,) rising steps; the alarm of step t is raised after its input was seen.
+        (k,) rising steps; the alarm of step t is raised after the input of step t.
 
     Raises:
         ValueError: if the detector does not exist, values are not finite, or there is no reference.
@@ -54,7 +55,7 @@ def detector_alarms(signal: np.ndarray, reference: np.ndarray, *, detector: str,
     checks.one_dimensional(reference=reference)
     checks.finite(signal=signal, reference=reference)
     checks.at_least(1, **{"values in reference": len(reference)})
-    standardized = (signal - reference.sum() / len(reference)) / (reference.std() or 1.0)
+    standardized = (signal - reference.mean()) / (reference.std() or 1.0)
     first = _first_kswin_alarm if detector == "KSWIN" else _first_alarm
     steps: list[int] = []
     while (
@@ -74,9 +75,9 @@ def _first_alarm(values: np.ndarray, detector: Any) -> int | None:
 
 
 def _first_kswin_alarm(values: np.ndarray, detector: Any) -> int | None:
-    """As `_first_alarm`, but many tests at once: river computes an exact p-value anew at every step, and that takes minutes.
+    """As `_first_alarm`, with many tests at a time: river computes an exact p-value at every step, which takes minutes.
 
-    A p-value falls as the distance grows, so that the distance alone decides.
+    The p-value decreases with the distance, so the distance alone determines the alarm.
     """
     size, n_candidates, generator = (
         detector.stat_size,
@@ -100,13 +101,15 @@ def _ks_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     order = both.argsort(axis=1)
     step = np.where(order < first.shape[1], 1, -1).cumsum(axis=1)
     ranked = np.take_along_axis(both, order, axis=1)
-    ends = np.append(ranked[:, 1:] > ranked[:, :-1], np.ones((len(both), 1), dtype=bool), axis=1)  # of equal values
+    ends = np.append(
+        ranked[:, 1:] > ranked[:, :-1], np.ones((len(both), 1), dtype=bool), axis=1
+    )  # of runs of equal values
     return np.where(ends, np.abs(step), 0).max(axis=1)
 
 
 @lru_cache(maxsize=8)
 def _critical_distance(size: int, alpha: float) -> int:
-    """The least distance, times n, at which river's KSWIN raises an alarm: p <= alpha, and more than 0.1."""
+    """The smallest distance, times n, at which river's KSWIN raises an alarm: p <= alpha and a distance above 0.1."""
     distances = (k for k in range(1, size + 1) if 10 * k > size)
     ranks = np.arange(size)
     with warnings.catch_warnings():
@@ -115,15 +118,15 @@ def _critical_distance(size: int, alpha: float) -> int:
 
 
 def detect(predictions: Predictions, held_out: Predictions, *, signal: str, detector: str, seed: int = 0) -> np.ndarray:
-    """The steps at which a detector raises an alarm on a signal that costs no label.
+    """The steps at which a detector raises an alarm on a signal that needs no labels.
 
     Args:
-        predictions: predictions on T examples in the order of time.
-        held_out: predictions on examples from before.
-        signal: "r", the score of every input, or "disagreement", whether client and server disagree, which is known of
-            the inputs that the sign rule sends.
+        predictions: on T examples in the order of time.
+        held_out: on examples from before the stream.
+        signal: "r", the score of every input, or "disagreement", whether client and server disagree, which is known for
+            the inputs that the sign rule asks.
         detector: a name in `DETECTORS`.
-        seed: of KSWIN's samples.
+        seed: of the subsamples of KSWIN.
 
     Returns:
         (k,) rising steps.
@@ -140,34 +143,34 @@ def detect(predictions: Predictions, held_out: Predictions, *, signal: str, dete
 
 
 class DetectionReport(NamedTuple):
-    """What alarms say about one stream."""
+    """False alarms and detection delay of the alarms in one stream."""
 
-    false_alarms: int  # before the change
-    stationary_steps: int  # steps before the change, in which every alarm is false
-    delay: float  # steps from the change to the first alarm; NaN where there is none within the patience
+    false_alarms: int  # number of alarms before the change
+    stationary_steps: int  # number of steps before the change
+    delay: float  # steps from the change to the first alarm; NaN if there is none within the window
 
 
 def score_alarms(alarms: np.ndarray, *, change: int, length: int, window: int) -> DetectionReport:
-    """Compare alarms with what happened.
+    """Compare alarms with the true change point.
 
     Args:
         alarms: (k,) rising steps of alarms.
-        change: the first changed step, from 0 to length; length if nothing changes.
+        change: first step after the change, from 0 to length; length if nothing changes.
         length: T steps.
-        window: steps after the change within which an alarm counts as finding it.
+        window: number of steps after the change within which an alarm counts as a detection, >= 1.
 
     Returns:
         False alarms and delay.
 
     Raises:
-        ValueError: if the change lies outside the stream, or the patience is below 1.
+        ValueError: if the change lies outside the stream, or the window is below 1.
 
-    >>> score_alarms(np.array([10, 130]), change=100, length=200, patience=50)
-    Found(false_alarms=1, quiet_steps=100, delay=30.0)
+    >>> score_alarms(np.array([10, 130]), change=100, length=200, window=50)
+    DetectionReport(false_alarms=1, stationary_steps=100, delay=30.0)
     """
     checks.at_least(0, change=change)
     checks.at_least(change, length=length)
-    checks.at_least(1, patience=window)
+    checks.at_least(1, window=window)
     after = alarms[(alarms >= change) & (alarms < change + window)]
     return DetectionReport(
         int((alarms < change).sum()), change, float(after[0] - change) if len(after) else float("nan")

@@ -12,7 +12,7 @@ from l2h.problem import Costs, Predictions, asks, server_label
 
 
 def excess_losses(predictions: Predictions, thresholds: np.ndarray, *, costs: Costs) -> np.ndarray:
-    r"""What each threshold loses on each example beyond the better of its two actions.
+    r"""The excess loss of each threshold on each example over the better of the two decisions.
 
     .. math:: g_{t,k} = \ell_{t,k} - \min(\text{keep}_t, \text{ask}_t) \in [0, \max(1 - c_e, c_1 + c_e)]
 
@@ -22,7 +22,7 @@ def excess_losses(predictions: Predictions, thresholds: np.ndarray, *, costs: Co
         costs: c1 and ce.
 
     Returns:
-        (T, N) excesses.
+        (T, N) excess losses.
 
     >>> p = Predictions(m=np.array([1]), r=np.array([0.5]), e=np.array([1.0]), y=np.array([-1]))
     >>> excess_losses(p, np.array([0.0, 1.0]), costs=Costs(c1=1.0, ce=0.25))
@@ -35,28 +35,28 @@ def excess_losses(predictions: Predictions, thresholds: np.ndarray, *, costs: Co
 
 
 def keep_and_ask_losses(predictions: Predictions, *, costs: Costs) -> tuple[np.ndarray, np.ndarray]:
-    """What keeping and what asking would cost on each example, (T,) each."""
+    """The loss of keeping and the loss of asking on each example, (T,) each."""
     keep = (predictions.m != predictions.y).astype(float)
     return keep, costs.ce + costs.c1 * (server_label(predictions.e) != predictions.y)
 
 
 class FixedShareConfig(NamedTuple):
-    """Settings of prediction with expert advice on a stream that comes in batches."""
+    """Settings of prediction with expert advice on a stream that arrives in batches."""
 
     eta: float  # learning rate > 0
-    gamma: float  # probability in (0, 1] to ask whatever the advice: the price of knowing
-    sigma: float  # share in [0, 1) of the weight that is spread evenly after each batch
+    gamma: float  # exploration: probability in (0, 1] of asking whatever the experts decide
+    sigma: float  # share in [0, 1) of the weight that is distributed uniformly after each batch
     batch: int  # inputs per batch >= 1
-    delay: int  # labels of a batch come this many batches after the next one starts, >= 0
+    delay: int  # the labels of a batch arrive this many batches after the start of the next one, >= 0
 
     @property
     def max_feedback_delay(self) -> int:
-        """The largest number of earlier inputs whose labels are not known yet."""
+        """The largest number of earlier inputs whose labels have not arrived."""
         return (self.delay + 1) * self.batch - 1
 
 
 def fixed_share_policy(thresholds: np.ndarray, *, costs: Costs, fixed_share: FixedShareConfig) -> Policy:
-    r"""Exponential weights over thresholds on estimated losses, with a share spread evenly after every batch.
+    r"""Exponential weights over thresholds with estimated losses and a share distributed uniformly after every batch.
 
     .. math:: w_k \leftarrow (1 - \sigma) \frac{w_k e^{-\eta \sum_t \hat{g}_{t,k}}}{\sum_j w_j e^{-\eta \sum_t
         \hat{g}_{t,j}}} + \frac{\sigma}{N}, \quad \hat{g}_{t,k} = \frac{1[\text{asked}]}{q_t} g_{t,k}, \quad
@@ -65,7 +65,7 @@ def fixed_share_policy(thresholds: np.ndarray, *, costs: Costs, fixed_share: Fix
     Args:
         thresholds: (N,) rising thresholds on r.
         costs: c1 and ce.
-        fixed_share: settings; the batch and the delay are those with which it is played.
+        fixed_share: settings; batch and delay must be those of the simulation.
 
     Returns:
         A policy for `policies.simulate`.
@@ -73,23 +73,22 @@ def fixed_share_policy(thresholds: np.ndarray, *, costs: Costs, fixed_share: Fix
     Raises:
         ValueError: if a setting is out of range.
 
-    Source: fixed share (Herbster and Warmuth 1998) on importance-weighted losses (Auer et al. 2002), where labels have
-    to be asked for (Cesa-Bianchi, Lugosi and Stoltz 2005).
+    Source: fixed share (Herbster and Warmuth 1998) with importance-weighted losses (Auer et al. 2002) and labels for
+    asked inputs only (Cesa-Bianchi, Lugosi and Stoltz 2005).
     """
     checks.positive(eta=fixed_share.eta, gamma=fixed_share.gamma)
     checks.probabilities(gamma=fixed_share.gamma, sigma=fixed_share.sigma)
-    even = np.full(len(thresholds), 1 / len(thresholds))
-    learned, weights = 0, even  # from the labels of how many batches
+    uniform = np.full(len(thresholds), 1 / len(thresholds))
+    n_learned, weights = 0, uniform  # batches whose labels are in the weights
 
     def choose(observation: Observation, r: np.ndarray) -> Action:
-        nonlocal learned, weights
+        nonlocal n_learned, weights
         batches = max(0, len(observation.r) // fixed_share.batch - fixed_share.delay)
-        if batches < learned:  # another game begins
-            learned, weights = 0, even
-        weights = _expert_weights(
-            _estimated_losses(observation, thresholds, costs, fixed_share, learned, batches), fixed_share, weights
-        )[-1]
-        learned = batches
+        if batches < n_learned:  # a new simulation starts
+            n_learned, weights = 0, uniform
+        estimated = _estimated_losses(observation, thresholds, costs, fixed_share, n_learned, batches)
+        weights = _expert_weights(estimated, fixed_share, weights)[-1]
+        n_learned = batches
         return Action(fixed_share.gamma + (1 - fixed_share.gamma) * (asks(r[:, None] - thresholds) @ weights))
 
     return choose
@@ -103,28 +102,28 @@ def _estimated_losses(
     first_batch: int,
     batches: int,
 ) -> np.ndarray:
-    """Estimated losses per batch from the first one on, (J - first, N)."""
+    """Estimated losses per batch from `first_batch` to `batches`, (batches - first_batch, N)."""
     total = np.zeros((batches - first_batch, len(thresholds)))
     first_new = int(np.searchsorted(observation.step, first_batch * fixed_share.batch))
     if observation.asked is not None and first_new < len(observation.step):
-        fresh = Predictions(*(getattr(observation.asked, name)[first_new:] for name in ("m", "r", "e", "y")))
-        estimates = excess_losses(fresh, thresholds, costs=costs) / observation.propensity[first_new:, None]
+        new = Predictions(*(getattr(observation.asked, name)[first_new:] for name in ("m", "r", "e", "y")))
+        estimates = excess_losses(new, thresholds, costs=costs) / observation.propensity[first_new:, None]
         np.add.at(total, observation.step[first_new:] // fixed_share.batch - first_batch, estimates)
     return total
 
 
 def _expert_weights(estimated: np.ndarray, fixed_share: FixedShareConfig, start: np.ndarray) -> np.ndarray:
     """The weights before each batch and after the last, (J + 1, N)."""
-    batches, number = estimated.shape
+    batches, n_experts = estimated.shape
     weights = np.tile(start, (batches + 1, 1))
     for j, losses in enumerate(estimated):
-        moved = weights[j] * np.exp(-fixed_share.eta * (losses - losses.min()))
-        weights[j + 1] = (1 - fixed_share.sigma) * moved / moved.sum() + fixed_share.sigma / number
+        updated = weights[j] * np.exp(-fixed_share.eta * (losses - losses.min()))
+        weights[j + 1] = (1 - fixed_share.sigma) * updated / updated.sum() + fixed_share.sigma / n_experts
     return weights
 
 
 def expected_loss(predictions: Predictions, outcome: EpisodeResult, *, costs: Costs) -> np.ndarray:
-    """The loss of each input before the coin of asking is tossed, (T,), of a policy that leaves the server as it is."""
+    """Expected loss of each input over the random decision to ask, (T,); for policies that do not change the server."""
     keep, ask = keep_and_ask_losses(predictions, costs=costs)
     return outcome.propensity * ask + (1 - outcome.propensity) * keep
 
@@ -132,13 +131,13 @@ def expected_loss(predictions: Predictions, outcome: EpisodeResult, *, costs: Co
 def best_sequence_losses(
     predictions: Predictions, thresholds: np.ndarray, *, costs: Costs, batch: int, switches: int
 ) -> np.ndarray:
-    """The losses of the best thresholds in hindsight that change at most S times, between batches: (T,).
+    """The losses of the best sequence of thresholds in hindsight with at most S changes, between batches: (T,).
 
     Args:
-        predictions: predictions on T examples in the order of time.
+        predictions: on T examples in the order of time.
         thresholds: (N,) on r.
         costs: c1 and ce.
-        batch: inputs per batch, between which it may change.
+        batch: inputs per batch; the threshold is constant within a batch.
         switches: S >= 0.
 
     Returns:
@@ -157,22 +156,22 @@ def best_sequence_losses(
 
 
 def _min_cost_path(losses: np.ndarray, switches: int) -> np.ndarray:
-    """Which of N columns to be in at each of J rows, with at most S changes: dynamic programming, (J,)."""
+    """The columns (J,) of the path through the rows with the smallest total loss and at most S changes."""
     rows, columns = losses.shape
     cost = np.full((switches + 1, columns), np.inf)
     cost[0] = losses[0]
-    came = np.zeros((rows, switches + 1, columns), dtype=int)  # the column before; -1 - k marks a change from k
+    previous = np.zeros((rows, switches + 1, columns), dtype=int)  # the column before; -1 - k marks a change from k
     for j in range(1, rows):
-        cheapest = cost.argmin(axis=1)
-        stay, move = cost.copy(), np.full_like(cost, np.inf)
-        move[1:] = cost[np.arange(switches), cheapest[:-1]][:, None]
-        came[j] = np.where(move < stay, -1 - np.append(0, cheapest[:-1])[:, None], np.arange(columns))
-        cost = np.minimum(stay, move) + losses[j]
+        best = cost.argmin(axis=1)
+        no_change, change = cost.copy(), np.full_like(cost, np.inf)
+        change[1:] = cost[np.arange(switches), best[:-1]][:, None]
+        previous[j] = np.where(change < no_change, -1 - np.append(0, best[:-1])[:, None], np.arange(columns))
+        cost = np.minimum(no_change, change) + losses[j]
     used, column = np.unravel_index(cost.argmin(), cost.shape)
     path = np.zeros(rows, dtype=int)
     for j in range(rows - 1, -1, -1):
         path[j] = column
-        before = came[j, used, column] if j else column
+        before = previous[j, used, column] if j else column
         used, column = (used - 1, -1 - before) if before < 0 else (used, before)
     return path
 
@@ -186,58 +185,58 @@ def realised_regret_bound(
     fixed_share: FixedShareConfig,
     switches: int,
 ) -> np.ndarray:
-    r"""The bound on the expected regret with what happened in place of the worst case, summed up to each step.
+    r"""The bound on the expected regret with realised quantities instead of worst cases, cumulative over the steps.
 
     .. math:: \frac{C}{\eta} + \sum_t \Big[\frac{\eta}{2} \sum_k \frac{v_{t,k} g_{t,k}^2}{q_t}
         + \Delta_t \Big(\sigma d + \eta \sum_{s = t - D}^{t - 1} \sum_k v_{s,k} g_{s,k}\Big)
         + \gamma (\text{ask}_t - \text{keep}_t)_+\Big]
 
-    with v the weights that all labels up to the step would give, and `Delta = |keep - ask|`. Its mean over the coins
-    bounds the expected regret; it needs every label, so that it can be stated in hindsight only.
+    with v the weights from the labels of all earlier steps without delay, and `Delta = |keep - ask|`. Its mean over the
+    random decisions bounds the expected regret. It needs every label, so it is known in hindsight only.
 
     Args:
-        predictions: predictions on T examples in the order of time.
-        outcome: of `fixed_share_policy` on it.
+        predictions: on T examples in the order of time.
+        outcome: simulation of `fixed_share_policy` on them.
         thresholds: the experts.
         costs: c1 and ce.
-        fixed_share: settings with which it was played.
-        switches: S of the comparison.
+        fixed_share: settings of that policy.
+        switches: S of the comparator.
 
     Returns:
         (T,) the bound up to and including each step.
     """
     keep, ask = keep_and_ask_losses(predictions, costs=costs)
     excess = excess_losses(predictions, thresholds, costs=costs)  # (T, N)
-    shadow = _full_information_weights(excess * (outcome.asked / outcome.propensity)[:, None], fixed_share)  # (T, N)
-    spread = (shadow * excess**2).sum(axis=1) / outcome.propensity
-    cumulative_losses = np.concatenate([[0.0], np.cumsum((shadow * excess).sum(axis=1))])
+    weights = _undelayed_weights(excess * (outcome.asked / outcome.propensity)[:, None], fixed_share)  # (T, N)
+    second_moment = (weights * excess**2).sum(axis=1) / outcome.propensity
+    cumulative_losses = np.concatenate([[0.0], np.cumsum((weights * excess).sum(axis=1))])
     steps = np.arange(len(keep))
-    late = cumulative_losses[steps] - cumulative_losses[np.maximum(0, steps - fixed_share.max_feedback_delay)]
-    per_step = fixed_share.eta / 2 * spread
-    per_step += np.abs(keep - ask) * (fixed_share.sigma * fixed_share.delay + fixed_share.eta * late)
+    delayed = cumulative_losses[steps] - cumulative_losses[np.maximum(0, steps - fixed_share.max_feedback_delay)]
+    per_step = fixed_share.eta / 2 * second_moment
+    per_step += np.abs(keep - ask) * (fixed_share.sigma * fixed_share.delay + fixed_share.eta * delayed)
     per_step += fixed_share.gamma * np.maximum(0, ask - keep)
     batches = -(-len(keep) // fixed_share.batch)
     complexity = comparator_complexity(len(thresholds), batches=batches, switches=switches, sigma=fixed_share.sigma)
     return complexity / fixed_share.eta + np.cumsum(per_step)
 
 
-def _full_information_weights(estimates: np.ndarray, fixed_share: FixedShareConfig) -> np.ndarray:
-    """The weights before each step if every label came at once, (T, N)."""
+def _undelayed_weights(estimates: np.ndarray, fixed_share: FixedShareConfig) -> np.ndarray:
+    """The weights before each step if every label arrived without delay, (T, N)."""
     length = len(estimates)
     starts = np.arange(0, length, fixed_share.batch)
-    even = np.full(estimates.shape[1], 1 / estimates.shape[1])
-    before = _expert_weights(np.add.reduceat(estimates, starts), fixed_share, even)
-    shadow = np.empty_like(estimates)
+    uniform = np.full(estimates.shape[1], 1 / estimates.shape[1])
+    before = _expert_weights(np.add.reduceat(estimates, starts), fixed_share, uniform)
+    weights = np.empty_like(estimates)
     for j, start in enumerate(starts):
-        now = slice(start, min(length, start + fixed_share.batch))
-        so_far = np.cumsum(estimates[now], axis=0) - estimates[now]
-        weight = before[j] * np.exp(-fixed_share.eta * (so_far - so_far.min(axis=1, keepdims=True)))
-        shadow[now] = weight / weight.sum(axis=1, keepdims=True)
-    return shadow
+        current = slice(start, min(length, start + fixed_share.batch))
+        earlier = np.cumsum(estimates[current], axis=0) - estimates[current]
+        updated = before[j] * np.exp(-fixed_share.eta * (earlier - earlier.min(axis=1, keepdims=True)))
+        weights[current] = updated / updated.sum(axis=1, keepdims=True)
+    return weights
 
 
 def comparator_complexity(experts: int, *, batches: int, switches: int, sigma: float) -> float:
-    r"""The price, times eta, of not knowing which threshold is best between which batches.
+    r"""Complexity C of the comparator: thresholds with S switches. The regret bound contains C / eta.
 
     .. math:: (S + 1) \ln N + S \ln \tfrac{1}{\sigma} + (J - 1 - S) \ln \tfrac{1}{1 - \sigma}
 
@@ -245,10 +244,10 @@ def comparator_complexity(experts: int, *, batches: int, switches: int, sigma: f
         experts: N >= 1.
         batches: J >= 1.
         switches: S, from 0 to J - 1.
-        sigma: share that is spread evenly, in [0, 1); 0 allows no switches.
+        sigma: share that is distributed uniformly, in [0, 1); 0 allows no switches.
 
     Returns:
-        The price; infinite for switches without sharing.
+        The complexity; infinite for switches with sigma = 0.
 
     Raises:
         ValueError: if a number is out of range.
@@ -269,19 +268,19 @@ def comparator_complexity(experts: int, *, batches: int, switches: int, sigma: f
 def optimal_settings(
     *, costs: Costs, experts: int, steps: int, switches: int, batch: int, delay: int
 ) -> FixedShareConfig:
-    r"""The settings for which `fixed_share_regret_bound` is least, with a share sigma of one over the number of batches.
+    r"""The settings that minimise `fixed_share_regret_bound`, with sigma = 1 / (number of batches).
 
     .. math:: \eta = \sqrt{\frac{C}{G^2 T (1 / (2 \gamma) + D)}}
 
-    for each gamma, and gamma by a search.
+    for each gamma; gamma is found by a numerical search.
 
     Args:
         costs: c1 and ce.
         experts: N thresholds.
         steps: T inputs, in more than two batches.
-        switches: S of the comparison.
+        switches: S of the comparator.
         batch: inputs per batch.
-        delay: of labels, in batches.
+        delay: of the labels, in batches.
 
     Returns:
         The settings.
@@ -319,19 +318,19 @@ def optimal_settings(
 def fixed_share_regret_bound(
     fixed_share: FixedShareConfig, *, costs: Costs, experts: int, steps: int, switches: int = 0
 ) -> float:
-    r"""Bound on the expected regret against the best thresholds with S switches, on any sequence fixed in advance.
+    r"""Bound on the expected regret against the best thresholds with S switches, for any fixed sequence of inputs.
 
     .. math:: \frac{C}{\eta} + \eta G^2 T \Big(\frac{1}{2 \gamma} + D\Big) + \sigma d G T + \gamma (c_1 + c_e) T,
         \quad G = \max(1 - c_e, c_1 + c_e)
 
-    with C = `comparator_complexity`, D = `FixedShareConfig.steps_late` and d the delay in batches.
+    with C = `comparator_complexity`, D = `FixedShareConfig.max_feedback_delay` and d the delay in batches.
 
     Args:
         fixed_share: settings.
         costs: c1 and ce.
         experts: N thresholds.
         steps: T inputs.
-        switches: S of the comparison.
+        switches: S of the comparator.
 
     Returns:
         The bound, in mistakes of the client over all T inputs.
@@ -339,7 +338,8 @@ def fixed_share_regret_bound(
     Raises:
         ValueError: if a setting is out of range.
 
-    >>> print(round(fixed_share_regret_bound(FixedShareConfig(0.01, 0.1, 0.0, 1, 0), costs=Costs(1.0, 0.0), experts=10, steps=1000)))
+    >>> config = FixedShareConfig(eta=0.01, gamma=0.1, sigma=0.0, batch=1, delay=0)
+    >>> round(fixed_share_regret_bound(config, costs=Costs(1.0, 0.0), experts=10, steps=1000))
     380
     """
     eta, gamma, sigma, batch, delay = fixed_share

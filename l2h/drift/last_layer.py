@@ -1,11 +1,12 @@
-r"""Last layers fitted anew after an alarm: what the networks see stays, how they weigh it is learned again.
+r"""Last-layer retraining after an alarm: the features of the networks stay fixed, their last layers are retrained.
 
 A rejector and a server end in a linear layer on activations h(x), and the sign of its output decides. After an alarm
-both layers can be fitted to the few questions that were asked and labelled, starting from what they were: the
-features of a network are often good where its weights for them no longer are.
+both layers can be retrained on the few inputs that were asked and labelled: after a change of the distribution, the
+features of a network are often still good when its last layer is not.
 
 Source: Kirichenko, Izmailov and Wilson, Last layer re-training is sufficient for robustness to spurious correlations,
-ICLR 2023. Here the old layer takes the place of a prior at zero, because the labels are fewer than the weights.
+ICLR 2023. Here the penalty draws the weights to the previous layer and not to zero, because there are fewer labels than
+weights.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,14 +26,14 @@ from l2h.drift.policies import (
     ask_probability,
     last_layer_output,
 )
-from l2h.drift.streams import Stream
+from l2h.drift.streams import Stream, values_along
 from l2h.evaluation.thresholds import min_loss_threshold
 from l2h.losses.deferral import ask_cost
 from l2h.problem import Costs, Predictions, server_label
 
-PENALTIES = (np.inf, 100.0, 10.0, 1.0, 0.1, 0.01)  # of the pull towards the old layer; infinity leaves it as it is
+PENALTIES = (np.inf, 100.0, 10.0, 1.0, 0.1, 0.01)  # on the distance from the previous layer; infinity keeps it
 PENALTY_FOLDS = 5
-MAX_BOUNDED_SCORE = 1 - 1e-7  # a score squashed to 1 came from no finite activation
+MAX_BOUNDED_SCORE = 1 - 1e-7  # no finite activation has a bounded score of 1
 
 
 class LastLayers(NamedTuple):
@@ -43,17 +44,17 @@ class LastLayers(NamedTuple):
 
 
 def tuned_last_layers(layers: Mapping[str, np.ndarray], validation: Predictions, *, costs: Costs) -> LastLayers:
-    r"""The last layers of a system as `thresholds.tables_tuned_on_validation` has it: with r's threshold t moved into its bias.
+    r"""The last layers of a system with the threshold t of smallest validation loss moved into the rejector's bias.
 
     .. math:: 2 \sigma(z) - 1 > t \iff z - \ln \frac{1 + t}{1 - t} > 0
 
     Args:
-        layers: "r" and "e", as a shifted run of squashed scores keeps its layers.
-        validation: the system's predictions, before its threshold was tuned.
+        layers: "r" and "e", weights then bias, of networks with bounded scores.
+        validation: predictions of the system on the validation split, with its original threshold.
         costs: c1 and ce.
 
     Returns:
-        The layers; a threshold beyond the reach of the squashed scores becomes the largest that has an activation.
+        The layers; a threshold outside (-1, 1) is clipped to `MAX_BOUNDED_SCORE`.
 
     >>> one = np.ones(2)
     >>> p = Predictions(m=-one, r=one * 0.5, e=one, y=one)
@@ -67,29 +68,25 @@ def tuned_last_layers(layers: Mapping[str, np.ndarray], validation: Predictions,
 
 
 def activations_along(tables: Mapping[str, Mapping[str, np.ndarray]], stream: Stream) -> LastLayerInputs:
-    """The activations along a course.
+    """The activations along a stream.
 
     Args:
-        tables: condition -> "r" and "e", (n, d) activations of all of its images.
-        stream: T steps.
+        tables: condition -> "r" and "e", (n, d) activations of all images of that condition.
+        stream: of T steps.
 
     Returns:
         (T, d_r) and (T, d_e), in the order of time.
 
     Raises:
-        KeyError: if a condition of the course has no table.
+        KeyError: if a condition of the stream has no table.
     """
-    any_table, length = next(iter(tables.values())), len(stream.image)
-    activations = LastLayerInputs(*(np.zeros((length, any_table[name].shape[1])) for name in ("r", "e")))
-    for condition in np.unique(stream.condition):
-        here = stream.condition == condition
-        for name in ("r", "e"):
-            getattr(activations, name)[here] = tables[str(condition)][name][stream.image[here]]
-    return activations
+    return LastLayerInputs(
+        *(values_along({condition: table[name] for condition, table in tables.items()}, stream) for name in "re")
+    )
 
 
 def weighted_logistic_losses(z: np.ndarray, negative_weight: np.ndarray, positive_weight: np.ndarray) -> np.ndarray:
-    """What activations z are charged: down log(1 + e^z) + up log(1 + e^-z), elementwise.
+    """Weighted logistic losses of outputs z, elementwise: negative_weight log(1 + e^z) + positive_weight log(1 + e^-z).
 
     >>> weighted_logistic_losses(np.zeros(1), np.ones(1), np.ones(1)).round(4)
     array([1.3863])
@@ -106,38 +103,38 @@ def retrain(
     penalty: float,
     start: np.ndarray | None = None,
 ) -> np.ndarray:
-    r"""A last layer fitted anew, and drawn towards what it was.
+    r"""A last layer retrained with a penalty on the distance from the previous one.
 
-    .. math:: \min_w \sum_i \big(d_i \log(1 + e^{z_i}) + u_i \log(1 + e^{-z_i})\big)
-              + \frac{s}{2} \frac{\|H\|_F^2}{d} \|w - w_{old}\|^2, \quad z = H w
+    .. math:: \min_w \sum_i \big(v^-_i \log(1 + e^{z_i}) + v^+_i \log(1 + e^{-z_i})\big)
+              + \frac{s}{2} \frac{\|H\|_F^2}{d} \|w - w_{previous}\|^2, \quad z = H w
 
-    With d = 1[y = -1] and u = 1[y = +1] this is the logistic loss of a server; with d = 1[m != y] and
-    u = c_e + c_1 1[label(e) != y] the two-stage loss of a rejector. H holds the activations and a column of ones; its
-    squared norm over d makes the strength s free of their scale.
+    With weights v- = 1[y = -1] and v+ = 1[y = +1] this is the logistic loss of a server; with v- = 1[m != y] and
+    v+ = c_e + c_1 1[label(e) != y] it is the two-stage loss of a rejector. H holds the activations and a column of
+    ones; its squared norm over d makes the penalty s independent of their scale.
 
     Args:
         activations: (n, d - 1) activations.
-        negative_weight: (n,) charges >= 0 of a large output.
-        positive_weight: (n,) charges >= 0 of a small one.
-        previous: (d,) the layer as it was, bias last.
-        penalty: s > 0; infinity leaves the layer as it was.
-        start: (d,) where Newton's method begins; by default the old layer.
+        negative_weight: (n,) weights v- >= 0 of the loss of positive outputs.
+        positive_weight: (n,) weights v+ >= 0 of the loss of negative outputs.
+        previous: (d,) the previous layer, bias last.
+        penalty: s > 0; infinity returns the previous layer.
+        start: (d,) initial point of Newton's method; by default the previous layer.
 
     Returns:
-        (d,) the new layer.
+        (d,) the retrained layer.
 
     Raises:
-        ValueError: if shapes do not match, there is no example, a number is not finite, a charge is negative or the
-            strength is not positive.
+        ValueError: if shapes do not match, there is no example, a number is not finite, a weight is negative or the
+            penalty is not positive.
 
     >>> h, y = np.array([[-1.0], [1.0]]), np.array([0.0, 1.0])
-    >>> retrain(h, 1 - y, y, old=np.array([-1.0, 0.0]), strength=0.1)[:1].round(2)
+    >>> retrain(h, 1 - y, y, previous=np.array([-1.0, 0.0]), penalty=0.1)[:1].round(2)
     array([1.24])
     """
     _check_training_data(activations, negative_weight, positive_weight, previous)
     if penalty == np.inf:
         return previous.copy()
-    checks.positive(strength=penalty)
+    checks.positive(penalty=penalty)
     design = np.column_stack([activations, np.ones(len(activations))]).astype(float)
     scaled_penalty = penalty * float((design**2).sum()) / len(previous)
     layer = previous if start is None else start
@@ -159,9 +156,8 @@ def retrain(
         while size > 1e-9 and objective(layer - size * step) > before:
             size /= 2
         layer = layer - size * step
-        if (
-            gradient @ step < 1e-9 * scaled_penalty
-        ):  # what was left to gain, in units of the pull: the step squared the rest
+        # The step was predicted to reduce the objective by half of this; the error that remains is about its square.
+        if gradient @ step < 1e-9 * scaled_penalty:
             break
     return layer
 
@@ -169,36 +165,37 @@ def retrain(
 def _check_training_data(
     activations: np.ndarray, negative_weight: np.ndarray, positive_weight: np.ndarray, previous: np.ndarray
 ) -> None:
-    checks.one_dimensional(down=negative_weight, up=positive_weight)
-    checks.one_dimensional(old=previous)
-    checks.same_length(hidden=activations, down=negative_weight)
-    checks.finite(hidden=activations, down=negative_weight, up=positive_weight, old=previous)
+    weights = {"negative_weight": negative_weight, "positive_weight": positive_weight}
+    checks.one_dimensional(**weights)
+    checks.one_dimensional(previous=previous)
+    checks.same_length(activations=activations, negative_weight=negative_weight)
+    checks.finite(activations=activations, previous=previous, **weights)
     if activations.ndim != 2 or activations.shape[1] != len(previous) - 1 or len(activations) == 0:
         raise ValueError(f"expected activations (n, {len(previous) - 1}) with n >= 1, got {activations.shape}")
-    checks.at_least(0, down=negative_weight.min(), up=positive_weight.min())
+    checks.at_least(0, **{name: weight.min() for name, weight in weights.items()})
 
 
 class RetrainedLayer(NamedTuple):
-    """A layer, and what it says of its own examples where it did not learn from them."""
+    """A retrained layer with its out-of-fold outputs."""
 
     layer: np.ndarray  # (d,)
-    out_of_fold_outputs: np.ndarray  # (n,) outputs, each by a layer that was fitted without the example's fold
-    penalty: float  # that was chosen
+    out_of_fold_outputs: np.ndarray  # (n,) each from a layer that was retrained without the example's fold
+    penalty: float  # chosen by cross-validation
 
 
 def retrain_cv(
     activations: np.ndarray, negative_weight: np.ndarray, positive_weight: np.ndarray, *, previous: np.ndarray
 ) -> RetrainedLayer:
-    """A layer fitted anew with the strength that charges least in cross-validation on the same examples.
+    """A retrained layer whose penalty has the smallest cross-validated loss.
 
     Args:
         activations: (n, d - 1) activations, n >= 5.
         negative_weight: as in `retrain`.
         positive_weight: as in `retrain`.
-        previous: (d,) the layer as it was.
+        previous: (d,) the previous layer.
 
     Returns:
-        The layer: as it was, if no refit predicts better than that.
+        The layer; the previous one if no retrained layer has a smaller loss.
 
     Raises:
         ValueError: as `retrain`, and if there are fewer examples than folds.
@@ -212,13 +209,13 @@ def retrain_cv(
     outputs = np.zeros((len(PENALTIES), len(activations)))
     for held_out_fold in range(PENALTY_FOLDS):
         training_mask, layer = fold != held_out_fold, previous
-        for index, strength in enumerate(PENALTIES):
+        for index, penalty in enumerate(PENALTIES):
             layer = retrain(
                 activations[training_mask],
                 negative_weight[training_mask],
                 positive_weight[training_mask],
                 previous=previous,
-                penalty=strength,
+                penalty=penalty,
                 start=layer,
             )
             outputs[index, ~training_mask] = last_layer_output(activations[~training_mask], layer)
@@ -228,18 +225,18 @@ def retrain_cv(
 
 
 def retraining_policies(previous: LastLayers, *, costs: Costs) -> dict[str, Callable[[Observation], Policy]]:
-    """What `policies.after_alarm_policy` needs to fit the last layers of r, of e, or of both anew after a burst.
+    """Builders for `policies.after_alarm_policy` that retrain the last layers of r, of e, or of both after a burst.
 
-    If both are fitted, r learns of a server that errs as the new one does on inputs that it has not learned from; if
-    e alone is, the device goes on to ask as it did.
+    If both are retrained, the rejector is trained with the out-of-fold labels of the retrained server. If only the
+    server is, the rejector keeps its decisions.
 
     Args:
-        previous: the layers as they were, from which every refit starts.
+        previous: the layers before the alarm, from which every retraining starts.
         costs: c1 and ce.
 
     Returns:
-        For each of `policies.ADAPTED_PARTS` a function from a burst to the policy that follows it; what two of them need
-        is fitted once.
+        For each member of `policies.ADAPTED_PARTS` a function from a burst to the policy that follows it; a server that
+        two of them need is retrained once.
     """
     servers: dict[bytes, RetrainedLayer] = {}
     return {
@@ -257,18 +254,18 @@ def _retraining_policy(
     fitted_servers: dict[bytes, RetrainedLayer],
 ) -> Policy:
     if burst_observation.asked is None or burst_observation.activations is None:
-        raise ValueError("expected a stream that is played with its activations, got one without")
-    asked, hidden = burst_observation.asked, burst_observation.activations
-    key = hidden.e.tobytes() + asked.y.tobytes()
+        raise ValueError("expected a stream with activations, got one without")
+    asked, activations = burst_observation.asked, burst_observation.activations
+    key = activations.e.tobytes() + asked.y.tobytes()
     if adapted_part != "r" and key not in fitted_servers:
-        fitted_servers[key] = retrain_cv(hidden.e, asked.y == -1, asked.y == 1, previous=previous.e)
+        fitted_servers[key] = retrain_cv(activations.e, asked.y == -1, asked.y == 1, previous=previous.e)
     fitted_server = None if adapted_part == "r" else fitted_servers[key]
     server_outputs = asked.e if fitted_server is None else fitted_server.out_of_fold_outputs
     ask_costs = ask_cost(server_label(server_outputs) != asked.y, costs=costs)
     rejector_layer = (
         previous.r
         if adapted_part == "e"
-        else retrain_cv(hidden.r, asked.m != asked.y, ask_costs, previous=previous.r).layer
+        else retrain_cv(activations.r, asked.m != asked.y, ask_costs, previous=previous.r).layer
     )
 
     def choose(observation: Observation, r: np.ndarray) -> Action:

@@ -1,8 +1,4 @@
-"""What a system does on a stream whose distribution changes, and which of its promises break.
-
-A stream is `Predictions` in the order of time, put together from tables: what one system said about every image
-under every condition.
-"""
+"""Monitoring of a fixed system on a stream: windowed metrics, and its error probability as a function of r."""
 
 from typing import Any, NamedTuple
 
@@ -15,8 +11,8 @@ from l2h.evaluation.calibration import calibration_error
 from l2h.evaluation.metrics import loss_per_example, window_means
 from l2h.problem import Costs, Predictions, asks
 
-CALIBRATION_BINS = 5  # of a window's calibration error: more would measure its few examples, not the probabilities
-ERROR_CURVE_RIDGE = 1e-3  # keeps the error curve finite where no error was seen yet
+CALIBRATION_BINS = 5  # of the calibration error of a window: with more, the few examples of a window dominate its bias
+ERROR_CURVE_RIDGE = 1e-3  # keeps the error curve finite if no error was observed yet
 
 
 class ErrorCurve(NamedTuple):
@@ -31,14 +27,14 @@ class ErrorCurve(NamedTuple):
 
 
 def fit_error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | None = None) -> ErrorCurve:
-    r"""The error probability as a logistic function of a score, by maximum likelihood with a slight ridge.
+    r"""The error probability as a logistic function of a score, by maximum likelihood with a small ridge penalty.
 
     .. math:: \min_{a, b} \sum_i w_i \log(1 + e^{-z_i (a + b r_i)}) + \frac{\rho}{2} (a^2 + b^2), \quad z_i = \pm 1
 
     Args:
         r: (n,) scores.
         wrong: (n,) whether the client was wrong, or any other event.
-        weight: (n,) weights >= 0, such as inverse probabilities of having been asked; by default 1.
+        weight: (n,) weights >= 0, such as inverse ask probabilities; by default 1.
 
     Returns:
         The curve.
@@ -48,7 +44,7 @@ def fit_error_curve(r: np.ndarray, wrong: np.ndarray, *, weight: np.ndarray | No
             negative.
 
     >>> curve = fit_error_curve(np.array([-1.0, -1.0, 1.0, 1.0] * 50), np.array([1, 1, 1, 0] * 50))
-    >>> bool(curve.at(-1.0) > 0.98), round(float(curve.at(1.0)), 2)
+    >>> bool(curve.probability(-1.0) > 0.98), round(float(curve.probability(1.0)), 2)
     (True, 0.5)
 
     Source: Platt scaling (Platt 1999), here of errors on r.
@@ -82,7 +78,7 @@ def _objective(coefficients: np.ndarray, design: np.ndarray, wrong: np.ndarray, 
 def _damped_step(
     start: np.ndarray, step: np.ndarray, design: np.ndarray, wrong: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
-    """The full Newton step, or half of it, or a quarter, ...: the first that does not climb."""
+    """The first of the full Newton step, half of it, a quarter, ... that does not increase the objective."""
     current = _objective(start, design, wrong, weight)
     for halvings in range(30):
         candidate = start - step / 2**halvings
@@ -92,46 +88,54 @@ def _damped_step(
 
 
 class WindowedMetrics(NamedTuple):
-    """What an observer with all labels would see in consecutive windows of a stream, (k,) each."""
+    """Metrics in consecutive windows of a stream, (k,) each.
 
-    step: np.ndarray  # the middle of the window
-    offload_rate: np.ndarray  # share sent
+    The labels are needed for `loss`, `observed_error` and `calibration_error`.
+    """
+
+    step: np.ndarray  # middle of the window
+    offload_rate: np.ndarray
     loss: np.ndarray  # system loss
-    predicted_error: np.ndarray  # the client's error probability, as held-out data stated it
-    observed_error: np.ndarray  # the client's error rate
-    calibration_error: np.ndarray  # expected calibration error of the stated probabilities, in BINS bins
-    ks_distance: np.ndarray  # Kolmogorov-Smirnov distance of the window's r from held-out r
-    ks_p_value: np.ndarray  # of the two-sample test that both come from one distribution
+    predicted_error: np.ndarray  # mean of the client's error probabilities, by the error curve of held-out data
+    observed_error: np.ndarray  # error rate of the client
+    calibration_error: np.ndarray  # expected calibration error of the predicted error probabilities
+    ks_distance: np.ndarray  # Kolmogorov-Smirnov distance between r in the window and held-out r
+    ks_p_value: np.ndarray  # of the two-sample test that both have the same distribution
 
 
 def monitor(predictions: Predictions, reference: Predictions, *, width: int, costs: Costs) -> WindowedMetrics:
-    """What a fixed system does over time, and which assumptions still hold.
+    """Windowed metrics of a fixed system along a stream.
 
     Args:
-        predictions: predictions on T examples in the order of time.
-        reference: predictions on held-out examples from before: its error curve is what the system states.
+        predictions: on T examples in the order of time.
+        reference: on held-out examples from before the stream; the error curve is fitted to them.
         width: examples per window, from 1 to T.
         costs: c1 and ce.
 
     Returns:
-        One number of each kind per window.
+        The metrics of each window.
 
     Raises:
         ValueError: if the width is out of range.
     """
-    stated = fit_error_curve(reference.r, reference.m != reference.y).probability(predictions.r)
+    predicted = fit_error_curve(reference.r, reference.m != reference.y).probability(predictions.r)
     loss = window_means(loss_per_example(predictions, costs=costs), width)
     wrong = predictions.m != predictions.y
-    windows, claimed, happened = (v[: len(loss) * width].reshape(-1, width) for v in (predictions.r, stated, wrong))
-    tests = [ks_2samp(window, reference.r, method="asymp") for window in windows]
+    r_windows, predicted_windows, wrong_windows = (
+        values[: len(loss) * width].reshape(-1, width) for values in (predictions.r, predicted, wrong)
+    )
+    tests = [ks_2samp(window, reference.r, method="asymp") for window in r_windows]
     return WindowedMetrics(
         step=(np.arange(len(loss)) + 0.5) * width,
         offload_rate=window_means(asks(predictions.r), width),
         loss=loss,
-        predicted_error=window_means(stated, width),
+        predicted_error=window_means(predicted, width),
         observed_error=window_means(wrong, width),
         calibration_error=np.array(
-            [calibration_error(*w, bins=CALIBRATION_BINS) for w in zip(claimed, happened, strict=True)]
+            [
+                calibration_error(p, outcomes, bins=CALIBRATION_BINS)
+                for p, outcomes in zip(predicted_windows, wrong_windows, strict=True)
+            ]
         ),
         ks_distance=np.array([float(test.statistic) for test in tests]),
         ks_p_value=np.array([float(test.pvalue) for test in tests]),

@@ -77,14 +77,14 @@ def test_a_detector_starts_afresh_after_an_alarm():
 
 def test_alarms_are_scored():
     score = detectors.score_alarms
-    assert score(np.array([], dtype=int), change=10, length=10, patience=1) == (
+    assert score(np.array([], dtype=int), change=10, length=10, window=1) == (
         0,
         10,
         pytest.approx(np.nan, nan_ok=True),
     )
-    assert score(np.array([3, 9, 12, 15]), change=10, length=20, patience=5) == (2, 10, 2.0)
-    assert np.isnan(score(np.array([19]), change=10, length=20, patience=5).delay)
-    assert score(np.array([10]), change=10, length=20, patience=5).delay == 0
+    assert score(np.array([3, 9, 12, 15]), change=10, length=20, window=5) == (2, 10, 2.0)
+    assert np.isnan(score(np.array([19]), change=10, length=20, window=5).delay)
+    assert score(np.array([10]), change=10, length=20, window=5).delay == 0
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_alarms_are_scored():
         (lambda: detectors.detector_alarms(np.zeros(3), np.ones(0), detector="ADWIN"), "reference"),
         (lambda: detectors.score_alarms(np.array([]), change=-1, length=2, window=1), "change"),
         (lambda: detectors.score_alarms(np.array([]), change=3, length=2, window=1), "length"),
-        (lambda: detectors.score_alarms(np.array([]), change=1, length=2, window=0), "patience"),
+        (lambda: detectors.score_alarms(np.array([]), change=1, length=2, window=0), "window >= 1"),
         (lambda: detectors.detect(many(9), many(9), signal="smell", detector="ADWIN"), "signal"),
         (lambda: intervals.poisson_rate(-1, 10), "events"),
         (lambda: intervals.poisson_rate(1, 0), "steps"),

@@ -167,7 +167,7 @@ def test_nothing_is_learned_from_what_was_not_asked_and_labelled():
     )
     unseen = LastLayerInputs(hidden.r, np.where(quiet[:, None], generator.normal(size=hidden.e.shape), hidden.e))
     same_r = Predictions(other.m, stream.r, other.e, other.y)
-    assert np.array_equal(played(same_r, unseen).chance, outcome.chance)
+    assert np.array_equal(played(same_r, unseen).propensity, outcome.propensity)
     assert np.array_equal(played(same_r, unseen).loss[outcome.asked], outcome.loss[outcome.asked])
 
 
@@ -181,8 +181,8 @@ def test_a_policy_sees_activations_of_the_device_at_once_and_of_the_server_late(
 
     simulate(stream, nosy, seed=0, activations=hidden, **PLAY)
     for j, past in enumerate(seen):
-        assert np.array_equal(past.hidden.r, hidden.r[: 25 * (j + 1)])
-        assert np.array_equal(past.hidden.e, hidden.e[past.step]) and (past.step < max(1, 25 * (j - 1))).all()
+        assert np.array_equal(past.activations.r, hidden.r[: 25 * (j + 1)])
+        assert np.array_equal(past.activations.e, hidden.e[past.step]) and (past.step < max(1, 25 * (j - 1))).all()
 
 
 def test_the_new_layer_answers_from_there_on():
@@ -211,11 +211,11 @@ def unplayed():
         ),
         (lambda: last_layer.retrain(H[:0], ONE[:0], ONE[:0], previous=np.ones(3), penalty=1.0), "with n >= 1"),
         (lambda: last_layer.retrain(H, ONE[:5], ONE, previous=np.ones(3), penalty=1.0), "one length"),
-        (lambda: last_layer.retrain(H, -ONE, ONE, previous=np.ones(3), penalty=1.0), "down"),
-        (lambda: last_layer.retrain(H * np.nan, ONE, ONE, previous=np.ones(3), penalty=1.0), "hidden"),
-        (lambda: last_layer.retrain(H, ONE, ONE, previous=np.ones(3), penalty=0.0), "strength"),
+        (lambda: last_layer.retrain(H, -ONE, ONE, previous=np.ones(3), penalty=1.0), "negative_weight"),
+        (lambda: last_layer.retrain(H * np.nan, ONE, ONE, previous=np.ones(3), penalty=1.0), "activations"),
+        (lambda: last_layer.retrain(H, ONE, ONE, previous=np.ones(3), penalty=0.0), "penalty"),
         (lambda: last_layer.retrain_cv(H[:4], ONE[:4], ONE[:4], previous=np.ones(3)), "examples"),
-        (unplayed, "expected a stream that is played with its activations"),
+        (unplayed, "expected a stream with activations"),
         (
             lambda: simulate(turning(50)[0], lambda _, r: Action(r * 0, server_layer=ONE), seed=0, **PLAY),
             "expected activations for the server's new layer, got None",

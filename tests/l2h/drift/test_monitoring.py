@@ -85,7 +85,7 @@ def test_what_changed_is_seen():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: thresholds.threshold_grid(np.ones(3), 2), "number"),
+        (lambda: thresholds.threshold_grid(np.ones(3), 2), "n_thresholds >= 3"),
         (lambda: thresholds.retuned(many(5), n_labels=5, costs=COSTS), "others"),
         (lambda: thresholds.retuned(many(5), n_labels=0, costs=COSTS), "labels"),
         (lambda: thresholds.threshold_grid(np.array([np.nan]), 3), "finite"),

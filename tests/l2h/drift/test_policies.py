@@ -53,7 +53,7 @@ def test_a_policy_sees_scores_at_once_and_labels_late_and_only_of_what_was_asked
     for j, past in enumerate(seen):
         assert (past.r == stream.r[: 50 * j]).all()
         expected = np.flatnonzero(outcome.asked[: max(0, 50 * (j - 1))])
-        assert past.step.tolist() == expected.tolist() and (past.chance == 0.5).all()
+        assert past.step.tolist() == expected.tolist() and (past.propensity == 0.5).all()
         assert past.asked is None if j < 2 else (past.asked.y == stream.y[expected]).all()
 
 
@@ -200,7 +200,7 @@ def test_the_same_seed_gives_the_same_play():
     [
         (lambda: simulate(many(5), policies.fixed_policy(), costs=COSTS, batch=0, delay=0, seed=0), "batch"),
         (lambda: simulate(many(5), policies.fixed_policy(), costs=COSTS, batch=1, delay=-1, seed=0), "delay"),
-        (lambda: simulate(many(5), lambda _, r: Action(r + 9), costs=COSTS, batch=1, delay=0, seed=0), "chance"),
+        (lambda: simulate(many(5), lambda _, r: Action(r + 9), costs=COSTS, batch=1, delay=0, seed=0), "propensity"),
         (lambda: policies.budget_policy(1.5, initial_scores=np.zeros(1), memory=1), "rate"),
         (lambda: policies.budget_policy(0.5, initial_scores=np.zeros(1), memory=0), "memory"),
         (lambda: policies.isotonic_policy(costs=COSTS, explore=0.0, memory=1), "explore"),

@@ -212,7 +212,7 @@ def test_the_same_seed_gives_the_same_play():
             lambda: policies.alarm_threshold_policy(
                 np.array([0]), costs=COSTS, label_burst=1, batch=1, adapted_part="m"
             ),
-            "what",
+            "adapted_part",
         ),
     ],
 )

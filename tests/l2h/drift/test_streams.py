@@ -109,7 +109,7 @@ def test_a_device_has_its_share_and_no_change():
             lambda: streams.with_dwell_time(
                 streams.fill_schedule(streams.drift_schedule(None, length=8), LABELS, seed=0), dwell_time=0.5, seed=0
             ),
-            "stay",
+            "dwell_time",
         ),
         (lambda: streams.device_label_shares(0, concentration=1.0, seed=0), "n_devices >= 1"),
         (lambda: streams.device_label_shares(1, concentration=0.0, seed=0), "concentration"),

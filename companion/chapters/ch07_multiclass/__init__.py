@@ -1,1 +1,1 @@
-"""Chapter 07, many classes: what only this chapter computes and draws."""
+"""Chapter 07, many classes: its experiments, theory, analysis, evidence and figures."""

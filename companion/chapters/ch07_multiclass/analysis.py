@@ -1,41 +1,63 @@
-"""What tables and figures of the chapter on many classes say of its systems: shares, gaps, spending, classes."""
+"""Analysis of the experiments with many classes: differences, slopes, resource use, confusions and images."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from companion.chapters.ch07_multiclass import experiments
 from companion.chapters.ch07_multiclass.experiments import MulticlassResults
-from companion.chapters.systems import ComparedSystem
+from companion.chapters.ch07_multiclass.settings import Settings
+from companion.chapters.systems import ComparedSystem, system_resource_use
 from l2h.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
-from l2h.evaluation.comparisons import differences_per_example, mean_interval
-from l2h.evaluation.curves import area_under_curve, auc_contributions, error_auroc_contributions, loss_curve
-from l2h.evaluation.intervals import Interval, format_interval, pointwise_t_intervals
+from l2h.evaluation.comparisons import differences_per_example, mean_difference, mean_interval
+from l2h.evaluation.curves import accuracy_at_coverage, accuracy_coverage_curve, area_under_curve, auc_contributions
+from l2h.evaluation.intervals import Interval, pointwise_t_intervals
 from l2h.evaluation.metrics import (
     ask_indicator,
     client_server_correctness,
     correctness,
     keep_indicator,
     loss_per_example,
-    reference_losses,
     split_by_class,
 )
+from l2h.evaluation.multiple_comparisons import MeanRanks, mean_ranks
+from l2h.evaluation.resources import ResourceUse
 from l2h.problem import Costs, Predictions, server_label
 
+SYSTEMS_IN_CURVES = (  # of the accuracy-coverage curves
+    *("stage switching", "weighted server", "two-stage", "confidence", "random", "oracle"),
+    experiments.STACKED_NAME,
+)
+REFERENCE_SYSTEMS = ("random", "oracle")  # without a place in the figure of resources
 PerExample = Callable[[Predictions], Any]
+
+
+def client_correctness(predictions: Predictions) -> np.ndarray:
+    """1.0 where the client's label is right and 0.0 elsewhere, (n,)."""
+    return client_server_correctness(predictions)[0].astype(float)
+
+
+def server_correctness(predictions: Predictions) -> np.ndarray:
+    """1.0 where the server's label is right and 0.0 elsewhere, (n,)."""
+    return client_server_correctness(predictions)[1].astype(float)
+
+
+def negative_loss(costs: Costs) -> PerExample:
+    """The system loss of each example with its sign changed, so that larger is better."""
+    return lambda predictions: -loss_per_example(predictions, costs=costs)
 
 
 def intervals_by_setting(
     predictions_by_setting: Sequence[Sequence[Predictions]], per_example: PerExample, *, n_resamples: int = 2000
 ) -> Interval:
-    """Means of a value per example at k places, each with its interval over seeds and examples.
+    """Means of a value per example in k settings, each with its interval over seeds and examples.
 
     Args:
-        predictions_by_setting: at each place the predictions of a system, one per seed; all on the same examples.
+        predictions_by_setting: in each setting the predictions of a system, one per seed; all on the same examples.
         per_example: gives (n,) values.
-        n_resamples: of the resampling.
+        n_resamples: of the bootstrap.
 
     Returns:
         (k,) means, lower and upper limits.
@@ -53,15 +75,16 @@ def matched_differences(
     *,
     n_resamples: int = 2000,
 ) -> dict[str, Interval]:
-    """Differences system - its own counterpart in the mean of a value per example; all of them hold together.
+    """Paired differences (system minus its counterpart) of a per-example metric, with simultaneous intervals.
 
-    `multiple_comparisons.simultaneous_differences` has one reference for all; here each system has one with the same server.
+    `multiple_comparisons.simultaneous_differences` has one reference for all systems; here each has its own, with the
+    same server.
 
     Args:
         systems: name -> predictions, one per seed.
         counterparts: name -> predictions of the counterpart, paired.
         per_example: gives (n,) values.
-        n_resamples: of the resampling.
+        n_resamples: of the bootstrap.
 
     Returns:
         Name -> difference, with max-t intervals.
@@ -84,44 +107,42 @@ def slope_interval(predictions_by_setting: Sequence[Sequence[Predictions]], cova
     .. math:: \frac{\sum_j (c_j - \bar c)\, rate_j}{\sum_j (c_j - \bar c)^2}
 
     Args:
-        predictions_by_setting: at each of k places, the predictions of every seed, on the same examples.
+        predictions_by_setting: in each of k settings, the predictions of every seed, on the same examples.
         covariate: (k,) numbers c, not all equal.
 
     Returns:
         The slope with its limits.
 
     Raises:
-        ValueError: if the predictions do not match, or all places are equal.
+        ValueError: if the predictions do not match, or all numbers are equal.
     """
     weights = _slope_weights(covariate, len(predictions_by_setting))
-    asked = 1 - np.array(
-        [[keep_indicator(p) for p in predictions] for predictions in predictions_by_setting]
-    )  # (k, S, n)
+    asked = np.array([[ask_indicator(p) for p in predictions] for predictions in predictions_by_setting])  # (k, S, n)
     return paired_bootstrap(np.tensordot(weights, asked, axes=1))
 
 
 def trend_interval(
     first: Sequence[Sequence[Predictions]], second: Sequence[Sequence[Predictions]], covariate: Sequence[float]
 ) -> Interval:
-    r"""The least-squares slope of a difference in area against a place, with its interval over seeds and examples.
+    r"""The least-squares slope of a difference in area against a covariate, with its interval over seeds and examples.
 
     .. math:: \sum_j w_j \bar d_j, \qquad w_j = \frac{c_j - \bar c}{\sum_i (c_i - \bar c)^2}
 
-    with the mean d of the paired differences first - second over seeds and examples at place j. The tasks are the first
-    K classes of one list, so an image of the smallest is in all of them: images are resampled once for all places, each
-    with its differences everywhere, taken from the means of their places. How many images of a place are drawn then
-    moves nothing, to first order.
+    with the mean d of the paired differences first - second over seeds and examples of task j. The tasks are the first
+    K classes of one list, so an image of the smallest task is in all of them: images are resampled once for all tasks,
+    each with its differences in all its tasks, centred at the means of the tasks. The number of images of a task in a
+    resample then changes nothing, to first order.
 
     Args:
-        first: at each of k places the predictions of one system, one per seed.
-        second: of another, paired: the same seeds and, within a place, the same examples.
+        first: in each of k tasks the predictions of one system, one per seed.
+        second: of another, paired: the same seeds and, within a task, the same examples.
         covariate: (k,) numbers c, not all equal.
 
     Returns:
         The slope with its limits.
 
     Raises:
-        ValueError: if the predictions do not match, all places are equal, or a task is not the first classes of the
+        ValueError: if the predictions do not match, all numbers are equal, or a task is not the first classes of the
             largest.
     """
     weights = _slope_weights(covariate, len(first))
@@ -131,27 +152,26 @@ def trend_interval(
     ]  # (S, n_j) each
     images = indices_in_largest_task([predictions[0].y for predictions in first])
     size = max(values.shape[1] for values in differences)
-    moved, slope = np.zeros((len(first[0]), size)), 0.0
+    centred, slope = np.zeros((len(first[0]), size)), 0.0
     for weight, values, indices in zip(weights, differences, images, strict=True):
-        middle = values.sum() / values.size
-        moved[:, indices] += weight * size / values.shape[1] * (values - middle)
-        slope += weight * middle
-    return paired_bootstrap(moved + slope)
+        centred[:, indices] += weight * size / values.shape[1] * (values - values.mean())
+        slope += weight * values.mean()
+    return paired_bootstrap(centred + slope)
 
 
 def indices_in_largest_task(labels: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Where the examples of each task stand among those of the task with most classes.
+    """The indices of each task's examples among those of the task with most classes.
 
     Args:
         labels: of each task, the first K classes of one list: 0..K-1, or -1/+1 for K = 2.
 
     Returns:
-        For each task the places of its examples, in their order.
+        For each task the indices of its examples, in their order.
 
     Raises:
         ValueError: if the labels of a task are not those of these examples.
 
-    >>> [places.tolist() for places in indices_in_largest_task([np.array([1, -1]), np.array([1, 2, 0])])]
+    >>> [indices.tolist() for indices in indices_in_largest_task([np.array([1, -1]), np.array([1, 2, 0])])]
     [[0, 2], [0, 1, 2]]
     """
     numbers = [np.where(y < 0, 0, y) for y in labels]
@@ -164,163 +184,30 @@ def indices_in_largest_task(labels: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _slope_weights(covariate: Sequence[float], n_settings: int) -> np.ndarray:
-    """What numbers at the places are weighed with, to give the slope of the line through them."""
+    """The weights of k values whose weighted sum is the slope of the line through them."""
     c = np.asarray(covariate, dtype=float)
-    centred = c - c.sum() / len(c)
+    centred = c - c.mean()
     if n_settings != len(c) or not centred.any():
-        raise ValueError(f"expected numbers at several places that differ, got {n_settings} at {list(covariate)}")
+        raise ValueError(f"expected a covariate that differs between settings, got {list(covariate)} for {n_settings}")
     return centred / (centred @ centred)
 
 
-def loss_table(
-    results: MulticlassResults, systems: Mapping[str, ComparedSystem], *, n_resamples: int = 2000
-) -> dict[str, dict[str, str]]:
-    """Loss, accuracy and share sent of each system at its tuned threshold, and beside them what r = 0 gives.
-
-    Args:
-        results: what the systems said.
-        systems: name -> configuration, whose costs count; all on the same examples.
-        n_resamples: of the resampling.
-
-    Returns:
-        Name -> column -> number with its interval; at r = 0 without.
-    """
-    tuned = {name: results.tuned_on_validation(config) for name, config in systems.items()}
-    trained = {name: results.untuned(config) for name, config in systems.items()}
-    loss_functions = {name: partial(loss_per_example, costs=config.costs) for name, config in systems.items()}
-    measured = {
-        "system loss": _formatted_means(
-            [[loss_functions[name](p) for p in predictions] for name, predictions in tuned.items()], n_resamples
-        ),
-        "at r = 0": _formatted_means(
-            [[loss_functions[name](p) for p in predictions] for name, predictions in trained.items()],
-            n_resamples,
-            estimate_only=True,
-        ),
-        "accuracy": _formatted_means(
-            [[correctness(p) for p in predictions] for predictions in tuned.values()], n_resamples
-        ),
-        "sent": _formatted_means(
-            [[ask_indicator(p) for p in predictions] for predictions in tuned.values()], n_resamples
-        ),
-        "sent at r = 0": _formatted_means(
-            [[ask_indicator(p) for p in predictions] for predictions in trained.values()],
-            n_resamples,
-            estimate_only=True,
-        ),
-    }
-    return _rows(systems, measured)
-
-
-def _rows(names: Iterable[str], columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    return {name: {column: texts[index] for column, texts in columns.items()} for index, name in enumerate(names)}
-
-
-def _formatted_means(
-    values: Sequence[Sequence[np.ndarray]], n_resamples: int, *, estimate_only: bool = False
-) -> list[str]:
-    means = bootstrap_intervals(np.array(values, dtype=float), n_resamples=1 if estimate_only else n_resamples)
-    return [f"{interval.estimate:.3f}" if estimate_only else format_interval(interval) for interval in means]
-
-
-def reference_rows(
-    predictions: Sequence[Predictions], *, costs: Costs, n_resamples: int = 2000
-) -> dict[str, dict[str, str]]:
-    """What needs no rejector, and the limit of any, as rows for `loss_table`: all with one client and one server.
-
-    Args:
-        predictions: predictions with this client and server, one per seed; their r is not read.
-        costs: c1 and ce.
-        n_resamples: of the resampling.
-
-    Returns:
-        "always ask", "never ask", "random, best rate" (the cheaper of both, seed by seed) and "oracle" -> column ->
-        number with its interval.
-    """
-    same = {name: [replace(p, r=r(p, costs)) for p in predictions] for name, r in _REFERENCE_SCORES.items()}
-    loss_function: PerExample = partial(loss_per_example, costs=costs)
-    columns: dict[str, PerExample] = {"system loss": loss_function, "accuracy": correctness, "sent": ask_indicator}
-    values = {
-        column: [[column_function(p) for p in ps] for ps in same.values()]
-        for column, column_function in columns.items()
-    }
-    return _rows(
-        same, {column: _formatted_means(column_function, n_resamples) for column, column_function in values.items()}
-    )
-
-
-def _best_constant_scores(p: Predictions, costs: Costs) -> np.ndarray:
-    references = reference_losses(p, costs=costs)
-    return np.full(len(p.y), -1.0 if references.always < references.never else 1.0)
-
-
-def _oracle_scores(p: Predictions, costs: Costs) -> np.ndarray:
-    client, server = (1.0 - right for right in client_server_correctness(p))
-    return costs.ce + costs.c1 * server - client
-
-
-_REFERENCE_SCORES: dict[str, Callable[[Predictions, Costs], np.ndarray]] = {
-    "always ask": lambda p, costs: np.full(len(p.y), -1.0),
-    "never ask": lambda p, costs: np.ones(len(p.y)),
-    "random, best rate": _best_constant_scores,
-    "oracle": _oracle_scores,
-}
-
-
-def ranking_metrics(predictions: Sequence[Predictions]) -> dict[str, str]:
-    """How well r ranks, whatever the threshold: the AUGRC, and the AUROC of the client's errors.
-
-    Args:
-        predictions: one system's predictions, one per seed.
-
-    Returns:
-        "AUGRC" and "AUROC", means over seeds.
-    """
-    selective_costs = Costs(c1=0.0, ce=0.0)
-    kept_and_wrong = pointwise_t_intervals(
-        [[area_under_curve(loss_curve(p, costs=selective_costs))] for p in predictions]
-    ).estimate[0]
-    ranked = mean_interval(predictions, error_auroc_contributions, draws=1).estimate
-    return {"AUGRC": f"{kept_and_wrong:.3f}", "AUROC": f"{ranked:.3f}"}
-
-
-def comparison_table(
-    results: MulticlassResults, systems: Mapping[str, ComparedSystem], *, n_resamples: int = 2000
-) -> dict[str, dict[str, str]]:
-    """What `loss_table` says of the systems of a client, and beside it how well each of them ranks.
-
-    Args:
-        results: what the systems said.
-        systems: name -> configuration; all on the same examples.
-        n_resamples: of the resampling.
-
-    Returns:
-        Name -> column -> number.
-    """
-    rows = loss_table(results, systems, n_resamples=n_resamples)
-    return {name: row | ranking_metrics(results.tuned_on_validation(systems[name])) for name, row in rows.items()}
-
-
 def class_metrics(predictions: Sequence[Predictions], *, n_resamples: int = 2000) -> list[Interval]:
-    """For each true class the share sent, and the accuracy of client and server, with intervals.
+    """For each true class the offload rate, and the accuracy of client and server, with intervals.
 
     Args:
         predictions: one system's predictions, one per seed, on the same examples.
-        n_resamples: of the resampling.
+        n_resamples: of the bootstrap.
 
     Returns:
         Three bands of (K,) values.
     """
     by_class_and_seed = [split_by_class(p) for p in predictions]
-    metrics: tuple[PerExample, ...] = (
-        ask_indicator,
-        lambda p: client_server_correctness(p)[0] * 1.0,
-        lambda p: client_server_correctness(p)[1] * 1.0,
-    )
+    metrics: tuple[PerExample, ...] = (ask_indicator, client_correctness, server_correctness)
     intervals_by_metric = [
         [
             mean_interval(
-                [class_predictions[label] for class_predictions in by_class_and_seed], metric, draws=n_resamples
+                [class_predictions[label] for class_predictions in by_class_and_seed], metric, n_resamples=n_resamples
             )
             for label in sorted(by_class_and_seed[0])
         ]
@@ -330,50 +217,49 @@ def class_metrics(predictions: Sequence[Predictions], *, n_resamples: int = 2000
 
 
 class ConfusionOffload(NamedTuple):
-    """What a client answers to each class, and what of it is sent."""
+    """The client's confusion matrix, and the offload rate of each cell."""
 
-    counts: np.ndarray  # (K, K) images of a seed, by true class and client's answer
-    offload_rate: np.ndarray  # (K, K) share of them that is sent, NaN where there is none
+    counts: np.ndarray  # (K, K) images of a seed, by true class and client's label
+    offload_rate: np.ndarray  # (K, K) share of the images that is offloaded, NaN where there is none
 
 
 def confusion_offload(predictions: Sequence[Predictions], n_classes: int) -> ConfusionOffload:
-    """The client's confusion matrix, and the share of each cell that is sent, all seeds together.
+    """The client's confusion matrix, and the offload rate of each cell, all seeds together.
 
     Args:
         predictions: one system's predictions, one per seed, with labels 0..K-1.
         n_classes: K.
 
     Returns:
-        Counts of a seed and shares.
+        Counts of a seed, and offload rates.
     """
-    cells = [np.bincount(n_classes * p.y + p.m, minlength=n_classes**2) for p in predictions]
-    asked = [
-        np.bincount(n_classes * p.y + p.m, weights=1 - keep_indicator(p), minlength=n_classes**2) for p in predictions
-    ]
-    counts = np.sum(cells, axis=0).reshape(n_classes, -1)
-    sent = np.sum(asked, axis=0).reshape(n_classes, -1)
-    share = np.divide(sent, counts, out=np.full(sent.shape, np.nan), where=counts > 0)
-    return ConfusionOffload(counts / len(predictions), share)
+    shape = (n_classes, n_classes)
+    counts, asked = np.zeros(shape), np.zeros(shape)
+    for p in predictions:
+        np.add.at(counts, (p.y, p.m), 1)
+        np.add.at(asked, (p.y, p.m), ask_indicator(p))
+    rate = np.divide(asked, counts, out=np.full(shape, np.nan), where=counts > 0)
+    return ConfusionOffload(counts / len(predictions), rate)
 
 
 class ExtremeImages(NamedTuple):
-    """The images at the two ends of a rejector's order, with a caption each."""
+    """The images with the lowest and with the highest scores r, with a caption each."""
 
-    asked_first: np.ndarray  # (k,) places of those that are sent first: the lowest r, rising
-    kept_longest: np.ndarray  # (k,) places of those that are kept to the last: the highest r, falling
-    captions: list[str]  # 2 k texts, of the first ones and then of the last
+    asked_first: np.ndarray  # (k,) indices of the lowest r, rising
+    kept_longest: np.ndarray  # (k,) indices of the highest r, falling
+    captions: list[str]  # 2 k texts, of the lowest and then of the highest
 
 
 def extreme_images(predictions: Predictions, names: Sequence[str], n_images: int) -> ExtremeImages:
-    """Which images a rejector sends before all others, and which it would send after all others.
+    """The images about which a rejector asks first, and those that it keeps longest as the threshold rises.
 
     Args:
         predictions: of one run, with labels 0..K-1, or -1/+1 for two classes.
         names: (K,) classes, in the order of the labels.
-        n_images: k, how many at either end.
+        n_images: k, of either kind.
 
     Returns:
-        `ExtremeImages`; where r ties, the earlier images come first.
+        `ExtremeImages`; of images with equal r the earlier ones come first.
     """
     rising, falling = (np.argsort(sign * predictions.r, kind="stable")[:n_images] for sign in (1, -1))
     labels_by_source = {"is": predictions.y, "m:": predictions.m, "e:": server_label(predictions.e)}
@@ -385,4 +271,124 @@ def extreme_images(predictions: Predictions, names: Sequence[str], n_images: int
         rising,
         falling,
         ["\n".join(f"{source} {names[class_labels[i]]}" for source, class_labels in numbers.items()) for i in indices],
+    )
+
+
+def accuracy_curves(
+    results: MulticlassResults, settings: Settings, client: str, coverages: np.ndarray
+) -> dict[str, Interval]:
+    """Accuracy at each coverage of the systems in `SYSTEMS_IN_CURVES`, with bands over seeds: system -> (k,) means."""
+    systems = experiments.compared_systems(settings, client)
+    return {
+        name: pointwise_t_intervals([accuracy_at_coverage(p, coverages) for p in results.untuned(config)])
+        for name, config in systems.items()
+        if name in SYSTEMS_IN_CURVES
+    }
+
+
+def gains_over_confidence(results: MulticlassResults, settings: Settings) -> dict[str, dict[str, Interval]]:
+    """Gains of the first client's systems over confidence with the same server, in loss and in area.
+
+    Returns:
+        "gain in loss" and "gain in area" -> system -> paired difference, simultaneous over the systems.
+    """
+    systems = tuned_systems(results, settings)
+    baselines = {name: predictions for name, predictions in systems.items() if name not in ("confidence", "always ask")}
+    counterparts = {
+        name: results.tuned_on_validation(config)
+        for name, config in experiments.confidence_with_same_server(settings).items()
+    }
+    costs = experiments.base_config(settings).costs
+    gains: dict[str, PerExample] = {"gain in loss": negative_loss(costs), "gain in area": auc_contributions}
+    return {
+        name: matched_differences(baselines, counterparts, per_example, n_resamples=settings.n_resamples)
+        for name, per_example in gains.items()
+    }
+
+
+def tuned_systems(results: MulticlassResults, settings: Settings) -> dict[str, list[Predictions]]:
+    """The systems of the first client, each with the threshold of least loss on validation data."""
+    systems = experiments.compared_systems(settings, settings.clients[0])
+    return {name: results.tuned_on_validation(config) for name, config in systems.items()}
+
+
+def areas_under_curves(predictions: Sequence[Predictions]) -> list[float]:
+    """The area under accuracy against coverage, one per seed."""
+    return [area_under_curve(accuracy_coverage_curve(p)) for p in predictions]
+
+
+def rank_systems_on_device(systems: Mapping[str, Sequence[Predictions]]) -> MeanRanks:
+    """Mean ranks in area of the systems that decide on the device, one block per seed."""
+    return mean_ranks(
+        {
+            name: areas_under_curves(predictions)
+            for name, predictions in systems.items()
+            if name not in experiments.MULTICLASS_EXCLUDED_BASELINES
+        }
+    )
+
+
+def accuracy_and_resources(
+    systems: Mapping[str, Sequence[Predictions]], configs: Mapping[str, ComparedSystem]
+) -> tuple[dict[str, Interval], dict[str, ResourceUse]]:
+    """Accuracy and resource use of each system at its own coverage, by name."""
+    shown = {name: predictions for name, predictions in systems.items() if name not in REFERENCE_SYSTEMS}
+    accuracies = {name: mean_interval(predictions, correctness) for name, predictions in shown.items()}
+    coverages = {
+        name: mean_interval(predictions, keep_indicator, n_resamples=1).estimate for name, predictions in shown.items()
+    }
+    resources = {name: system_resource_use(name, configs[name], coverages[name]) for name in shown}
+    return accuracies, resources
+
+
+def offload_rates_by_c1(results: MulticlassResults, settings: Settings) -> dict[str, Interval]:
+    """The offload rate at r = 0 for each c1: form of the weight -> (k,) means with intervals."""
+    configs = experiments.form_grid(settings)
+    return {
+        form: intervals_by_setting(
+            [results.untuned(configs[form, c1]) for c1 in settings.c1_grid],
+            ask_indicator,
+            n_resamples=settings.n_resamples,
+        )
+        for form in dict.fromkeys(form for form, _ in configs)
+    }
+
+
+def area_differences_by_class_count(results: MulticlassResults, settings: Settings) -> Interval:
+    """Area of two-stage minus area of confidence, for each number of classes: (k,) means with intervals."""
+    configs = experiments.class_count_grid(settings)
+    differences = [
+        mean_difference(
+            results.untuned(configs[count, "two-stage"]),
+            results.untuned(configs[count, "confidence"]),
+            auc_contributions,
+            n_resamples=settings.n_resamples,
+        )
+        for count in settings.class_counts
+    ]
+    return Interval(*np.transpose(differences))
+
+
+class StaleServerMetrics(NamedTuple):
+    """Stage switching with a stale copy of the server."""
+
+    names: list[str]  # (k,) steps between updates of the copy, in words
+    bands: dict[str, Interval]  # quantity with its unit -> (k,) means with intervals
+
+
+def stale_server_metrics(results: MulticlassResults, settings: Settings, *, steps_per_epoch: int) -> StaleServerMetrics:
+    """System loss and offload rate at r = 0 for each update interval of the server's copy."""
+    configs = experiments.update_interval_grid(settings, steps_per_epoch)
+    words = {steps_per_epoch: f"{steps_per_epoch}\n(epoch)", experiments.NEVER_UPDATED: "never"}
+    metrics: dict[str, PerExample] = {
+        "system loss (mistakes of the client)": partial(loss_per_example, costs=configs[1].costs),
+        "offload rate (share of images)": ask_indicator,
+    }
+    predictions = [results.untuned(config) for config in configs.values()]
+    return StaleServerMetrics(
+        [words.get(interval, f"{interval}") for interval in configs],
+        {
+            name: intervals_by_setting(predictions, per_example, n_resamples=settings.n_resamples)
+            for name, per_example in metrics.items()
+        },
     )

@@ -1,7 +1,7 @@
-"""The runs of the chapter on many classes, so that they can be made ahead, and what several of them say together.
+"""Experiment grids of the chapter on many classes, and the results of their runs.
 
-One plain server per seed serves every method: rejectors are trained for it on answers that it gave out of fold, and
-methods that train a server start from its weights and go on for one more pass over the data.
+One plain server per seed serves every method: rejectors are trained for it on its out-of-fold scores, and methods that
+train a server start from its weights and continue for one more pass over the data.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from companion.chapters.ch07_multiclass.settings import Settings
 from companion.chapters.systems import (
     ON_DEVICE_CLASSIFIER,
     SERVER_DEPENDENT,
@@ -23,10 +24,9 @@ from companion.chapters.systems import (
 )
 from l2h.data.dataset import DEFAULT_PAIRS
 from l2h.data.sources import CLASSES
-from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
 from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.experiments.config import ExperimentConfig, dependencies
-from l2h.experiments.run import RunResult
+from l2h.experiments.run import RunResult, dataset_for_config
 from l2h.experiments.sweep import over_seeds, with_dependencies
 from l2h.losses.stage_switching import STAGE_SWITCHING_FORMS
 from l2h.methods.stacking import with_stacked_rejector
@@ -34,11 +34,11 @@ from l2h.problem import Costs, Predictions
 from l2h.training.config import PRESETS
 
 SLOPE_CE = 0.65  # near the client's error: at c1 = 0 all forms ask about some images and not about others
-UPDATE_INTERVAL_CE = 0.25  # a cost of asking at which the small server is asked about half of the images
-NEVER_UPDATED = 10**6  # steps: a copy of the server that is never renewed
+UPDATE_INTERVAL_CE = 0.25  # at which the device asks the small server about half of the images
+NEVER_UPDATED = 10**6  # steps: more than any training has
 TRAINING_FREE_SYSTEMS: dict[str, dict[str, Any]] = {
     "confidence": {"method": "confidence"},
-    # with two classes they order the examples as "confidence" does, and "softmax" always: clients are scaled already
+    # with two classes they order the examples as "confidence" does; "softmax" always does: scores are scaled already
     **{f"confidence, {form}": {"method": "confidence", "confidence": form} for form in ("margin", "entropy")},
     "random": {"method": "random"},
     "oracle": {"method": "oracle"},
@@ -50,20 +50,12 @@ TWO_STAGE_SYSTEMS: dict[str, dict[str, Any]] = {
     "two-stage, on features": {"method": "two_stage", "rejector": "features"},
     "two sigmoids": {"method": "two_sigmoid"},
 }
-STACKED_REJECTORS = (
-    "two-stage",
-    "two-stage, on features",
-    "two-stage, reads the image",
-)  # by ours, beside the client's scores
-WEIGHTED_SERVER_SYSTEMS = ("specialised in stages", "specialised, convex")
+STACKED_REJECTORS = ("two-stage", "two-stage, on features", "two-stage, reads the image")  # inputs of the stacked one
+WEIGHTED_SERVER_SYSTEMS = ("weighted server", "weighted server, convex")
 WITHOUT_REJECTOR = ("always_ask", "always_keep")
 FOLLOW_UP_COSTS = Costs(c1=1.2, ce=0.2)  # of the follow-up's stored run
-FOLLOW_UP_TABLE_COSTS = (
-    Costs(c1=1.0, ce=0.25),
-    Costs(c1=1.25, ce=0.0),
-    Costs(c1=1.25, ce=0.25),
-)  # of the follow-up's tables
-IMAGE_REJECTOR_SYSTEMS: dict[str, dict[str, Any]] = {  # networks on the image, of the first client alone
+FOLLOW_UP_TABLE_COSTS = (Costs(c1=1.0, ce=0.25), Costs(c1=1.25, ce=0.0), Costs(c1=1.25, ce=0.25))
+IMAGE_REJECTOR_SYSTEMS: dict[str, dict[str, Any]] = {  # networks on the image, for the first client only
     "two-stage, reads the image": {"method": "two_stage", "rejector": "lenet"},
     "two-stage, linear": {"method": "two_stage", "rejector": "linear"},
     ON_DEVICE_CLASSIFIER: {
@@ -75,9 +67,9 @@ IMAGE_REJECTOR_SYSTEMS: dict[str, dict[str, Any]] = {  # networks on the image, 
 }
 JOINT_SYSTEMS: dict[str, dict[str, Any]] = {
     "stage switching": {"method": "stage_switching"},
-    "specialised in stages": {"method": "weighted_server"},
-    "specialised, convex": {"method": "learning_to_help", "alpha": "posterior"},
-    # what does not matter to them is as `runs.needs` has it, so that those who imitate them read the same run
+    "weighted server": {"method": "weighted_server"},
+    "weighted server, convex": {"method": "learning_to_help", "alpha": "posterior"},
+    # options that do not matter to them equal those of `config.dependencies`, so that distilled ones read the same run
     **{name: {"method": method, "bounded": True, "rejector": "mlp"} for name, method in TEACHER_METHODS.items()},
     "triage": {"method": "differentiable_triage"},
     "budgeted": {"method": "budgeted"},
@@ -107,8 +99,8 @@ def first_class_names(source: str, n_classes: int) -> tuple[str, ...]:
     return (*DEFAULT_PAIRS[source], *rest)[:n_classes]
 
 
-def base_config(settings: Any) -> ExperimentConfig:
-    """What all runs of the chapter share: data, costs, a rejector on the client's scores, the recipes.
+def base_config(settings: Settings) -> ExperimentConfig:
+    """The options that all runs of the chapter share: data, costs, a rejector on the client's scores, presets.
 
     >>> from companion.chapters.parameters import settings_for
     >>> base_config(settings_for("07_multiclass", "paper")).server_network
@@ -130,7 +122,7 @@ def base_config(settings: Any) -> ExperimentConfig:
     )
 
 
-def multiclass_grid(settings: Any) -> dict[tuple[str, str], ExperimentConfig]:
+def multiclass_grid(settings: Settings) -> dict[tuple[str, str], ExperimentConfig]:
     """Every method at the printed costs, seed 0 of each.
 
     Args:
@@ -162,19 +154,19 @@ def multiclass_grid(settings: Any) -> dict[tuple[str, str], ExperimentConfig]:
     return runs
 
 
-def compared_systems(settings: Any, client: str) -> dict[str, ComparedSystem]:
-    """Every system of a client, ours included, which takes no training of its own.
+def compared_systems(settings: Settings, client: str) -> dict[str, ComparedSystem]:
+    """Every system of a client; the stacked rejector is included, which needs no run of its own.
 
     Args:
         settings: of the chapter.
-        client: one of the study's.
+        client: one of the settings' clients.
 
     Returns:
-        Name -> configuration, or what is weighed.
+        Name -> configuration, or the stacked rejectors.
 
     >>> from companion.chapters.parameters import settings_for
-    >>> stacked = compared_systems(settings_for("07_multiclass", "paper"), "lenet")[STACKED_NAME]
-    >>> [config.rejector for config in stacked.rejector_configs]
+    >>> systems = compared_systems(settings_for("07_multiclass", "paper"), "lenet")
+    >>> [config.rejector for config in systems[STACKED_NAME].rejector_configs]
     ['scores', 'features']
     """
     configs = {
@@ -183,23 +175,23 @@ def compared_systems(settings: Any, client: str) -> dict[str, ComparedSystem]:
     return {**configs, STACKED_NAME: Stacked(tuple(configs[name] for name in STACKED_REJECTORS if name in configs))}
 
 
-def confidence_with_same_server(settings: Any) -> dict[str, ExperimentConfig]:
-    """For each system of the first client, confidence with the very server of that system, seed 0 of each.
+def confidence_with_same_server(settings: Settings) -> dict[str, ExperimentConfig]:
+    """For each system of the first client, confidence with the same server, seed 0 of each.
 
-    A system that trains its server goes on where the plain server stops, so its server has had one more pass over
-    the data; a comparison with confidence and the plain server would count that as a merit of the rejector.
+    A system that trains its server continues where the plain server stops, so its server has had one more pass over
+    the data; a comparison with confidence and the plain server would attribute this to the rejector.
 
     Args:
         settings: of the chapter.
 
     Returns:
-        Name of a system of `compared_systems` -> configuration; the device classifier, which has no server, is compared
-        with confidence and the plain server.
+        Name of a system of `compared_systems` -> configuration; the on-device classifier, which has no server, is
+        compared with confidence and the plain server.
 
     >>> from companion.chapters.parameters import settings_for
-    >>> beside = confidence_with_same_server(settings_for("07_multiclass", "paper"))
-    >>> beside["two-stage"].server, beside["stage switching"].server, beside["one-vs-all, distilled"].server
-    ('plain_server', 'stage_switching', 'one_vs_all')
+    >>> counterparts = confidence_with_same_server(settings_for("07_multiclass", "paper"))
+    >>> [counterparts[name].server for name in ("two-stage", "stage switching", "one-vs-all, distilled")]
+    ['plain_server', 'stage_switching', 'one_vs_all']
     """
     joint = _joint_configs(settings)
     of_server = {name: name.removesuffix(", distilled") for name in compared_systems(settings, settings.clients[0])}
@@ -208,31 +200,31 @@ def confidence_with_same_server(settings: Any) -> dict[str, ExperimentConfig]:
     return {name: same_server.get(server, plain) for name, server in of_server.items()}
 
 
-def _joint_configs(settings: Any) -> dict[str, ExperimentConfig]:
-    """The systems that train a server, from the plain one's weights."""
+def _joint_configs(settings: Settings) -> dict[str, ExperimentConfig]:
+    """The systems that train a server, with the plain server's weights as a warm start."""
     trains: dict[str, Any] = {"preset": "fine_tuning", "server_preset": "", "warm_start_preset": settings.server_preset}
     return {name: replace(base_config(settings), **trains, **options) for name, options in JOINT_SYSTEMS.items()}
 
 
-def _config_with_server(joint_config: ExperimentConfig, settings: Any, method: str) -> ExperimentConfig:
-    """A method on the device that is given the server, or the decisions, of a joint training."""
-    own = replace(
+def _config_with_server(joint_config: ExperimentConfig, settings: Settings, method: str) -> ExperimentConfig:
+    """A method on the device with the server, or the decisions, of a joint training."""
+    return replace(
         base_config(settings),
         method=method,
         server=joint_config.method,
         server_preset=joint_config.preset,
         warm_start_preset=joint_config.warm_start_preset,
+        alpha=joint_config.alpha,
     )
-    return replace(own, alpha=joint_config.alpha)
 
 
-def form_grid(settings: Any) -> dict[tuple[str, float], ExperimentConfig]:
+def form_grid(settings: Settings) -> dict[tuple[str, float], ExperimentConfig]:
     """The stage-switching forms at each c1, for one server: (form, c1) -> configuration, seed 0 of each."""
     config = replace(base_config(settings), method="stage_rejector", ce=SLOPE_CE)
     return {(form, c1): replace(config, form=form, c1=c1) for form in STAGE_SWITCHING_FORMS for c1 in settings.c1_grid}
 
 
-def follow_up_table_grid(settings: Any) -> dict[tuple[Costs, str], ExperimentConfig]:
+def follow_up_table_grid(settings: Settings) -> dict[tuple[Costs, str], ExperimentConfig]:
     """Confidence, two-stage and two forms of stage switching at the costs of the follow-up's tables."""
     methods: dict[str, dict[str, Any]] = {
         "confidence": {"method": "confidence"},
@@ -247,8 +239,8 @@ def follow_up_table_grid(settings: Any) -> dict[tuple[Costs, str], ExperimentCon
     }
 
 
-def _small_config(settings: Any, n_classes: int) -> ExperimentConfig:
-    """A linear client and a LeNet server on few images, as many whatever the number of classes."""
+def _small_config(settings: Settings, n_classes: int) -> ExperimentConfig:
+    """A linear client and a LeNet server on few images, the same number for any number of classes."""
     source = settings.data or "cifar10"
     small: dict[str, Any] = {
         "client": "well_trained",
@@ -261,7 +253,7 @@ def _small_config(settings: Any, n_classes: int) -> ExperimentConfig:
     return replace(base_config(settings), classes=first_class_names(source, n_classes), sizes=sizes, **small)
 
 
-def class_count_grid(settings: Any) -> dict[tuple[int, str], ExperimentConfig]:
+def class_count_grid(settings: Settings) -> dict[tuple[int, str], ExperimentConfig]:
     """Confidence, two-stage and oracle for several numbers of classes: (K, name) -> configuration, seed 0 of each."""
     return {
         (count, name): replace(_small_config(settings, count), method=method)
@@ -270,15 +262,15 @@ def class_count_grid(settings: Any) -> dict[tuple[int, str], ExperimentConfig]:
     }
 
 
-def update_interval_grid(settings: Any, steps_per_epoch: int) -> dict[int, ExperimentConfig]:
-    """Stage switching from new weights, with a copy of the server that is renewed every so many steps.
+def update_interval_grid(settings: Settings, steps_per_epoch: int) -> dict[int, ExperimentConfig]:
+    """Stage switching from new weights, with a copy of the server that is updated at an interval.
 
     Args:
         settings: of the chapter.
         steps_per_epoch: in an epoch.
 
     Returns:
-        Steps between renewals -> configuration, seed 0 of each; 1 is no delay, NEVER no renewal.
+        Steps between updates -> configuration, seed 0 of each; 1 is no delay, `NEVER_UPDATED` no update.
     """
     config = replace(
         _small_config(settings, max(settings.class_counts)), method="stage_switching", ce=UPDATE_INTERVAL_CE
@@ -289,24 +281,22 @@ def update_interval_grid(settings: Any, steps_per_epoch: int) -> dict[int, Exper
     }
 
 
-def all_multiclass_configs(settings: Any, steps_per_epoch: int) -> list[ExperimentConfig]:
-    """All runs of the chapter, with those that they need.
+def all_multiclass_configs(settings: Settings, steps_per_epoch: int) -> list[ExperimentConfig]:
+    """All runs of the chapter, each after its dependencies.
 
     Args:
         settings: of the chapter.
-        steps_per_epoch: in an epoch of the delayed trainings.
+        steps_per_epoch: in an epoch of the trainings with a stale server.
 
     Returns:
-        Configurations, every run after what it needs.
+        Configurations, ready for `sweep.sweep`.
     """
     grids: Sequence[Mapping[Any, ExperimentConfig]] = (
-        *(
-            multiclass_grid(settings),
-            confidence_with_same_server(settings),
-            form_grid(settings),
-            follow_up_table_grid(settings),
-            class_count_grid(settings),
-        ),
+        multiclass_grid(settings),
+        confidence_with_same_server(settings),
+        form_grid(settings),
+        follow_up_table_grid(settings),
+        class_count_grid(settings),
         update_interval_grid(settings, steps_per_epoch),
     )
     configs = [config for grid in grids for config in grid.values()]
@@ -314,15 +304,15 @@ def all_multiclass_configs(settings: Any, steps_per_epoch: int) -> list[Experime
 
 
 class MulticlassResults(NamedTuple):
-    """The results of a study, read as its figures and tables need them: one list of predictions per run."""
+    """The results of the chapter's runs, as one list of predictions per system."""
 
     results: Mapping[ExperimentConfig, RunResult]
     seeds: int
 
     def untuned(self, config: ComparedSystem, split: str = "test") -> list[Predictions]:
-        """The predictions of a system on a part, one per seed, with the rejector's own threshold 0.
+        """The predictions of a system on a split, one per seed, with the threshold r = 0.
 
-        The device's own classifier stands there as a client that never asks.
+        The on-device classifier appears as a client that never asks.
         """
         if isinstance(config, Stacked):
             return [self._stacked(alike, split) for alike in self._by_seed(config.rejector_configs)]
@@ -348,14 +338,14 @@ class MulticlassResults(NamedTuple):
         return with_stacked_rejector(*calibration_data, *evaluation_data, costs=configs[0].costs)
 
     def tuned_on_validation(self, config: ComparedSystem, costs: Costs | None = None) -> list[Predictions]:
-        """The same on the test part, each seed with the threshold of least loss on the validation part.
+        """The predictions on the test split, each seed with the threshold of least loss on the validation split.
 
         Args:
             config: of the system.
-            costs: at which the loss is taken; those of the training if None.
+            costs: of the loss; those of the training if None.
 
         Returns:
-            One prediction per seed. A system without a rejector has no threshold, and is left as it is.
+            One prediction per seed. A system without a rejector has no threshold, and is returned unchanged.
         """
         test_predictions = self.untuned(config)
         if config.method in WITHOUT_REJECTOR:
@@ -363,15 +353,7 @@ class MulticlassResults(NamedTuple):
         return tuned_on_validation(self.untuned(config, "validation"), test_predictions, costs=costs or config.costs)
 
 
-def areas_under_curves(predictions: Sequence[Predictions]) -> list[float]:
-    """The area under accuracy against coverage, one per seed."""
-    return [area_under_curve(accuracy_coverage_curve(p)) for p in predictions]
-
-
-def count_epoch_steps(n_examples: int) -> int:
-    """Steps of the fast recipe in one pass over some examples.
-
-    >>> count_epoch_steps(PRESETS["fast"].batch_size + 1)
-    2
-    """
-    return ceil(n_examples / PRESETS["fast"].batch_size)
+def epoch_steps(settings: Settings) -> int:
+    """Steps in an epoch of the trainings with a stale server."""
+    config = update_interval_grid(settings, 1)[1]
+    return ceil(len(dataset_for_config(config).train.y) / PRESETS[config.preset].batch_size)

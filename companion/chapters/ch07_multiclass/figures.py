@@ -1,4 +1,4 @@
-"""Figures of the chapter on many classes: each `draw_x` puts given numbers on given axes, and computes nothing."""
+"""Figures of the chapter on many classes: each `plot_x` draws given numbers on given axes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,12 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from l2h.evaluation.intervals import Interval
+from l2h.plotting.comparisons import plot_differences
 from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import COLOURS, COST_LABEL, OFFLOAD_RATE_LABEL, line_style
 
 
 def plot_excess_risks(ax: Axes, ce: Any, excess_risks: Mapping[str, Any], bounds: Sequence[float]) -> None:
-    """What the best rule of p loses against the Bayes rule at each cost of asking, one line per number of classes.
+    """The excess risk of the best rule of p at each cost of asking, one line per number of classes.
 
     Args:
         ax: where to draw.
@@ -29,7 +30,7 @@ def plot_excess_risks(ax: Axes, ce: Any, excess_risks: Mapping[str, Any], bounds
 
 
 def plot_ask_regions(ax: Axes, server_error: Any, thresholds: Mapping[str, Any]) -> None:
-    """Where each rule asks: above its line in the plane of the two error probabilities.
+    """The region in which each rule asks, above its line in the plane of the two error probabilities.
 
     Args:
         ax: where to draw.
@@ -45,7 +46,7 @@ def plot_ask_regions(ax: Axes, server_error: Any, thresholds: Mapping[str, Any])
 
 
 def plot_joint_objective(ax: Axes, posterior_differences: Any, likelier: Any, other: Any) -> None:
-    """The joint objective of the right and of the wrong label against the gap between their probabilities.
+    """The joint objective of the right and of the wrong label against the difference of their posteriors.
 
     Args:
         ax: where to draw.
@@ -61,25 +62,25 @@ def plot_joint_objective(ax: Axes, posterior_differences: Any, likelier: Any, ot
         **line_style("right", ["right", "wrong"]),
     )
     ax.plot(posterior_differences, other, label="other label", markevery=0.2, **line_style("wrong", ["right", "wrong"]))
-    ax.set(xlabel="gap between the posteriors", ylabel="least joint objective (nats)")
+    ax.set(xlabel="difference between the posteriors", ylabel="least joint objective (nats)")
     ax.legend()
 
 
 def plot_specialist_risks(
-    ax: Axes, alphas: Any, convex: Any, refitted: Any, reference_risks: Mapping[str, float]
+    ax: Axes, alphas: Any, convex: Any, with_best_rejector: Any, reference_risks: Mapping[str, float]
 ) -> None:
-    """Risk on the testbed of the convex form at each alpha, as it is and with its rejector refitted, beside levels.
+    """Risk of the convex form at each alpha, and of its server with the best rejector, beside constant levels.
 
     Args:
         ax: where to draw.
         alphas: (k,) values, on a logarithmic axis.
         convex: (k,) risks.
-        refitted: (k,) risks of the same servers with the best rejectors for them.
-        reference_risks: name -> risk that depends on no alpha.
+        with_best_rejector: (k,) risks of the same servers with the best rejectors for them.
+        reference_risks: name -> risk that does not depend on alpha.
     """
-    names = ["convex form", "its server, rejector refitted", *reference_risks]
+    names = ["convex form", "its server, best rejector", *reference_risks]
     ax.plot(alphas, convex, label=names[0], markevery=0.08, **line_style(names[0], names))
-    ax.plot(alphas, refitted, label=names[1], markevery=(0.04, 0.08), **line_style(names[1], names))
+    ax.plot(alphas, with_best_rejector, label=names[1], markevery=(0.04, 0.08), **line_style(names[1], names))
     for name, level in reference_risks.items():
         appearance = line_style(name, names)
         ax.axhline(level, label=name, color=appearance["color"], linestyle=appearance["linestyle"])
@@ -106,7 +107,7 @@ def plot_offload_by_c1(ax: Axes, c1: Any, rates: Mapping[str, Interval]) -> None
 def plot_differences_by_class_count(
     ax: Axes, class_counts: Sequence[int], differences: Interval, *, quantity: str
 ) -> None:
-    """A difference against the number of classes, with its band.
+    """A difference against the number of classes, with its intervals.
 
     Args:
         ax: where to draw.
@@ -122,33 +123,33 @@ def plot_differences_by_class_count(
 
 
 def plot_update_intervals(axes: Sequence[Axes], names: Sequence[str], bands: Mapping[str, Interval]) -> None:
-    """Several quantities against how often the copy of the server is renewed, one axes each.
+    """Several quantities against the update interval of the server's copy, one axes each.
 
     Args:
         axes: one per quantity.
-        names: (k,) steps between renewals, in words.
+        names: (k,) steps between updates, in words.
         bands: quantity with its unit -> band of (k,) values.
     """
     for ax, (quantity, band) in zip(axes, bands.items(), strict=True):
         ax.vlines(range(len(names)), band.low, band.high, color=COLOURS[0], linewidth=2)
         ax.plot(range(len(names)), band.estimate, marker="o", color=COLOURS[0])
         ax.set_xticks(range(len(names)), names)
-        ax.set(xlabel="steps between renewals of the copy", ylabel=quantity)
+        ax.set(xlabel="steps between updates of the copy", ylabel=quantity)
 
 
 def plot_class_metrics(
     ax: Axes, names: Sequence[str], offload_rate: Interval, client: Interval, server: Interval
 ) -> None:
-    """For each class the share sent, and the accuracy of client and server, with their bands.
+    """For each class the offload rate, and the accuracy of client and server, with their intervals.
 
     Args:
         ax: where to draw.
         names: (K,) classes, in the order of the bands.
-        offload_rate: shares of the class that are sent.
+        offload_rate: of the class.
         client: accuracies of the client on all images of the class.
         server: accuracies of the server on the same.
     """
-    order = ["sent", "client right", "server right"]
+    order = ["offload rate", "client right", "server right"]
     for offset, name, band in zip((-0.2, 0, 0.2), order, (offload_rate, client, server), strict=True):
         appearance = {**line_style(name, order), "linestyle": "none"}
         positions = np.arange(len(names)) + offset
@@ -159,19 +160,19 @@ def plot_class_metrics(
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)  # above the frame: marks reach from 0 to 1
 
 
-def plot_confusion_offload(ax: Axes, names: Sequence[str], shares: Any, counts: Any) -> Any:
-    """Which confusions of the client are sent: the share by true class and client's answer; rare cells stay blank.
+def plot_confusion_offload(ax: Axes, names: Sequence[str], offload_rates: Any, counts: Any) -> Any:
+    """The offload rate by true class and client's label; rare cells stay blank.
 
     Args:
         ax: where to draw.
         names: (K,) classes.
-        shares: (K, K) shares sent, by true class and client's answer.
-        counts: (K, K) images of a seed in each cell; those with fewer than one are blank.
+        offload_rates: (K, K) by true class and client's label.
+        counts: (K, K) images of a seed in each cell; cells with fewer than one are blank.
 
     Returns:
         The image, for a colour bar.
     """
-    shown = np.where(np.asarray(counts) >= 1, shares, np.nan)
+    shown = np.where(np.asarray(counts) >= 1, offload_rates, np.nan)
     image = ax.imshow(shown, vmin=0, vmax=1, cmap="cividis")
     for (row, column), count in np.ndenumerate(np.asarray(counts)):
         if count >= 1:
@@ -179,6 +180,12 @@ def plot_confusion_offload(ax: Axes, names: Sequence[str], shares: Any, counts: 
             ax.text(column, row, f"{count:.0f}", ha="center", va="center", fontsize=7, color=colour)
     ax.set_xticks(range(len(names)), names, rotation=40, ha="right")
     ax.set_yticks(range(len(names)), names)
-    ax.set(xlabel="client's answer", ylabel="true class")
+    ax.set(xlabel="client's label", ylabel="true class")
     ax.grid(False)
     return image
+
+
+def plot_differences_panels(axes: Sequence[Axes], differences: Mapping[str, Mapping[str, Interval]]) -> None:
+    """One panel of paired differences per quantity, in the order of the mapping."""
+    for ax, (quantity, by_system) in zip(axes, differences.items(), strict=True):
+        plot_differences(ax, by_system, quantity=f"{quantity} over confidence with the same server")

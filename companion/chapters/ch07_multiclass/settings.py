@@ -1,4 +1,4 @@
-"""What chapter 07 computes at each profile."""
+"""Settings of the chapter on many classes."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from companion.chapters.settings import TWO_SEEDS, ChapterSettings
 
 @dataclass(frozen=True)
 class Settings(ChapterSettings):
-    """Chapter 07, many classes.
+    """Settings of chapter 07, many classes.
 
     Args:
         seeds: how many seeds, from 0 on.
-        n_classes: how many classes the main comparison has.
-        clients: forms of the client; every method meets the first one.
+        n_classes: in the main comparison.
+        clients: forms of the client; the first is compared with all systems.
         server_network: of the server, a name in `base.SERVER_NETWORKS`.
         server_preset: of the plain server, a name in `config.PRESETS`.
         c1_grid: costs of the server's mistakes at which the forms of the loss are compared.
-        class_counts: numbers of classes that are compared, on as many images.
-        subset_sizes: images in the four training parts of that comparison.
-        update_intervals: steps between renewals of the device's copy of the server.
-        group_counts: pairs of classes of the testbed that asks for a specialist.
-        n_resamples: behind every interval of a table.
+        class_counts: numbers of classes that are compared, on the same number of images.
+        subset_sizes: images in the four training splits of that comparison.
+        update_intervals: steps between updates of the device's copy of the server.
+        group_counts: numbers of groups of the distribution on which a server must specialise.
+        n_resamples: of the bootstrap.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
         precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.

@@ -1,8 +1,8 @@
-"""A testbed of many classes on which a server must specialise, solved exactly: the testbed `specialist` for K = 2J.
+"""A distribution with many classes on which a server must specialise, solved exactly: `specialist` for K = 2J.
 
-There are J groups that the server can tell apart, and in each two kinds of points that it cannot: frequent ones, which
-the client knows, and rare ones, on which the client errs. A server trained on all points answers for the frequent ones
-and is of no help; one that learns where it is asked answers for the rare ones.
+There are J groups that the server can distinguish, and in each group two kinds of points that it cannot: frequent ones,
+on which the client is right, and rare ones, on which the client errs. A server trained on all points predicts the label
+of the frequent ones and does not help; one that learns from the points asked about predicts the label of the rare ones.
 """
 
 from typing import NamedTuple
@@ -10,19 +10,20 @@ from typing import NamedTuple
 import numpy as np
 
 from l2h import checks
+from l2h.losses.deferral import ask_cost
 from l2h.problem import Costs, asks, server_label
 from l2h.theory.bayes import pointwise_bayes_risk
 
-MAX_ALTERNATIONS = 500  # of alternation; each needs some tens
+MAX_ALTERNATIONS = 500  # some tens are enough
 NEWTON_ITERATIONS = 60
 ALTERNATION_TOLERANCE = 1e-12
 
 
 class GroupedDistribution(NamedTuple):
-    """Kinds of points, and what is known about each."""
+    """The kinds of points of a discrete distribution."""
 
     mass: np.ndarray  # (n,) probabilities
-    group: np.ndarray  # (n,) what the server sees, 0..G-1
+    group: np.ndarray  # (n,) the input of the server, 0..G-1
     eta: np.ndarray  # (n, K) posteriors
     m: np.ndarray  # (n,) the client's labels
 
@@ -33,34 +34,34 @@ class GroupedDistribution(NamedTuple):
 
 
 class RejectorAndServer(NamedTuple):
-    """A rejector that sees all, and a server that sees the group only."""
+    """A rejector that reads the kind of the point, and a server that reads its group only."""
 
     r: np.ndarray  # (n,) scores
     e: np.ndarray  # (G, K) scores
 
 
 def specialist_distribution(n_groups: int, *, rare: float = 0.25, noise: float = 0.05) -> GroupedDistribution:
-    r"""J groups with a frequent and a rare class each; the client answers the frequent one everywhere.
+    r"""J groups with a frequent and a rare class each; the client predicts the frequent one everywhere.
 
     .. math:: P(\text{rare}) = 0.25, \quad P(Y = B|x) = 0.95, \quad m(x) = \text{the frequent class of the group}
 
     Args:
         n_groups: J >= 1; there are 2J classes, and with J = 1 the risks are those of `distributions.specialist`.
         rare: probability of the rare points, in [0, 1].
-        noise: probability of another label than the point's own, spread over the other classes.
+        noise: probability of another label than the point's own, uniform over the other classes.
 
     Returns:
         The 2J atoms, the frequent ones first.
 
     Raises:
-        ValueError: if there is no pair or a probability leaves [0, 1].
+        ValueError: if there is no group or a probability leaves [0, 1].
 
     >>> specialist_distribution(2).p.round(4)
     array([0.05  , 0.05  , 0.9833, 0.9833])
 
-    Source: this project; for J = 1 after the testbed of two classes.
+    Source: this project; for J = 1 the distribution `specialist` with two classes.
     """
-    checks.at_least(1, pairs=n_groups)
+    checks.at_least(1, n_groups=n_groups)
     checks.probabilities(rare=rare, noise=noise)
     classes = 2 * n_groups
     eta = np.full((classes, classes), noise / (classes - 1))
@@ -73,27 +74,26 @@ def specialist_distribution(n_groups: int, *, rare: float = 0.25, noise: float =
 def system_risk(atoms: GroupedDistribution, tables: RejectorAndServer, *, costs: Costs) -> float:
     """The generalized 0-1 risk of a rejector and a server.
 
-    >>> round(system_risk(specialist_distribution(1), RejectorAndServer(np.ones(2), np.zeros((1, 2))), costs=Costs()), 3)
+    >>> never_ask = RejectorAndServer(np.ones(2), np.zeros((1, 2)))
+    >>> round(system_risk(specialist_distribution(1), never_ask, costs=Costs()), 3)
     0.275
     """
-    asking = costs.ce + costs.c1 * _server_error(atoms, tables.e)
+    asking = ask_cost(_server_error(atoms, tables.e), costs=costs)
     return float(atoms.mass @ np.where(asks(tables.r), asking, atoms.p))
 
 
 def min_system_risk(atoms: GroupedDistribution, *, costs: Costs) -> float:
-    """The least risk of any rejector with a server that sees the group only: the best label for each group.
+    """The least risk of any rejector with a server that reads the group only: the best label for each group.
 
     >>> round(min_system_risk(specialist_distribution(1), costs=Costs(c1=1.0, ce=0.15)), 4)
     0.0875
     """
-    cheapest = pointwise_bayes_risk(
-        1 - atoms.eta, atoms.p[:, None], costs=costs
-    )  # (n, K) with each label for an answer
-    return float((_group_indicator(atoms) @ (atoms.mass[:, None] * cheapest)).min(1).sum())
+    risks = pointwise_bayes_risk(1 - atoms.eta, atoms.p[:, None], costs=costs)  # (n, K) for each label of the server
+    return float((_group_indicator(atoms) @ (atoms.mass[:, None] * risks)).min(1).sum())
 
 
 def with_best_rejector(atoms: GroupedDistribution, e: np.ndarray, *, costs: Costs) -> RejectorAndServer:
-    r"""A server together with the rejector that is best for it, the minimiser of the cost-swapped logistic loss.
+    r"""A server with the best rejector for it, the minimiser of the cost-swapped logistic loss.
 
     .. math:: r = \log \frac{c_e + c_1 P(e \neq Y|x)}{p}
 
@@ -103,26 +103,27 @@ def with_best_rejector(atoms: GroupedDistribution, e: np.ndarray, *, costs: Cost
         costs: c1 and ce, not both 0.
 
     Returns:
-        The tables.
+        The rejector and the server.
 
     >>> with_best_rejector(specialist_distribution(1), np.array([[1.0, 0.0]]), costs=Costs(c1=1.0, ce=0.15)).r.round(3)
     array([1.386, 0.147])
     """
-    asking = costs.ce + costs.c1 * _server_error(atoms, e)
+    asking = ask_cost(_server_error(atoms, e), costs=costs)
     return RejectorAndServer(np.log(asking) - np.log(atoms.p), e)
 
 
 def solve_plain(atoms: GroupedDistribution, *, costs: Costs) -> RejectorAndServer:
-    """The server that minimises cross-entropy on all points, with the best rejector for it: stage-switching.
+    """The server that minimises cross-entropy on all points, with the best rejector for it: stage switching.
 
-    >>> round(system_risk(specialist_distribution(1), solve_plain(specialist_distribution(1), costs=Costs(1.0, 0.15)), costs=Costs(1.0, 0.15)), 3)
+    >>> atoms, costs = specialist_distribution(1), Costs(1.0, 0.15)
+    >>> round(system_risk(atoms, solve_plain(atoms, costs=costs), costs=costs), 3)
     0.275
     """
     return with_best_rejector(atoms, _cross_entropy_server(atoms, np.zeros(len(atoms.mass)), 0.0), costs=costs)
 
 
 def solve_staged(atoms: GroupedDistribution, *, costs: Costs, beta: float) -> RejectorAndServer:
-    r"""Where training in stages comes to rest, started from the plain server: `stage_switching.weighted_cross_entropy` by turns.
+    r"""The fixed point of training in stages, started from the plain server, with the loss `weighted_cross_entropy`.
 
     .. math:: e_g \propto \log \sum_{x \in g} P(x) e^{-\frac{\beta}{2} r(x)} \eta(x), \qquad
               r = \log \frac{c_e + c_1 P(e \neq Y|x)}{p}
@@ -133,14 +134,14 @@ def solve_staged(atoms: GroupedDistribution, *, costs: Costs, beta: float) -> Re
         beta: >= 0; at 0 the server stays the plain one.
 
     Returns:
-        The tables at rest.
+        The rejector and the server at the fixed point.
 
     Raises:
         ValueError: if beta is negative.
-        FloatingPointError: if the two do not come to rest.
+        FloatingPointError: if the alternation does not converge.
 
-    >>> [round(system_risk(specialist_distribution(1), solve_staged(specialist_distribution(1), costs=Costs(1.0, 0.15), beta=beta),
-    ...     costs=Costs(1.0, 0.15)), 4) for beta in (1.0, 2.0)]
+    >>> atoms, costs = specialist_distribution(1), Costs(1.0, 0.15)
+    >>> [round(system_risk(atoms, solve_staged(atoms, costs=costs, beta=beta), costs=costs), 4) for beta in (1.0, 2.0)]
     [0.275, 0.0875]
     """
     checks.at_least(0, beta=beta)
@@ -150,18 +151,17 @@ def solve_staged(atoms: GroupedDistribution, *, costs: Costs, beta: float) -> Re
         tables = with_best_rejector(atoms, _cross_entropy_server(atoms, previous, beta), costs=costs)
         if np.abs(tables.r - previous).max() < ALTERNATION_TOLERANCE:
             return tables
-    raise FloatingPointError(
-        f"expected the stages to come to rest within {MAX_ALTERNATIONS} rounds, with beta = {beta:g}"
-    )
+    raise FloatingPointError(f"expected convergence within {MAX_ALTERNATIONS} alternations, with beta = {beta:g}")
 
 
 def solve_convex(atoms: GroupedDistribution, *, costs: Costs, alpha: float, beta: float) -> RejectorAndServer:
-    r"""The one minimiser of the surrogate for K classes over both tables, by turns: each has a closed or Newton's form.
+    r"""The unique minimiser of the surrogate for K classes over rejector and server, by alternating minimisation.
 
     .. math:: e_{gk} = \frac{1}{\beta} \log \sum_{x \in g} P(x) e^{-\frac{\beta}{2} r(x)} \eta_k(x), \qquad
               \tfrac{\beta}{2} c_1 S(x) e^{-\frac{\beta}{2} r} + c_e e^{-r} = \alpha p e^{\alpha r}
 
-    with S the server's part of the loss at r = 0. The objective is jointly convex, so that turns lead to the minimum.
+    with S the server's part of the loss at r = 0. The objective is jointly convex, so that alternation converges to the
+    minimum; e has a closed form, r is found by Newton's method.
 
     Args:
         atoms: with p > 0 and every eta > 0.
@@ -170,11 +170,11 @@ def solve_convex(atoms: GroupedDistribution, *, costs: Costs, alpha: float, beta
         beta: calibration parameter > 0.
 
     Returns:
-        The tables at the minimum.
+        The rejector and the server at the minimum.
 
     Raises:
         ValueError: if a parameter is not positive.
-        FloatingPointError: if the turns do not come to rest.
+        FloatingPointError: if the alternation does not converge.
 
     >>> solve_convex(specialist_distribution(1), costs=Costs(c1=1.0, ce=0.15), alpha=1.9, beta=4.0).r.round(2)
     array([ 0.89, -0.02])
@@ -188,7 +188,7 @@ def solve_convex(atoms: GroupedDistribution, *, costs: Costs, alpha: float, beta
         r = _stationary_scores(beta / 2 * costs.c1 * served, costs.ce, alpha, atoms.p, beta)
         if np.abs(r - previous).max() < ALTERNATION_TOLERANCE:
             return RejectorAndServer(r, e)
-    raise FloatingPointError(f"expected the turns to come to rest within {MAX_ALTERNATIONS}, with alpha = {alpha:g}")
+    raise FloatingPointError(f"expected convergence within {MAX_ALTERNATIONS} alternations, with alpha = {alpha:g}")
 
 
 def _group_indicator(atoms: GroupedDistribution) -> np.ndarray:
@@ -209,7 +209,7 @@ def _cross_entropy_server(atoms: GroupedDistribution, r: np.ndarray, beta: float
 
 
 def _stationary_scores(server_weight: np.ndarray, ce: float, alpha: float, p: np.ndarray, beta: float) -> np.ndarray:
-    """The r at which the slope of the surrogate is zero: the difference of logarithms of both sides rises in r."""
+    """The r at which the slope of the surrogate is zero; the log of the ratio of both sides increases in r."""
     r = np.zeros(len(p))
     for _ in range(NEWTON_ITERATIONS):
         server_term, ask_term = np.log(server_weight) - beta / 2 * r, np.log(ce) - r

@@ -50,14 +50,14 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "triage": {"method": "differentiable_triage"},
     "budgeted": {"method": "budgeted"},
     "random": {"method": "random"},
-    "device classifier": {"method": "always_ask", "server": "on_device_classifier"},
+    "on-device classifier": {"method": "always_ask", "server": "on_device_classifier"},
 }
 SYSTEMS_IN_CLAIMS = (  # the systems that claims are about, and one whose decision needs the server
     *("learning to help", "L2H, estimated p", "L2H, linear rejector", "confidence", "separate", "two-stage"),
     *("two-stage, on scores", "two-stage, on features"),
-    *("Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "device classifier"),
+    *("Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "on-device classifier"),
 )
-ON_DEVICE_CLASSIFIER = "device classifier"  # it predicts on the device and never asks
+ON_DEVICE_CLASSIFIER = "on-device classifier"  # it predicts on the device and never asks
 STACKED_NAME = "stacked (ours)"
 TEACHER_METHODS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
 SERVER_DEPENDENT = (*TEACHER_METHODS, "oracle")  # their decision needs the server, so that every image is sent to it

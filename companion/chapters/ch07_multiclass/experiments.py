@@ -9,8 +9,6 @@ from dataclasses import replace
 from math import ceil
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from companion.chapters.ch07_multiclass.settings import Settings
 from companion.chapters.systems import (
     ON_DEVICE_CLASSIFIER,

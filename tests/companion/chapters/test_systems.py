@@ -26,7 +26,7 @@ from l2h.problem import Costs
 
 STUDIES = {"06_comparison": ch06_comparison_experiments.comparison_grid, "08_costs": ch08_costs_experiments.cost_grid}
 L2H = "learning to help"
-SMALL = ("learning to help", "two-stage", "confidence", "device classifier")
+SMALL = ("learning to help", "two-stage", "confidence", "on-device classifier")
 
 
 @pytest.mark.parametrize("profile", PROFILE_NAMES)

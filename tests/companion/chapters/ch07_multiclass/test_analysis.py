@@ -1,55 +1,41 @@
-"""What tables and figures of the chapter on many classes say: the systems' numbers, at the thresholds promised."""
+"""Analysis of the experiments with many classes: differences, slopes, resource use, confusions and images."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 from helpers import samples
+from helpers.multiclass import SETTINGS, SYSTEMS, ToyResults
 from helpers.samples import many
 
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch07_multiclass import analysis, experiments
-from companion.chapters.parameters import settings_for
 from l2h.evaluation import metrics
 from l2h.evaluation.comparisons import mean_difference, mean_interval
-from l2h.evaluation.curves import auc_contributions
+from l2h.evaluation.curves import accuracy_at_coverage, auc_contributions
 from l2h.evaluation.intervals import Interval
 from l2h.problem import Costs, Predictions
 
-STUDY = replace(settings_for("07_multiclass", "paper"), data="cifar10")
-RUNS = experiments.compared_systems(STUDY, "follow_up")
 
-
-class Said:
-    """Two systems that were never trained; tuned, they ask more."""
-
-    def as_trained(self, config):
-        return samples.several(3, 200, client=0.6 if config.method == "confidence" else 0.7)
-
-    def tuned(self, config):
-        return [replace(p, r=p.r - 0.5) for p in self.as_trained(config)]
-
-
-def test_a_band_holds_the_interval_of_each_place():
-    places = [samples.several(3, 200, client=share) for share in (0.5, 0.9)]
-    band = analysis.intervals_by_setting(places, metrics.ask_indicator, n_resamples=400)
-    assert band.estimate == pytest.approx([np.mean([metrics.offload_rate(p) for p in one]) for one in places])
-    alone = mean_interval(places[0], metrics.ask_indicator, draws=400)
+def test_a_band_holds_the_interval_of_each_setting():
+    settings = [samples.several(3, 200, client=share) for share in (0.5, 0.9)]
+    band = analysis.intervals_by_setting(settings, metrics.ask_indicator, n_resamples=400)
+    assert band.estimate == pytest.approx([np.mean([metrics.offload_rate(p) for p in one]) for one in settings])
+    alone = mean_interval(settings[0], metrics.ask_indicator, n_resamples=400)
     assert (band.low[0], band.high[0]) == pytest.approx((alone.low, alone.high))
 
 
-def test_each_system_is_compared_with_its_own_counterpart_and_all_together():
+def test_each_system_is_compared_with_its_own_counterpart_and_simultaneously():
     systems = {"a": samples.several(3, 200), "b": samples.several(3, 200, client=0.6)}
-    beside = {"a": samples.several(3, 200, server=0.5), "b": systems["b"]}
-    found = analysis.matched_differences(systems, beside, auc_contributions, n_resamples=400)
-    alone = mean_difference(systems["a"], beside["a"], auc_contributions, draws=400)
+    counterparts = {"a": samples.several(3, 200, server=0.5), "b": systems["b"]}
+    found = analysis.matched_differences(systems, counterparts, auc_contributions, n_resamples=400)
+    alone = mean_difference(systems["a"], counterparts["a"], auc_contributions, n_resamples=400)
     assert found["a"].estimate == pytest.approx(alone.estimate) and found["b"] == Interval(0.0, 0.0, 0.0)
-    more = {f"{place}": samples.several(3, 200, client=0.5 + place / 50) for place in range(20)}
-    same = dict.fromkeys(more, beside["a"])
-    together = analysis.matched_differences(more, same, auc_contributions, n_resamples=400)
-    single = [mean_difference(one, beside["a"], auc_contributions, draws=400) for one in more.values()]
-    widths = [gap.high - gap.low for gap in together.values()], [gap.high - gap.low for gap in single]
+    more = {f"{i}": samples.several(3, 200, client=0.5 + i / 50) for i in range(20)}
+    same = dict.fromkeys(more, counterparts["a"])
+    simultaneous = analysis.matched_differences(more, same, auc_contributions, n_resamples=400)
+    single = [mean_difference(one, counterparts["a"], auc_contributions, n_resamples=400) for one in more.values()]
+    widths = [gap.high - gap.low for gap in simultaneous.values()], [gap.high - gap.low for gap in single]
     assert np.sum(widths[0]) > 1.05 * np.sum(widths[1])
 
 
@@ -61,15 +47,15 @@ def asking(rates, n=400, seeds=3):
 
 
 def test_the_slope_of_the_offload_rate_is_that_of_its_rates():
-    by_place = asking([0.2, 0.3, 0.4])
-    slope = analysis.slope_interval(by_place, [1.0, 1.5, 2.0])
-    rates = [metrics.offload_rate(several[0]) for several in by_place]
+    by_setting = asking([0.2, 0.3, 0.4])
+    slope = analysis.slope_interval(by_setting, [1.0, 1.5, 2.0])
+    rates = [metrics.offload_rate(several[0]) for several in by_setting]
     assert slope.estimate == pytest.approx(np.polyfit([1.0, 1.5, 2.0], rates, 1)[0])
     assert slope.low < slope.estimate < slope.high
-    with pytest.raises(ValueError, match="at several places that differ"):
-        analysis.slope_interval(by_place, [1.0, 1.0, 1.0])
-    with pytest.raises(ValueError, match="at several places that differ, got 3 at"):
-        analysis.slope_interval(by_place, [1.0, 2.0])
+    with pytest.raises(ValueError, match="a covariate that differs between settings"):
+        analysis.slope_interval(by_setting, [1.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match="a covariate that differs between settings, got"):
+        analysis.slope_interval(by_setting, [1.0, 2.0])
 
 
 def nested(server, seeds=3):
@@ -91,13 +77,13 @@ def nested(server, seeds=3):
 def test_a_trend_is_the_slope_of_the_mean_differences():
     first, second = nested(0.9), nested(0.8)
     gaps = [
-        np.mean(experiments.areas_under_curves(a)) - np.mean(experiments.areas_under_curves(b))
+        np.mean(analysis.areas_under_curves(a)) - np.mean(analysis.areas_under_curves(b))
         for a, b in zip(first, second, strict=True)
     ]
     found = analysis.trend_interval(first, second, [1.0, 1.5, 3.0])
     assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], gaps, 1)[0])
     assert found.low < found.estimate < found.high
-    with pytest.raises(ValueError, match="at several places that differ"):
+    with pytest.raises(ValueError, match="a covariate that differs between settings"):
         analysis.trend_interval(first, second, [1.0, 1.0, 1.0])
     other = [[replace(p, y=p.y[::-1].copy(), m=p.m[::-1].copy()) for p in several] for several in first[:1]]
     with pytest.raises(ValueError, match="a task of the first 2 classes of the largest, got other labels"):
@@ -117,79 +103,6 @@ def test_the_interval_of_a_trend_resamples_an_image_in_all_its_tasks():
         means = [np.average(values, weights=drawn[here]) for values, here in zip(apart, inside, strict=True)]
         slopes.append(np.polyfit(places, means, 1)[0])
     assert found.high - found.low == pytest.approx(np.subtract(*np.quantile(slopes, [0.975, 0.025])), rel=0.1)
-
-
-def test_a_table_holds_what_is_tuned_and_beside_it_what_is_not():
-    systems = {name: RUNS[name] for name in ("confidence", "two-stage")}
-    rows = analysis.loss_table(Said(), systems, n_resamples=100)
-    assert list(rows) == ["confidence", "two-stage"]
-    for name, one in systems.items():
-        lost = partial(metrics.system_loss, costs=one.costs)
-        for column, of, given in (
-            ("system loss", lost, Said().tuned(one)),
-            ("at r = 0", lost, Said().as_trained(one)),
-            ("accuracy", metrics.accuracy, Said().tuned(one)),
-            ("sent", metrics.offload_rate, Said().tuned(one)),
-            ("sent at r = 0", metrics.offload_rate, Said().as_trained(one)),
-        ):
-            assert float(rows[name][column].split()[0]) == pytest.approx(np.mean([of(p) for p in given]), abs=6e-4)
-    assert "[" in rows["confidence"]["system loss"] and "[" not in rows["confidence"]["at r = 0"]
-
-
-@pytest.mark.parametrize("costs", [Costs(c1=1.2, ce=0.2), Costs(c1=1.0, ce=0.0)], ids=["dear", "cheap"])
-def test_the_levels_are_those_of_a_client_and_a_server(costs):
-    system = samples.several(3, 200)
-    rows = analysis.reference_rows(system, costs=costs, n_resamples=100)
-    known = np.mean([metrics.reference_losses(p, costs=costs) for p in system], axis=0)
-    for name, loss in zip(("never ask", "always ask", "random, best rate", "oracle"), known, strict=True):
-        assert float(rows[name]["system loss"].split()[0]) == pytest.approx(loss, abs=6e-4)
-    assert (rows["always ask"]["sent"][:5], rows["never ask"]["sent"][:5]) == ("1.000", "0.000")
-    cheaper = [metrics.reference_losses(p, costs=costs) for p in system]
-    share = np.mean([one.always < one.never for one in cheaper])
-    assert float(rows["random, best rate"]["sent"].split()[0]) == pytest.approx(share, abs=6e-4)
-
-
-def test_a_comparison_is_a_table_with_rankings():
-    systems = {name: RUNS[name] for name in ("confidence", "two-stage")}
-    rows = analysis.comparison_table(Said(), systems, n_resamples=100)
-    for name, one in systems.items():
-        table = analysis.loss_table(Said(), systems, n_resamples=100)[name]
-        assert rows[name] == table | analysis.ranking_metrics(Said().tuned(one))
-
-
-def test_the_rankings_know_a_perfect_order_from_none():
-    p = many(400)
-    right = (p.m == p.y) * 1.0
-    perfect, none = (analysis.ranking_metrics([replace(p, r=r)]) for r in (right - 0.5, np.zeros(400)))
-    assert (perfect["AUROC"], none["AUROC"]) == ("1.000", "0.500")
-    wrong = 1 - right.mean()
-    assert float(perfect["AUGRC"]) == pytest.approx(wrong**2 / 2, abs=6e-4)  # kept last, along a line
-    assert float(none["AUGRC"]) == pytest.approx(wrong / 2, abs=6e-4)
-
-
-def test_what_a_system_spends_follows_from_what_it_reads():
-    spent = {name: chapters_systems.system_resource_use(name, one, 0.25) for name, one in RUNS.items()}
-    client = spent["confidence"].device_flops
-    assert spent["confidence"].bytes_sent == 0.75 * 3072 == spent["two-stage"].bytes_sent
-    assert spent["two-stage"].device_flops == client + 2 * 12  # ten log-probabilities, their gap and their entropy
-    assert spent["two-stage, on features"].device_flops == client + 2 * (12 + 84)
-    assert spent["two sigmoids"].device_flops == client + 2 * 2 * 12
-    assert spent["Mozannar-Sontag, distilled"] == spent["two-stage"] == spent["stage switching"]
-    lenet_of_one = client - 2 * 84 * 9  # with one output where the client has ten
-    assert spent["two-stage, reads the image"].device_flops == lenet_of_one + 0.25 * client
-    for name in chapters_systems.TEACHER_METHODS:
-        assert spent[name].bytes_sent == 3072 and spent[name].device_flops == 0.25 * client
-    assert spent["random"].device_flops == 0.25 * client
-    assert spent["confidence, entropy"] == spent["confidence"]
-    assert spent["two-stage, linear"].device_flops == 2 * 3072 + 0.25 * client
-    own = sum(spent[name].device_flops for name in ("two-stage", "two-stage, on features")) - 2 * client + lenet_of_one
-    assert spent[chapters_systems.STACKED_NAME].device_flops == client + own + 2 * 2 * (
-        12 + 3
-    )  # and two regressions on 12 + 3 numbers
-    alone = chapters_systems.system_resource_use(
-        chapters_systems.ON_DEVICE_CLASSIFIER, RUNS[chapters_systems.ON_DEVICE_CLASSIFIER], 1.0
-    )
-    assert alone == (client, 0.0)  # a LeNet of ten outputs, as the client is one
 
 
 def test_the_shares_of_a_class_are_those_of_its_images():
@@ -236,3 +149,93 @@ def test_confusions_count_a_seed_and_share_over_all():
             assert found.offload_rate[label, answer] == pytest.approx(sum(sent) / (2 * cell.sum()))
     none = replace(of_three(), m=np.zeros(60, dtype=int))
     assert np.isnan(analysis.confusion_offload([none], 3).offload_rate[:, 1]).all()
+
+
+def test_areas_are_those_of_each_seed():
+    system = samples.several(2, 50, client=0.7)
+    assert analysis.areas_under_curves(system) == pytest.approx([float(np.mean(auc_contributions(p))) for p in system])
+
+
+def test_correctness_and_loss_are_those_of_each_example():
+    p = many(50)
+    assert np.array_equal(analysis.client_correctness(p), (p.m == p.y) * 1.0)
+    assert np.array_equal(analysis.server_correctness(p), (np.where(p.e >= 0, 1, -1) == p.y) * 1.0)
+    costs = Costs(1.2, 0.2)
+    assert -analysis.negative_loss(costs)(p).mean() == pytest.approx(metrics.system_loss(p, costs=costs))
+
+
+def test_curves_are_those_of_the_systems_that_the_figure_names():
+    curves = analysis.accuracy_curves(ToyResults(), SETTINGS, "follow_up", np.array([0.2, 0.8]))
+    assert set(curves) == set(analysis.SYSTEMS_IN_CURVES)
+    predictions = ToyResults().untuned(SYSTEMS["two-stage"])
+    expected = np.mean([accuracy_at_coverage(p, [0.2, 0.8]) for p in predictions], axis=0)
+    np.testing.assert_allclose(curves["two-stage"].estimate, expected)
+
+
+def test_gains_are_taken_over_confidence_with_the_same_server():
+    gains = analysis.gains_over_confidence(ToyResults(), SETTINGS)
+    assert set(gains["gain in loss"]) == set(SYSTEMS) - {"confidence", "always ask"}
+    costs = experiments.base_config(SETTINGS).costs
+    systems = analysis.tuned_systems(ToyResults(), SETTINGS)
+    counterpart = experiments.confidence_with_same_server(SETTINGS)["two-stage"]
+    losses = [
+        np.mean([metrics.system_loss(p, costs=costs) for p in predictions])
+        for predictions in (ToyResults().tuned_on_validation(counterpart), systems["two-stage"])
+    ]
+    assert gains["gain in loss"]["two-stage"].estimate == pytest.approx(losses[0] - losses[1])
+
+
+def test_ranks_leave_out_systems_that_do_not_decide_on_the_device():
+    systems = {name: samples.several(3, 100, client=0.4 + i / 5) for i, name in enumerate(("a", "b", "c", "random"))}
+    ranking = analysis.rank_systems_on_device(systems)
+    assert list(ranking.mean_rank) == ["c", "b", "a"] and ranking.blocks == 3
+
+
+def test_accuracy_and_resources_are_taken_at_the_coverage_of_each_system():
+    systems = {name: ToyResults().tuned_on_validation(SYSTEMS[name]) for name in ("two-stage", "oracle")}
+    accuracies, resources = analysis.accuracy_and_resources(systems, SYSTEMS)
+    assert list(resources) == ["two-stage"]
+    coverage = np.mean([metrics.coverage(p) for p in systems["two-stage"]])
+    expected = chapters_systems.system_resource_use("two-stage", SYSTEMS["two-stage"], coverage)
+    assert resources["two-stage"] == pytest.approx(expected)
+    accuracy = np.mean([metrics.accuracy(p) for p in systems["two-stage"]])
+    assert accuracies["two-stage"].estimate == pytest.approx(accuracy)
+
+
+def test_rates_differences_and_stale_servers_have_a_value_per_setting():
+    rates = analysis.offload_rates_by_c1(ToyResults(), SETTINGS)
+    assert list(rates) == ["paper", "nonnegative", "released"]
+    assert len(rates["paper"].estimate) == len(SETTINGS.c1_grid)
+    differences = analysis.area_differences_by_class_count(ToyResults(), SETTINGS)
+    pair = [ToyResults().untuned(SYSTEMS[name]) for name in ("two-stage", "confidence")]
+    areas = [np.mean(analysis.areas_under_curves(predictions)) for predictions in pair]
+    np.testing.assert_allclose(differences.estimate, [areas[0] - areas[1]] * len(SETTINGS.class_counts))
+    stale = analysis.stale_server_metrics(ToyResults(), SETTINGS, steps_per_epoch=47)
+    assert stale.names == ["1", "10", "47\n(epoch)", "never"]
+    rate = np.mean([metrics.offload_rate(p) for p in ToyResults().untuned(SYSTEMS["two-stage"])])
+    np.testing.assert_allclose(stale.bands["offload rate (share of images)"].estimate, [rate] * 4)
+
+
+def test_the_resource_use_of_a_system_follows_from_its_inputs():
+    use = {name: chapters_systems.system_resource_use(name, one, 0.25) for name, one in SYSTEMS.items()}
+    client = use["confidence"].device_flops
+    assert use["confidence"].bytes_sent == 0.75 * 3072 == use["two-stage"].bytes_sent
+    assert use["two-stage"].device_flops == client + 2 * 12  # ten log-probabilities, their gap and their entropy
+    assert use["two-stage, on features"].device_flops == client + 2 * (12 + 84)
+    assert use["two sigmoids"].device_flops == client + 2 * 2 * 12
+    assert use["Mozannar-Sontag, distilled"] == use["two-stage"] == use["stage switching"]
+    lenet_of_one = client - 2 * 84 * 9  # with one output where the client has ten
+    assert use["two-stage, reads the image"].device_flops == lenet_of_one + 0.25 * client
+    for name in chapters_systems.TEACHER_METHODS:
+        assert use[name].bytes_sent == 3072 and use[name].device_flops == 0.25 * client
+    assert use["random"].device_flops == 0.25 * client
+    assert use["confidence, entropy"] == use["confidence"]
+    assert use["two-stage, linear"].device_flops == 2 * 3072 + 0.25 * client
+    own = sum(use[name].device_flops for name in ("two-stage", "two-stage, on features")) - 2 * client + lenet_of_one
+    assert use[chapters_systems.STACKED_NAME].device_flops == client + own + 2 * 2 * (
+        12 + 3
+    )  # and two regressions on 12 + 3 numbers
+    classifier = chapters_systems.system_resource_use(
+        chapters_systems.ON_DEVICE_CLASSIFIER, SYSTEMS[chapters_systems.ON_DEVICE_CLASSIFIER], 1.0
+    )
+    assert classifier == (client, 0.0)  # a LeNet of ten outputs, as the client is one

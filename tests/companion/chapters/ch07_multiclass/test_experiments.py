@@ -1,4 +1,4 @@
-"""The runs of the chapter on many classes: complete, sharing what they can, and read as their rules say."""
+"""Experiment grids of chapter 07: complete, with shared runs, and results at the right thresholds."""
 
 from dataclasses import replace
 
@@ -11,32 +11,33 @@ from companion.chapters.ch07_multiclass import experiments
 from companion.chapters.ch07_multiclass.settings import PROFILES as SETTINGS_OF_PROFILES
 from companion.chapters.parameters import settings_for
 from l2h.evaluation import metrics
-from l2h.evaluation.curves import auc_contributions, error_auroc_contributions
+from l2h.evaluation.curves import error_auroc_contributions
 from l2h.evaluation.thresholds import min_loss_threshold
 from l2h.experiments.config import dependencies
-from l2h.experiments.run import RunResult
+from l2h.experiments.run import RunResult, dataset_for_config
 from l2h.methods import base, registry
 from l2h.problem import Costs
+from l2h.training.config import PRESETS
 
 PROFILES = [replace(settings_for("07_multiclass", profile), data="cifar10") for profile in ("quick", "paper", "full")]
 
 
-@pytest.mark.parametrize("study", PROFILES, ids=lambda study: study.profile)
-def test_one_plain_server_of_each_seed_serves_every_method(study):
-    runs = experiments.all_multiclass_configs(study, 47)
-    plain = [one for one in runs if one.method == "plain_server" and one.server_network == study.network]
-    assert len(plain) == study.seeds == len({one.seed for one in plain})
-    assert {one.preset for one in plain} == {study.recipe}
-    joint = [one for one in runs if one.method in registry.JOINT and one.server_network == study.network]
-    assert all(one.warm_start_preset == study.recipe and one.preset == "one_more" for one in joint)
+@pytest.mark.parametrize("settings", PROFILES, ids=lambda settings: settings.profile)
+def test_one_plain_server_of_each_seed_serves_every_method(settings):
+    runs = experiments.all_multiclass_configs(settings, 47)
+    plain = [one for one in runs if one.method == "plain_server" and one.server_network == settings.server_network]
+    assert len(plain) == settings.seeds == len({one.seed for one in plain})
+    assert {one.preset for one in plain} == {settings.server_preset}
+    joint = [one for one in runs if one.method in registry.JOINT and one.server_network == settings.server_network]
+    assert all(one.warm_start_preset == settings.server_preset and one.preset == "fine_tuning" for one in joint)
     assert (
-        len(joint) == len(experiments.JOINT_SYSTEMS) * study.seeds
+        len(joint) == len(experiments.JOINT_SYSTEMS) * settings.seeds
     )  # none is trained twice for a rejector of another kind
 
 
-@pytest.mark.parametrize("study", PROFILES, ids=lambda study: study.profile)
-def test_every_run_comes_after_what_it_needs(study):
-    runs = experiments.all_multiclass_configs(study, 47)
+@pytest.mark.parametrize("settings", PROFILES, ids=lambda settings: settings.profile)
+def test_every_run_comes_after_its_dependencies(settings):
+    runs = experiments.all_multiclass_configs(settings, 47)
     place = {one: index for index, one in enumerate(runs)}
     assert all(place[earlier] < place[one] for one in runs for earlier in dependencies(one))
 
@@ -48,10 +49,10 @@ def test_the_comparison_names_every_method_of_the_package():
     assert {client for client, _ in runs} == {"follow_up", "lenet"}
 
 
-@pytest.mark.parametrize("study", PROFILES, ids=lambda study: study.profile)
-def test_confidence_meets_each_system_with_the_server_that_this_system_has(study):
-    systems = experiments.compared_systems(study, study.clients[0])
-    beside = experiments.confidence_with_same_server(study)
+@pytest.mark.parametrize("settings", PROFILES, ids=lambda settings: settings.profile)
+def test_each_system_is_compared_with_confidence_and_its_own_server(settings):
+    systems = experiments.compared_systems(settings, settings.clients[0])
+    beside = experiments.confidence_with_same_server(settings)
     assert list(beside) == list(systems)
     assert (
         beside[chapters_systems.STACKED_NAME]
@@ -67,14 +68,18 @@ def test_confidence_meets_each_system_with_the_server_that_this_system_has(study
         assert beside[name].method == "confidence" and beside[name].costs == one.costs
 
 
-def test_later_clients_lack_what_trains_a_server_or_reads_the_image():
+def test_later_clients_lack_systems_that_train_a_server_or_read_the_image():
     first, second = (experiments.compared_systems(PROFILES[1], client) for client in PROFILES[1].clients)
     assert set(first) - set(second) == set(experiments.IMAGE_REJECTOR_SYSTEMS) | set(experiments.JOINT_SYSTEMS) | {
         f"{name}, distilled" for name in chapters_systems.TEACHER_METHODS
     }
     assert set(second) < set(first)
     assert {one.client for name, one in second.items() if name != chapters_systems.STACKED_NAME} == {"lenet"}
-    assert [one.rejector for one in first[chapters_systems.STACKED_NAME].weighed] == ["scores", "features", "lenet"]
+    assert [one.rejector for one in first[chapters_systems.STACKED_NAME].rejector_configs] == [
+        "scores",
+        "features",
+        "lenet",
+    ]
 
 
 def test_confidence_has_every_form_that_differs_from_the_others():
@@ -83,13 +88,13 @@ def test_confidence_has_every_form_that_differs_from_the_others():
     assert sorted([*forms, "softmax"]) == sorted(base.CONFIDENCE_MEASURES)
 
 
-def test_the_device_classifier_serves_every_client_from_one_training():
+def test_the_on_device_classifier_is_trained_once_for_every_client():
     runs = experiments.all_multiclass_configs(PROFILES[1], 47)
-    alone = [one for one in runs if one.method == "device_classifier"]
+    alone = [one for one in runs if one.method == "on_device_classifier"]
     assert len(alone) == PROFILES[1].seeds and {(one.rejector, one.preset) for one in alone} == {("lenet", "fast")}
 
 
-def test_what_imitates_a_system_reads_the_run_that_is_compared():
+def test_distilled_systems_imitate_the_run_that_is_compared():
     runs = experiments.multiclass_grid(PROFILES[1])
     for name in chapters_systems.TEACHER_METHODS:
         imitates = runs["follow_up", f"{name}, distilled"]
@@ -103,49 +108,51 @@ def test_the_numbers_of_classes_differ_in_nothing_else():
     assert sorted({len(one.classes) for one in runs.values()}) == [2, 3, 5, 10]
 
 
-def test_digits_use_all_that_there_is():
-    study = replace(settings_for("07_multiclass", "quick"), data="digits", sizes=())
-    assert {one.sizes for one in experiments.all_multiclass_configs(study, 5)} == {()}
+def test_digits_use_all_images():
+    settings = replace(settings_for("07_multiclass", "quick"), data="digits", sizes=())
+    assert {one.sizes for one in experiments.all_multiclass_configs(settings, 5)} == {()}
     assert (
         experiments.first_class_names("digits", 2) == ("1", "8")
         and len(set(experiments.first_class_names("digits", 10))) == 10
     )
 
 
-def test_delays_hold_none_an_epoch_and_for_ever():
+def test_update_intervals_hold_every_step_an_epoch_and_never():
     runs = experiments.update_interval_grid(PROFILES[1], 47)
     assert list(runs) == [1, 10, 47, experiments.NEVER_UPDATED]
     assert {one.warm_start_preset for one in runs.values()} == {""}
 
 
-def test_thresholds_are_chosen_on_the_validation_part_and_not_on_the_test_part():
+def test_thresholds_are_tuned_on_the_validation_split_and_not_on_the_test_split():
     config = replace(experiments.base_config(PROFILES[1]), method="random")
     scores = {"validation": several(2, 200), "test": several(2, 300, client=0.6)}
     results = {
-        replace(one, seed=seed): RunResult(one, {}, {part: vars(said[seed]) for part, said in scores.items()}, (), 0.0)
+        replace(one, seed=seed): RunResult(
+            one, {}, {part: vars(by_seed[seed]) for part, by_seed in scores.items()}, (), 0.0
+        )
         for one in (config, replace(config, method="always_ask"))
         for seed in (0, 1)
     }
-    said = experiments.MulticlassResults(results, 2)
-    raw, tuned = said.untuned(config), said.tuned_on_validation(config)
+    made = experiments.MulticlassResults(results, 2)
+    raw, tuned = made.untuned(config), made.tuned_on_validation(config)
     for seed in (0, 1):
         threshold = min_loss_threshold(scores["validation"][seed], costs=config.costs)
         assert np.array_equal(tuned[seed].r, scores["test"][seed].r - threshold)
         assert np.array_equal(raw[seed].r, scores["test"][seed].r)
-    dear = said.tuned_on_validation(config, Costs(c1=1.0, ce=2.0))
-    assert all(metrics.offload_rate(p) <= metrics.offload_rate(q) for p, q in zip(dear, tuned, strict=True))
-    assert np.array_equal(said.tuned_on_validation(replace(config, method="always_ask"))[0].r, raw[0].r)
+    expensive = made.tuned_on_validation(config, Costs(c1=1.0, ce=2.0))
+    assert all(metrics.offload_rate(p) <= metrics.offload_rate(q) for p, q in zip(expensive, tuned, strict=True))
+    assert np.array_equal(made.tuned_on_validation(replace(config, method="always_ask"))[0].r, raw[0].r)
 
 
 def result(config, parts):
     return RunResult(config, {}, parts, (), 0.0)
 
 
-def test_the_device_classifier_answers_itself_and_sends_nothing():
+def test_the_on_device_classifier_predicts_itself_and_never_asks():
     config = experiments.multiclass_grid(PROFILES[1])["follow_up", chapters_systems.ON_DEVICE_CLASSIFIER]
     p = several(1, 200)[0]
-    said = experiments.MulticlassResults({config: result(config, {"test": vars(p)})}, 1)
-    for (alone,) in (said.untuned(config), said.tuned_on_validation(config)):
+    made = experiments.MulticlassResults({config: result(config, {"test": vars(p)})}, 1)
+    for (alone,) in (made.untuned(config), made.tuned_on_validation(config)):
         assert np.array_equal(alone.m, np.where(p.e >= 0, 1, -1)) and metrics.offload_rate(alone) == 0
         assert metrics.accuracy(alone) == metrics.client_server_correctness(p)[1].mean()
 
@@ -159,12 +166,12 @@ def of_classes(n, seed):
     score = np.eye(3)[m] * np.where(shown, generator.uniform(0, 1, n), generator.uniform(0.7, 3, n))[:, None]
     e = np.eye(3)[np.where(generator.random(n) < 0.9, y, (y + 1) % 3)]
     r = np.where(hidden, -1.0, 1.0) + generator.normal(size=n)
-    return {"m": m, "r": r, "e": e, "y": y}, {"score": score}
+    return {"m": m, "r": r, "e": e, "y": y}, {"client_scores": score}
 
 
-def test_ours_weighs_the_rejectors_and_the_scores_of_its_own_seed():
+def test_the_stacked_rejector_uses_the_rejectors_and_scores_of_its_own_seed():
     ours = experiments.compared_systems(PROFILES[1], "lenet")[chapters_systems.STACKED_NAME]
-    scores, features = ours.weighed
+    scores, features = ours.rejector_configs
     parts = {"calibration": 1, "validation": 2, "test": 3}
     results = {}
     for seed in (0, 1):
@@ -175,34 +182,30 @@ def test_ours_weighs_the_rejectors_and_the_scores_of_its_own_seed():
         )
         results[one] = result(one, {part: of | {"r": np.zeros(1500)} for part, (of, _) in drawn.items()})
         results[other] = result(other, {part: of for part, (of, _) in drawn.items()})
-    said = experiments.MulticlassResults(results, 2)
-    for seed, weighed in enumerate(said.untuned(ours)):
-        given, score = results[replace(features, seed=seed)].predictions(), of_classes(1500, 10 * seed + 3)[1]["score"]
+    made = experiments.MulticlassResults(results, 2)
+    for seed, weighed in enumerate(made.untuned(ours)):
+        given, score = (
+            results[replace(features, seed=seed)].predictions(),
+            of_classes(1500, 10 * seed + 3)[1]["client_scores"],
+        )
         assert all(np.array_equal(getattr(weighed, name), getattr(given, name)) for name in "mey")
         apart = [given, replace(given, r=score.max(1))]  # its largest score is the gap: the others are zero
         both, *alone = (error_auroc_contributions(p).mean() for p in (weighed, *apart))
         assert both > max(alone) + 0.05
         known = metrics.reference_losses(given, costs=ours.costs)
         assert known.oracle < metrics.system_loss(weighed, costs=ours.costs) < known.random
-    held_out = said.untuned(ours, "validation")
-    for p, validation, tuned in zip(said.untuned(ours), held_out, said.tuned_on_validation(ours), strict=True):
+    held_out = made.untuned(ours, "validation")
+    for p, validation, tuned in zip(made.untuned(ours), held_out, made.tuned_on_validation(ours), strict=True):
         assert np.array_equal(tuned.r, p.r - min_loss_threshold(validation, costs=ours.costs))
 
 
-def test_areas_are_those_of_each_seed():
-    system = several(2, 50, client=0.7)
-    assert experiments.areas_under_curves(system) == pytest.approx(
-        [float(np.mean(auc_contributions(p))) for p in system]
-    )
+def test_an_epoch_has_a_step_for_every_batch():
+    settings = replace(settings_for("07_multiclass", "quick"), data="digits", sizes=())
+    config = experiments.update_interval_grid(settings, 1)[1]
+    n_images = len(dataset_for_config(config).train.y)
+    assert experiments.epoch_steps(settings) == -(-n_images // PRESETS["fast"].batch_size)
 
 
-
-
-
-
-def test_the_study_has_a_recipe_and_a_network_for_each_profile():
-    assert [study.network for study in SETTINGS_OF_PROFILES] == [
-        "one_hidden_layer",
-        "residual_small",
-        "residual_large",
-    ]
+def test_each_profile_has_a_server_network():
+    networks = [settings.server_network for settings in SETTINGS_OF_PROFILES]
+    assert networks == ["mlp", "residual_small", "residual_large"]

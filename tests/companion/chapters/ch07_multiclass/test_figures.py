@@ -29,7 +29,7 @@ def labelled(ax):
     return bool(ax.get_xlabel()) and bool(ax.get_ylabel())
 
 
-def test_prices_have_a_line_and_a_bound_each(ax):
+def test_excess_risks_have_a_line_and_a_bound_each(ax):
     figures.plot_excess_risks(ax, [0, 0.5, 1], {"2": [0, 0, 0], "3": [0, 0.1, 0]}, [0, 0.125])
     assert shown(ax) == {"2": [0, 0, 0], "3": [0, 0.1, 0]} and labelled(ax)
     assert [line.get_ydata()[0] for line in ax.get_lines() if line.get_linestyle() == ":"][-1] == 0.125
@@ -46,9 +46,9 @@ def test_both_labels_of_the_joint_objective_are_shown(ax):
     assert shown(ax) == {"likelier label": [1.4, 1.0], "other label": [1.4, 1.1]} and labelled(ax)
 
 
-def test_the_testbed_shows_every_solution(ax):
+def test_every_solution_has_a_line(ax):
     figures.plot_specialist_risks(ax, [0.5, 8], [0.3, 0.2], [0.1, 0.2], {"plain": 0.28, "in stages": 0.09})
-    assert list(shown(ax)) == ["convex form", "its server, rejector refitted", "plain", "in stages"]
+    assert list(shown(ax)) == ["convex form", "its server, best rejector", "plain", "in stages"]
     assert shown(ax)["in stages"] == [0.09, 0.09] and ax.get_xscale() == "log" and labelled(ax)
 
 
@@ -58,12 +58,12 @@ def test_slopes_have_bands(ax):
     assert len(ax.collections) == 2
 
 
-def test_gaps_are_spaced_evenly_and_named_by_their_number(ax):
+def test_differences_are_spaced_evenly_and_named_by_their_class_count(ax):
     figures.plot_differences_by_class_count(ax, (2, 3, 10), band([0.0, 0.01, 0.02]), quantity="area")
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "3", "10"] and ax.get_ylabel() == "area"
 
 
-def test_delays_have_one_axes_each():
+def test_update_intervals_have_one_axes_per_quantity():
     fig, axes = plt.subplots(1, 2)
     figures.plot_update_intervals(axes, ["1", "never"], {"loss": band([0.3, 0.4]), "rate": band([0.5, 0.1])})
     assert [ax.get_ylabel() for ax in axes] == ["loss", "rate"]
@@ -73,7 +73,11 @@ def test_delays_have_one_axes_each():
 
 def test_classes_have_three_marks_each(ax):
     figures.plot_class_metrics(ax, ["cat", "dog"], band([0.5, 0.4]), band([0.6, 0.5]), band([0.7, 0.8]))
-    assert shown(ax) == {"sent": [0.5, 0.4], "client right": [0.6, 0.5], "server right": [0.7, 0.8]} and labelled(ax)
+    assert shown(ax) == {
+        "offload rate": [0.5, 0.4],
+        "client right": [0.6, 0.5],
+        "server right": [0.7, 0.8],
+    } and labelled(ax)
     ax.figure.draw_without_rendering()
     assert not ax.get_legend().get_window_extent().overlaps(ax.get_window_extent())  # marks reach from 0 to 1
 
@@ -82,3 +86,11 @@ def test_confusions_say_how_many_and_leave_rare_cells_blank(ax):
     image = figures.plot_confusion_offload(ax, ["cat", "dog"], [[0.1, 0.9], [0.2, 0.3]], [[10, 5], [0.5, 20]])
     assert [text.get_text() for text in ax.texts] == ["10", "5", "20"] and labelled(ax)
     assert np.isnan(np.ma.filled(image.get_array(), np.nan)[1, 0])
+
+
+def test_differences_have_a_panel_per_quantity():
+    fig, axes = plt.subplots(1, 2)
+    gains = {"gain in loss": {"a": Interval(0.1, 0.0, 0.2)}, "gain in area": {"a": Interval(0.2, 0.1, 0.3)}}
+    figures.plot_differences_panels(axes, gains)
+    assert [ax.get_xlabel().split(" over ")[0] for ax in axes] == list(gains)
+    plt.close(fig)

@@ -1,4 +1,4 @@
-"""The testbed of many classes: its exact risks, and that each solution is what it claims to be."""
+"""The distribution with groups: its exact risks, and the optimality of each solution."""
 
 from itertools import product
 
@@ -20,7 +20,7 @@ pairs = st.integers(1, 4)
 costs = st.builds(Costs, c1=st.floats(0.1, 2), ce=st.floats(0.02, 0.6))
 
 
-def test_with_one_pair_the_risks_are_those_of_the_binary_testbed():
+def test_with_one_group_the_risks_are_those_of_two_classes():
     atoms, binary = specialists.specialist_distribution(1), DISTRIBUTIONS["specialist"]
     assert specialists.min_system_risk(atoms, costs=COSTS) == pytest.approx(float(binary.bayes_risk(COSTS)))
     assert specialists.system_risk(atoms, specialists.solve_plain(atoms, costs=COSTS), costs=COSTS) == pytest.approx(
@@ -30,7 +30,7 @@ def test_with_one_pair_the_risks_are_those_of_the_binary_testbed():
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 5])
-def test_the_plain_server_is_of_no_help_and_the_specialised_one_is_bayes(pairs):
+def test_the_plain_server_does_not_help_and_the_weighted_one_is_bayes(pairs):
     atoms = specialists.specialist_distribution(pairs)
     client_only = 0.75 * 0.05 + 0.25 * (1 - 0.05 / (2 * pairs - 1))
     assert specialists.system_risk(atoms, specialists.solve_plain(atoms, costs=COSTS), costs=COSTS) == pytest.approx(
@@ -54,7 +54,7 @@ def test_staged_training_leaves_the_plain_server_only_above_a_beta():
 
 @settings(max_examples=20)
 @given(pairs=pairs, costs=costs, beta=st.floats(0, 4))
-def test_no_solution_beats_the_least_risk(pairs, costs, beta):
+def test_no_solution_is_below_the_least_risk(pairs, costs, beta):
     atoms = specialists.specialist_distribution(pairs)
     least = specialists.min_system_risk(atoms, costs=costs)
     solutions = [specialists.solve_plain(atoms, costs=costs), specialists.solve_staged(atoms, costs=costs, beta=beta)]
@@ -97,7 +97,7 @@ def test_the_convex_minimum_is_one_of_the_surrogate_itself(alpha, beta):
     assert total.item() == pytest.approx(multiclass.expected_surrogate(flat, *arguments), rel=1e-9)
 
 
-def test_staged_training_rests_where_its_loss_has_no_gradient():
+def test_at_the_fixed_point_the_staged_loss_has_no_gradient():
     atoms = specialists.specialist_distribution(2)
     tables = specialists.solve_staged(atoms, costs=COSTS, beta=2.0)
     r, e = (torch.tensor(table, requires_grad=True) for table in tables)
@@ -111,7 +111,7 @@ def test_staged_training_rests_where_its_loss_has_no_gradient():
 
 
 def test_one_alpha_can_specialise_and_ask_for_one_pair_but_not_for_two():
-    """The price of the convex form: its rejector is not calibrated for a server of limited means."""
+    """The rejector of the convex form is not calibrated for a server that is too small."""
     found = {}
     for pairs in (1, 2):
         atoms = specialists.specialist_distribution(pairs)
@@ -126,7 +126,7 @@ def test_one_alpha_can_specialise_and_ask_for_one_pair_but_not_for_two():
 
 def test_bad_input_is_refused(monkeypatch):
     atoms = specialists.specialist_distribution(1)
-    with pytest.raises(ValueError, match="pairs >= 1"):
+    with pytest.raises(ValueError, match="n_groups >= 1"):
         specialists.specialist_distribution(0)
     with pytest.raises(ValueError, match=r"rare in \[0, 1\]"):
         specialists.specialist_distribution(1, rare=2.0)
@@ -135,7 +135,7 @@ def test_bad_input_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="ce > 0"):
         specialists.solve_convex(atoms, costs=Costs(1.0, 0.0), alpha=1.0, beta=2.0)
     monkeypatch.setattr(specialists, "MAX_ALTERNATIONS", 1)
-    with pytest.raises(FloatingPointError, match="come to rest"):
+    with pytest.raises(FloatingPointError, match="expected convergence"):
         specialists.solve_staged(atoms, costs=COSTS, beta=2.0)
-    with pytest.raises(FloatingPointError, match="come to rest"):
+    with pytest.raises(FloatingPointError, match="expected convergence"):
         specialists.solve_convex(atoms, costs=COSTS, alpha=1.0, beta=2.0)

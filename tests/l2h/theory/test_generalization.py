@@ -126,7 +126,7 @@ def test_the_cost_below_which_one_pair_breaks_it(delta, cost):
     assert shortfall[0] > delta > shortfall[1]
 
 
-def test_the_breaking_cost_grows_to_a_third():
+def test_the_critical_cost_grows_to_a_third():
     breaking = [critical_cost(10.0**-k) for k in (1, 10, 100, 300)]
     assert breaking == sorted(breaking)
     assert breaking[-1] == pytest.approx(1 / 3, abs=0.002)

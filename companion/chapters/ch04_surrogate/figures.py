@@ -18,7 +18,7 @@ SHADE_COLOUR = "0.9"
 def plot_loss_surface(
     ax: Any, r: np.ndarray, e: np.ndarray, *, surrogate_values: np.ndarray, zero_one_values: np.ndarray
 ) -> None:
-    """A surface above a landscape of steps.
+    """The surrogate as a wire surface above the steps of the generalized 0-1 loss.
 
     Args:
         ax: three-dimensional axes.
@@ -37,7 +37,7 @@ def plot_loss_surface(
 
 
 def plot_logit_loss(ax: Axes, z: np.ndarray, losses: Mapping[str, np.ndarray], *, concave_from: float) -> None:
-    """The loss along the logit of r, and where its last term bends the wrong way.
+    """The loss along the logit of r, and the range where its last term is concave.
 
     Args:
         ax: where to draw.
@@ -55,7 +55,7 @@ def plot_logit_loss(ax: Axes, z: np.ndarray, losses: Mapping[str, np.ndarray], *
 def plot_partial_min_risk(
     ax: Axes, r: np.ndarray, risks: Mapping[str, np.ndarray], minima: Mapping[str, Sequence[float]]
 ) -> None:
-    """The reduced risk F(r) for several alphas, each with its minimum, and the line r = 0 between ask and keep.
+    """The partially minimised risk F(r) for several alphas, each with its minimum, and the line r = 0.
 
     Args:
         ax: where to draw.
@@ -75,15 +75,15 @@ def plot_partial_min_risk(
 
 
 def plot_ask_boundaries(ax: Axes, mu: np.ndarray, ask_cost: np.ndarray, boundaries: Mapping[str, np.ndarray]) -> None:
-    """Where it pays to ask in the plane of (mu, p), and from which p on several alphas ask.
+    """The region of the (mu, p) plane where the Bayes rule asks, and the boundary above which each alpha asks.
 
     Args:
         ax: where to draw.
-        mu: (k,) error probabilities of the best server, rising.
+        mu: (k,) error probabilities of the best server, increasing.
         ask_cost: (k,) cost of asking, c1 mu + ce.
         boundaries: name -> (k,) the p above which the surrogate's minimiser asks.
     """
-    ax.fill_between(mu, ask_cost, 1, color=SHADE_COLOUR, label="asking is cheaper")
+    ax.fill_between(mu, ask_cost, 1, color=SHADE_COLOUR, label="the Bayes rule asks")
     ax.plot(mu, mu, color="black", linewidth=0.8, linestyle=":", label="deterministic client")
     ax.plot(mu, 1 - mu, color="black", linewidth=0.8, linestyle=":")
     for name, p in boundaries.items():
@@ -109,11 +109,11 @@ def plot_ask_thresholds(ax: Axes, ce: np.ndarray, thresholds: Mapping[str, np.nd
 def plot_accuracy_frontier(
     ax: Axes, coverage: np.ndarray, accuracy: np.ndarray, systems: Mapping[str, Mapping[str, tuple[float, float]]]
 ) -> None:
-    """The best accuracy at each coverage, and where systems stand.
+    """The best accuracy at each coverage, and the points of systems.
 
     Args:
         ax: where to draw.
-        coverage: (k,) shares kept, rising.
+        coverage: (k,) coverages, increasing.
         accuracy: (k,) accuracies of the frontier.
         systems: name -> label of a point -> (coverage, accuracy); the first and last points show their labels.
     """
@@ -138,7 +138,7 @@ def plot_accuracy_frontier(
 def plot_excess_risk_bound(
     ax: Axes, excess: np.ndarray, *, proved_bound: np.ndarray, computed_envelope: np.ndarray
 ) -> None:
-    """The largest excess risk at a given excess surrogate risk: as proved, and as computed.
+    """The largest excess risk for each excess surrogate risk: proved bound and computed envelope.
 
     Args:
         ax: where to draw.
@@ -159,7 +159,7 @@ def plot_excess_risk_bound(
 def plot_excess_powers(
     ax: Axes, regrets: np.ndarray, measured: Mapping[str, np.ndarray], limits: Mapping[str, np.ndarray]
 ) -> None:
-    """What a wrong decision loses in surrogate risk, against its regret, beside the limiting powers.
+    """Excess surrogate risk of a wrong decision against its regret, and its leading terms.
 
     Args:
         ax: where to draw.
@@ -183,7 +183,7 @@ def plot_learning_curves(
     limits: Mapping[str, float],
     approximation_error: Any,
 ) -> None:
-    """Excess risk against the sample size, one line with a band per rule, with its limit and what the cells allow.
+    """Excess risk against the sample size: one band per rule, its limit, and the error of the best table.
 
     Args:
         ax: where to draw.
@@ -210,12 +210,12 @@ def plot_regret_map(
 
     Args:
         ax: where to draw.
-        alpha: (j,) rising.
-        beta: (k,) rising.
+        alpha: (j,) increasing.
+        beta: (k,) increasing.
         regrets: (j, k) excess risks >= 0.
         curves: name -> (k,) alphas.
     """
-    colour_scale = PowerNorm(0.4, vmin=0)  # small regrets are told apart, large ones less
+    colour_scale = PowerNorm(0.4, vmin=0)  # more contrast for small regrets
     mesh = ax.pcolormesh(beta, alpha, regrets, cmap="cividis", shading="nearest", norm=colour_scale)
     ax.figure.colorbar(mesh, ax=ax, label="excess risk (mistakes of the client)")
     for name, (colour, line) in zip(curves, (("white", "-"), (COLOURS[1], "--")), strict=False):

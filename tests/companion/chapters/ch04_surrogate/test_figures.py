@@ -74,7 +74,7 @@ def test_the_plane_shades_where_asking_is_cheaper(ax):
     assert {(0.0, 0.1), (0.5, 0.6), (0.0, 1.0), (0.5, 1.0)} <= corners
     np.testing.assert_allclose(ax.lines[1].get_ydata(), 1 - mu)
     np.testing.assert_allclose(ax.lines[3].get_ydata(), mu)
-    assert legend(ax) == ["asking is cheaper", "deterministic client", "calibrated", "constant"] and named(ax)
+    assert legend(ax) == ["the Bayes rule asks", "deterministic client", "calibrated", "constant"] and named(ax)
 
 
 def test_thresholds_are_the_given_ones(ax):

@@ -160,8 +160,8 @@ def refute_at(
     Args:
         statement: the claim in words, with its domain.
         point: exact numbers by name.
-        contradictions: what contradicts the claim, in words, and its left-hand side, a function of the point's intervals that
-            is positive where the fact holds.
+        contradictions: facts that contradict the claim, in words, each with a function of the point's intervals that is
+            positive where the fact holds.
 
     Returns:
         Certificate: refuted, or undecided with the fact that could not be certified.

@@ -1,8 +1,8 @@
 """An interactive figure that needs no server: HTML with a drawing, four sliders and a script of its own.
 
 Script, style and drawing are the files `regions.js`, `regions.css` and `regions.svg` beside this module. Python draws
-the first state, so a page without scripts shows a figure, too. The script redraws it for other values of the sliders, by
-the same formulas, which the tests compare with `l2h.theory.bayes`. The page loads nothing from elsewhere.
+the first state, so a page without scripts shows a figure, too. The script redraws it for other values of the sliders,
+by the same formulas, which the tests compare with `l2h.theory.bayes`. The page loads nothing from elsewhere.
 """
 
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Speed and scale, always as ratios measured in one run; `make bench` runs them."""
+"""Speed and scale, always relative to a baseline measured in the same run; `make bench` runs them."""

@@ -1,4 +1,4 @@
-"""`make bench`: one line of JSON per figure, each a ratio to something measured in the same run."""
+"""`make bench`: one line of JSON per figure, each relative to a baseline measured in the same run."""
 
 import logging
 import sys
@@ -25,5 +25,5 @@ def main(names: list[str]) -> None:
             print(line(figure), flush=True)
 
 
-if __name__ == "__main__":  # the sweep's workers import this module
+if __name__ == "__main__":  # worker processes import this module
     main(sys.argv[1:])

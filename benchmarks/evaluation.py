@@ -15,13 +15,13 @@ REPEATS = 5
 
 
 def figures(n: int = 1_000_000) -> Iterator[Figure]:
-    """`million_predictions`: seconds for both curves and their areas; all scores differ, which takes longest."""
+    """`million_predictions`: seconds for both curves and their areas. All scores differ, which is the slowest case."""
     generator = np.random.default_rng(0)
     labels = 2 * generator.integers(0, 2, (2, n)) - 1
     predictions = Predictions(m=labels[0], r=generator.normal(size=n), e=generator.normal(size=n), y=labels[1])
     seconds = median(_seconds(predictions) for _ in range(REPEATS))
-    told = f"the budget for accuracy and loss curves of {n} predictions and their areas"
-    yield Figure("million_predictions", seconds, "seconds", told, seconds, BUDGET)
+    ratio_to = f"the budget for accuracy and loss curves of {n} predictions and their areas"
+    yield Figure("million_predictions", seconds, "seconds", ratio_to, seconds, BUDGET)
 
 
 def _seconds(predictions: Predictions) -> float:

@@ -1,4 +1,4 @@
-"""What every benchmark reports: one line of JSON, always a ratio to something measured in the same run."""
+"""The output of every benchmark: one line of JSON per figure, with a baseline measured in the same run."""
 
 import json
 import platform
@@ -9,12 +9,12 @@ import torch
 
 
 class Figure(NamedTuple):
-    """A measured number and what it is relative to."""
+    """A measured value and its baseline."""
 
     name: str
     value: float
     unit: str
-    ratio_to: str  # what the baseline value is
+    ratio_to: str  # the baseline, in words
     own_value: float
     baseline_value: float
 

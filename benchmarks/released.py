@@ -1,4 +1,4 @@
-"""The released training loop, re-implemented plainly: the baseline that the fast recipe is timed against."""
+"""The released training loop, re-implemented plainly: the baseline of `time_to_quality`."""
 
 import time
 from pathlib import Path
@@ -17,24 +17,24 @@ COSTS = Costs(c1=1.0, ce=0.0)
 ALPHA = float(alpha_released(0.18, costs=COSTS, beta=2.0))
 
 
-class Squash(nn.Module):
-    """Into (-1, 1)."""
+class Bounded(nn.Module):
+    """Scores in (-1, 1)."""
 
     def forward(self, t: Tensor) -> Tensor:
-        """Squash scores (n, 1) and drop their last axis."""
+        """Map scores (n, 1) to bounded scores (n,)."""
         return 2 * torch.sigmoid(t).squeeze(1) - 1
 
 
 def rejector() -> nn.Module:
     """3072-120-1, from torch's own modules."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 120), nn.ReLU(), nn.Linear(120, 1), Squash())
+    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 120), nn.ReLU(), nn.Linear(120, 1), Bounded())
 
 
 def server() -> nn.Module:
     """LeNet, from torch's own modules."""
     return nn.Sequential(
         *(nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 1), Squash()),
+        *(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 1), Bounded()),
     )
 
 
@@ -50,16 +50,16 @@ class Pair(Dataset):
     def __init__(self, folder: Path, client: nn.Module) -> None:
         scale = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
         self.images = datasets.CIFAR10(str(folder), train=True, transform=scale)
-        self.places = [i for i, label in enumerate(self.images.targets) if label < 2]
+        self.indices = [i for i, label in enumerate(self.images.targets) if label < 2]
         with torch.no_grad():
-            scores = torch.stack([client(self.images[i][0][None])[0] for i in self.places])
+            scores = torch.stack([client(self.images[i][0][None])[0] for i in self.indices])
         self.m = 2 * (scores >= 0).long() - 1
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.indices)
 
     def __getitem__(self, i: int) -> tuple[Tensor, int, Tensor]:
-        image, label = self.images[self.places[i]]
+        image, label = self.images[self.indices[i]]
         return image, 2 * label - 1, self.m[i]
 
 
@@ -81,5 +81,5 @@ def seconds_per_epoch(pair: Pair, *, workers: int, epochs: int) -> list[float]:
 
 def seconds(pair: Pair) -> float:
     """The whole released training, with the faster of 0 and 2 workers (tried for one epoch each)."""
-    tried = {workers: seconds_per_epoch(pair, workers=workers, epochs=1)[0] for workers in (0, 2)}
-    return sum(seconds_per_epoch(pair, workers=min(tried, key=tried.__getitem__), epochs=EPOCHS))
+    first_epoch = {workers: seconds_per_epoch(pair, workers=workers, epochs=1)[0] for workers in (0, 2)}
+    return sum(seconds_per_epoch(pair, workers=min(first_epoch, key=first_epoch.__getitem__), epochs=EPOCHS))

@@ -1,8 +1,8 @@
-"""Floating-point rate of the recipe's training step over that of a large matrix product, float32 both.
+"""Floating-point rate of a training step over that of a large matrix product, both in float32.
 
 Only the operations of matrix products and convolutions count, as torch counts them when they are executed.
-LeNet's tile matrices hold structural zeros, which are multiplied like any other entry. `step_efficiency` does not
-count them: it counts what the same step executes with torch's own convolutions. `step_efficiency_executed` does.
+LeNet's tile matrices hold structural zeros, which are multiplied like any other entry. `step_efficiency` leaves them
+out: its count is that of the same step with torch's own convolutions. `step_efficiency_executed` includes them.
 """
 
 import time
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import recipe, released
+from benchmarks import fast_training, released
 from benchmarks.figures import Figure
 from l2h.models import networks
 from l2h.training import loop
@@ -38,7 +38,7 @@ def figures() -> list[Figure]:
 def _figure(name: str, operations: int, pairs: list[tuple[float, float]]) -> Figure:
     rates = [(operations / step / 1e9, 2 * SIDE**3 / product / 1e9) for step, product in pairs]
     own, baseline = (median(column) for column in zip(*rates, strict=True))
-    ratio = median(mine / theirs for mine, theirs in rates)
+    ratio = median(step / product for step, product in rates)
     return Figure(name, ratio, "ratio", f"GFLOP/s of a {SIDE} x {SIDE} float32 matrix product", own, baseline)
 
 
@@ -49,15 +49,17 @@ def _networks() -> tuple[nn.Module, nn.Module]:
 
 def _batch() -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    n = STEPS * recipe.RECIPE.batch_size
+    n = STEPS * fast_training.TRAINING.batch_size
     x = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=generator)
     y, m = (2 * torch.randint(0, 2, (n,), generator=generator) - 1 for _ in range(2))
     return x, y, m
 
 
 def _train(r: nn.Module, e: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> None:
-    config = replace(recipe.RECIPE, epochs=1)
-    loop.fit_jointly(*batch, rejector=r, server=e, loss=recipe.loss, config=config, seed=0, alpha=recipe.ALPHA)
+    config = replace(fast_training.TRAINING, epochs=1)
+    loop.fit_jointly(
+        *batch, rejector=r, server=e, loss=fast_training.loss, config=config, seed=0, alpha=fast_training.ALPHA
+    )
 
 
 def _operations(work: Callable[[], None]) -> int:

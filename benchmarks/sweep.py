@@ -1,4 +1,4 @@
-"""The sweep of the CIFAR-10 chapter: 7 costs x 5 seeds of learning to help, from nothing, and the memory it takes."""
+"""Time and memory of the sweep of chapter 05: 7 costs x 5 seeds of learning to help, with an empty store."""
 
 import os
 import tempfile
@@ -18,7 +18,7 @@ from l2h.experiments.store import Store
 from l2h.experiments.sweep import over_seeds, sweep
 
 BASE = ExperimentConfig("learning_to_help", alpha="released")
-CONFIGS = [one for ce in RELEASED_CE_GRID for one in over_seeds(replace(BASE, ce=ce), 5)]
+CONFIGS = [config for ce in RELEASED_CE_GRID for config in over_seeds(replace(BASE, ce=ce), 5)]
 
 
 def figures() -> Iterator[Figure]:
@@ -39,7 +39,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _peak_memory(done: Event) -> int:
-    """The most bytes that this process and its workers held at once; a page that several share counts once."""
+    """The peak memory in bytes of this process and its workers together; a shared page counts once."""
     peak = 0
     while not done.wait(0.1):
         peak = max(peak, sum(map(_proportional_set_size, (own := psutil.Process(), *own.children(recursive=True)))))
@@ -49,5 +49,5 @@ def _peak_memory(done: Event) -> int:
 def _proportional_set_size(process: psutil.Process) -> int:
     try:
         return int(process.memory_full_info().pss)
-    except psutil.NoSuchProcess:  # it ended since it was listed
+    except psutil.NoSuchProcess:  # it ended after it was listed
         return 0

@@ -1,4 +1,4 @@
-"""Fifty configurations made by two one-thread processes, against the same ones made by one."""
+"""Fifty configurations made by two processes with one thread each, and the same configurations made by one process."""
 
 import os
 import tempfile
@@ -16,14 +16,14 @@ from l2h.experiments.sweep import over_seeds, sweep, with_dependencies
 
 BASE = ExperimentConfig("learning_to_help", sizes=(1000, 2000, 1000, 1000))
 COSTS = tuple(0.02 * k for k in range(10))
-CONFIGS = [one for ce in COSTS for one in over_seeds(replace(BASE, ce=ce), 5)]
-BUDGET = 0.85 * 2  # speed of two workers in that of one, at least
+CONFIGS = [config for ce in COSTS for config in over_seeds(replace(BASE, ce=ce), 5)]
+BUDGET = 0.85 * 2  # least speed of two workers relative to one
 
 
 def figures(configs: list[ExperimentConfig] = CONFIGS) -> Iterator[Figure]:
-    """`runs_per_minute` of two processes beside one, and `two_workers`, their speed in that of one beside its budget.
+    """`runs_per_minute` of two processes, with one process as baseline, and `two_workers`, the ratio of both speeds.
 
-    Both start their processes anew, each of which imports torch and reads the images on the time that is measured.
+    The measured time includes the start of the processes, in which each imports torch and reads the images.
     """
     alone, together = _minutes_of_one(configs), _minutes_of_two(configs)
     rates = [len(with_dependencies(configs)) / minutes for minutes in (together, alone)]
@@ -31,7 +31,7 @@ def figures(configs: list[ExperimentConfig] = CONFIGS) -> Iterator[Figure]:
         "runs_per_minute", rates[0], "runs/minute", f"one process, the same {len(configs)} and clients", *rates
     )
     speed = rates[0] / rates[1]
-    yield Figure("two_workers", speed, "ratio", "the least asked of two workers, in the speed of one", speed, BUDGET)
+    yield Figure("two_workers", speed, "ratio", "the budget: least speed of two workers relative to one", speed, BUDGET)
 
 
 def _minutes_of_one(configs: list[ExperimentConfig]) -> float:

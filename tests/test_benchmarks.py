@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import evaluation, recipe, released, step_efficiency, time_to_quality, workers
+from benchmarks import evaluation, fast_training, released, step_efficiency, time_to_quality, workers
 from benchmarks.figures import Figure, line
 from l2h.data import dataset
 from l2h.experiments.config import ExperimentConfig
@@ -71,23 +71,23 @@ def test_structural_zeros_are_counted_apart():
     assert ours - plain == pytest.approx(2 * zeros * len(batch[1]))
 
 
-def test_the_recipe_sends_its_share_of_the_validation_images(digits, client, monkeypatch):
+def test_the_threshold_gives_the_offload_rate_on_validation_images(digits, client, monkeypatch):
     # so few images need smaller steps: else every score saturates, and no threshold parts equal scores
-    monkeypatch.setattr(recipe, "RECIPE", replace(recipe.RECIPE, lr=1e-4))
-    part = recipe.learning_part(digits)
+    monkeypatch.setattr(fast_training, "TRAINING", replace(fast_training.TRAINING, lr=1e-4))
+    part = fast_training.training_split(digits)
     assert len(part.y) == len(digits.client.y) + len(digits.train.y)
-    outcome = recipe.learn(part, recipe.labels(client, part.x), digits.validation.x, seed=0)
-    m = recipe.labels(client, digits.validation.x)
-    accuracy, sent = recipe.accuracy_and_sent(outcome, digits.validation, m)
-    assert sent == pytest.approx(recipe.SENT, abs=1 / len(m))
+    outcome = fast_training.learn(part, fast_training.client_labels(client, part.x), digits.validation.x, seed=0)
+    m = fast_training.client_labels(client, digits.validation.x)
+    accuracy, offload_rate = fast_training.accuracy_and_offload_rate(outcome, digits.validation, m)
+    assert offload_rate == pytest.approx(fast_training.OFFLOAD_RATE, abs=1 / len(m))
     assert 0 <= accuracy <= 1
     assert outcome.seconds > 0
 
 
-def test_a_recipe_that_misses_the_quality_is_refused(digits, client):
+def test_a_training_that_misses_the_quality_is_refused(digits, client):
     with loop.seeded(0):
-        outcome = recipe.Outcome(1.0, 0.0, networks.mlp(), networks.LeNet())
-    with pytest.raises(RuntimeError, match=r"expected accuracy >= 0.9 with <= 0.474 sent, got"):
+        outcome = fast_training.Outcome(1.0, 0.0, networks.mlp(), networks.LeNet())
+    with pytest.raises(RuntimeError, match=r"expected accuracy >= 0.9 at an offload rate <= 0.474, got"):
         time_to_quality._check_quality([outcome], digits, client)
 
 

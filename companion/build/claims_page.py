@@ -1,28 +1,43 @@
-"""The page of the ledger, and what the landing page shows of it, written from the ledger and the executed chapters.
-
-Tables are written as HTML: Markdown's have no scope for their headers, and cannot turn into lists on a narrow screen.
-"""
+"""The claims page, and the part of it on the landing page, written from the ledger and the executed chapters."""
 
 import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from companion.claims import registry
 from companion.claims.evidence import VERDICTS
 from companion.claims.ledger import LedgerEntry
 from companion.claims.registry import CLAIMS_MIME_TYPE, OPEN_VERDICT
 
+TABLES: Any = (
+    Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    .get_template("claims_page.html.jinja")
+    .module
+)
 PROJECT_SOURCE = "this project"
+QUICK_FIGURE = (
+    "> **A small run.** The figure comes from the `quick` profile, with few images and seeds; the verdicts above come "
+    "from larger runs, and its curves may be in another order.\n\n"
+)
 LANDING_IMAGE = "landing.png"
 LANDING_TAG = "landing-figure"  # the tag of the cell whose figure the landing page shows
 
 
 class ChapterFigure(NamedTuple):
-    """A figure of an executed chapter."""
+    """A figure of an executed chapter, with the profile at which the chapter was executed."""
 
     chapter: str
+    profile: str
     png: bytes
     alt: str
 
@@ -39,28 +54,11 @@ def verdict_counts_table(entries: Iterable[LedgerEntry]) -> str:
     >>> verdict_counts_table([]).count("<tr>")
     2
     """
-    entries = list(entries)
-    counts_by_origin = {
-        ours: Counter(entry.claim.verdict for entry in entries if _is_project_claim(entry) == ours)
-        for ours in (False, True)
-    }
-    present_verdicts = [
-        verdict
-        for verdict in (*VERDICTS, OPEN_VERDICT)
-        if any(counts_by_origin[ours][verdict] for ours in counts_by_origin)
-    ]
-    rows = [
-        [verdict, counts_by_origin[False][verdict], counts_by_origin[True][verdict]] for verdict in present_verdicts
-    ]
-    total = ["all", *(sum(counts_by_origin[ours].values()) for ours in (False, True))]
-    lines = [
-        f'<tr><th scope="row">{verdict}</th><td>{paper}</td><td>{ours}</td></tr>'
-        for verdict, paper, ours in [*rows, total]
-    ]
-    heads = "".join(
-        f'<th scope="col">{head}</th>' for head in ("verdict", "of the paper or its code", "of this project")
-    )
-    return f'<table class="table ledger-counts"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+    counts = Counter((entry.claim.verdict, _is_project_claim(entry)) for entry in entries)
+    rows = [(verdict, counts[verdict, False], counts[verdict, True]) for verdict in (*VERDICTS, OPEN_VERDICT)]
+    rows = [row for row in rows if any(row[1:])]
+    total = ("all", sum(paper for _, paper, _ in rows), sum(project for *_, project in rows))
+    return str(TABLES.counts([*rows, total]))
 
 
 def claims_page(entries: Iterable[LedgerEntry], titles: Mapping[str, str]) -> str:
@@ -89,27 +87,15 @@ def claims_page(entries: Iterable[LedgerEntry], titles: Mapping[str, str]) -> st
 
 
 def _chapter_table(entries: list[LedgerEntry], title: str) -> str:
-    heads = "".join(f'<th scope="col" role="columnheader">{head}</th>' for head in ("claim", "verdict", "evidence"))
-    rows = "".join(_entry_row(entry) for entry in entries)
-    caption = f"<caption>{escape(title)}: claims, verdicts and evidence</caption>"
-    head = f'<thead role="rowgroup"><tr role="row">{heads}</tr></thead>'
-    return f'<table class="table ledger" role="table">{caption}{head}<tbody role="rowgroup">{rows}</tbody></table>'
+    return str(TABLES.chapter(title, map(_row, entries)))
 
 
-def _entry_row(entry: LedgerEntry) -> str:
-    claim = entry.claim
-    claim_cell = (
-        f'{escape(claim.statement)}<span class="ledger-note">{escape(claim.kind)}; {escape(claim.source)}</span>'
-    )
-    targets = [("The theorem.", claim.label)] * bool(claim.label and entry.evidence)
-    targets += [("The cell.", f"claim-{claim.id}")] * bool(entry.evidence)
-    links = "".join(f' <a href="{claim.chapter}.html#{target}">{link_text}</a>' for link_text, target in targets)
-    cases = "<br>".join(map(escape, _evidence_texts(entry)))
-    evidence = f'{cases}.{links}<span class="ledger-note">{escape(_rule_text(entry))}</span>'
-    return (
-        f'<tr role="row" id="claim-{claim.id}"><th scope="row" role="rowheader">{claim_cell}</th>'
-        f'<td role="cell">{escape(_verdict_text(entry))}</td><td role="cell">{evidence}</td></tr>'
-    )
+def _row(entry: LedgerEntry) -> dict[str, Any]:
+    """What the template shows of an entry."""
+    theorem = [("The theorem.", entry.claim.label)] if entry.claim.label else []
+    links = [*theorem, ("The cell.", f"claim-{entry.claim.id}")] if entry.evidence else []
+    texts = {"verdict": _verdict_text(entry), "evidence": _evidence_texts(entry), "rule": _rule_text(entry)}
+    return {"claim": entry.claim, "links": links, **texts}
 
 
 def _verdict_text(entry: LedgerEntry) -> str:
@@ -176,7 +162,10 @@ def landing_figure(notebooks: Mapping[str, Mapping[str, Any]]) -> ChapterFigure 
                     output["data"]["image/png"] for output in cell["outputs"] if "image/png" in output.get("data", ())
                 ]
                 alt = cell["metadata"]["mystnb"]["image"]["alt"]
-                return ChapterFigure(chapter, base64.b64decode("".join(pictures[0])), alt) if pictures else None
+                profile = notebook["metadata"].get("l2h", {}).get("profile", "unknown")
+                return (
+                    ChapterFigure(chapter, profile, base64.b64decode("".join(pictures[0])), alt) if pictures else None
+                )
     return None
 
 
@@ -193,5 +182,6 @@ def landing_section(entries: Iterable[LedgerEntry], figure: ChapterFigure | None
     text = f"{verdict_counts_table(entries)}\n\nEvery claim with its rule and its evidence: {{doc}}`claims`.\n"
     if figure is None:
         return text
-    caption = f"From {{doc}}`{figure.chapter}`, which says what to see."
-    return f"{text}\n```{{figure}} {LANDING_IMAGE}\n:alt: {figure.alt}\n\n{caption}\n```\n"
+    warning = QUICK_FIGURE if figure.profile == "quick" else ""
+    caption = f"From {{doc}}`{figure.chapter}`, executed at the `{figure.profile}` profile."
+    return f"{text}\n{warning}```{{figure}} {LANDING_IMAGE}\n:alt: {figure.alt}\n\n{caption}\n```\n"

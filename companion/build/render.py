@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +146,20 @@ def plain_pages(executed: dict[str, dict[str, Any]], staged: Path, *, root: Path
         generated = generators[name]()
         pages |= generated | {name: f"{pages[name]}\n{generated[name]}"}
     for name in [name for name, text in pages.items() if LEDGER_MARKER in text]:
-        summary = claims_page.landing_section(entries, write_landing_figure(executed, staged))
+        summary = claims_page.landing_section(entries, write_landing_figure(executed, staged, root))
         pages[name] = pages[name].replace(LEDGER_MARKER, summary)
     return pages
 
 
-def write_landing_figure(executed: dict[str, dict[str, Any]], staged: Path) -> claims_page.ChapterFigure | None:
-    """The landing page's figure, written into the staged folder."""
-    figure = claims_page.landing_figure(executed)
+def write_landing_figure(
+    executed: dict[str, dict[str, Any]], staged: Path, root: Path
+) -> claims_page.ChapterFigure | None:
+    """The landing page's figure, written into the staged folder: that of the record, else of the executed chapters."""
+    records: dict[str, dict[str, Any]] = {}
+    for name in executed:
+        with suppress(FileNotFoundError, ValueError):  # none, or one that is rendered nowhere, such as an edited one
+            records[name] = read_chapter(root / "book" / f"{name}.ipynb")
+    figure = claims_page.landing_figure(records) or claims_page.landing_figure(executed)
     if figure:
         (staged / claims_page.LANDING_IMAGE).write_bytes(figure.png)
     return figure
@@ -197,7 +204,8 @@ def with_provenance(notebook: dict[str, Any]) -> dict[str, Any]:
 def input_digest(staged: Path) -> str:
     """The SHA-256 of everything that the pages are built from: a staged folder, and the sources of the two packages."""
     files = sorted(path for path in staged.rglob("*") if path.is_file())
-    sources = sorted(path for name in reference_pages.PACKAGES for path in (ROOT / name).rglob("*.py"))
+    package_files = [path for name in reference_pages.PACKAGES for path in (ROOT / name).rglob("*.*")]
+    sources = sorted(path for path in package_files if path.suffix in (".py", ".jinja"))
     named = {str(path.relative_to(staged)): path for path in files}
     named |= {str(path.relative_to(ROOT)): path for path in sources}
     parts = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {name}" for name, path in named.items()]

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
 from functools import partial
 
 import pytest
@@ -92,6 +93,23 @@ def test_the_ledger_is_put_where_a_plain_page_asks_for_it(root, tmp_path):
     assert render.LEDGER_MARKER not in text
     names = {path.name for path in (tmp_path / "staged").rglob("*.yml")}
     assert names == {"_config.yml", "_toc.yml"}  # the ledger's files are no pages
+
+
+def test_the_landing_page_shows_the_figure_of_the_record_where_there_is_one(root, tmp_path):
+    def figure(png, profile):
+        shown = {"output_type": "display_data", "data": {"image/png": b64encode(png).decode()}, "metadata": {}}
+        metadata = {"tags": ["landing-figure"], "mystnb": {"image": {"alt": "Curves."}}}
+        return notebook(cell("1", metadata=metadata, outputs=[shown]), l2h={"profile": profile, "seconds": 2.0})
+
+    (root / "book" / "index.md").write_text(f"# Index\n\n{render.LEDGER_MARKER}\n")
+    executed(root, figure(b"small", "quick"))
+    quick = shutil.copytree(root / "book", tmp_path / "quick")
+    executed(root, figure(b"large", "paper"))
+    for number, (png, text) in enumerate([(b"large", "`paper` profile"), (b"small", "A small run")]):
+        folder = tmp_path / f"staged{number}"
+        render.stage_sources(quick, folder, root=root)
+        assert (folder / "landing.png").read_bytes() == png and text in (folder / "index.md").read_text()
+        (root / "book" / "01_problem.ipynb").unlink()
 
 
 def test_the_title_of_a_chapter_is_its_first_heading():

@@ -109,7 +109,7 @@ def test_the_landing_page_shows_the_figure_of_the_record_where_there_is_one(root
         folder = tmp_path / f"staged{number}"
         render.stage_sources(quick, folder, root=root)
         assert (folder / "landing.png").read_bytes() == png and text in (folder / "index.md").read_text()
-        (root / "book" / "01_problem.ipynb").unlink()
+        (root / "book" / "01_problem.ipynb").unlink(missing_ok=True)
 
 
 def test_the_title_of_a_chapter_is_its_first_heading():

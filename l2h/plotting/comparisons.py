@@ -11,17 +11,17 @@ from l2h.evaluation.metrics import TableOne
 from l2h.evaluation.multiple_comparisons import MeanRanks, cliques
 from l2h.plotting.style import ACCURACY_LABEL, COLOURS, PRINTED_STYLE
 
-DOMINATED_ALPHA = 0.25  # of points that another one beats
-MAX_LIMIT_RATIO = 4  # times the largest difference that is shown
+DOMINATED_ALPHA = 0.25  # opacity of points that another one dominates
+MAX_LIMIT_RATIO = 4  # the axis ends at most at this multiple of the largest difference
 
 
 def plot_table_one(ax: Axes, table: TableOne, *, reference: TableOne | None = None) -> None:
-    """Accuracy of client and server on what is kept and on what is sent, with "differ." above each pair.
+    """Accuracy of client and server on the kept and on the asked examples, with "differ." above each pair.
 
     Args:
         ax: where to draw.
-        table: `TableOne` of intervals; an empty portion has NaN and says so.
-        reference: `TableOne` of numbers printed elsewhere, drawn as hollow stars; NaN where none was printed.
+        table: `TableOne` of intervals; an empty subset has NaN and is labelled "none".
+        reference: `TableOne` of published numbers, drawn as hollow stars; NaN where none was published.
     """
     for position, cell in enumerate(table):
         _plot_bar(ax, position - 0.2, cell.m, color=COLOURS[4], label="client m" if position == 0 else None)
@@ -52,18 +52,20 @@ def _format_number(value: float, number_format: str) -> str:
 
 
 def plot_differences(ax: Axes, differences: Mapping[str, Interval | None], *, quantity: str) -> None:
-    """Paired differences to one method, one row per rival, the first one at the top, and the line of no difference.
+    """Paired differences to one method, one row per baseline, the first one at the top, and the line of no difference.
 
     Args:
         ax: where to draw.
-        differences: rival -> interval of reference - rival, None for a rival that is not there, whose row stays blank.
-        quantity: name and unit of what differs.
+        differences: baseline -> interval of reference minus baseline; None leaves the row of a missing baseline blank.
+        quantity: name and unit of the differences.
     """
     ordered = list(differences)[::-1]
     present = [(row, difference) for row, name in enumerate(ordered) if (difference := differences[name]) is not None]
     ax.axvline(0, color="black", linewidth=1)
     for row, difference in present:
-        style_index = 0 if difference.low > 0 else 1 if difference.high < 0 else 6  # better, worse, not told apart
+        style_index = (
+            0 if difference.low > 0 else 1 if difference.high < 0 else 6
+        )  # better, worse, no significant difference
         ax.hlines(row, difference.low, difference.high, color=COLOURS[style_index], linewidth=2)
         ax.plot(
             difference.estimate,
@@ -73,7 +75,7 @@ def plot_differences(ax: Axes, differences: Mapping[str, Interval | None], *, qu
         )
     ax.set_yticks(range(len(ordered)), ordered)
     ax.set(xlabel=quantity, ylim=(-0.7, len(ordered) - 0.3))
-    # Two seeds give intervals so wide that the differences themselves would vanish: such a line runs out of the axes.
+    # Intervals of two seeds are so wide that the differences would be invisible: such a line is cut off at the axes.
     widest = MAX_LIMIT_RATIO * max(abs(difference.estimate) for _, difference in present)
     left, right = ax.get_xlim()
     ax.set_xlim(max(left, -widest or left), min(right, widest or right))
@@ -82,11 +84,11 @@ def plot_differences(ax: Axes, differences: Mapping[str, Interval | None], *, qu
 
 
 def plot_mean_ranks(ax: Axes, table: MeanRanks) -> None:
-    """Mean ranks on a line, best on the left; bars join methods that the critical difference does not tell apart.
+    """Mean ranks on a line, best on the left; bars join methods without a significant difference (cliques).
 
     Args:
         ax: where to draw.
-        table: of `multiple_comparisons.mean_ranks`.
+        table: from `multiple_comparisons.mean_ranks`.
     """
     names = list(table.mean_rank)
     groups = cliques(table)
@@ -99,7 +101,7 @@ def plot_mean_ranks(ax: Axes, table: MeanRanks) -> None:
         ax.plot([rank, rank], [row, top + 0.6], color="grey", linewidth=0.8, zorder=0)
         ax.plot(rank, row, marker="o", color=COLOURS[0])
     ax.plot([1, 1 + table.critical_difference], [top + 1.4] * 2, color="black", marker="|")
-    # names stand outside the frame, where the layout makes room for any length
+    # The names are tick labels, because the layout reserves space for labels of any length.
     row_labels = [f"{name} ({rank:.1f})" for name, rank in table.mean_rank.items()]
     ax.set_yticks([*rows, top + 1.4], [*row_labels, f"critical difference {table.critical_difference:.2f}"])
     ax.set(

@@ -1,4 +1,4 @@
-"""Images, and maps of two parameters."""
+"""Images, and heat maps over two parameters."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from matplotlib.patches import Rectangle
 
 from l2h.plotting.style import COLOURS
 
-WHITE_TEXT_FROM = 0.55  # share of a map's range from which on its colours ask for white text
+WHITE_TEXT_FROM = 0.55  # share of the range of values above which the text is white
 
 
 def plot_images(axes: Sequence[Axes], images: Any, captions: Sequence[str]) -> None:
-    """One thumbnail per axes with its caption; axes left over stay blank.
+    """One thumbnail per axes with its caption; remaining axes are blank.
 
     Args:
         axes: at least n, in reading order.
@@ -21,7 +21,7 @@ def plot_images(axes: Sequence[Axes], images: Any, captions: Sequence[str]) -> N
         captions: n texts.
 
     Raises:
-        ValueError: if there are fewer axes than images, or captions do not match.
+        ValueError: if there are fewer axes than images, or the number of captions differs.
     """
     images = np.asarray(images)
     if len(captions) != len(images) or len(axes) < len(images):
@@ -44,17 +44,17 @@ def plot_heat_map(
     highlighted: tuple[int, int] | None = None,
     number_format: str = ".2f",
 ) -> None:
-    """A heat map with its numbers, so that it can be read without its colours.
+    """A heat map with its numbers as text, so that it can be read without colours.
 
     Args:
         ax: where to draw.
         table: (rows, columns) values; NaN where there is none.
-        rows: their names, from the top.
-        columns: their names, from the left.
-        labels: names of the rows' and of the columns' parameter.
-        title: the value's name, for the title.
-        highlighted: place (row, column) of the recommended choice, framed.
-        number_format: how numbers are written.
+        rows: names of the rows, from the top.
+        columns: names of the columns, from the left.
+        labels: names of the parameters of the rows and of the columns.
+        title: name of the values.
+        highlighted: (row, column) of the cell with a frame.
+        number_format: format of the numbers.
     """
     values = np.asarray(table, dtype=float)
     image = ax.imshow(values, cmap="cividis_r", aspect="auto")

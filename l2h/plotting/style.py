@@ -28,7 +28,7 @@ PRINTED_STYLE: dict[str, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Sizes and colours of all figures: text stays readable where a figure is shown 360 pixels wide.
+    """Sizes and colours of all figures; text is readable where a figure is 360 pixels wide.
 
     >>> with style():
     ...     matplotlib.rcParams["figure.facecolor"]
@@ -52,11 +52,11 @@ def style() -> Iterator[None]:
 
 
 def line_style(name: str, order: Sequence[str]) -> dict[str, Any]:
-    """Colour, marker and line style of a name by its place in an order; 28 names differ.
+    """Colour, marker and line style of a name by its index in an order; the styles of up to 28 names differ.
 
     Args:
         name: of a method.
-        order: all names, the same in every figure that shows them.
+        order: all names, in the same order in every figure that shows them.
 
     Returns:
         Keywords for `Axes.plot`.
@@ -78,12 +78,12 @@ def line_style(name: str, order: Sequence[str]) -> dict[str, Any]:
 
 
 def subplot_grid(n_axes: int, n_columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
-    """A figure with axes in rows, those that are left over blank.
+    """A figure with a grid of axes; unused axes are blank.
 
     Args:
-        n_axes: of the axes that are used, >= 1.
-        n_columns: how many stand in a row.
-        size: width and height of one, in inches.
+        n_axes: number of axes that are used, >= 1.
+        n_columns: number of axes in a row.
+        size: width and height of one axes, in inches.
         options: of `pyplot.subplots`, such as sharey.
 
     Returns:
@@ -102,12 +102,12 @@ def subplot_grid(n_axes: int, n_columns: int, size: tuple[float, float], **optio
 
 
 def share_legend(figure: Figure, *axes: Axes, columns: int = 4) -> None:
-    """One legend below a figure, of everything that its axes name, in place of one in each.
+    """One legend below a figure with all labels of its axes, instead of one legend in each.
 
     Args:
-        figure: that gets the legend.
-        axes: whose own legends, if any, are taken away.
-        columns: of the legend.
+        figure: with the axes.
+        axes: their labels are collected, and their own legends are removed.
+        columns: number of columns of the legend.
     """
     named: dict[str, Any] = {}
     for ax in axes:

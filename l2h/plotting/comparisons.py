@@ -35,9 +35,9 @@ def plot_table_one(ax: Axes, table: TableOne, *, reference: TableOne | None = No
                 label=label,
                 **PRINTED_STYLE,
             )
-    names = [f"{name}\nn = {cell.n.estimate:.0f}" for name, cell in zip(("kept", "sent"), table, strict=True)]
+    names = [f"{name}\nn = {cell.n.estimate:.0f}" for name, cell in zip(("kept", "asked"), table, strict=True)]
     ax.set_xticks([0, 1], names)
-    ax.set(xlabel="portion (images, chosen by the rejector)", ylabel=ACCURACY_LABEL, ylim=(0, 1.2))
+    ax.set(xlabel="subset (images, chosen by the rejector)", ylabel=ACCURACY_LABEL, ylim=(0, 1.2))
     ax.legend(loc="lower center", ncols=3, framealpha=1)
 
 

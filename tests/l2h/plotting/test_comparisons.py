@@ -37,8 +37,8 @@ def test_four_cells_show_bars_intervals_and_printed_numbers(ax):
     printed = [line.get_ydata() for line in ax.lines]
     np.testing.assert_array_equal(printed, [[0.84, 0.96], [NAN, 0.95]])
     assert {"differ. -0.07", "differ. -0.42", "0.88", "0.95", "0.50", "0.92"} <= set(texts(ax))
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["kept\nn = 1052", "sent\nn = 948"]
-    assert labels(ax) == ("portion (images, chosen by the rejector)", "accuracy (share of images right)")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["kept\nn = 1052", "asked\nn = 948"]
+    assert labels(ax) == ("subset (images, chosen by the rejector)", "accuracy (share of images right)")
     assert sorted(legend(ax)) == ["client m", "printed", "server e"]
 
 

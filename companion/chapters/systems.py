@@ -6,7 +6,7 @@ the same plain server, one of each per seed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -58,21 +58,13 @@ SYSTEMS_IN_CLAIMS = (  # the systems that claims are about, and one whose decisi
     *("Mozannar-Sontag", "Mozannar-Sontag, distilled", "random", "on-device classifier"),
 )
 ON_DEVICE_CLASSIFIER = "on-device classifier"  # it predicts on the device and never asks
-STACKED_NAME = "stacked (ours)"
+STACKED_NAME = "stacked"
 TEACHER_METHODS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
 SERVER_DEPENDENT = (*TEACHER_METHODS, "oracle")  # their decision needs the server, so that every image is sent to it
 EXCLUDED_BASELINES = (*SERVER_DEPENDENT, "random", ON_DEVICE_CLASSIFIER)  # of a rejector on the device, at a coverage
 # Inputs of a linear rejector: two summaries of the client's scores, and its last hidden layer. With more than two
 # classes the log-probabilities of all classes come on top.
 REJECTOR_INPUT_SIZES = {"scores": 2, "features": 2 + networks.LENET_HIDDEN_UNITS}
-ResultsBySystem = dict[str, list[RunResult]]  # name of a system -> its results, one per seed
-
-
-class SystemPredictions(NamedTuple):
-    """The predictions of all systems of a setting on one split of the data."""
-
-    predictions: dict[str, list[Predictions]]  # name -> one per seed
-    client_scores: list[np.ndarray]  # one array per seed
 
 
 @dataclass(frozen=True)
@@ -111,7 +103,7 @@ def system_predictions(
     seeds: int,
     *,
     split: str = "test",
-) -> SystemPredictions:
+) -> dict[str, list[Predictions]]:
     """The predictions of the systems of a setting; the stacked rejector is added where "two-stage" was trained.
 
     The on-device classifier is shown as a client that never asks.
@@ -123,7 +115,7 @@ def system_predictions(
         split: "validation" or "test".
 
     Returns:
-        `SystemPredictions`.
+        Name -> predictions, one per seed.
     """
     results_by_system = {
         name: [results[seeded_config] for seeded_config in over_seeds(config, seeds)]
@@ -139,7 +131,7 @@ def system_predictions(
     if "two-stage" in predictions:
         pairs = zip(results_by_system["two-stage"], clients, strict=True)
         predictions[STACKED_NAME] = [_stacked_predictions(two_stage, client, split) for two_stage, client in pairs]
-    return SystemPredictions(predictions, [client.scores[split]["client_scores"] for client in clients])
+    return predictions
 
 
 def never_asking(predictions: Predictions) -> Predictions:
@@ -147,20 +139,19 @@ def never_asking(predictions: Predictions) -> Predictions:
     return replace(predictions, m=server_label(predictions.e), r=np.ones(len(predictions.y)))
 
 
-def system_names(predictions_by_setting: Mapping[str, SystemPredictions]) -> list[str]:
-    """The systems of all settings; a system that is missing in some settings keeps its position.
+def system_names(predictions_by_setting: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of all systems, in the order of the setting that has most of them.
 
     Args:
-        predictions_by_setting: setting -> predictions; one of the settings has every system.
+        predictions_by_setting: setting -> name of a system -> predictions; one of the settings has every system.
 
     Returns:
         Names, each once.
 
-    >>> few, many = dict.fromkeys(("x", "z"), []), dict.fromkeys(("x", "y", "z"), [])
-    >>> system_names({"a": SystemPredictions(few, []), "b": SystemPredictions(many, [])})
+    >>> system_names({"a": {"x": [], "z": []}, "b": {"x": [], "y": [], "z": []}})
     ['x', 'y', 'z']
     """
-    return max((list(systems.predictions) for systems in predictions_by_setting.values()), key=len)
+    return max((list(systems) for systems in predictions_by_setting.values()), key=len)
 
 
 def system_resource_use(name: str, config: ComparedSystem, coverage: float) -> ResourceUse:

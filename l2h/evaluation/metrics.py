@@ -53,6 +53,21 @@ def client_server_correctness(predictions: Predictions) -> tuple[np.ndarray, np.
     return predictions.m == predictions.y, server_label(predictions.e) == predictions.y
 
 
+def client_correctness(predictions: Predictions) -> np.ndarray:
+    """1.0 where the client's label is right and 0.0 elsewhere, (n,), whether the device keeps or asks."""
+    return (predictions.m == predictions.y).astype(float)
+
+
+def server_correctness(predictions: Predictions) -> np.ndarray:
+    """1.0 where the server's label is right and 0.0 elsewhere, (n,), whether the device keeps or asks."""
+    return (server_label(predictions.e) == predictions.y).astype(float)
+
+
+def client_error_indicator(predictions: Predictions) -> np.ndarray:
+    """1.0 where the client's label is wrong and 0.0 elsewhere, (n,), whether the device keeps or asks."""
+    return (predictions.m != predictions.y).astype(float)
+
+
 def loss_per_example(predictions: Predictions, *, costs: Costs) -> np.ndarray:
     """The generalized 0-1 loss of each example, (n,), in mistakes of the client."""
     return generalized_zero_one_loss(predictions.r, predictions.e, predictions.m, predictions.y, costs=costs)

@@ -1,6 +1,6 @@
 """Colours, line styles, axis labels and grids of panels that all figures share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,14 @@ PRINTED_STYLE: dict[str, Any] = {
     "markersize": 11,
     "markerfacecolor": "none",
     "color": "black",
+}
+
+# Of the losses beside which the loss of a rejector is read, in the order of `metrics.ReferenceLosses`.
+REFERENCE_STYLES: Mapping[str, dict[str, Any]] = {
+    "never ask": {"color": "black", "linestyle": "-"},
+    "always ask": {"color": "black", "linestyle": "--"},
+    "random, best rate": {"color": "grey", "linestyle": "-.", "linewidth": 3, "alpha": 0.5},
+    "oracle": {"color": "black", "linestyle": ":"},
 }
 
 

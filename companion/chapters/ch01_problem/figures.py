@@ -3,28 +3,62 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from l2h.plotting.style import COLOURS, line_style
+from l2h.evaluation.intervals import Interval
+from l2h.plotting.style import ACCURACY_LABEL, COLOURS, OFFLOAD_RATE_LABEL, line_style
 
 
-def plot_training_loss(ax: Axes, histories: Mapping[str, Sequence[float]], *, order: Sequence[str] = ()) -> None:
-    """Training loss after each epoch.
+def plot_trade_off(ax: Axes, x: Sequence[Any], accuracy: Interval, label: str) -> None:
+    """System accuracy with its intervals against what was varied.
+
+    Args:
+        ax: where to draw.
+        x: k numbers or names of the settings.
+        accuracy: (k,) means and limits.
+        label: of the horizontal axis.
+    """
+    mean, low, high = accuracy
+    ax.errorbar(x, mean, yerr=(mean - low, high - mean), fmt="o-", capsize=3)
+    ax.set(xlabel=label, ylabel=ACCURACY_LABEL)
+
+
+def plot_gain_by_offload_rate(ax: Axes, signatures: pd.DataFrame, gain_of_always_ask: float) -> None:
+    """Gain in accuracy against offload rate, one point per system, with the line of random offloading.
+
+    Args:
+        ax: where to draw.
+        signatures: of `analysis.failure_signatures`.
+        gain_of_always_ask: the gain at offload rate 1.
+    """
+    names = list(signatures.index)
+    for name, row in signatures.iterrows():
+        point = line_style(str(name), names) | {"linestyle": "none"}
+        ax.plot([row["offload rate"]], [row["gain in accuracy"]], label=name, **point)
+    ax.plot([0, 1], [0, gain_of_always_ask], ":k", label="random offloading")
+    ax.set(xlabel=OFFLOAD_RATE_LABEL, ylabel="gain in accuracy over the client")
+    ax.legend()
+
+
+def plot_relative_training_loss(ax: Axes, histories: Mapping[str, Sequence[float]]) -> None:
+    """Training loss after each epoch, relative to that of the first epoch, on a logarithmic axis.
 
     Args:
         ax: where to draw.
         histories: name -> mean loss of each epoch.
-        order: names that fix the looks across figures; by default the names of the histories.
     """
     for name, losses in histories.items():
-        ax.plot(range(1, len(losses) + 1), losses, label=name, **line_style(name, order or list(histories)))
-    ax.set(xlabel="epoch (passes over the training images)", ylabel="training loss (mean per image)")
+        relative = np.divide(losses, losses[0])
+        ax.plot(range(1, len(losses) + 1), relative, label=name, **line_style(name, list(histories)))
+    ax.set(xlabel="epoch", ylabel="training loss (first epoch = 1)", yscale="log")
     ax.legend()
 
 
 def plot_components(ax: Axes) -> None:
-    """The component map: client and rejector on the device, the server behind a link, and who answers when."""
+    """The component map: client and rejector on the device, the server behind a network link, and the two decisions."""
     ax.set(xlim=(0, 10), ylim=(0, 6))
     ax.set_axis_off()
     _plot_box(ax, (1.3, 0.2), (4.4, 5.5), "", facecolor="none", linestyle="--")

@@ -1,4 +1,4 @@
-"""What chapter 01 computes at each profile."""
+"""The settings of chapter 01 at each profile."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,18 @@ class Settings(ChapterSettings):
 
     Args:
         seeds: how many seeds, from 0 on.
-        sizes: images in the four training parts of CIFAR-10; empty for all.
-        hidden_units: hidden units of the rejectors that are compared.
-        ce_grid: costs of asking that are compared.
+        sizes: images in the four training splits of CIFAR-10; empty for all.
+        hidden_units: numbers of hidden units of the compared rejectors.
+        servers: networks of the compared servers.
+        ce_grid: compared costs of asking.
         data: "cifar10" or "digits".
-        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+        precision: of the trainings; "float64" at quick, so that tests can compare numbers on any processor.
     """
 
     seeds: int
     sizes: tuple[int, ...]
     hidden_units: tuple[int, ...] = (2, 20, 120)
+    servers: tuple[str, ...] = ("linear", "mlp", "lenet")
     ce_grid: tuple[float, ...] = (0.3, 0.1, 0.01)
     data: str | None = None
     precision: str = "float32"

@@ -1,4 +1,4 @@
-"""What chapter 05 computes at each profile."""
+"""The settings of chapter 05 at each profile."""
 
 from dataclasses import dataclass
 
@@ -19,12 +19,12 @@ class Settings(ChapterSettings):
     Args:
         seeds: how many seeds, from 0 on.
         ce_grid: costs of asking for the released alpha rule, at most its constant 0.18.
-        ce_compare: costs of asking at which the other alpha rules and the rivals are compared.
+        ce_compare: costs of asking at which the other alpha rules and the baselines are compared.
         clients: forms of the client.
-        released_seeds: how many seeds of the released notebook's own recipe, many times slower.
-        sizes: images in the four training parts of CIFAR-10; empty for all.
+        released_seeds: how many seeds of the released notebook's training configuration, which is many times slower.
+        sizes: images in the four training splits of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
-        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+        precision: of the trainings; "float64" at quick, so that tests can compare numbers on any processor.
     """
 
     seeds: int

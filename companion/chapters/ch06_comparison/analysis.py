@@ -1,4 +1,4 @@
-"""What chapters 06 and 08 ask of the systems of one place beyond pairwise gaps."""
+"""Analysis of chapter 06: paired differences, use of resources, the exchange of servers, and rankings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,8 +14,8 @@ from l2h.evaluation.comparisons import (
     table_one_intervals,
     with_other_server,
 )
-from l2h.evaluation.curves import auc_contributions
-from l2h.evaluation.intervals import Interval, pointwise_t_intervals
+from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve, auc_contributions
+from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import SubsetAccuracy, correctness, coverage, loss_per_example, split_by_class
 from l2h.evaluation.multiple_comparisons import simultaneous_accuracy_differences, simultaneous_differences
 from l2h.evaluation.resources import ResourceUse
@@ -23,6 +23,8 @@ from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.experiments.config import ExperimentConfig
 from l2h.problem import Costs, Predictions
 
+LEARNING_TO_HELP = "learning to help"
+Systems = Mapping[str, Sequence[Predictions]]  # name -> predictions, one per seed
 COVERAGES = np.linspace(0.1, 0.9, 9)
 
 
@@ -34,17 +36,17 @@ def paired_difference(
     *,
     families: int = 1,
 ) -> Interval:
-    """One difference between two systems of a place, at the level that many places share.
+    """The difference between two systems of one setting, with an interval at a level corrected for several settings.
 
     Args:
         systems: name -> predictions, one per seed.
         system: name of the first.
         baseline: name of the second.
         per_example: gives (n,) values, more is better; by default each example's share of the area.
-        families: how many places are looked at, as in `multiple_comparisons.simultaneous_differences`.
+        families: how many settings are compared, as in `multiple_comparisons.simultaneous_differences`.
 
     Returns:
-        The difference one - rival.
+        The difference system - baseline.
     """
     return simultaneous_differences(systems[system], {baseline: systems[baseline]}, per_example, families=families)[
         baseline
@@ -60,28 +62,86 @@ def loss_reduction(
     costs: Costs,
     families: int = 1,
 ) -> Interval:
-    """How much less one system loses than another, each with the threshold that the validation part gives it.
+    """The reduction in system loss from a baseline to a system, both with thresholds tuned on the validation split.
 
     Args:
-        validation_predictions: name -> predictions on the validation part, one per seed.
-        test_predictions: name -> predictions on the test part.
-        system: name of the first.
-        baseline: name of the second.
+        validation_predictions: name -> predictions on the validation split, one per seed.
+        test_predictions: name -> predictions on the test split.
+        system: name of the system.
+        baseline: name of the baseline.
         costs: c1 and ce.
-        families: how many places are looked at, as in `multiple_comparisons.simultaneous_differences`.
+        families: how many settings are compared, as in `multiple_comparisons.simultaneous_differences`.
 
     Returns:
-        System loss of the rival minus that of the first: above zero where the first is better.
+        System loss of the baseline minus that of the system: above zero where the system is better.
     """
-    tuned = {
-        name: tuned_on_validation(validation_predictions[name], test_predictions[name], costs=costs)
-        for name in (system, baseline)
-    }
+    both = {name: test_predictions[name] for name in (system, baseline)}
+    tuned = tune_thresholds(validation_predictions, both, costs=costs)
     return paired_difference(tuned, system, baseline, lambda p: -loss_per_example(p, costs=costs), families=families)
 
 
+def tune_thresholds(
+    validation_predictions: Mapping[str, Sequence[Predictions]],
+    test_predictions: Mapping[str, Sequence[Predictions]],
+    *,
+    costs: Costs,
+) -> dict[str, list[Predictions]]:
+    """The test predictions of several systems, each with its threshold of least loss on the validation split.
+
+    Args:
+        validation_predictions: name -> predictions on the validation split, one per seed.
+        test_predictions: name -> predictions on the test split.
+        costs: c1 and ce.
+    """
+    return {
+        name: tuned_on_validation(validation_predictions[name], predictions, costs=costs)
+        for name, predictions in test_predictions.items()
+    }
+
+
+def areas(predictions_by_setting: Mapping[str, Mapping[str, Sequence[Predictions]]], system: str) -> list[float]:
+    """The area under the accuracy-coverage curve of a system in every setting and for every seed.
+
+    Args:
+        predictions_by_setting: setting -> name of a system -> predictions, one per seed.
+        system: name of the system, which every setting has.
+    """
+    return [
+        area_under_curve(accuracy_coverage_curve(p))
+        for systems in predictions_by_setting.values()
+        for p in systems[system]
+    ]
+
+
+def area_differences(systems: Mapping[str, Sequence[Predictions]], *, families: int) -> dict[str, Interval]:
+    """The differences in area of learning to help to every other system of a setting, with simultaneous intervals.
+
+    Args:
+        systems: name -> predictions, one per seed.
+        families: how many settings are compared.
+
+    Returns:
+        Name of a baseline -> area of learning to help minus area of the baseline.
+    """
+    baselines = {name: predictions for name, predictions in systems.items() if name != LEARNING_TO_HELP}
+    return simultaneous_differences(systems[LEARNING_TO_HELP], baselines, auc_contributions, families=families)
+
+
+def order_by_mean_difference(differences: Mapping[str, Mapping[str, Interval]], names: Sequence[str]) -> list[str]:
+    """Baselines in the order of their mean difference over settings, the largest difference first.
+
+    Args:
+        differences: setting -> baseline -> difference.
+        names: of the baselines; ties keep their order.
+    """
+    means = {
+        name: float(np.mean([row[name].estimate for row in differences.values() if name in row])) for name in names
+    }
+    return sorted(names, key=lambda name: -means[name])
+
+
 class AccuracyAndCost(NamedTuple):
-    """What one system of a place spends, and what that buys."""
+    """Accuracy and resource use of one system in one setting."""
 
     parameters: int  # on the device, beside the client's
     resource_use: ResourceUse  # per image
@@ -95,24 +155,22 @@ def accuracy_and_cost(
     *,
     costs: Costs,
 ) -> dict[str, AccuracyAndCost]:
-    """What every system of a place spends and gets right, each with the threshold that the validation part gives it.
+    """Accuracy and resource use of every system of a setting, each with its threshold tuned on the validation split.
 
     Args:
-        validation_predictions: name -> predictions on the validation part, one per seed.
-        test_predictions: name -> predictions on the test part.
-        configs: of one place of `experiments.comparison`; the stacked system counts as "two-stage".
+        validation_predictions: name -> predictions on the validation split, one per seed.
+        test_predictions: name -> predictions on the test split.
+        configs: of one setting of `experiments.comparison_grid`; the stacked system counts as "two-stage".
         costs: c1 and ce.
 
     Returns:
-        Name -> `AccuracyAndCost`, spent at the mean coverage of the seeds.
+        Name -> `AccuracyAndCost`, with the resource use at the mean coverage of the seeds.
     """
     results = {}
     for name, test_runs in test_predictions.items():
-        tuned, config = (
-            tuned_on_validation(validation_predictions[name], test_runs, costs=costs),
-            configs["two-stage" if name == STACKED_NAME else name],
-        )
-        mean_coverage = float(pointwise_t_intervals([[coverage(p)] for p in tuned]).estimate[0])
+        config = configs["two-stage" if name == STACKED_NAME else name]
+        tuned = tuned_on_validation(validation_predictions[name], test_runs, costs=costs)
+        mean_coverage = float(np.mean([coverage(p) for p in tuned]))
         parameters = device_sizes(name, config)[1].parameters
         results[name] = AccuracyAndCost(
             parameters, system_resource_use(name, config, mean_coverage), mean_interval(tuned, correctness)
@@ -121,17 +179,18 @@ def accuracy_and_cost(
 
 
 def pareto_front(systems: Mapping[str, AccuracyAndCost], resource: int) -> list[str]:
-    """The systems that no other one beats, being at least as accurate for no more of what is spent.
+    """The systems to which no other system is both at least as accurate and at most as expensive.
 
     Args:
         systems: name -> `AccuracyAndCost`.
-        resource: place in `ResourceUse` of what counts: 0 for operations, 1 for bytes.
+        resource: index in `ResourceUse`: 0 for operations, 1 for bytes.
 
     Returns:
-        Their names, the cheapest first; of equal ones the first.
+        Their names, by increasing resource use; of equal systems the first.
 
-    >>> two = {name: AccuracyAndCost(0, ResourceUse(1.0, b), Interval(a, a, a)) for name, b, a in (("x", 2, 0.9), ("y", 3, 0.8))}
-    >>> pareto_front(two, 1)
+    >>> x = AccuracyAndCost(0, ResourceUse(1.0, 2), Interval(0.9, 0.9, 0.9))
+    >>> y = AccuracyAndCost(0, ResourceUse(1.0, 3), Interval(0.8, 0.8, 0.8))
+    >>> pareto_front({"x": x, "y": y}, 1)
     ['x']
     """
     front: list[str] = []
@@ -146,27 +205,27 @@ def pareto_front(systems: Mapping[str, AccuracyAndCost], resource: int) -> list[
 def table_one_by_class(
     predictions: Sequence[Predictions], classes: Sequence[str]
 ) -> dict[tuple[str, str], SubsetAccuracy]:
-    """The paper's Table I for each class of a pair: what is kept and what is sent, with intervals.
+    """The paper's Table I for each class of a pair: accuracies on kept and on asked inputs, with intervals.
 
     Args:
         predictions: one system's predictions, one per seed.
         classes: names of the labels -1 and +1.
 
     Returns:
-        (class, "kept" or "sent") -> cell.
+        (class, "kept" or "asked") -> count, accuracies and their difference.
     """
     split = [split_by_class(p) for p in predictions]
     accuracies: dict[tuple[str, str], SubsetAccuracy] = {}
     for label, name in zip((-1, 1), classes, strict=True):
         table = table_one_intervals([seed_classes[label] for seed_classes in split])
-        accuracies |= {(name, "kept"): table.kept, (name, "sent"): table.asked}
+        accuracies |= {(name, "kept"): table.kept, (name, "asked"): table.asked}
     return accuracies
 
 
 def decompose_area_difference(
     systems: Mapping[str, Sequence[Predictions]], joint: str, separate: str
 ) -> dict[str, Interval]:
-    r"""What the rejector and the server each contribute to the difference between two systems in area.
+    r"""The difference in area between two systems, divided into the rejector's part and the server's part.
 
     .. math:: A(r_1, e_1) - A(r_2, e_2) = [A(r_1, e_2) - A(r_2, e_2)] + [A(r_1, e_1) - A(r_1, e_2)]
 
@@ -176,15 +235,15 @@ def decompose_area_difference(
         separate: name of the second.
 
     Returns:
-        The whole difference, its two parts, and the first server's gain in accuracy over the second's on the
-        images that the first rejector sends.
+        The whole difference, its two parts, and the difference in accuracy of the two servers on the images that the
+        first rejector sends.
     """
     mixed = with_other_server(systems[joint], systems[separate])
     return {
-        "joint minus apart": mean_difference(systems[joint], systems[separate], auc_contributions),
+        "joint minus separate": mean_difference(systems[joint], systems[separate], auc_contributions),
         "by the rejector": mean_difference(mixed, systems[separate], auc_contributions),
         "by the server": mean_difference(systems[joint], mixed, auc_contributions),
-        "joint server on what is sent, minus server alone": server_difference_on_asked(
+        "joint server minus separate server, on asked inputs": server_difference_on_asked(
             systems[joint], systems[separate]
         ),
     }
@@ -193,70 +252,39 @@ def decompose_area_difference(
 def worst_difference(
     systems: Mapping[str, Sequence[Predictions]], *, system: str = STACKED_NAME, families: int = 1
 ) -> Interval:
-    """Where one system does worst: its smallest difference in accuracy to any rival at any coverage.
+    """The smallest difference in accuracy of a system to any baseline at any coverage.
 
-    The intervals of all rivals and coverages hold together, so that the choice of the smallest is paid for.
+    The intervals are simultaneous over all baselines and coverages, so taking the smallest needs no further correction.
 
     Args:
-        systems: name -> predictions, one per seed; those that a device cannot run are no rivals.
-        system: name of the one.
-        families: how many places are looked at, as in `multiple_comparisons.simultaneous_differences`.
+        systems: name -> predictions, one per seed; systems that a device cannot run are no baselines.
+        system: name of the system.
+        families: how many settings are compared, as in `multiple_comparisons.simultaneous_differences`.
 
     Returns:
-        The smallest difference ours - rival, between the smallest lower and the smallest upper limit.
+        The smallest difference system - baseline, between the smallest lower and the smallest upper limit.
 
     Raises:
-        ValueError: if there is no rival.
+        ValueError: if there is no baseline.
     """
-    rivals = {name: values for name, values in systems.items() if name not in (system, *EXCLUDED_BASELINES)}
-    differences = simultaneous_accuracy_differences(systems[system], rivals, COVERAGES, families=families)
-    return _smallest_interval([interval for values in differences.values() for interval in values])
-
-
-def gain_over_constant_policy(predictions: Sequence[Predictions], *, costs: Costs, families: int = 1) -> Interval:
-    r"""How much less a system loses than the better of never and always asking; below zero it is dominated.
-
-    .. math:: \min\{L_{\mathrm{never}}, L_{\mathrm{always}}\} - L(r, e)
-
-    Args:
-        predictions: its predictions, one per seed.
-        costs: c1 and ce.
-        families: how many pairs of costs are looked at, as in `multiple_comparisons.simultaneous_differences`.
-
-    Returns:
-        The smaller of both differences, between the smaller lower and the smaller upper limit.
-
-    Source: arXiv 2409.16253, the generalized 0-1 loss, for a rejector of one sign.
-    """
-    constant_scores = {"never": 1.0, "always": -1.0}
-    fixed = {
-        name: [replace(p, r=np.full(len(p.y), sign)) for p in predictions] for name, sign in constant_scores.items()
-    }
-    differences = simultaneous_differences(
-        predictions, fixed, lambda p: -loss_per_example(p, costs=costs), families=families
-    )
-    return _smallest_interval(list(differences.values()))
-
-
-def _smallest_interval(systems: Sequence[Interval]) -> Interval:
-    """All hold together, so the smallest of each kind do, too."""
-    return Interval(*map(float, np.min(systems, axis=0)))
+    baselines = {name: values for name, values in systems.items() if name not in (system, *EXCLUDED_BASELINES)}
+    differences = simultaneous_accuracy_differences(systems[system], baselines, COVERAGES, families=families)
+    return Interval(*map(float, np.min(np.concatenate(list(differences.values())), axis=0)))
 
 
 def ranking_gains(predictions: Sequence[Predictions], *, seed: int = 0) -> dict[str, Interval]:
-    """Area above random rejection with the same server, as ranked by r, and with its scores shuffled over the images.
+    """The gain in area over random rejection with the same server: of the scores r, and of r shuffled over the images.
 
     Args:
         predictions: one system's predictions, one per seed.
         seed: of the shuffling.
 
     Returns:
-        Both cases of the ledger's claim -> interval.
+        Each case of the claim -> interval.
     """
     generator = np.random.default_rng(seed)
-    random_ranking = [
-        replace(p, r=np.zeros(len(p.y))) for p in predictions
-    ]  # all tie: any share of them is kept by lot
+    # All scores are equal, so any share of the images is kept at random.
+    random_ranking = [replace(p, r=np.zeros(len(p.y))) for p in predictions]
     shuffled = [replace(p, r=generator.permutation(p.r)) for p in predictions]
     return {
         "learnt rejector gains": mean_difference(predictions, random_ranking, auc_contributions),
@@ -265,15 +293,12 @@ def ranking_gains(predictions: Sequence[Predictions], *, seed: int = 0) -> dict[
 
 
 def absolute_loss_difference(first: Sequence[Predictions], second: Sequence[Predictions], *, costs: Costs) -> Interval:
-    """How far apart two systems are in system loss, in either direction.
+    """The absolute difference of two systems in system loss.
 
     Args:
         first: predictions of one system, one per seed.
         second: of the other, paired.
         costs: c1 and ce.
-
-    Returns:
-        The absolute value of the difference.
     """
     return absolute_interval(mean_difference(first, second, lambda p: loss_per_example(p, costs=costs)))
 

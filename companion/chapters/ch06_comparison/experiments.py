@@ -1,6 +1,6 @@
-"""The experiment grid of chapter 06, and its evidence per setting."""
+"""The experiment grid of chapter 06."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,26 +9,24 @@ from companion.chapters.systems import (
     COMPARISON_CE,
     SYSTEMS,
     SYSTEMS_IN_CLAIMS,
-    SystemPredictions,
     data_options,
+    system_predictions,
 )
-from companion.claims.evidence import Evidence
-from l2h.evaluation.intervals import Interval
 from l2h.experiments.config import ExperimentConfig
+from l2h.experiments.run import RunResult
 from l2h.problem import Predictions
 from l2h.training import clients
 
-COMPARED_CLIENTS = ("as_released", "well_trained", "lenet")
-
 
 def comparison_grid(settings: Any) -> dict[str, dict[str, ExperimentConfig]]:
-    """The runs of chapter 06 with seed 0: setting -> name -> configuration.
+    """The runs of chapter 06, seed 0 of each: setting -> name of a system -> configuration.
 
     Args:
         settings: of the chapter.
 
     Returns:
-        The systems of every client and pair of classes; a rejector on features only beside a client that has some.
+        One dictionary of systems per client and pair; the feature-based rejector is included only for clients with a
+        hidden layer.
 
     >>> from companion.chapters.parameters import settings_for
     >>> grid = comparison_grid(settings_for("06_comparison", "paper"))
@@ -47,44 +45,22 @@ def comparison_grid(settings: Any) -> dict[str, dict[str, ExperimentConfig]]:
     }
 
 
-def evidence_by_setting(
-    intervals: Mapping[str, Interval | None] | Callable[[dict[str, list[Predictions]]], Interval],
-    predictions_by_setting: Mapping[str, SystemPredictions],
+def predictions_by_setting(
+    results: Mapping[ExperimentConfig, RunResult],
+    grid: Mapping[str, Mapping[str, ExperimentConfig]],
+    seeds: int,
     *,
-    data: Mapping[str, str],
-) -> dict[str, Evidence]:
-    """The evidence for a claim about every client and pair; absent for settings or systems that were not run.
+    split: str = "test",
+) -> dict[str, dict[str, list[Predictions]]]:
+    """The predictions of all systems in every setting on one split.
 
     Args:
-        intervals: setting -> interval, None or missing where there is none; or a function that computes the interval
-            from the predictions of all systems.
-        predictions_by_setting: setting -> predictions on the test split.
-        data: setting -> SHA-256 of its data set.
+        results: of every run.
+        grid: of `comparison_grid`.
+        seeds: how many, from 0 on.
+        split: "validation" or "test".
 
     Returns:
-        Evidence for the six settings of the claims.
+        Setting -> name of a system -> predictions, one per seed.
     """
-    if callable(intervals):
-        intervals = {
-            setting: intervals(system_runs.predictions) for setting, system_runs in predictions_by_setting.items()
-        }
-    evidence = {}
-    for setting in experimental_settings():
-        interval = intervals.get(setting)
-        if interval is None:
-            evidence[setting] = Evidence.absent("not run at this profile")
-        else:
-            some_predictions = next(iter(predictions_by_setting[setting].predictions.values()))
-            evidence[setting] = Evidence.measured(
-                lambda _, limits=interval: limits, some_predictions, data=data[setting]
-            )
-    return evidence
-
-
-def experimental_settings() -> list[str]:
-    """The six settings of the claims of chapter 06.
-
-    >>> experimental_settings()[-1]
-    'lenet, hard pair'
-    """
-    return [f"{client}, {pair}" for pair in CLASS_PAIRS["cifar10"] for client in COMPARED_CLIENTS]
+    return {setting: system_predictions(results, systems, seeds, split=split) for setting, systems in grid.items()}

@@ -1,25 +1,37 @@
-"""Figures of the comparison: gaps, ranks, losses beside their reference lines, budgets, and agreement with people."""
+"""Figures of chapter 06: differences, ranks, losses beside reference losses, resource use, and human uncertainty."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from companion.chapters.ch06_comparison.analysis import AccuracyAndCost, pareto_front
+from companion.chapters.ch06_comparison.human_uncertainty import HumanComparison
+from l2h.data.cifar10h import HumanLabels
+from l2h.data.dataset import Split
 from l2h.evaluation.intervals import Interval
-from l2h.plotting.comparisons import DOMINATED_ALPHA
+from l2h.evaluation.metrics import client_server_correctness
+from l2h.evaluation.multiple_comparisons import MeanRanks
+from l2h.plotting.comparisons import DOMINATED_ALPHA, plot_differences, plot_mean_ranks
+from l2h.plotting.images import plot_images
 from l2h.plotting.lines import plot_bands
-from l2h.plotting.style import ACCURACY_LABEL, COLOURS, COST_LABEL, MARKERS, OFFLOAD_RATE_LABEL
+from l2h.plotting.style import (
+    ACCURACY_LABEL,
+    COLOURS,
+    COST_LABEL,
+    MARKERS,
+    OFFLOAD_RATE_LABEL,
+    REFERENCE_STYLES,
+    share_legend,
+    subplot_grid,
+)
+from l2h.problem import Predictions
 
-REFERENCE_STYLES: Mapping[str, dict[str, Any]] = {
-    "never ask": {"color": "black", "linestyle": "-"},
-    "always ask": {"color": "black", "linestyle": "--"},
-    "random, best rate": {"color": "grey", "linestyle": "-.", "linewidth": 3, "alpha": 0.5},
-    "oracle": {"color": "black", "linestyle": ":"},
-}
 FLOPS_LABEL = "operations on the device per image"
 BYTES_LABEL = "bytes sent per image"
+RESOURCE_LABELS = (FLOPS_LABEL, BYTES_LABEL)  # in the order of `ResourceUse`
 
 
 def plot_losses_by_cost(
@@ -30,33 +42,18 @@ def plot_losses_by_cost(
     *,
     order: Sequence[str] = (),
 ) -> None:
-    """System loss against the cost of asking: methods with bands, beside what needs no rejector, and the oracle.
+    """System loss against the cost of asking: methods with bands, and the reference losses.
 
     Args:
         ax: where to draw.
         ce: (k,) costs of asking.
         losses: name -> (mean, low, high), (k,) each.
-        reference_losses: a name of LEVELS -> (k,) losses.
-        order: names that fix the looks across figures; by default the names of the losses.
+        reference_losses: a name of `style.REFERENCE_STYLES` -> (k,) losses.
+        order: names that fix the line styles across figures; by default the names of the losses.
     """
     for name, level in reference_losses.items():
         ax.plot(ce, level, label=name, **REFERENCE_STYLES[name])
     plot_bands(ax, ce, losses, xlabel=COST_LABEL, ylabel="system loss (mistakes of the client)", order=order)
-
-
-def plot_possible_gain(ax: Axes, ce: Any, reference_losses: Mapping[str, Any]) -> None:
-    """What needs no rejector, the oracle, and the room between the best coin and the oracle that a rejector may win.
-
-    Args:
-        ax: where to draw.
-        ce: (k,) costs of asking.
-        reference_losses: each name of LEVELS -> (k,) losses.
-    """
-    limits = (reference_losses["random, best rate"], reference_losses["oracle"])
-    ax.fill_between(ce, *limits, color=COLOURS[0], alpha=0.2, linewidth=0, label="room for a rejector")
-    for name, appearance in REFERENCE_STYLES.items():
-        ax.plot(ce, reference_losses[name], label=name, **appearance)
-    ax.set(xlabel=COST_LABEL, ylabel="system loss")
 
 
 def plot_accuracy_by_resource(
@@ -68,15 +65,15 @@ def plot_accuracy_by_resource(
     pareto_front: Sequence[str] = (),
     log: bool = False,
 ) -> None:
-    """Accuracy against what is spent, one point with its interval per system, and the line of those that are ahead.
+    """Accuracy against the use of a resource, one point with its interval per system, and the Pareto front.
 
     Args:
         ax: where to draw.
-        points: name -> (spent per image, accuracy).
-        resource: name of what is spent: FLOPS or BYTES.
-        order: names that fix the looks across figures, 49 at most; by default the names of the points.
-        pareto_front: names that no other one beats, by what they spend; the others are drawn pale. By default all are.
-        log: whether the axis of what is spent is logarithmic.
+        points: name -> (use per image, accuracy).
+        resource: name of the resource: FLOPS_LABEL or BYTES_LABEL.
+        order: names that fix the line styles across figures, 49 at most; by default the names of the points.
+        pareto_front: names on the Pareto front, by increasing use; the others are drawn pale. By default none is pale.
+        log: whether the axis of the resource is logarithmic.
     """
     for name, (resource_value, accuracy) in points.items():
         front = name in pareto_front or not pareto_front
@@ -94,9 +91,7 @@ def plot_accuracy_by_resource(
         ax.set_xscale("log")
     ax.set(xlabel=resource, ylabel=ACCURACY_LABEL)
     middle = [accuracy.estimate for _, accuracy in points.values()]
-    half_range = max(
-        0.05, max(middle) - min(middle)
-    )  # an interval of two seeds runs out of the axes, as in `draw_gaps`
+    half_range = max(0.05, max(middle) - min(middle))  # an interval of two seeds may run out of the axes
     low, high = ax.get_ylim()
     ax.set_ylim(max(low, min(middle) - half_range), min(high, max(middle) + half_range))
 
@@ -104,24 +99,119 @@ def plot_accuracy_by_resource(
 def plot_offload_by_uncertainty(
     ax: Axes, edges: Any, shares: Any, rates: Mapping[str, Sequence[Interval]], *, order: Sequence[str] = ()
 ) -> None:
-    """Share of images sent, for groups of images on which people agree less and less.
+    """Offload rate, for groups of images by increasing disagreement of people.
 
     Args:
         ax: where to draw.
         edges: (k + 1,) limits of the groups in bits of human entropy.
         shares: (k,) share of the images in each group.
-        rates: name -> k intervals; groups stand side by side, whatever their width.
-        order: names that fix the looks across figures; by default the names of the rates.
+        rates: name -> k intervals; groups are equally wide on the axis.
+        order: names that fix the line styles across figures; by default the names of the rates.
     """
     positions = np.arange(len(edges) - 1)
     bands = {name: Interval(*np.array(intervals, dtype=float).T) for name, intervals in rates.items()}
-    xlabel = "entropy of the people's answers (bits; share of images)"
+    xlabel = "entropy of human labels (bits; share of images)"
     plot_bands(ax, positions, bands, xlabel=xlabel, ylabel=OFFLOAD_RATE_LABEL, order=order)
     limits = zip(pairwise(edges), shares, strict=True)
     names = [f"{low:.2f} to\n{high:.2f}\n({share:.0%})" for (low, high), share in limits]
     ax.set_xticks(positions, names)
     ax.set_ylim(0, 1)
     ax.legend()
+
+
+def plot_area_differences(
+    differences: Mapping[str, Mapping[str, Interval]], baselines: Sequence[str], *, n_columns: int
+) -> None:
+    """A figure with one panel per setting: differences in area, learning to help minus each baseline.
+
+    Args:
+        differences: setting -> baseline -> difference.
+        baselines: in the order of the rows; a row is blank where a setting lacks the baseline.
+        n_columns: panels in a row.
+    """
+    size = (3.9, 1.3 + 0.24 * len(baselines))
+    _, axes = subplot_grid(len(differences), n_columns, size, sharey=True)
+    for ax, (setting, row) in zip(axes, differences.items(), strict=True):
+        plot_differences(ax, {name: row.get(name) for name in baselines}, quantity="difference in area")
+        ax.set_title(setting)
+
+
+def plot_ranking(ranks: MeanRanks) -> None:
+    """A figure of mean ranks with the critical difference.
+
+    Args:
+        ranks: of `multiple_comparisons.mean_ranks`, over blocks of a client, a pair and a seed.
+    """
+    _, (ax,) = subplot_grid(1, 1, (7.5, 1.5 + 0.32 * len(ranks.mean_rank)))
+    ax.set_title(f"{ranks.blocks} blocks: client, pair and seed")
+    plot_mean_ranks(ax, ranks)
+
+
+def plot_resource_use(
+    systems_by_setting: Mapping[str, Mapping[str, AccuracyAndCost]], *, n_columns: int, order: Sequence[str]
+) -> None:
+    """A figure of accuracy against operations, then against bytes, one panel per setting each.
+
+    Args:
+        systems_by_setting: setting -> name of a system -> `AccuracyAndCost`; random offloading is left out.
+        n_columns: panels in a row.
+        order: names that fix the markers.
+    """
+    panels = [(label, index, setting) for index, label in enumerate(RESOURCE_LABELS) for setting in systems_by_setting]
+    figure, axes = subplot_grid(len(panels), n_columns, (3.5, 3.2))
+    for ax, (label, index, setting) in zip(axes, panels, strict=True):
+        systems = {name: system for name, system in systems_by_setting[setting].items() if name != "random"}
+        points = {name: (system.resource_use[index], system.accuracy) for name, system in systems.items()}
+        front, log = pareto_front(systems, index), label == FLOPS_LABEL
+        plot_accuracy_by_resource(ax, points, resource=label, order=order, pareto_front=front, log=log)
+        ax.set_title(setting)
+    share_legend(figure, *axes)
+
+
+def plot_surest_images(
+    test: Split, predictions: Predictions, human_labels: HumanLabels | None, *, title: str, n_images: int = 8
+) -> None:
+    """A figure of test images in four rows: of each class those with the highest and the lowest rejector scores.
+
+    Args:
+        test: images and labels of the test split.
+        predictions: of one seed.
+        human_labels: of the same images; None where CIFAR-10H is not available.
+        title: of the figure.
+        n_images: images in a row.
+    """
+    right = np.where(np.stack(client_server_correctness(predictions)), "right", "wrong")
+    figure, axes = subplot_grid(4 * n_images, n_images, (1.2, 2.0))
+    figure.suptitle(title)
+    for row, (label, sign) in enumerate(product((-1, 1), (-1, 1))):
+        order = np.argsort(sign * predictions.r, kind="stable")
+        indices = order[predictions.y[order] == label][:n_images]
+        captions = [f"{'kept' if sign < 0 else 'asked'}\nm {m}\ne {e}" for m, e in right[:, indices].T]
+        if human_labels is not None:
+            bits = human_labels.entropy[indices]
+            captions = [f"{text}\n{entropy:.2f} bits" for text, entropy in zip(captions, bits, strict=True)]
+        plot_images(axes[row * n_images : (row + 1) * n_images], test.x[indices], captions)
+
+
+def plot_human_uncertainty(
+    comparisons: Mapping[str, HumanComparison], *, n_columns: int, order: Sequence[str] = ()
+) -> None:
+    """A figure of offload rates by human uncertainty, one panel per setting; a note where CIFAR-10H is not available.
+
+    Args:
+        comparisons: setting -> comparison with human labels.
+        n_columns: panels in a row.
+        order: names that fix the line styles.
+    """
+    figure, axes = subplot_grid(max(1, len(comparisons)), n_columns, (3.7, 3.4), sharey=True)
+    for ax, (setting, comparison) in zip(axes, comparisons.items(), strict=False):
+        plot_offload_by_uncertainty(ax, comparison.edges, comparison.shares, comparison.rates, order=order)
+        ax.set(title=setting, ylabel="offload rate")
+    if comparisons:
+        share_legend(figure, *axes)
+    else:
+        note = "not testable here:\nCIFAR-10H is not available"
+        axes[0].text(0.5, 0.5, note, ha="center", transform=axes[0].transAxes)
 
 
 def _point_style(name: str, order: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Do systems send what people find hard? Rates by human uncertainty, and the Bayes rule under people's labels."""
+"""Offload rates by the uncertainty of human labels, and the Bayes rule under human labels."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -6,44 +6,58 @@ from typing import NamedTuple
 import numpy as np
 
 from l2h import checks
-from l2h.data.cifar10h import HumanLabels
+from l2h.data.cifar10h import HumanLabels, load_human_labels
 from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.comparisons import mean_interval
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import ask_indicator, loss_per_example
+from l2h.experiments.config import ExperimentConfig
+from l2h.experiments.run import dataset_for_config
 from l2h.problem import Costs, Predictions
 from l2h.theory.bayes import bayes_rejector, bayes_server, server_error
 
 QUINTILES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-HUMAN_BAYES_NAME = "Bayes, people's labels"
+HUMAN_BAYES_NAME = "Bayes, human labels"
 
 
 class HumanComparison(NamedTuple):
-    """What systems send, seen beside people's answers about the same images."""
+    """Decisions of several systems beside human labels of the same images."""
 
     edges: np.ndarray  # (k + 1,) limits of k groups of images, in bits of human entropy; k is 5 unless many tie
     shares: np.ndarray  # (k,) share of the images in each group: a fifth, or more where many tie
-    rates: dict[str, list[Interval]]  # name -> share sent of each group; the Bayes rule comes last
-    hard_minus_easy: dict[str, Interval]  # name -> share sent beyond the upper fifth's limit minus below the lower's
-    agreement_with_bayes: dict[str, Interval]  # name -> share of images on which the decision is the Bayes rule's
-    losses: dict[str, Interval]  # name -> system loss, the Bayes rule's with its server that knows people's answers
+    rates: dict[str, list[Interval]]  # name -> offload rate in each group; the Bayes rule comes last
+    hard_minus_easy: dict[str, Interval]  # name -> offload rate in the most uncertain fifth minus that in the least
+    agreement_with_bayes: dict[str, Interval]  # name -> share of images with the Bayes rule's decision
+    losses: dict[str, Interval]  # name -> system loss; the Bayes rule has a server that knows the human labels
+
+
+def load_labels(config: ExperimentConfig) -> HumanLabels | None:
+    """Human labels of the test images of a run; None on digits, and where CIFAR-10H is not available.
+
+    Args:
+        config: of the run.
+    """
+    if config.source != "cifar10":
+        return None
+    negative, positive = dataset_for_config(config).classes
+    return load_human_labels((negative, positive))
 
 
 def compare_with_human_labels(
     systems: Mapping[str, Sequence[Predictions]], human_labels: HumanLabels, *, costs: Costs
 ) -> HumanComparison:
-    """Compare what systems send with what people say about the same test images.
+    """Compare the decisions of several systems with human labels of the same test images.
 
     Args:
-        systems: name -> predictions of one client on the test part, one per seed; all names with the same seeds.
-        human_labels: their answers, in the order of the test part.
+        systems: name -> predictions of one client on the test split, one per seed; all names with the same seeds.
+        human_labels: in the order of the test split.
         costs: c1 and ce of the Bayes rule.
 
     Returns:
         `HumanComparison`.
 
     Raises:
-        ValueError: if there is no system, or the people's answers are not about these images.
+        ValueError: if there is no system, or the human labels are not of these images.
     """
     if not systems:
         raise ValueError("expected at least one system, got none")
@@ -76,13 +90,13 @@ def compare_with_human_labels(
 
 
 def human_label_bayes_rule(human_labels: HumanLabels, predictions: Predictions, *, costs: Costs) -> Predictions:
-    r"""The Bayes rule where the shares of people's answers are P(Y|x), for a client whose label is known.
+    r"""The Bayes rule if the shares of human labels are P(Y|x), for a client whose label is known.
 
     .. math:: \eta = \eta_H, \quad p = 1[m = -1]\,\eta_H + 1[m = +1]\,(1 - \eta_H), \quad
               r^* = c_1 \min(\eta_H, 1 - \eta_H) + c_e - p
 
     Args:
-        human_labels: their answers about n images.
+        human_labels: of n images.
         predictions: predictions on these images; m and y are taken.
         costs: c1 and ce.
 

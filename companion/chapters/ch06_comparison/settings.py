@@ -1,4 +1,4 @@
-"""What chapter 06 computes at each profile."""
+"""The settings of chapter 06 at each profile."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ class Settings(ChapterSettings):
     Args:
         seeds: how many seeds, from 0 on.
         clients: forms of the client.
-        pairs: "easy pair" and "hard pair", names in `systems.PAIRS`.
-        claimed_systems_only: whether only those of `systems.SYSTEMS` compete that the chapter's claims are about.
+        pairs: "easy pair" and "hard pair", names in `systems.CLASS_PAIRS`.
+        claimed_systems_only: whether only the systems of the chapter's claims are compared.
         ce_grid: costs of asking for which every system is re-thresholded.
-        sizes: images in the four training parts of CIFAR-10; empty for all.
+        sizes: images in the four training splits of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
-        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+        precision: of the trainings; "float64" at quick, so that tests can compare numbers on any processor.
     """
 
     seeds: int

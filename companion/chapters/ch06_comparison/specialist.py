@@ -1,5 +1,6 @@
-"""The testbed on which joint training wins: a server that is better for the system, though worse on its own."""
+"""The testbed on which joint training wins: its best server is less accurate alone, but better for the system."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate
 from typing import NamedTuple
@@ -8,13 +9,13 @@ from l2h.theory.distributions import DISTRIBUTIONS, Atom
 
 
 class ServerAndBestRejector(NamedTuple):
-    """A server sign(t - x) or sign(x - t), and what its best rejector makes of it."""
+    """A server sign(t - x) or sign(x - t), and its system with the best rejector."""
 
-    sign: int  # +1: the server answers +1 up to t, -1 above; -1: the other way round
+    sign: int  # +1: the server predicts +1 up to t, -1 above; -1: the other way round
     threshold: Fraction  # t
     error: Fraction  # P(label(e) != Y), of the server alone
     risk: Fraction  # of the system with the best rejector for this server
-    offload_rate: Fraction  # share that this rejector sends
+    offload_rate: Fraction  # of this rejector
 
 
 def servers_with_best_rejectors(c1: Fraction, ce: Fraction) -> list[ServerAndBestRejector]:
@@ -22,8 +23,8 @@ def servers_with_best_rejectors(c1: Fraction, ce: Fraction) -> list[ServerAndBes
 
     .. math:: R(t) = \sum_k \pi_k \min(p_k, c_1 P(label(e) \neq Y | k) + c_e)
 
-    with the pieces k of the testbed, cut at t. Error and risk are linear in t within a piece, so that the ends of
-    the pieces are enough. A tie keeps.
+    with the pieces k of the testbed, cut at t. Error and risk are linear in t within a piece, so the ends of the pieces
+    are enough. A tie keeps.
 
     Args:
         c1: cost of a wrong answer of the server.
@@ -32,8 +33,8 @@ def servers_with_best_rejectors(c1: Fraction, ce: Fraction) -> list[ServerAndBes
     Returns:
         Eight pairs, exact.
 
-    >>> found = servers_with_best_rejectors(Fraction(1), Fraction(3, 20))
-    >>> min(pair.risk for pair in found), min(found, key=lambda pair: pair.error).risk
+    >>> pairs = servers_with_best_rejectors(Fraction(1), Fraction(3, 20))
+    >>> pair_of_least_risk(pairs).risk, pair_of_least_error(pairs).risk
     (Fraction(7, 80), Fraction(11, 40))
 
     Source: derived in the chapter on the comparison.
@@ -45,6 +46,16 @@ def servers_with_best_rejectors(c1: Fraction, ce: Fraction) -> list[ServerAndBes
         for sign in (1, -1)
         for cut_index in range(len(edges))
     ]
+
+
+def pair_of_least_risk(pairs: Sequence[ServerAndBestRejector]) -> ServerAndBestRejector:
+    """The pair whose system has the least risk: the result of joint training."""
+    return min(pairs, key=lambda pair: pair.risk)
+
+
+def pair_of_least_error(pairs: Sequence[ServerAndBestRejector]) -> ServerAndBestRejector:
+    """The pair whose server alone has the least error: the result of separate training."""
+    return min(pairs, key=lambda pair: pair.error)
 
 
 def _server_with_best_rejector(

@@ -1,4 +1,4 @@
-"""What chapter 08 computes at each profile."""
+"""The settings of chapter 08 at each profile."""
 
 from dataclasses import dataclass
 
@@ -11,21 +11,21 @@ class Settings(ChapterSettings):
 
     Args:
         seeds: how many seeds, from 0 on.
-        ce_grid: costs of asking for which systems are trained; none 0, where one alpha for all clients may be infinite.
+        ce_grid: costs of asking for which systems are trained; at 0 the alpha for all clients may be infinite.
         c1_grid: costs of the server's mistakes, each with each of ce_grid.
-        alphas: of the map of alpha and beta.
-        betas: of the same map.
-        alpha_rules: for alpha, each with and without squashing.
+        alphas: values of alpha in the map of alpha and beta.
+        betas: values of beta in the same map.
+        alpha_rules: rules for alpha, each with bounded and with unbounded networks.
         error_estimators: of p(x), names in `error_estimation.ERROR_ESTIMATORS`.
         servers: networks of the server, the smallest first.
-        hidden_units: units of the rejector, the fewest first.
-        rejector_inputs: networks of the rejector, by what they read and how.
-        rejector_input_client: client of that comparison: one that has all that a rejector may read, a last hidden layer included.
-        clients: forms of the client; the first one alone where one is enough.
-        pairs: "easy pair" and "hard pair", names in `systems.PAIRS`; the first one alone where one is enough.
-        sizes: images in the four training parts of CIFAR-10; empty for all.
+        hidden_units: numbers of hidden units of the rejector, the smallest first.
+        rejector_inputs: networks of the rejector, by their input.
+        rejector_input_client: client of that comparison, which has every input, a last hidden layer included.
+        clients: forms of the client; some comparisons use the first one alone.
+        pairs: "easy pair" and "hard pair", names in `systems.CLASS_PAIRS`; some comparisons use the first one alone.
+        sizes: images in the four training splits of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
-        precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
+        precision: of the trainings; "float64" at quick, so that tests can compare numbers on any processor.
     """
 
     seeds: int

@@ -1,4 +1,4 @@
-"""What the page on choosing the costs computes at each profile."""
+"""The settings of the page on choosing the costs at each profile."""
 
 from dataclasses import dataclass
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from companion.chapters import systems as chapters_systems
+from companion.chapters.ch06_comparison import evidence as ch06_comparison_evidence
 from companion.chapters.ch06_comparison import experiments as ch06_comparison_experiments
 from companion.chapters.ch06_comparison.figures import REFERENCE_STYLES
 from companion.chapters.ch08_costs import experiments as ch08_costs_experiments
@@ -68,7 +69,7 @@ def test_one_server_per_seed_and_pair_serves_every_client():
 @pytest.mark.parametrize("profile", PROFILE_NAMES)
 def test_one_client_has_all_that_a_rejector_may_read(profile):
     study = settings_for("08_costs", profile)
-    inputs = ch08_costs_experiments.cost_grid(study)["inputs"]
+    inputs = ch08_costs_experiments.cost_grid(study)["rejector_inputs"]
     assert [one.rejector for one in inputs.values()] == list(study.rejector_inputs) == list(inputs)
     assert {one.client for one in inputs.values()} == {study.rejector_input_client} == {"lenet"}
     assert {"scores", "features"} < set(inputs)
@@ -93,7 +94,7 @@ def digits(tmp_path_factory):
         settings_for("06_comparison", "quick"),
         data="digits",
         sizes=(),
-        clients=ch06_comparison_experiments.COMPARED_CLIENTS[:2],
+        clients=ch06_comparison_evidence.COMPARED_CLIENTS[:2],
     )
     patch = pytest.MonkeyPatch()
     patch.setenv("L2H_RUNS", str(tmp_path_factory.mktemp("runs")))
@@ -119,18 +120,18 @@ def test_runs_are_made_and_counted(digits):
 def test_answers_hold_every_system_and_ours(digits, part):
     study, places, results = digits
     for place, systems in places.items():
-        said, scores = chapters_systems.system_predictions(results, systems, study.seeds, split=part)
+        said = chapters_systems.system_predictions(results, systems, study.seeds, split=part)
         assert list(said) == [*SMALL, chapters_systems.STACKED_NAME]
-        assert all(len(of) == len(scores) == study.seeds for of in said.values())
-        for ours, two_stage, score in zip(said[chapters_systems.STACKED_NAME], said["two-stage"], scores, strict=True):
-            np.testing.assert_array_equal(ours.m, np.where(score >= 0, 1, -1), place)
+        assert all(len(of) == study.seeds for of in said.values())
+        for ours, two_stage in zip(said[chapters_systems.STACKED_NAME], said["two-stage"], strict=True):
+            np.testing.assert_array_equal(ours.m, two_stage.m, place)
             np.testing.assert_array_equal(ours.e, two_stage.e)
             assert not np.array_equal(ours.r, two_stage.r)
 
 
 def test_the_device_alone_keeps_everything_and_pays_nothing(digits):
     study, places, results = digits
-    alone = chapters_systems.system_predictions(results, next(iter(places.values())), study.seeds).predictions[
+    alone = chapters_systems.system_predictions(results, next(iter(places.values())), study.seeds)[
         chapters_systems.ON_DEVICE_CLASSIFIER
     ]
     for p in alone:
@@ -146,16 +147,16 @@ def test_evidence_is_given_for_every_place_or_said_to_be_absent(digits):
     }
     first, second = places
     data = dict.fromkeys(places, "abc")
-    found = ch06_comparison_experiments.evidence_by_setting(
+    found = ch06_comparison_evidence.evidence_by_setting(
         {first: Interval(0.1, 0.0, 0.2), second: None}, test, data=data
     )
     assert list(found) == ["as_released, easy pair", "well_trained, easy pair", "lenet, easy pair",
                            "as_released, hard pair", "well_trained, hard pair", "lenet, hard pair"]  # fmt: skip
     assert (found[first].estimate, found[first].low, found[first].high) == (0.1, 0.0, 0.2)
     assert (found[first].seeds, found[first].data) == (study.seeds, "abc")
-    assert found[first].n == len(test[first].client_scores[0])
+    assert found[first].n == len(test[first][L2H][0].y)
     assert {one.reason for place, one in found.items() if place != first} == {"not run at this profile"}
-    asked = ch06_comparison_experiments.evidence_by_setting(
+    asked = ch06_comparison_evidence.evidence_by_setting(
         lambda said: Interval(0.5, 0.4, 0.6) if L2H in said else None, test, data=data
     )
     assert [one.estimate for one in asked.values()] == [0.5, 0.5, None, None, None, None]
@@ -165,7 +166,7 @@ def test_evidence_is_given_for_every_place_or_said_to_be_absent(digits):
 
 def test_a_swap_takes_the_server_and_nothing_else(digits):
     study, places, results = digits
-    said = chapters_systems.system_predictions(results, next(iter(places.values())), study.seeds).predictions
+    said = chapters_systems.system_predictions(results, next(iter(places.values())), study.seeds)
     for one, other, new in zip(
         said["learning to help"],
         said["two-stage"],
@@ -180,7 +181,7 @@ def test_other_costs_take_the_best_threshold_of_the_validation_part(digits):
     study, places, results = digits
     systems, costs = next(iter(places.values())), Costs(c1=1.0, ce=0.02)
     on, of = (
-        chapters_systems.system_predictions(results, systems, study.seeds, split=part).predictions["two-stage"]
+        chapters_systems.system_predictions(results, systems, study.seeds, split=part)["two-stage"]
         for part in ("validation", "test")
     )
     for validation, found in zip(on, thresholds.tuned_on_validation(on, on, costs=costs), strict=True):
@@ -192,7 +193,7 @@ def test_losses_over_costs_stand_beside_their_levels(digits):
     study, places, results = digits
     systems, priced = next(iter(places.values())), [Costs(c1=1.0, ce=ce) for ce in (0.0, 0.1, 0.6)]
     on, of = (
-        chapters_systems.system_predictions(results, systems, study.seeds, split=part).predictions
+        chapters_systems.system_predictions(results, systems, study.seeds, split=part)
         for part in ("validation", "test")
     )
     for name in SMALL:

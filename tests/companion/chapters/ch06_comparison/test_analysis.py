@@ -1,4 +1,4 @@
-"""Where a system does worst, what its ranking is worth, and how large a difference is."""
+"""Paired differences, tuned systems, the Pareto front, exchanged servers and rankings."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,16 @@ from helpers.samples import several
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch06_comparison.analysis import (
     COVERAGES,
+    LEARNING_TO_HELP,
     AccuracyAndCost,
     absolute_interval,
     absolute_loss_difference,
     accuracy_and_cost,
+    area_differences,
+    areas,
     decompose_area_difference,
-    gain_over_constant_policy,
     loss_reduction,
+    order_by_mean_difference,
     paired_difference,
     pareto_front,
     ranking_gains,
@@ -34,44 +37,24 @@ from l2h.problem import Costs, Predictions
 
 @pytest.fixture(scope="module")
 def systems():
-    """Three servers, the better the dearer; the client is the same."""
+    """Three servers of increasing accuracy; the client is the same."""
     found = {name: several(3, 400, server=server) for name, server in (("a", 0.8), ("b", 0.9), ("random", 0.99))}
     return {name: [Predictions(found["a"][s].m, p.r, p.e, p.y) for s, p in enumerate(of)] for name, of in found.items()}
 
 
-def test_the_least_gap_is_the_smallest_over_rivals_and_coverages(systems):
+def test_the_worst_difference_is_the_smallest_over_baselines_and_coverages(systems):
     found = worst_difference(systems, system="a")
     curves = {name: np.mean([accuracy_at_coverage(p, COVERAGES) for p in systems[name]], axis=0) for name in "ab"}
-    assert found.estimate == pytest.approx((curves["a"] - curves["b"]).min())  # a coin is no rival
+    assert found.estimate == pytest.approx((curves["a"] - curves["b"]).min())  # random offloading is no baseline
     assert found.low < found.estimate < found.high
     assert worst_difference({**systems, "c": systems["a"]}, system="b").estimate >= 0
     wide = worst_difference(systems, system="a", families=6)
     assert wide.low < found.low
-    with pytest.raises(ValueError, match="at least one rival"):
+    with pytest.raises(ValueError, match="at least one"):
         worst_difference({"a": systems["a"], "random": systems["random"]}, system="a")
 
 
-def test_a_system_is_worth_what_it_saves_over_the_better_of_never_and_always_asking(systems):
-    costs = Costs(c1=1.0, ce=0.05)
-    tuned = tuned_on_validation(systems["b"], systems["b"], costs=costs)
-    found = gain_over_constant_policy(tuned, costs=costs)
-    never = np.mean([(p.m != p.y).mean() for p in tuned])
-    always = 0.05 + np.mean([(np.where(p.e >= 0, 1, -1) != p.y).mean() for p in tuned])
-    lost = np.mean([system_loss(p, costs=costs) for p in tuned])
-    assert found.estimate == pytest.approx(min(never, always) - lost) and found.estimate > 0
-    assert gain_over_constant_policy(tuned, costs=costs, families=9).low < found.low < found.estimate < found.high
-    astray = [Predictions(p.m, -p.r, p.e, p.y) for p in systems["b"]]
-    assert gain_over_constant_policy(astray, costs=costs).high < 0, (
-        "asking where the client is right is worse than not to choose"
-    )
-
-
-def test_a_system_that_never_asks_is_worth_nothing(systems):
-    keeping = [Predictions(p.m, np.ones(len(p.y)), p.e, p.y) for p in systems["a"]]
-    assert gain_over_constant_policy(keeping, costs=Costs(c1=1.0, ce=0.9)) == (0.0, 0.0, 0.0)
-
-
-def test_a_gap_is_the_only_one_of_its_place(systems):
+def test_a_paired_difference_is_the_only_one_of_its_setting(systems):
     found = paired_difference(systems, "b", "a", families=6)
     assert found == simultaneous_differences(systems["b"], {"a": systems["a"]}, auc_contributions, families=6)["a"]
     assert paired_difference(systems, "b", "a", correctness).estimate == pytest.approx(
@@ -81,7 +64,7 @@ def test_a_gap_is_the_only_one_of_its_place(systems):
     )
 
 
-def test_the_cheaper_system_is_so_at_its_best_thresholds(systems):
+def test_a_loss_reduction_is_at_the_best_thresholds(systems):
     costs = Costs(c1=1.0, ce=0.05)
     found = loss_reduction(systems, systems, "b", "a", costs=costs)
     best = {name: np.mean([loss_curve(p, costs=costs).loss.min() for p in systems[name]]) for name in "ab"}
@@ -89,7 +72,7 @@ def test_the_cheaper_system_is_so_at_its_best_thresholds(systems):
     assert found.estimate > 0
 
 
-def test_what_is_bought_is_counted_at_the_threshold_of_the_validation_part(systems):
+def test_accuracy_and_cost_are_at_the_threshold_of_the_validation_split(systems):
     costs, configs = Costs(c1=1.0, ce=0.05), {"two-stage": ExperimentConfig("two_stage", rejector="scores")}
     given = {"two-stage": systems["a"], STACKED_NAME: systems["b"]}
     found = accuracy_and_cost(given, given, configs, costs=costs)
@@ -103,7 +86,7 @@ def test_what_is_bought_is_counted_at_the_threshold_of_the_validation_part(syste
         assert one.accuracy.estimate == pytest.approx(np.mean([correctness(p).mean() for p in tuned]))
 
 
-def test_a_swap_splits_the_difference_without_a_rest(systems):
+def test_exchanging_servers_decomposes_the_difference_without_a_rest(systems):
     whole, rejector, server, sent = decompose_area_difference(systems, "b", "a").values()
     assert whole.estimate == pytest.approx(rejector.estimate + server.estimate)
     assert sent == server_difference_on_asked(systems["b"], systems["a"])
@@ -122,7 +105,7 @@ def test_a_ranking_gains_and_a_shuffled_one_does_not(systems):
     assert learnt.estimate == pytest.approx(np.mean([auc_contributions(p).mean() for p in systems["b"]]) - coin)
 
 
-def test_losses_apart_have_no_direction(systems):
+def test_absolute_loss_differences_are_symmetric(systems):
     costs = Costs(c1=1.0, ce=0.05)
     one, other = (np.mean([system_loss(p, costs=costs) for p in systems[name]]) for name in "ab")
     for first, second in ("ab", "ba"):
@@ -131,12 +114,12 @@ def test_losses_apart_have_no_direction(systems):
         )
 
 
-def test_a_size_has_no_sign():
+def test_an_absolute_interval_has_no_sign():
     assert absolute_interval(Interval(0.1, 0.05, 0.2)) == (0.1, 0.05, 0.2)
     assert absolute_interval(Interval(-0.1, -0.3, 0.2)) == (0.1, 0.0, 0.3)
 
 
-def test_nobody_ahead_is_beaten_and_everybody_else_is(systems):
+def test_only_systems_off_the_pareto_front_are_dominated(systems):
     generator = np.random.default_rng(0)
     spent, right = generator.integers(0, 5, (2, 40))
     found = {
@@ -161,8 +144,27 @@ def test_nobody_ahead_is_beaten_and_everybody_else_is(systems):
 
 def test_cells_of_a_class_are_those_of_its_examples(systems):
     found = table_one_by_class(systems["a"], ("minus", "plus"))
-    for (name, side), cell in found.items():
-        where = [(p.y == {"minus": -1, "plus": 1}[name]) & ((p.r > 0) == (side == "kept")) for p in systems["a"]]
+    for (name, subset), cell in found.items():
+        where = [(p.y == {"minus": -1, "plus": 1}[name]) & ((p.r > 0) == (subset == "kept")) for p in systems["a"]]
         right = sum((p.m[w] == p.y[w]).sum() for p, w in zip(systems["a"], where, strict=True))
         assert cell.m.estimate == pytest.approx(right / np.sum(where))
         assert cell.n.estimate == pytest.approx(np.sum(where) / 3)
+
+
+def test_areas_are_of_every_setting_and_seed(systems):
+    found = areas({"one": systems, "two": {"a": systems["b"]}}, "a")
+    expected = [auc_contributions(p).mean() for p in (*systems["a"], *systems["b"])]
+    assert found == pytest.approx(expected)
+
+
+def test_area_differences_are_to_every_other_system(systems):
+    found = area_differences({LEARNING_TO_HELP: systems["b"], "a": systems["a"]}, families=2)
+    assert found == simultaneous_differences(systems["b"], {"a": systems["a"]}, auc_contributions, families=2)
+
+
+def test_baselines_are_ordered_by_their_mean_over_the_settings_that_have_them():
+    def difference(estimate):
+        return Interval(estimate, estimate, estimate)
+
+    rows = {"x": {"a": difference(0.1), "b": difference(0.3)}, "y": {"a": difference(0.7)}}
+    assert order_by_mean_difference(rows, ["b", "a"]) == ["a", "b"]

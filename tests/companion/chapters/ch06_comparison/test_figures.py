@@ -3,22 +3,30 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from helpers.samples import several
 from matplotlib.colors import to_hex
 
+from companion.chapters.ch06_comparison.analysis import AccuracyAndCost
 from companion.chapters.ch06_comparison.figures import (
     BYTES_LABEL,
     FLOPS_LABEL,
-    REFERENCE_STYLES,
     plot_accuracy_by_resource,
+    plot_area_differences,
+    plot_human_uncertainty,
     plot_losses_by_cost,
     plot_offload_by_uncertainty,
-    plot_possible_gain,
+    plot_ranking,
+    plot_resource_use,
+    plot_surest_images,
 )
+from l2h.data.cifar10h import HumanLabels
+from l2h.data.dataset import Split
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.multiple_comparisons import MeanRanks
+from l2h.evaluation.resources import ResourceUse
 from l2h.plotting import style
 from l2h.plotting.comparisons import plot_differences, plot_mean_ranks
-from l2h.plotting.style import share_legend, subplot_grid
+from l2h.plotting.style import REFERENCE_STYLES, share_legend, subplot_grid
 
 CE = np.array([0.0, 0.1, 0.3])
 
@@ -153,17 +161,51 @@ def test_rates_by_uncertainty_are_one_line_per_system(ax):
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0.1, 0.5])
     assert to_hex(ax.lines[0].get_color()) == to_hex(style.COLOURS[0])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.00 to\n0.10\n(75%)", "0.10 to\n1.50\n(25%)"]
-    assert ax.get_xlabel() == "entropy of the people's answers (bits; share of images)"
+    assert ax.get_xlabel() == "entropy of human labels (bits; share of images)"
     assert ax.get_ylabel() == style.OFFLOAD_RATE_LABEL
 
 
-def test_the_room_for_a_rejector_lies_between_coin_and_oracle(ax):
-    levels = {name: CE + 3 - height for height, name in enumerate(REFERENCE_STYLES)}
-    plot_possible_gain(ax, CE, levels)
-    for line, (name, level) in zip(ax.lines, levels.items(), strict=True):
-        assert line.get_label() == name
-        np.testing.assert_array_equal(line.get_xydata(), np.column_stack([CE, level]))
-    corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices}
-    for name in ("random, best rate", "oracle"):
-        assert {*zip(CE, levels[name], strict=True)} <= corners
-    assert (ax.get_xlabel(), ax.get_ylabel()) == (style.COST_LABEL, "system loss")
+@pytest.fixture
+def titles():
+    """The titles of the axes of the figure that a test draws."""
+    yield lambda: [ax.get_title() for ax in plt.gcf().axes if ax.axison]
+    plt.close("all")
+
+
+def test_differences_have_one_panel_per_setting(titles):
+    rows = {"x": {"a": Interval(0.1, 0.0, 0.2)}, "y": {"a": Interval(0.1, 0.0, 0.2), "b": Interval(0.2, 0.1, 0.3)}}
+    plot_area_differences(rows, ["b", "a"], n_columns=2)
+    assert titles() == ["x", "y"]
+    assert ticks(plt.gcf().axes[0]) == ["a", "b"]
+
+
+def test_a_ranking_counts_its_blocks(titles):
+    plot_ranking(MeanRanks({"a": 1.5, "b": 1.5}, 0.8, 0.5, 12))
+    assert titles() == ["12 blocks: client, pair and seed"]
+
+
+def test_resource_use_shows_operations_then_bytes_and_no_random_offloading(titles):
+    def system(accuracy):
+        return AccuracyAndCost(0, ResourceUse(10.0, 5.0), Interval(accuracy, accuracy, accuracy))
+
+    plot_resource_use({"x": {"a": system(0.8), "random": system(0.5)}}, n_columns=2, order=["a", "random"])
+    assert titles() == ["x", "x"]
+    assert [ax.get_xlabel() for ax in plt.gcf().axes] == [FLOPS_LABEL, BYTES_LABEL]
+    assert [text.get_text() for text in plt.gcf().legends[0].get_texts()] == ["a"]
+
+
+@pytest.mark.parametrize("with_labels", [True, False])
+def test_the_surest_images_stand_in_four_rows(titles, with_labels):
+    (p,) = several(1, 60)
+    images = Split(np.zeros((60, 3, 4, 4), dtype=np.uint8), p.y)
+    eta = np.full(60, 0.5)
+    labels = HumanLabels(*(eta if name != "entropy" else eta + 0.5 for name in HumanLabels._fields))
+    plot_surest_images(images, p, labels if with_labels else None, title="x", n_images=2)
+    captions = [ax.get_title().split("\n") for ax in plt.gcf().axes]
+    assert [caption[0] for caption in captions] == ["kept", "kept", "asked", "asked"] * 2
+    assert {caption[-1] == "1.00 bits" for caption in captions} == {with_labels}
+
+
+def test_human_uncertainty_says_where_it_is_not_available(titles):
+    plot_human_uncertainty({}, n_columns=2)
+    assert "CIFAR-10H is not available" in plt.gcf().axes[0].texts[0].get_text()

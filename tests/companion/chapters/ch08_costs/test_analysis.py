@@ -1,0 +1,175 @@
+"""Losses, maps, budgets and evidence of chapter 08 against direct computations."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.samples import several
+
+from companion.chapters.ch08_costs.analysis import (
+    bands_over_costs,
+    budget_table,
+    describe_dominated,
+    gain_over_constant_policy,
+    loss_rates_and_area,
+    loss_table,
+    metric_map,
+)
+from companion.chapters.ch08_costs.evidence import (
+    CLAIMED_CLIENTS,
+    alpha_rule_differences,
+    client_difference,
+    gains_over_constant_policies,
+    loss_increases_of_one_training,
+    mean_difference_evidence,
+    offload_reductions,
+)
+from companion.chapters.summaries import SweptRuns
+from l2h.evaluation.comparisons import mean_difference
+from l2h.evaluation.metrics import accuracy, ask_indicator, coverage, offload_rate, system_loss
+from l2h.evaluation.thresholds import budget_threshold, tuned_on_validation, with_threshold
+from l2h.experiments.config import ExperimentConfig
+from l2h.experiments.sweep import over_seeds
+from l2h.problem import Costs, Predictions
+
+SEEDS, CLIENT = 3, "as_released"
+BASE = ExperimentConfig("learning_to_help", client=CLIENT)
+GRID = {(CLIENT, c1, ce): replace(BASE, c1=c1, ce=ce) for c1 in (0.5, 1.0) for ce in (0.1, 0.3)}
+ONCE = {(CLIENT, name): replace(BASE, ce=0.1, method=method)
+        for name, method in (("learning to help", "learning_to_help"), ("two-stage", "two_stage"),
+                             ("confidence", "confidence"))}  # fmt: skip
+MAP = {(alpha, beta): replace(BASE, alpha=alpha, beta=beta) for alpha in (6.0, 0.5) for beta in (2.0, 1.0)}
+ALL = list(dict.fromkeys([*GRID.values(), *ONCE.values(), *MAP.values()]))
+
+
+def result(number, seed):
+    splits = {split: several(SEEDS, n)[seed] for split, n in (("test", 200), ("validation", 150))}
+    shifted = {split: with_threshold(p, 0.3 - 0.1 * number) for split, p in splits.items()}
+    return SimpleNamespace(predictions=lambda split="test": shifted[split])
+
+
+RUNS = SweptRuns(
+    {
+        run: result(number, seed)
+        for number, config in enumerate(ALL)
+        for seed, run in enumerate(over_seeds(config, SEEDS))
+    },
+    SEEDS,
+)
+
+
+@pytest.fixture(scope="module")
+def systems():
+    """Three servers of increasing accuracy; the client is the same."""
+    found = {name: several(3, 400, server=server) for name, server in (("a", 0.8), ("b", 0.9))}
+    return {name: [Predictions(found["a"][s].m, p.r, p.e, p.y) for s, p in enumerate(of)] for name, of in found.items()}
+
+
+def test_the_gain_is_over_the_better_of_never_and_always_asking(systems):
+    costs = Costs(c1=1.0, ce=0.05)
+    tuned = tuned_on_validation(systems["b"], systems["b"], costs=costs)
+    found = gain_over_constant_policy(tuned, costs=costs)
+    never = np.mean([(p.m != p.y).mean() for p in tuned])
+    always = 0.05 + np.mean([(np.where(p.e >= 0, 1, -1) != p.y).mean() for p in tuned])
+    lost = np.mean([system_loss(p, costs=costs) for p in tuned])
+    assert found.estimate == pytest.approx(min(never, always) - lost) and found.estimate > 0
+    assert gain_over_constant_policy(tuned, costs=costs, families=9).low < found.low < found.estimate < found.high
+    astray = [Predictions(p.m, -p.r, p.e, p.y) for p in systems["b"]]
+    assert gain_over_constant_policy(astray, costs=costs).high < 0, (
+        "asking where the client is right is worse than not to choose"
+    )
+
+
+def test_a_system_that_never_asks_gains_nothing(systems):
+    keeping = [Predictions(p.m, np.ones(len(p.y)), p.e, p.y) for p in systems["a"]]
+    assert gain_over_constant_policy(keeping, costs=Costs(c1=1.0, ce=0.9)) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("quantity", "metric"), [("offload rate", offload_rate), ("accuracy", accuracy)])
+def test_bands_have_one_line_per_c1(quantity, metric):
+    bands = bands_over_costs(RUNS, GRID, CLIENT, quantity)
+    assert list(bands) == ["$c_1$ = 0.5", "$c_1$ = 1"]
+    expected = [np.mean([metric(p) for p in RUNS.predictions(GRID[CLIENT, 1.0, ce])]) for ce in (0.1, 0.3)]
+    np.testing.assert_allclose(bands["$c_1$ = 1"].estimate, expected)
+
+
+def test_the_loss_of_a_band_is_at_the_costs_of_its_training():
+    (loss,) = bands_over_costs(RUNS, {(CLIENT, 0.5, 0.3): GRID[CLIENT, 0.5, 0.3]}, CLIENT, "system loss").values()
+    runs = RUNS.predictions(GRID[CLIENT, 0.5, 0.3])
+    assert loss.estimate[0] == pytest.approx(np.mean([system_loss(p, costs=Costs(c1=0.5, ce=0.3)) for p in runs]))
+
+
+def test_the_table_of_losses_compares_tuned_systems():
+    table = loss_table(RUNS, GRID, ONCE)
+    row, costs = table.loc[CLIENT, 1.0, 0.3], Costs(c1=1.0, ce=0.3)
+    config = GRID[CLIENT, 1.0, 0.3]
+    tuned = tuned_on_validation(RUNS.predictions(config, "validation"), RUNS.predictions(config), costs=costs)
+    assert row["trained for these costs"] == pytest.approx(np.mean([system_loss(p, costs=costs) for p in tuned]))
+    assert row["least"] in table.columns[1:5]
+    assert (row["r = 0 is"] == "dominated") == (row["trained for these costs, r = 0"] > row["no rejector"])
+
+
+def test_dominated_rows_are_counted_and_named():
+    table = pd.DataFrame(
+        {"trained for these costs, r = 0": [0.2, 0.1], "trained for these costs": [0.1, 0.1], "no rejector": 0.15},
+        index=pd.MultiIndex.from_tuples([("x", 1.0, 0.02), ("x", 1.0, 0.3)], names=["client", "c1", "ce"]),
+    )
+    text = describe_dominated(table).data
+    assert "dominated in 1 of 2 rows (x at c1 = 1, ce = 0.02)" in text and text.endswith("images in 0.")
+    assert "(" not in describe_dominated(table.iloc[1:]).data
+
+
+def test_a_map_keeps_the_order_of_its_grid():
+    table = metric_map(RUNS, MAP, coverage, "validation")
+    assert (list(table.index), list(table.columns)) == ([6.0, 0.5], [2.0, 1.0])
+    expected = np.mean([coverage(p) for p in RUNS.predictions(MAP[0.5, 2.0], "validation")])
+    assert table.loc[0.5, 2.0] == pytest.approx(expected)
+
+
+def test_a_row_has_loss_rates_and_area():
+    row = loss_rates_and_area(RUNS.predictions(GRID[CLIENT, 1.0, 0.1]), costs=Costs(c1=1.0, ce=0.1))
+    assert list(row) == ["system loss", "accuracy", "offload rate", "area"]
+
+
+def test_budgets_are_kept_on_the_validation_images():
+    row = budget_table(RUNS, ONCE, [0.2]).loc[CLIENT, "two-stage", 0.2]
+    config = ONCE[CLIENT, "two-stage"]
+    thresholds = [budget_threshold(p.r, budget=0.2).threshold for p in RUNS.predictions(config, "validation")]
+    rates = [(p.r <= t).mean() for p, t in zip(RUNS.predictions(config), thresholds, strict=True)]
+    assert row["offload rate on validation images"] <= 0.2
+    assert row["largest of a seed"] == pytest.approx(max(rates))
+
+
+def test_evidence_is_about_the_claimed_clients():
+    rules = {
+        (CLIENT, "released", True): GRID[CLIENT, 1.0, 0.1],
+        (CLIENT, "deterministic", True): GRID[CLIENT, 1.0, 0.3],
+    }
+    found = (
+        offload_reductions(RUNS, GRID, "ce", data="abc"),
+        alpha_rule_differences(RUNS, rules, ("released", True), ("deterministic", True), ask_indicator, data="abc"),
+        loss_increases_of_one_training(RUNS, GRID, ONCE, data="abc"),
+        gains_over_constant_policies(RUNS, GRID, tuned=True, data="abc"),
+    )
+    for evidence in found:
+        assert list(evidence) == list(CLAIMED_CLIENTS)
+        assert evidence[CLIENT].n == 200 and evidence[CLIENT].seeds == SEEDS
+        assert evidence["well_trained"].reason == "not run at this profile"
+    assert client_difference(RUNS, ONCE, data="abc").reason == "not run at this profile"
+
+
+def test_an_offload_reduction_is_the_least_over_the_other_cost():
+    found = offload_reductions(RUNS, GRID, "c1", data="abc")[CLIENT]
+    differences = [
+        mean_difference(RUNS.predictions(GRID[CLIENT, 0.5, ce]), RUNS.predictions(GRID[CLIENT, 1.0, ce]), ask_indicator)
+        for ce in (0.1, 0.3)
+    ]
+    assert found.estimate == pytest.approx(min(d.estimate for d in differences))
+    assert found.low == pytest.approx(min(d.low for d in differences))
+
+
+def test_a_mean_difference_is_paired():
+    evidence = mean_difference_evidence(RUNS, GRID[CLIENT, 1.0, 0.1], GRID[CLIENT, 1.0, 0.1], ask_indicator, data="abc")
+    assert (evidence.estimate, evidence.low, evidence.high) == (0, 0, 0)

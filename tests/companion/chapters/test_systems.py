@@ -9,7 +9,6 @@ import pytest
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch06_comparison import evidence as ch06_comparison_evidence
 from companion.chapters.ch06_comparison import experiments as ch06_comparison_experiments
-from companion.chapters.ch06_comparison.figures import REFERENCE_STYLES
 from companion.chapters.ch08_costs import experiments as ch08_costs_experiments
 from companion.chapters.parameters import settings_for
 from companion.chapters.settings import PROFILE_NAMES
@@ -23,6 +22,7 @@ from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.sweep import over_seeds, sweep
 from l2h.methods import registry as methods_registry
 from l2h.models.networks import LeNet, linear_network, mlp
+from l2h.plotting.style import REFERENCE_STYLES
 from l2h.problem import Costs
 
 STUDIES = {"06_comparison": ch06_comparison_experiments.comparison_grid, "08_costs": ch08_costs_experiments.cost_grid}

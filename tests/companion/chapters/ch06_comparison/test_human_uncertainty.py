@@ -74,6 +74,6 @@ def test_the_bayes_rule_compares_the_costs_one_by_one(people):
 def test_what_does_not_fit_is_refused(people):
     with pytest.raises(ValueError, match="expected at least one system, got none"):
         compare_with_human_labels({}, people, costs=COSTS)
-    short = HumanLabels(people.eta[:9], people.entropy[:9], people.outside[:9], people.answers[:9])
+    short = HumanLabels(*(values[:9] for values in people))
     with pytest.raises(ValueError, match="predictions: 500, people: 9"):
         compare_with_human_labels({"a": [system(people, 0, people.eta > 0.5)]}, short, costs=COSTS)

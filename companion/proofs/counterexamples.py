@@ -46,7 +46,7 @@ def wrong_alphas() -> dict[str, Certificate]:
     """The printed counterexamples to the released choices of alpha, which keep although asking is cheaper.
 
     Returns:
-        Certificates "constant-0.18", "released-formula-beta-1", "released-formula-domain" and "squash-keeps", all
+        Certificates "constant-0.18", "released-formula-beta-1", "released-formula-domain" and "bounded-keeps", all
         refuted.
 
     >>> {certificate.verdict for certificate in wrong_alphas().values()}
@@ -79,8 +79,8 @@ def wrong_alphas() -> dict[str, Certificate]:
             {"p": 1, "mu": "0.2", "c1": 1, "ce": "0.01", "beta": 2},
             {"F'(0) < 0": keeps, **gain},
         ),
-        "squash-keeps": refute_at(
-            "alpha(p) stays calibrated where e is squashed into [-1, 1]; c1 = 1, beta = 2",
+        "bounded-keeps": refute_at(
+            "alpha(p) stays calibrated where e is bounded to [-1, 1]; c1 = 1, beta = 2",
             {"p": "0.17", "mu": 0, "c1": 1, "ce": "0.15", "beta": 2},
             {"F'(0) < 0 with s(0) = exp(-beta/2)": _keeps_when_bounded, **gain},
         ),

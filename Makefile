@@ -1,13 +1,15 @@
 # book     execute every chapter at the quick profile and render the book; again, only what changed
 # html     render the committed record; executes nothing
 # test     everything that can be checked
-# verify   compute every verdict of the ledger anew, at PROFILE=quick, paper or full, and compare with the committed ones
+# verify   compute verdicts from the records and exact claims from scratch, then audit; PROFILE=paper recomputes everything
+# audit    train RUNS runs of the record again, drawn with SEED, and compare
 # record   execute stale chapters at the paper profile and replace the committed record
 # PYTHON names the Python that makes the environment; TORCH=cpu takes the build of torch without CUDA.
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= default
-PROFILE ?= quick
+RUNS ?= 20
+SEED ?= 7
 PY := $(VENV)/bin/python
 export PYTHONUNBUFFERED := 1
 # What the shell tells pip about other places would lead out of the environment.
@@ -18,7 +20,7 @@ unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 LOCK = $(if $(filter cpu,$(TORCH)),grep -Ev '^(cuda|nvidia|triton)',cat) requirements.txt
 INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if $(filter cpu,$(TORCH)),--torch-backend cpu)
 
-.PHONY: book html test verify record reference bench lock clean unbroken
+.PHONY: book html test verify audit record reference bench lock clean unbroken
 
 book: $(VENV)/.ready
 	$(PY) -m companion.build.execute quick
@@ -31,7 +33,10 @@ test: $(VENV)/.ready
 	$(PY) -m pytest -q
 
 verify: $(VENV)/.ready
-	$(PY) -m companion.build.verify $(PROFILE)
+	$(PY) -m companion.build.verify $(PROFILE) --runs $(RUNS) --seed $(SEED)
+
+audit: $(VENV)/.ready
+	$(PY) -m companion.build.audit --runs $(RUNS) --seed $(SEED)
 
 record: $(VENV)/.ready
 	$(PY) -m companion.build.execute record

@@ -4,10 +4,10 @@ Beside each record lies a summary of every run that it rests on. The audit draws
 machine, with the clients and servers that they need, in an empty store, and compares the results with the summaries.
 
 The machine that made the record computes the same numbers to the last bit. Another processor adds in another order;
-training enlarges such rounding errors, and some test images get another prediction. Measured for 18 runs of the chapters
-on CIFAR-10 in float32, trained with AVX-512 kernels and again with SSE kernels (ATEN_CPU_CAPABILITY=default,
+training enlarges such rounding errors, and some test images get another prediction. Measured for eleven runs of the
+chapters on CIFAR-10 in float32, trained with AVX-512 kernels and again with SSE kernels (ATEN_CPU_CAPABILITY=default,
 ONEDNN_MAX_CPU_ISA=SSE41, MKL_CBWR=COMPATIBLE): the accuracies and the area differ by at most 0.011, the offload rate by
-at most 0.015. The tolerances are about three times that. For the mean over the runs they are divided by the square root
+at most 0.021. The tolerances are more than twice that. For the mean over the runs they are divided by the square root
 of the number of runs, because the differences have both signs.
 """
 

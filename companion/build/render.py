@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from companion.build import claims_page, outputs, reference_pages
+from companion.build import banner, claims_page, outputs, reference_pages
 from companion.build.notebooks import ROOT
 from companion.claims import ledger, registry
 
@@ -115,7 +115,8 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
         shutil.copy(root / name, staged)
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")
     for name, notebook in executed.items():
-        (staged / f"{name}.ipynb").write_text(json.dumps(claims_page.with_anchors(with_provenance(notebook))), "utf8")
+        page = claims_page.with_anchors(with_provenance(banner.with_banner(name, notebook)))
+        (staged / f"{name}.ipynb").write_text(json.dumps(page), "utf8")
     for name, text in plain_pages(executed, staged, root=root).items():
         (staged / name).parent.mkdir(exist_ok=True)
         (staged / f"{name}.md").write_text(text, "utf8")

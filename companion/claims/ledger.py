@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 from companion.claims import registry
 from companion.claims.evidence import Evidence, claim_verdict
-from companion.claims.registry import CLAIMS_MIME_TYPE, EXACT_KINDS, OPEN_VERDICT, Claim
+from companion.claims.registry import CLAIMS_MIME_TYPE, OPEN_VERDICT, Claim
 from l2h.experiments import store
 
 COMMITTED_PROFILES = ("paper", "full")  # profiles whose verdicts may be committed
-VERDICT_SIGNS = {"reproduced": 1, "reproduced with a correction": 1, "not reproduced": -1, "false": -1}
 
 
 class LedgerEntry(NamedTuple):
@@ -92,8 +91,7 @@ def _ledger_entry(claim: Claim, record: Mapping[str, Any] | None) -> LedgerEntry
 def verdict_discrepancy(entry: LedgerEntry, *, chapter_exists: bool) -> str | None:
     """What is wrong between the evidence and the committed verdict.
 
-    A theorem's verdict is the same at every profile. An empirical one may be weaker at quick, but never the opposite.
-    What is computed on digits is not compared.
+    An empirical verdict that was computed on digits is not compared.
 
     Args:
         entry: of a claim.
@@ -113,10 +111,7 @@ def verdict_discrepancy(entry: LedgerEntry, *, chapter_exists: bool) -> str | No
         return None
     if claim.verdict == OPEN_VERDICT:
         return f"{computed_verdict} by its evidence, but open in the ledger"
-    may_be_inconclusive = entry.profile == "quick" and claim.kind not in EXACT_KINDS
-    if computed_verdict == claim.verdict or (
-        may_be_inconclusive and VERDICT_SIGNS.get(computed_verdict, 0) * VERDICT_SIGNS.get(claim.verdict, 0) >= 0
-    ):
+    if computed_verdict == claim.verdict:
         return None
     return f"{computed_verdict} by its evidence, but {claim.verdict} in the ledger"
 

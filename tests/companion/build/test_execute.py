@@ -14,7 +14,7 @@ from helpers.chapters import HEADER
 from companion.build import execute, notebooks
 from companion.build.execute import main
 from companion.build.notebooks import Folders, code_cells, read_notebook, read_source, same_source
-from l2h.data import dataset
+from l2h.data import sources
 
 QUIET = (
     HEADER
@@ -255,7 +255,7 @@ def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path, sent, cod
         "import signal, sys; from pathlib import Path\n"
         "from companion.build import execute; from companion.build.notebooks import Folders\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell starts it ignoring interrupts
-        "execute._cifar10 = lambda: None; base = Path(sys.argv[1])\n"
+        "execute.cifar10_folder = lambda: None; base = Path(sys.argv[1])\n"
         "sys.exit(execute.main(['quick'], Folders(base / 'book', base / 'notebooks', base / 'references')))"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stderr=subprocess.DEVNULL) as runner:
@@ -316,7 +316,7 @@ def test_edited_outputs_are_not_reused(folders, capsys, monkeypatch, place):
         kept.unlink()
     code, said, _ = run(capsys, folders, "record")
     assert code == 0
-    assert said.startswith(f"{edited}: not reused, its code or outputs were changed after its execution\n")
+    assert said.startswith(f"{edited}: not reused, its code, outputs or summaries were changed after its execution\n")
     assert ("c1: started" in said) is (place == "book"), "the other copy is as good as an execution"
     assert "paper 1 " in kept.read_text() and "paper 9 " not in record.read_text()
     assert place == "book" or record.read_text() == good
@@ -368,7 +368,7 @@ def test_kernels_get_the_data_that_were_found_one_thread_and_their_share_of_the_
 
 def test_data_are_looked_for_once(monkeypatch):
     calls = []
-    monkeypatch.setattr(dataset, "find", lambda: calls.append(1))
+    monkeypatch.setattr(sources, "find_cifar10", lambda: calls.append(1))
     execute.cifar10_folder.cache_clear()
     assert execute.cifar10_folder() is execute.cifar10_folder() is None
     execute.cifar10_folder.cache_clear()

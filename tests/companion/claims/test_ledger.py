@@ -41,15 +41,20 @@ def one(claim, executed):
 
 def test_the_verdict_follows_from_the_stored_numbers():
     entry = one(claim(verdict="not reproduced"), notebook(gains={"holds": GOOD}))
-    assert (entry.found, entry.profile, entry.source, entry.about_digits) == ("reproduced", "paper", "cifar10", False)
+    assert (entry.computed_verdict, entry.profile, entry.source, entry.based_on_digits) == (
+        "reproduced",
+        "paper",
+        "cifar10",
+        False,
+    )
     assert entry.evidence["holds"].high == 0.3
 
 
 def test_a_claim_without_evidence_has_no_verdict():
-    assert one(claim(), notebook()).found is None
-    assert one(claim(chapter="92_other"), notebook(gains={"holds": GOOD})).found is None
+    assert one(claim(), notebook()).computed_verdict is None
+    assert one(claim(chapter="92_other"), notebook(gains={"holds": GOOD})).computed_verdict is None
     older = one(claim(form="conditions", cases=BOTH), notebook(gains={"holds": GOOD}))
-    assert older.found is None and older.evidence == {}
+    assert older.computed_verdict is None and older.evidence == {}
 
 
 def test_a_claim_that_cannot_be_tested_needs_no_chapter():
@@ -74,14 +79,14 @@ def test_a_claim_is_assessed_once():
         ("empirical", "paper", "reproduced", "reproduced", True),
         ("empirical", "paper", "inconclusive", "reproduced", False),
         ("empirical", "full", "reproduced", "holds only under a condition", False),
-        ("empirical", "quick", "inconclusive", "reproduced", True),
-        ("empirical", "quick", "not testable here", "reproduced", True),
-        ("empirical", "quick", "reproduced", "inconclusive", True),
-        ("empirical", "quick", "holds only under a condition", "reproduced", True),
+        ("empirical", "quick", "inconclusive", "reproduced", False),
+        ("empirical", "quick", "not testable here", "reproduced", False),
+        ("empirical", "quick", "reproduced", "inconclusive", False),
+        ("empirical", "quick", "holds only under a condition", "reproduced", False),
         ("empirical", "quick", "not reproduced", "reproduced", False),
         ("empirical", "quick", "reproduced", "not reproduced", False),
         ("interpretation", "quick", "false", "reproduced with a correction", False),
-        ("finding", "quick", "inconclusive", "reproduced", True),
+        ("finding", "quick", "inconclusive", "reproduced", False),
         ("theorem", "quick", "reproduced", "reproduced", True),
         ("theorem", "quick", "inconclusive", "reproduced", False),
         ("definition", "quick", "false", "reproduced with a correction", False),

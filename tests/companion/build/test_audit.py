@@ -1,0 +1,183 @@
+"""The audit of a record of small runs: what it draws, what it finds, and how it ends."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from helpers.chapters import execute_toy_runs
+
+from companion.build import audit, notebooks, summaries
+from companion.build.notebooks import Folders
+
+N_RECORDED = 6  # runs of the toy chapter: two clients, a server, confidence, learning to help, also under corruption
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("L2H_RUNS", str(folder / "runs"))
+        yield execute_toy_runs(folder, patch)
+
+
+@pytest.fixture
+def copied(toy, tmp_path):
+    """The folders of a copy that a test may change."""
+    folders = Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
+    folders.book.mkdir()
+    for path in toy.book.iterdir():
+        (folders.book / path.name).write_bytes(path.read_bytes())
+    return folders
+
+
+def falsify(folders, row, column, change):
+    """Change one figure of the summaries, as an author would who also states their digest."""
+    path = folders.book / "91_runs.ipynb"
+    lines = [line.split(",") for line in summaries.read_summaries_text(path).splitlines()]
+    column_number = lines[0].index(column)
+    lines[row + 1][column_number] = str(float(lines[row + 1][column_number]) + change)
+    text = "\n".join(map(",".join, lines)) + "\n"
+    summaries.write_summaries(path, text)
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["l2h"]["runs"] = summaries.digest(text)
+    path.write_text(json.dumps(notebook))
+
+
+def run(capsys, folders, *arguments):
+    code = audit.main(list(arguments), folders)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_a_right_record_passes_whatever_the_draw(toy, capsys):
+    for seed in ("1", "2"):
+        code, out, err = run(capsys, toy, "--runs", "3", "--seed", seed)
+        assert (code, err) == (0, "")
+        assert f"3 of {N_RECORDED} runs, drawn with seed {seed}, are trained again" in out
+        assert out.count("largest difference +0.0000") == 3, "this machine made the record"
+
+
+@pytest.mark.parametrize("change", [0.05, -0.05])
+def test_a_falsified_summary_is_found_whenever_the_run_is_drawn(copied, capsys, change):
+    recorded = audit.read_recorded_runs(copied)
+    row = next(i for i, one in enumerate(recorded) if one.run.config.method == "confidence")
+    falsify(copied, row, "accuracy", change)
+    drawn_at = {}
+    for seed in range(8):
+        drawn = audit.draw(audit.read_recorded_runs(copied), 2, seed=seed)
+        drawn_at.setdefault(any(one.run.config.method == "confidence" for one in drawn), seed)
+    for found, seed in drawn_at.items():
+        code, _, err = run(capsys, copied, "--runs", "2", "--seed", str(seed))
+        assert code == int(found)
+        assert ("method='confidence'" in err and "accuracy" in err) is found
+    assert set(drawn_at) == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("method", "column"),
+    [("client", "client_accuracy"), ("plain_server", "server_accuracy"), ("learning_to_help", "accuracy on noise 4")],
+)
+def test_every_kind_of_run_is_compared(copied, capsys, method, column):
+    rows = summaries.read_summaries(copied.book / "91_runs.ipynb")
+    row = rows.index[(rows["method"] == method) & rows[column].notna()][0]
+    falsify(copied, row, column, -0.1)
+    code, _, err = run(capsys, copied, "--runs", str(N_RECORDED))
+    assert code == 1 and column in err
+
+
+def test_summaries_of_another_execution_are_refused(copied, capsys):
+    path = copied.book / "91_runs.runs.csv"
+    path.write_text(path.read_text().replace("learning_to_help", "learning_to_defer"))
+    code, _, err = run(capsys, copied)
+    assert code == 1 and err.startswith("expected the summaries of") and err.endswith("got others\n")
+
+
+def test_a_book_without_summaries_is_an_error(copied, capsys):
+    (copied.book / "91_runs.runs.csv").unlink()
+    code, _, err = run(capsys, copied)
+    assert code == 1 and err.startswith("expected summaries of runs beside the records in")
+
+
+@pytest.mark.parametrize("arguments", [["--runs", "0"], ["--seed", "-1"], ["--seed", "x"], ["--runs", "2.5"], ["now"]])
+def test_a_wrong_option_is_a_usage_error(toy, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        audit.main(arguments, toy)
+
+
+def test_the_draw_is_of_its_seed_and_without_repetition(toy):
+    recorded = audit.read_recorded_runs(toy)
+    every = audit.draw(recorded, 100, seed=0)
+    assert sorted(map(recorded.index, every)) == list(range(N_RECORDED))
+    assert audit.draw(recorded, 3, seed=4) == audit.draw(recorded, 3, seed=4) != audit.draw(recorded, 3, seed=5)
+    first = {audit.draw(recorded, 1, seed=seed)[0].summary["key"] for seed in range(60)}
+    assert len(first) == N_RECORDED, "each run can be drawn"
+
+
+def test_the_draw_stops_before_it_takes_too_long(toy):
+    recorded = [one._replace(summary=one.summary | {"cpu_seconds": 10.0}) for one in audit.read_recorded_runs(toy)]
+    for seed in range(10):
+        drawn = audit.draw(recorded, N_RECORDED, seed=seed, max_cpu_seconds=35)
+        needed = {summaries.identity(run) for run in summaries.with_dependencies(one.run for one in drawn)}
+        assert drawn and len(needed) <= 3
+        assert len(audit.draw(recorded, N_RECORDED, seed=seed, max_cpu_seconds=1)) == 1
+
+
+def test_a_mean_has_a_smaller_tolerance():
+    differences = [audit.Difference(str(i), "accuracy", 0.9, 0.9 - 0.02, 0.03) for i in range(16)]
+    (mean,) = audit.mean_differences(differences)
+    assert not any(one.is_contradiction for one in differences)
+    assert mean.tolerance == pytest.approx(0.0075) and mean.is_contradiction
+
+
+def test_a_figure_that_is_no_number_any_more_is_a_contradiction():
+    assert audit.Difference("a", "accuracy", 0.9, float("nan"), 0.03).is_contradiction
+
+
+def test_two_chapters_that_share_a_run_are_both_named(copied):
+    for suffix in (".md", ".ipynb", ".runs.csv"):
+        (copied.book / f"92_again{suffix}").write_bytes((copied.book / f"91_runs{suffix}").read_bytes())
+    recorded = audit.read_recorded_runs(copied)
+    assert len(recorded) == N_RECORDED
+    assert {one.chapters for one in recorded} == {("91_runs", "92_again")}
+
+
+def test_without_the_images_nothing_is_compared(copied, capsys):
+    path = copied.book / "91_runs.ipynb"
+    falsified = summaries.read_summaries_text(path).replace(",digits,", ",cifar10,")
+    summaries.write_summaries(path, falsified)
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["l2h"]["runs"] = summaries.digest(falsified)
+    path.write_text(json.dumps(notebook))
+    code, out, err = run(capsys, copied)
+    assert (code, out) == (1, "") and err.startswith("expected CIFAR-10")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_audit_says_so_by_its_exit_code(toy, number, code):
+    program = (
+        "import signal, sys, time; from pathlib import Path; from companion.build import audit, notebooks\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "audit.train = lambda *_: (print('begun', flush=True), time.sleep(600)); base = Path(sys.argv[1])\n"
+        "sys.exit(audit.main([], notebooks.Folders(base / 'book', base / 'notebooks', base / 'references')))"
+    )
+    command = [sys.executable, "-c", program, str(toy.book.parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("audit: ")
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        _, err = process.communicate()
+    assert process.returncode == code and "Traceback" not in err
+
+
+def test_the_records_have_summaries_of_all_their_runs():
+    """Of each chapter that trains, readable by pandas, in files that are small together."""
+    folders = notebooks.Folders()
+    paths = sorted(folders.book.glob("*.runs.csv"))
+    assert sum(path.stat().st_size for path in paths) < 400 * 2**10
+    with_runs = {path.name.removesuffix(".runs.csv") for path in paths}
+    training = ("01_problem", "05_cifar10", "06_comparison", "07_multiclass", "08_costs", "09_drift")
+    assert with_runs == set(training), "run `make record`"
+    for one in audit.read_recorded_runs(folders):
+        assert one.run.config.source == "cifar10" and one.summary["cpu_seconds"] >= 0

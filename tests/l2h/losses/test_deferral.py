@@ -70,10 +70,10 @@ def test_at_the_costs_in_print_the_losses_are_those_in_print(example):
 
 
 @given(r=score, kept=cost, asked=cost)
-@pytest.mark.parametrize("name", ["deferral", "triage", "soft_deferral"])
+@pytest.mark.parametrize("name", ["deferral_loss", "triage_loss", "soft_deferral_loss"])
 def test_the_losses_of_a_rejector_alone_are_their_formulas(name, r, kept, asked):
     arguments = [torch.tensor([value], dtype=torch.float64) for value in (r, kept, asked)]
-    expected = getattr(oracles_deferral, name)(r, kept, asked)
+    expected = getattr(oracles_deferral, name.removesuffix("_loss"))(r, kept, asked)
     assert getattr(losses_deferral, name)(*arguments).item() == pytest.approx(expected, abs=1e-12)
 
 
@@ -191,9 +191,9 @@ def test_named_failure_triage_labels_do_not_weigh_what_is_at_stake():
     kept, asked = torch.tensor([1.0, 0.0]), torch.tensor([0.1, 0.1])
     weights, r = torch.tensor([0.4, 0.6]), torch.tensor([-1e-3, 1e-3])
     value = {name: [(weights * getattr(losses_deferral, name)(v.expand(2), kept, asked)).sum() for v in r.split(1)]
-             for name in ("triage", "deferral")}  # fmt: skip
-    assert value["triage"][1] < value["triage"][0]
-    assert value["deferral"][0] < value["deferral"][1]
+             for name in ("triage_loss", "deferral_loss")}  # fmt: skip
+    assert value["triage_loss"][1] < value["triage_loss"][0]
+    assert value["deferral_loss"][0] < value["deferral_loss"][1]
 
 
 def test_named_failure_a_soft_selection_is_not_convex():

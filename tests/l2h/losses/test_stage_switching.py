@@ -226,7 +226,10 @@ def test_scores_whose_differences_wrap_are_refused(name):
 def test_labels_that_are_not_the_numbers_of_the_classes_are_refused(wrong):
     good, bad = torch.tensor([0, 1]), torch.tensor([0, wrong])
     for labels, name in (((bad, good), "m"), ((good, bad), "y")):
-        for loss, options in ((multiclass_surrogate_loss, {"alpha": 1.0, "beta": 1.0}), (weighted_cross_entropy, {"beta": 1.0})):
+        for loss, options in (
+            (multiclass_surrogate_loss, {"alpha": 1.0, "beta": 1.0}),
+            (weighted_cross_entropy, {"beta": 1.0}),
+        ):
             with pytest.raises(ValueError, match=rf"{name} in 0\.\.2, got {wrong}"):
                 loss(torch.zeros(2), torch.zeros(2, 3), *labels, costs=Costs(), **options)
 

@@ -110,7 +110,7 @@ def test_features_of_a_client_come_from_its_weights_alone():
     weights, score, last = fitting.get_weights(client), loop.predict_scores(client, x), client.classifier[4]
     found = fitting.compute_client_features(x, weights, score, kind="lenet")
     torch.testing.assert_close(score, found @ last.weight.T + last.bias)
-    with pytest.raises(ValueError, match="form of a client with features to be one of 'lenet', 'follow_up', got 'as_"):
+    with pytest.raises(ValueError, match="kind of a client with features to be one of 'lenet', 'follow_up', got 'as_"):
         fitting.compute_client_features(x, weights, score, kind="as_released")
     with pytest.raises(ValueError, match="weights for this network"):
         fitting.compute_client_features(x, weights, score[:, :2], kind="lenet")
@@ -120,9 +120,7 @@ def test_scores_are_neither_mirrored_nor_moved(many):
     on = build_rejector(many, Options(rejector="scores"))
     wrong = 2 * (many.train.m != many.train.y).long() - 1
     recipe = config.TrainConfig(epochs=1, batch_size=50, lr=1e-3, flip=True, max_translation=2)
-    history = fit_rejector(
-        on, many.train, (wrong,), loop.classification_loss, options=Options(training=recipe), seed=0
-    )
+    history = fit_rejector(on, many.train, (wrong,), loop.classification_loss, options=Options(training=recipe), seed=0)
     assert len(history) == 1
 
 
@@ -146,9 +144,9 @@ def test_a_server_that_is_not_there_is_asked_for(many):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rejector": "guess"}, "rejector to be one of 'hidden'"),
+        ({"rejector": "guess"}, "rejector to be one of 'mlp'"),
         ({"confidence": "guess"}, "confidence to be one of 'temperature'"),
-        ({"estimate": "guess"}, "estimate to be one of 'constant'"),
+        ({"error_estimator": "guess"}, "error_estimator to be one of 'constant'"),
         ({"budget": 1.5}, r"budget in \[0, 1\]"),
         ({"budget": -0.1}, r"budget in \[0, 1\]"),
     ],

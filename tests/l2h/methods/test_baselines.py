@@ -17,7 +17,7 @@ def trained(name, **options):
     return registry.METHODS[name](tabular.parts(), costs=Costs(), seed=0, options=base.Options(**told))
 
 
-@pytest.mark.parametrize("name", ["plain_server", "device_classifier"])
+@pytest.mark.parametrize("name", ["plain_server", "on_device_classifier"])
 def test_a_classifier_on_everything_finds_the_likeliest_labels(name):
     each = tabular.one_of_each(tabular.parts().train)
     found = server_label(trained(name).e(each)).tolist()

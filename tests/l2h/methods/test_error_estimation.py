@@ -42,7 +42,7 @@ def test_an_empty_part_has_no_error_rate():
 def test_bad_labels_and_scores_have_no_temperature():
     with pytest.raises(ValueError, match=r"y in \{-1, \+1\}"):
         error_estimation.fit_temperature(torch.zeros(2), torch.tensor([0, 1]))
-    with pytest.raises(ValueError, match="finite score"):
+    with pytest.raises(ValueError, match="finite scores"):
         error_estimation.fit_temperature(torch.tensor([0.0, float("nan")]), torch.tensor([1, 1]))
 
 

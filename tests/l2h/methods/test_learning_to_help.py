@@ -77,7 +77,9 @@ def test_any_estimate_gives_an_alpha(name):
 
 def test_more_than_two_scores_need_a_rule_for_many_classes():
     signs = tabular.parts(ATOMS).train
-    numbers = signs._replace(y=class_indices(signs.y, signs), client_scores=torch.stack([-signs.client_scores, signs.client_scores], 1) / 2)
+    numbers = signs._replace(
+        y=class_indices(signs.y, signs), client_scores=torch.stack([-signs.client_scores, signs.client_scores], 1) / 2
+    )
     with pytest.raises(ValueError, match="alpha for 2 classes to be one of 'posterior', got 'deterministic'"):
         learning_to_help.learning_to_help(base.Splits(*[numbers] * 3), costs=COSTS, seed=0, options=base.Options())
 

@@ -3,7 +3,9 @@
 import inspect
 import re
 from dataclasses import replace
-from importlib import import_module
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pytest
 import torch
@@ -108,7 +110,7 @@ def test_any_rejector_can_run_on_the_device(parts, name, rejector):
     assert system.needs_client_scores == (rejector in ("scores", "features"))
 
 
-@pytest.mark.parametrize("name", ["learning_to_help", "plain_server", "device_classifier", "random"])
+@pytest.mark.parametrize("name", ["learning_to_help", "plain_server", "on_device_classifier", "random"])
 def test_the_seed_decides(parts, name):
     first, again, other = (registry.METHODS[name](parts, costs=COSTS, seed=seed, options=OPTIONS) for seed in (0, 0, 1))
     answers = [torch.cat([s.r(parts.validation), s.e(parts.validation)]) for s in (first, again, other)]
@@ -204,7 +206,7 @@ def test_bad_options_are_refused(parts):
         learning_to_help.alpha_for_rule("guess", parts, COSTS, 2.0)
     with pytest.raises(ValueError, match="alpha > 0"):
         base.Options(alpha=0.0)
-    with pytest.raises(ValueError, match="hidden >= 1"):
+    with pytest.raises(ValueError, match="hidden_units >= 1"):
         base.Options(hidden_units=0)
     with pytest.raises(ValueError, match="one of 'linear'"):
         base.Options(server_network="guess")
@@ -221,7 +223,7 @@ def elsewhere(monkeypatch):
     monkeypatch.setattr(loop, "requested_accelerator", lambda: torch.device("meta"))
     monkeypatch.setattr(loop, "make_optimizer", lambda network, _: torch.optim.SGD(network.parameters(), lr=0.1))
     monkeypatch.setattr(torch.Tensor, "item", lambda _: 0.0)
-    for guard in ("signs", "positive", "probabilities", "numbers"):
+    for guard in ("binary_labels", "positive", "probabilities", "class_labels"):
         monkeypatch.setattr(checks, guard, lambda *_, **__: None)
 
 
@@ -241,44 +243,43 @@ def test_numbers_of_another_device_are_noticed(parts, elsewhere):
 
 # Of each method, the test that holds its decision or its answers against what is known; a new method needs one.
 ORACLES = {
-    "plain_server": "test_methods_simple.test_a_classifier_on_everything_finds_the_likeliest_labels",
-    "device_classifier": "test_methods_simple.test_a_classifier_on_everything_finds_the_likeliest_labels",
-    "learning_to_help": "test_methods_help.test_a_calibrated_alpha_asks_where_the_client_errs",
-    "stage_switching": "test_methods_stage.test_stage_switching_finds_the_bayes_decision_and_the_best_answers",
-    "specialised": "test_methods_stage.test_a_specialised_server_answers_for_what_it_is_sent",
-    "mozannar_sontag": "test_methods_defer.test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers",
-    "one_vs_all": "test_methods_defer.test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers",
-    "realizable": "test_methods_defer.test_realizable_decides_right_here_but_answers_at_random_what_it_keeps",
-    "differentiable_triage": "test_methods_defer.test_triage_finds_the_bayes_decision_where_most_labels_are_the_mean",
-    "budgeted": "test_methods_defer.test_a_budget_is_spent_where_it_helps_most",
-    "confidence": "test_methods_confidence."
+    "plain_server": "test_baselines.test_a_classifier_on_everything_finds_the_likeliest_labels",
+    "on_device_classifier": "test_baselines.test_a_classifier_on_everything_finds_the_likeliest_labels",
+    "learning_to_help": "test_learning_to_help.test_a_calibrated_alpha_asks_where_the_client_errs",
+    "stage_switching": "test_stage_switching.test_stage_switching_finds_the_bayes_decision_and_the_best_answers",
+    "weighted_server": "test_stage_switching.test_a_specialised_server_answers_for_what_it_is_sent",
+    "mozannar_sontag": "test_learning_to_defer.test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers",
+    "one_vs_all": "test_learning_to_defer.test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers",
+    "realizable": "test_learning_to_defer.test_realizable_decides_right_here_but_answers_at_random_what_it_keeps",
+    "differentiable_triage": "test_learning_to_defer.test_triage_finds_the_bayes_decision_where_most_labels_are_the_mean",
+    "budgeted": "test_learning_to_defer.test_a_budget_is_spent_where_it_helps_most",
+    "confidence": "test_confidence."
     "test_confidence_suffices_where_it_is_calibrated_and_the_server_errs_alike_everywhere",
-    "confidence_specialist": "test_methods_confidence.test_a_specialist_is_the_bayes_classifier_on_what_it_is_sent",
-    "separate": "test_methods_staged.test_a_separate_rejector_suffices_where_the_server_errs_alike_everywhere",
-    "two_stage": "test_methods_staged.test_two_stages_find_the_best_rejector_for_their_server_at_any_costs",
-    "two_sigmoid": "test_methods_staged.test_two_stages_find_the_best_rejector_for_their_server_at_any_costs",
-    "distilled": "test_methods_staged.test_a_student_decides_as_its_teacher",
-    "stage_rejector": "test_methods_stage.test_the_stage_rejector_finds_the_bayes_decision_for_the_best_server",
-    "random": "test_methods_simple.test_random_questions_come_at_any_rate",
-    "oracle": "test_methods.test_the_oracle_asks_exactly_where_asking_is_cheaper",
-    "always_ask": "test_methods.test_always_is_always",
-    "always_keep": "test_methods.test_always_is_always",
+    "confidence_specialist": "test_confidence.test_a_specialist_is_the_bayes_classifier_on_what_it_is_sent",
+    "separate": "test_two_stage.test_a_separate_rejector_suffices_where_the_server_errs_alike_everywhere",
+    "two_stage": "test_two_stage.test_two_stages_find_the_best_rejector_for_their_server_at_any_costs",
+    "two_sigmoid": "test_two_stage.test_two_stages_find_the_best_rejector_for_their_server_at_any_costs",
+    "distilled": "test_two_stage.test_a_student_decides_as_its_teacher",
+    "stage_rejector": "test_stage_switching.test_the_stage_rejector_finds_the_bayes_decision_for_the_best_server",
+    "random": "test_baselines.test_random_questions_come_at_any_rate",
+    "oracle": "test_registry.test_the_oracle_asks_exactly_where_asking_is_cheaper",
+    "always_ask": "test_registry.test_always_is_always",
+    "always_keep": "test_registry.test_always_is_always",
 }
 # Where theory says that a method does not decide as the Bayes rule, the test that names the case.
 FAILURES = {
-    "learning_to_help": "test_methods_help."
+    "learning_to_help": "test_learning_to_help."
     "test_named_failure_the_released_constant_keeps_where_the_client_errs_in_85_of_100",
-    "stage_switching": "test_methods_stage.test_named_failure_the_server_of_stage_switching_serves_everybody",
-    "specialised": "test_methods_stage.test_named_failure_with_a_small_beta_the_server_does_not_specialise",
-    "realizable": "test_methods_defer.test_realizable_decides_right_here_but_answers_at_random_what_it_keeps",
-    "differentiable_triage": "test_methods_defer.test_named_failure_triage_asks_where_most_labels_say_so",
-    "budgeted": "test_methods_defer.test_named_failure_a_budget_knows_no_zero",
-    "confidence": "test_methods_confidence.test_named_failure_confidence_does_not_know_where_the_server_errs",
-    "confidence_specialist": "test_methods_confidence."
-    "test_named_failure_a_specialist_has_not_learnt_what_it_is_not_sent",
-    "separate": "test_methods_staged.test_named_failure_a_separate_rejector_does_not_know_where_the_server_errs",
-    "distilled": "test_methods_staged.test_named_failure_a_student_that_sees_less_than_its_teacher",
-    "stage_rejector": "test_methods_stage."
+    "stage_switching": "test_stage_switching.test_named_failure_the_server_of_stage_switching_serves_everybody",
+    "weighted_server": "test_stage_switching.test_named_failure_with_a_small_beta_the_server_does_not_specialise",
+    "realizable": "test_learning_to_defer.test_realizable_decides_right_here_but_answers_at_random_what_it_keeps",
+    "differentiable_triage": "test_learning_to_defer.test_named_failure_triage_asks_where_most_labels_say_so",
+    "budgeted": "test_learning_to_defer.test_named_failure_a_budget_knows_no_zero",
+    "confidence": "test_confidence.test_named_failure_confidence_does_not_know_where_the_server_errs",
+    "confidence_specialist": "test_confidence.test_named_failure_a_specialist_has_not_learnt_what_it_is_not_sent",
+    "separate": "test_two_stage.test_named_failure_a_separate_rejector_does_not_know_where_the_server_errs",
+    "distilled": "test_two_stage.test_named_failure_a_student_that_sees_less_than_its_teacher",
+    "stage_rejector": "test_stage_switching."
     "test_named_failure_the_released_form_asks_where_the_server_errs_as_often_as_the_client",
 }
 
@@ -287,12 +288,21 @@ def test_every_method_has_an_oracle():
     assert set(ORACLES) == set(registry.METHODS) >= set(FAILURES)
 
 
-@pytest.mark.parametrize(("name", "place"), [*ORACLES.items(), *FAILURES.items()])
-def test_the_oracle_of_a_method_exists_and_runs_it(name, place):
+@cache
+def functions_of(module):
+    """The functions of a test module of this folder."""
+    spec = spec_from_file_location(module, Path(__file__).with_name(f"{module}.py"))
+    loaded = module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return vars(loaded)
+
+
+@pytest.mark.parametrize(("name", "oracle"), [*ORACLES.items(), *FAILURES.items()])
+def test_the_oracle_of_a_method_exists_and_runs_it(name, oracle):
     """Its source, or a function of its module that it calls, names the method."""
-    module, test = place.split(".")
-    functions = vars(import_module(module))
+    module, test = oracle.split(".")
+    functions = functions_of(module)
     source = inspect.getsource(functions[test])
     called = [f for word in re.findall(r"(\w+)\(", source) if inspect.isfunction(f := functions.get(word))]
     assert test.startswith("test_")
-    assert re.search(rf'"{name}"|methods\.{name}\(', "".join(map(inspect.getsource, [functions[test], *called])))
+    assert re.search(rf'"{name}"|\.{name}\(', "".join(map(inspect.getsource, [functions[test], *called])))

@@ -66,7 +66,7 @@ def test_a_client_that_never_errs_is_never_helped(parts):
 
 def test_signals_have_to_fit(parts):
     (calibration, score), (test, test_score) = parts
-    with pytest.raises(ValueError, match="the same rejectors twice, got 1 and 0"):
+    with pytest.raises(ValueError, match="the same rejectors twice, got 1 and 0 of them"):
         with_stacked_rejector(
             calibration, RejectorSignals(score, [calibration.r]), test, RejectorSignals(test_score, []), costs=COSTS
         )
@@ -74,9 +74,9 @@ def test_signals_have_to_fit(parts):
         with_stacked_rejector(
             calibration, RejectorSignals(test_score, []), test, RejectorSignals(test_score, []), costs=COSTS
         )
-    with pytest.raises(ValueError, match="given: 4000, signals: 2000"):
+    with pytest.raises(ValueError, match="predictions: 4000, signals: 2000"):
         with_stacked_rejector(calibration, RejectorSignals(score, []), test, RejectorSignals(score, []), costs=COSTS)
-    with pytest.raises(ValueError, match=r"score: 2000, r\[0\]: 4000"):
+    with pytest.raises(ValueError, match=r"client_scores: 2000, rejector_scores\[0\]: 4000"):
         with_stacked_rejector(
             calibration, RejectorSignals(score, [test.r]), test, RejectorSignals(test_score, [test.r]), costs=COSTS
         )

@@ -77,7 +77,10 @@ def test_the_forms_lead_to_other_rejectors(parts):
 
 
 def test_a_stale_copy_changes_the_rejector_only(parts):
-    rs = [fitted("stage_switching", parts, replace(OPTIONS, update_every=update_every))[0] for update_every in (1, 2, 1000)]
+    rs = [
+        fitted("stage_switching", parts, replace(OPTIONS, update_every=update_every))[0]
+        for update_every in (1, 2, 1000)
+    ]
     assert not torch.equal(rs[0], rs[1]) and not torch.equal(rs[1], rs[2])
 
 
@@ -152,7 +155,7 @@ def test_two_classes_train_alike_in_one_column_and_in_two():
 def test_bad_options_are_refused():
     with pytest.raises(ValueError, match="one of 'paper'"):
         base.Options(form="printed")
-    with pytest.raises(ValueError, match="refresh >= 1"):
+    with pytest.raises(ValueError, match="update_every >= 1"):
         base.Options(update_every=0)
 
 
@@ -297,7 +300,7 @@ def on_one_image(name, shared, **options):
     """Which atoms are sent, the one answer, and the risk."""
     costs = Costs(c1=1.0, ce=0.15)
     recipe = replace(tabular.TABLE, batch_size=40, lr=3e-3)
-    r, answers = on_a_table(name, shared, costs, rejector="scores", recipe=recipe, **options)
+    r, answers = on_a_table(name, shared, costs, rejector="scores", training=recipe, **options)
     (answer,) = set(((answers + 1) // 2).tolist())
     return asked(r), answer, risk(r, [answer] * len(SHARED), SHARED, costs)
 

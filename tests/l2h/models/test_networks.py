@@ -68,12 +68,12 @@ def test_squashed_networks_stay_within_one_and_others_do_not():
 
 @pytest.mark.parametrize("build", [linear_network, LeNet])
 def test_a_network_without_output_is_refused(build):
-    with pytest.raises(ValueError, match="expected a finite outputs >= 1, got 0"):
+    with pytest.raises(ValueError, match="expected a finite n_outputs >= 1, got 0"):
         build(n_outputs=0)
 
 
 def test_a_rejector_without_hidden_units_is_refused():
-    with pytest.raises(ValueError, match="expected a finite hidden >= 1, got 0"):
+    with pytest.raises(ValueError, match="expected a finite hidden_units >= 1, got 0"):
         mlp(hidden_units=0)
 
 
@@ -153,7 +153,7 @@ def test_maps_that_do_not_fit_the_tiles_are_refused(side):
 
 def test_a_rejector_may_have_more_outputs():
     assert mlp(7, n_outputs=3)(torch.zeros(5, 3, 32, 32)).shape == (5, 3)
-    with pytest.raises(ValueError, match="outputs >= 1"):
+    with pytest.raises(ValueError, match="n_outputs >= 1"):
         mlp(n_outputs=0)
 
 
@@ -165,5 +165,5 @@ def test_a_layer_on_scores_starts_at_zero_and_is_linear():
     squashed = LinearOnFeatures(2, bounded=True)
     nn.init.constant_(squashed.layer.bias, 5.0)
     assert 0.99 < squashed(torch.zeros(1, 2)).item() <= 1
-    with pytest.raises(ValueError, match="features >= 1"):
+    with pytest.raises(ValueError, match="n_features >= 1"):
         LinearOnFeatures(0)

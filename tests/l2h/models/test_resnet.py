@@ -76,7 +76,7 @@ def test_a_larger_server_learns():
 
 
 def test_bad_sizes_are_refused():
-    with pytest.raises(ValueError, match="outputs >= 1"):
+    with pytest.raises(ValueError, match="n_outputs >= 1"):
         residual_small(0)
     with pytest.raises(ValueError, match="fold >= 1"):
         ResidualNetwork(1, widths=(8,), blocks=(1,), fold=0)

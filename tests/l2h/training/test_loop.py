@@ -126,7 +126,7 @@ def test_another_seed_gives_another_result(images):
 
 
 def test_only_images_can_be_flipped():
-    with pytest.raises(ValueError, match=r"to flip or shift, got shape \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"to flip or translate, got shape \(4, 2\)"):
         fit(nn.Linear(2, 1), torch.zeros(4, 2), (), squared, config=BRIEF, seed=0)
 
 
@@ -310,7 +310,7 @@ def test_a_rejector_may_learn_at_a_rate_of_its_own():
         fit_jointly(x, y, y, rejector=r, server=e, loss=lambda r, e, *_: r**2 + e**2, config=config, seed=0, alpha=1.0)
         moved[rate] = [weights(network) - old for network, old in zip((r, e), before, strict=True)]
     assert torch.allclose(moved[0.25][0], 0.25 * moved[1.0][0]) and torch.equal(moved[0.25][1], moved[1.0][1])
-    with pytest.raises(ValueError, match="rejector_rate"):
+    with pytest.raises(ValueError, match="rejector_lr_factor"):
         TrainConfig(epochs=1, batch_size=1, lr=0.1, rejector_lr_factor=0.0)
     with pytest.raises(ValueError, match="betas"):
         TrainConfig(epochs=1, batch_size=1, lr=0.1, betas=(0.9, 1.5))

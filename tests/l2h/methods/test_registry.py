@@ -251,7 +251,8 @@ ORACLES = {
     "mozannar_sontag": "test_learning_to_defer.test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers",
     "one_vs_all": "test_learning_to_defer.test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers",
     "realizable": "test_learning_to_defer.test_realizable_decides_right_here_but_answers_at_random_what_it_keeps",
-    "differentiable_triage": "test_learning_to_defer.test_triage_finds_the_bayes_decision_where_most_labels_are_the_mean",
+    "differentiable_triage": "test_learning_to_defer."
+    "test_triage_finds_the_bayes_decision_where_most_labels_are_the_mean",
     "budgeted": "test_learning_to_defer.test_a_budget_is_spent_where_it_helps_most",
     "confidence": "test_confidence."
     "test_confidence_suffices_where_it_is_calibrated_and_the_server_errs_alike_everywhere",

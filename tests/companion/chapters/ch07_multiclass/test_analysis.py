@@ -40,7 +40,7 @@ def test_each_system_is_compared_with_its_own_counterpart_and_simultaneously():
 
 
 def asking(rates, n=400, seeds=3):
-    """Predictions that ask a given share, at each place."""
+    """Predictions that ask a given share, in each setting."""
     y = np.ones(n, dtype=int)
     r = np.linspace(0, 1, n, endpoint=False) + 1e-9
     return [[Predictions(y, r - rate, y * 1.0, y) for _ in range(seeds)] for rate in rates]
@@ -108,14 +108,14 @@ def test_the_interval_of_a_trend_resamples_an_image_in_all_its_tasks():
 def test_the_shares_of_a_class_are_those_of_its_images():
     system = samples.several(3, 300)
     sent, client, server = analysis.class_metrics(system, n_resamples=100)
-    for place, label in enumerate((-1, 1)):
+    for index, label in enumerate((-1, 1)):
         parts = [metrics.split_by_class(p)[label] for p in system]
-        assert sent.estimate[place] == pytest.approx(np.mean([metrics.offload_rate(p) for p in parts]))
-        assert client.estimate[place] == pytest.approx(np.mean([np.mean(p.m == p.y) for p in parts]))
+        assert sent.estimate[index] == pytest.approx(np.mean([metrics.offload_rate(p) for p in parts]))
+        assert client.estimate[index] == pytest.approx(np.mean([np.mean(p.m == p.y) for p in parts]))
         assert (
-            server.low[place]
+            server.low[index]
             <= np.mean([metrics.client_server_correctness(p)[1].mean() for p in parts])
-            <= server.high[place]
+            <= server.high[index]
         )
 
 

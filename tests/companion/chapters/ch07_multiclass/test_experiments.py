@@ -38,8 +38,8 @@ def test_one_plain_server_of_each_seed_serves_every_method(settings):
 @pytest.mark.parametrize("settings", PROFILES, ids=lambda settings: settings.profile)
 def test_every_run_comes_after_its_dependencies(settings):
     runs = experiments.all_multiclass_configs(settings, 47)
-    place = {one: index for index, one in enumerate(runs)}
-    assert all(place[earlier] < place[one] for one in runs for earlier in dependencies(one))
+    position = {one: index for index, one in enumerate(runs)}
+    assert all(position[earlier] < position[one] for one in runs for earlier in dependencies(one))
 
 
 def test_the_comparison_names_every_method_of_the_package():
@@ -175,7 +175,7 @@ def test_the_stacked_rejector_uses_the_rejectors_and_scores_of_its_own_seed():
     parts = {"calibration": 1, "validation": 2, "test": 3}
     results = {}
     for seed in (0, 1):
-        drawn = {part: of_classes(1500, 10 * seed + place) for part, place in parts.items()}
+        drawn = {part: of_classes(1500, 10 * seed + offset) for part, offset in parts.items()}
         one, other = (replace(config, seed=seed) for config in (scores, features))
         results[dependencies(one)[0]] = result(
             dependencies(one)[0], {part: score for part, (_, score) in drawn.items()}

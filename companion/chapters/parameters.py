@@ -113,11 +113,9 @@ def _settings_module(chapter: str) -> ModuleType:
 
 
 def _refuse_unknown(name: str, namespace: dict[str, Any], allowed: tuple[str, ...]) -> None:
-    unknown = [
-        variable
-        for variable, value in namespace.items()
-        if isinstance(value, LITERAL_TYPES) and not variable.startswith("_") and variable not in (*allowed, "In", "Out")
-    ]
+    # constants that a cell has imported are in upper case, and no parameter is
+    literals = [key for key, value in namespace.items() if isinstance(value, LITERAL_TYPES) and not key.isupper()]
+    unknown = [key for key in literals if not key.startswith("_") and key not in (*allowed, "In", "Out")]
     if unknown:
         raise ValueError(f"expected parameters of {name} among {', '.join(allowed)}, got {', '.join(unknown)}")
 

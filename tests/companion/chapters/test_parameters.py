@@ -151,6 +151,13 @@ def test_the_number_of_samples_is_a_count(value, error):
         load_settings("02_bayes", {"profile": "quick", "n_samples": value, "ce_grid": None})
 
 
+def test_a_constant_that_was_imported_is_no_parameter():
+    namespace = {"profile": "quick", "KINDS": ("a", "b"), "LABELS": {"a": 1}, "_hidden": 1}
+    assert load_settings("02_bayes", namespace).profile == "quick"
+    with pytest.raises(ValueError, match="got kinds"):
+        load_settings("02_bayes", {"profile": "quick", "kinds": ("a", "b")})
+
+
 def test_an_unknown_chapter_is_refused():
     with pytest.raises(ValueError, match="expected chapter to be one of '01_problem', "):
         load_settings("99_nowhere", {})

@@ -41,7 +41,7 @@ def test_make_is_called_with_targets_and_variables_that_exist():
         name, *rest = command.split()
         if name == "make":
             assert {word for word in rest if "=" not in word} <= targets, command
-            assert all(f"\n{word.split('=')[0]} ?=" in makefile for word in rest if "=" in word), command
+            assert all(f"$({word.split('=')[0]})" in makefile for word in rest if "=" in word), command
 
 
 def test_papermill_runs_a_chapter_as_written(tmp_path):

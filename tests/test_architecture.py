@@ -152,8 +152,7 @@ def test_a_rule_holds_everywhere_and_its_breach_is_seen(rule, exempt, breach):
 
 def test_each_module_has_its_test_file():
     """The settings of all chapters have one, which finds them by their names."""
-    named = {name: re.sub(r"/chapters/\w+/settings$", "/chapters/settings", name) for name in MODULES if name.startswith("companion")}
-    paths = {name: Path("tests", named.get(name, name)) for name in MODULES}
+    paths = {name: Path("tests", re.sub(r"/chapters/\w+/settings$", "/chapters/settings", name)) for name in MODULES}
     files = {name: ROOT / path.parent / f"test_{path.name.strip('_')}.py" for name, path in paths.items()}
     assert [name for name, path in files.items() if not path.exists()] == []
 

@@ -22,7 +22,7 @@ def symbolic_min(a: z3.ArithRef, b: z3.ArithRef) -> z3.ArithRef:
 
 
 def admissibility_condition(client: str, p: z3.ArithRef, mu: z3.ArithRef) -> z3.BoolRef:
-    """Which p = P(M≠Y|x) a client of this kind may have where the best server errs with probability mu.
+    """The values of p = P(M≠Y|x) that a client of this kind may have where the best server errs with probability mu.
 
     >>> admissibility_condition("independent", p, mu)
     And(mu <= p, p <= 1 - mu)
@@ -35,7 +35,7 @@ def admissibility_condition(client: str, p: z3.ArithRef, mu: z3.ArithRef) -> z3.
 
 
 def bayes_rules() -> dict[str, Certificate]:
-    r"""The Bayes rule for each kind of client: against every decision, randomised ones included.
+    r"""The Bayes rule for each kind of client is at least as good as every decision, randomised ones included.
 
     .. math:: q\, p + (1 - q)(c_1 P(\text{label} \neq Y | x) + c_e) \geq \min(p, c_1 \mu + c_e)
 
@@ -157,7 +157,7 @@ def deterministic_client() -> dict[str, Certificate]:
 
 
 def conventions() -> dict[str, Certificate]:
-    r"""What the convention C2 repairs: the literal indicator charges a score of 0 as an error for both labels.
+    r"""Convention C2 for ties: with the literal indicator a score of 0 is an error for both labels.
 
     .. math:: \eta 1[e \leq 0] + (1 - \eta) 1[-e \leq 0] \leq \max(\eta, 1 - \eta)
 
@@ -188,13 +188,13 @@ def conventions() -> dict[str, Certificate]:
 
 
 def monotone_rules() -> dict[str, Certificate]:
-    r"""Dearer questions are asked less often, and a client that errs more is asked about more often.
+    r"""Larger costs lead to fewer offloads, and a larger error probability of the client to more.
 
     .. math:: p' \leq p, \; c_1 \leq c_1', \; c_e \leq c_e': \quad
         p' \geq c_1'\mu + c_e' \implies p \geq c_1\mu + c_e
 
-    For a deterministic client p cannot grow while mu stands still, so that its threshold is what moves; it grows with
-    both costs as long as ce <= 1, that is, as long as there is anything to ask.
+    For a deterministic client p cannot grow at a fixed mu, so the costs change its threshold; the threshold grows with
+    both costs as long as ce <= 1, that is, as long as asking is optimal anywhere.
 
     Returns:
         Certificates "larger-c1-asks-less", "larger-ce-asks-less" and "larger-p-asks-more" (all clients);

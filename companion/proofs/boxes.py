@@ -58,7 +58,7 @@ def excess_envelope() -> dict[str, Certificate]:
 
 
 def logistic_distribution() -> dict[str, Certificate]:
-    r"""No constant alpha is right on the testbed T3 for small ce, and one is, within 10^-4, at ce = 0.15.
+    r"""No constant alpha is right on the distribution T3 for small ce; at ce = 0.15 one is, within 10^-4.
 
     .. math:: \eta(x) = \frac{1}{1 + e^{-4x}}, \quad p(x) = 0.05 + \frac{0.55}{1 + e^{-12(x - 0.2)}}, \quad -1 < x < 1
 

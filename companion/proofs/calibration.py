@@ -1,4 +1,4 @@
-r"""Which alpha is calibrated, decided without exponentials.
+r"""Calibrated choices of alpha, decided without exponentials.
 
 By convexity the surrogate's minimiser asks exactly where its slope at r = 0 is positive,
 
@@ -45,7 +45,7 @@ EXACTLY_CALIBRATED = And((ASK_GAIN > 0) == (SLOPE_AT_ZERO > 0), (ASK_GAIN < 0) =
 
 
 def calibrated_alphas() -> dict[str, Certificate]:
-    r"""The two calibrated choices that depend on x, and that no number does for a client whose p is free of mu.
+    r"""Two choices of alpha that depend on x are calibrated; no constant is, if p does not depend on mu.
 
     .. math:: \alpha(\mu) = \frac{\beta c_1 \sqrt{\mu(1-\mu)} + c_e}{c_1\mu + c_e}, \qquad
         \alpha(p) = \frac{c_e + \beta\sqrt{(p - c_e)(c_1 - p + c_e)}}{p} \text{ between } c_e \text{ and } c_e + c_1/2
@@ -92,7 +92,7 @@ def _no_single_alpha() -> Certificate:
 
 
 def single_alpha() -> dict[str, Certificate]:
-    r"""A deterministic client has one calibrated number, and only one.
+    r"""For a deterministic client exactly one constant alpha is calibrated.
 
     .. math:: \alpha = \beta c_1 \sqrt{(1 - p_t)/p_t} + c_e/p_t
 
@@ -144,7 +144,7 @@ def single_alpha() -> dict[str, Certificate]:
 
 
 def released_alpha() -> dict[str, Certificate]:
-    r"""The released formula: right at beta = 2 inside its domain, wrong beyond, each with numbers.
+    r"""The released formula: right at beta = 2 inside its domain, wrong elsewhere, with counterexamples.
 
     .. math:: \alpha = \frac{\beta}{2p} \Big(c_e + 2\sqrt{(p - c_e)(c_1 - p + c_e)}\Big)
 
@@ -178,7 +178,7 @@ def released_alpha() -> dict[str, Certificate]:
 
 
 def released_failures() -> dict[str, Certificate]:
-    """Where the released formula decides wrongly, in numbers whose square roots are rational.
+    """Cases in which the released formula decides wrongly, with rational square roots.
 
     Returns:
         Certificates "released-beta-1", "released-beta-4", "released-upper-range", "released-small-c1" (with the true

@@ -43,7 +43,7 @@ def interval_released_alpha(p: Any, c1: Any, ce: Any, beta: Any) -> Any:
 
 
 def wrong_alphas() -> dict[str, Certificate]:
-    """The printed counterexamples to the released choices of alpha, which keep although asking is cheaper.
+    """The printed counterexamples to the released choices of alpha, which keep although asking has a lower risk.
 
     Returns:
         Certificates "constant-0.18", "released-formula-beta-1", "released-formula-domain" and "bounded-keeps", all
@@ -94,7 +94,7 @@ def _keeps_when_bounded(p: Any, mu: Any, c1: Any, ce: Any, beta: Any) -> Any:
 
 
 def surrogate_shape() -> dict[str, Certificate]:
-    """What the surrogate loses outside its domain: the upper bound for negative parameters, convexity in the logit.
+    """Limits of the surrogate: it is no upper bound for negative parameters, and not convex in the logit.
 
     Returns:
         Certificates "upper-bound-negative-alpha", "upper-bound-negative-beta" and "convex-in-the-logit", all refuted.
@@ -214,7 +214,7 @@ def joint_stage_objective() -> dict[str, Certificate]:
 
 
 def quartic_excess_risk() -> dict[str, Certificate]:
-    r"""With alpha(p) a small surrogate excess says little: it can be as small as the fourth power of the regret.
+    r"""With alpha(p) the excess surrogate risk can be as small as the fourth power of the regret.
 
     .. math:: \mu = \tfrac12, \; p = c_e + \tfrac{c_1}{2} - c_1 t: \quad
         F(0) - \min F \approx 0.62802\, t^4 \text{ at a regret of } t \quad (c_1 = 1, c_e = 0.15, \beta = 2)

@@ -20,7 +20,7 @@ SLOPE_FACTOR_RANGE = [k >= 0, k <= 1, k * (1 + c1) <= alpha]
 
 
 def excess_risk_sums() -> dict[str, Certificate]:
-    r"""The inequalities by which theorems 4A and 4B put the two kinds of regret together.
+    r"""The inequalities by which theorems 4A and 4B combine the two kinds of regret.
 
     .. math:: \frac{l^2}{2c_1} + k g^2 \geq \frac{(l + g)^2}{2c_1 + 1/k}, \qquad
         \sqrt{a(1-a)} - \sqrt{b(1-b)} \geq (a - b)^2 \;(b \leq a)

@@ -113,7 +113,7 @@ def stated_deviation() -> dict[str, Certificate]:
     c, t, rad_r, rad_e, root = z3.Reals("c t rad_r rad_e root")
     domain = [*VALID_COSTS, c == c1 + ce, 3 * c > 1, c < 1, t > 0, rad_r >= 0, rad_e >= 0, root >= 0]
     total_factor, slack = 1 + c + c1, 3 * c - 1
-    # the root of the sum is at most the sum of the roots, each of which half of the slack pays for
+    # the root of the sum is at most the sum of the roots, and each of these is at most half of the slack
     rejector_terms = [root**2 == total_factor * (1 + c) * rad_r, 2 * t * (1 + c) * total_factor <= c * slack]
     server_terms = [root**2 == total_factor * c1 * rad_e, 16 * c1 * total_factor * rad_e <= slack**2]
     one_server = [root**2 == (1 + c) ** 2 * rad_r, t * (1 + c) ** 2 <= c * slack]

@@ -20,7 +20,7 @@ VALID_CLIENT_ERROR = Or(client_error == 0, client_error == 1)  # 1[m != y]
 
 
 def exponential_facts(value: z3.ArithRef, exponent: z3.ArithRef) -> z3.BoolRef:
-    """What is used of value = exp(exponent).
+    """The properties of value = exp(exponent) that the proofs use.
 
     >>> exponential_facts(z3.Real("E"), z3.Real("t"))
     And(E > 0, Implies(t >= 0, E >= 1))
@@ -137,7 +137,7 @@ def stage_weight_signs() -> dict[str, Certificate]:
     >>> [certificate.verdict for certificate in stage_weight_signs().values()]
     ['proved', 'refuted', 'proved']
     """
-    weight = 1 - ce - c1 * server_error_rate  # of_e is 1[e != y], its mean given x in the rule
+    weight = 1 - ce - c1 * server_error_rate  # server_error_rate is 1[e != y]; in the rule it is the mean given x
     domain = [*VALID_COSTS, server_error_rate >= 0, server_error_rate <= 1]
     min_weight = z3.substitute(weight, (server_error_rate, z3.RealVal(1)))
     return {
@@ -161,7 +161,7 @@ def stage_weight_signs() -> dict[str, Certificate]:
 
 
 def released_stage_weight() -> dict[str, Certificate]:
-    r"""The weight in the released code has the sign of the server's error reversed: it asks too much.
+    r"""The weight in the released code has the sign of the server's error reversed, so the rejector asks too often.
 
     .. math:: w = 1 - c_e + c_1 1[e \neq y]: \quad \text{asks iff } p > c_e - c_1 P(e \neq Y|x)
 

@@ -1,4 +1,4 @@
-"""Two machines that decide statements for all reals: an SMT solver for algebra, interval arithmetic for the rest.
+"""Two provers decide statements for all reals: an SMT solver for algebra, interval arithmetic for the rest.
 
 `companion.proofs.statements` gathers the statements of the theory.
 """
@@ -15,18 +15,18 @@ from l2h import checks
 
 PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
 SOLVER_METHOD = f"SMT: z3 {z3.get_version_string()}, nonlinear real arithmetic"
-interval_context = MPIntervalContext()  # our own, so that its precision is nobody else's
+interval_context = MPIntervalContext()  # a separate context, so that no other code changes its precision
 interval_context.dps = 30
 INTERVAL_METHOD = f"interval arithmetic: mpmath, {interval_context.dps} digits"
 
 
 class Certificate(NamedTuple):
-    """What a machine says about a statement."""
+    """The result of a prover for a statement."""
 
     statement: str  # in words, with its domain
     verdict: str  # "proved", "refuted" or "undecided"
-    method: str  # which machine
-    counterexample: dict[str, Fraction] | None  # exact numbers that break a refuted statement
+    method: str  # which prover
+    counterexample: dict[str, Fraction] | None  # exact numbers for which a refuted statement is false
     reason: str  # what was checked, or why it stays undecided
 
 
@@ -65,7 +65,7 @@ def prove(
     example: Mapping[str, Any] | None = None,
     milliseconds: int = 20_000,
 ) -> Certificate:
-    """Decide a claim about all reals: proved if its negation has no solution, refuted with numbers that break it.
+    """Decide a claim about all reals: proved if its negation has no solution, refuted with a counterexample.
 
     Args:
         statement: the claim in words, with its domain.
@@ -96,7 +96,7 @@ def prove(
                 statement, REFUTED, SOLVER_METHOD, counterexample, "these numbers break it, by exact arithmetic"
             )
         return Certificate(statement, UNDECIDED, SOLVER_METHOD, None, f"the example {example} does not break it")
-    context = z3.Context()  # the solver's path depends on what it has seen; so that each proof starts afresh
+    context = z3.Context()  # the solver's path depends on earlier queries; each proof has a new context
     solver = z3.SolverFor("QF_NRA", ctx=context)
     solver.set("timeout", milliseconds)
     solver.add(*(condition.translate(context) for condition in assumptions))
@@ -186,7 +186,7 @@ def refute_at(
 def prove_positive(
     statement: str, expression: Callable[..., Any], box: Mapping[str, tuple[Any, Any]], *, max_boxes: int = 10_000
 ) -> Certificate:
-    """Decide whether an expression is positive on a whole box, by splitting it until every piece is certain.
+    """Decide whether an expression is positive on a whole box, by splitting the box until every piece is decided.
 
     Args:
         statement: the claim in words, with its domain.

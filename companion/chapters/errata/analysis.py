@@ -34,7 +34,7 @@ DOMAIN_COUNTEREXAMPLES = {  # name -> costs, p, mu
 def stage_weight_risks(c1: Fraction, ce: Fraction) -> pd.DataFrame:
     """The risks of the rejector with the correct and with the released weight of asking, and of never asking.
 
-    >>> stage_weight_risks(Fraction(1), Fraction("0.2")).loc["a limited server", "released"]
+    >>> float(stage_weight_risks(Fraction(1), Fraction("0.2")).loc["a limited server", "released"])
     0.57
     """
     rules: dict[str, Callable[[Fraction, Fraction], bool]] = {
@@ -55,8 +55,8 @@ def stage_weight_risks(c1: Fraction, ce: Fraction) -> pd.DataFrame:
 def constant_p_table(ce_values: Iterable[float]) -> pd.DataFrame:
     """For each ce at c1 = 1, alpha at the released constant, its threshold and Bayes' on p, and its worst excess risk.
 
-    >>> constant_p_table([0.18]).loc[0.18, "Bayes: p >"]
-    np.float64(0.59)
+    >>> round(float(constant_p_table([0.18]).loc[0.18, "Bayes: p >"]), 6)
+    0.59
     """
     rows = {}
     for ce in ce_values:
@@ -104,8 +104,9 @@ def largest_regret(
 
 def released_beta_table(costs: Costs, betas: Iterable[float]) -> pd.DataFrame:
     """For each beta, the largest regrets of the released and of the repaired formula, where ce <= p <= ce + c1/2."""
-    p, rows = P_GRID, {}
+    p = P_GRID
     where = (p >= costs.ce) & (p <= costs.ce + costs.c1 / 2)
+    rows: dict[float, dict[str, Any]] = {}
     for beta in betas:
         released, point = largest_regret(alpha_released, costs, beta=beta, where=where)
         repaired, _ = largest_regret(alpha_from_p, costs, beta=beta, where=where)
@@ -115,10 +116,11 @@ def released_beta_table(costs: Costs, betas: Iterable[float]) -> pd.DataFrame:
 
 def released_domain_table() -> pd.DataFrame:
     """Regrets of the released and the clamped formula where the root is real, and the clamped one's largest regret."""
-    rows = {}
+    formulas: dict[str, AlphaFormula] = {"released": alpha_released, "clamped": alpha_from_p}
+    rows: dict[str, dict[str, Any]] = {}
     for name, (costs, p, mu) in DOMAIN_COUNTEREXAMPLES.items():
         rows[name] = {"costs": costs, "p": p, "mu": mu}
-        for label, formula in (("released", alpha_released), ("clamped", alpha_from_p)):
+        for label, formula in formulas.items():
             alpha = formula(p, costs=costs, beta=BETA)
             rows[name][label] = float(pointwise_regret(mu, p, costs=costs, alpha=alpha, beta=BETA))
         rows[name]["clamped, at worst"], _ = largest_regret(alpha_from_p, costs)
@@ -155,11 +157,15 @@ def stage_switching_risks(ce: Fraction) -> pd.Series:
 
 def least_excess_table(costs: Costs, regrets: Iterable[float]) -> pd.DataFrame:
     """The least excess surrogate risk of a wrong decision at mu = 1/2, by regret, with alpha(p) and with alpha(mu)."""
-    rows = {}
+    rows: dict[float, dict[str, float]] = {}
     for regret in regrets:
         p = costs.ce + costs.c1 / 2 - regret
+        choices: dict[str, tuple[AlphaFormula, float]] = {
+            "alpha(p)": (alpha_from_p, p),
+            "alpha(mu)": (alpha_from_mu, 0.5),
+        }
         row = {}
-        for name, formula, argument in (("alpha(p)", alpha_from_p, p), ("alpha(mu)", alpha_from_mu, 0.5)):
+        for name, (formula, argument) in choices.items():
             alpha = formula(argument, costs=costs, beta=BETA)
             case: dict[str, Any] = {"eta": 0.5, "p": p, "costs": costs, "alpha": alpha, "beta": BETA}
             row[name] = float(partial_min_risk(0.0, **case) - partial_min_risk(minimiser(**case).r, **case))
@@ -203,8 +209,12 @@ def keep_gain_table(ce_values: Iterable[float]) -> pd.DataFrame:
 
 def bounded_scores_table(costs: Costs) -> pd.DataFrame:
     """For bounded scores, the largest regret of each choice of alpha and the point where it occurs."""
-    rows = {}
-    for name, formula, argument in (("alpha(p)", alpha_from_p, P_GRID), ("alpha(mu)", alpha_from_mu, MU_GRID)):
+    choices: dict[str, tuple[AlphaFormula, np.ndarray]] = {
+        "alpha(p)": (alpha_from_p, P_GRID),
+        "alpha(mu)": (alpha_from_mu, MU_GRID),
+    }
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for name, (formula, argument) in choices.items():
         for bounded, label in ((False, "for any scores"), (True, "for bounded scores")):
             alpha: Any = formula(argument, costs=costs, beta=BETA, bounded=bounded)
             regret = pointwise_regret(MU_GRID, P_GRID, costs=costs, alpha=alpha, beta=BETA, bounded=True)

@@ -61,7 +61,7 @@ def test_the_excess_falls_with_the_fourth_power_for_alpha_of_p():
 
 def test_keeping_gains_ce_at_most():
     table = analysis.keep_gain_table((0.0, 0.15))
-    assert table["largest gain of keeping"].tolist() == [0.0, 0.15]
+    assert table["largest gain of keeping"].tolist() == pytest.approx([0.0, 0.15])
     assert table["keeping ever strictly better"].tolist() == [False, True]
 
 

@@ -92,7 +92,9 @@ def test_a_rejector_on_features_finds_what_only_they_show():
     parts = with_features(tabular.parts())
     helper = parts.train
     wrong = helper.m != helper.y
-    helper = helper._replace(client_features=torch.where(wrong[:, None], helper.features + 3, helper.features))
+    helper = helper._replace(
+        client_features=torch.where(wrong[:, None], helper.client_features + 3, helper.client_features)
+    )
     parts = base.Splits(helper, helper, helper)
     targets, recipe = (torch.where(wrong, -1, 1),), config.TrainConfig(epochs=3, batch_size=10, lr=3e-3)
     right = {}

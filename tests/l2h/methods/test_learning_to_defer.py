@@ -41,7 +41,7 @@ def test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers(parts, 
     assert asked(system, parts) == tabular.ASKED
     answers = server_label(system.e(tabular.one_of_each(parts.train))).tolist()
     assert [answers[i] for i in tabular.ASKED] == [best(tabular.ATOMS)[i] for i in tabular.ASKED]
-    assert system.needs_server and not system.needs_score
+    assert system.needs_server and not system.needs_client_scores
 
 
 def test_one_vs_all_estimates_what_asking_costs_more_than_keeping(parts):

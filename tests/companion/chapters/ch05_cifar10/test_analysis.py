@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from helpers.samples import several
 
-from companion.chapters.ch05_cifar10 import experiments
 from companion.chapters.ch05_cifar10.analysis import (
     PRINTED_RESULTS,
     image_captions,
@@ -15,22 +14,11 @@ from companion.chapters.ch05_cifar10.analysis import (
     surest_images,
     table_one_with_printed,
 )
-from companion.chapters.ch05_cifar10.evidence import (
-    area_gains,
-    difference_on,
-    errors_found,
-    measured_on,
-    offload_reductions,
-    table_one_evidence,
-)
-from companion.chapters.parameters import settings_for
-from l2h.evaluation.comparisons import client_difference_kept_asked, mean_difference, subset_interval
-from l2h.evaluation.curves import auc_contributions
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import system_loss
 from l2h.problem import Costs
 
-SYSTEM, BASELINE = several(3, 300), several(3, 300, server=0.75)
+SYSTEM = several(3, 300)
 
 
 def test_coverages_are_listed_by_the_sign_of_their_interval():
@@ -84,39 +72,3 @@ def test_classes_are_split_by_their_labels():
         "airplanes": {-1}, "automobiles": {1},
     }  # fmt: skip
     assert split_seeds_by_class([]) == {"airplanes": [], "automobiles": []}
-
-
-def predictions(config, *, client="as_released"):
-    return {"system": SYSTEM, "baseline": BASELINE}[config]
-
-
-def test_evidence_is_measured_by_client_and_baseline():
-    measured = measured_on("abc")
-    gains = area_gains(predictions, "system", {"plain server": "baseline"}, ["as_released"], measured)
-    expected = mean_difference(SYSTEM, BASELINE, auc_contributions)
-    ((name, evidence),) = gains.items()
-    assert name == "as_released, plain server"
-    assert (evidence.estimate, evidence.low, evidence.high, evidence.data) == (*map(float, expected), "abc")
-    found = errors_found(predictions, "system", ["as_released"], measured)["as_released"]
-    assert found.estimate == pytest.approx(client_difference_kept_asked(SYSTEM).estimate)
-    reduction = offload_reductions(predictions, "system", "system", ["as_released"], measured)["as_released"]
-    assert (reduction.estimate, reduction.low, reduction.high) == (0, 0, 0)
-    assert difference_on("kept")(SYSTEM) == subset_interval(SYSTEM, subset="kept", quantity="difference")
-
-
-def test_table_one_gives_evidence_for_four_numbers():
-    evidence = table_one_evidence(SYSTEM, "kept", measured_on("abc"))
-    assert list(evidence) == ["airplanes, client", "airplanes, server", "automobiles, client", "automobiles, server"]
-    assert all(item.reason for item in table_one_evidence([], "kept", measured_on("abc")).values())
-
-
-@pytest.mark.parametrize("profile", ["quick", "paper", "full"])
-def test_every_run_is_listed_once(profile):
-    settings = settings_for("05_cifar10", profile)
-    configs = experiments.all_cifar10_configs(settings)
-    assert len(configs) == len(set(configs))
-    assert sum(config.preset == "released" and config.method == "learning_to_help" for config in configs) == (
-        settings.released_seeds
-    )
-    swept = {config.ce for config in configs if config.alpha == "released" and config.method == "learning_to_help"}
-    assert {*settings.ce_grid, *settings.ce_compare} <= swept

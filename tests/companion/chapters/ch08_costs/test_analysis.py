@@ -1,11 +1,9 @@
-"""Losses, maps, budgets and evidence of chapter 08 against direct computations."""
-
-from dataclasses import replace
-from types import SimpleNamespace
+"""Losses, maps and budgets of chapter 08 against direct computations."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.costs import CLIENT, GRID, MAP, ONCE, RUNS
 from helpers.samples import several
 
 from companion.chapters.ch08_costs.analysis import (
@@ -17,47 +15,9 @@ from companion.chapters.ch08_costs.analysis import (
     loss_table,
     metric_map,
 )
-from companion.chapters.ch08_costs.evidence import (
-    CLAIMED_CLIENTS,
-    alpha_rule_differences,
-    client_difference,
-    gains_over_constant_policies,
-    loss_increases_of_one_training,
-    mean_difference_evidence,
-    offload_reductions,
-)
-from companion.chapters.summaries import SweptRuns
-from l2h.evaluation.comparisons import mean_difference
-from l2h.evaluation.metrics import accuracy, ask_indicator, coverage, offload_rate, system_loss
-from l2h.evaluation.thresholds import budget_threshold, tuned_on_validation, with_threshold
-from l2h.experiments.config import ExperimentConfig
-from l2h.experiments.sweep import over_seeds
+from l2h.evaluation.metrics import accuracy, coverage, offload_rate, system_loss
+from l2h.evaluation.thresholds import budget_threshold, tuned_on_validation
 from l2h.problem import Costs, Predictions
-
-SEEDS, CLIENT = 3, "as_released"
-BASE = ExperimentConfig("learning_to_help", client=CLIENT)
-GRID = {(CLIENT, c1, ce): replace(BASE, c1=c1, ce=ce) for c1 in (0.5, 1.0) for ce in (0.1, 0.3)}
-ONCE = {(CLIENT, name): replace(BASE, ce=0.1, method=method)
-        for name, method in (("learning to help", "learning_to_help"), ("two-stage", "two_stage"),
-                             ("confidence", "confidence"))}  # fmt: skip
-MAP = {(alpha, beta): replace(BASE, alpha=alpha, beta=beta) for alpha in (6.0, 0.5) for beta in (2.0, 1.0)}
-ALL = list(dict.fromkeys([*GRID.values(), *ONCE.values(), *MAP.values()]))
-
-
-def result(number, seed):
-    splits = {split: several(SEEDS, n)[seed] for split, n in (("test", 200), ("validation", 150))}
-    shifted = {split: with_threshold(p, 0.3 - 0.1 * number) for split, p in splits.items()}
-    return SimpleNamespace(predictions=lambda split="test": shifted[split])
-
-
-RUNS = SweptRuns(
-    {
-        run: result(number, seed)
-        for number, config in enumerate(ALL)
-        for seed, run in enumerate(over_seeds(config, SEEDS))
-    },
-    SEEDS,
-)
 
 
 @pytest.fixture(scope="module")
@@ -140,36 +100,3 @@ def test_budgets_are_kept_on_the_validation_images():
     rates = [(p.r <= t).mean() for p, t in zip(RUNS.predictions(config), thresholds, strict=True)]
     assert row["offload rate on validation images"] <= 0.2
     assert row["largest of a seed"] == pytest.approx(max(rates))
-
-
-def test_evidence_is_about_the_claimed_clients():
-    rules = {
-        (CLIENT, "released", True): GRID[CLIENT, 1.0, 0.1],
-        (CLIENT, "deterministic", True): GRID[CLIENT, 1.0, 0.3],
-    }
-    found = (
-        offload_reductions(RUNS, GRID, "ce", data="abc"),
-        alpha_rule_differences(RUNS, rules, ("released", True), ("deterministic", True), ask_indicator, data="abc"),
-        loss_increases_of_one_training(RUNS, GRID, ONCE, data="abc"),
-        gains_over_constant_policies(RUNS, GRID, tuned=True, data="abc"),
-    )
-    for evidence in found:
-        assert list(evidence) == list(CLAIMED_CLIENTS)
-        assert evidence[CLIENT].n == 200 and evidence[CLIENT].seeds == SEEDS
-        assert evidence["well_trained"].reason == "not run at this profile"
-    assert client_difference(RUNS, ONCE, data="abc").reason == "not run at this profile"
-
-
-def test_an_offload_reduction_is_the_least_over_the_other_cost():
-    found = offload_reductions(RUNS, GRID, "c1", data="abc")[CLIENT]
-    differences = [
-        mean_difference(RUNS.predictions(GRID[CLIENT, 0.5, ce]), RUNS.predictions(GRID[CLIENT, 1.0, ce]), ask_indicator)
-        for ce in (0.1, 0.3)
-    ]
-    assert found.estimate == pytest.approx(min(d.estimate for d in differences))
-    assert found.low == pytest.approx(min(d.low for d in differences))
-
-
-def test_a_mean_difference_is_paired():
-    evidence = mean_difference_evidence(RUNS, GRID[CLIENT, 1.0, 0.1], GRID[CLIENT, 1.0, 0.1], ask_indicator, data="abc")
-    assert (evidence.estimate, evidence.low, evidence.high) == (0, 0, 0)

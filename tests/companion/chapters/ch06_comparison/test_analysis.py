@@ -87,9 +87,9 @@ def test_accuracy_and_cost_are_at_the_threshold_of_the_validation_split(systems)
 
 
 def test_exchanging_servers_decomposes_the_difference_without_a_rest(systems):
-    whole, rejector, server, sent = decompose_area_difference(systems, "b", "a").values()
+    whole, rejector, server, server_on_asked = decompose_area_difference(systems, "b", "a").values()
     assert whole.estimate == pytest.approx(rejector.estimate + server.estimate)
-    assert sent == server_difference_on_asked(systems["b"], systems["a"])
+    assert server_on_asked == server_difference_on_asked(systems["b"], systems["a"])
     same_r = {
         "b": systems["b"],
         "a": [Predictions(p.m, p.r, q.e, p.y) for p, q in zip(systems["b"], systems["a"], strict=True)],

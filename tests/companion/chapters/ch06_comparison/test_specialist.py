@@ -12,7 +12,7 @@ COSTS = [(Fraction(1), Fraction(3, 20)), (Fraction(1), Fraction(2, 5)), (Fractio
 
 
 def by_grid(sign, t, c1, ce):
-    """Error, risk and share sent of the server with threshold t, over the middles of 20,000 cells."""
+    """Error, risk and offload rate of the server with threshold t, over the middles of 20,000 cells."""
     x = (np.arange(20_000) + 0.5) / 20_000
     eta = np.where((x <= 0.45) | (x > 0.75), 0.95, 0.05)
     p = np.where(x <= 0.45, 1 - eta, eta)

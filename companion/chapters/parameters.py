@@ -40,7 +40,8 @@ def load_settings(name: str, namespace: dict[str, Any]) -> Any:
         namespace: the notebook's globals().
 
     Returns:
-        The settings of this chapter at the profile, with the explicit values in place; `data` names the available source.
+        The settings of this chapter at the profile, with the explicit values in place; `data` names the available
+        source.
 
     Raises:
         ValueError: for a chapter, a name or a value that does not exist, with those that do; and for a value with

@@ -106,7 +106,7 @@ def test_without_delay_the_copy_is_the_server():
 @pytest.mark.parametrize("rejector", ["mlp", "scores"])
 def test_a_training_starts_from_the_plain_server_and_a_rejector_for_it(parts, name, rejector):
     plain = baselines.plain_server(parts, costs=COSTS, seed=1, options=OPTIONS)
-    started = parts._replace(weights=plain.server_weights)
+    started = parts._replace(server_weights=plain.server_weights)
     options = replace(STILL, rejector=rejector, alpha=1.0)
     r, e = fitted(name, started, options)
     assert torch.allclose(e, plain.e(parts.validation), atol=1e-5)
@@ -118,19 +118,8 @@ def test_a_training_starts_from_the_plain_server_and_a_rejector_for_it(parts, na
 @pytest.mark.parametrize("name", ["mozannar_sontag", "one_vs_all"])
 def test_a_server_with_one_output_more_starts_with_the_plain_servers_answers(parts, name):
     plain = baselines.plain_server(parts, costs=COSTS, seed=1, options=OPTIONS)
-    e = fitted(name, parts._replace(weights=plain.server_weights), STILL)[1]
+    e = fitted(name, parts._replace(server_weights=plain.server_weights), STILL)[1]
     assert torch.allclose(e, plain.e(parts.validation), atol=1e-4)
-
-
-def test_weights_survive_a_round_trip_and_fit_one_network_only():
-    with loop.seeded(0):
-        one, other = (base.SERVER_NETWORKS["residual_small"](3, bounded=False) for _ in range(2))
-    one(torch.randn(8, 3, 32, 32))  # moves the running means
-    fitting.set_weights(other, fitting.get_weights(one))
-    x = torch.randn(2, 3, 32, 32)
-    assert torch.equal(one.eval()(x), other.eval()(x))
-    with pytest.raises(ValueError, match=r"expected 8 weights for this network, got 9"):
-        fitting.set_weights(nn.Linear(3, 2), torch.zeros(9))
 
 
 def test_two_classes_train_alike_in_one_column_and_in_two():

@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from helpers.convolution import gradients, plain
 from torch import nn
 
-from l2h.models.layers import ConvPool, ScoreHead
 from l2h.models.networks import (
     FEATURE_GAIN,
     LENET_HIDDEN_UNITS,
@@ -17,16 +15,6 @@ from l2h.models.networks import (
     linear_network,
     mlp,
 )
-
-
-def plain(block):
-    """The same layer from torch's own modules, on the same weights, with the images first."""
-    return nn.Sequential(block.convolution, nn.MaxPool2d(2), nn.ReLU())
-
-
-def gradients(output, tensors):
-    weights = torch.linspace(-1, 2, output.numel()).view(output.shape)
-    return torch.autograd.grad((weights * output).sum(), tensors)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
@@ -52,13 +40,6 @@ def test_sizes_are_the_released_ones(network, weights):
     assert sum(w.numel() for w in network.parameters()) == weights
 
 
-def test_squash_is_twice_the_sigmoid_less_one_and_stays_in_its_range():
-    t = torch.tensor([[-1e4], [-1.0], [0.0], [2.0], [1e4]])
-    expected = torch.tensor([-1.0, -0.4621172, 0.0, 0.7615942, 1.0])
-    assert torch.allclose(ScoreHead(bounded=True)(t), expected)
-    assert torch.equal(ScoreHead(bounded=False)(t), t[:, 0])
-
-
 def test_squashed_networks_stay_within_one_and_others_do_not():
     x = 1e4 * torch.randn(16, 3, 32, 32)
     for build in (mlp, LeNet):
@@ -75,29 +56,6 @@ def test_a_network_without_output_is_refused(build):
 def test_a_rejector_without_hidden_units_is_refused():
     with pytest.raises(ValueError, match="expected a finite hidden_units >= 1, got 0"):
         mlp(hidden_units=0)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    n=st.integers(1, 9),
-    channels=st.integers(1, 4),
-    outputs=st.integers(1, 5),
-    tile=st.sampled_from([(2, 2), (2, 4), (4, 2), (4, 4)]),
-    steps=st.tuples(st.integers(2, 4), st.integers(2, 4)),
-    levels=st.sampled_from([1, 3, 1000]),  # few levels make ties between neighbours
-    seed=st.integers(0, 2**31),
-)
-def test_tiles_compute_the_convolution_in_value_and_gradient(n, channels, outputs, tile, steps, levels, seed):
-    generator = torch.Generator().manual_seed(seed)
-    block = ConvPool(channels, outputs, tile=tile)
-    shape = (n, channels, *(4 * step for step in steps))
-    x = (torch.randint(0, levels, shape, generator=generator) / levels).requires_grad_()
-    wanted, got = plain(block)(x), block(x.permute(1, 2, 3, 0)).permute(3, 0, 1, 2)
-    assert torch.allclose(got, wanted, atol=1e-5)
-    tensors = [x, *block.parameters()]
-    if levels == 1000:  # rounding decides between equal neighbours, and so where their gradient goes
-        for mine, theirs in zip(gradients(got, tensors), gradients(wanted, tensors), strict=True):
-            assert torch.allclose(mine, theirs, atol=1e-4, rtol=1e-4)
 
 
 def test_lenet_is_the_released_network_in_value_and_gradient():
@@ -127,28 +85,6 @@ def test_activations_are_what_the_last_layer_reads(outputs):
 def test_a_network_without_a_hidden_layer_has_no_activations():
     with pytest.raises(ValueError, match="expected a LeNet, which has a last hidden layer, got Sequential"):
         HiddenActivations(linear_network())
-
-
-def test_of_equal_neighbours_the_first_gets_the_gradient():
-    block = ConvPool(1, 1, tile=(2, 2))
-    nn.init.zeros_(block.convolution.weight)
-    nn.init.ones_(block.convolution.bias)
-    x = torch.ones(1, 8, 8, 1) + torch.arange(64.0).view(1, 8, 8, 1)
-    (mine,) = gradients(block(x), [block.convolution.weight])
-    (theirs,) = gradients(plain(block)(x.permute(3, 0, 1, 2)).permute(1, 2, 3, 0), [block.convolution.weight])
-    assert torch.allclose(mine, theirs)
-
-
-@pytest.mark.parametrize("tile", [(1, 2), (2, 3), (8, 4)])
-def test_a_tile_of_another_size_is_refused(tile):
-    with pytest.raises(ValueError, match="to be one of 2, 4"):
-        ConvPool(1, 1, tile=tile)
-
-
-@pytest.mark.parametrize("side", [9, 10])
-def test_maps_that_do_not_fit_the_tiles_are_refused(side):
-    with pytest.raises(ValueError, match="expected maps whose sides fit tiles"):
-        ConvPool(1, 1, tile=(4, 4))(torch.zeros(1, side, 8, 2))
 
 
 def test_a_rejector_may_have_more_outputs():

@@ -182,7 +182,7 @@ def draw(
     trained: set[tuple[Any, ...]] = set()
     for index in np.random.default_rng(seed).permutation(len(recorded))[:n_runs]:
         candidate = recorded[index]
-        needed = trained.union(map(summaries.identity, summaries.with_dependencies([candidate.run])))
+        needed = trained.union(map(summaries.identity, summaries.runs_with_dependencies([candidate.run])))
         if drawn and sum(seconds.get(key, 0.0) for key in needed) > max_cpu_seconds:
             break
         drawn.append(candidate)

@@ -294,7 +294,7 @@ async def _execute(job: Job, semaphore: asyncio.Semaphore, clock: ProgressClock,
         seconds = time.monotonic() - clock.started_at.pop(job.name)
         del clock.expected_seconds[job.name]
         executed_notebook.metadata["l2h"] = notebooks.execution_facts(
-            job.key, profile=job.profile, data=job.data, seconds=seconds, runs=summaries.digest(text)
+            job.key, profile=job.profile, data=job.data, seconds=seconds, runs=summaries.summaries_digest(text)
         )
         summaries.write_summaries(job.output, text)
         notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, executed_notebook))

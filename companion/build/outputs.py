@@ -14,7 +14,7 @@ INJECTED = "injected-parameters"
 ERROR = ("ename", "evalue", "traceback")
 
 
-def digest(notebook: Mapping[str, Any]) -> str:
+def outputs_digest(notebook: Mapping[str, Any]) -> str:
     r"""The digest of every code cell and of what is shown below it.
 
     It is the same for a notebook's file, for what nbformat reads, and for what Jupyter saves unchanged: lists of lines
@@ -29,7 +29,7 @@ def digest(notebook: Mapping[str, Any]) -> str:
 
     >>> cell = {"cell_type": "code", "metadata": {}, "source": "print(0.2)"}
     >>> lines, text = ({"name": "stdout", "text": shown} for shown in (["0.2\n", "0.3\n"], "0.2\n0.3\n"))
-    >>> digest({"cells": [cell | {"outputs": [lines]}]}) == digest({"cells": [cell | {"outputs": [text]}]})
+    >>> outputs_digest({"cells": [cell | {"outputs": [lines]}]}) == outputs_digest({"cells": [cell | {"outputs": [text]}]})
     True
     """
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and not injected(cell)]
@@ -43,12 +43,12 @@ def write_digest(notebook: MutableMapping[str, Any]) -> None:
     Args:
         notebook: with outputs that are known to be those of its execution.
     """
-    notebook["metadata"]["l2h"]["outputs"] = digest(notebook)
+    notebook["metadata"]["l2h"]["outputs"] = outputs_digest(notebook)
 
 
 def unchanged(notebook: Mapping[str, Any]) -> bool:
     """Whether a notebook shows what its execution showed; False if it has no digest."""
-    return notebook["metadata"].get("l2h", {}).get("outputs") == digest(notebook)
+    return notebook["metadata"].get("l2h", {}).get("outputs") == outputs_digest(notebook)
 
 
 def check(notebook: Mapping[str, Any], path: Path) -> None:

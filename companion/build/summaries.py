@@ -48,7 +48,7 @@ def summaries_text(runs: Iterable[LoggedRun], store: Store | None = None) -> str
     Returns:
         CSV, sorted by configuration; empty if there are no runs.
     """
-    rows = [summarize(logged, store) for logged in with_dependencies(runs)]
+    rows = [summarize(logged, store) for logged in runs_with_dependencies(runs)]
     if not rows:
         return ""
     table = pd.DataFrame(rows)
@@ -128,7 +128,7 @@ def read_summaries_text(notebook: Path) -> str:
     return path.read_text("utf-8") if path.exists() else ""
 
 
-def digest(text: str) -> str | None:
+def summaries_digest(text: str) -> str | None:
     """The SHA-256 of summaries, as the executed notebook states it; None without summaries."""
     return hashlib.sha256(text.encode()).hexdigest() if text else None
 
@@ -140,7 +140,7 @@ def belong_to(notebook: Mapping[str, Any], path: Path) -> bool:
         notebook: executed.
         path: of the notebook.
     """
-    return notebook["metadata"].get("l2h", {}).get("runs") == digest(read_summaries_text(path))
+    return notebook["metadata"].get("l2h", {}).get("runs") == summaries_digest(read_summaries_text(path))
 
 
 def read_summaries(notebook: Path) -> pd.DataFrame:
@@ -178,7 +178,7 @@ def logged_run(row: Mapping[str, Any]) -> LoggedRun:
     return LoggedRun(config, {"names": (CLEAN, *names), "n_images": int(row["n_images"])})
 
 
-def with_dependencies(runs: Iterable[LoggedRun]) -> list[LoggedRun]:
+def runs_with_dependencies(runs: Iterable[LoggedRun]) -> list[LoggedRun]:
     """The runs, and before each the runs that it reads; each once.
 
     Args:
@@ -189,7 +189,7 @@ def with_dependencies(runs: Iterable[LoggedRun]) -> list[LoggedRun]:
     """
     found: dict[tuple[Any, ...], LoggedRun] = {}
     for logged in runs:
-        earlier = with_dependencies(LoggedRun(config, logged.conditions) for config in dependencies(logged.config))
+        earlier = runs_with_dependencies(LoggedRun(config, logged.conditions) for config in dependencies(logged.config))
         for each in [*earlier, logged]:
             found.setdefault(identity(each), each)
     return list(found.values())

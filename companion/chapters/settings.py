@@ -40,12 +40,12 @@ class Requirement(NamedTuple):
     reason: str
 
 
-def at_least(count: int, noun: str, reason: str) -> Requirement:
+def required_count(count: int, noun: str, reason: str) -> Requirement:
     """The requirement of a least count, such as two seeds."""
     return Requirement(lambda value: value >= count, f"at least {count} {noun}", reason)
 
 
-TWO_SEEDS = at_least(2, "seeds", "its intervals are computed from the spread over seeds")
+TWO_SEEDS = required_count(2, "seeds", "its intervals are computed from the spread over seeds")
 RELEASED_COSTS = Requirement(
     lambda costs: max(costs) <= RELEASED_CE_GRID[-1],
     f"costs in [0, {RELEASED_CE_GRID[-1]:g}]",

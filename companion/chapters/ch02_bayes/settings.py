@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from companion.chapters.settings import ChapterSettings, at_least
+from companion.chapters.settings import ChapterSettings, required_count
 
 COARSE_CE_GRID = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75)
 FINE_CE_GRID = tuple(k / 40 for k in range(31))
@@ -30,4 +30,4 @@ PROFILES = (
     Settings("paper", n_samples=2_000_000, ce_grid=FINE_CE_GRID, n_distributions=400, n_atoms=5),
     Settings("full", n_samples=20_000_000, ce_grid=FINE_CE_GRID, n_distributions=2000, n_atoms=6),
 )
-REQUIREMENTS = {"n_samples": (at_least(100, "samples", "its normal intervals need errors of every rule"),)}
+REQUIREMENTS = {"n_samples": (required_count(100, "samples", "its normal intervals need errors of every rule"),)}

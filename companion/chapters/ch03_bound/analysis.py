@@ -32,7 +32,7 @@ from l2h.theory.generalization import theorem1_corrected, theorem1_stated
 from l2h.theory.rademacher import exact_finite_complexity, linear_family, monte_carlo_complexity, stump_family
 from l2h.theory.rademacher_exact import distinct_threshold_complexity
 
-N_POINTS = 6  # of the enumerated loss classes: 2^6 sign vectors
+SAMPLE_SIZE = 6  # of the enumerated loss classes: 2^6 sign vectors
 MEAN_GAP, QUANTILE_GAP = "mean gap", "95 % quantile of the gap"
 CURVES = (MEAN_GAP, QUANTILE_GAP, *BOUND_FORMS, *MARGIN_FORMS)
 MIDDLE_GRID = tuple(  # c1 + ce in [1/3, 1), share of c1 in it, n, delta and p
@@ -56,12 +56,12 @@ def loss_class_bounds(n_families: int, generator: np.random.Generator) -> tuple[
     """
     doubled, bounds = [], []
     for _ in range(n_families):
-        r, e = (generator.choice([-1, 1], (generator.integers(2, 7), N_POINTS)) for _ in "re")
-        m, y = generator.choice([-1, 1], (2, N_POINTS))
+        r, e = (generator.choice([-1, 1], (generator.integers(2, 7), SAMPLE_SIZE)) for _ in "re")
+        m, y = generator.choice([-1, 1], (2, SAMPLE_SIZE))
         costs = Costs(*generator.uniform(0, 2, 2))
         losses = [generalized_zero_one_loss(r_i, e_j, m, y, costs=costs) for r_i, e_j in product(r, e)]
         complexities = (exact_finite_complexity(family).value for family in (r, e))
-        bounds.append(theorem1_corrected(*complexities, costs=costs, n=N_POINTS, delta=1.0).complexity)
+        bounds.append(theorem1_corrected(*complexities, costs=costs, n=SAMPLE_SIZE, delta=1.0).complexity)
         doubled.append(2 * exact_finite_complexity(losses).value)
     return np.array(doubled), np.array(bounds)
 

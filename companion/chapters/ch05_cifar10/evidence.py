@@ -58,7 +58,7 @@ def errors_found(
     return {client: measured(client_difference_kept_asked, predictions(config, client=client)) for client in clients}
 
 
-def offload_reductions(
+def offload_reductions_by_client(
     predictions: PredictionsOf,
     cheap: ExperimentConfig,
     expensive: ExperimentConfig,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from companion.chapters import systems as chapters_systems
 from companion.chapters.ch07_multiclass import experiments
 from companion.chapters.ch07_multiclass.experiments import MulticlassResults
 from companion.chapters.ch07_multiclass.settings import Settings
@@ -28,7 +29,7 @@ from l2h.problem import Costs, Predictions, server_label
 
 SYSTEMS_IN_CURVES = (  # of the accuracy-coverage curves
     *("stage switching", "weighted server", "two-stage", "confidence", "random", "oracle"),
-    experiments.STACKED_NAME,
+    chapters_systems.STACKED_NAME,
 )
 REFERENCE_SYSTEMS = ("random", "oracle")  # without a place in the figure of resources
 PerExample = Callable[[Predictions], Any]
@@ -298,7 +299,7 @@ def gains_over_confidence(results: MulticlassResults, settings: Settings) -> dic
         name: results.tuned_on_validation(config)
         for name, config in experiments.confidence_with_same_server(settings).items()
     }
-    costs = experiments.base_config(settings).costs
+    costs = experiments.multiclass_base_config(settings).costs
     gains: dict[str, PerExample] = {"gain in loss": negative_loss(costs), "gain in area": auc_contributions}
     return {
         name: matched_differences(baselines, counterparts, per_example, n_resamples=settings.n_resamples)

@@ -97,11 +97,11 @@ def first_class_names(source: str, n_classes: int) -> tuple[str, ...]:
     return (*DEFAULT_PAIRS[source], *rest)[:n_classes]
 
 
-def base_config(settings: Settings) -> ExperimentConfig:
+def multiclass_base_config(settings: Settings) -> ExperimentConfig:
     """The options that all runs of the chapter share: data, costs, a rejector on the client's scores, presets.
 
     >>> from companion.chapters.parameters import settings_for
-    >>> base_config(settings_for("07_multiclass", "paper")).server_network
+    >>> multiclass_base_config(settings_for("07_multiclass", "paper")).server_network
     'residual_small'
     """
     return ExperimentConfig(
@@ -134,7 +134,7 @@ def multiclass_grid(settings: Settings) -> dict[tuple[str, str], ExperimentConfi
     >>> sum(client == "follow_up" for client, _ in multiclass_grid(settings_for("07_multiclass", "paper")))
     24
     """
-    common, joint = base_config(settings), _joint_configs(settings)
+    common, joint = multiclass_base_config(settings), _joint_configs(settings)
     standalone = {
         name: replace(common, **options)
         for name, options in (TRAINING_FREE_SYSTEMS | TWO_STAGE_SYSTEMS | IMAGE_REJECTOR_SYSTEMS).items()
@@ -194,20 +194,22 @@ def confidence_with_same_server(settings: Settings) -> dict[str, ExperimentConfi
     joint = _joint_configs(settings)
     of_server = {name: name.removesuffix(", distilled") for name in compared_systems(settings, settings.clients[0])}
     same_server = {name: _config_with_server(config, settings, "confidence") for name, config in joint.items()}
-    plain = replace(base_config(settings), method="confidence")
+    plain = replace(multiclass_base_config(settings), method="confidence")
     return {name: same_server.get(server, plain) for name, server in of_server.items()}
 
 
 def _joint_configs(settings: Settings) -> dict[str, ExperimentConfig]:
     """The systems that train a server, with the plain server's weights as a warm start."""
     trains: dict[str, Any] = {"preset": "fine_tuning", "server_preset": "", "warm_start_preset": settings.server_preset}
-    return {name: replace(base_config(settings), **trains, **options) for name, options in JOINT_SYSTEMS.items()}
+    return {
+        name: replace(multiclass_base_config(settings), **trains, **options) for name, options in JOINT_SYSTEMS.items()
+    }
 
 
 def _config_with_server(joint_config: ExperimentConfig, settings: Settings, method: str) -> ExperimentConfig:
     """A method on the device with the server, or the decisions, of a joint training."""
     return replace(
-        base_config(settings),
+        multiclass_base_config(settings),
         method=method,
         server=joint_config.method,
         server_preset=joint_config.preset,
@@ -218,7 +220,7 @@ def _config_with_server(joint_config: ExperimentConfig, settings: Settings, meth
 
 def form_grid(settings: Settings) -> dict[tuple[str, float], ExperimentConfig]:
     """The stage-switching forms at each c1, for one server: (form, c1) -> configuration, seed 0 of each."""
-    config = replace(base_config(settings), method="stage_rejector", ce=SLOPE_CE)
+    config = replace(multiclass_base_config(settings), method="stage_rejector", ce=SLOPE_CE)
     return {(form, c1): replace(config, form=form, c1=c1) for form in STAGE_SWITCHING_FORMS for c1 in settings.c1_grid}
 
 
@@ -231,7 +233,7 @@ def follow_up_table_grid(settings: Settings) -> dict[tuple[Costs, str], Experime
         "stage, released": {"method": "stage_rejector", "form": "released"},
     }
     return {
-        (costs, name): replace(base_config(settings), c1=costs.c1, ce=costs.ce, **options)
+        (costs, name): replace(multiclass_base_config(settings), c1=costs.c1, ce=costs.ce, **options)
         for costs in (FOLLOW_UP_COSTS, *FOLLOW_UP_TABLE_COSTS)
         for name, options in methods.items()
     }
@@ -248,7 +250,7 @@ def _small_config(settings: Settings, n_classes: int) -> ExperimentConfig:
         "ce": 0.1,
     }
     sizes = settings.subset_sizes if source == "cifar10" else ()  # digits are few, and all are used
-    return replace(base_config(settings), classes=first_class_names(source, n_classes), sizes=sizes, **small)
+    return replace(multiclass_base_config(settings), classes=first_class_names(source, n_classes), sizes=sizes, **small)
 
 
 def class_count_grid(settings: Settings) -> dict[tuple[int, str], ExperimentConfig]:

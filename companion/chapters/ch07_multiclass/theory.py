@@ -17,7 +17,7 @@ from l2h.theory import multiclass
 from l2h.theory.bayes import bayes_rejector, pointwise_bayes_risk
 
 CLASS_COUNTS = (2, 3, 5, 10)
-N_POINTS = 2000  # random points for each number of classes
+N_RANDOM_POINTS = 2000  # random points for each number of classes
 ALPHA_GRID = np.geomspace(0.5, 8, 41)
 BETA_GRID = (2.0, 4.0, 8.0)
 SPECIALIST_COSTS = Costs(c1=1.0, ce=0.15)
@@ -51,10 +51,10 @@ def confidence_excess_bound(n_classes: int, c1: float) -> float:
     return c1 * (n_classes - 2) / (4 * (n_classes - 1))
 
 
-def ask_thresholds(server_error: np.ndarray, *, costs: Costs) -> dict[str, np.ndarray]:
+def stage_switching_ask_thresholds(server_error: np.ndarray, *, costs: Costs) -> dict[str, np.ndarray]:
     """The least p at which the minimiser of each stage-switching form asks, cut to [0, 1]: (k,) per form.
 
-    >>> ask_thresholds(np.array([0.5]), costs=Costs(1.0, 0.25))["released"]
+    >>> stage_switching_ask_thresholds(np.array([0.5]), costs=Costs(1.0, 0.25))["released"]
     array([0.])
     """
     return {
@@ -166,8 +166,8 @@ def _random_points(n_classes: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.
     """Random posteriors, the client's labels and their error probabilities, at several costs."""
     generator = np.random.default_rng(n_classes)
     for c1, ce in generator.uniform(0, 1.5, (8, 2)):
-        eta = generator.dirichlet(np.full(n_classes, 0.5), N_POINTS)
-        client = generator.integers(n_classes, size=N_POINTS)
+        eta = generator.dirichlet(np.full(n_classes, 0.5), N_RANDOM_POINTS)
+        client = generator.integers(n_classes, size=N_RANDOM_POINTS)
         yield eta, client, 1 - np.take_along_axis(eta, client[:, None], 1)[:, 0], Costs(c1, ce)
 
 
@@ -190,9 +190,11 @@ def confidence_bound_violation(n_classes: int) -> float:
         level = np.round(p, 1)  # so that many points share a p
         others = np.where(np.arange(n_classes) == client[:, None], 0, eta)
         scaled = others * (level / np.where(p > 0, p, 1))[:, None]
-        scaled[np.arange(N_POINTS), client] = 1 - level
+        scaled[np.arange(N_RANDOM_POINTS), client] = 1 - level
         mu = multiclass.multiclass_server_error(scaled / scaled.sum(1, keepdims=True))
-        excess = multiclass.confidence_excess_risk(np.full(N_POINTS, 1 / N_POINTS), level, mu, costs=costs)
+        excess = multiclass.confidence_excess_risk(
+            np.full(N_RANDOM_POINTS, 1 / N_RANDOM_POINTS), level, mu, costs=costs
+        )
         worst = max(worst, excess - confidence_excess_bound(n_classes, costs.c1))
     return worst
 
@@ -209,8 +211,8 @@ def two_class_difference() -> float:
     """The largest relative difference between L_S and its form for K classes with K = 2."""
     generator, worst = torch.Generator().manual_seed(0), 0.0
     for alpha, beta, c1, ce in ((1.0, 2.0, 1.0, 0.15), (2.5, 1.0, 0.7, 0.0), (0.3, 4.0, 1.3, 0.4)):
-        r, e = 5 * torch.randn(2, N_POINTS, generator=generator, dtype=torch.float64)
-        m, y = 2 * torch.randint(2, (2, N_POINTS), generator=generator) - 1
+        r, e = 5 * torch.randn(2, N_RANDOM_POINTS, generator=generator, dtype=torch.float64)
+        m, y = 2 * torch.randint(2, (2, N_RANDOM_POINTS), generator=generator) - 1
         options: dict[str, Any] = {"costs": Costs(c1, ce), "alpha": alpha, "beta": beta}
         two_class = surrogate_loss(r, e, m, y, **options)
         columns, m_class, y_class = as_multiclass(e, m, y)

@@ -48,7 +48,7 @@ def _quantity(name: str, predictions: Predictions, costs: Costs) -> float:
     return offload_rate(predictions) if name == "offload rate" else accuracy(predictions)
 
 
-def loss_table(
+def loss_by_costs_table(
     runs: SweptRuns, grid: CostGrid, rethresholded: Mapping[tuple[str, str], ExperimentConfig]
 ) -> pd.DataFrame:
     """System losses at every pair of costs: of the systems trained for them, and of systems trained once.
@@ -84,7 +84,7 @@ def describe_dominated(table: pd.DataFrame) -> Markdown:
     """A sentence on the pairs of costs at which the trained system loses more than no rejector at all.
 
     Args:
-        table: of `loss_table`.
+        table: of `loss_by_costs_table`.
     """
     at_zero = table["trained for these costs, r = 0"] > table["no rejector"]
     tuned = table["trained for these costs"] > table["no rejector"]

@@ -19,7 +19,7 @@ from l2h.drift.experts import FixedShareConfig
 from l2h.drift.last_layer import LastLayers
 from l2h.drift.policies import ADAPTED_PARTS, EpisodeResult, LastLayerInputs, Policy
 from l2h.drift.streams import DRIFT_KINDS, Stream
-from l2h.evaluation import thresholds
+from l2h.evaluation import thresholds as evaluation_thresholds
 from l2h.evaluation.metrics import loss_per_example, offload_rate, system_loss, window_means
 from l2h.experiments import run, shifted
 from l2h.experiments.config import ExperimentConfig
@@ -59,7 +59,7 @@ class TunedSystems(NamedTuple):
     training_summary: tuple[int, float]  # number of trainings, and their seconds
 
 
-def base_config(settings: Settings) -> ExperimentConfig:
+def drift_base_config(settings: Settings) -> ExperimentConfig:
     """The configuration that all systems of the chapter share."""
     options: dict[str, Any] = {"sizes": settings.sizes, "precision": settings.precision}
     return ExperimentConfig("learning_to_help", ce=DRIFT_CE, source=settings.data or "cifar10", **options)
@@ -88,7 +88,7 @@ def train_drift_systems(settings: Settings, base: ExperimentConfig, conditions: 
 
     Args:
         settings: of the chapter.
-        base: `base_config`.
+        base: `drift_base_config`.
         conditions: `corruption_conditions`.
 
     Returns:
@@ -105,7 +105,7 @@ def train_drift_systems(settings: Settings, base: ExperimentConfig, conditions: 
         results |= dict(zip(needed, shifted.sweep_under_corruption(needed, viewed), strict=True))
     untuned = {name: [_prediction_tables(results[config]) for config in seeded] for name, seeded in configs.items()}
     tuned = {
-        name: [thresholds.tables_tuned_on_validation(tables, costs=base.costs) for tables in seeded]
+        name: [evaluation_thresholds.tables_tuned_on_validation(tables, costs=base.costs) for tables in seeded]
         for name, seeded in untuned.items()
     }
     first = [
@@ -113,7 +113,7 @@ def train_drift_systems(settings: Settings, base: ExperimentConfig, conditions: 
             tables,
             result.activations,
             last_layer.tuned_last_layers(result.last_layers, before["validation"], costs=base.costs),
-            thresholds.threshold_grid(tables["validation"].r, N_EXPERTS),
+            evaluation_thresholds.threshold_grid(tables["validation"].r, N_EXPERTS),
         )
         for result, before, tables in zip(
             (results[config] for config in configs[names[0]]), untuned[names[0]], tuned[names[0]], strict=True
@@ -147,7 +147,7 @@ def systems_with_risk_bound(
     return [
         SystemWithRiskBound(
             tables,
-            thresholds.threshold_grid(tables["validation"].r, N_EXPERTS),
+            evaluation_thresholds.threshold_grid(tables["validation"].r, N_EXPERTS),
             bounds.risk_bound(tables["validation"], costs=costs, delta=delta),
         )
         for tables in systems.tables["learning_to_help", client]

@@ -41,7 +41,7 @@ def falsify(folders, row, column, change):
     text = "\n".join(map(",".join, lines)) + "\n"
     summaries.write_summaries(path, text)
     notebook = json.loads(path.read_text())
-    notebook["metadata"]["l2h"]["runs"] = summaries.digest(text)
+    notebook["metadata"]["l2h"]["runs"] = summaries.summaries_digest(text)
     path.write_text(json.dumps(notebook))
 
 
@@ -119,7 +119,7 @@ def test_the_draw_stops_before_it_takes_too_long(toy):
     recorded = [one._replace(summary=one.summary | {"cpu_seconds": 10.0}) for one in audit.read_recorded_runs(toy)]
     for seed in range(10):
         drawn = audit.draw(recorded, N_RECORDED, seed=seed, max_cpu_seconds=35)
-        needed = {summaries.identity(run) for run in summaries.with_dependencies(one.run for one in drawn)}
+        needed = {summaries.identity(run) for run in summaries.runs_with_dependencies(one.run for one in drawn)}
         assert drawn and len(needed) <= 3
         assert len(audit.draw(recorded, N_RECORDED, seed=seed, max_cpu_seconds=1)) == 1
 
@@ -148,7 +148,7 @@ def test_without_the_images_nothing_is_compared(copied, capsys):
     falsified = summaries.read_summaries_text(path).replace(",digits,", ",cifar10,")
     summaries.write_summaries(path, falsified)
     notebook = json.loads(path.read_text())
-    notebook["metadata"]["l2h"]["runs"] = summaries.digest(falsified)
+    notebook["metadata"]["l2h"]["runs"] = summaries.summaries_digest(falsified)
     path.write_text(json.dumps(notebook))
     code, out, err = run(capsys, copied)
     assert (code, out) == (1, "") and err.startswith("expected CIFAR-10")

@@ -70,7 +70,9 @@ def test_every_form_of_a_notebook_has_the_same_digest(notebook):
         "without the injected cell": without,
     }
     assert isinstance(forms["file"]["cells"][-1]["source"], list)
-    assert {form: outputs.digest(one) for form, one in forms.items()} == dict.fromkeys(forms, outputs.digest(notebook))
+    assert {form: outputs.outputs_digest(one) for form, one in forms.items()} == dict.fromkeys(
+        forms, outputs.outputs_digest(notebook)
+    )
     assert all(map(outputs.unchanged, forms.values()))
 
 

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import yaml
 
-from companion.build import outputs, render
+from companion.build import notebooks, outputs, render
 
 CLAIMS = """
 - {id: gains, statement: It gains., source: x, kind: empirical, verdict: open,
@@ -37,9 +37,9 @@ def root(tmp_path):
     (root / "book").mkdir(parents=True)
     (root / "book" / "claims").mkdir()
     (root / "book" / "claims" / "01_problem.yml").write_text(CLAIMS)
-    shutil.copy(render.ROOT / "_config.yml", root)
-    shutil.copytree(render.ROOT / "book" / "_templates", root / "book" / "_templates")
-    shutil.copytree(render.ROOT / "book" / "_static", root / "book" / "_static")
+    shutil.copy(notebooks.ROOT / "_config.yml", root)
+    shutil.copytree(notebooks.ROOT / "book" / "_templates", root / "book" / "_templates")
+    shutil.copytree(notebooks.ROOT / "book" / "_static", root / "book" / "_static")
     (root / "references.bib").write_text("")
     chapters = [{"file": "book/01_problem"}, {"file": "book/status"}]
     toc = {"format": "jb-book", "root": "book/index", "parts": [{"chapters": chapters}]}
@@ -166,7 +166,7 @@ def test_the_real_book_is_staged_alike_whatever_the_order_of_sets(tmp_path):
     digests, texts = [], []
     for seed in ("1", "2"):
         run = [sys.executable, "-c", STAGE, str(tmp_path / seed)]
-        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(render.ROOT)}
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(notebooks.ROOT)}
         digests.append(subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout)
         files = [path for path in (tmp_path / seed).rglob("*") if path.is_file()]
         texts.append({path.relative_to(tmp_path / seed): path.read_bytes() for path in files})

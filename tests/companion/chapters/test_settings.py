@@ -6,7 +6,7 @@ from math import inf
 import pytest
 
 from companion.chapters.parameters import chapters_with_settings, settings_for
-from companion.chapters.settings import PROFILE_NAMES, RELEASED_COSTS, TWO_SEEDS, at_least
+from companion.chapters.settings import PROFILE_NAMES, RELEASED_COSTS, TWO_SEEDS, required_count
 
 ALL_WHEN_EMPTY = {"sizes", "images", "n_images"}  # (): every image of the data; 0: all of them
 
@@ -38,5 +38,5 @@ def test_only_at_quick_numbers_agree_on_every_processor_and_parts_are_small(chap
 
 def test_requirements_say_which_values_they_accept():
     assert TWO_SEEDS.met(2) and not TWO_SEEDS.met(1) and TWO_SEEDS.expected == "at least 2 seeds"
-    assert at_least(3, "images", "it needs three").met(3)
+    assert required_count(3, "images", "it needs three").met(3)
     assert RELEASED_COSTS.met((0.0, 0.18)) and not RELEASED_COSTS.met((0.0, 0.19))

@@ -414,9 +414,7 @@ def test_a_constant_beside_a_readers_own_method_is_in_its_key(tmp_path, monkeypa
     codes = set()
     monkeypatch.syspath_prepend(tmp_path)
     for threshold in ("0.1", "0.9"):
-        (tmp_path / "readers.py").write_text(
-            f"from l2h.problem import asks\nT = {threshold}\ndef own(): T\n"
-        )
+        (tmp_path / "readers.py").write_text(f"from l2h.problem import asks\nT = {threshold}\ndef own(): T\n")
         monkeypatch.delitem(sys.modules, "readers", raising=False)
         importlib.invalidate_caches()
         codes.add(_code(importlib.import_module("readers").own))

@@ -9,7 +9,7 @@ from companion.chapters.ch05_cifar10.evidence import (
     difference_on,
     errors_found,
     measured_on,
-    offload_reductions,
+    offload_reductions_by_client,
     table_one_evidence,
 )
 from l2h.evaluation.comparisons import client_difference_kept_asked, mean_difference, subset_interval
@@ -38,7 +38,7 @@ def test_evidence_is_measured_by_client_and_baseline():
     assert (evidence.estimate, evidence.low, evidence.high, evidence.data) == (*map(float, expected), "abc")
     found = errors_found(predictions, "system", ["as_released"], measured)["as_released"]
     assert found.estimate == pytest.approx(client_difference_kept_asked(SYSTEM).estimate)
-    reduction = offload_reductions(predictions, "system", "system", ["as_released"], measured)["as_released"]
+    reduction = offload_reductions_by_client(predictions, "system", "system", ["as_released"], measured)["as_released"]
     assert (reduction.estimate, reduction.low, reduction.high) == (0, 0, 0)
     assert difference_on("kept")(SYSTEM) == subset_interval(SYSTEM, subset="kept", quantity="difference")
 
@@ -65,7 +65,7 @@ def test_errors_found_and_offload_reductions_are_shares_of_images():
 
     found = errors_found(of_config, "cheap", ["lenet"], measured_on("abc"))
     assert list(found) == ["lenet"] and found["lenet"].estimate == pytest.approx(0.5 - 0.25)
-    reduction = offload_reductions(of_config, "cheap", "expensive", ["lenet"], measured_on("abc"))["lenet"]
+    reduction = offload_reductions_by_client(of_config, "cheap", "expensive", ["lenet"], measured_on("abc"))["lenet"]
     assert (reduction.estimate, reduction.n, reduction.seeds) == (pytest.approx(0.4), 20, 2)
     assert (
         errors_found(of_config, "not run", ["lenet"], measured_on("abc"))["lenet"].reason == "not run at this profile"

@@ -175,7 +175,7 @@ def test_curves_are_those_of_the_systems_that_the_figure_names():
 def test_gains_are_taken_over_confidence_with_the_same_server():
     gains = analysis.gains_over_confidence(ToyResults(), SETTINGS)
     assert set(gains["gain in loss"]) == set(SYSTEMS) - {"confidence", "always ask"}
-    costs = experiments.base_config(SETTINGS).costs
+    costs = experiments.multiclass_base_config(SETTINGS).costs
     systems = analysis.tuned_systems(ToyResults(), SETTINGS)
     counterpart = experiments.confidence_with_same_server(SETTINGS)["two-stage"]
     losses = [

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from companion.chapters.ch07_multiclass import evidence, experiments
+from companion.chapters.ch07_multiclass import evidence as ch07_multiclass_evidence
+from companion.chapters.ch07_multiclass import experiments
 from companion.chapters.parameters import settings_for
 from companion.claims import evidence as claims_evidence
 from companion.claims import registry
@@ -21,7 +22,7 @@ CLAIMS = registry.chapter_claims("07_multiclass")
 
 @pytest.fixture(scope="module")
 def theory():
-    return evidence.theory_evidence()
+    return ch07_multiclass_evidence.theory_evidence()
 
 
 def predictions(config):
@@ -52,7 +53,7 @@ def cases(handed_in):
 
 
 def test_theory_and_runs_cover_every_claim_and_case_of_the_chapter(theory):
-    handed_in = theory | evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)
+    handed_in = theory | ch07_multiclass_evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)
     absent = {name for name, claim in CLAIMS.items() if claim.rule.form == "absent"}
     assert set(handed_in) == set(CLAIMS) - absent
     for name, given in handed_in.items():
@@ -72,7 +73,7 @@ def test_the_verdicts_of_theory(theory):
 
 
 def test_the_sign_of_the_weight_shows_in_the_slopes():
-    slopes = evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)[
+    slopes = ch07_multiclass_evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)[
         "reversed-sign-shows-in-the-slope"
     ]
     assert slopes["released"].low > 0 > slopes["shifted"].high
@@ -85,17 +86,21 @@ def test_the_sign_of_the_weight_shows_in_the_slopes():
 
 
 def test_the_claim_on_the_server_is_about_the_residual_one_only():
-    smaller = evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)["moderate-server"]
+    smaller = ch07_multiclass_evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)[
+        "moderate-server"
+    ]
     assert smaller.reason and "smaller server" in smaller.reason
     settings = replace(SETTINGS, server_network="residual_small")
     assert (
-        evidence.run_evidence(ToyResults(), settings, steps_per_epoch=4, data="0" * 64)["moderate-server"].estimate
+        ch07_multiclass_evidence.run_evidence(ToyResults(), settings, steps_per_epoch=4, data="0" * 64)[
+            "moderate-server"
+        ].estimate
         > 0.7
     )
 
 
 def test_systems_are_compared_at_tuned_thresholds_and_forms_at_r_0():
-    found = evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)
+    found = ch07_multiclass_evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)
     stage = experiments.multiclass_grid(SETTINGS)["follow_up", "stage switching"]
     assert found["many-classes-find-hard-examples"].estimate == pytest.approx(
         client_difference_kept_asked(ToyResults().tuned_on_validation(stage)).estimate

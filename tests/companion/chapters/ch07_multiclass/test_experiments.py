@@ -8,7 +8,7 @@ from helpers.samples import several
 
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch07_multiclass import experiments
-from companion.chapters.ch07_multiclass.settings import PROFILES as SETTINGS_OF_PROFILES
+from companion.chapters.ch07_multiclass import settings as ch07_multiclass_settings
 from companion.chapters.parameters import settings_for
 from l2h.evaluation import metrics
 from l2h.evaluation.curves import error_auroc_contributions
@@ -124,7 +124,7 @@ def test_update_intervals_hold_every_step_an_epoch_and_never():
 
 
 def test_thresholds_are_tuned_on_the_validation_split_and_not_on_the_test_split():
-    config = replace(experiments.base_config(PROFILES[1]), method="random")
+    config = replace(experiments.multiclass_base_config(PROFILES[1]), method="random")
     scores = {"validation": several(2, 200), "test": several(2, 300, client=0.6)}
     results = {
         replace(one, seed=seed): RunResult(
@@ -207,5 +207,5 @@ def test_an_epoch_has_a_step_for_every_batch():
 
 
 def test_each_profile_has_a_server_network():
-    networks = [settings.server_network for settings in SETTINGS_OF_PROFILES]
+    networks = [settings.server_network for settings in ch07_multiclass_settings.PROFILES]
     assert networks == ["mlp", "residual_small", "residual_large"]

@@ -84,7 +84,7 @@ def test_the_tables_of_clients_are_sorted_by_loss_and_the_first_has_gains():
 
 
 def test_resources_are_shown_in_millions_and_kilobytes():
-    table = tables.resource_table({"a": ResourceUse(2.5e6, 1536.0)})
+    table = tables.operations_table({"a": ResourceUse(2.5e6, 1536.0)})
     assert table.loc["a"].tolist() == [2.5, 1.536]
 
 

@@ -29,7 +29,7 @@ def test_the_table_has_a_row_for_each_statement_and_each_form():
 
 
 def test_thresholds_are_cut_to_probabilities():
-    found = theory.ask_thresholds(np.array([0.0, 0.5, 1.0]), costs=Costs(1.0, 0.25))
+    found = theory.stage_switching_ask_thresholds(np.array([0.0, 0.5, 1.0]), costs=Costs(1.0, 0.25))
     assert found["paper, nonnegative"].tolist() == [0.25, 0.75, 1.0] and found["released"].tolist() == [0.25, 0.0, 0.0]
 
 

@@ -11,8 +11,8 @@ from companion.chapters.ch08_costs.analysis import (
     budget_table,
     describe_dominated,
     gain_over_constant_policy,
+    loss_by_costs_table,
     loss_rates_and_area,
-    loss_table,
     metric_map,
 )
 from l2h.evaluation.metrics import accuracy, coverage, offload_rate, system_loss
@@ -62,7 +62,7 @@ def test_the_loss_of_a_band_is_at_the_costs_of_its_training():
 
 
 def test_the_table_of_losses_compares_tuned_systems():
-    table = loss_table(RUNS, GRID, ONCE)
+    table = loss_by_costs_table(RUNS, GRID, ONCE)
     row, costs = table.loc[CLIENT, 1.0, 0.3], Costs(c1=1.0, ce=0.3)
     config = GRID[CLIENT, 1.0, 0.3]
     tuned = tuned_on_validation(RUNS.predictions(config, "validation"), RUNS.predictions(config), costs=costs)

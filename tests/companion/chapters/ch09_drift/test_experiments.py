@@ -143,7 +143,7 @@ def test_systems_are_swept_with_their_dependencies_and_the_first_with_its_activa
     monkeypatch.setattr(experiments.shifted, "sweep_under_corruption", sweep)
     settings = replace(settings_for("09_drift", "quick"), seeds=2, clients=("as_released",), data="digits", sizes=())
     names = experiments.corruption_conditions(settings.severities)
-    found = experiments.train_drift_systems(settings, experiments.base_config(settings), names)
+    found = experiments.train_drift_systems(settings, experiments.drift_base_config(settings), names)
     assert list(found.tables) == [("learning_to_help", "as_released"), ("confidence", "as_released")]
     assert [len(view) for view in found.tables.values()] == [2, 2] == [len(found.first_systems), 2]
     # two clients, plain servers and joint trainings; confidence is not trained

@@ -15,6 +15,7 @@ from l2h.experiments.run import RunResult
 from l2h.experiments.sweep import over_seeds
 from l2h.problem import Costs, Predictions
 
+PerExample = Callable[[Predictions], Any]  # a value of each example, (n,)
 COVERAGE_GRID = np.linspace(0, 1, 41)
 
 

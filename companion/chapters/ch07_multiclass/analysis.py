@@ -1,8 +1,8 @@
 """Analysis of the experiments with many classes: differences, slopes, resource use, confusions and images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from companion.chapters import systems as chapters_systems
 from companion.chapters.ch07_multiclass import experiments
 from companion.chapters.ch07_multiclass.experiments import MulticlassResults
 from companion.chapters.ch07_multiclass.settings import Settings
+from companion.chapters.summaries import PerExample
 from companion.chapters.systems import ComparedSystem, system_resource_use
 from l2h.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
 from l2h.evaluation.comparisons import differences_per_example, mean_difference, mean_interval
@@ -17,10 +18,11 @@ from l2h.evaluation.curves import accuracy_at_coverage, accuracy_coverage_curve,
 from l2h.evaluation.intervals import Interval, pointwise_t_intervals
 from l2h.evaluation.metrics import (
     ask_indicator,
-    client_server_correctness,
+    client_correctness,
     correctness,
     keep_indicator,
     loss_per_example,
+    server_correctness,
     split_by_class,
 )
 from l2h.evaluation.multiple_comparisons import MeanRanks, mean_ranks
@@ -32,17 +34,6 @@ SYSTEMS_IN_CURVES = (  # of the accuracy-coverage curves
     chapters_systems.STACKED_NAME,
 )
 REFERENCE_SYSTEMS = ("random", "oracle")  # without a place in the figure of resources
-PerExample = Callable[[Predictions], Any]
-
-
-def client_correctness(predictions: Predictions) -> np.ndarray:
-    """1.0 where the client's label is right and 0.0 elsewhere, (n,)."""
-    return client_server_correctness(predictions)[0].astype(float)
-
-
-def server_correctness(predictions: Predictions) -> np.ndarray:
-    """1.0 where the server's label is right and 0.0 elsewhere, (n,)."""
-    return client_server_correctness(predictions)[1].astype(float)
 
 
 def negative_loss(costs: Costs) -> PerExample:

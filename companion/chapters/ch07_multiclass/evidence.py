@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from companion.chapters.ch07_multiclass import experiments, theory
-from companion.chapters.ch07_multiclass.analysis import server_correctness, slope_interval, trend_interval
+from companion.chapters.ch07_multiclass.analysis import slope_interval, trend_interval
 from companion.chapters.ch07_multiclass.experiments import WEIGHTED_SERVER_SYSTEMS, MulticlassResults
 from companion.chapters.ch07_multiclass.settings import Settings
 from companion.claims.evidence import Evidence
@@ -19,7 +19,7 @@ from l2h.evaluation.comparisons import (
     server_difference_on_asked,
 )
 from l2h.evaluation.curves import auc_contributions
-from l2h.evaluation.metrics import ask_indicator, loss_per_example
+from l2h.evaluation.metrics import ask_indicator, loss_per_example, server_correctness
 from l2h.losses.stage_switching import STAGE_SWITCHING_FORMS
 from l2h.problem import Predictions
 

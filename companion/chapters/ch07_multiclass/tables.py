@@ -9,21 +9,23 @@ import numpy as np
 import pandas as pd
 
 from companion.chapters.ch07_multiclass import experiments
-from companion.chapters.ch07_multiclass.analysis import PerExample, client_correctness, server_correctness
 from companion.chapters.ch07_multiclass.experiments import MulticlassResults
 from companion.chapters.ch07_multiclass.settings import Settings
+from companion.chapters.summaries import PerExample
 from companion.chapters.systems import ON_DEVICE_CLASSIFIER, ComparedSystem
-from l2h.evaluation import metrics as evaluation_metrics
+from l2h.evaluation import metrics
 from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.comparisons import mean_interval
 from l2h.evaluation.curves import area_under_curve, error_auroc_contributions, loss_curve
 from l2h.evaluation.intervals import Interval, format_interval
 from l2h.evaluation.metrics import (
     ask_indicator,
+    client_correctness,
     client_server_correctness,
     correctness,
     loss_per_example,
     reference_losses,
+    server_correctness,
     system_loss,
 )
 from l2h.evaluation.resources import ResourceUse
@@ -208,8 +210,8 @@ class _MeanMetrics(NamedTuple):
 def _mean_metrics(predictions: Sequence[Predictions], costs: Costs) -> _MeanMetrics:
     return _MeanMetrics(
         float(np.mean([system_loss(p, costs=costs) for p in predictions])),
-        float(np.mean([evaluation_metrics.accuracy(p) for p in predictions])),
-        float(np.mean([evaluation_metrics.offload_rate(p) for p in predictions])),
+        float(np.mean([metrics.accuracy(p) for p in predictions])),
+        float(np.mean([metrics.offload_rate(p) for p in predictions])),
     )
 
 
@@ -263,7 +265,7 @@ def follow_up_summary(results: MulticlassResults, settings: Settings) -> str:
             name: _mean_metrics(results.tuned_on_validation(config), costs).loss for name, config in systems.items()
         }
         rates = [
-            np.mean([evaluation_metrics.offload_rate(p) for p in results.untuned(systems[f"stage, {form}"])])
+            np.mean([metrics.offload_rate(p) for p in results.untuned(systems[f"stage, {form}"])])
             for form in ("released", "nonnegative")
         ]
         lines.append(

@@ -1,24 +1,22 @@
 """Evidence for the claims of chapter 08."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from companion.chapters.ch08_costs.analysis import CostGrid, gain_over_constant_policy
-from companion.chapters.summaries import SweptRuns
+from companion.chapters.summaries import PerExample, SweptRuns
 from companion.chapters.systems import COMPARISON_CE
 from companion.claims.evidence import Evidence, min_evidence
 from l2h.evaluation.bootstrap import paired_bootstrap
 from l2h.evaluation.comparisons import differences_per_example, mean_difference
 from l2h.evaluation.metrics import ask_indicator, loss_per_example
 from l2h.experiments.config import ExperimentConfig
-from l2h.problem import Costs, Predictions
+from l2h.problem import Costs
 
 CLAIMED_CLIENTS = ("as_released", "well_trained")
 NOT_RUN = Evidence.absent("not run at this profile")
-PerExample = Callable[[Predictions], Any]
 
 
 def mean_difference_evidence(

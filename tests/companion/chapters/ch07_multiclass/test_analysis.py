@@ -158,8 +158,6 @@ def test_areas_are_those_of_each_seed():
 
 def test_correctness_and_loss_are_those_of_each_example():
     p = many(50)
-    assert np.array_equal(analysis.client_correctness(p), (p.m == p.y) * 1.0)
-    assert np.array_equal(analysis.server_correctness(p), (np.where(p.e >= 0, 1, -1) == p.y) * 1.0)
     costs = Costs(1.2, 0.2)
     assert -analysis.negative_loss(costs)(p).mean() == pytest.approx(metrics.system_loss(p, costs=costs))
 

@@ -29,8 +29,8 @@ def outputs_digest(notebook: Mapping[str, Any]) -> str:
 
     >>> cell = {"cell_type": "code", "metadata": {}, "source": "print(0.2)"}
     >>> lines, text = ({"name": "stdout", "text": shown} for shown in (["0.2\n", "0.3\n"], "0.2\n0.3\n"))
-    >>> outputs_digest({"cells": [cell | {"outputs": [lines]}]}) == outputs_digest({"cells": [cell | {"outputs":
-    [text]}]})
+    >>> first, second = ({"cells": [cell | {"outputs": [shown]}]} for shown in (lines, text))
+    >>> outputs_digest(first) == outputs_digest(second)
     True
     """
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and not injected(cell)]

@@ -135,11 +135,13 @@ def stage_switching_risks(ce: Fraction) -> pd.Series:
     >>> stage_switching_risks(Fraction("0.15"))["least risk"]
     Fraction(7, 80)
     """
-    edges = [Fraction(edge) for edge in ("0", "0.45", "0.75", "1")]
+    edges = np.array([Fraction(edge) for edge in ("0", "0.45", "0.75", "1")], dtype=object)
     masses, likelier_label, client = np.diff(edges), np.array([1, -1, 1]), np.array([1, -1, -1])
 
+    error_rates = np.array([Fraction("0.95"), Fraction("0.05")], dtype=object)  # of a wrong and of the likelier label
+
     def errors(labels: np.ndarray) -> np.ndarray:
-        return np.where(labels == likelier_label, Fraction("0.05"), Fraction("0.95"))
+        return error_rates[(labels == likelier_label).astype(int)]
 
     servers = []  # (error, risk) of each; both are linear in t between the edges
     for side in (1, -1):

@@ -6,7 +6,7 @@ from typing import Any
 
 from companion.chapters.parameters import chapters_with_settings, settings_for
 
-QUICK, RECORD = "quick", "paper"
+QUICK, RECORD_PROFILE = "quick", "paper"
 NOT_SIZES = ("profile", "chapter", "data", "precision")  # fields of settings that do not say how much is computed
 ZERO_IS_ALL = ("sizes", "images", "n_images")
 LONGEST_LIST = 5
@@ -45,7 +45,7 @@ def quick_banner(name: str) -> str:
 
 
 def _differences(name: str) -> list[str]:
-    quick, record = settings_for(name, QUICK), settings_for(name, RECORD)
+    quick, record = settings_for(name, QUICK), settings_for(name, RECORD_PROFILE)
     pairs = {field.name: (getattr(quick, field.name), getattr(record, field.name)) for field in fields(quick)}
     return [
         f"`{field}` {_value_text(field, now)} instead of {_value_text(field, then)}"

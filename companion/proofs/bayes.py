@@ -214,12 +214,8 @@ def monotone_rules() -> dict[str, Certificate]:
         return z3.If(c1 + 2 * ce >= 1, t * (1 + c1) == c1 + ce, t * (1 - c1) == ce)
 
     order = [
-        *VALID_COSTS,
-        c1 <= more_c1,
-        ce <= more_ce,
-        is_threshold(p_t, c1, ce),
-        is_threshold(more_p_t, more_c1, more_ce),
-    ]
+        *VALID_COSTS, c1 <= more_c1, ce <= more_ce, is_threshold(p_t, c1, ce), is_threshold(more_p_t, more_c1, more_ce)
+    ]  # fmt: skip
     grows = p_t <= more_p_t
     return {
         "larger-c1-asks-less": prove(

@@ -114,16 +114,9 @@ def excess_risk_small_costs() -> dict[str, Certificate]:
     """
     below, above = root_p * p_t >= root_t * p, root_p * p_t <= root_t * p
     domain = [
-        *VALID_COSTS,
-        beta > 0,
-        ce > 0,
-        c1 < 1,
-        p_t > 0,
-        p_t <= HALF,
-        p_t * (1 - c1) == ce,
-        SINGLE_ALPHA,
-        *SLOPE_FACTOR_RANGE,
-    ]
+        *VALID_COSTS, beta > 0, ce > 0, c1 < 1, p_t > 0, p_t <= HALF, p_t * (1 - c1) == ce,
+        SINGLE_ALPHA, *SLOPE_FACTOR_RANGE,
+    ]  # fmt: skip
     upper = [p >= HALF, p <= 1, root_p <= HALF]
     at_half = HALF * (alpha - beta * c1) - ce  # the slope at p = 1/2
     return {

@@ -1,4 +1,4 @@
-"""The testbed on which joint training wins: its best server is less accurate alone, but better for the system."""
+"""The distribution on which joint training wins: its best server is less accurate alone, but better for the system."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -19,11 +19,12 @@ class ServerAndBestRejector(NamedTuple):
 
 
 def servers_with_best_rejectors(c1: Fraction, ce: Fraction) -> list[ServerAndBestRejector]:
-    r"""Every server of the class that can be optimal on the testbed `specialist`, with its best rejector.
+    r"""Every server of the class that can be optimal under the distribution `specialist`, with its best rejector.
 
     .. math:: R(t) = \sum_k \pi_k \min(p_k, c_1 P(label(e) \neq Y | k) + c_e)
 
-    with the pieces k of the testbed, cut at t. Error and risk are linear in t within a piece, so the ends of the pieces
+    with the atoms k of the distribution, cut at t. Error and risk are linear in t within a piece, so the ends of the
+    pieces
     are enough. A tie keeps.
 
     Args:

@@ -17,7 +17,7 @@ from l2h.theory.rademacher_exact import distinct_threshold_complexity
 from l2h.theory.regret import effective_threshold, pointwise_regret, worst_excess_risk
 
 AlphaFormula = Callable[..., Any]  # of p or of mu, with costs= and beta=
-BETA = 2.0  # the released notebook's; the items on beta vary it
+RELEASED_BETA = 2.0  # the released notebook's; the items on beta vary it
 MU_GRID, P_GRID = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 0.5, 201), np.linspace(0, 1, 201)))
 P_DETERMINISTIC = np.linspace(0, 1, 20001)
 NEGLIGIBLE = 1e-9  # a regret below is rounding error
@@ -61,11 +61,13 @@ def constant_p_table(ce_values: Iterable[float]) -> pd.DataFrame:
     rows = {}
     for ce in ce_values:
         costs = Costs(1.0, ce)
-        alpha = float(alpha_released(RELEASED_P, costs=costs, beta=BETA))
-        worst = worst_excess_risk(alpha, client_risk=RELEASED_P, costs=costs, beta=BETA, client="deterministic")
+        alpha = float(alpha_released(RELEASED_P, costs=costs, beta=RELEASED_BETA))
+        worst = worst_excess_risk(
+            alpha, client_risk=RELEASED_P, costs=costs, beta=RELEASED_BETA, client="deterministic"
+        )
         rows[ce] = {
             "alpha": alpha,
-            "asks where p >": effective_threshold(alpha, costs=costs, beta=BETA),
+            "asks where p >": effective_threshold(alpha, costs=costs, beta=RELEASED_BETA),
             "Bayes: p >": ask_threshold(costs),
             "worst excess risk": worst.excess,
         }
@@ -76,14 +78,18 @@ def constant_p_excess_risk(costs: Costs) -> tuple[float, float]:
     """The excess risk of two points at the released constant, and the largest regret at the repaired constant."""
     eta, p = np.array([[1, 0.85], [0, 0.85]])
     mass = np.array([1 - RELEASED_P / 0.85, RELEASED_P / 0.85])
-    released, repaired = (alpha_released(value, costs=costs, beta=BETA) for value in (RELEASED_P, ask_threshold(costs)))
-    excess = mass @ pointwise_regret(eta, p, costs=costs, alpha=released, beta=BETA)
-    remaining = pointwise_regret(P_DETERMINISTIC, P_DETERMINISTIC, costs=costs, alpha=repaired, beta=BETA).max()
+    released, repaired = (
+        alpha_released(value, costs=costs, beta=RELEASED_BETA) for value in (RELEASED_P, ask_threshold(costs))
+    )
+    excess = mass @ pointwise_regret(eta, p, costs=costs, alpha=released, beta=RELEASED_BETA)
+    remaining = pointwise_regret(
+        P_DETERMINISTIC, P_DETERMINISTIC, costs=costs, alpha=repaired, beta=RELEASED_BETA
+    ).max()
     return float(excess), float(remaining)
 
 
 def largest_regret(
-    formula: AlphaFormula, costs: Costs, *, beta: float = BETA, where: Any = slice(None)
+    formula: AlphaFormula, costs: Costs, *, beta: float = RELEASED_BETA, where: Any = slice(None)
 ) -> tuple[float, dict[str, Any]]:
     """The largest regret of alpha(p) on a grid of mu and p, and the point where it occurs.
 
@@ -121,8 +127,8 @@ def released_domain_table() -> pd.DataFrame:
     for name, (costs, p, mu) in DOMAIN_COUNTEREXAMPLES.items():
         rows[name] = {"costs": costs, "p": p, "mu": mu}
         for label, formula in formulas.items():
-            alpha = formula(p, costs=costs, beta=BETA)
-            rows[name][label] = float(pointwise_regret(mu, p, costs=costs, alpha=alpha, beta=BETA))
+            alpha = formula(p, costs=costs, beta=RELEASED_BETA)
+            rows[name][label] = float(pointwise_regret(mu, p, costs=costs, alpha=alpha, beta=RELEASED_BETA))
         rows[name]["clamped, at worst"], _ = largest_regret(alpha_from_p, costs)
     return pd.DataFrame(rows).T
 
@@ -168,8 +174,8 @@ def least_excess_table(costs: Costs, regrets: Iterable[float]) -> pd.DataFrame:
         }
         row = {}
         for name, (formula, argument) in choices.items():
-            alpha = formula(argument, costs=costs, beta=BETA)
-            case: dict[str, Any] = {"eta": 0.5, "p": p, "costs": costs, "alpha": alpha, "beta": BETA}
+            alpha = formula(argument, costs=costs, beta=RELEASED_BETA)
+            case: dict[str, Any] = {"eta": 0.5, "p": p, "costs": costs, "alpha": alpha, "beta": RELEASED_BETA}
             row[name] = float(partial_min_risk(0.0, **case) - partial_min_risk(minimiser(**case).r, **case))
         rows[regret] = row
     return pd.DataFrame(rows).T.rename_axis("regret")
@@ -179,10 +185,12 @@ def regret_to_bound_p(costs: Costs) -> float:
     """The largest quotient of regret and bound for alpha(p) and a free client."""
 
     def rule(mu: Any, p: Any) -> Any:
-        return alpha_from_p(p, costs=costs, beta=BETA)
+        return alpha_from_p(p, costs=costs, beta=RELEASED_BETA)
 
-    envelope = lower_envelope(rule, costs=costs, beta=BETA, client="free")
-    return float((envelope.regret[1:] / excess_risk_bound_p(envelope.excess[1:], costs=costs, beta=BETA)).max())
+    envelope = lower_envelope(rule, costs=costs, beta=RELEASED_BETA, client="free")
+    return float(
+        (envelope.regret[1:] / excess_risk_bound_p(envelope.excess[1:], costs=costs, beta=RELEASED_BETA)).max()
+    )
 
 
 def regret_to_bound_mu(beta: float, costs: Costs) -> float:
@@ -218,12 +226,14 @@ def bounded_scores_table(costs: Costs) -> pd.DataFrame:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for name, (formula, argument) in choices.items():
         for bounded, label in ((False, "for any scores"), (True, "for bounded scores")):
-            alpha: Any = formula(argument, costs=costs, beta=BETA, bounded=bounded)
-            regret = pointwise_regret(MU_GRID, P_GRID, costs=costs, alpha=alpha, beta=BETA, bounded=True)
+            alpha: Any = formula(argument, costs=costs, beta=RELEASED_BETA, bounded=bounded)
+            regret = pointwise_regret(MU_GRID, P_GRID, costs=costs, alpha=alpha, beta=RELEASED_BETA, bounded=True)
             point = [axis[regret.argmax()].round(4) if regret.max() > NEGLIGIBLE else "–" for axis in (P_GRID, MU_GRID)]
             rows[name, label] = {"largest regret": regret.max().round(12), "p": point[0], "mu": point[1]}
-    alpha = alpha_deterministic(costs=costs, beta=BETA)
-    regret = pointwise_regret(P_DETERMINISTIC, P_DETERMINISTIC, costs=costs, alpha=alpha, beta=BETA, bounded=True)
+    alpha = alpha_deterministic(costs=costs, beta=RELEASED_BETA)
+    regret = pointwise_regret(
+        P_DETERMINISTIC, P_DETERMINISTIC, costs=costs, alpha=alpha, beta=RELEASED_BETA, bounded=True
+    )
     rows["single alpha", "for any scores"] = {"largest regret": regret.max(), "p": "–", "mu": "–"}
     return pd.DataFrame(rows).T
 
@@ -255,8 +265,8 @@ def missing_alphas() -> tuple[float, float]:
     (-0.81, 0.0)
     """
     formulas: tuple[Callable[[Costs], Any], ...] = (
-        lambda costs: alpha_released(RELEASED_P, costs=costs, beta=BETA),
-        lambda costs: alpha_deterministic(costs=costs, beta=BETA),
+        lambda costs: alpha_released(RELEASED_P, costs=costs, beta=RELEASED_BETA),
+        lambda costs: alpha_deterministic(costs=costs, beta=RELEASED_BETA),
     )
     released, single = (
         float(np.sum([has_real_alpha(formula, ce / 100) for ce in range(100)]) / 100 - 1) for formula in formulas

@@ -84,7 +84,7 @@ def prove(
     >>> x = z3.Real("x")
     >>> prove("x^2 >= 0", x * x >= 0).verdict
     'proved'
-    >>> prove("x^2 >= x for x > 0", x * x >= x, given=[x > 0], example={"x": "0.5"}).counterexample
+    >>> prove("x^2 >= x for x > 0", x * x >= x, assumptions=[x > 0], example={"x": "0.5"}).counterexample
     {'x': Fraction(1, 2)}
     """
     checks.at_least(1, milliseconds=milliseconds)

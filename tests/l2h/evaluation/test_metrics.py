@@ -6,7 +6,6 @@ from helpers.samples import columns, costs, many, predictions
 from hypothesis import given
 from oracles import theory
 
-from companion.chapters.ch01_problem import analysis
 from l2h.evaluation import metrics
 from l2h.evaluation.metrics import split_by_class
 from l2h.problem import Costs, Predictions
@@ -46,14 +45,6 @@ def test_many_classes_keep_the_rows_of_their_scores():
     p = Predictions(m=np.array([0, 0, 0, 0]), r=np.array([1.0, -1.0, -1.0, 1.0]), e=e, y=np.array([0, 1, 1, 2]))
     assert split_by_class(p)[1].e.tolist() == [[0, 1, 0], [0, 0, 1]]
     assert metrics.client_server_correctness(p)[1].tolist() == [True, True, False, False]
-
-
-def test_what_questions_buy():
-    p = Predictions(
-        m=np.array([1, -1, -1, 1]), r=np.array([1.0, 1.0, -1.0, -1.0]), e=np.array([1.0, 1, 1, -1]), y=np.ones(4)
-    )
-    assert analysis.gain_over_client(p) == 0.0  # one question mends a mistake, the other makes one
-    assert analysis.gain_of_always_ask(p) == 0.25
 
 
 @given(p=predictions(), **costs)

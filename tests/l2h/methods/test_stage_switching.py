@@ -86,14 +86,16 @@ def test_a_stale_copy_changes_the_rejector_only(parts):
 
 def test_the_copy_is_renewed_every_so_many_steps():
     server = nn.Linear(1, 1, bias=False)
-    module, x, seen = StaleServer(None, server, update_every=3), torch.ones(1, 1), []
+    rejector = nn.Linear(2, 1, bias=False)  # of something else than x
+    module = StaleServer(rejector, server, update_every=3, rejector_reads_x=False)
+    x, seen = torch.ones(1, 1), []
     for step in range(7):
         nn.init.constant_(server.weight, step)
         r, e, copy = module(x)
         assert r is None and e.item() == step and not copy.requires_grad
         seen.append(int(copy))
     assert seen == [0, 0, 0, 3, 3, 3, 6]
-    assert [name for name, _ in module.named_parameters()] == ["server.weight"]
+    assert [name for name, _ in module.named_parameters()] == ["rejector.weight", "server.weight"]
 
 
 def test_without_delay_the_copy_is_the_server():
@@ -112,7 +114,7 @@ def test_a_training_starts_from_the_plain_server_and_a_rejector_for_it(parts, na
     assert torch.allclose(e, plain.e(parts.validation), atol=1e-5)
     assert r.std() > 0.01  # a new rejector would hardly tell examples apart
     with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
-        fitted(name, started._replace(helper=parts.train._replace(server_scores=None)), options)
+        fitted(name, started._replace(train=parts.train._replace(server_scores=None)), options)
 
 
 @pytest.mark.parametrize("name", ["mozannar_sontag", "one_vs_all"])

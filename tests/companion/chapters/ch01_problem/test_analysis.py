@@ -31,3 +31,10 @@ def test_signatures_are_means_over_seeds_and_counts_of_one_history():
     never = table.loc["never"]
     assert (never["offload rate"], never["gain in accuracy"]) == (0, 0)
     assert np.isnan(never["gain per query"])
+
+
+def test_a_query_that_helps_and_one_that_harms_cancel():
+    r, e = np.array([1.0, 1.0, -1.0, -1.0]), np.array([1.0, 1.0, 1.0, -1.0])
+    p = Predictions(m=np.array([1, -1, -1, 1]), r=r, e=e, y=np.ones(4))
+    assert gain_over_client(p) == 0.0
+    assert gain_of_always_ask([p]) == 0.25

@@ -202,7 +202,7 @@ def test_minimisers_at_infinity_and_ties():
     assert stage_minimiser(0.5, 1.0, costs=costs, form="paper") == np.inf  # a negative weight
     assert stage_minimiser(1.0, 0.0, costs=costs, form="paper") == -np.inf  # keeping is always wrong
     assert stage_minimiser(1.0, 0.5, costs=costs, form="paper") == 0.0  # nothing to choose
-    assert stage_minimiser([0.2, 1.0], [1.0, 1.0], costs=costs, form="shifted").tolist() == [np.inf, np.inf]
+    assert stage_minimiser([0.2, 1.0], [1.0, 1.0], costs=costs, form="nonnegative").tolist() == [np.inf, np.inf]
 
 
 @settings(max_examples=15, deadline=None)

@@ -9,7 +9,7 @@ import os
 import platform
 import re
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,9 @@ class Folders:
         references: one folder of executed notebooks per data source.
     """
 
-    book: Path = ROOT / "book"
-    notebooks: Path = ROOT / "_build" / "notebooks"
-    references: Path = ROOT / "tests" / "book" / "reference"
+    book: Path = field(default_factory=lambda: ROOT / "book")
+    notebooks: Path = field(default_factory=lambda: ROOT / "_build" / "notebooks")
+    references: Path = field(default_factory=lambda: ROOT / "tests" / "book" / "reference")
 
 
 def chapter_names(book: Path = ROOT / "book") -> list[str]:

@@ -68,7 +68,7 @@ def class_pairs_mean(pairs: Sequence[tuple[Any, Any]], values: Any) -> ClassPair
         The mean with its standard error and the components of variance; a component is never below zero.
 
     Raises:
-        ValueError: if pairs are missing, or given twice, or there are fewer than four classes, or a value is not finite.
+        ValueError: if a pair is missing or given twice, there are fewer than four classes, or a value is not finite.
 
     >>> letters = list(combinations("abcd", 2))
     >>> mean = class_pairs_mean(letters, [1.0, 2.0, 3.0, 2.0, 3.0, 4.0])

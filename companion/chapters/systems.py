@@ -121,7 +121,7 @@ def system_predictions(
         name: [results[seeded_config] for seeded_config in over_seeds(config, seeds)]
         for name, config in systems.items()
     }
-    clients = [_client_result(results, result.config) for result in next(iter(results_by_system.values()))]
+    clients = [client_result(results, result.config) for result in next(iter(results_by_system.values()))]
     predictions = {
         name: [result.predictions(split) for result in results_of_system]
         for name, results_of_system in results_by_system.items()
@@ -130,7 +130,7 @@ def system_predictions(
         predictions[ON_DEVICE_CLASSIFIER] = [never_asking(p) for p in predictions[ON_DEVICE_CLASSIFIER]]
     if "two-stage" in predictions:
         pairs = zip(results_by_system["two-stage"], clients, strict=True)
-        predictions[STACKED_NAME] = [_stacked_predictions(two_stage, client, split) for two_stage, client in pairs]
+        predictions[STACKED_NAME] = [stacked_predictions(two_stage, client, split) for two_stage, client in pairs]
     return predictions
 
 
@@ -223,7 +223,15 @@ def _total_size(sizes: Sequence[NetworkSize]) -> NetworkSize:
     return NetworkSize(sum(size.parameters for size in sizes), sum(size.flops for size in sizes))
 
 
-def _stacked_predictions(two_stage: RunResult, client: RunResult, split: str) -> Predictions:
+def stacked_predictions(two_stage: RunResult, client: RunResult, split: str) -> Predictions:
+    """The predictions of a two-stage system whose rejector is weighed with the client's score.
+
+    Args:
+        two_stage: result of the two-stage system.
+        client: result of its client.
+        split: "validation" or "test".
+    """
+
     def signals(split_name: str) -> RejectorSignals:
         return RejectorSignals(client.scores[split_name]["client_scores"], [two_stage.scores[split_name]["r"]])
 
@@ -244,7 +252,13 @@ def multiclass_stacking_signals(client: RunResult, rejectors: Sequence[RunResult
     return RejectorSignals(margin, [*logs, entropy, *(rejector.scores[split]["r"] for rejector in rejectors)])
 
 
-def _client_result(results: Mapping[ExperimentConfig, RunResult], config: ExperimentConfig) -> RunResult:
+def client_result(results: Mapping[ExperimentConfig, RunResult], config: ExperimentConfig) -> RunResult:
+    """The result of the client of a system.
+
+    Args:
+        results: of every run.
+        config: of the system.
+    """
     same = ("client", "seed", "source", "classes", "sizes", "precision")
     return results[ExperimentConfig("client", **{name: getattr(config, name) for name in same})]
 

@@ -1,15 +1,39 @@
 """The primary experiment of chapter 06: all pairs of CIFAR-10's classes as a sample of tasks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
-from companion.chapters.systems import COMPARISON_CE, SYSTEMS
+import numpy as np
+import pandas as pd
+
+from companion.chapters.ch06_comparison.human_uncertainty import easy_and_hard
+from companion.chapters.systems import COMPARISON_CE, STACKED_NAME, SYSTEMS, client_result, stacked_predictions
+from l2h.data.cifar10h import HumanLabels
 from l2h.data.dataset import DEFAULT_PAIRS
 from l2h.data.sources import CLASSES
+from l2h.evaluation.curves import (
+    accuracy_coverage_curve,
+    area_under_curve,
+    correctness_at_coverage,
+    error_auroc_contributions,
+)
+from l2h.evaluation.metrics import ask_indicator, client_server_correctness, system_loss
+from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.experiments.config import ExperimentConfig
+from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
+from l2h.experiments.run import RunResult, run_key
 from l2h.experiments.sweep import with_dependencies
+from l2h.problem import Costs, Predictions
 
+BOOK = PACKAGE.parent / "book"
+PAIR_COLUMNS = ("classes", "client", "seed", "system")  # they name a row
+COVERAGE_PERCENT = tuple(range(10, 100, 10))
+DECIMALS = 6
+DIGITS_OF_KEY = 16  # of 64: enough to tell a few hundred groups apart
 CLIENTS = ("as_released", "well_trained", "lenet")
 SEEDS = 5
 SYSTEMS_OF_PAIRS = ("learning to help", "confidence", "separate", "two-stage", "two-stage, on scores")
@@ -43,15 +67,155 @@ def pair_systems(pair: tuple[str, str], client: str, seed: int) -> dict[str, Exp
     return {name: replace(base, **SYSTEMS[name]) for name in names}
 
 
-def runs_by_seed(seeds: int = SEEDS) -> Iterator[list[ExperimentConfig]]:
-    """All runs, seed by seed: a sweep that ends early leaves whole seeds.
+def groups_of_seed(seed: int, pairs: Sequence[tuple[str, str]] | None = None) -> Iterator[dict[str, ExperimentConfig]]:
+    """The systems of every pair and client for one seed.
 
     Args:
-        seeds: how many, from 0 on.
+        seed: the seed.
+        pairs: of classes; all by default.
 
     Yields:
-        The runs of one seed, each after those that it reads.
+        One dictionary of `pair_systems` per pair and client.
     """
-    for seed in range(seeds):
-        groups = [pair_systems(pair, client, seed) for pair in class_pairs() for client in CLIENTS]
-        yield with_dependencies(config for group in groups for config in group.values())
+    for pair in pairs or class_pairs():
+        for client in CLIENTS:
+            yield pair_systems(pair, client, seed)
+
+
+def runs_of_seed(seed: int, pairs: Sequence[tuple[str, str]] | None = None) -> list[ExperimentConfig]:
+    """All runs of one seed, each after those that it reads.
+
+    Args:
+        seed: the seed.
+        pairs: of classes; all by default.
+    """
+    return with_dependencies(config for group in groups_of_seed(seed, pairs) for config in group.values())
+
+
+def group_key(group: Mapping[str, ExperimentConfig]) -> str:
+    """What the rows of one pair, client and seed depend on: its runs, and the code that describes them.
+
+    Args:
+        group: of `pair_systems`.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    return key(runs=[run_key(config) for config in group.values()], code=_code_digest())[:DIGITS_OF_KEY]
+
+
+@lru_cache(maxsize=1)
+def _code_digest() -> str:
+    return Code(PACKAGE, PACKAGE.parent / "companion").fingerprint([Definition(__name__, "pair_rows")])
+
+
+def table_path(book: Path = BOOK) -> Path:
+    """Where the committed table lies.
+
+    Args:
+        book: folder of the records.
+    """
+    return book / "06_comparison.full.csv"
+
+
+def read_table(book: Path = BOOK) -> pd.DataFrame:
+    """The committed table: one row per pair, client, seed and system.
+
+    Args:
+        book: folder of the records.
+
+    Returns:
+        The columns of PAIR_COLUMNS, the numbers of `system_row`, and the key.
+
+    Raises:
+        FileNotFoundError: if it was never made.
+    """
+    return pd.read_csv(table_path(book))
+
+
+def pair_rows(
+    results: Mapping[ExperimentConfig, RunResult],
+    systems: Mapping[str, ExperimentConfig],
+    human_labels: HumanLabels | None,
+) -> list[dict[str, Any]]:
+    """What the systems of one pair, client and seed do on the test images, one row per system.
+
+    Args:
+        results: of the systems' runs and of those that they read.
+        systems: of `pair_systems`.
+        human_labels: of the test images, None where they are not at hand.
+
+    Returns:
+        Rows of `system_row`; the stacked rejector is one of the systems.
+    """
+    test, validation = (pair_predictions(results, systems, split) for split in ("test", "validation"))
+    plain = test["confidence"]
+    return [
+        {
+            "classes": "/".join(results[systems["two-stage"]].data["classes"]),
+            "client": systems["two-stage"].client,
+            "seed": systems["two-stage"].seed,
+            "system": name,
+            **system_row(validation[name], predictions, plain, human_labels),
+        }
+        for name, predictions in test.items()
+    ]
+
+
+def pair_predictions(
+    results: Mapping[ExperimentConfig, RunResult], systems: Mapping[str, ExperimentConfig], split: str
+) -> dict[str, Predictions]:
+    """The predictions of the systems of one pair, client and seed, and of the stacked rejector.
+
+    Args:
+        results: as in `pair_rows`.
+        systems: of `pair_systems`.
+        split: "validation" or "test".
+
+    Returns:
+        Name of a system -> predictions.
+    """
+    two_stage = results[systems["two-stage"]]
+    predictions = {name: results[config].predictions(split) for name, config in systems.items()}
+    return predictions | {STACKED_NAME: stacked_predictions(two_stage, client_result(results, two_stage.config), split)}
+
+
+def system_row(
+    validation: Predictions, test: Predictions, plain: Predictions, human_labels: HumanLabels | None
+) -> dict[str, Any]:
+    """What one system does on the test images.
+
+    Args:
+        validation: predictions on the validation split, on which the threshold is tuned.
+        test: predictions on the test split.
+        plain: predictions of a system with the server trained alone, on the same images.
+        human_labels: of these images, or None.
+
+    Returns:
+        The area under the accuracy-coverage curve; the accuracy at each coverage; system loss and share sent at the
+        threshold of least loss on the validation images; accuracies of the client and of the server; the area under
+        the ROC curve of r for the client's errors; on the half of the images with the lowest r the accuracy of the
+        system's server and of the plain one; and, of images that are hard for people minus those that are easy, the
+        share sent.
+    """
+    costs = Costs(c1=1.0, ce=COMPARISON_CE)
+    (tuned,) = tuned_on_validation([validation], [test], costs=costs)
+    client, server = client_server_correctness(test)
+    asked_half = np.argsort(test.r, kind="stable")[: len(test.y) // 2]
+    asked = ask_indicator(tuned)
+    accuracies = correctness_at_coverage(test, np.array(COVERAGE_PERCENT) / 100).mean(axis=1)
+    row = {
+        "area": area_under_curve(accuracy_coverage_curve(test)),
+        **{f"accuracy_at_{percent}": value for percent, value in zip(COVERAGE_PERCENT, accuracies, strict=True)},
+        "system_loss": system_loss(tuned, costs=costs),
+        "sent": asked.mean(),
+        "client_accuracy": client.mean(),
+        "server_accuracy": server.mean(),
+        "auroc": error_auroc_contributions(test).mean(),
+        "server_on_half": server[asked_half].mean(),
+        "plain_on_half": client_server_correctness(plain)[1][asked_half].mean(),
+    }
+    if human_labels is not None:
+        easy, hard = easy_and_hard(human_labels)
+        row["hard_minus_easy"] = asked[hard].mean() - asked[easy].mean()
+    return {name: round(float(value), DECIMALS) for name, value in row.items()}

@@ -73,8 +73,7 @@ def compare_with_human_labels(
     edges = np.unique(np.quantile(human_labels.entropy, QUINTILES))
     group = np.searchsorted(edges[1:-1], human_labels.entropy, side="left")  # (n,) an image on a limit belongs below
     groups = np.eye(len(edges) - 1)[group].T  # (k, n)
-    low, high = np.quantile(human_labels.entropy, [QUINTILES[1], QUINTILES[-2]])
-    easy, hard = human_labels.entropy <= low, human_labels.entropy >= high
+    easy, hard = easy_and_hard(human_labels)
     contrast = len(easy) * (hard / hard.sum() - easy / easy.sum())  # (n,)
     return HumanComparison(
         edges,
@@ -87,6 +86,19 @@ def compare_with_human_labels(
         },
         {name: mean_interval(ps, lambda p: loss_per_example(p, costs=costs)) for name, ps in all_systems.items()},
     )
+
+
+def easy_and_hard(human_labels: HumanLabels) -> tuple[np.ndarray, np.ndarray]:
+    """Which images people agree on most, and on which they disagree most.
+
+    Args:
+        human_labels: of n images.
+
+    Returns:
+        (n,) whether an image lies in the fifth of least entropy, and (n,) in that of most; with ties, in more.
+    """
+    low, high = np.quantile(human_labels.entropy, [QUINTILES[1], QUINTILES[-2]])
+    return human_labels.entropy <= low, human_labels.entropy >= high
 
 
 def human_label_bayes_rule(human_labels: HumanLabels, predictions: Predictions, *, costs: Costs) -> Predictions:

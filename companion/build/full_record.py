@@ -1,0 +1,75 @@
+"""The record over all pairs of classes: `python -m companion.build.full_record` makes it, and takes hours.
+
+It writes two files beside chapter 06: `06_comparison.full.csv`, one row per pair, client, seed and system, from which
+the chapter reads its primary answers, and `06_comparison.full.runs.csv`, a summary of every run, from which the audit
+draws. Whoever interrupts the command starts it again: finished runs are in the store.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from companion.build import execute, summaries
+from companion.build.execute import print_line
+from companion.build.notebooks import Folders
+from companion.chapters.ch06_comparison import class_pairs, human_uncertainty
+from l2h.experiments.run_log import LoggedRun
+from l2h.experiments.store import write_atomically
+from l2h.experiments.sweep import sweep, with_dependencies
+
+CHAPTER = "06_comparison"
+
+
+def main(folders: Folders | None = None) -> int:
+    """The command: a line per seed on stdout; exit code 1 on an error, 130 after Ctrl-C."""
+    try:
+        make_full_record((folders or Folders()).book)
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130  # as a shell reports a command that Ctrl-C ended; the sweep has said how to resume
+    return 0
+
+
+def make_full_record(
+    book: Path, *, pairs: Sequence[tuple[str, str]] | None = None, seeds: int = class_pairs.SEEDS
+) -> None:
+    """Make all runs, and write both files.
+
+    Args:
+        book: folder of the records.
+        pairs: of classes; all by default.
+        seeds: how many, from 0 on.
+
+    Raises:
+        FileNotFoundError: without CIFAR-10, or without the human labels of its test images.
+    """
+    if execute.cifar10_folder() is None:
+        raise FileNotFoundError("expected CIFAR-10 for the record, found none; set L2H_DATA to its folder")
+    rows: list[dict[str, Any]] = []
+    logged: list[LoggedRun] = []
+    for seed in range(seeds):
+        configs = class_pairs.runs_of_seed(seed, pairs)
+        sweep(configs)
+        logged += [LoggedRun(config, None) for config in configs]
+        for group in class_pairs.groups_of_seed(seed, pairs):
+            needed = with_dependencies(group.values())
+            results = dict(zip(needed, sweep(needed), strict=True))
+            labels = human_uncertainty.load_labels(group["two-stage"])
+            if labels is None:
+                raise FileNotFoundError("expected CIFAR-10H for the record, found none; set L2H_DATA to its folder")
+            key = class_pairs.group_key(group)
+            rows += [row | {"key": key} for row in class_pairs.pair_rows(results, group, labels)]
+        print_line(f"seed {seed}: {len(configs)} runs")
+    path = class_pairs.table_path(book)
+    write_atomically(path, pd.DataFrame(rows).to_csv(index=False))
+    summaries.write_summaries(path, summaries.summaries_text(logged))
+    print_line(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

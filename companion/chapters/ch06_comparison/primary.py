@@ -1,0 +1,312 @@
+"""The primary answers of chapter 06: four questions and three clients, over all pairs of CIFAR-10's classes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from companion.chapters.ch06_comparison.class_pairs import CLIENTS, COVERAGE_PERCENT, SMALL_REJECTOR
+from companion.chapters.systems import STACKED_NAME
+from companion.claims.evidence import Evidence
+from l2h.evaluation.class_pairs import ClassPairsMean, class_pairs_mean
+from l2h.evaluation.intervals import Interval
+from l2h.evaluation.multiple_comparisons import equivalence_intervals, holm_intervals
+
+LEARNING_TO_HELP = "learning to help"
+MARGIN = 0.01  # the smallest effect of interest, in area and in accuracy
+CHOICE_CLASS = "truck"  # its pairs served the choice of the variant, and are not judged
+DEVICE_BASELINES = (LEARNING_TO_HELP, "confidence", "separate", "two-stage", "two-stage, on scores")
+
+
+class Answer(NamedTuple):
+    """The answer to one question for one client."""
+
+    mean: ClassPairsMean  # over pairs of classes
+    interval: Interval  # at the level of its step in Holm's procedure
+    equivalence: Interval  # the same for two one-sided tests
+    better: int  # number of pairs with a difference above zero
+    pairs: int
+
+
+def area_difference(baseline: str) -> Callable[[pd.DataFrame], pd.Series]:
+    """The question by how much the area of learning to help exceeds that of a baseline.
+
+    Args:
+        baseline: name of a system.
+
+    Returns:
+        A function from the table of `class_pairs.read_table` to one difference per pair, client and seed.
+    """
+
+    def difference(table: pd.DataFrame) -> pd.Series:
+        areas = table.pivot(index=["classes", "client", "seed"], columns="system", values="area")
+        return areas[LEARNING_TO_HELP] - areas[baseline]
+
+    return difference
+
+
+def server_difference(table: pd.DataFrame) -> pd.Series:
+    """The joint server's accuracy minus the plain server's, where the joint rejector's score is in its lower half.
+
+    Args:
+        table: of `class_pairs.read_table`.
+
+    Returns:
+        One difference per pair, client and seed.
+    """
+    joint = table[table.system == LEARNING_TO_HELP].set_index(["classes", "client", "seed"])
+    return joint.server_on_half - joint.plain_on_half
+
+
+QUESTIONS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "minus confidence, area": area_difference("confidence"),
+    "minus separate, area": area_difference("separate"),
+    "minus two-stage, area": area_difference("two-stage"),
+    "joint minus plain server, accuracy where asked": server_difference,
+}
+
+
+def by_pair(differences: pd.Series, client: str) -> tuple[list[tuple[str, str]], np.ndarray]:
+    """The mean over seeds of a difference for every pair of classes.
+
+    Args:
+        differences: one per pair, client and seed.
+        client: kind of client.
+
+    Returns:
+        The pairs, and one number per pair.
+    """
+    means = differences.xs(client, level="client").dropna().groupby("classes").mean()
+    return [(first, second) for first, second in means.index.str.split("/")], means.to_numpy()
+
+
+def primary_answers(table: pd.DataFrame) -> dict[str, dict[str, Answer]]:
+    """The answers to the primary questions, with Holm's procedure over the whole family.
+
+    Args:
+        table: of `class_pairs.read_table`.
+
+    Returns:
+        Question -> client -> `Answer`.
+    """
+    values = {(name, client): by_pair(ask(table), client) for name, ask in QUESTIONS.items() for client in CLIENTS}
+    means = {key: class_pairs_mean(*pairs_and_values) for key, pairs_and_values in values.items()}
+    statistics = (
+        [mean.estimate for mean in means.values()],
+        [mean.standard_error for mean in means.values()],
+        [mean.degrees_of_freedom for mean in means.values()],
+    )
+    intervals = dict(zip(means, holm_intervals(*statistics), strict=True))
+    equivalence = dict(zip(means, equivalence_intervals(*statistics, margin=MARGIN), strict=True))
+    answers: dict[str, dict[str, Answer]] = {name: {} for name in QUESTIONS}
+    for (name, client), mean in means.items():
+        _, of_pairs = values[name, client]
+        better, pairs = int((of_pairs > 0).sum()), len(of_pairs)
+        answers[name][client] = Answer(
+            mean, intervals[name, client], equivalence[name, client], better=better, pairs=pairs
+        )
+    return answers
+
+
+def answer_evidence(answers: Mapping[str, Answer], *, seeds: int, comparisons: int) -> dict[str, Evidence]:
+    """Evidence on one primary question, by client.
+
+    Args:
+        answers: client -> answer.
+        seeds: per pair.
+        comparisons: size of the family.
+    """
+    return {
+        client: Evidence(
+            *answer.interval,
+            seeds=seeds,
+            equivalence_low=answer.equivalence.low,
+            equivalence_high=answer.equivalence.high,
+            comparisons=comparisons,
+            units="pairs of classes",
+        )
+        for client, answer in answers.items()
+    }
+
+
+def secondary_evidence(differences: pd.Series) -> dict[str, Evidence]:
+    """Evidence on a secondary question over pairs, by client, without adjustment for other questions.
+
+    Args:
+        differences: one per pair, client and seed.
+    """
+    evidence = {}
+    for client in CLIENTS:
+        mean = class_pairs_mean(*by_pair(differences, client))
+        narrow = mean.interval(level=0.9)
+        evidence[client] = Evidence(
+            *mean.interval(),
+            seeds=differences.dropna().index.get_level_values("seed").nunique(),
+            equivalence_low=narrow.low,
+            equivalence_high=narrow.high,
+            units="pairs of classes",
+        )
+    return evidence
+
+
+def small_rejector_difference(table: pd.DataFrame) -> pd.Series:
+    """By how much the area with a linear rejector exceeds that of confidence, where it was trained.
+
+    Args:
+        table: of `class_pairs.read_table`.
+
+    Returns:
+        One difference per pair, client and seed; NaN where it was not trained.
+    """
+    areas = table.pivot(index=["classes", "client", "seed"], columns="system", values="area")
+    return areas[SMALL_REJECTOR] - areas["confidence"]
+
+
+def hard_minus_easy(table: pd.DataFrame) -> pd.Series:
+    """The share that learning to help sends of images that are hard for people, minus that of easy ones.
+
+    Args:
+        table: of `class_pairs.read_table`.
+
+    Returns:
+        One difference per pair, client and seed.
+    """
+    return table[table.system == LEARNING_TO_HELP].set_index(["classes", "client", "seed"]).hard_minus_easy
+
+
+def worst_difference_of_variant(table: pd.DataFrame) -> dict[str, Evidence]:
+    """Evidence on the least difference in accuracy of the variant to any baseline at any coverage, by client.
+
+    The pairs that served its choice are left out. The limits are simultaneous by Bonferroni over baselines, coverages
+    and clients, so that taking the least needs no further correction.
+
+    Args:
+        table: of `class_pairs.read_table`.
+    """
+    judged = table[~table.classes.str.split("/").map(lambda pair: CHOICE_CLASS in pair)]
+    comparisons = len(DEVICE_BASELINES) * len(COVERAGE_PERCENT) * len(CLIENTS)
+    evidence = {}
+    for client in CLIENTS:
+        intervals = [
+            class_pairs_mean(*by_pair(difference, client)).interval(level=1 - 0.05 / comparisons)
+            for baseline in DEVICE_BASELINES
+            for difference in _accuracy_differences(judged, baseline)
+        ]
+        least = np.min(np.array(intervals), axis=0)
+        evidence[client] = Evidence(*least, seeds=int(judged.seed.nunique()), comparisons=comparisons)
+    return evidence
+
+
+def _accuracy_differences(table: pd.DataFrame, baseline: str) -> list[pd.Series]:
+    names = [f"accuracy_at_{percent}" for percent in COVERAGE_PERCENT]
+    accuracies = table.pivot(index=["classes", "client", "seed"], columns="system", values=names)
+    return [accuracies[name][STACKED_NAME] - accuracies[name][baseline] for name in names]
+
+
+def seeds_of(table: pd.DataFrame) -> int:
+    """How many seeds every pair has."""
+    return int(table.seed.nunique())
+
+
+def seed_share(differences: pd.Series, client: str) -> float:
+    """The variance that seeds bring to the mean over all pairs, as a share of its squared standard error.
+
+    A seed gives every pair the same initial weights and the same order of images. If that mattered, the means over all
+    pairs would differ between seeds by more than the variation within pairs explains.
+
+    Args:
+        differences: one per pair, client and seed.
+        client: kind of client.
+
+    Returns:
+        The component of variance of seeds, divided by their number, over the squared standard error; never below zero.
+    """
+    values = differences.xs(client, level="client").unstack("seed").to_numpy()
+    pairs, seeds = values.shape
+    residual = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+    seed_mean_square = pairs * values.mean(axis=0).var(ddof=1)
+    residual_mean_square = (residual**2).sum() / ((pairs - 1) * (seeds - 1))
+    component = max(seed_mean_square - residual_mean_square, 0.0) / pairs
+    mean = class_pairs_mean(*by_pair(differences, client))
+    return float(component / seeds / mean.standard_error**2)
+
+
+def answer_table(answers: Mapping[str, Mapping[str, Answer]]) -> pd.DataFrame:
+    """The primary answers in words that an engineer can act on.
+
+    Args:
+        answers: of `primary_answers`.
+
+    Returns:
+        One row per question and client: the mean difference with its interval, the pairs on which it is above zero,
+        and the answer.
+    """
+    rows = {
+        (name, client): {
+            "difference": f"{answer.mean.estimate:+.4f} [{answer.interval.low:+.4f}, {answer.interval.high:+.4f}]",
+            "better on": f"{answer.better} of {answer.pairs} pairs",
+            "a new pair": "[{:+.3f}, {:+.3f}]".format(*answer.mean.new_pair_interval()[1:]),
+            "answer": answer_in_words(answer),
+        }
+        for name, by_client in answers.items()
+        for client, answer in by_client.items()
+    }
+    return pd.DataFrame(rows).T
+
+
+def answer_in_words(answer: Answer) -> str:
+    """Better, worse, or no difference of the size of the margin; and whether a difference reaches the margin.
+
+    >>> mean = ClassPairsMean(0.002, 0.001, 40.0, 0.0, 0.0)
+    >>> answer_in_words(Answer(mean, Interval(0.002, 0.001, 0.003), Interval(0.002, 0.001, 0.003), 30, 45))
+    'better, by less than 0.01'
+    """
+    negligible = -MARGIN < answer.equivalence.low and answer.equivalence.high < MARGIN
+    if answer.interval.low <= 0 <= answer.interval.high:
+        return f"no difference of {MARGIN:g}" if negligible else "undecided"
+    direction = "better" if answer.interval.low > 0 else "worse"
+    beyond = answer.interval.low >= MARGIN or answer.interval.high <= -MARGIN
+    return f"{direction}, by {'less than' if negligible else 'more than' if beyond else 'about'} {MARGIN:g}"
+
+
+def describe_joint_training(answers: Mapping[str, Mapping[str, Answer]]) -> str:
+    """One sentence on joint training for the landing page and the chapter's opening.
+
+    Args:
+        answers: of `primary_answers`.
+
+    Returns:
+        A sentence that holds for all clients together.
+    """
+    apart = [answer for name in ("minus separate, area", "minus two-stage, area") for answer in answers[name].values()]
+    largest = max(answer.equivalence.high for answer in apart)
+    worse = sum(answer.interval.high < 0 for answer in apart)
+    better = sum(answer.interval.low > 0 for answer in apart)
+    return (
+        f"On {apart[0].pairs} pairs of classes, training rejector and server together has no advantage larger than "
+        f"{max(largest, 0.0):.3f} in area over training them apart; of {len(apart)} comparisons, it is significantly "
+        f"better in {better} and worse in {worse}."
+    )
+
+
+def pair_differences(table: pd.DataFrame, questions: Sequence[str] = tuple(QUESTIONS)) -> pd.DataFrame:
+    """One difference per question, client and pair, for figures.
+
+    Args:
+        table: of `class_pairs.read_table`.
+        questions: names in QUESTIONS.
+
+    Returns:
+        Columns question, client, classes, difference.
+    """
+    rows = []
+    for name in questions:
+        differences = QUESTIONS[name](table)
+        for client in CLIENTS:
+            pairs, values = by_pair(differences, client)
+            rows += [
+                {"question": name, "client": client, "classes": "/".join(pair), "difference": value}
+                for pair, value in zip(pairs, values, strict=True)
+            ]
+    return pd.DataFrame(rows)

@@ -262,7 +262,7 @@ def answer_in_words(answer: Answer) -> str:
     >>> answer_in_words(Answer(mean, Interval(0.002, 0.001, 0.003), Interval(0.002, 0.001, 0.003), 30, 45))
     'better, by less than 0.01'
     """
-    negligible = -MARGIN < answer.equivalence.low and answer.equivalence.high < MARGIN
+    negligible = answer.equivalence.low > -MARGIN and answer.equivalence.high < MARGIN
     if answer.interval.low <= 0 <= answer.interval.high:
         return f"no difference of {MARGIN:g}" if negligible else "undecided"
     direction = "better" if answer.interval.low > 0 else "worse"

@@ -4,6 +4,7 @@
 # verify   compute verdicts from the records and exact claims from scratch, then audit; PROFILE=paper recomputes everything
 # audit    train RUNS runs of the record again, drawn with SEED, and compare
 # record   execute stale chapters at the paper profile and replace the committed record
+# full     make the runs over all pairs of classes, in hours, and replace the committed table; resumes
 # PYTHON names the Python that makes the environment; TORCH=cpu takes the build of torch without CUDA.
 PYTHON ?= python3
 VENV ?= .venv
@@ -20,7 +21,7 @@ unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 LOCK = $(if $(filter cpu,$(TORCH)),grep -Ev '^(cuda|nvidia|triton)',cat) requirements.txt
 INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if $(filter cpu,$(TORCH)),--torch-backend cpu)
 
-.PHONY: book html test verify audit record reference bench lock clean unbroken
+.PHONY: book html test verify audit record full reference bench lock clean unbroken
 
 book: $(VENV)/.ready
 	$(PY) -m companion.build.execute quick
@@ -40,6 +41,9 @@ audit: $(VENV)/.ready
 
 record: $(VENV)/.ready
 	$(PY) -m companion.build.execute record
+
+full: $(VENV)/.ready
+	$(PY) -m companion.build.full_record
 
 reference: $(VENV)/.ready
 	$(PY) -m companion.build.execute reference

@@ -20,9 +20,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+from nbformat import NotebookNode
 
 from companion.build import execute, notebooks, summaries
 from companion.build.execute import print_line
@@ -147,14 +148,15 @@ def read_recorded_runs(folders: Folders) -> list[RecordedRun]:
     for name in notebooks.chapter_names(folders.book):
         path = folders.book / f"{name}.ipynb"
         notebook = notebooks.read_notebook(path)
-        if notebook is None or not summaries.summaries_path(path).exists():
-            continue
-        if not summaries.belong_to(notebook, path):
+        files = [path] if notebook is not None and summaries.summaries_path(path).exists() else []
+        if files and not summaries.belong_to(cast(NotebookNode, notebook), path):
             raise ValueError(f"expected the summaries of {path} as its execution wrote them, got others")
-        for row in summaries.read_summaries(path).to_dict("records"):
+        full_table = folders.book / f"{name}.full.csv"
+        files += [full_table] if summaries.summaries_path(full_table).exists() else []
+        for row in (row for file in files for row in summaries.read_summaries(file).to_dict("records")):
             logged = summaries.logged_run(row)
             chapters = recorded[key].chapters if (key := summaries.identity(logged)) in recorded else ()
-            recorded[key] = RecordedRun((*chapters, name), logged, row)
+            recorded[key] = RecordedRun((*chapters, *({name} - set(chapters))), logged, row)
     if not recorded:
         raise ValueError(f"expected summaries of runs beside the records in {folders.book}, got none")
     return list(recorded.values())

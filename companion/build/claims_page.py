@@ -31,6 +31,7 @@ QUICK_FIGURE = (
 )
 LANDING_IMAGE = "landing.png"
 LANDING_TAG = "landing-figure"  # the tag of the cell whose figure the landing page shows
+LANDING_SENTENCE_TAG = "landing-sentence"  # of the cells whose sentence the landing page repeats
 
 
 class ChapterFigure(NamedTuple):
@@ -169,17 +170,41 @@ def landing_figure(notebooks: Mapping[str, Mapping[str, Any]]) -> ChapterFigure 
     return None
 
 
-def landing_section(entries: Iterable[LedgerEntry], figure: ChapterFigure | None) -> str:
+def landing_sentences(notebooks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The sentences that chapters hand to the landing page, each with a link to its chapter.
+
+    Args:
+        notebooks: executed chapters by name, as JSON.
+
+    Returns:
+        Markdown, one sentence per cell with the tag: its first output in Markdown.
+    """
+    sentences = []
+    for chapter, notebook in notebooks.items():
+        for cell in notebook["cells"]:
+            if LANDING_SENTENCE_TAG in cell["metadata"].get("tags", ()):
+                texts = [
+                    output["data"]["text/markdown"]
+                    for output in cell["outputs"]
+                    if "text/markdown" in output.get("data", ())
+                ]
+                sentences += [f"{''.join(text)} ({{doc}}`{chapter}`)" for text in texts[:1]]
+    return sentences
+
+
+def landing_section(entries: Iterable[LedgerEntry], figure: ChapterFigure | None, sentences: Iterable[str] = ()) -> str:
     """What the landing page says of the ledger: the same counts, and one figure, which lies beside it as PICTURE.
 
     Args:
         entries: entries of the whole ledger.
         figure: of a chapter.
+        sentences: of `landing_sentences`.
 
     Returns:
         Markdown and HTML.
     """
     text = f"{verdict_counts_table(entries)}\n\nEvery claim with its rule and its evidence: {{doc}}`claims`.\n"
+    text += "".join(f"\n{sentence}\n" for sentence in sentences)
     if figure is None:
         return text
     warning = QUICK_FIGURE if figure.profile == "quick" else ""

@@ -5,6 +5,7 @@ under the source's present text; so editing prose makes nothing stale.
 """
 
 import ast
+import hashlib
 import os
 import platform
 import re
@@ -114,7 +115,14 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
         rules=registry.chapter_rules(name),
         accelerator=accelerator_name(),
         versions=run.library_versions(),
+        **_committed_table(name),
     )
+
+
+def _committed_table(name: str) -> dict[str, str]:
+    """The digest of the table of the `full` record that a chapter reads, if it has one."""
+    path = ROOT / "book" / f"{name}.full.csv"
+    return {"full": hashlib.sha256(path.read_bytes()).hexdigest()} if path.exists() else {}
 
 
 def execution_facts(

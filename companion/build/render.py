@@ -147,7 +147,8 @@ def plain_pages(executed: dict[str, dict[str, Any]], staged: Path, *, root: Path
         generated = generators[name]()
         pages |= generated | {name: f"{pages[name]}\n{generated[name]}"}
     for name in [name for name, text in pages.items() if LEDGER_MARKER in text]:
-        summary = claims_page.landing_section(entries, write_landing_figure(executed, staged, root))
+        figure = write_landing_figure(executed, staged, root)
+        summary = claims_page.landing_section(entries, figure, claims_page.landing_sentences(executed))
         pages[name] = pages[name].replace(LEDGER_MARKER, summary)
     return pages
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from companion.chapters.systems import EXCLUDED_BASELINES, STACKED_NAME, device_sizes, system_resource_use
+from companion.chapters.systems import STACKED_NAME, device_sizes, system_resource_use
 from l2h.evaluation.comparisons import (
     mean_difference,
     mean_interval,
@@ -17,7 +17,7 @@ from l2h.evaluation.comparisons import (
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve, auc_contributions
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import SubsetAccuracy, correctness, coverage, loss_per_example, split_by_class
-from l2h.evaluation.multiple_comparisons import simultaneous_accuracy_differences, simultaneous_differences
+from l2h.evaluation.multiple_comparisons import simultaneous_differences
 from l2h.evaluation.resources import ResourceUse
 from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.experiments.config import ExperimentConfig
@@ -25,7 +25,6 @@ from l2h.problem import Costs, Predictions
 
 LEARNING_TO_HELP = "learning to help"
 Systems = Mapping[str, Sequence[Predictions]]  # name -> predictions, one per seed
-COVERAGES = np.linspace(0.1, 0.9, 9)
 
 
 def paired_difference(
@@ -247,29 +246,6 @@ def decompose_area_difference(
             systems[joint], systems[separate]
         ),
     }
-
-
-def worst_difference(
-    systems: Mapping[str, Sequence[Predictions]], *, system: str = STACKED_NAME, families: int = 1
-) -> Interval:
-    """The smallest difference in accuracy of a system to any baseline at any coverage.
-
-    The intervals are simultaneous over all baselines and coverages, so taking the smallest needs no further correction.
-
-    Args:
-        systems: name -> predictions, one per seed; systems that a device cannot run are no baselines.
-        system: name of the system.
-        families: how many settings are compared, as in `multiple_comparisons.simultaneous_differences`.
-
-    Returns:
-        The smallest difference system - baseline, between the smallest lower and the smallest upper limit.
-
-    Raises:
-        ValueError: if there is no baseline.
-    """
-    baselines = {name: values for name, values in systems.items() if name not in (system, *EXCLUDED_BASELINES)}
-    differences = simultaneous_accuracy_differences(systems[system], baselines, COVERAGES, families=families)
-    return Interval(*map(float, np.min(np.concatenate(list(differences.values())), axis=0)))
 
 
 def ranking_gains(predictions: Sequence[Predictions], *, seed: int = 0) -> dict[str, Interval]:

@@ -10,13 +10,11 @@ from companion.chapters.ch06_comparison.analysis import (
     loss_reduction,
     paired_difference,
     ranking_gains,
-    worst_difference,
 )
-from companion.chapters.ch06_comparison.human_uncertainty import HumanComparison
 from companion.chapters.ch06_comparison.specialist import ServerAndBestRejector
 from companion.chapters.systems import CLASS_PAIRS, ON_DEVICE_CLASSIFIER
 from companion.claims.evidence import Evidence
-from l2h.evaluation.comparisons import mean_interval, server_difference_on_asked, subset_interval
+from l2h.evaluation.comparisons import mean_interval, subset_interval
 from l2h.evaluation.curves import error_auroc_contributions
 from l2h.evaluation.intervals import Interval
 from l2h.problem import Costs, Predictions
@@ -77,16 +75,6 @@ def experimental_settings() -> list[str]:
     return [f"{client}, {pair}" for pair in CLASS_PAIRS["cifar10"] for client in COMPARED_CLIENTS]
 
 
-def small_rejector_differences(test: Mapping[str, Systems]) -> dict[str, Interval]:
-    """Difference in area between learning to help with a linear rejector and confidence, by setting.
-
-    Args:
-        test: setting -> predictions on the test split.
-    """
-    difference = partial(paired_difference, system="L2H, linear rejector", baseline="confidence", families=len(test))
-    return {setting: difference(systems) for setting, systems in test.items()}
-
-
 def loss_reductions_from_on_device(
     validation: Mapping[str, Systems], test: Mapping[str, Systems], *, costs: Costs
 ) -> dict[str, Interval]:
@@ -103,11 +91,6 @@ def loss_reductions_from_on_device(
     return {setting: reduction(validation[setting], systems) for setting, systems in test.items()}
 
 
-def server_specialisation(systems: Systems) -> Interval:
-    """Accuracy of the joint server minus accuracy of the separate server, on the inputs that learning to help asks."""
-    return server_difference_on_asked(systems[LEARNING_TO_HELP], systems["two-stage"])
-
-
 def difference_on_kept(systems: Systems) -> Interval:
     """Accuracy of the client minus accuracy of the server on the inputs that learning to help keeps."""
     return subset_interval(systems[LEARNING_TO_HELP], subset="kept", quantity="difference")
@@ -118,11 +101,6 @@ def difference_on_asked(systems: Systems) -> Interval:
     return subset_interval(systems[LEARNING_TO_HELP], subset="asked", quantity="difference")
 
 
-def hard_minus_easy(comparisons: Mapping[str, HumanComparison]) -> dict[str, Interval]:
-    """Offload rate of learning to help on images that are hard for people minus that on easy ones, by setting."""
-    return {setting: comparison.hard_minus_easy[LEARNING_TO_HELP] for setting, comparison in comparisons.items()}
-
-
 def rejector_auroc(systems: Systems) -> Interval:
     """The AUROC of the rejector of learning to help for the client's errors."""
     return mean_interval(systems[LEARNING_TO_HELP], error_auroc_contributions)
@@ -131,15 +109,6 @@ def rejector_auroc(systems: Systems) -> Interval:
 def rejector_auroc_gain(systems: Systems) -> Interval:
     """The AUROC of the rejector of learning to help minus that of the client's confidence."""
     return paired_difference(systems, LEARNING_TO_HELP, "confidence", error_auroc_contributions)
-
-
-def worst_differences(test: Mapping[str, Systems]) -> dict[str, Interval]:
-    """The smallest difference in accuracy of the stacked rejector to any baseline at any coverage, by setting.
-
-    Args:
-        test: setting -> predictions on the test split.
-    """
-    return {setting: worst_difference(systems, families=len(test)) for setting, systems in test.items()}
 
 
 def gain_from_joint_training(joint: ServerAndBestRejector, separate: ServerAndBestRejector) -> Evidence:

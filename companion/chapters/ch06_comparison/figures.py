@@ -5,16 +5,17 @@ from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from companion.chapters.ch06_comparison.analysis import AccuracyAndCost, pareto_front
 from companion.chapters.ch06_comparison.human_uncertainty import HumanComparison
+from companion.chapters.ch06_comparison.primary import MARGIN, Answer
 from l2h.data.cifar10h import HumanLabels
 from l2h.data.dataset import Split
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import client_server_correctness
-from l2h.evaluation.multiple_comparisons import MeanRanks
-from l2h.plotting.comparisons import DOMINATED_ALPHA, plot_differences, plot_mean_ranks
+from l2h.plotting.comparisons import DOMINATED_ALPHA, plot_differences
 from l2h.plotting.images import plot_images
 from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import (
@@ -54,6 +55,42 @@ def plot_losses_by_cost(
     for name, level in reference_losses.items():
         ax.plot(ce, level, label=name, **REFERENCE_STYLES[name])
     plot_bands(ax, ce, losses, xlabel=COST_LABEL, ylabel="system loss (mistakes of the client)", order=order)
+
+
+def plot_pair_differences(differences: pd.DataFrame, answers: Mapping[str, Mapping[str, Answer]]) -> None:
+    """The difference on every pair of classes, one panel per primary question, with the mean and its interval.
+
+    Args:
+        differences: of `primary.pair_differences`.
+        answers: of `primary.primary_answers`.
+    """
+    _, axes = subplot_grid(len(answers), 2, (4.6, 2.6))
+    for ax, (name, by_client) in zip(axes, answers.items(), strict=True):
+        of_question = differences[differences.question == name]
+        ax.axvspan(-MARGIN, MARGIN, color="black", alpha=0.08, lw=0, label=f"within ±{MARGIN:g}")
+        ax.axvline(0, color="black", lw=0.8)
+        for row, (client, answer) in enumerate(by_client.items()):
+            values = np.sort(of_question[of_question.client == client].difference)
+            heights = row + 0.12 + 0.3 * (np.arange(len(values)) % 5) / 5  # so that equal points stay visible
+            ax.plot(values, heights, ".", ms=4, color=COLOURS[0], alpha=0.6, label="one pair" if not row else None)
+            error = [
+                [answer.interval.estimate - answer.interval.low],
+                [answer.interval.high - answer.interval.estimate],
+            ]
+            ax.errorbar(
+                answer.mean.estimate,
+                row - 0.12,
+                xerr=error,
+                fmt="D",
+                ms=5,
+                capsize=3,
+                color=COLOURS[1],
+                label="mean with its interval" if not row else None,
+            )
+        ax.set_yticks(range(len(by_client)), list(by_client))
+        ax.set(title=f"learning to help {name}" if name.startswith("minus") else name, xlabel="difference")
+        ax.invert_yaxis()
+    share_legend(axes[0].figure, *axes)
 
 
 def plot_accuracy_by_resource(
@@ -134,17 +171,6 @@ def plot_area_differences(
     for ax, (setting, row) in zip(axes, differences.items(), strict=True):
         plot_differences(ax, {name: row.get(name) for name in baselines}, quantity="difference in area")
         ax.set_title(setting)
-
-
-def plot_ranking(ranks: MeanRanks) -> None:
-    """A figure of mean ranks with the critical difference.
-
-    Args:
-        ranks: of `multiple_comparisons.mean_ranks`, over blocks of a client, a pair and a seed.
-    """
-    _, (ax,) = subplot_grid(1, 1, (7.5, 1.5 + 0.32 * len(ranks.mean_rank)))
-    ax.set_title(f"{ranks.blocks} blocks: client, pair and seed")
-    plot_mean_ranks(ax, ranks)
 
 
 def plot_resource_use(

@@ -65,6 +65,13 @@ QUESTIONS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "minus two-stage, area": area_difference("two-stage"),
     "joint minus plain server, accuracy where asked": server_difference,
 }
+CLAIM_OF_QUESTION = dict(
+    zip(
+        QUESTIONS,
+        ("beats-confidence-for-every-client", "joint-beats-separate", "joint-beats-two-stage", "server-specialises"),
+        strict=True,
+    )
+)
 
 
 def by_pair(differences: pd.Series, client: str) -> tuple[list[tuple[str, str]], np.ndarray]:
@@ -109,24 +116,30 @@ def primary_answers(table: pd.DataFrame) -> dict[str, dict[str, Answer]]:
     return answers
 
 
-def answer_evidence(answers: Mapping[str, Answer], *, seeds: int, comparisons: int) -> dict[str, Evidence]:
-    """Evidence on one primary question, by client.
+def primary_evidence(answers: Mapping[str, Mapping[str, Answer]], *, seeds: int) -> dict[str, dict[str, Evidence]]:
+    """Evidence on the claims about the primary questions, by client.
 
     Args:
-        answers: client -> answer.
+        answers: of `primary_answers`.
         seeds: per pair.
-        comparisons: size of the family.
+
+    Returns:
+        Id of a claim -> client -> evidence.
     """
+    comparisons = sum(map(len, answers.values()))
     return {
-        client: Evidence(
-            *answer.interval,
-            seeds=seeds,
-            equivalence_low=answer.equivalence.low,
-            equivalence_high=answer.equivalence.high,
-            comparisons=comparisons,
-            units="pairs of classes",
-        )
-        for client, answer in answers.items()
+        CLAIM_OF_QUESTION[name]: {
+            client: Evidence(
+                *answer.interval,
+                seeds=seeds,
+                equivalence_low=answer.equivalence.low,
+                equivalence_high=answer.equivalence.high,
+                comparisons=comparisons,
+                units="pairs of classes",
+            )
+            for client, answer in by_client.items()
+        }
+        for name, by_client in answers.items()
     }
 
 

@@ -104,3 +104,12 @@ def test_the_landing_page_takes_its_figure_from_a_tagged_cell():
     assert "figure" not in claims_page.landing_section([entry()], None)
     unseen = notebook | {"cells": [{"metadata": metadata, "outputs": []}]}
     assert claims_page.landing_figure({"91_toy": unseen}) is None
+
+
+def test_the_landing_page_repeats_the_sentence_of_a_tagged_cell():
+    output = {"output_type": "display_data", "data": {"text/markdown": ["Joint training ", "has no advantage."]}}
+    cell = {"metadata": {"tags": ["landing-sentence"]}, "outputs": [{"data": {"text/plain": "x"}}, output, output]}
+    plain = {"metadata": {}, "outputs": [output]}
+    sentences = claims_page.landing_sentences({"91_toy": {"cells": [plain, cell]}, "92_none": {"cells": [plain]}})
+    assert sentences == ["Joint training has no advantage. ({doc}`91_toy`)"]
+    assert f"\n{sentences[0]}\n" in claims_page.landing_section([entry()], None, sentences)

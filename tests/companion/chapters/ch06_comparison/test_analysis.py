@@ -6,7 +6,6 @@ from helpers.samples import several
 
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch06_comparison.analysis import (
-    COVERAGES,
     LEARNING_TO_HELP,
     AccuracyAndCost,
     absolute_interval,
@@ -21,11 +20,10 @@ from companion.chapters.ch06_comparison.analysis import (
     pareto_front,
     ranking_gains,
     table_one_by_class,
-    worst_difference,
 )
 from companion.chapters.systems import STACKED_NAME
 from l2h.evaluation.comparisons import server_difference_on_asked
-from l2h.evaluation.curves import accuracy_at_coverage, auc_contributions, loss_curve
+from l2h.evaluation.curves import auc_contributions, loss_curve
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import correctness, coverage, system_loss
 from l2h.evaluation.multiple_comparisons import simultaneous_differences
@@ -40,18 +38,6 @@ def systems():
     """Three servers of increasing accuracy; the client is the same."""
     found = {name: several(3, 400, server=server) for name, server in (("a", 0.8), ("b", 0.9), ("random", 0.99))}
     return {name: [Predictions(found["a"][s].m, p.r, p.e, p.y) for s, p in enumerate(of)] for name, of in found.items()}
-
-
-def test_the_worst_difference_is_the_smallest_over_baselines_and_coverages(systems):
-    found = worst_difference(systems, system="a")
-    curves = {name: np.mean([accuracy_at_coverage(p, COVERAGES) for p in systems[name]], axis=0) for name in "ab"}
-    assert found.estimate == pytest.approx((curves["a"] - curves["b"]).min())  # random offloading is no baseline
-    assert found.low < found.estimate < found.high
-    assert worst_difference({**systems, "c": systems["a"]}, system="b").estimate >= 0
-    wide = worst_difference(systems, system="a", families=6)
-    assert wide.low < found.low
-    with pytest.raises(ValueError, match="at least one"):
-        worst_difference({"a": systems["a"], "random": systems["random"]}, system="a")
 
 
 def test_a_paired_difference_is_the_only_one_of_its_setting(systems):

@@ -15,7 +15,6 @@ from companion.chapters.ch06_comparison.figures import (
     plot_human_uncertainty,
     plot_losses_by_cost,
     plot_offload_by_uncertainty,
-    plot_ranking,
     plot_resource_use,
     plot_surest_images,
 )
@@ -177,11 +176,6 @@ def test_differences_have_one_panel_per_setting(titles):
     plot_area_differences(rows, ["b", "a"], n_columns=2)
     assert titles() == ["x", "y"]
     assert ticks(plt.gcf().axes[0]) == ["a", "b"]
-
-
-def test_a_ranking_counts_its_blocks(titles):
-    plot_ranking(MeanRanks({"a": 1.5, "b": 1.5}, 0.8, 0.5, 12))
-    assert titles() == ["12 blocks: client, pair and seed"]
 
 
 def test_resource_use_shows_operations_then_bytes_and_no_random_offloading(titles):

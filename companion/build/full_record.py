@@ -6,7 +6,7 @@ draws. Whoever interrupts the command starts it again: finished runs are in the 
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,10 @@ from companion.build import execute, summaries
 from companion.build.execute import print_line
 from companion.build.notebooks import Folders
 from companion.chapters.ch06_comparison import class_pairs, human_uncertainty
+from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.run_log import LoggedRun
 from l2h.experiments.store import write_atomically
 from l2h.experiments.sweep import sweep, with_dependencies
-
-CHAPTER = "06_comparison"
 
 
 def main(folders: Folders | None = None) -> int:
@@ -35,40 +34,45 @@ def main(folders: Folders | None = None) -> int:
     return 0
 
 
-def make_full_record(
-    book: Path, *, pairs: Sequence[tuple[str, str]] | None = None, seeds: int = class_pairs.SEEDS
-) -> None:
+def make_full_record(book: Path) -> None:
     """Make all runs, and write both files.
 
     Args:
         book: folder of the records.
-        pairs: of classes; all by default.
-        seeds: how many, from 0 on.
 
     Raises:
         FileNotFoundError: without CIFAR-10, or without the human labels of its test images.
     """
     if execute.cifar10_folder() is None:
         raise FileNotFoundError("expected CIFAR-10 for the record, found none; set L2H_DATA to its folder")
+    if human_uncertainty.load_labels(ExperimentConfig("client")) is None:
+        raise FileNotFoundError("expected CIFAR-10H for the record, found none; set L2H_DATA to its folder")
     rows: list[dict[str, Any]] = []
     logged: list[LoggedRun] = []
-    for seed in range(seeds):
-        configs = class_pairs.runs_of_seed(seed, pairs)
+    for seed in range(class_pairs.SEEDS):
+        groups = list(class_pairs.groups_of_seed(seed))
+        configs = with_dependencies(config for group in groups for config in group.values())
         sweep(configs)
+        rows += [row for group in groups for row in rows_of_group(group)]
         logged += [LoggedRun(config, None) for config in configs]
-        for group in class_pairs.groups_of_seed(seed, pairs):
-            needed = with_dependencies(group.values())
-            results = dict(zip(needed, sweep(needed), strict=True))
-            labels = human_uncertainty.load_labels(group["two-stage"])
-            if labels is None:
-                raise FileNotFoundError("expected CIFAR-10H for the record, found none; set L2H_DATA to its folder")
-            key = class_pairs.group_key(group)
-            rows += [row | {"key": key} for row in class_pairs.pair_rows(results, group, labels)]
         print_line(f"seed {seed}: {len(configs)} runs")
     path = class_pairs.table_path(book)
     write_atomically(path, pd.DataFrame(rows).to_csv(index=False))
     summaries.write_summaries(path, summaries.summaries_text(logged))
     print_line(f"wrote {path}")
+
+
+def rows_of_group(group: Mapping[str, ExperimentConfig]) -> list[dict[str, Any]]:
+    """The rows of one pair, client and seed, each with the key of what it depends on.
+
+    Args:
+        group: of `class_pairs.pair_systems`; its runs are made where the store lacks them.
+    """
+    needed = with_dependencies(group.values())
+    results = dict(zip(needed, sweep(needed), strict=True))
+    labels = human_uncertainty.load_labels(group["two-stage"])
+    key = class_pairs.group_key(group)
+    return [row | {"key": key} for row in class_pairs.pair_rows(results, group, labels)]
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_a_row_compares_what_people_find_hard_and_easy(splits):
     test = Predictions(test.m, asked, test.e, test.y)
     validation = Predictions(validation.y, np.ones(300), -validation.y, validation.y)
     entropy = np.linspace(0, 1, 400)  # the last fifth, which is hard, is kept; the first, which is easy, is sent
-    labels = HumanLabels(eta=np.full(400, 0.5), entropy=entropy)
+    labels = HumanLabels(np.full(400, 0.5), entropy, np.zeros(400), np.full(400, 50))
     (tuned,) = tuned_on_validation([validation], [test], costs=COSTS)
     row = class_pairs.system_row(validation, test, plain, labels)
     sent = tuned.r <= 0

@@ -1,0 +1,67 @@
+"""The record over all pairs of classes, on three pairs of digits with few images."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import pandas as pd
+import pytest
+
+from companion.build import audit, execute, full_record, summaries
+from companion.build.notebooks import Folders
+from companion.chapters.ch06_comparison import class_pairs
+from l2h.data.cifar10h import HumanLabels
+
+SMALL = {"source": "digits", "sizes": (40, 40, 40, 40), "precision": "float64"}
+
+
+@pytest.fixture
+def digits(monkeypatch, tmp_path):
+    """Three pairs of digits, two clients and one seed in place of hours of training."""
+    pairs = list(combinations("138", 2))
+
+    def groups(seed):
+        for pair in pairs:
+            for client in ("as_released", "well_trained"):
+                systems = class_pairs.pair_systems(pair, client, seed)
+                yield {name: replace(config, **SMALL) for name, config in systems.items()}
+
+    monkeypatch.setenv("L2H_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(class_pairs, "SEEDS", 1)
+    monkeypatch.setattr(class_pairs, "groups_of_seed", groups)
+    monkeypatch.setattr(execute, "cifar10_folder", lambda: tmp_path)
+    labels = HumanLabels(*[[0.5]] * 4)
+    monkeypatch.setattr(
+        full_record.human_uncertainty, "load_labels", lambda config: None if config.source == "digits" else labels
+    )
+    return tmp_path
+
+
+def test_a_table_and_a_summary_of_every_run_are_written(digits, capsys):
+    assert full_record.main(Folders(book=digits)) == 0
+    table = class_pairs.read_table(digits)
+    assert len(table) == 3 * 2 * 7  # the small rejector and the stacked one among the systems
+    assert set(table.classes) == {"1/3", "1/8", "3/8"} and set(table.seed) == {0}
+    assert table.groupby(["classes", "client"]).key.nunique().eq(1).all()
+    text = summaries.summaries_path(class_pairs.table_path(digits)).read_text()
+    runs = pd.read_csv(summaries.summaries_path(class_pairs.table_path(digits)))
+    assert len(runs) == 3 * (2 + 1 + 2 * 6) and "learning_to_help" in text
+    assert "seed 0: 45 runs" in capsys.readouterr().out
+
+
+def test_the_audit_draws_from_the_summaries_of_the_full_record(digits):
+    full_record.main(Folders(book=digits))
+    (digits / "06_comparison.md").write_text("---\nkernelspec:\n  name: python3\n---\n")
+    recorded = audit.read_recorded_runs(Folders(book=digits))
+    assert len(recorded) == 45
+    assert {one.chapters for one in recorded} == {("06_comparison",)}
+
+
+@pytest.mark.parametrize("missing", ["CIFAR-10", "CIFAR-10H"])
+def test_without_data_nothing_is_written(digits, monkeypatch, capsys, missing):
+    if missing == "CIFAR-10":
+        monkeypatch.setattr(execute, "cifar10_folder", lambda: None)
+    else:
+        monkeypatch.setattr(full_record.human_uncertainty, "load_labels", lambda config: None)
+    assert full_record.main(Folders(book=digits)) == 1
+    assert f"expected {missing} for the record" in capsys.readouterr().err
+    assert not class_pairs.table_path(digits).exists()

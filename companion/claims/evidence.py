@@ -7,7 +7,6 @@ from typing import Any
 
 from l2h import checks
 
-PROVED = "proved"  # the verdict of a prover
 EQUIVALENCE_LEVEL = 0.9  # of the interval of two one-sided tests at 5 % each
 EQUIVALENCE_LIMITS = ("equivalence_low", "equivalence_high")
 
@@ -107,7 +106,7 @@ class Evidence:
         >>> Evidence.certified(released_stage_weight()["released-weight"]).text()
         'refuted at p = 1/10, of_e = 1/2, c1 = 1, ce = 1/5'
         """
-        low, high = {PROVED: (1, 1), "refuted": (0, 0)}.get(certificate.verdict, (0, 1))
+        low, high = {"proved": (1, 1), "refuted": (0, 0)}.get(certificate.verdict, (0, 1))
         counterexample = certificate.counterexample
         return cls(
             (low + high) / 2,

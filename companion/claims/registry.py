@@ -48,7 +48,7 @@ BOUND_KEYS = (  # of the bounds of a case, beside the word that a prover decides
     *({"above"}, {"below"}, {"above", "below"}),
     *({"above", MARGIN}, {"below", MARGIN}, {PREDICTS, WITHIN}),
 )
-OUTCOMES = {  # of a case, in words
+CASE_OUTCOMES = {  # of a case, in words
     REPRODUCED: "holds",
     NOT_REPRODUCED: "does not hold",
     NO_EFFECT: "has no effect of the stated size",
@@ -226,7 +226,7 @@ def evidence_lines(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> list[st
             + _evidence_text(evidence[SINGLE_CASE], rule.cases[SINGLE_CASE])
         ]
     outcomes = {
-        case: OUTCOMES.get(case_verdict(item, rule.cases[case]), "no evidence") for case, item in evidence.items()
+        case: CASE_OUTCOMES.get(case_verdict(item, rule.cases[case]), "no evidence") for case, item in evidence.items()
     }
     return [f"{case} {outcomes[case]}: {_evidence_text(item, rule.cases[case])}" for case, item in evidence.items()]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol
 
-from companion.claims.evidence import PROVED, Evidence
+from companion.claims.evidence import Evidence
 from l2h import checks
 
 VERDICTS = (
@@ -28,7 +28,7 @@ REPRODUCED, NOT_REPRODUCED, NO_EFFECT, INCONCLUSIVE, NOT_TESTABLE = (
     "inconclusive",
     "not testable here",
 )  # of one case
-PROOF_REQUIRED = PROVED  # the bounds of a case that a prover decides
+PROOF_REQUIRED = "proved"  # the bounds of a case that a prover decides
 MARGIN, PREDICTS, WITHIN = "margin", "predicts", "within"  # of a rule's bounds, beside "above" and "below"
 RULE_FORMS = ("holds", "conditions", "theorem", "absent")
 SINGLE_CASE = "holds"  # the name of the only case of a rule that has one

@@ -115,9 +115,8 @@ def test_an_inconclusive_verdict_is_listed_with_what_would_settle_it(book, capsy
     write_book(book, verdict="inconclusive", ledger=ledger)
     open_case = {"low": -0.1, "equivalence_low": -0.05, "equivalence_high": 0.25, "units": "seeds", "settled_by": 40}
     notebook = stored("gains", 0.1, 0.3)
-    notebook["cells"][0]["outputs"][0]["data"]["application/vnd.l2h.claims+json"]["claims"]["gains"]["holds"] |= (
-        open_case
-    )
+    (output,) = notebook["cells"][0]["outputs"]
+    output["data"]["application/vnd.l2h.claims+json"]["claims"]["gains"]["holds"] |= open_case
     outputs.write_digest(notebook)
     (book.book / "91_toy.ipynb").write_text(json.dumps(notebook))
     code, out, err, _ = check(book, capsys)

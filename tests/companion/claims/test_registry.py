@@ -71,8 +71,8 @@ def test_a_rule_with_a_margin_shows_what_is_negligible_and_what_would_settle_a_c
     table = assess(Study(), {"gains": {"a": small, "b": wide}}, folder)
     assert table.loc["gains"].tolist() == [
         "a > 0 (margin 0.01); b > 0 (margin 0.01)",
-        "a has no effect of the stated size: 0.001 [-0.002, 0.004], for equivalence [-0.001, 0.003]; smaller than 0.01; "
-        "b unclear: 0.001 [-0.2, 0.4], for equivalence [-0.1, 0.3]; about 40 seeds would settle it",
+        "a has no effect of the stated size: 0.001 [-0.002, 0.004], for equivalence [-0.001, 0.003]; smaller than "
+        "0.01; b unclear: 0.001 [-0.2, 0.4], for equivalence [-0.1, 0.3]; about 40 seeds would settle it",
         "inconclusive",
     ]
     with pytest.raises(ValueError, match="gains, b: expected evidence with the limits for equivalence"):

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from companion.claims import registry
-from companion.claims.evidence import VERDICTS
 from companion.claims.ledger import LedgerEntry
 from companion.claims.registry import CLAIMS_MIME_TYPE, OPEN_VERDICT
+from companion.claims.verdicts import VERDICTS
 
 TABLES: Any = (
     Environment(

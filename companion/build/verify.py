@@ -26,9 +26,9 @@ from companion.build.notebooks import ROOT, Folders
 from companion.chapters.parameters import settings_for
 from companion.chapters.settings import PROFILE_NAMES
 from companion.claims import ledger, registry
-from companion.claims.evidence import PROOF_REQUIRED, claim_verdict
 from companion.claims.ledger import LedgerEntry
 from companion.claims.registry import EXACT_KINDS, Claim
+from companion.claims.verdicts import PROOF_REQUIRED, claim_verdict
 from l2h.experiments import store
 
 REPORT_PATH = ROOT / "_build" / "claims.json"

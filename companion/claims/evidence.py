@@ -1,45 +1,14 @@
-"""Evidence, rules and verdicts: what a claim rests on, what must hold of it, and the word that follows.
-
-A rule is fixed before the claim's first run. The word is computed from the evidence alone, never stored.
-"""
+"""Evidence: the numbers that a claim rests on, with their limits, or why there are none."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import inf, isfinite
-from typing import Any, Protocol
+from math import isfinite
+from typing import Any
 
 from l2h import checks
 
-VERDICTS = (
-    "reproduced",
-    "reproduced with a correction",
-    "holds only under a condition",
-    "not reproduced",
-    "false",
-    "inconclusive",
-    "not testable here",
-)
-REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTABLE = (
-    "reproduced",
-    "not reproduced",
-    "inconclusive",
-    "not testable here",
-)  # of one case
-PROOF_REQUIRED = "proved"  # the bounds of a case that a prover decides
-RULE_FORMS = ("holds", "conditions", "theorem", "absent")
-SINGLE_CASE = "holds"  # the name of the only case of a rule that has one
-
-
-class IntervalLike(Protocol):
-    """Anything with an estimate between its limits, as `intervals.Interval`."""
-
-    @property
-    def low(self) -> Any:
-        """The lower limit."""
-
-    @property
-    def high(self) -> Any:
-        """The upper limit."""
+EQUIVALENCE_LEVEL = 0.9  # of the interval of two one-sided tests at 5 % each
+EQUIVALENCE_LIMITS = ("equivalence_low", "equivalence_high")
 
 
 @dataclass(frozen=True)
@@ -55,12 +24,23 @@ class Evidence:
         data: SHA-256 of the data set.
         counterexample: numbers by name that anyone can put into the statement which they break.
         reason: why there is no number; see `absent`.
+        equivalence_low: lower limit of the narrower interval of two one-sided tests: 90 % where the other limits are
+            those of 95 %. A rule with a margin needs it.
+        equivalence_high: upper limit of the same interval.
+        comparisons: how many questions share the error probability; both intervals are then at levels that are
+            adjusted for as many, as `multiple_comparisons.holm_intervals` computes them.
+        units: what more of would narrow the interval: "seeds", "pairs of classes" or "images".
+        settled_by: how many of these units would settle an inconclusive case, as `power.units_to_settle` computes it;
+            None with units where no number up to ten times as many would.
 
     Raises:
-        ValueError: if a number is missing or not finite, or high < low.
+        ValueError: if a number is missing or not finite, a lower limit exceeds its upper one, only one limit of the
+            narrower interval is given, or, without adjustment, it does not lie within the other interval.
 
     >>> Evidence(0.04, 0.01, 0.07, n=2000, seeds=5).text()
     '0.04 [0.01, 0.07], n = 2000, 5 seeds'
+    >>> Evidence(0.001, -0.002, 0.004, equivalence_low=-0.001, equivalence_high=0.003, comparisons=4).text()
+    '0.001 [-0.002, 0.004], for equivalence [-0.001, 0.003], adjusted for 4 comparisons'
     """
 
     estimate: Any = None
@@ -71,6 +51,11 @@ class Evidence:
     data: str | None = None
     counterexample: Mapping[str, Any] | None = None
     reason: str | None = None
+    equivalence_low: Any = None
+    equivalence_high: Any = None
+    comparisons: int | None = None
+    units: str | None = None
+    settled_by: int | None = None
 
     def __post_init__(self) -> None:
         numbers = {"estimate": self.estimate, "low": self.low, "high": self.high}
@@ -83,11 +68,26 @@ class Evidence:
                 raise ValueError(f"expected a finite {name}, got {float(number)}; Evidence.absent says why none is had")
             object.__setattr__(self, name, float(number))
         checks.at_least(self.low, high=self.high)
-        for name in ("n", "seeds"):
+        self._check_equivalence()
+        for name in ("n", "seeds", "comparisons", "settled_by"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, int(getattr(self, name)))
         if self.counterexample is not None:
             object.__setattr__(self, "counterexample", {k: str(v) for k, v in self.counterexample.items()})
+
+    def _check_equivalence(self) -> None:
+        limits = (self.equivalence_low, self.equivalence_high)
+        if limits == (None, None):
+            return
+        if None in limits or not all(isfinite(float(limit)) for limit in limits):
+            raise ValueError(f"expected two finite limits for equivalence, or neither, got {limits}")
+        low, high = map(float, limits)
+        checks.at_least(low, equivalence_high=high)
+        if (self.comparisons or 1) == 1 and not self.low <= low <= high <= self.high:
+            # Adjusted levels may differ between the two intervals, so that neither need lie within the other.
+            raise ValueError(f"expected limits for equivalence within [{self.low}, {self.high}], got [{low}, {high}]")
+        object.__setattr__(self, "equivalence_low", low)
+        object.__setattr__(self, "equivalence_high", high)
 
     @classmethod
     def exact(cls, number: Any, *, counterexample: Mapping[str, Any] | None = None) -> "Evidence":
@@ -106,7 +106,7 @@ class Evidence:
         >>> Evidence.certified(released_stage_weight()["released-weight"]).text()
         'refuted at p = 1/10, of_e = 1/2, c1 = 1, ce = 1/5'
         """
-        low, high = {PROOF_REQUIRED: (1, 1), "refuted": (0, 0)}.get(certificate.verdict, (0, 1))
+        low, high = {"proved": (1, 1), "refuted": (0, 0)}.get(certificate.verdict, (0, 1))
         counterexample = certificate.counterexample
         return cls(
             (low + high) / 2,
@@ -116,13 +116,16 @@ class Evidence:
         )
 
     @classmethod
-    def measured(cls, interval: Callable[..., Any], *predictions: Any, data: str | None = None) -> "Evidence":
+    def measured(
+        cls, interval: Callable[..., Any], *predictions: Any, data: str | None = None, equivalence: bool = False
+    ) -> "Evidence":
         """An interval over seeds and examples, with both counted; absent where there is no run or no such example.
 
         Args:
             interval: gives (estimate, low, high) from the predictions, such as `comparisons.mean_interval`.
             predictions: of each system its predictions, one per seed.
             data: SHA-256 of the data set.
+            equivalence: whether the limits at `EQUIVALENCE_LEVEL` are computed, too; the interval then takes a `level`.
 
         Returns:
             The evidence.
@@ -135,7 +138,11 @@ class Evidence:
         estimate, low, high = (float(limit) for limit in interval(*predictions))
         if not all(map(isfinite, (estimate, low, high))):
             return cls.absent("there is no such example")
-        return cls(estimate, low, high, n=len(predictions[0][0].y), seeds=len(predictions[0]), data=data)
+        limits = {}
+        if equivalence:
+            _, *narrower = interval(*predictions, level=EQUIVALENCE_LEVEL)
+            limits = dict(zip(EQUIVALENCE_LIMITS, narrower, strict=True))
+        return cls(estimate, low, high, n=len(predictions[0][0].y), seeds=len(predictions[0]), data=data, **limits)
 
     @classmethod
     def absent(cls, reason: str) -> "Evidence":
@@ -158,44 +165,16 @@ class Evidence:
         limits_text = ""
         if self.low < self.high:
             number, limits_text = f"{self.estimate:.4g}", f" [{self.low:.4g}, {self.high:.4g}]"
+        if self.equivalence_low is not None:
+            limits_text += f", for equivalence [{self.equivalence_low:.4g}, {self.equivalence_high:.4g}]"
+        if self.comparisons and self.comparisons > 1:
+            limits_text += f", adjusted for {self.comparisons} comparisons"
         counterexample_text = (
             f" at {', '.join(f'{k} = {v}' for k, v in self.counterexample.items())}" if self.counterexample else ""
         )
         seeds_text = f", {self.seeds} seed{'s' if self.seeds > 1 else ''}" if self.seeds else ""
         counts = (f", n = {self.n}" if self.n else "") + seeds_text
         return f"{number}{limits_text}{counts}{counterexample_text}"
-
-
-def interval_verdict(interval: IntervalLike, *, above: float | None = None, below: float | None = None) -> str:
-    """The verdict on a claim that a quantity lies above, or below, a bound, or between the two.
-
-    The claim is reproduced where the whole interval lies on its side, not reproduced where the whole interval
-    lies on the other side, and inconclusive where the interval is too wide to tell.
-
-    Args:
-        interval: of the quantity.
-        above: bound that the quantity is claimed to exceed.
-        below: bound that the quantity is claimed to stay under.
-
-    Returns:
-        One of VERDICTS.
-
-    Raises:
-        ValueError: if there is no bound, or the interval is not finite.
-
-    >>> interval_verdict(Evidence(0.04, 0.01, 0.07), above=0), interval_verdict(Evidence(0.04, -0.01, 0.09), above=0)
-    ('reproduced', 'inconclusive')
-    >>> interval_verdict(Evidence(0.04, 0.03, 0.05), above=-0.02, below=0.02)
-    'not reproduced'
-    """
-    if above is None and below is None:
-        raise ValueError("expected a bound: above, below or both, got none")
-    low, high = float(interval.low), float(interval.high)
-    checks.at_least(low, high=high)
-    lowest, highest = -inf if above is None else above, inf if below is None else below
-    if lowest < low and high < highest:
-        return REPRODUCED
-    return NOT_REPRODUCED if high <= lowest or low >= highest else INCONCLUSIVE
 
 
 def min_evidence(evidence: Sequence[Evidence]) -> Evidence:
@@ -217,114 +196,7 @@ def min_evidence(evidence: Sequence[Evidence]) -> Evidence:
     """
     if not evidence:
         raise ValueError("expected evidence on at least one quantity, got none")
-    names = ("estimate", "low", "high")
+    names = ["estimate", "low", "high"]
+    if all(item.equivalence_low is not None for item in evidence):
+        names += EQUIVALENCE_LIMITS
     return replace(evidence[0], **{name: min(getattr(item, name) for item in evidence) for name in names})
-
-
-@dataclass(frozen=True)
-class ClaimRule:
-    """What must hold for a claim, case by case.
-
-    Args:
-        form: "holds" (one case), "conditions" (several that may hold or not), "theorem" (the statement as quoted, and
-            as corrected) or "absent" (it cannot be tested here).
-        cases: bounds by case: {"above": number, "below": number} or either, or {"proved": True}.
-        estimand: what the number is, in words.
-        method: how its limits come about.
-        reason: of an absent rule.
-    """
-
-    form: str
-    cases: Mapping[str, Mapping[str, Any]]
-    estimand: str
-    method: str
-    reason: str | None = None
-
-    def text(self) -> str:
-        """The bounds in words.
-
-        >>> ClaimRule("theorem", {"stated": {"below": 0.05}, "corrected": {"proved": True}}, "", "").text()
-        'stated < 0.05; corrected: proved'
-        """
-        case_texts = [(name, _bounds_text(bounds)) for name, bounds in self.cases.items()]
-        return "; ".join(
-            f"{'' if name == SINGLE_CASE else name}{words}".removeprefix(": ").strip() for name, words in case_texts
-        )
-
-
-def _bounds_text(bounds: Mapping[str, Any]) -> str:
-    if PROOF_REQUIRED in bounds:
-        return ": proved"
-    if len(bounds) == 2:
-        return f" in ({bounds['above']:g}, {bounds['below']:g})"
-    return f" > {bounds['above']:g}" if "above" in bounds else f" < {bounds['below']:g}"
-
-
-def case_verdict(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
-    """The verdict on one case.
-
-    Args:
-        evidence: of the case.
-        bounds: as in `ClaimRule`.
-
-    Returns:
-        "reproduced", "not reproduced", "inconclusive" or "not testable here".
-
-    >>> case_verdict(Evidence.exact(1), {"proved": True}), case_verdict(Evidence.absent("no labels"), {"above": 0})
-    ('reproduced', 'not testable here')
-    """
-    if evidence.reason is not None:
-        return NOT_TESTABLE
-    return interval_verdict(evidence, above=0.5) if PROOF_REQUIRED in bounds else interval_verdict(evidence, **bounds)
-
-
-def claim_verdict(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> str:
-    """The verdict on a claim.
-
-    One case: its own. Conditions: reproduced where all hold, "holds only under a condition" where some hold and others
-    certainly do not, not reproduced where some certainly do not and none holds, else inconclusive. A theorem: as
-    stated, or with its correction; false where neither holds and a counterexample is given.
-
-    Args:
-        rule: of the claim.
-        evidence: by case, one per case of the rule.
-
-    Returns:
-        One of VERDICTS.
-
-    Raises:
-        ValueError: if the cases are not those of the rule.
-
-    >>> rule = ClaimRule("conditions", {"small": {"above": 0}, "large": {"above": 0}}, "gain", "bootstrap")
-    >>> claim_verdict(rule, {"small": Evidence(0.1, 0.05, 0.15), "large": Evidence(-0.1, -0.15, -0.05)})
-    'holds only under a condition'
-    """
-    if rule.form == "absent":
-        return NOT_TESTABLE
-    if set(evidence) != set(rule.cases):
-        raise ValueError(f"expected evidence for {', '.join(rule.cases)}, got it for {', '.join(evidence) or 'none'}")
-    verdicts = {case: case_verdict(evidence[case], bounds) for case, bounds in rule.cases.items()}
-    if rule.form == "theorem":
-        return _theorem_verdict(verdicts, evidence["stated"].counterexample is not None)
-    return _conditions_verdict(list(verdicts.values()))
-
-
-def _conditions_verdict(verdicts: list[str]) -> str:
-    if len(set(verdicts)) == 1:
-        return verdicts[0]
-    if (
-        NOT_REPRODUCED in verdicts
-    ):  # one case that certainly fails decides about "in all cases", whatever the unclear ones are
-        return "holds only under a condition" if REPRODUCED in verdicts else NOT_REPRODUCED
-    return INCONCLUSIVE
-
-
-def _theorem_verdict(verdicts: dict[str, str], has_counterexample: bool) -> str:
-    stated, corrected = verdicts["stated"], verdicts.get("corrected", NOT_REPRODUCED)
-    if stated != NOT_REPRODUCED:
-        return stated
-    if corrected == REPRODUCED:
-        return "reproduced with a correction"
-    if corrected != NOT_REPRODUCED:
-        return INCONCLUSIVE
-    return "false" if has_counterexample else NOT_REPRODUCED

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from companion.claims import registry
-from companion.claims.evidence import Evidence, claim_verdict
+from companion.claims.evidence import Evidence
 from companion.claims.registry import CLAIMS_MIME_TYPE, OPEN_VERDICT, Claim
+from companion.claims.verdicts import claim_verdict, missing_evidence
 from l2h.experiments import store
 
 COMMITTED_PROFILES = ("paper", "full")  # profiles whose verdicts may be committed
@@ -59,7 +60,8 @@ def extract_evidence(notebook: Mapping[str, Any]) -> dict[str, Any]:
 def ledger_entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[str, Any]]) -> list[LedgerEntry]:
     """Every claim of the ledger with its evidence and the verdict that follows.
 
-    Evidence of other cases than the rule's is that of an older rule, and counts as none.
+    Evidence of other cases than the rule's, or without what the rule needs, is that of an older rule, and counts as
+    none.
 
     Args:
         ledger: claims by id.
@@ -85,6 +87,8 @@ def _ledger_entry(claim: Claim, record: Mapping[str, Any] | None) -> LedgerEntry
     if record is None or set(record["evidence"]) != set(claim.rule.cases):
         return LedgerEntry(claim, None, {}, None, None)
     evidence = {case: record["evidence"][case] for case in claim.rule.cases}
+    if any(missing_evidence(evidence[case], bounds) for case, bounds in claim.rule.cases.items()):
+        return LedgerEntry(claim, None, {}, None, None)
     return LedgerEntry(claim, claim_verdict(claim.rule, evidence), evidence, record["profile"], record["source"])
 
 

@@ -15,18 +15,24 @@ import pandas as pd
 import yaml
 from IPython.display import display
 
-from companion.claims.evidence import (
+from companion.claims.evidence import Evidence
+from companion.claims.verdicts import (
     INCONCLUSIVE,
+    MARGIN,
+    NO_EFFECT,
     NOT_REPRODUCED,
+    PREDICTS,
     PROOF_REQUIRED,
     REPRODUCED,
     RULE_FORMS,
     SINGLE_CASE,
     VERDICTS,
+    WITHIN,
     ClaimRule,
-    Evidence,
+    case_note,
     case_verdict,
     claim_verdict,
+    missing_evidence,
 )
 from l2h import checks
 from l2h.experiments.fingerprint import PACKAGE
@@ -38,6 +44,16 @@ EXACT_KINDS = ("definition", "theorem")  # the same verdict at every profile and
 REQUIRED_KEYS, OPTIONAL_KEYS = {"id", "statement", "source", "kind", "rule", "verdict"}, {"label"}
 CLAIMS_FOLDER = PACKAGE.parent / "book" / "claims"
 RULE_KEYS = {"estimand", "method", *RULE_FORMS}
+BOUND_KEYS = (  # of the bounds of a case, beside the word that a prover decides
+    *({"above"}, {"below"}, {"above", "below"}),
+    *({"above", MARGIN}, {"below", MARGIN}, {PREDICTS, WITHIN}),
+)
+CASE_OUTCOMES = {  # of a case, in words
+    REPRODUCED: "holds",
+    NOT_REPRODUCED: "does not hold",
+    NO_EFFECT: "has no effect of the stated size",
+    INCONCLUSIVE: "unclear",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -174,8 +190,16 @@ def evidence_by_case(claim: Claim, evidence: Evidence | Mapping[str, Evidence]) 
         Evidence for each case of the rule.
 
     Raises:
-        ValueError: if a case is missing, or is not one of the rule's.
+        ValueError: if a case is missing, is not one of the rule's, or lacks what its bounds need.
     """
+    by_case = _matched_to_cases(claim, evidence)
+    for case, bounds in claim.rule.cases.items():
+        if missing := missing_evidence(by_case[case], bounds):
+            raise ValueError(f"{claim.id}, {case}: expected evidence with {missing}, got {by_case[case].text()}")
+    return by_case
+
+
+def _matched_to_cases(claim: Claim, evidence: Evidence | Mapping[str, Evidence]) -> dict[str, Evidence]:
     cases = list(claim.rule.cases)
     if isinstance(evidence, Evidence):
         if evidence.reason is not None or cases == [SINGLE_CASE]:
@@ -201,13 +225,10 @@ def evidence_lines(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> list[st
             "none: " * (evidence[SINGLE_CASE].reason is not None)
             + _evidence_text(evidence[SINGLE_CASE], rule.cases[SINGLE_CASE])
         ]
-    outcome_texts = {REPRODUCED: "holds", NOT_REPRODUCED: "does not hold", INCONCLUSIVE: "unclear"}
-    verdict_words = {
-        case: outcome_texts.get(case_verdict(item, rule.cases[case]), "no evidence") for case, item in evidence.items()
+    outcomes = {
+        case: CASE_OUTCOMES.get(case_verdict(item, rule.cases[case]), "no evidence") for case, item in evidence.items()
     }
-    return [
-        f"{case} {verdict_words[case]}: {_evidence_text(item, rule.cases[case])}" for case, item in evidence.items()
-    ]
+    return [f"{case} {outcomes[case]}: {_evidence_text(item, rule.cases[case])}" for case, item in evidence.items()]
 
 
 def based_on_digits(claim: Claim, source: str | None) -> bool:
@@ -218,7 +239,10 @@ def based_on_digits(claim: Claim, source: str | None) -> bool:
 def _evidence_text(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
     if PROOF_REQUIRED in bounds and evidence.low == 1:
         return PROOF_REQUIRED
-    return evidence.reason or evidence.text()
+    if evidence.reason is not None:
+        return evidence.reason
+    note = case_note(evidence, bounds)
+    return evidence.text() + (f"; {note}" if note else "")
 
 
 def _claims_in_file(path: Path) -> list[Claim]:
@@ -284,6 +308,8 @@ def _parse_rule(entry: Any) -> ClaimRule:
     if not cases:
         raise ValueError(f"expected at least one case in {form}, got none")
     bounds = {str(name): _parse_bounds(entry_bounds) for name, entry_bounds in cases.items()}
+    if form == "theorem" and any({MARGIN, PREDICTS} & set(case_bounds) for case_bounds in bounds.values()):
+        raise ValueError(f"expected a theorem without margin or prediction, got {form_value!r}")
     return ClaimRule(form, bounds, entry.get("estimand", ""), entry.get("method", ""))
 
 
@@ -292,10 +318,13 @@ def _parse_bounds(entry: Any) -> dict[str, Any]:
         return {PROOF_REQUIRED: True}
     numbers = entry if isinstance(entry, dict) else {}
     all_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers.values())
-    if not numbers or not all_numbers or not set(numbers) <= {"above", "below"}:
-        raise ValueError(f"expected bounds such as {{above: 0}}, {{above: 0, below: 1}} or proved, got {entry!r}")
+    if not all_numbers or set(numbers) not in BOUND_KEYS:
+        forms = "{above: 0}, {above: 0, below: 1}, {above: 0, margin: 0.01}, {predicts: 0, within: 0.1} or proved"
+        raise ValueError(f"expected bounds such as {forms}, got {entry!r}")
     if not all(map(isfinite, numbers.values())):
         raise ValueError(f"expected finite bounds, got {entry!r}")
-    if len(numbers) == 2 and numbers["above"] >= numbers["below"]:
+    if {"above", "below"} == set(numbers) and numbers["above"] >= numbers["below"]:
         raise ValueError(f"expected above < below, got {entry!r}")
+    for name in {MARGIN, WITHIN} & set(numbers):
+        checks.positive(**{name: numbers[name]})
     return dict(numbers)

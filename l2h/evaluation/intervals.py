@@ -78,6 +78,39 @@ def t_interval(values: Any, *, level: float = 0.95) -> Interval:
     return Interval(*(float(limit) for limit in _student_interval(values, level)))
 
 
+def prediction_interval(values: Any, *, level: float = 0.95) -> Interval:
+    r"""The interval in which the result of one new run lies, from the results of S runs with other seeds.
+
+    .. math:: \bar v \pm t_{S - 1} \sqrt{1 + \frac1S} \; s
+
+    with the standard deviation s of the results. A single result can be compared with this interval, but not with the
+    interval of the mean, which shrinks as S grows. The results are taken as normally distributed.
+
+    Args:
+        values: (S,) results of runs that differ in their seed only, S >= 3.
+        level: probability that a new run lies inside, in (0, 1).
+
+    Returns:
+        Mean, lower and upper limit.
+
+    Raises:
+        ValueError: if there are fewer than three results, one is not finite, or the level is out of range.
+
+    >>> [round(limit, 2) for limit in prediction_interval([1.0, 2.0, 3.0])]
+    [2.0, -2.97, 6.97]
+
+    Source: Hahn and Meeker, Statistical Intervals, 1991, section 4.7.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 3:
+        raise ValueError(f"expected values of shape (seeds,) from three seeds or more, got shape {values.shape}")
+    checks.finite(values=values)
+    check_level(level)
+    mean, low, high = _student_interval(values, level)
+    stretch = np.sqrt(len(values) + 1)  # from the error of the mean to that of a new result beside it
+    return Interval(float(mean), float(mean - (mean - low) * stretch), float(mean + (high - mean) * stretch))
+
+
 def _student_interval(values: np.ndarray, level: float) -> Interval:
     """Student's t interval along the first axis; a point where all values are equal."""
     n, mean = len(values), values.mean(axis=0)

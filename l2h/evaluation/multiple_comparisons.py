@@ -1,4 +1,4 @@
-"""Multiple comparisons: simultaneous paired differences, and mean ranks with their critical difference.
+"""Multiple comparisons: simultaneous paired differences, Holm's procedure, mean ranks and critical differences.
 
 Comparing one method with twelve baselines needs a multiplicity correction; the functions of this module apply one.
 """
@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 from l2h import checks
 from l2h.evaluation.bootstrap import bootstrap_intervals
@@ -118,6 +119,125 @@ def _bonferroni_level(level: float, families: int) -> float:
     checks.at_least(1, families=families)
     check_level(level)
     return 1 - (1 - level) / families
+
+
+def holm_intervals(
+    estimates: Any, standard_errors: Any, degrees_of_freedom: Any, *, level: float = 0.95
+) -> list[Interval]:
+    r"""Intervals of m effects, each at the level of its step in Holm's procedure: an interval excludes 0 if it rejects.
+
+    .. math:: p_{(1)} \leq \dots \leq p_{(m)}, \qquad \alpha_{(k)} = \frac{1 - \mathrm{level}}{m - k + 1}
+
+    with the two-sided p-values of Student's test. The effect of the k-th smallest has the level
+    :math:`1 - \alpha_{(k)}`; after the first that is not rejected all others keep its level. The probability that the
+    interval of any effect that is 0 excludes 0 is at most :math:`1 - \mathrm{level}`, whatever the dependence. The
+    intervals serve this decision. They do not all cover their effects at once with probability `level`; those of
+    `simultaneous_differences` do.
+
+    Args:
+        estimates: (m,) of the effects, m >= 1.
+        standard_errors: (m,) of the estimates, >= 0.
+        degrees_of_freedom: of the standard errors, > 0: (m,) or one number for all; inf for a normal distribution.
+        level: 1 minus the family-wise error rate, in (0, 1).
+
+    Returns:
+        m intervals, in the order of the estimates.
+
+    Raises:
+        ValueError: if shapes differ, a number is out of range, or there is no effect.
+
+    >>> first, second = holm_intervals([0.02, 0.03], [0.01, 0.01], 30)
+    >>> [round(float(limit), 4) for limit in first], [round(float(limit), 4) for limit in second]
+    ([0.02, -0.0004, 0.0404], [0.03, 0.0064, 0.0536])
+
+    Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979.
+    """
+    estimate, error, df = _checked_family(estimates, standard_errors, degrees_of_freedom, level)
+    p_values = 2 * stdtr(df, -_studentised(np.abs(estimate), error))
+    half = stdtrit(df, 1 - _holm_alphas(p_values, 1 - level) / 2) * error
+    return _intervals_around(estimate, half)
+
+
+def equivalence_intervals(
+    estimates: Any, standard_errors: Any, degrees_of_freedom: Any, *, margin: float, level: float = 0.95
+) -> list[Interval]:
+    r"""Intervals of m effects for two one-sided tests by Holm's procedure: one within the margin shows equivalence.
+
+    .. math:: p = \max\Big\{P\Big(T > \frac{\hat d + \delta}{s}\Big), P\Big(T < \frac{\hat d - \delta}{s}\Big)\Big\}
+
+    for the hypothesis that the effect is at least the margin :math:`\delta` in size. With Holm's
+    :math:`\alpha_{(k)}` for the k-th smallest p (see `holm_intervals`) the interval has the level
+    :math:`1 - 2\alpha_{(k)}`, and lies within :math:`(-\delta, \delta)` exactly where Holm's procedure rejects. For one
+    effect and level 0.95 this is the 90 % interval. An effect of at least :math:`\delta` is called negligible in any of
+    the m questions with probability at most :math:`1 - \mathrm{level}`.
+
+    Args:
+        estimates: (m,) of the effects, m >= 1.
+        standard_errors: (m,) of the estimates, >= 0.
+        degrees_of_freedom: of the standard errors, > 0: (m,) or one number for all; inf for a normal distribution.
+        margin: the smallest effect of interest, > 0.
+        level: 1 minus the family-wise error rate, in [0.5, 1).
+
+    Returns:
+        m intervals, in the order of the estimates.
+
+    Raises:
+        ValueError: if shapes differ, a number is out of range, or there is no effect.
+
+    >>> (interval,) = equivalence_intervals([0.002], [0.004], 30, margin=0.01)
+    >>> [round(float(limit), 4) for limit in interval]
+    [0.002, -0.0048, 0.0088]
+
+    Source: Schuirmann, A comparison of the two one-sided tests procedure and the power approach for assessing the
+    equivalence of average bioavailability, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987.
+    """
+    estimate, error, df = _checked_family(estimates, standard_errors, degrees_of_freedom, level)
+    checks.positive(margin=margin)
+    checks.at_least(0.5, level=level)  # below, the interval of two one-sided tests does not hold its estimate
+    p_values = stdtr(df, -_studentised(margin - np.abs(estimate), error))  # the larger of both tests
+    half = stdtrit(df, 1 - _holm_alphas(p_values, 1 - level)) * error
+    return _intervals_around(estimate, half)
+
+
+def _checked_family(
+    estimates: Any, standard_errors: Any, degrees_of_freedom: Any, level: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    estimate, error = np.asarray(estimates, dtype=float), np.asarray(standard_errors, dtype=float)
+    if estimate.ndim != 1 or len(estimate) == 0 or error.shape != estimate.shape:
+        raise ValueError(f"expected m estimates and m standard errors, got shapes {estimate.shape} and {error.shape}")
+    df = np.asarray(degrees_of_freedom, dtype=float)
+    if df.shape not in ((), estimate.shape) or not np.all(df > 0):
+        raise ValueError(f"expected degrees_of_freedom > 0, one or as many as estimates, got {degrees_of_freedom}")
+    checks.finite(estimates=estimate, standard_errors=error)
+    checks.at_least(0, standard_errors=error.min())
+    check_level(level)
+    return estimate, error, np.broadcast_to(df, estimate.shape)
+
+
+def _studentised(distance: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Distances in standard errors; an estimate without error is infinitely many away, or none."""
+    infinite = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
+    return np.divide(distance, error, out=infinite, where=error > 0)
+
+
+def _holm_alphas(p_values: np.ndarray, alpha: float) -> np.ndarray:
+    """The error probability of each test in Holm's procedure, in the order of the p-values."""
+    m, order = len(p_values), np.argsort(p_values, kind="stable")
+    steps = alpha / np.arange(m, 0, -1)
+    accepted = p_values[order] >= steps
+    if accepted.any():
+        first = int(np.argmax(accepted))
+        steps[first:] = steps[first]
+    alphas = np.empty(m)
+    alphas[order] = steps
+    return alphas
+
+
+def _intervals_around(estimates: np.ndarray, half_widths: np.ndarray) -> list[Interval]:
+    return [
+        Interval(float(estimate), float(estimate - half), float(estimate + half))
+        for estimate, half in zip(estimates, half_widths, strict=True)
+    ]
 
 
 def comparison_outcome(difference: Interval) -> str:

@@ -6,9 +6,10 @@ import pytest
 from bs4 import BeautifulSoup
 
 from companion.build import claims_page
-from companion.claims.evidence import ClaimRule, Evidence
+from companion.claims.evidence import Evidence
 from companion.claims.ledger import LedgerEntry
 from companion.claims.registry import CLAIMS_MIME_TYPE, Claim
+from companion.claims.verdicts import ClaimRule
 
 GAIN = Evidence(0.2, 0.1, 0.3, n=10, seeds=2)
 
@@ -79,6 +80,24 @@ def test_each_case_has_a_line():
     rule = ClaimRule("conditions", {"a": {"above": 0}, "b": {"below": 0}}, "gain", "bootstrap")
     page = claims_page.claims_page([entry(rule=rule, evidence={"a": GAIN, "b": GAIN})], {"91_toy": "A toy"})
     assert "a holds: 0.2 [0.1, 0.3], n = 10, 2 seeds<br>b does not hold: 0.2" in page
+
+
+def test_an_effect_below_the_margin_is_a_verdict_of_its_own_and_is_counted():
+    bounds = {"above": 0, "margin": 0.01}
+    small = Evidence(0.001, -0.002, 0.004, equivalence_low=-0.001, equivalence_high=0.003, seeds=5)
+    verdict = "no effect of the stated size"
+    found = entry(
+        verdict=verdict,
+        found=verdict,
+        rule=ClaimRule("holds", {"holds": bounds}, "gain", "t"),
+        evidence={"holds": small},
+    )
+    told = rows([found])["claim-gains"]
+    assert told[1] == verdict
+    numbers = "0.001 [-0.002, 0.004], for equivalence [-0.001, 0.003], 5 seeds; smaller than 0.01."
+    assert told[2] == f"{numbers}  The cell. Rule: gain; t; > 0 (margin 0.01)."
+    html = BeautifulSoup(claims_page.verdict_counts_table([found]), "html.parser")
+    assert [cell.text for cell in html.select("tbody tr")[0].find_all(["th", "td"])] == [verdict, "1", "0"]
 
 
 def test_a_target_stands_before_the_cell_that_holds_the_evidence():

@@ -110,6 +110,20 @@ def test_a_claim_without_evidence_in_the_record_is_found(book, capsys):
     assert (code, err) == (1, "x: 91_toy has no evidence for it\n")
 
 
+def test_an_inconclusive_verdict_is_listed_with_what_would_settle_it(book, capsys):
+    ledger = LEDGER.replace("{above: 0}", "{above: 0, margin: 0.01}")
+    write_book(book, verdict="inconclusive", ledger=ledger)
+    open_case = {"low": -0.1, "equivalence_low": -0.05, "equivalence_high": 0.25, "units": "seeds", "settled_by": 40}
+    notebook = stored("gains", 0.1, 0.3)
+    (output,) = notebook["cells"][0]["outputs"]
+    output["data"]["application/vnd.l2h.claims+json"]["claims"]["gains"]["holds"] |= open_case
+    outputs.write_digest(notebook)
+    (book.book / "91_toy.ipynb").write_text(json.dumps(notebook))
+    code, out, err, _ = check(book, capsys)
+    assert (code, err) == (0, "")
+    assert "[-0.1, 0.3], for equivalence [-0.05, 0.25], n = 10, 2 seeds; about 40 seeds would settle it" in out
+
+
 def test_exact_claims_are_computed_from_scratch(book, capsys):
     write_book(book, kind="theorem")
     execute.execute_chapters("quick", ["91_toy"], book)

@@ -1,4 +1,4 @@
-"""Each verdict of each rule, on synthetic evidence."""
+"""Evidence: numbers between their limits, or a reason; stored, read and told."""
 
 import math
 from types import SimpleNamespace
@@ -6,138 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from companion.claims.evidence import (
-    VERDICTS,
-    ClaimRule,
-    Evidence,
-    case_verdict,
-    claim_verdict,
-    interval_verdict,
-    min_evidence,
-)
-from l2h.evaluation.intervals import Interval
+from companion.claims.evidence import Evidence, min_evidence
 
-YES, NO, WIDE, NONE = Evidence(0.1, 0.05, 0.2), Evidence(-0.1, -0.2, -0.05), Evidence(0, -1, 1), Evidence.absent("no")
+YES, NONE = Evidence(0.1, 0.05, 0.2), Evidence.absent("no")
 BROKEN = Evidence.exact(-1, counterexample={"p": "1/2"})
-POSITIVE = {"above": 0}
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "bounds", "verdict"),
-    [
-        (0.01, 0.05, {"above": 0}, "reproduced"),
-        (-0.05, -0.01, {"above": 0}, "not reproduced"),
-        (-0.01, 0.05, {"above": 0}, "inconclusive"),
-        (0.0, 0.05, {"above": 0}, "inconclusive"),
-        (0.0, 0.0, {"above": 0}, "not reproduced"),
-        (0.1, 0.2, {"below": 0.3}, "reproduced"),
-        (0.4, 0.5, {"below": 0.3}, "not reproduced"),
-        (0.2, 0.5, {"below": 0.3}, "inconclusive"),
-        (-0.01, 0.01, {"above": -0.02, "below": 0.02}, "reproduced"),
-        (0.03, 0.04, {"above": -0.02, "below": 0.02}, "not reproduced"),
-        (-0.04, -0.03, {"above": -0.02, "below": 0.02}, "not reproduced"),
-        (-0.03, 0.03, {"above": -0.02, "below": 0.02}, "inconclusive"),
-    ],
-)
-def test_the_interval_decides(low, high, bounds, verdict):
-    assert interval_verdict(Interval((low + high) / 2, low, high), **bounds) == verdict
-    assert verdict in VERDICTS
-
-
-def test_no_bound_and_no_interval_are_refused():
-    with pytest.raises(ValueError, match="a bound"):
-        interval_verdict(Interval(0.0, -1.0, 1.0))
-    with pytest.raises(ValueError, match="high"):
-        interval_verdict(Interval(float("nan"), float("nan"), float("nan")), above=0)
-
-
-@pytest.mark.parametrize(
-    ("evidence", "word"),
-    [(YES, "reproduced"), (NO, "not reproduced"), (WIDE, "inconclusive"), (NONE, "not testable here")],
-)
-def test_one_case(evidence, word):
-    assert claim_verdict(ClaimRule("holds", {"holds": POSITIVE}, "gain", "none"), {"holds": evidence}) == word
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "word"),
-    [
-        (YES, YES, "reproduced"),
-        (YES, NO, "holds only under a condition"),
-        (NO, YES, "holds only under a condition"),
-        (NO, NO, "not reproduced"),
-        (WIDE, WIDE, "inconclusive"),
-        (YES, WIDE, "inconclusive"),
-        (NO, WIDE, "not reproduced"),
-        (NONE, NONE, "not testable here"),
-        (YES, NONE, "inconclusive"),
-        (NO, NONE, "not reproduced"),
-        (WIDE, NONE, "inconclusive"),
-    ],
-)
-def test_several_conditions(first, second, word):
-    rule = ClaimRule("conditions", {"a": POSITIVE, "b": POSITIVE}, "gain", "none")
-    assert claim_verdict(rule, {"a": first, "b": second}) == word
-
-
-def test_a_case_that_holds_and_one_that_fails_decide_whatever_a_third_is():
-    rule = ClaimRule("conditions", dict.fromkeys("abc", POSITIVE), "gain", "none")
-    assert claim_verdict(rule, {"a": YES, "b": WIDE, "c": NO}) == "holds only under a condition"
-
-
-@pytest.mark.parametrize(
-    ("stated", "corrected", "word"),
-    [
-        (YES, NO, "reproduced"),
-        (YES, YES, "reproduced"),
-        (NO, YES, "reproduced with a correction"),
-        (BROKEN, YES, "reproduced with a correction"),
-        (BROKEN, NO, "false"),
-        (BROKEN, None, "false"),
-        (NO, NO, "not reproduced"),
-        (NO, None, "not reproduced"),
-        (WIDE, YES, "inconclusive"),
-        (BROKEN, WIDE, "inconclusive"),
-        (BROKEN, NONE, "inconclusive"),
-        (NONE, YES, "not testable here"),
-    ],
-)
-def test_a_theorem(stated, corrected, word):
-    cases = {"stated": stated} | ({} if corrected is None else {"corrected": corrected})
-    assert claim_verdict(ClaimRule("theorem", dict.fromkeys(cases, POSITIVE), "gain", "none"), cases) == word
-
-
-def test_what_cannot_be_tested_needs_no_evidence():
-    assert claim_verdict(ClaimRule("absent", {}, "x", "x", reason="no device"), {}) == "not testable here"
-
-
-def test_every_verdict_is_reached_by_some_rule():
-    rules = [("holds", {"holds": POSITIVE}), ("conditions", {"a": POSITIVE, "b": POSITIVE})]
-    rules += [("theorem", {"stated": POSITIVE, "corrected": POSITIVE})]
-    kinds = (YES, NO, WIDE, NONE, BROKEN)
-    reached = {
-        claim_verdict(ClaimRule(form, cases, "", ""), dict(zip(cases, (one, other), strict=False)))
-        for form, cases in rules
-        for one in kinds
-        for other in kinds
-    }
-    assert reached == set(VERDICTS)
-
-
-def test_a_provers_word_is_a_number():
-    words = {"proved": "reproduced", "refuted": "not reproduced", "undecided": "inconclusive"}
-    for word, expected in words.items():
-        certificate = SimpleNamespace(verdict=word, counterexample={"p": 0.5} if word == "refuted" else None)
-        assert case_verdict(Evidence.certified(certificate), {"proved": True}) == expected
-    assert Evidence.certified(SimpleNamespace(verdict="refuted", counterexample={"p": 2})).text() == "refuted at p = 2"
-
-
-def test_evidence_for_other_cases_is_refused():
-    rule = ClaimRule("conditions", {"a": POSITIVE, "b": POSITIVE}, "gain", "none")
-    with pytest.raises(ValueError, match="expected evidence for a, b, got it for a"):
-        claim_verdict(rule, {"a": YES})
-    with pytest.raises(ValueError, match="got it for none"):
-        claim_verdict(rule, {})
+SMALL = Evidence(0.001, -0.002, 0.004, equivalence_low=-0.001, equivalence_high=0.003)
 
 
 @pytest.mark.parametrize(
@@ -179,15 +52,49 @@ def test_evidence_in_words():
     assert Evidence.exact(0.25, counterexample={"p": 1}).text() == "0.25 at p = 1"
 
 
-def test_a_rule_in_words():
-    cases = {"a": {"above": 0}, "b": {"below": 1}, "c": {"above": -0.05, "below": 0.05}, "d": {"proved": True}}
-    assert ClaimRule("conditions", cases, "", "").text() == "a > 0; b < 1; c in (-0.05, 0.05); d: proved"
-    assert ClaimRule("holds", {"holds": {"proved": True}}, "", "").text() == "proved"
-    assert ClaimRule("holds", {"holds": {"above": 0.5}}, "", "").text() == "> 0.5"
-
-
 def test_the_least_of_several_has_the_least_limits():
     found = [Evidence(0.3, 0.1, 0.4, n=7), Evidence(0.2, 0.15, 0.6), Evidence(0.5, -0.2, 0.9)]
     assert min_evidence(found) == Evidence(0.2, -0.2, 0.4, n=7)
     with pytest.raises(ValueError, match="at least one"):
         min_evidence([])
+
+
+def test_limits_for_equivalence_are_two_numbers_within_the_others():
+    for limits in ({"equivalence_low": 0.0}, {"equivalence_low": 0.0, "equivalence_high": math.nan}):
+        with pytest.raises(ValueError, match="expected two finite limits for equivalence, or neither"):
+            Evidence(0.0, -1, 1, **limits)
+    with pytest.raises(ValueError, match=r"expected limits for equivalence within \[0.0, 1.0\], got \[-0.5, 0.5\]"):
+        Evidence(0.1, 0, 1, equivalence_low=-0.5, equivalence_high=0.5)
+    with pytest.raises(ValueError, match=r"equivalence_high >= 0[.]5, got 0"):
+        Evidence(0.1, 0, 1, equivalence_low=0.5, equivalence_high=0.2)
+    adjusted = Evidence(0.1, 0, 1, equivalence_low=-0.5, equivalence_high=0.5, comparisons=2)
+    assert adjusted.equivalence_low == -0.5
+
+
+def test_evidence_that_was_stored_before_there_were_limits_for_equivalence_reads_unchanged():
+    stored = {"estimate": 0.2, "low": 0.1, "high": 0.3, "n": 10, "seeds": 2, "data": "ab"}
+    assert Evidence(**stored).as_json() == stored
+    assert set(SMALL.as_json()) == {"estimate", "low", "high", "equivalence_low", "equivalence_high"}
+
+
+def test_the_limits_for_equivalence_are_those_of_another_level():
+    def interval(runs, level=0.95):
+        return 0.5, 0.5 - level, 0.5 + level
+
+    runs = [SimpleNamespace(y=np.ones(7))] * 3
+    measured = Evidence.measured(interval, runs, equivalence=True)
+    assert (measured.low, measured.equivalence_low, measured.equivalence_high) == (0.5 - 0.95, 0.5 - 0.9, 0.5 + 0.9)
+
+
+def test_an_adjusted_interval_says_so():
+    adjusted = Evidence(0.5, 0.4, 0.6, comparisons=4, n=7)
+    assert adjusted.text() == "0.5 [0.4, 0.6], adjusted for 4 comparisons, n = 7"
+    assert Evidence(0.5, 0.4, 0.6, comparisons=1).text() == "0.5 [0.4, 0.6]"
+    assert SMALL.text() == "0.001 [-0.002, 0.004], for equivalence [-0.001, 0.003]"
+
+
+def test_the_least_of_several_has_limits_for_equivalence_if_all_have():
+    other = Evidence(0.002, -0.004, 0.008, equivalence_low=-0.003, equivalence_high=0.002)
+    least = min_evidence([SMALL, other])
+    assert (least.low, least.equivalence_low, least.equivalence_high) == (-0.004, -0.003, 0.002)
+    assert min_evidence([YES, SMALL]).equivalence_low is None

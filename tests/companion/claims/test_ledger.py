@@ -5,7 +5,6 @@ import yaml
 
 from companion.build import notebooks
 from companion.claims import registry
-from companion.claims.evidence import VERDICTS, ClaimRule
 from companion.claims.ledger import (
     LedgerEntry,
     extract_evidence,
@@ -15,6 +14,7 @@ from companion.claims.ledger import (
     verdict_discrepancy,
 )
 from companion.claims.registry import CLAIMS_MIME_TYPE, Claim
+from companion.claims.verdicts import VERDICTS, ClaimRule
 
 ABOVE, BOTH = {"holds": {"above": 0}}, {"a": {"above": 0}, "b": {"above": 0}}
 GOOD = {"estimate": 0.2, "low": 0.1, "high": 0.3}
@@ -55,6 +55,16 @@ def test_a_claim_without_evidence_has_no_verdict():
     assert one(claim(chapter="92_other"), notebook(gains={"holds": GOOD})).computed_verdict is None
     older = one(claim(form="conditions", cases=BOTH), notebook(gains={"holds": GOOD}))
     assert older.computed_verdict is None and older.evidence == {}
+
+
+def test_evidence_without_what_a_changed_rule_needs_counts_as_none():
+    useful, single = {"holds": {"above": 0, "margin": 0.01}}, {"holds": {"predicts": 0, "within": 0.1}}
+    for cases in (useful, single):
+        older = one(claim(cases=cases, verdict="reproduced"), notebook(gains={"holds": GOOD}))
+        assert older.computed_verdict is None and older.evidence == {}
+    complete = GOOD | {"equivalence_low": 0.15, "equivalence_high": 0.25, "units": "seeds"}
+    assert one(claim(cases=useful), notebook(gains={"holds": complete})).computed_verdict == "reproduced"
+    assert one(claim(cases=single), notebook(gains={"holds": complete})).computed_verdict == "not reproduced"
 
 
 def test_a_claim_that_cannot_be_tested_needs_no_chapter():

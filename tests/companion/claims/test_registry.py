@@ -63,6 +63,22 @@ def test_the_table_tells_rule_evidence_and_verdict(folder, shown):
     ]
 
 
+def test_a_rule_with_a_margin_shows_what_is_negligible_and_what_would_settle_a_case(folder, shown):
+    bounds = {"above": 0, "margin": 0.01}
+    written(folder, {**ENTRY, "rule": {"estimand": "gain", "method": "t", "conditions": {"a": bounds, "b": bounds}}})
+    small = Evidence(0.001, -0.002, 0.004, equivalence_low=-0.001, equivalence_high=0.003)
+    wide = Evidence(0.001, -0.2, 0.4, equivalence_low=-0.1, equivalence_high=0.3, units="seeds", settled_by=40)
+    table = assess(Study(), {"gains": {"a": small, "b": wide}}, folder)
+    assert table.loc["gains"].tolist() == [
+        "a > 0 (margin 0.01); b > 0 (margin 0.01)",
+        "a has no effect of the stated size: 0.001 [-0.002, 0.004], for equivalence [-0.001, 0.003]; smaller than "
+        "0.01; b unclear: 0.001 [-0.2, 0.4], for equivalence [-0.1, 0.3]; about 40 seeds would settle it",
+        "inconclusive",
+    ]
+    with pytest.raises(ValueError, match="gains, b: expected evidence with the limits for equivalence"):
+        assess(Study(), {"gains": {"a": small, "b": Evidence(0.2, 0.1, 0.3)}}, folder)
+
+
 def test_the_evidence_stays_in_the_notebook(folder, shown):
     certain = Evidence.exact(1)
     assess(Study(data="cifar10"), {"gains": Evidence(0.2, 0.1, 0.3, data="ab"), "proved": certain}, folder)
@@ -140,6 +156,15 @@ def test_rules_change_with_what_decides_and_with_nothing_else(folder):
         ({"rule": {**RULE, "holds": {"below": float("inf")}}}, "91_toy.yml, gains: expected finite bounds, got"),
         ({"rule": {**RULE, "holds": {"above": 1, "below": 0}}}, "91_toy.yml, gains: expected above < below, got"),
         ({"rule": {**RULE, "holds": {"above": 1, "below": 1}}}, "91_toy.yml, gains: expected above < below, got"),
+        ({"rule": {**RULE, "holds": {"margin": 0.01}}}, "expected bounds such as"),
+        ({"rule": {**RULE, "holds": {"above": 0, "below": 1, "margin": 0.01}}}, "expected bounds such as"),
+        ({"rule": {**RULE, "holds": {"predicts": 0}}}, "expected bounds such as"),
+        ({"rule": {**RULE, "holds": {"above": 0, "margin": 0}}}, "expected a finite margin > 0, got 0"),
+        ({"rule": {**RULE, "holds": {"predicts": 0, "within": -1}}}, "expected a finite within > 0, got -1"),
+        (
+            {"rule": {"estimand": "x", "method": "y", "theorem": {"stated": {"above": 0, "margin": 1}}}},
+            "gains: expected a theorem without margin or prediction",
+        ),
         (
             {"rule": {"estimand": "x", "method": "y", "conditions": {}}},
             "gains: expected at least one case in conditions",

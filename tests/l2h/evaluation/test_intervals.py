@@ -28,6 +28,24 @@ def test_bands_refuse_other_shapes_and_levels():
         pointwise_t_intervals([[1, 2, 3]], level=95)
 
 
+def test_a_prediction_interval_is_its_formula_and_refuses_too_few_results():
+    values = np.random.default_rng(0).normal(size=5)
+    half = stats.t.ppf(0.95, 4) * values.std(ddof=1) * np.sqrt(1 + 1 / 5)
+    expected = values.mean() + half * np.array([0, -1, 1])
+    np.testing.assert_allclose(intervals.prediction_interval(values, level=0.9), expected)
+    for too_few in ([1.0, 2.0], np.ones((3, 2))):
+        with pytest.raises(ValueError, match=r"expected values of shape \(seeds,\) from three seeds or more"):
+            intervals.prediction_interval(too_few)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 20])
+def test_a_new_result_lies_in_the_prediction_interval_as_often_as_its_level_says(seeds):
+    results = np.random.default_rng(seeds).normal(0.8, 0.03, size=(4000, seeds + 1))
+    found = [intervals.prediction_interval(row[:-1]) for row in results]
+    covered = [low <= new <= high for (_, low, high), new in zip(found, results[:, -1], strict=True)]
+    assert 0.94 < np.mean(covered) < 0.96
+
+
 def test_the_normal_interval_is_its_formula_and_keeps_its_level():
     values = np.random.default_rng(0).exponential(size=(2000, 300))
     mean, low, high = intervals.z_interval(values[0], level=0.9)

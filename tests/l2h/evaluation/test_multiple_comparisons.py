@@ -1,4 +1,4 @@
-"""Simultaneous paired differences, mean ranks, and cliques."""
+"""Simultaneous paired differences, Holm's procedure, mean ranks, and cliques."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ from helpers.samples import several
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import evaluation
+from scipy import stats
 from scipy.stats import friedmanchisquare
 
 from l2h.evaluation.comparisons import accuracy_differences, mean_difference
@@ -16,6 +17,8 @@ from l2h.evaluation.multiple_comparisons import (
     MeanRanks,
     cliques,
     comparison_outcome,
+    equivalence_intervals,
+    holm_intervals,
     mean_ranks,
     outcome_table,
     simultaneous_accuracy_differences,
@@ -158,3 +161,111 @@ def test_the_outcome_table_lists_baselines_by_setting_and_counts_settings():
         "worse than": "b (1)",
         "not significantly different from": "c (1)",
     }
+
+
+def holm_rejections(p_values, alpha=0.05):
+    """Holm's decisions by his adjusted p-values: the largest of (m - k + 1) p over the k smallest."""
+    rejections = []
+    for p in p_values:
+        smaller = sorted(q for q in p_values if q <= p)
+        rejections.append(max((len(p_values) - k) * q for k, q in enumerate(smaller)) < alpha)
+    return rejections
+
+
+def families(seed=0, count=300):
+    """Estimates, standard errors and degrees of freedom of five effects, many of them near a decision."""
+    generator = np.random.default_rng(seed)
+    for _ in range(count):
+        error = generator.uniform(0.002, 0.01, size=5)
+        df = generator.choice([3, 10, 40, np.inf], size=5)
+        yield error * generator.normal(scale=3, size=5), error, df
+
+
+def test_an_interval_excludes_zero_exactly_where_holms_procedure_rejects():
+    counts = set()
+    for estimates, errors, df in families():
+        p_values = [
+            2 * stats.t.sf(abs(estimate) / error, d) for estimate, error, d in zip(estimates, errors, df, strict=True)
+        ]
+        found = [interval.low > 0 or interval.high < 0 for interval in holm_intervals(estimates, errors, df)]
+        assert found == holm_rejections(p_values)
+        counts.add(sum(found))
+    assert counts == set(range(6))
+
+
+def test_an_interval_lies_within_the_margin_exactly_where_holms_procedure_rejects():
+    margin, counts = 0.02, set()
+    for estimates, errors, df in families():
+        p_values = [
+            max(stats.t.sf((estimate + margin) / error, d), stats.t.cdf((estimate - margin) / error, d))
+            for estimate, error, d in zip(estimates, errors, df, strict=True)
+        ]
+        intervals = equivalence_intervals(estimates, errors, df, margin=margin)
+        found = [-margin < interval.low and interval.high < margin for interval in intervals]
+        assert found == holm_rejections(p_values)
+        counts.add(sum(found))
+    assert counts == set(range(6))
+
+
+def test_one_effect_has_the_usual_intervals():
+    (difference,) = holm_intervals([0.3], [0.1], 7)
+    np.testing.assert_allclose(difference[1:], stats.t(7, loc=0.3, scale=0.1).interval(0.95))
+    (equivalence,) = equivalence_intervals([0.3], [0.1], 7, margin=1)
+    np.testing.assert_allclose(equivalence[1:], stats.t(7, loc=0.3, scale=0.1).interval(0.9))
+
+
+def correlated_families(effects, count=3000, seeds=6):
+    """Means and standard errors of effects whose errors share a part, such as that of the same test images."""
+    generator = np.random.default_rng(1)
+    for _ in range(count):
+        shared, own = generator.normal(size=(seeds, 1)), generator.normal(size=(seeds, len(effects)))
+        values = effects + (shared + own) / np.sqrt(2)
+        yield values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(seeds)
+
+
+def test_the_family_wise_error_of_differences_is_at_most_five_percent():
+    errors = [
+        any(interval.low > 0 or interval.high < 0 for interval in holm_intervals(*family, 5)[:3])
+        for family in correlated_families(np.array([0.0, 0.0, 0.0, 3.0]))
+    ]
+    assert 0.02 < np.mean(errors) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(errors))
+
+
+def test_the_family_wise_error_of_equivalence_is_at_most_five_percent():
+    errors = [
+        any(interval.low > -2 and interval.high < 2 for interval in equivalence_intervals(*family, 5, margin=2)[:3])
+        for family in correlated_families(np.array([2.0, -2.0, 2.0, 0.0]))
+    ]
+    assert 0.02 < np.mean(errors) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(errors))
+
+
+def test_an_estimate_without_error_is_its_own_interval():
+    assert holm_intervals([0.0, 1.0], [0.0, 0.0], 3) == [Interval(0.0, 0.0, 0.0), Interval(1.0, 1.0, 1.0)]
+    assert equivalence_intervals([0.5, 1.0], [0.0, 0.0], 3, margin=1)[1] == Interval(1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], [], 3), r"expected m estimates and m standard errors, got shapes \(0,\) and \(0,\)"),
+        (([1.0], [1.0, 2.0], 3), r"got shapes \(1,\) and \(2,\)"),
+        (([1.0], [1.0], 0), "expected degrees_of_freedom > 0"),
+        (([1.0, 2.0], [1.0, 1.0], [3, 4, 5]), "one or as many as estimates"),
+        (([np.nan], [1.0], 3), "estimates"),
+        (([1.0], [-1.0], 3), "standard_errors >= 0, got -1"),
+    ],
+)
+def test_bad_families_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        holm_intervals(*arguments)
+    with pytest.raises(ValueError, match=message):
+        equivalence_intervals(*arguments, margin=1)
+
+
+def test_bad_margins_and_levels_are_refused():
+    with pytest.raises(ValueError, match="margin > 0, got 0"):
+        equivalence_intervals([0.1], [0.1], 3, margin=0)
+    with pytest.raises(ValueError, match=r"level >= 0\.5, got 0\.3"):
+        equivalence_intervals([0.1], [0.1], 3, margin=1, level=0.3)
+    with pytest.raises(ValueError, match="1 - level"):
+        holm_intervals([0.1], [0.1], 3, level=95)

@@ -8,8 +8,7 @@ import pytest
 from companion.chapters.ch07_multiclass import evidence as ch07_multiclass_evidence
 from companion.chapters.ch07_multiclass import experiments
 from companion.chapters.parameters import settings_for
-from companion.claims import evidence as claims_evidence
-from companion.claims import registry
+from companion.claims import registry, verdicts
 from companion.claims.evidence import Evidence
 from l2h.evaluation import metrics
 from l2h.evaluation.comparisons import client_difference_kept_asked
@@ -63,10 +62,9 @@ def test_theory_and_runs_cover_every_claim_and_case_of_the_chapter(theory):
 
 def test_the_verdicts_of_theory(theory):
     by_case = {
-        name: {claims_evidence.SINGLE_CASE: given} if isinstance(given, Evidence) else given
-        for name, given in theory.items()
+        name: {verdicts.SINGLE_CASE: given} if isinstance(given, Evidence) else given for name, given in theory.items()
     }
-    found = {name: claims_evidence.claim_verdict(CLAIMS[name].rule, given) for name, given in by_case.items()}
+    found = {name: verdicts.claim_verdict(CLAIMS[name].rule, given) for name, given in by_case.items()}
     assert found.pop("joint-stage-objective-consistent") == "false"
     assert found.pop("one-alpha-specialises-and-asks") == "holds only under a condition"
     assert set(found.values()) == {"reproduced"}

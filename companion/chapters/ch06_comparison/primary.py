@@ -8,7 +8,8 @@ import pandas as pd
 
 from companion.chapters.ch06_comparison.class_pairs import CLIENTS, COVERAGE_PERCENT, SMALL_REJECTOR
 from companion.chapters.systems import STACKED_NAME
-from companion.claims.evidence import Evidence
+from companion.claims.evidence import EQUIVALENCE_LEVEL, Evidence
+from companion.claims.power import units_to_settle
 from l2h.evaluation.class_pairs import ClassPairsMean, class_pairs_mean
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.multiple_comparisons import equivalence_intervals, holm_intervals
@@ -129,14 +130,7 @@ def primary_evidence(answers: Mapping[str, Mapping[str, Answer]], *, seeds: int)
     comparisons = sum(map(len, answers.values()))
     return {
         CLAIM_OF_QUESTION[name]: {
-            client: Evidence(
-                *answer.interval,
-                seeds=seeds,
-                equivalence_low=answer.equivalence.low,
-                equivalence_high=answer.equivalence.high,
-                comparisons=comparisons,
-                units="pairs of classes",
-            )
+            client: _evidence(answer.mean, answer.interval, answer.equivalence, answer.pairs, seeds, comparisons)
             for client, answer in by_client.items()
         }
         for name, by_client in answers.items()
@@ -149,18 +143,35 @@ def secondary_evidence(differences: pd.Series) -> dict[str, Evidence]:
     Args:
         differences: one per pair, client and seed.
     """
+    seeds = differences.dropna().index.get_level_values("seed").nunique()
     evidence = {}
     for client in CLIENTS:
-        mean = class_pairs_mean(*by_pair(differences, client))
-        narrow = mean.interval(level=0.9)
-        evidence[client] = Evidence(
-            *mean.interval(),
-            seeds=differences.dropna().index.get_level_values("seed").nunique(),
-            equivalence_low=narrow.low,
-            equivalence_high=narrow.high,
-            units="pairs of classes",
-        )
+        pairs, values = by_pair(differences, client)
+        mean = class_pairs_mean(pairs, values)
+        narrower = mean.interval(level=EQUIVALENCE_LEVEL)
+        evidence[client] = _evidence(mean, mean.interval(), narrower, len(pairs), seeds, 1)
     return evidence
+
+
+def _evidence(
+    mean: ClassPairsMean, interval: Interval, equivalence: Interval, pairs: int, seeds: int, comparisons: int
+) -> Evidence:
+    return Evidence(
+        *interval,
+        seeds=seeds,
+        equivalence_low=equivalence.low,
+        equivalence_high=equivalence.high,
+        comparisons=comparisons if comparisons > 1 else None,
+        units="pairs of classes",
+        settled_by=units_to_settle(
+            mean.estimate,
+            mean.standard_error * pairs**0.5,
+            mean.degrees_of_freedom,
+            units=pairs,
+            bounds={"above": 0, "margin": MARGIN},
+            comparisons=comparisons,
+        ),
+    )
 
 
 def small_rejector_difference(table: pd.DataFrame) -> pd.Series:

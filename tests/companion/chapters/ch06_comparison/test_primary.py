@@ -53,7 +53,7 @@ def answers(table):
 def test_differences_are_paired_by_pair_client_and_seed(table):
     difference = primary.area_difference("separate")(table)
     by_hand = table[table.system == "learning to help"].set_index(["classes", "client", "seed"]).area
-    by_hand -= table[table.system == "separate"].set_index(["classes", "client", "seed"]).area
+    by_hand = (by_hand - table[table.system == "separate"].set_index(["classes", "client", "seed"]).area).sort_index()
     assert difference.equals(by_hand.loc[difference.index])
     pairs, values = primary.by_pair(difference, "lenet")
     assert values[pairs.index(("b", "d"))] == pytest.approx(by_hand["b/d", "lenet"].mean())

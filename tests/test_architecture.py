@@ -38,8 +38,8 @@ WORDS = re.compile(
     r"|worth more|squash(ed|es|ing)?|helper part|remed(y|ies)|by_example|testbeds?|recipes?|shattering|overrated",
     re.IGNORECASE,
 )
-# Names that have to stay: ids of claims are older than the rule, and renaming a variable of DISTRIBUTIONS would make the
-# records of all chapters that reach it stale.
+# Names that have to stay: ids of claims are older than the rule, and another name for a variable of DISTRIBUTIONS would
+# make the records of all chapters that reach it stale.
 KEPT_NAMES = {
     "companion/chapters/ch09_drift/evidence.py": r"drift-remedies-help(-by-degrees|-elsewhere)?",
     "l2h/theory/distributions.py": r"testbed",
@@ -195,7 +195,8 @@ def test_names_and_words_are_those_of_the_field(path):
     "source",
     [
         "def rival(): ...", "def f(rival): ...", "def f():\n    for rival in (): ...", "rivals = 1", "x.rival = 1",
-        "f(rival=1)", "try: f()\nexcept E as rival: ...", "import a as rival", "# a rival", '"""A rival."""', 'x = "a rival"',
+        "f(rival=1)", "try: f()\nexcept E as rival: ...", "import a as rival", "# a rival", '"""A rival."""',
+        'x = "a rival"',
     ],
 )  # fmt: skip
 def test_a_word_of_the_private_vocabulary_is_found_wherever_it_stands(source):

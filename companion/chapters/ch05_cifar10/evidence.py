@@ -143,13 +143,12 @@ def _table_one_numbers(released: Sequence[Predictions], subset: str) -> dict[str
     def accuracy_on_subset(per_example: Callable[[Predictions], np.ndarray]) -> Callable[[Predictions], float]:
         return lambda p: float(per_example(p)[members(p) == 1].mean()) if members(p).any() else nan
 
-    return {
-        f"{name}, {classifier}": PrintedNumber(
-            of_class, accuracy_on_subset(per_example), PRINTED_TABLE_ONE[label, subset][i]
-        )
-        for (name, of_class), label in zip(split_seeds_by_class(released).items(), (-1, 1), strict=True)
-        for i, (classifier, per_example) in enumerate(classifiers.items())
-    }
+    numbers = {}
+    for (name, of_class), label in zip(split_seeds_by_class(released).items(), (-1, 1), strict=True):
+        for classifier, printed in zip(classifiers, PRINTED_TABLE_ONE[label, subset], strict=True):
+            result = accuracy_on_subset(classifiers[classifier])
+            numbers[f"{name}, {classifier}"] = PrintedNumber(of_class, result, printed)
+    return numbers
 
 
 def new_run_minus_printed(number: PrintedNumber, bounds: Mapping[str, Any], *, data: str) -> Evidence:

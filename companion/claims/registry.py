@@ -139,6 +139,15 @@ def chapter_rules(chapter: str, folder: Path = CLAIMS_FOLDER) -> dict[str, Any]:
     }
 
 
+def bounds_by_claim(chapter: str, folder: Path = CLAIMS_FOLDER) -> dict[str, Mapping[str, Mapping[str, Any]]]:
+    """The bounds of each case of each claim of a chapter, for evidence that says how many units would settle a case.
+
+    >>> bounds_by_claim("05_cifar10")["rejector-finds-errors"]["as_released"]
+    {'above': 0}
+    """
+    return {name: claim.rule.cases for name, claim in chapter_claims(chapter, folder).items()}
+
+
 def assess(
     settings: Any, evidence: Mapping[str, Evidence | Mapping[str, Evidence]], folder: Path = CLAIMS_FOLDER
 ) -> pd.DataFrame:

@@ -237,12 +237,11 @@ def _simultaneous_half_widths(parts: MeanParts, alone: np.ndarray, level: float)
     # Few seeds say little about correlations, so those of the residual, which has many degrees of freedom, join in.
     seed_root = _root(parts.seeds @ parts.seeds.T + parts.residual @ parts.residual.T, seeds_or_residual)
     example_root = _root(parts.examples @ parts.examples.T - parts.residual @ parts.residual.T, examples_alone)
-    deviations = abs(
-        generator.normal(size=(DRAWS, len(alone))) @ seed_root + generator.normal(size=(DRAWS, len(alone))) @ example_root
-    )
-    simulated = np.zeros_like(deviations)  # mean squares of the seeds
+    shape = (DRAWS, len(alone))
+    deviations = abs(generator.normal(size=shape) @ seed_root + generator.normal(size=shape) @ example_root)
+    simulated = np.zeros(shape)  # mean squares of the seeds
     for _ in range(df_seeds):
-        simulated += (generator.normal(size=deviations.shape) @ seed_root) ** 2 / df_seeds
+        simulated += (generator.normal(size=shape) @ seed_root) ** 2 / df_seeds
     simulated = np.maximum(simulated, residual)
 
     def covered(miss: float) -> float:

@@ -1,7 +1,7 @@
 """Metrics averaged over seeds, and paired comparisons of two systems on the same seeds and examples.
 
 Differences are taken seed by seed and example by example, so that the variation that both systems share cancels.
-Resampling the examples changes neither scores nor thresholds.
+Scores and thresholds count as fixed.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from l2h import checks
-from l2h.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
+from l2h.evaluation.crossed import crossed_interval, crossed_intervals
 from l2h.evaluation.curves import correctness_at_coverage
 from l2h.evaluation.intervals import Interval, pointwise_t_intervals
 from l2h.evaluation.metrics import (
@@ -35,7 +35,7 @@ def mean_interval(
     Args:
         predictions: of one system, one per seed, on the same examples.
         per_example: gives (n,) values, such as `metrics.correctness` or `curves.auc_contributions`.
-        options: n_resamples, level and seed of `bootstrap.bootstrap_intervals`.
+        options: the level, as of `crossed.crossed_intervals`.
 
     Returns:
         Mean, lower and upper limit.
@@ -43,7 +43,7 @@ def mean_interval(
     Raises:
         ValueError: if there is no seed, or the seeds were evaluated on different examples.
     """
-    return bootstrap_intervals(_stack_by_seed(predictions, per_example).astype(float)[None], **options)[0]
+    return crossed_intervals(_stack_by_seed(predictions, per_example).astype(float)[None], **options)[0]
 
 
 def mean_difference(
@@ -59,7 +59,7 @@ def mean_difference(
         second: predictions of the other, on the same seeds and examples.
         per_example: gives (n,) values, such as `curves.auc_contributions` or
             `partial(metrics.loss_per_example, costs=costs)`.
-        options: n_resamples, level and seed of `bootstrap.paired_bootstrap`.
+        options: the level, as of `crossed.crossed_interval`.
 
     Returns:
         Difference, lower and upper limit.
@@ -67,7 +67,7 @@ def mean_difference(
     Raises:
         ValueError: if there is no seed, or seeds or examples do not pair.
     """
-    return paired_bootstrap(differences_per_example(first, second, per_example), **options)
+    return crossed_interval(differences_per_example(first, second, per_example), **options)
 
 
 def differences_per_example(
@@ -106,24 +106,20 @@ def accuracy_differences(
     coverages: Any,
     *,
     simultaneous: bool = False,
-    n_resamples: int = 2000,
     level: float = 0.95,
-    seed: int = 0,
 ) -> list[Interval]:
     """Paired differences (first minus second) in accuracy at each of k coverages.
 
     A pointwise interval is valid for one coverage chosen in advance. A statement about all k coverages needs
-    `simultaneous` intervals (max-t, see `bootstrap.bootstrap_intervals`). If the systems agree on every example of
-    every seed, the interval is the point 0.
+    `simultaneous` intervals (see `crossed.crossed_intervals`). If the systems agree on every example of every
+    seed, the interval is the point 0.
 
     Args:
         first: predictions of one system, one per seed.
         second: predictions of the other, on the same seeds and examples.
         coverages: (k,) shares kept, in [0, 1].
         simultaneous: whether the intervals are simultaneous.
-        n_resamples: number of resamples.
         level: of confidence, in (0, 1).
-        seed: of the resampling.
 
     Returns:
         k intervals.
@@ -132,31 +128,25 @@ def accuracy_differences(
         ValueError: if there is no seed, seeds or examples do not pair, or an option is out of range.
     """
     differences = differences_per_example(first, second, lambda p: correctness_at_coverage(p, coverages))  # (S, k, n)
-    return bootstrap_intervals(
+    return crossed_intervals(
         differences.swapaxes(0, 1),
         signed=True,
         simultaneous=simultaneous,
-        n_resamples=n_resamples,
         level=level,
-        seed=seed,
     )
 
 
-def table_one_intervals(
-    predictions: Sequence[Predictions], *, n_resamples: int = 2000, level: float = 0.95, seed: int = 0
-) -> TableOne:
+def table_one_intervals(predictions: Sequence[Predictions], *, level: float = 0.95) -> TableOne:
     """The paper's Table I over all seeds, with an interval for every number.
 
     The table's column "differ." is the difference in accuracy of the two classifiers on one subset. The paper states no
     sign; here it is client minus server. Accuracies are pooled: correct labels over examples in the subset, all seeds
-    together, so a seed whose subset is empty has no weight. Resamples in which a subset is empty are left out; the
-    accuracies of a subset that is empty for every seed are NaN. n is the mean count over seeds.
+    together, so a seed whose subset is empty has no weight. The accuracies of a subset
+    that is empty for every seed are NaN. n is the mean count over seeds.
 
     Args:
         predictions: of one system, one per seed, on the same examples.
-        n_resamples: number of resamples.
         level: of confidence, in (0, 1).
-        seed: of the resampling.
 
     Returns:
         `TableOne` of intervals.
@@ -171,9 +161,7 @@ def table_one_intervals(
         values = np.stack([membership, m, e, m - e])  # (4, S, n)
         mask = np.stack([np.ones_like(membership), membership, membership, membership])
         signed = [False, False, False, True]
-        share, *accuracies = bootstrap_intervals(
-            values, mask, signed=signed, n_resamples=n_resamples, level=level, seed=seed
-        )
+        share, *accuracies = crossed_intervals(values, mask, signed=signed, level=level)
         subsets.append(SubsetAccuracy(Interval(*(membership.shape[1] * limit for limit in share)), *accuracies))
     return TableOne(*subsets)
 
@@ -185,7 +173,7 @@ def subset_interval(predictions: Sequence[Predictions], *, subset: str, quantity
         predictions: of one system, one per seed, on the same examples.
         subset: "kept" or "asked".
         quantity: "n", "m", "e" or "difference".
-        options: n_resamples, level and seed of `table_one_intervals`.
+        options: the level, as of `table_one_intervals`.
 
     Returns:
         The interval; NaN if the subset is empty for every seed.
@@ -205,7 +193,7 @@ def server_difference_on_asked(first: Sequence[Predictions], second: Sequence[Pr
     Args:
         first: predictions of the system whose decisions are used, one per seed.
         second: predictions with the other server, on the same seeds and examples.
-        options: n_resamples, level and seed of `bootstrap.bootstrap_intervals`.
+        options: the level, as of `crossed.crossed_intervals`.
 
     Returns:
         The difference, pooled over seeds; NaN if the first system never asks.
@@ -215,7 +203,7 @@ def server_difference_on_asked(first: Sequence[Predictions], second: Sequence[Pr
     """
     difference = differences_per_example(first, second, lambda p: client_server_correctness(p)[1].astype(float))
     asked = 1 - _stack_by_seed(first, keep_indicator)  # (S, n)
-    return bootstrap_intervals(difference[None], asked[None], signed=True, **options)[0]
+    return crossed_intervals(difference[None], asked[None], signed=True, **options)[0]
 
 
 def client_difference_kept_asked(predictions: Sequence[Predictions], **options: Any) -> Interval:
@@ -226,7 +214,7 @@ def client_difference_kept_asked(predictions: Sequence[Predictions], **options: 
 
     Args:
         predictions: of one system, one per seed, on the same examples.
-        options: n_resamples, level and seed of `table_one_intervals`.
+        options: the level, as of `table_one_intervals`.
 
     Returns:
         The difference, kept minus asked; NaN if a subset is empty for every seed.

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from l2h import checks
-from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.comparisons import differences_per_example
+from l2h.evaluation.crossed import crossed_intervals
 from l2h.evaluation.curves import correctness_at_coverage
 from l2h.evaluation.intervals import Interval, check_level
 from l2h.problem import Predictions
@@ -28,13 +28,11 @@ def simultaneous_differences(
     *,
     level: float = 0.95,
     families: int = 1,
-    n_resamples: int = 2000,
-    seed: int = 0,
 ) -> dict[str, Interval]:
     r"""Paired differences (reference minus baseline) of a per-example metric, with simultaneous confidence intervals.
 
-    Within one family (one client and one pair of classes) the max-t intervals use the same resampled seeds and examples
-    for all baselines. Families have different examples and are combined by Bonferroni: each has the level
+    Within one family (one client and one pair of classes) the intervals are simultaneous, as those of
+    `crossed.crossed_intervals`. Families have different examples and are combined by Bonferroni: each has the level
 
     .. math:: 1 - \frac{1 - \mathrm{level}}{\mathrm{families}}
 
@@ -44,8 +42,6 @@ def simultaneous_differences(
         per_example: gives (n,) values, such as `curves.auc_contributions`.
         level: of confidence for all baselines of all families together, in (0, 1).
         families: number of such families, >= 1.
-        n_resamples: number of resamples.
-        seed: of the resampling.
 
     Returns:
         Name -> interval of the difference.
@@ -61,9 +57,7 @@ def simultaneous_differences(
         [differences_per_example(reference, predictions, per_example) for predictions in _nonempty(baselines).values()]
     )  # (k, S, n)
     family_level = _bonferroni_level(level, families)
-    intervals = bootstrap_intervals(
-        values, signed=True, simultaneous=True, level=family_level, n_resamples=n_resamples, seed=seed
-    )
+    intervals = crossed_intervals(values, signed=True, simultaneous=True, level=family_level)
     return dict(zip(baselines, intervals, strict=True))
 
 
@@ -74,8 +68,6 @@ def simultaneous_accuracy_differences(
     *,
     level: float = 0.95,
     families: int = 1,
-    n_resamples: int = 2000,
-    seed: int = 0,
 ) -> dict[str, list[Interval]]:
     """Paired differences (reference minus baseline) in accuracy at k coverages, with simultaneous intervals.
 
@@ -87,8 +79,6 @@ def simultaneous_accuracy_differences(
         coverages: (k,) shares kept, in [0, 1].
         level: of confidence, as in `simultaneous_differences`.
         families: number of families, as in `simultaneous_differences`.
-        n_resamples: number of resamples.
-        seed: of the resampling.
 
     Returns:
         Name -> k intervals.
@@ -102,9 +92,7 @@ def simultaneous_accuracy_differences(
     ]
     flat = np.concatenate(values, axis=1).swapaxes(0, 1)  # (baselines * k, S, n)
     family_level = _bonferroni_level(level, families)
-    flat_intervals = bootstrap_intervals(
-        flat, signed=True, simultaneous=True, level=family_level, n_resamples=n_resamples, seed=seed
-    )
+    flat_intervals = crossed_intervals(flat, signed=True, simultaneous=True, level=family_level)
     k = len(flat_intervals) // len(baselines)
     return {name: flat_intervals[index * k : (index + 1) * k] for index, name in enumerate(baselines)}
 

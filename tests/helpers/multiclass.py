@@ -7,7 +7,7 @@ from helpers import samples
 from companion.chapters.ch07_multiclass import experiments
 from companion.chapters.parameters import settings_for
 
-SETTINGS = replace(settings_for("07_multiclass", "paper"), data="cifar10", n_resamples=100)
+SETTINGS = replace(settings_for("07_multiclass", "paper"), data="cifar10")
 SYSTEMS = experiments.compared_systems(SETTINGS, "follow_up")
 
 

@@ -10,7 +10,8 @@ from fractions import Fraction
 import numpy as np
 from mpmath import mp
 from scipy.integrate import quad
-from scipy.stats import norm
+from scipy.stats import chi2, norm
+from scipy.stats import t as student
 
 # --- losses ---------------------------------------------------------------------------------------------------------
 
@@ -39,7 +40,7 @@ def surrogate(r, e, m, y, c1, ce, alpha, beta):
     )
 
 
-# --- evaluate, curves, bootstrap, comparisons -------------------------------------------------------------------------
+# --- evaluate, curves, crossed, comparisons -------------------------------------------------------------------------
 
 
 def label(e_i):
@@ -118,23 +119,32 @@ def four_cells(m, r, e, y):
     return rows
 
 
-def crossed_bootstrap(values, among, draws, seed):
-    """Resamples of one ratio: rows and columns drawn with replacement, Student's deviation for that of rows alone."""
-    generator, (seeds, n) = np.random.default_rng(seed), np.shape(values)
+def mean_squares(values):
+    """Sums of squares of a two-way table, one cell at a time, divided by their degrees of freedom."""
+    seeds, n = len(values), len(values[0])
+    whole = sum(map(sum, values)) / seeds / n
+    rows = [sum(row) / n - whole for row in values]
+    columns = [sum(row[i] for row in values) / seeds - whole for i in range(n)]
+    rest = sum((values[s][i] - whole - rows[s] - columns[i]) ** 2 for s in range(seeds) for i in range(n))
+    of_rows, of_columns = n * sum(d**2 for d in rows), seeds * sum(d**2 for d in columns)
+    return of_rows / (seeds - 1), of_columns / (n - 1), rest / (seeds - 1) / (n - 1)
 
-    def ratio(rows, columns):
-        chosen = [(s, i) for s in rows for i in columns]
-        return sum(values[s][i] * among[s][i] for s, i in chosen) / sum(among[s][i] for s, i in chosen)
 
-    whole, size = ratio(range(seeds), range(n)), np.sum(among) / seeds
-    residuals = [sum(among[s][i] * (values[s][i] - whole) for i in range(n)) / size for s in range(seeds)]
-    standard_error = math.sqrt(sum(residual**2 for residual in residuals) / (seeds - 1) / seeds)
-    drawn = []
-    for _ in range(draws):
-        rows, columns = generator.integers(seeds, size=seeds), generator.integers(n, size=n)
-        student = generator.standard_t(seeds - 1) * standard_error
-        drawn.append(ratio(rows, columns) - (ratio(rows, range(n)) - whole) + student)
-    return whole, np.array(drawn)
+def crossed_half_width(values, level):
+    """Cochran and Cox on a two-way table; the residual stands for rows whose mean square is at most its null median."""
+    seeds, n = len(values), len(values[0])
+    of_rows, of_columns, rest = mean_squares(values)
+    beyond = max(of_columns - rest, 0)
+
+    def half(first, df):
+        parts = [(first, df), (beyond, n - 1)]
+        weighted = sum(part * student.ppf((1 + level) / 2, df) for part, df in parts)
+        return weighted / sum(part for part, _ in parts) * math.sqrt(sum(part for part, _ in parts) / seeds / n)
+
+    pooled = half(rest, (seeds - 1) * (n - 1))
+    if of_rows / rest <= chi2.median(seeds - 1) / (seeds - 1):
+        return pooled
+    return max(pooled, half(of_rows, seeds - 1))
 
 
 # --- complexities and Theorem 1 -------------------------------------------------------------------------------------

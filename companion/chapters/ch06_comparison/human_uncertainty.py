@@ -7,8 +7,8 @@ import numpy as np
 
 from l2h import checks
 from l2h.data.cifar10h import HumanLabels, load_human_labels
-from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.comparisons import mean_interval
+from l2h.evaluation.crossed import crossed_intervals
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import ask_indicator, loss_per_example
 from l2h.experiments.config import ExperimentConfig
@@ -79,9 +79,9 @@ def compare_with_human_labels(
         edges,
         groups.sum(axis=1) / groups.size * len(groups),
         {name: _offload_by_group(values, groups) for name, values in asked.items()},
-        {name: bootstrap_intervals((values * contrast)[None])[0] for name, values in asked.items()},
+        {name: crossed_intervals((values * contrast)[None])[0] for name, values in asked.items()},
         {
-            name: bootstrap_intervals((values == asked[HUMAN_BAYES_NAME])[None].astype(float))[0]
+            name: crossed_intervals((values == asked[HUMAN_BAYES_NAME])[None].astype(float))[0]
             for name, values in asked.items()
         },
         {name: mean_interval(ps, lambda p: loss_per_example(p, costs=costs)) for name, ps in all_systems.items()},
@@ -125,4 +125,4 @@ def human_label_bayes_rule(human_labels: HumanLabels, predictions: Predictions, 
 def _offload_by_group(asked: np.ndarray, groups: np.ndarray) -> list[Interval]:
     values = np.broadcast_to(asked, (len(groups), *asked.shape))  # (k, S, n)
     mask = np.broadcast_to(groups[:, None], values.shape)
-    return bootstrap_intervals(values.astype(float), mask)
+    return crossed_intervals(values.astype(float), mask)

@@ -12,8 +12,8 @@ from companion.chapters.ch07_multiclass.experiments import MulticlassResults
 from companion.chapters.ch07_multiclass.settings import Settings
 from companion.chapters.summaries import PerExample
 from companion.chapters.systems import ComparedSystem, system_resource_use
-from l2h.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
 from l2h.evaluation.comparisons import differences_per_example, mean_difference, mean_interval
+from l2h.evaluation.crossed import crossed_interval, crossed_intervals
 from l2h.evaluation.curves import accuracy_at_coverage, accuracy_coverage_curve, area_under_curve, auc_contributions
 from l2h.evaluation.intervals import Interval, pointwise_t_intervals
 from l2h.evaluation.metrics import (
@@ -41,15 +41,12 @@ def negative_loss(costs: Costs) -> PerExample:
     return lambda predictions: -loss_per_example(predictions, costs=costs)
 
 
-def intervals_by_setting(
-    predictions_by_setting: Sequence[Sequence[Predictions]], per_example: PerExample, *, n_resamples: int = 2000
-) -> Interval:
+def intervals_by_setting(predictions_by_setting: Sequence[Sequence[Predictions]], per_example: PerExample) -> Interval:
     """Means of a value per example in k settings, each with its interval over seeds and examples.
 
     Args:
         predictions_by_setting: in each setting the predictions of a system, one per seed; all on the same examples.
         per_example: gives (n,) values.
-        n_resamples: of the bootstrap.
 
     Returns:
         (k,) means, lower and upper limits.
@@ -57,15 +54,13 @@ def intervals_by_setting(
     values = np.array(
         [[per_example(p) for p in predictions] for predictions in predictions_by_setting], dtype=float
     )  # (k, S, n)
-    return Interval(*np.transpose(bootstrap_intervals(values, n_resamples=n_resamples)))
+    return Interval(*np.transpose(crossed_intervals(values)))
 
 
 def matched_differences(
     systems: Mapping[str, Sequence[Predictions]],
     counterparts: Mapping[str, Sequence[Predictions]],
     per_example: PerExample,
-    *,
-    n_resamples: int = 2000,
 ) -> dict[str, Interval]:
     """Paired differences (system minus its counterpart) of a per-example metric, with simultaneous intervals.
 
@@ -76,10 +71,9 @@ def matched_differences(
         systems: name -> predictions, one per seed.
         counterparts: name -> predictions of the counterpart, paired.
         per_example: gives (n,) values.
-        n_resamples: of the bootstrap.
 
     Returns:
-        Name -> difference, with max-t intervals.
+        Name -> difference, with simultaneous intervals.
     """
     differences = np.stack(
         [differences_per_example(predictions, counterparts[name], per_example) for name, predictions in systems.items()]
@@ -87,7 +81,7 @@ def matched_differences(
     return dict(
         zip(
             systems,
-            bootstrap_intervals(differences, signed=True, simultaneous=True, n_resamples=n_resamples),
+            crossed_intervals(differences, signed=True, simultaneous=True),
             strict=True,
         )
     )
@@ -110,7 +104,7 @@ def slope_interval(predictions_by_setting: Sequence[Sequence[Predictions]], cova
     """
     weights = _slope_weights(covariate, len(predictions_by_setting))
     asked = np.array([[ask_indicator(p) for p in predictions] for predictions in predictions_by_setting])  # (k, S, n)
-    return paired_bootstrap(np.tensordot(weights, asked, axes=1))
+    return crossed_interval(np.tensordot(weights, asked, axes=1))
 
 
 def trend_interval(
@@ -121,9 +115,8 @@ def trend_interval(
     .. math:: \sum_j w_j \bar d_j, \qquad w_j = \frac{c_j - \bar c}{\sum_i (c_i - \bar c)^2}
 
     with the mean d of the paired differences first - second over seeds and examples of task j. The tasks are the first
-    K classes of one list, so an image of the smallest task is in all of them: images are resampled once for all tasks,
-    each with its differences in all its tasks, centred at the means of the tasks. The number of images of a task in a
-    resample then changes nothing, to first order.
+    K classes of one list, so an image of the smallest task is in all of them. An image counts with its differences in
+    all its tasks, each centred at the mean of the task.
 
     Args:
         first: in each of k tasks the predictions of one system, one per seed.
@@ -148,7 +141,7 @@ def trend_interval(
     for weight, values, indices in zip(weights, differences, images, strict=True):
         centred[:, indices] += weight * size / values.shape[1] * (values - values.mean())
         slope += weight * values.mean()
-    return paired_bootstrap(centred + slope)
+    return crossed_interval(centred + slope)
 
 
 def indices_in_largest_task(labels: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -184,12 +177,11 @@ def _slope_weights(covariate: Sequence[float], n_settings: int) -> np.ndarray:
     return centred / (centred @ centred)
 
 
-def class_metrics(predictions: Sequence[Predictions], *, n_resamples: int = 2000) -> list[Interval]:
+def class_metrics(predictions: Sequence[Predictions]) -> list[Interval]:
     """For each true class the offload rate, and the accuracy of client and server, with intervals.
 
     Args:
         predictions: one system's predictions, one per seed, on the same examples.
-        n_resamples: of the bootstrap.
 
     Returns:
         Three bands of (K,) values.
@@ -198,9 +190,7 @@ def class_metrics(predictions: Sequence[Predictions], *, n_resamples: int = 2000
     metrics: tuple[PerExample, ...] = (ask_indicator, client_correctness, server_correctness)
     intervals_by_metric = [
         [
-            mean_interval(
-                [class_predictions[label] for class_predictions in by_class_and_seed], metric, n_resamples=n_resamples
-            )
+            mean_interval([class_predictions[label] for class_predictions in by_class_and_seed], metric)
             for label in sorted(by_class_and_seed[0])
         ]
         for metric in metrics
@@ -292,10 +282,7 @@ def gains_over_confidence(results: MulticlassResults, settings: Settings) -> dic
     }
     costs = experiments.multiclass_base_config(settings).costs
     gains: dict[str, PerExample] = {"gain in loss": negative_loss(costs), "gain in area": auc_contributions}
-    return {
-        name: matched_differences(baselines, counterparts, per_example, n_resamples=settings.n_resamples)
-        for name, per_example in gains.items()
-    }
+    return {name: matched_differences(baselines, counterparts, per_example) for name, per_example in gains.items()}
 
 
 def tuned_systems(results: MulticlassResults, settings: Settings) -> dict[str, list[Predictions]]:
@@ -326,9 +313,7 @@ def accuracy_and_resources(
     """Accuracy and resource use of each system at its own coverage, by name."""
     shown = {name: predictions for name, predictions in systems.items() if name not in REFERENCE_SYSTEMS}
     accuracies = {name: mean_interval(predictions, correctness) for name, predictions in shown.items()}
-    coverages = {
-        name: mean_interval(predictions, keep_indicator, n_resamples=1).estimate for name, predictions in shown.items()
-    }
+    coverages = {name: mean_interval(predictions, keep_indicator).estimate for name, predictions in shown.items()}
     resources = {name: system_resource_use(name, configs[name], coverages[name]) for name in shown}
     return accuracies, resources
 
@@ -340,7 +325,6 @@ def offload_rates_by_c1(results: MulticlassResults, settings: Settings) -> dict[
         form: intervals_by_setting(
             [results.untuned(configs[form, c1]) for c1 in settings.c1_grid],
             ask_indicator,
-            n_resamples=settings.n_resamples,
         )
         for form in dict.fromkeys(form for form, _ in configs)
     }
@@ -354,7 +338,6 @@ def area_differences_by_class_count(results: MulticlassResults, settings: Settin
             results.untuned(configs[count, "two-stage"]),
             results.untuned(configs[count, "confidence"]),
             auc_contributions,
-            n_resamples=settings.n_resamples,
         )
         for count in settings.class_counts
     ]
@@ -379,8 +362,5 @@ def stale_server_metrics(results: MulticlassResults, settings: Settings, *, step
     predictions = [results.untuned(config) for config in configs.values()]
     return StaleServerMetrics(
         [words.get(interval, f"{interval}") for interval in configs],
-        {
-            name: intervals_by_setting(predictions, per_example, n_resamples=settings.n_resamples)
-            for name, per_example in metrics.items()
-        },
+        {name: intervals_by_setting(predictions, per_example) for name, per_example in metrics.items()},
     )

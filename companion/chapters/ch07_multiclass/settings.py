@@ -20,7 +20,6 @@ class Settings(ChapterSettings):
         subset_sizes: images in the four training splits of that comparison.
         update_intervals: steps between updates of the device's copy of the server.
         group_counts: numbers of groups of the distribution on which a server must specialise.
-        n_resamples: of the bootstrap.
         sizes: images in the four training parts of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
         precision: of the trainings; at quick "float64", so that the tests can compare numbers on any processor.
@@ -36,7 +35,6 @@ class Settings(ChapterSettings):
     subset_sizes: tuple[int, ...] = (2000, 6000, 1000, 1000)
     update_intervals: tuple[int, ...] = (1, 10)
     group_counts: tuple[int, ...] = (1, 2, 5)
-    n_resamples: int = 2000
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
@@ -54,7 +52,6 @@ PROFILES = (
         class_counts=(2, 3),
         subset_sizes=(200, 400, 200, 200),
         update_intervals=(1,),
-        n_resamples=400,
         sizes=(300, 900, 300, 300),
         precision="float64",
     ),

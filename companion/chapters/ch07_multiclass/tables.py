@@ -14,8 +14,8 @@ from companion.chapters.ch07_multiclass.settings import Settings
 from companion.chapters.summaries import PerExample
 from companion.chapters.systems import ON_DEVICE_CLASSIFIER, ComparedSystem
 from l2h.evaluation import metrics
-from l2h.evaluation.bootstrap import bootstrap_intervals
 from l2h.evaluation.comparisons import mean_interval
+from l2h.evaluation.crossed import crossed_intervals
 from l2h.evaluation.curves import area_under_curve, error_auroc_contributions, loss_curve
 from l2h.evaluation.intervals import Interval, format_interval
 from l2h.evaluation.metrics import (
@@ -43,13 +43,14 @@ def accuracy_table(
     results: MulticlassResults, settings: Settings, systems: Mapping[str, Sequence[Predictions]]
 ) -> pd.DataFrame:
     """Test accuracies of the clients and of the servers, beside those that the follow-up prints."""
-    mean = partial(mean_interval, n_resamples=settings.n_resamples)
     grid = experiments.multiclass_grid(settings)
     asked = {client: results.untuned(grid[client, "always ask"]) for client in settings.clients}
-    measured = {f"client {client}": mean(predictions, client_correctness) for client, predictions in asked.items()}
-    measured["server, plain"] = mean(asked[settings.clients[0]], correctness)
+    measured = {
+        f"client {client}": mean_interval(predictions, client_correctness) for client, predictions in asked.items()
+    }
+    measured["server, plain"] = mean_interval(asked[settings.clients[0]], correctness)
     for name in ("stage switching", *experiments.WEIGHTED_SERVER_SYSTEMS):
-        measured[f"server, {name}"] = mean(systems[name], server_correctness)
+        measured[f"server, {name}"] = mean_interval(systems[name], server_correctness)
     table = {
         "test accuracy [95 % interval]": {name: format_interval(interval) for name, interval in measured.items()},
         "printed by the follow-up": PRINTED_ACCURACIES,
@@ -57,15 +58,12 @@ def accuracy_table(
     return pd.DataFrame(table).reindex(measured).fillna("")
 
 
-def loss_table(
-    results: MulticlassResults, systems: Mapping[str, ComparedSystem], *, n_resamples: int = 2000
-) -> dict[str, Row]:
+def loss_table(results: MulticlassResults, systems: Mapping[str, ComparedSystem]) -> dict[str, Row]:
     """Loss, accuracy and offload rate of each system at its tuned threshold, and loss and offload rate at r = 0.
 
     Args:
         results: of the runs.
         systems: name -> configuration, whose costs count; all on the same examples.
-        n_resamples: of the bootstrap.
 
     Returns:
         Name -> column -> number with its interval; at r = 0 without.
@@ -74,11 +72,13 @@ def loss_table(
     untuned = {name: results.untuned(config) for name, config in systems.items()}
     losses = {name: partial(loss_per_example, costs=config.costs) for name, config in systems.items()}
     columns = {
-        "system loss": _formatted_means([[losses[name](p) for p in tuned[name]] for name in systems], n_resamples),
-        "at r = 0": _formatted_means([[losses[name](p) for p in untuned[name]] for name in systems]),
-        "accuracy": _formatted_means([[correctness(p) for p in tuned[name]] for name in systems], n_resamples),
-        "offload rate": _formatted_means([[ask_indicator(p) for p in tuned[name]] for name in systems], n_resamples),
-        "offload rate at r = 0": _formatted_means([[ask_indicator(p) for p in untuned[name]] for name in systems]),
+        "system loss": _formatted_means([[losses[name](p) for p in tuned[name]] for name in systems]),
+        "at r = 0": _formatted_means([[losses[name](p) for p in untuned[name]] for name in systems], limits=False),
+        "accuracy": _formatted_means([[correctness(p) for p in tuned[name]] for name in systems]),
+        "offload rate": _formatted_means([[ask_indicator(p) for p in tuned[name]] for name in systems]),
+        "offload rate at r = 0": _formatted_means(
+            [[ask_indicator(p) for p in untuned[name]] for name in systems], limits=False
+        ),
     }
     return _rows(list(systems), columns)
 
@@ -87,19 +87,18 @@ def _rows(names: Sequence[str], columns: Mapping[str, Sequence[str]]) -> dict[st
     return {name: {column: texts[index] for column, texts in columns.items()} for index, name in enumerate(names)}
 
 
-def _formatted_means(values: Sequence[Sequence[np.ndarray]], n_resamples: int | None = None) -> list[str]:
-    """Means over seeds and examples as text, with intervals if there is a number of resamples."""
-    means = bootstrap_intervals(np.array(values, dtype=float), n_resamples=n_resamples or 1)
-    return [f"{interval.estimate:.3f}" if n_resamples is None else format_interval(interval) for interval in means]
+def _formatted_means(values: Sequence[Sequence[np.ndarray]], *, limits: bool = True) -> list[str]:
+    """Means over seeds and examples as text, with their intervals or without."""
+    means = crossed_intervals(np.array(values, dtype=float) or 1)
+    return [format_interval(interval) if limits else f"{interval.estimate:.3f}" for interval in means]
 
 
-def reference_rows(predictions: Sequence[Predictions], *, costs: Costs, n_resamples: int = 2000) -> dict[str, Row]:
+def reference_rows(predictions: Sequence[Predictions], *, costs: Costs) -> dict[str, Row]:
     """Rows for `loss_table` that need no trained rejector: constant and random decisions, and the oracle.
 
     Args:
         predictions: of one client and one server, one per seed; their r is not read.
         costs: c1 and ce.
-        n_resamples: of the bootstrap.
 
     Returns:
         "always ask", "never ask", "random, best rate" (the cheaper of both, seed by seed) and "oracle" -> column ->
@@ -112,7 +111,7 @@ def reference_rows(predictions: Sequence[Predictions], *, costs: Costs, n_resamp
     }
     references = {name: [replace(p, r=r(p, costs)) for p in predictions] for name, r in _REFERENCE_SCORES.items()}
     columns = {
-        column: _formatted_means([[metric(p) for p in by_seed] for by_seed in references.values()], n_resamples)
+        column: _formatted_means([[metric(p) for p in by_seed] for by_seed in references.values()])
         for column, metric in metrics.items()
     }
     return _rows(list(references), columns)
@@ -140,15 +139,13 @@ def ranking_metrics(predictions: Sequence[Predictions]) -> Row:
     """The AUGRC, and the AUROC of the client's errors, of one system: means over seeds, for any threshold."""
     selective = Costs(c1=0.0, ce=0.0)
     augrc = np.mean([area_under_curve(loss_curve(p, costs=selective)) for p in predictions])
-    auroc = mean_interval(predictions, error_auroc_contributions, n_resamples=1).estimate
+    auroc = mean_interval(predictions, error_auroc_contributions).estimate
     return {"AUGRC": f"{augrc:.3f}", "AUROC": f"{auroc:.3f}"}
 
 
-def comparison_table(
-    results: MulticlassResults, systems: Mapping[str, ComparedSystem], *, n_resamples: int = 2000
-) -> dict[str, Row]:
+def comparison_table(results: MulticlassResults, systems: Mapping[str, ComparedSystem]) -> dict[str, Row]:
     """The rows of `loss_table` with the `ranking_metrics` of each system."""
-    rows = loss_table(results, systems, n_resamples=n_resamples)
+    rows = loss_table(results, systems)
     return {name: row | ranking_metrics(results.tuned_on_validation(systems[name])) for name, row in rows.items()}
 
 
@@ -159,7 +156,7 @@ def client_tables(
     blocks = {}
     for client in settings.clients:
         systems = experiments.compared_systems(settings, client)
-        rows = comparison_table(results, systems, n_resamples=settings.n_resamples)
+        rows = comparison_table(results, systems)
         if client == settings.clients[0]:
             for column, by_system in gains.items():
                 for name, interval in by_system.items():
@@ -233,8 +230,8 @@ def follow_up_table(results: MulticlassResults, settings: Settings) -> pd.DataFr
     rows: dict[tuple[str, str], Row] = {}
     for costs, systems in _systems_by_costs(settings).items():
         title = f"c1 = {costs.c1:g}, ce = {costs.ce:g}"
-        block = loss_table(results, systems, n_resamples=settings.n_resamples)
-        block |= reference_rows(asked, costs=costs, n_resamples=settings.n_resamples)
+        block = loss_table(results, systems)
+        block |= reference_rows(asked, costs=costs)
         if costs == experiments.FOLLOW_UP_COSTS:
             block["printed by the follow-up"] = {
                 "at r = 0": "0.667 (rebuilt)",

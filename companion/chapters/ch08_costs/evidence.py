@@ -9,8 +9,8 @@ from companion.chapters.ch08_costs.analysis import CostGrid, gain_over_constant_
 from companion.chapters.summaries import PerExample, SweptRuns
 from companion.chapters.systems import COMPARISON_CE
 from companion.claims.evidence import Evidence, min_evidence
-from l2h.evaluation.bootstrap import paired_bootstrap
 from l2h.evaluation.comparisons import differences_per_example, mean_difference
+from l2h.evaluation.crossed import crossed_interval
 from l2h.evaluation.metrics import ask_indicator, loss_per_example
 from l2h.experiments.config import ExperimentConfig
 from l2h.problem import Costs
@@ -126,7 +126,7 @@ def loss_increases_of_one_training(
                 anew = runs.tuned(config, costs=costs)
                 loss = partial(loss_per_example, costs=costs)
                 differences.append(differences_per_example(runs.tuned(once, costs=costs), anew, loss))
-        interval = paired_bootstrap(np.mean(differences, axis=0))
+        interval = crossed_interval(np.mean(differences, axis=0))
         evidence[client] = Evidence.measured(lambda _, limits=interval: limits, anew, data=data)
     return evidence
 

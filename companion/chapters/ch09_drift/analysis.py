@@ -169,8 +169,8 @@ def simultaneous_intervals(values: Mapping[Key, np.ndarray], *, level: float = 0
 
     .. math:: \text{each of } k \text{ at the level } 1 - (1 - c) / k
 
-    The largest deviation in a bootstrap would give shorter intervals, and too short ones: with a handful of seeds
-    each mean has an estimate of its spread with an error of its own, and a few of many are far too small.
+    One common quantile of the largest deviation would give shorter intervals, and too short ones: with a handful of
+    seeds each mean has an estimate of its spread with an error of its own, and a few of many are far too small.
 
     Args:
         values: name -> (S,) one value per seed.

@@ -15,7 +15,7 @@ GAIN = Evidence(0.2, 0.1, 0.3, n=10, seeds=2)
 
 
 def entry(name="gains", *, verdict="reproduced", found="reproduced", source="the summary", **rest):
-    rule = rest.pop("rule", ClaimRule("holds", {"holds": {"above": 0}}, "gain", "bootstrap"))
+    rule = rest.pop("rule", ClaimRule("holds", {"holds": {"above": 0}}, "gain", "Student's t"))
     chapter, label = rest.pop("chapter", "91_toy"), rest.pop("label", None)
     claim = Claim(name, "It gains < 1 & more.", source, "empirical", chapter, rule, verdict, label)
     evidence = rest.pop("evidence", {"holds": GAIN})
@@ -47,7 +47,7 @@ def test_a_row_tells_claim_verdict_and_evidence_and_leads_to_the_cell():
     told = rows([entry()])["claim-gains"]
     assert told[0] == "It gains < 1 & more. empirical; the summary"
     assert told[1] == "reproduced"
-    assert told[2] == "0.2 [0.1, 0.3], n = 10, 2 seeds.  The cell. Rule: gain; bootstrap; > 0."
+    assert told[2] == "0.2 [0.1, 0.3], n = 10, 2 seeds.  The cell. Rule: gain; Student's t; > 0."
     page = claims_page.claims_page([entry()], {"91_toy": "A toy"})
     assert 'href="91_toy.html#thm-gain-91"' in claims_page.claims_page(
         [entry(label="thm-gain-91")], {"91_toy": "A toy"}
@@ -73,11 +73,11 @@ def test_what_has_no_evidence_says_so():
     )
     told = rows([never, entry("later", chapter="92_later", found=None, evidence={})])
     assert told["claim-never"][2].strip() == "None: no device."
-    assert told["claim-later"][2] == "None yet. Rule: gain; bootstrap; > 0."
+    assert told["claim-later"][2] == "None yet. Rule: gain; Student's t; > 0."
 
 
 def test_each_case_has_a_line():
-    rule = ClaimRule("conditions", {"a": {"above": 0}, "b": {"below": 0}}, "gain", "bootstrap")
+    rule = ClaimRule("conditions", {"a": {"above": 0}, "b": {"below": 0}}, "gain", "Student's t")
     page = claims_page.claims_page([entry(rule=rule, evidence={"a": GAIN, "b": GAIN})], {"91_toy": "A toy"})
     assert "a holds: 0.2 [0.1, 0.3], n = 10, 2 seeds<br>b does not hold: 0.2" in page
 

@@ -11,12 +11,12 @@ from companion.claims import registry
 from companion.claims.evidence import Evidence
 from companion.claims.registry import assess
 
-RULE = {"estimand": "gain", "method": "bootstrap", "holds": {"above": 0}}
+RULE = {"estimand": "gain", "method": "Student's t", "holds": {"above": 0}}
 ENTRY = {
     "id": "gains", "statement": "It gains.", "source": "this project", "kind": "empirical", "rule": RULE,
     "verdict": "open",
 }  # fmt: skip
-TWO = {"estimand": "gain", "method": "bootstrap", "conditions": {"a": {"above": 0}, "b": {"below": 1}}}
+TWO = {"estimand": "gain", "method": "Student's t", "conditions": {"a": {"above": 0}, "b": {"below": 1}}}
 NEVER = {"absent": "needs a device"}
 
 

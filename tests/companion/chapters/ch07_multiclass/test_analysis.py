@@ -19,22 +19,22 @@ from l2h.problem import Costs, Predictions
 
 def test_a_band_holds_the_interval_of_each_setting():
     settings = [samples.several(3, 200, client=share) for share in (0.5, 0.9)]
-    band = analysis.intervals_by_setting(settings, metrics.ask_indicator, n_resamples=400)
+    band = analysis.intervals_by_setting(settings, metrics.ask_indicator)
     assert band.estimate == pytest.approx([np.mean([metrics.offload_rate(p) for p in one]) for one in settings])
-    alone = mean_interval(settings[0], metrics.ask_indicator, n_resamples=400)
+    alone = mean_interval(settings[0], metrics.ask_indicator)
     assert (band.low[0], band.high[0]) == pytest.approx((alone.low, alone.high))
 
 
 def test_each_system_is_compared_with_its_own_counterpart_and_simultaneously():
     systems = {"a": samples.several(3, 200), "b": samples.several(3, 200, client=0.6)}
     counterparts = {"a": samples.several(3, 200, server=0.5), "b": systems["b"]}
-    found = analysis.matched_differences(systems, counterparts, auc_contributions, n_resamples=400)
-    alone = mean_difference(systems["a"], counterparts["a"], auc_contributions, n_resamples=400)
+    found = analysis.matched_differences(systems, counterparts, auc_contributions)
+    alone = mean_difference(systems["a"], counterparts["a"], auc_contributions)
     assert found["a"].estimate == pytest.approx(alone.estimate) and found["b"] == Interval(0.0, 0.0, 0.0)
     more = {f"{i}": samples.several(3, 200, client=0.5 + i / 50) for i in range(20)}
     same = dict.fromkeys(more, counterparts["a"])
-    simultaneous = analysis.matched_differences(more, same, auc_contributions, n_resamples=400)
-    single = [mean_difference(one, counterparts["a"], auc_contributions, n_resamples=400) for one in more.values()]
+    simultaneous = analysis.matched_differences(more, same, auc_contributions)
+    single = [mean_difference(one, counterparts["a"], auc_contributions) for one in more.values()]
     widths = [gap.high - gap.low for gap in simultaneous.values()], [gap.high - gap.low for gap in single]
     assert np.sum(widths[0]) > 1.05 * np.sum(widths[1])
 
@@ -107,7 +107,7 @@ def test_the_interval_of_a_trend_resamples_an_image_in_all_its_tasks():
 
 def test_the_shares_of_a_class_are_those_of_its_images():
     system = samples.several(3, 300)
-    sent, client, server = analysis.class_metrics(system, n_resamples=100)
+    sent, client, server = analysis.class_metrics(system)
     for index, label in enumerate((-1, 1)):
         parts = [metrics.split_by_class(p)[label] for p in system]
         assert sent.estimate[index] == pytest.approx(np.mean([metrics.offload_rate(p) for p in parts]))

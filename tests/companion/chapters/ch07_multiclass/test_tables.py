@@ -17,7 +17,7 @@ from l2h.problem import Costs
 
 def test_a_table_holds_tuned_and_untuned_thresholds():
     systems = {name: SYSTEMS[name] for name in ("confidence", "two-stage")}
-    rows = tables.loss_table(ToyResults(), systems, n_resamples=100)
+    rows = tables.loss_table(ToyResults(), systems)
     assert list(rows) == ["confidence", "two-stage"]
     for name, one in systems.items():
         lost = partial(metrics.system_loss, costs=one.costs)
@@ -35,7 +35,7 @@ def test_a_table_holds_tuned_and_untuned_thresholds():
 @pytest.mark.parametrize("costs", [Costs(c1=1.2, ce=0.2), Costs(c1=1.0, ce=0.0)], ids=["expensive", "cheap"])
 def test_the_reference_rows_are_those_of_a_client_and_a_server(costs):
     system = samples.several(3, 200)
-    rows = tables.reference_rows(system, costs=costs, n_resamples=100)
+    rows = tables.reference_rows(system, costs=costs)
     known = np.mean([metrics.reference_losses(p, costs=costs) for p in system], axis=0)
     for name, loss in zip(("never ask", "always ask", "random, best rate", "oracle"), known, strict=True):
         assert float(rows[name]["system loss"].split()[0]) == pytest.approx(loss, abs=6e-4)
@@ -47,9 +47,9 @@ def test_the_reference_rows_are_those_of_a_client_and_a_server(costs):
 
 def test_a_comparison_is_a_table_with_rankings():
     systems = {name: SYSTEMS[name] for name in ("confidence", "two-stage")}
-    rows = tables.comparison_table(ToyResults(), systems, n_resamples=100)
+    rows = tables.comparison_table(ToyResults(), systems)
     for name, one in systems.items():
-        table = tables.loss_table(ToyResults(), systems, n_resamples=100)[name]
+        table = tables.loss_table(ToyResults(), systems)[name]
         assert rows[name] == table | tables.ranking_metrics(ToyResults().tuned_on_validation(one))
 
 

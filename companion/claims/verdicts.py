@@ -235,7 +235,7 @@ def claim_verdict(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> str:
     Raises:
         ValueError: if the cases are not those of the rule.
 
-    >>> rule = ClaimRule("conditions", {"small": {"above": 0}, "large": {"above": 0}}, "gain", "bootstrap")
+    >>> rule = ClaimRule("conditions", {"small": {"above": 0}, "large": {"above": 0}}, "gain", "interval")
     >>> claim_verdict(rule, {"small": Evidence(0.1, 0.05, 0.15), "large": Evidence(-0.1, -0.15, -0.05)})
     'holds only under a condition'
     """

@@ -25,10 +25,17 @@ def test_the_loss_is_the_case_distinction(values, costs):
     np.testing.assert_allclose(in_numpy, expected, rtol=1e-12)
 
 
-def test_arrays_of_unequal_length_are_refused():
-    two = torch.ones(2)
+@pytest.mark.parametrize("longer", ["r", "e", "m", "y"])
+def test_arrays_of_unequal_length_are_refused(longer):
+    arrays = {name: torch.ones(3 if name == longer else 2) for name in "remy"}
     with pytest.raises(ValueError, match="one length"):
-        generalized_zero_one_loss(two, two, torch.ones(3), two, costs=Costs())
+        generalized_zero_one_loss(**arrays, costs=Costs())
+
+
+def test_scores_of_one_input_do_not_spread_over_all_labels():
+    two = np.ones(2)
+    with pytest.raises(ValueError, match="one length"):
+        generalized_zero_one_loss(two, np.ones((1, 3)), np.zeros(2), np.zeros(2), costs=Costs())
 
 
 @pytest.mark.parametrize("array_of", [np.array, torch.tensor])

@@ -112,10 +112,15 @@ def test_inputs_outside_the_domain_are_refused_with_the_domain():
         alpha_from_mu(np.array([0.0, 0.2]), costs=Costs(1.0, 0.0), beta=2.0, bounded=True)
     with pytest.raises(ValueError, match=r"p in \[0, 1\]"):
         alpha_from_p(1.1, costs=costs, beta=2.0)
-    with pytest.raises(ValueError, match="beta > 0"):
-        alpha_deterministic(costs=costs, beta=np.nan)
+    for given_costs in (costs, Costs(0.0, 0.1), Costs(1.0, 1.0)):  # also where alpha does not depend on beta
+        with pytest.raises(ValueError, match="beta > 0"):
+            alpha_deterministic(costs=given_costs, beta=np.nan)
     with pytest.raises(ValueError, match="ce > 0 or c1 >= 1"):
         alpha_deterministic(costs=Costs(0.5, 0.0), beta=2.0)
+
+
+def test_a_server_without_costs_needs_no_infinite_alpha():
+    assert alpha_from_mu(np.array([0.0, 0.2]), costs=Costs(0.0, 0.0), beta=2.0, bounded=True).tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(

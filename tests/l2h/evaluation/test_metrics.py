@@ -60,3 +60,9 @@ def test_the_reference_losses_are_those_of_fixed_and_all_knowing_decisions(p, c1
     assert found.oracle == pytest.approx(sum(min(float(w), a) for w, a in zip(wrong_m, asked, strict=True)) / n)
     loss = metrics.system_loss(p, costs=Costs(c1=c1, ce=ce))
     assert found.oracle <= loss + 1e-9 and found.oracle <= found.random + 1e-9
+
+
+def test_windows_of_one_step_are_the_values_and_a_rest_is_left_out():
+    assert metrics.window_means([0.0, 1.0, 3.0], 1).tolist() == [0.0, 1.0, 3.0]
+    assert metrics.window_means([0.0, 1.0, 3.0], 2).tolist() == [0.5]
+    assert metrics.window_means([0.0, 1.0, 5.0], 3).tolist() == [2.0]

@@ -12,15 +12,17 @@ from companion.chapters.intervals.settings import TABLES, Settings
 from companion.chapters.intervals.simulation import Coverage
 from companion.claims.evidence import Evidence
 from l2h import checks
-from l2h.evaluation.intervals import Interval, format_interval
+from l2h.evaluation.intervals import format_interval
 
 BAND = (0.93, 0.975)  # the coverage that is asked of an interval of level 0.95
 SEED_COUNTS = (2, 3, 5, 10, 20)
+STUDENT_SEEDS = (3, 5, 10)
 ASKED_SHARES = (0.05, 0.2, 0.35)
 TRIALS = ((500, 0.05), (2000, 0.05), (2000, 0.3), (4000, 0.04))  # number and true proportion
 CLASS_SHARES = (0.0, 0.1, 1 / 3)
 N_CLASSES = 10
 NEW, HEAVY, OLD = "crossed interval", "crossed interval, heavy tails", "old bootstrap"
+EXPONENT = "exponent, 10 seeds"
 TOGETHER, OLD_TOGETHER = "simultaneous", "old bootstrap, simultaneous"
 QUESTIONS = {  # primary question -> quantity and baseline in the table of components
     "area, minus confidence": ("area", "confidence"),
@@ -104,11 +106,11 @@ def check_others(settings: Settings) -> dict[str, Coverage]:
         subset_name(share): simulation.subset_coverage(share, seeds=5, n=settings.n_images, **n)
         for share in ASKED_SHARES
     }
-    found |= {student_name(seeds): simulation.student_coverage(seeds=seeds, **n) for seeds in (3, 5, 10)}
+    found |= {student_name(seeds): simulation.student_coverage(seeds=seeds, **n) for seeds in STUDENT_SEEDS}
     found["Student's t, 5 seeds, heavy tails"] = simulation.student_coverage(
         seeds=5, effects=simulation.heavy_tailed, **n
     )
-    found["exponent, 10 seeds"] = simulation.exponent_coverage(seeds=10, **n)
+    found[EXPONENT] = simulation.exponent_coverage(seeds=10, **n)
     found |= {
         pairs_name(share): simulation.class_pair_coverage(share, classes=N_CLASSES, **n) for share in CLASS_SHARES
     }
@@ -169,6 +171,22 @@ def seed_evidence(row: Mapping[int, Coverage], counts: Sequence[int]) -> dict[st
         counts: those of the claim's rule.
     """
     return coverage_evidence({f"{seeds} seeds": row[seeds] for seeds in counts})
+
+
+def exact_evidence(probabilities: Mapping[str, float]) -> dict[str, Evidence]:
+    """Evidence on the coverage of each case, which is exact."""
+    return {case: Evidence.exact(probability) for case, probability in probabilities.items()}
+
+
+def student_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
+    """Evidence on Student's interval by number of seeds."""
+    return coverage_evidence({f"{seeds} seeds": found[student_name(seeds)] for seeds in STUDENT_SEEDS})
+
+
+def pairs_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
+    """Evidence on means over pairs of classes, for the cases of the claim's rule."""
+    tenth, third = (pairs_name(share) for share in CLASS_SHARES[1:])
+    return coverage_evidence({name: found[name] for name in (tenth, third, f"{third}, heavy tails")})
 
 
 def expected_half_width(components: Sequence[float], *, seeds: int, images: int, level: float = 0.95) -> float:
@@ -296,8 +314,3 @@ def pairs_half_widths() -> dict[str, list[float]]:
         f"standard deviation {deviation:g}": [pairs_half_width(deviation, classes=k) for k in CLASS_COUNTS]
         for deviation in PAIR_DEVIATIONS
     }
-
-
-def inside(interval: Interval) -> bool:
-    """Whether a whole interval of a coverage lies in the band."""
-    return bool(BAND[0] < interval.low and interval.high < BAND[1])

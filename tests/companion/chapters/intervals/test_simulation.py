@@ -6,6 +6,7 @@ from scipy.stats import binom
 
 from companion.chapters.intervals import analysis, simulation
 from companion.chapters.intervals.simulation import Coverage
+from l2h.evaluation import crossed
 from l2h.evaluation.crossed import variance_components
 from l2h.evaluation.intervals import Interval, proportion_interval
 
@@ -55,7 +56,8 @@ def test_a_family_has_the_covariances_asked_for():
     assert errors == pytest.approx(np.sqrt(np.diag(products["residual"]) / 60_000))
 
 
-def test_all_of_a_family_are_counted_together():
+def test_all_of_a_family_are_counted_together(monkeypatch):
+    monkeypatch.setattr(crossed, "DRAWS", 400)
     products = {"residual": np.eye(6), "images": 2 * np.eye(6), "seeds": 3 * np.eye(6)}
     found = simulation.family_coverage([products], seeds=4, n=50, n_samples=60)
     lower = simulation.family_coverage([products], seeds=4, n=50, n_samples=60, level=0.5)

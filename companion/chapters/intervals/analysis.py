@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from companion.chapters.intervals import simulation
-from companion.chapters.intervals.settings import TABLES, Settings
+from companion.chapters.intervals.settings import RECORD_FOLDER, Settings
 from companion.chapters.intervals.simulation import Coverage
 from companion.claims.evidence import Evidence
 from l2h import checks
@@ -30,9 +30,14 @@ QUESTIONS = {  # primary question -> quantity and baseline in the table of compo
     "area, minus two-stage": ("area", "two-stage"),
     "server accuracy on asked, joint minus plain": ("server accuracy on asked", "server trained alone"),
 }
-METHODS = {"confidence": (), "separate": ("separate",), "two-stage": ("two_stage",), "server trained alone": ()}
+METHODS_OF_BASELINES = {
+    "confidence": (),
+    "separate": ("separate",),
+    "two-stage": ("two_stage",),
+    "server trained alone": (),
+}
 PAIR_DEVIATIONS = (0.004, 0.008, 0.015)  # assumed standard deviations of a difference between pairs of classes
-CLASS_COUNTS = (4, 5, 6, 8, 10)
+PAIRED_CLASS_COUNTS = (4, 5, 6, 8, 10)
 Series = dict[str, dict[int, Coverage]]
 
 
@@ -58,7 +63,7 @@ class RecordTables(NamedTuple):
 def read_tables() -> RecordTables:
     """Read the three tables beside this module, which `companion.build.components` writes."""
     components, covariances, seconds = (
-        pd.read_csv(TABLES / f"{name}.csv") for name in ("components", "covariances", "seconds")
+        pd.read_csv(RECORD_FOLDER / f"{name}.csv") for name in ("components", "covariances", "seconds")
     )
     families = []
     for _, rows in covariances.groupby("setting"):
@@ -261,7 +266,7 @@ def seconds_per_seed(seconds: pd.DataFrame, client: str, baseline: str) -> float
         rows = seconds[(seconds.method == name) & (any_client | (seconds.client == client))]
         return float(rows.cpu_seconds.mean())
 
-    own = sum(of(name) for name in ("client", "learning_to_help", *METHODS[baseline]))
+    own = sum(of(name) for name in ("client", "learning_to_help", *METHODS_OF_BASELINES[baseline]))
     return own + of("plain_server", any_client=True)
 
 
@@ -311,6 +316,6 @@ def pairs_half_width(deviation: float, *, classes: int, class_share: float = 1 /
 def pairs_half_widths() -> dict[str, list[float]]:
     """Half-widths of means over all pairs of the numbers of classes, by assumed deviation between pairs."""
     return {
-        f"standard deviation {deviation:g}": [pairs_half_width(deviation, classes=k) for k in CLASS_COUNTS]
+        f"standard deviation {deviation:g}": [pairs_half_width(deviation, classes=k) for k in PAIRED_CLASS_COUNTS]
         for deviation in PAIR_DEVIATIONS
     }

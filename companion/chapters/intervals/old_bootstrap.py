@@ -2,7 +2,7 @@
 
 import numpy as np
 
-IMAGES_AT_A_TIME = 100  # resamples whose weights are in memory together
+RESAMPLES_AT_A_TIME = 100  # resamples whose weights are in memory together
 
 
 def old_half_widths(values: np.ndarray, *, n_resamples: int, level: float = 0.95, seed: int = 0) -> np.ndarray:
@@ -62,8 +62,8 @@ def resampled_deviations(values: np.ndarray, *, n_resamples: int, seed: int) -> 
     generator = np.random.default_rng(seed)
     by_seed = values.mean(axis=2)  # (k, S)
     flat, parts = values.reshape(-1, n).T, []
-    for start in range(0, n_resamples, IMAGES_AT_A_TIME):
-        size = min(IMAGES_AT_A_TIME, n_resamples - start)
+    for start in range(0, n_resamples, RESAMPLES_AT_A_TIME):
+        size = min(RESAMPLES_AT_A_TIME, n_resamples - start)
         indices = generator.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
         weights = np.bincount(indices.ravel(), minlength=size * n).reshape(size, n) / n
         parts.append((weights @ flat).reshape(size, k, seeds))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from companion.chapters.settings import ChapterSettings
 
-TABLES = Path(__file__).parent  # components.csv, covariances.csv and seconds.csv
+RECORD_FOLDER = Path(__file__).parent  # components.csv, covariances.csv and seconds.csv
 
 
 def tables_digest() -> str:
     """The SHA-256 of the three tables: a record with other variance components is not fresh."""
-    texts = [path.read_bytes() for path in sorted(TABLES.glob("*.csv"))]
+    texts = [path.read_bytes() for path in sorted(RECORD_FOLDER.glob("*.csv"))]
     return hashlib.sha256(b"".join(texts)).hexdigest()
 
 

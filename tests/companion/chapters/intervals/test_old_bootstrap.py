@@ -40,5 +40,5 @@ def test_a_half_width_is_a_quantile_and_a_family_is_wider(monkeypatch):
     together = old_simultaneous_half_widths(np.stack([VALUES, VALUES[::-1]]), n_resamples=500)
     assert together.shape == (2, 2) and (together[0] > alone).all()
     assert together[0] / alone == pytest.approx([together[0, 0] / alone[0]] * 2)
-    monkeypatch.setattr(old_bootstrap, "IMAGES_AT_A_TIME", 7)
+    monkeypatch.setattr(old_bootstrap, "RESAMPLES_AT_A_TIME", 7)
     assert old_half_widths(VALUES, n_resamples=500) == pytest.approx(alone, rel=0.3)

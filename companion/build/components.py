@@ -24,11 +24,10 @@ from l2h.experiments import run
 from l2h.experiments.store import Store, write_atomically
 from l2h.problem import Predictions
 
-Systems = Mapping[str, Sequence[Predictions]]
 REFERENCE = "learning to help"
 SEPARATE_SERVER = "two-stage"  # a system with the server trained alone
 AREA, SERVER_ACCURACY = "area", "server accuracy on asked"
-FAMILIES = ("as_released, easy pair", "well_trained, hard pair")  # whose covariances are kept
+COVARIANCE_SETTINGS = ("as_released, easy pair", "well_trained, hard pair")  # whose covariances are kept
 SIGNIFICANT_DIGITS = 6
 FOLDER = notebooks.ROOT / "companion" / "chapters" / "intervals"
 
@@ -42,7 +41,7 @@ def main(folder: Path = FOLDER) -> int:
         return 1
     for name, table in {
         "components": component_table(systems_by_setting),
-        "covariances": covariance_table({name: systems_by_setting[name] for name in FAMILIES}),
+        "covariances": covariance_table({name: systems_by_setting[name] for name in COVARIANCE_SETTINGS}),
         "seconds": seconds_table(summaries.read_summaries(notebooks.ROOT / "book" / "06_comparison.ipynb")),
     }.items():
         write_atomically(folder / f"{name}.csv", table.to_csv(index=False, float_format=f"%.{SIGNIFICANT_DIGITS}g"))
@@ -71,7 +70,7 @@ def stored_systems(store: Store) -> dict[str, dict[str, list[Predictions]]]:
     return dict(experiments.predictions_by_setting(results, grid, settings.seeds))
 
 
-def component_table(systems_by_setting: Mapping[str, Systems]) -> pd.DataFrame:
+def component_table(systems_by_setting: Mapping[str, Mapping[str, Sequence[Predictions]]]) -> pd.DataFrame:
     """The variance components of each difference of learning to help to a baseline.
 
     Args:
@@ -104,7 +103,7 @@ def _row(
     )._asdict()
 
 
-def _area_differences(systems: Systems) -> dict[str, np.ndarray]:
+def _area_differences(systems: Mapping[str, Sequence[Predictions]]) -> dict[str, np.ndarray]:
     return {
         name: differences_per_example(systems[REFERENCE], predictions, auc_contributions)
         for name, predictions in systems.items()
@@ -112,7 +111,7 @@ def _area_differences(systems: Systems) -> dict[str, np.ndarray]:
     }
 
 
-def _server_differences(systems: Systems) -> tuple[np.ndarray, np.ndarray]:
+def _server_differences(systems: Mapping[str, Sequence[Predictions]]) -> tuple[np.ndarray, np.ndarray]:
     """Correctness of the joint server minus that of the separate one, and which images learning to help asks."""
 
     def server_correctness(predictions: Predictions) -> np.ndarray:
@@ -122,7 +121,7 @@ def _server_differences(systems: Systems) -> tuple[np.ndarray, np.ndarray]:
     return values, np.stack([keep_indicator(p) == 0 for p in systems[REFERENCE]])
 
 
-def covariance_table(systems_by_setting: Mapping[str, Systems]) -> pd.DataFrame:
+def covariance_table(systems_by_setting: Mapping[str, Mapping[str, Sequence[Predictions]]]) -> pd.DataFrame:
     """Matrices of mean squares and products of the differences in area of a setting.
 
     Args:

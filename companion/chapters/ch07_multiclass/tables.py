@@ -89,7 +89,7 @@ def _rows(names: Sequence[str], columns: Mapping[str, Sequence[str]]) -> dict[st
 
 def _formatted_means(values: Sequence[Sequence[np.ndarray]], *, limits: bool = True) -> list[str]:
     """Means over seeds and examples as text, with their intervals or without."""
-    means = crossed_intervals(np.array(values, dtype=float) or 1)
+    means = crossed_intervals(np.array(values, dtype=float))
     return [format_interval(interval) if limits else f"{interval.estimate:.3f}" for interval in means]
 
 

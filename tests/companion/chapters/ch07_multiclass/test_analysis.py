@@ -31,10 +31,10 @@ def test_each_system_is_compared_with_its_own_counterpart_and_simultaneously():
     found = analysis.matched_differences(systems, counterparts, auc_contributions)
     alone = mean_difference(systems["a"], counterparts["a"], auc_contributions)
     assert found["a"].estimate == pytest.approx(alone.estimate) and found["b"] == Interval(0.0, 0.0, 0.0)
-    more = {f"{i}": samples.several(3, 200, client=0.5 + i / 50) for i in range(20)}
-    same = dict.fromkeys(more, counterparts["a"])
+    more = {f"{i}": samples.several(8, 200, client=0.5 + i / 50) for i in range(20)}
+    same = dict.fromkeys(more, samples.several(8, 200, server=0.5))
     simultaneous = analysis.matched_differences(more, same, auc_contributions)
-    single = [mean_difference(one, counterparts["a"], auc_contributions) for one in more.values()]
+    single = [mean_difference(one, same[name], auc_contributions) for name, one in more.items()]
     widths = [gap.high - gap.low for gap in simultaneous.values()], [gap.high - gap.low for gap in single]
     assert np.sum(widths[0]) > 1.05 * np.sum(widths[1])
 

@@ -43,10 +43,10 @@ def test_claims_of_the_paper_and_ours_are_counted_apart():
 
 
 def test_a_row_tells_claim_verdict_and_evidence_and_leads_to_the_cell():
-    told = rows([entry()])["claim-gains"]
-    assert told[0] == "It gains < 1 & more. empirical; the summary"
-    assert told[1] == "reproduced"
-    assert told[2] == "0.2 [0.1, 0.3], n = 10, 2 seeds.  The cell. Rule: gain; bootstrap; > 0."
+    cells_by_id = rows([entry()])["claim-gains"]
+    assert cells_by_id[0] == "It gains < 1 & more. empirical; the summary"
+    assert cells_by_id[1] == "reproduced"
+    assert cells_by_id[2] == "0.2 [0.1, 0.3], n = 10, 2 seeds.  The cell. Rule: gain; bootstrap; > 0."
     page = claims_page.claims_page([entry()], {"91_toy": "A toy"})
     assert 'href="91_toy.html#thm-gain-91"' in claims_page.claims_page(
         [entry(label="thm-gain-91")], {"91_toy": "A toy"}
@@ -70,9 +70,9 @@ def test_what_has_no_evidence_says_so():
     never = entry(
         "never", rule=ClaimRule("absent", {}, "x", "x", reason="no device"), evidence={}, found="not testable here"
     )
-    told = rows([never, entry("later", chapter="92_later", found=None, evidence={})])
-    assert told["claim-never"][2].strip() == "None: no device."
-    assert told["claim-later"][2] == "None yet. Rule: gain; bootstrap; > 0."
+    cells_by_id = rows([never, entry("later", chapter="92_later", found=None, evidence={})])
+    assert cells_by_id["claim-never"][2].strip() == "None: no device."
+    assert cells_by_id["claim-later"][2] == "None yet. Rule: gain; bootstrap; > 0."
 
 
 def test_each_case_has_a_line():

@@ -52,7 +52,7 @@ def test_where_only_seeds_vary_it_is_students_interval(seeds):
 
 
 @pytest.mark.parametrize(("seeds", "sizes"), [(1, (0, 1, 1)), (3, (0.1, 1, 1)), (5, (0.05, 1, 1)), (5, (0.3, 1, 1))])
-def test_intervals_hold_as_often_as_they_promise(seeds, sizes):
+def test_intervals_have_their_stated_coverage(seeds, sizes):
     generator, trials = np.random.default_rng(5), 1000
     found = [paired_bootstrap(effects(generator, seeds, 60, sizes), n_resamples=300, seed=i) for i in range(trials)]
     held = np.mean([low <= 0 <= high for _, low, high in found])

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters.ch06_comparison import evidence
 from companion.chapters.ch06_comparison.analysis import LEARNING_TO_HELP, paired_difference, worst_difference
@@ -47,7 +47,7 @@ SYSTEMS = {  # the client errs on images 0 and 1
     ON_DEVICE_CLASSIFIER: two_seeds(np.ones(N), client_errors=(4, 5, 6), server_errors=(4, 5, 6)),
 }
 SAMPLED = {
-    name: several(3, 200, server=server)
+    name: sample_runs(3, 200, server=server)
     for name, server in ((STACKED_NAME, 0.95), ("confidence", 0.9), ("L2H, linear rejector", 0.8))
 }
 

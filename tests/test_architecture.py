@@ -167,13 +167,13 @@ def test_each_module_has_its_test_file():
 
 def test_no_public_name_is_defined_twice():
     """Except for the names in SAME_EVERYWHERE, and the solver's symbols, which stand for the paper's in each proof."""
-    places = defaultdict(set)
+    modules_by_name = defaultdict(set)
     for module in MODULES:
         for name in (name for node in TREES[module].body for name in defined(node)):
             symbol = module.startswith("companion/proofs/") and (len(name) < 3 or name in ("alpha", "beta"))
             if not name.startswith("_") and name not in SAME_EVERYWHERE and not symbol:
-                places[name].add(module)
-    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+                modules_by_name[name].add(module)
+    assert {name: modules for name, modules in modules_by_name.items() if len(modules) > 1} == {}
 
 
 def defined(node):

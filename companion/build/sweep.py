@@ -5,7 +5,6 @@ results go into the run store, where a later execution of the chapter finds them
 """
 
 import argparse
-import ast
 import io
 import logging
 import os
@@ -20,7 +19,9 @@ from companion.build import notebooks
 from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
+from l2h.experiments.fingerprint import PACKAGE, Code, Definition
 
+SWEEP = Definition("l2h.experiments.sweep", "sweep")
 SETTINGS_CELL = 2  # the code cell that checks the parameters and loads the settings
 logger = logging.getLogger("companion.build.sweep")  # __name__ is "__main__" in the command
 
@@ -100,24 +101,23 @@ def run_cells(name: str, parameters: dict[str, Any], folders: Folders) -> None:
 
 
 def _cells_up_to_sweep(name: str, cells: Sequence[str]) -> int:
-    """The number of cells up to the last one that calls `sweep`, with it."""
-    calls = [
-        number
-        for number, source in enumerate(cells, 1)
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None)) == "sweep"
-    ]
-    if not calls:
+    """The number of cells up to the last one that sweeps, itself or in a function; the first one imports."""
+    code = Code(PACKAGE, notebooks.ROOT / "companion")
+    texts = [cells[0], *(f"{cells[0]}\n\n{source}" for source in cells[1:])]
+    cell_definitions = [code.add(f"{name}, code cell {number}", text) for number, text in enumerate(texts, 2)]
+    numbers = [number for number, cell in enumerate(cell_definitions, 1) if SWEEP in code.reached([cell])]
+    if not numbers:
         raise ValueError(f"expected a chapter with a cell that calls sweep, got {name}, which makes no runs")
-    return calls[-1]
+    return numbers[-1]
 
 
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    package = logging.getLogger("l2h")
-    package.handlers[:] = [handler]  # one handler, though the command is called again
-    package.setLevel(logging.INFO)
+    for name in ("l2h", "companion"):
+        package = logging.getLogger(name)
+        package.handlers[:] = [handler]  # one handler, though the command is called again
+        package.setLevel(logging.INFO)
 
 
 if __name__ == "__main__":

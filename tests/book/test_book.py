@@ -165,8 +165,10 @@ def test_the_landing_page_counts_as_the_ledger_does_and_shows_one_figure(pages):
 def test_no_page_tells_where_it_was_built(built_book):
     texts = [path for path in built_book.rglob("*") if path.suffix in (".html", ".js", ".ipynb", ".md")]
     assert len(texts) > 20
-    places = (str(render.ROOT), str(built_book.parent), ".render-")
-    assert [path.name for path in texts if any(place in path.read_text("utf8") for place in places)] == []
+    build_paths = (str(render.ROOT), str(built_book.parent), ".render-")
+    assert [
+        path.name for path in texts if any(build_path in path.read_text("utf8") for build_path in build_paths)
+    ] == []
 
 
 def test_mathematics_comes_with_the_book(pages, built_book):

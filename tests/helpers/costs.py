@@ -3,7 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters.summaries import SweptRuns
 from l2h.evaluation.thresholds import with_threshold
@@ -21,7 +21,7 @@ ALL = list(dict.fromkeys([*GRID.values(), *ONCE.values(), *MAP.values()]))
 
 
 def result(number, seed):
-    splits = {split: several(SEEDS, n)[seed] for split, n in (("test", 200), ("validation", 150))}
+    splits = {split: sample_runs(SEEDS, n)[seed] for split, n in (("test", 200), ("validation", 150))}
     shifted = {split: with_threshold(p, 0.3 - 0.1 * number) for split, p in splits.items()}
     return SimpleNamespace(predictions=lambda split="test": shifted[split])
 

@@ -15,7 +15,7 @@ class ToyResults:
     """Results in place of `experiments.MulticlassResults`; with a tuned threshold the systems ask more."""
 
     def untuned(self, config, split="test"):
-        return samples.several(3, 200, client=0.6 if config.method == "confidence" else 0.7)
+        return samples.sample_runs(3, 200, client=0.6 if config.method == "confidence" else 0.7)
 
     def tuned_on_validation(self, config, costs=None):
         return [replace(p, r=p.r - 0.5) for p in self.untuned(config)]

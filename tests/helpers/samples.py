@@ -39,7 +39,7 @@ def many(n, *, seed=0, client=0.7, server=0.9, levels=None, y=None):
     return Predictions(np.where(right, y, -y), r if levels is None else np.round(r * levels / 5), e, y)
 
 
-def several(seeds, n, **options):
+def sample_runs(seeds, n, **options):
     """One system, trained with several seeds, on the same n examples."""
     y = np.random.default_rng(99).choice([-1, 1], n)
     return [many(n, seed=seed, y=y, **options) for seed in range(seeds)]

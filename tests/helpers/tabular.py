@@ -47,7 +47,7 @@ def pictures(n):
     return x
 
 
-def parts(atoms=ATOMS):
+def splits(atoms=ATOMS):
     """The same examples in every part; the server given is the best one, the teacher knows what asking costs."""
     eta = np.array([atom.eta for atom in atoms])
     counts = np.rint(SHARE * eta).astype(int)

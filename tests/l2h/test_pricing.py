@@ -62,11 +62,11 @@ def test_what_has_no_price_is_refused():
 def test_levels_are_what_is_measured_on_any_counts_of_who_is_wrong(counts, c1, ce):
     client, server = (np.repeat(wrong, counts) for wrong in ([0, 0, 1, 1], [0, 1, 0, 1]))
     n, y = sum(counts), np.ones(sum(counts), dtype=int)
-    told = {"client_error": client.sum() / n, "server_error": server.sum() / n, "both_wrong": counts[3] / n}
+    arguments = {"client_error": client.sum() / n, "server_error": server.sum() / n, "both_wrong": counts[3] / n}
     measured = reference_losses(
         Predictions(m=1 - 2 * client, r=np.zeros(n), e=1.0 - 2 * server, y=y), costs=Costs(c1=c1, ce=ce)
     )
-    assert reference_losses_from_rates(Costs(c1=c1, ce=ce), **told) == pytest.approx(measured)
+    assert reference_losses_from_rates(Costs(c1=c1, ce=ce), **arguments) == pytest.approx(measured)
 
 
 @pytest.mark.parametrize("both_wrong", [0.05, 0.45])

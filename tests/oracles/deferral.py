@@ -36,8 +36,8 @@ def choice_costs(m, y, classes, c1, ce):
 
 def mozannar_sontag(scores, m, y, c1, ce):
     """Cross-entropy weighted by the saving of each choice against the dearest one that can occur."""
-    dearest = max(1.0, ce + c1)
-    saved = dearest - choice_costs(m, y, len(scores) - 1, c1, ce)
+    largest_cost = max(1.0, ce + c1)
+    saved = largest_cost - choice_costs(m, y, len(scores) - 1, c1, ce)
     return -float(saved @ np.log(softmax(scores)))
 
 

@@ -15,9 +15,9 @@ from l2h.evaluation.metrics import client_server_correctness
 from l2h.experiments.store import Store
 
 SYSTEMS = {
-    "learning to help": samples.several(3, 200),
-    "confidence": samples.several(3, 200, client=0.6),
-    "two-stage": samples.several(3, 200, server=0.5),
+    "learning to help": samples.sample_runs(3, 200),
+    "confidence": samples.sample_runs(3, 200, client=0.6),
+    "two-stage": samples.sample_runs(3, 200, server=0.5),
 }
 
 

@@ -69,16 +69,16 @@ def write(folders, **sources):
 def run(capsys, folders, *arguments):
     """Exit code and what was said."""
     code = main(list(arguments), folders)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
 
 
 def test_chapters_are_executed_once_and_their_prose_is_kept_up(folders, capsys):
     write(folders, c1=QUIET, c2=QUIET)
-    code, said, _ = run(capsys, folders, "quick")
+    code, printed, _ = run(capsys, folders, "quick")
     assert code == 0
-    assert said.count("started at quick") == said.count(": done in 0:") == 2
-    assert said.splitlines()[-1].endswith("about 0:00 to go")
+    assert printed.count("started at quick") == printed.count(": done in 0:") == 2
+    assert printed.splitlines()[-1].endswith("about 0:00 to go")
     path = folders.notebooks / "quick" / "c1.ipynb"
     done = read_notebook(path)
     workers = max(1, os.cpu_count() // 2)
@@ -88,15 +88,15 @@ def test_chapters_are_executed_once_and_their_prose_is_kept_up(folders, capsys):
     assert sorted(one.name for one in path.parent.iterdir()) == ["c1.ipynb", "c2.ipynb"]
 
     write(folders, c1=QUIET.replace("Prose.", "Other prose."))
-    code, said, _ = run(capsys, folders, "quick")
-    assert (code, said) == (0, "c1: fresh, not executed again\nc2: fresh, not executed again\n")
+    code, printed, _ = run(capsys, folders, "quick")
+    assert (code, printed) == (0, "c1: fresh, not executed again\nc2: fresh, not executed again\n")
     edited = read_notebook(path)
     assert edited.cells[-1].source == "Other prose."
     assert code_cells(edited)[-1].outputs == code_cells(done)[-1].outputs
 
     write(folders, c1=QUIET.replace("print(", "print(1, "))
-    code, said, _ = run(capsys, folders, "quick", "c1")
-    assert code == 0 and "c1: started" in said and "c2" not in said
+    code, printed, _ = run(capsys, folders, "quick", "c1")
+    assert code == 0 and "c1: started" in printed and "c2" not in printed
     assert code_cells(read_notebook(path))[-1].outputs[0].text.startswith("1 quick")
 
 
@@ -106,14 +106,14 @@ def test_a_failure_names_chapter_cell_and_traceback_and_stops_the_rest(folders, 
     good = folders.notebooks / "quick" / "bad.ipynb"
     notebooks.write_notebook(good, read_source("bad", folders.book))
     before, started = good.read_text(), time.monotonic()
-    code, _, said = run(capsys, folders, "quick")
+    code, _, printed = run(capsys, folders, "quick")
     assert code == 1 and time.monotonic() - started < 400
-    assert "bad failed in code cell 3 at quick" in said
-    assert "print(ce)\n1 / 0" in said and "ZeroDivisionError: division by zero" in said and "\x1b[" not in said
+    assert "bad failed in code cell 3 at quick" in printed
+    assert "print(ce)\n1 / 0" in printed and "ZeroDivisionError: division by zero" in printed and "\x1b[" not in printed
     assert good.read_text() == before
     (path,) = folders.notebooks.glob("quick/bad.*.partial.ipynb")
     partial = read_notebook(path)
-    assert str(path) in said
+    assert str(path) in printed
     assert code_cells(partial)[-1].outputs[0].text == "0.1\n"
     assert not (folders.notebooks / "quick" / "slow.ipynb").exists()
 
@@ -154,8 +154,8 @@ def test_a_notebook_with_a_cell_that_was_not_executed_is_refused(folders, capsys
         return ""
 
     monkeypatch.setattr(execute, "_papermill", stopped)
-    code, _, said = run(capsys, folders, "quick")
-    assert code == 1 and "code cells were not executed; the notebook so far" in said
+    code, _, printed = run(capsys, folders, "quick")
+    assert code == 1 and "code cells were not executed; the notebook so far" in printed
     assert not (folders.notebooks / "quick" / "c1.ipynb").exists()
 
 
@@ -181,17 +181,19 @@ def test_no_setting_of_the_user_reaches_a_kernel(folders, capsys, tmp_path, monk
     for name, value in hostile.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.chdir(user)
-    code, _, said = run(capsys, folders, "quick")
-    assert (code, said) == (0, "")
+    code, _, printed = run(capsys, folders, "quick")
+    assert (code, printed) == (0, "")
     (picture,) = code_cells(read_notebook(folders.notebooks / "quick" / "drawn.ipynb"))[-1].outputs
     assert "image/png" in picture.data
 
 
 def test_a_described_picture_that_is_not_shown_is_a_failure(folders, capsys):
     write(folders, blank=HEADER + FIGURE + "picture = None\n```\n")
-    code, _, said = run(capsys, folders, "quick")
+    code, _, printed = run(capsys, folders, "quick")
     assert code == 1
-    assert said.startswith("blank: code cell 2 has a text for its picture (mystnb.image.alt) and shows no image/png;")
+    assert printed.startswith(
+        "blank: code cell 2 has a text for its picture (mystnb.image.alt) and shows no image/png;"
+    )
     assert not (folders.notebooks / "quick" / "blank.ipynb").exists()
 
 
@@ -226,25 +228,25 @@ def test_what_an_accelerator_computed_is_not_fresh_without_it(folders, monkeypat
 
 def test_a_kernel_that_dies_is_a_failure(folders, capsys):
     write(folders, gone=DYING)
-    code, _, said = run(capsys, folders, "quick")
+    code, _, printed = run(capsys, folders, "quick")
     assert code == 1
-    assert "gone failed in code cell 2 at quick" in said and "os._exit(3)" in said and "Kernel died" in said
+    assert "gone failed in code cell 2 at quick" in printed and "os._exit(3)" in printed and "Kernel died" in printed
 
 
 def test_code_that_changes_meanwhile_spoils_an_execution(folders, capsys, monkeypatch):
     write(folders, c1=QUIET)
     keys = iter("ab")
     monkeypatch.setattr(notebooks, "chapter_key", lambda *_, **__: next(keys))
-    code, _, said = run(capsys, folders, "quick")
-    assert (code, said) == (1, "c1: the code that it uses changed while it was executed; execute it again\n")
+    code, _, printed = run(capsys, folders, "quick")
+    assert (code, printed) == (1, "c1: the code that it uses changed while it was executed; execute it again\n")
     assert not (folders.notebooks / "quick" / "c1.ipynb").exists()
 
 
 def test_a_kernel_that_does_not_exist_is_a_failure(folders, capsys):
     write(folders, foreign=QUIET.replace("name: python3", "name: nowhere"))
-    code, _, said = run(capsys, folders, "quick")
+    code, _, printed = run(capsys, folders, "quick")
     assert code == 1
-    assert "foreign failed before its first cell at quick" in said and "No such kernel named nowhere" in said
+    assert "foreign failed before its first cell at quick" in printed and "No such kernel named nowhere" in printed
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -293,45 +295,47 @@ def test_records_and_references_are_made_of_executions(folders, capsys, monkeypa
     assert record.metadata.l2h.profile == "paper"
 
     (folders.notebooks / "paper" / "c1.ipynb").unlink()
-    code, said, _ = run(capsys, folders, "paper")
-    assert (code, said) == (0, "c1: fresh, not executed again\n"), "a fresh record is as good as an execution"
+    code, printed, _ = run(capsys, folders, "paper")
+    assert (code, printed) == (0, "c1: fresh, not executed again\n"), "a fresh record is as good as an execution"
 
-    code, said, _ = run(capsys, folders, "reference")
-    assert code == 0 and said.count("started") == 1, "a chapter without data is the same on both sources"
+    code, printed, _ = run(capsys, folders, "reference")
+    assert code == 0 and printed.count("started") == 1, "a chapter without data is the same on both sources"
     texts = [(folders.references / source / "c1.ipynb").read_text() for source in ("cifar10", "digits")]
     assert texts[0] == texts[1] and "injected-parameters" not in texts[0]
 
 
-@pytest.mark.parametrize("place", ["notebooks", "book"])
-def test_edited_outputs_are_not_reused(folders, capsys, monkeypatch, place):
+@pytest.mark.parametrize("folder_name", ["notebooks", "book"])
+def test_edited_outputs_are_not_reused(folders, capsys, monkeypatch, folder_name):
     write(folders, c1=QUIET)
     monkeypatch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT)
     assert run(capsys, folders, "record")[0] == 0
     kept = folders.notebooks / "paper" / "c1.ipynb"
     record = folders.book / "c1.ipynb"
     good = record.read_text()
-    edited = kept if place == "notebooks" else record
+    edited = kept if folder_name == "notebooks" else record
     edited.write_text(edited.read_text().replace("paper 1 ", "paper 9 "))
-    if place == "book":
+    if folder_name == "book":
         kept.unlink()
-    code, said, _ = run(capsys, folders, "record")
+    code, printed, _ = run(capsys, folders, "record")
     assert code == 0
-    assert said.startswith(f"{edited}: not reused, its code, outputs or summaries were changed after its execution\n")
-    assert ("c1: started" in said) is (place == "book"), "the other copy is as good as an execution"
+    assert printed.startswith(
+        f"{edited}: not reused, its code, outputs or summaries were changed after its execution\n"
+    )
+    assert ("c1: started" in printed) is (folder_name == "book"), "the other copy is as good as an execution"
     assert "paper 1 " in kept.read_text() and "paper 9 " not in record.read_text()
-    assert place == "book" or record.read_text() == good
+    assert folder_name == "book" or record.read_text() == good
 
 
 def test_records_need_cifar10(folders, capsys):
     write(folders, c1=QUIET)
-    code, _, said = run(capsys, folders, "record")
-    assert code == 1 and "expected CIFAR-10 for the records, found none" in said
+    code, _, printed = run(capsys, folders, "record")
+    assert code == 1 and "expected CIFAR-10 for the records, found none" in printed
 
 
 def test_an_unknown_chapter_is_refused(folders, capsys):
     write(folders, c1=QUIET)
-    code, _, said = run(capsys, folders, "quick", "c9")
-    assert (code, said) == (1, "expected chapter to be one of 'c1', got 'c9'\n")
+    code, _, printed = run(capsys, folders, "quick", "c9")
+    assert (code, printed) == (1, "expected chapter to be one of 'c1', got 'c9'\n")
 
 
 def test_an_unknown_mode_is_refused(folders):
@@ -383,7 +387,7 @@ def test_digits_are_announced_where_they_matter(folders, capsys, monkeypatch):
     assert run(capsys, folders, "quick")[1].startswith("CIFAR-10 is not at hand: digits take its place.")
 
 
-def test_progress_is_told_in_minutes(monkeypatch):
+def test_progress_is_in_minutes(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 190.0)
     clock = execute.ProgressClock(100.0, {"a": 300.0, "b": 60.0, "c": 60.0}, {"a": 150.0, "b": 100.0})
     assert execute._progress(clock) == "1:30 elapsed, about 4:20 to go"

@@ -145,7 +145,7 @@ def test_a_record_converts_back_to_its_source_and_is_fresh(done, source):
     assert not [cell for cell in record.cells if "injected-parameters" in cell.metadata.get("tags", ())]
 
 
-def test_a_record_of_other_text_or_other_code_is_told(book, done, source):
+def test_a_record_of_other_text_or_other_code_is_found(book, done, source):
     record = without_local_details(with_outputs(source, done))
     (book / "91_toy.md").write_text(SOURCE.replace("Some prose.", "Other prose."))
     assert not same_source(record, read_source("91_toy", book))

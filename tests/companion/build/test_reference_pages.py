@@ -35,9 +35,9 @@ def test_status_says_what_was_not_recorded():
 
 
 def test_provenance_names_profile_time_machine_and_data():
-    told = reference_pages.provenance_sentence({"l2h": FACTS})
-    assert told.startswith("Executed at the `paper` profile in 61.3 s on 2 cores.")
-    assert "cifar10 airplane/automobile" in told
+    sentence = reference_pages.provenance_sentence({"l2h": FACTS})
+    assert sentence.startswith("Executed at the `paper` profile in 61.3 s on 2 cores.")
+    assert "cifar10 airplane/automobile" in sentence
     assert reference_pages.provenance_sentence({}) == "Executed at the `unknown` profile in an unrecorded time."
 
 

@@ -1,4 +1,4 @@
-"""The command that makes a chapter's runs ahead: its cells, its exit codes, Ctrl-C, a cluster."""
+"""The command that makes a chapter's runs in advance: its cells, its exit codes, Ctrl-C, a cluster."""
 
 import os
 import re
@@ -36,21 +36,21 @@ CHAPTER = (
 ```{code-cell} ipython3
 from types import SimpleNamespace
 
-study = SimpleNamespace(data="digits", seeds={"quick": 1, "paper": 3}[profile])
+from l2h.experiments.config import ExperimentConfig, dependencies
+from l2h.experiments.sweep import over_seeds, sweep
+
+settings = SimpleNamespace(data="digits", seeds={"quick": 1, "paper": 3}[profile])
 ```
 
 ```{code-cell} ipython3
-from l2h import experiments
-from l2h.experiments.run import ExperimentConfig, needs
-
-recipe = {"quick": "fast", "paper": "released"}[profile]  # the latter takes about a second: time to be interrupted in
-base = ExperimentConfig("learning_to_help", alpha="released", ce=ce or 0.1, recipe=recipe, source=study.data)
-clients = experiments.sweep(needs(base))
+preset = {"quick": "fast", "paper": "released"}[profile]  # the latter takes about a second: time to be interrupted in
+base = ExperimentConfig("learning_to_help", alpha="released", ce=ce or 0.1, preset=preset, source=settings.data)
+clients = sweep(dependencies(base))
 ```
 
 ```{code-cell} ipython3
 print("shown by the chapter")
-results = experiments.sweep(experiments.over_seeds(base, seeds or study.seeds))
+results = sweep(over_seeds(base, seeds or settings.seeds))
 ```
 
 ```{code-cell} ipython3
@@ -77,11 +77,11 @@ def kept(folders):
 
 def test_a_chapters_runs_are_made_and_nothing_else(folders, capsys):
     assert sweep.main(["quick", "runs"], folders) == 0
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert kept(folders) == 2
-    assert "runs: on digits, not on CIFAR-10" in said.err
-    assert "runs: 100%" in said.err and "| 1/1 [" in said.err
-    assert said.out == ""
+    assert "runs: on digits, not on CIFAR-10" in printed.err
+    assert "runs: 100%" in printed.err and "| 1/1 [" in printed.err
+    assert printed.out == ""
 
 
 def test_parameters_are_the_chapters(folders):
@@ -91,9 +91,9 @@ def test_parameters_are_the_chapters(folders):
 
 def test_a_failed_run_is_shown_and_the_exit_code_tells(folders, capsys):
     assert sweep.main(["quick", "runs", "-y", "{ce: 0.3}"], folders) == 1
-    said = capsys.readouterr().err
-    assert "failed: ExperimentConfig(method='learning_to_help'" in said and "ce=0.3" in said
-    assert "Traceback" in said and "1 of 1 runs failed" in said
+    printed = capsys.readouterr().err
+    assert "failed: ExperimentConfig(method='learning_to_help'" in printed and "ce=0.3" in printed
+    assert "Traceback" in printed and "1 of 1 runs failed" in printed
 
 
 def test_a_cluster_makes_the_runs(folders, capsys):
@@ -119,7 +119,7 @@ def test_a_command_that_cannot_be_followed_says_why(folders, capsys, arguments, 
 
 def test_what_the_page_on_many_runs_shows_exists():
     text = (notebooks.ROOT / "book" / "scale.md").read_text("utf8")
-    commands = re.findall(r"^python -m (l2h\.\w+) (\w+) (\w+)", text, re.MULTILINE)
+    commands = re.findall(r"^python -m (companion\.build\.\w+) (\w+) (\w+)", text, re.MULTILINE)
     assert len(commands) == 5
     for module, profile, chapter in commands:
         assert (notebooks.ROOT / f"{module.replace('.', '/')}.py").exists()
@@ -136,7 +136,7 @@ import signal
 import sys
 from pathlib import Path
 
-from l2h import sweep
+from companion.build import sweep
 from companion.build.notebooks import Folders
 
 if __name__ == "__main__":
@@ -152,17 +152,18 @@ def test_ctrl_c_stops_everything_and_says_how_to_go_on(folders, tmp_path):
     with subprocess.Popen(command, start_new_session=True, **options) as sweeping:
         wait_until(lambda: kept(folders) > 3)  # the clients are made, and a run
         os.killpg(sweeping.pid, signal.SIGINT)  # as a terminal does, to every process of the command
-        said = sweeping.communicate(timeout=300)[1]
+        printed = sweeping.communicate(timeout=300)[1]
     assert sweeping.returncode == 130
-    assert "KeyboardInterrupt: " in said and f"are kept in {tmp_path / 'runs'}; the same sweep makes the others" in said
-    assert "Traceback" not in said
+    assert "KeyboardInterrupt: " in printed
+    assert f"are kept in {tmp_path / 'runs'}; the same sweep makes the others" in printed
+    assert "Traceback" not in printed
     wait_until(lambda: not is_alive(sweeping.pid))
     assert sweep.main(["paper", "runs"], folders) == 0
     assert kept(folders) == 6
 
 
 @pytest.mark.parametrize("name", ["01_problem", *(f"0{n}" for n in range(5, 10))])
-def test_every_chapter_that_trains_can_be_made_ahead(name):
+def test_every_chapter_that_trains_can_be_made_in_advance(name):
     (chapter,) = (one for one in notebooks.chapter_names(Folders().book) if one.startswith(name))
     _, *cells = [cell.source for cell in notebooks.code_cells(notebooks.read_source(chapter, Folders().book))]
     assert sweep._cells_up_to_sweep(chapter, cells) > 0

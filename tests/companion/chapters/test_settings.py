@@ -29,7 +29,7 @@ def test_a_larger_profile_computes_at_least_as_much(chapter):
 
 
 @pytest.mark.parametrize("chapter", chapters_with_settings())
-def test_only_at_quick_numbers_agree_on_every_processor_and_parts_are_small(chapter):
+def test_only_at_quick_numbers_agree_on_every_processor_and_splits_are_small(chapter):
     settings = [settings_for(chapter, profile) for profile in PROFILE_NAMES]
     assert {getattr(one, "precision", "float64") for one in settings[:1]} == {"float64"}
     assert {getattr(one, "precision", "float32") for one in settings[1:]} == {"float32"}

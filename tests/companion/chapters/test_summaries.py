@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters.summaries import (
     COVERAGE_GRID,
@@ -23,7 +23,7 @@ from l2h.experiments.sweep import over_seeds
 from l2h.problem import Costs
 
 CONFIG = ExperimentConfig("learning_to_help")
-SPLITS = {"test": several(3, 100), "validation": several(3, 80)}
+SPLITS = {"test": sample_runs(3, 100), "validation": sample_runs(3, 80)}
 
 
 def result(seed):

@@ -154,9 +154,9 @@ def committed(folder, executed):
 def test_records_enter_the_ledger_and_only_verdicts_change(folder):
     broken = {"estimate": 1.0, "low": 1.0, "high": 1.0, "counterexample": {"p": "1/2"}}
     before = (folder / "91_toy.yml").read_text()
-    told, words = committed(folder, notebook(gains={"holds": GOOD}, loses={"stated": broken}))
+    changes, words = committed(folder, notebook(gains={"holds": GOOD}, loses={"stated": broken}))
     assert words == {"gains": "reproduced", "loses": "false"}
-    assert told == ["gains: open -> reproduced", "loses: open -> false"]
+    assert changes == ["gains: open -> reproduced", "loses: open -> false"]
     after = (folder / "91_toy.yml").read_text()
     changed = [new for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
     assert changed == ["  verdict: reproduced", '  verdict: "false"']

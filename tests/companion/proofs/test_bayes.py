@@ -71,11 +71,11 @@ def test_counterexamples_by_hand():
 
 @given(c1=cost, ce=st.fractions(0, 1), mu=st.fractions(0, "1/2"), p=unit, steps=st.tuples(unit, unit, unit))
 def test_the_offload_rate_does_not_increase_with_the_costs_on_a_sample(c1, ce, mu, p, steps):
-    dearer = c1 + steps[0], ce + steps[1]
-    if p * steps[2] >= dearer[0] * mu + dearer[1]:
+    larger_costs = c1 + steps[0], ce + steps[1]
+    if p * steps[2] >= larger_costs[0] * mu + larger_costs[1]:
         assert p >= c1 * mu + ce
-    if dearer[1] <= 1:
-        assert theory.ask_threshold(float(c1), float(ce)) <= theory.ask_threshold(*map(float, dearer)) + 1e-9
+    if larger_costs[1] <= 1:
+        assert theory.ask_threshold(float(c1), float(ce)) <= theory.ask_threshold(*map(float, larger_costs)) + 1e-9
 
 
 def test_above_a_cost_of_one_the_threshold_may_fall_but_no_p_exceeds_it():

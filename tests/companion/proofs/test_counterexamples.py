@@ -44,12 +44,12 @@ def test_the_released_formula(name, at_zero, gain):
 def test_bounded_scores():
     at = numbers(wrong_alphas()["bounded-keeps"])
     alpha = theory.alpha_from_p(at["p"], at["c1"], at["ce"], at["beta"])
-    squashed, free = (
+    bounded_scores, free = (
         theory.reduced_surrogate(1e-6, 0, at["p"], 1, at["ce"], alpha, 2, bounded=bounded)
         - theory.reduced_surrogate(0, 0, at["p"], 1, at["ce"], alpha, 2, bounded=bounded)
         for bounded in (True, False)
     )
-    assert squashed < 0 < free  # it keeps within the box, and would ask outside
+    assert bounded_scores < 0 < free  # it keeps within the box, and would ask outside
     assert at["p"] > at["mu"] + at["ce"]
 
 

@@ -46,7 +46,7 @@ def test_people_agree_with_the_labels_in_the_order_of_the_test_part():
 def at(monkeypatch):
     """Let CIFAR-10 be found in a given place."""
     cifar10h._read_arrays.cache_clear()
-    return lambda place: monkeypatch.setattr(sources, "find_cifar10", lambda folder: place)
+    return lambda index: monkeypatch.setattr(sources, "find_cifar10", lambda folder: index)
 
 
 def test_without_the_files_there_is_nothing(at, tmp_path):

@@ -117,10 +117,10 @@ def server(monkeypatch, answer):
         host.server_close()
 
 
-def sends(content, promised=None):
+def sends(content, announced=None):
     def answer(handler):
         handler.send_response(200)
-        handler.send_header("Content-Length", str(promised or len(content)))
+        handler.send_header("Content-Length", str(announced or len(content)))
         handler.end_headers()
         try:
             handler.wfile.write(content)
@@ -197,8 +197,8 @@ def test_every_file_is_checked(tmp_path, name):
         sources.read_images(folder=tmp_path)
     message = str(caught.value)
     assert "\n" not in message and "L2H_DATA" in message
-    for told in (str(file), md5(content), md5(small_files()[name]), f"{len(content)} bytes"):
-        assert told in message
+    for warning_text in (str(file), md5(content), md5(small_files()[name]), f"{len(content)} bytes"):
+        assert warning_text in message
     assert not any(other in message for other in NAMES if other != name)
 
 
@@ -238,7 +238,7 @@ def test_a_blank_name_is_refused(monkeypatch, blank):
         sources.find_cifar10()
 
 
-def test_the_files_that_differ_are_told_and_no_others(tmp_path):
+def test_the_files_that_differ_are_named_and_no_others(tmp_path):
     same, other = tmp_path / "same", tmp_path / "other"
     same.write_bytes(b"as published")
     other.write_bytes(b"as changed")
@@ -357,7 +357,7 @@ def test_a_download_that_breaks_off_reads_as_broken_off_and_is_not_kept(cache, m
     content = small_archive()
     monkeypatch.setattr(CIFAR10, "tgz_md5", md5(content))
     with (
-        server(monkeypatch, sends(content[:1000], promised=len(content))),
+        server(monkeypatch, sends(content[:1000], announced=len(content))),
         pytest.raises(FileNotFoundError, match=r"not available \(the transfer broke off: .*1000 bytes read"),
     ):
         sources.read_images("cifar10")
@@ -370,7 +370,7 @@ def test_a_download_that_stalls_is_left(cache, monkeypatch):
     over = threading.Event()
 
     def stall(handler):
-        sends(b"a beginning", promised=10**6)(handler)
+        sends(b"a beginning", announced=10**6)(handler)
         if len(asked) > 1:  # the first request only asks whether the host answers
             over.wait(30)
 

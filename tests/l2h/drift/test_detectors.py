@@ -116,7 +116,7 @@ def test_the_limits_of_a_rate_are_those_at_which_the_count_is_just_rare(events):
     assert events == low == 0 or poisson.sf(events - 1, low / 2) == pytest.approx(0.025)
 
 
-def test_disagreement_is_heard_of_what_is_sent_only():
+def test_disagreement_is_known_for_sent_inputs_only():
     held_out, first, second = many(500, seed=1), many(3000, seed=2), many(3000, seed=3, client=0.2)
     join = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in "mey"}
     stream = Predictions(r=np.concatenate([first.r, first.r]), **join)

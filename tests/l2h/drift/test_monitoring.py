@@ -22,10 +22,10 @@ def risks_at_thresholds(p, grid, *, costs):
 
 def test_a_stream_is_put_together_from_its_tables():
     tables = {"clean": many(20, seed=0), "noise 1": many(30, seed=1)}
-    condition, place = np.array(["clean", "noise 1", "clean", "noise 1"]), np.array([3, 29, 3, 0])
-    stream = streams.predictions_along(tables, Stream(condition, place, 1))
+    condition, position = np.array(["clean", "noise 1", "clean", "noise 1"]), np.array([3, 29, 3, 0])
+    stream = streams.predictions_along(tables, Stream(condition, position, 1))
     for name in "mrey":
-        expected = [getattr(tables[c], name)[i] for c, i in zip(condition, place, strict=True)]
+        expected = [getattr(tables[c], name)[i] for c, i in zip(condition, position, strict=True)]
         assert getattr(stream, name).tolist() == expected
 
 
@@ -108,11 +108,11 @@ def test_a_missing_table_is_missed():
 
 
 def test_the_tuned_system_decides_at_its_best_threshold():
-    said = {"validation": many(300, seed=1), "clean": many(300, seed=2)}
-    tables = thresholds.tables_tuned_on_validation(said, costs=COSTS)
-    shift = said["clean"].r - tables["clean"].r
-    assert np.ptp(shift) < 1e-12 and np.ptp(said["validation"].r - tables["validation"].r) < 1e-12
-    best = risks_at_thresholds(said["validation"], np.unique(said["validation"].r), costs=COSTS).min()
+    metrics_text = {"validation": many(300, seed=1), "clean": many(300, seed=2)}
+    tables = thresholds.tables_tuned_on_validation(metrics_text, costs=COSTS)
+    shift = metrics_text["clean"].r - tables["clean"].r
+    assert np.ptp(shift) < 1e-12 and np.ptp(metrics_text["validation"].r - tables["validation"].r) < 1e-12
+    best = risks_at_thresholds(metrics_text["validation"], np.unique(metrics_text["validation"].r), costs=COSTS).min()
     assert metrics.system_loss(tables["validation"], costs=COSTS) <= best + 1e-12
 
 

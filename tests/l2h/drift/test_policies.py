@@ -57,7 +57,7 @@ def test_a_policy_sees_scores_at_once_and_labels_late_and_only_of_what_was_asked
         assert past.asked is None if j < 2 else (past.asked.y == stream.y[expected]).all()
 
 
-def test_questions_by_chance_come_as_often_as_said_and_are_paid():
+def test_random_queries_have_the_stated_rate_and_are_paid():
     stream = many(4000)
     outcome = simulate(stream, lambda _, r: Action(ask_probability(r, -99.0, 0.1)), **PLAY)
     assert abs(outcome.asked.mean() - 0.1) < 0.02
@@ -81,11 +81,11 @@ def test_the_budget_is_kept_where_scores_drift():
     assert abs(mean(kept.asked, LENGTH + 500) - 0.4) < 0.06
 
 
-@pytest.mark.parametrize("remedy", [policies.isotonic_policy, policies.logistic_policy])
-def test_labels_tell_that_asking_pays(remedy):
+@pytest.mark.parametrize("make_policy", [policies.isotonic_policy, policies.logistic_policy])
+def test_labels_tell_that_asking_pays(make_policy):
     stream = turning()
     fixed = simulate(stream, policies.fixed_policy(), **PLAY)
-    outcome = simulate(stream, remedy(costs=COSTS, explore=0.1, memory=1000), **PLAY)
+    outcome = simulate(stream, make_policy(costs=COSTS, explore=0.1, memory=1000), **PLAY)
     assert mean(outcome.loss, LENGTH + 1000) < mean(fixed.loss, LENGTH + 1000) - 0.2
     assert mean(outcome.asked, LENGTH + 1000) > 0.8
     assert set(np.unique(outcome.propensity)) == {0.1, 1.0}
@@ -102,10 +102,10 @@ def test_the_falling_curve_is_that_of_scikit_learn(seed, n, ties):
     np.testing.assert_allclose(ours, theirs.predict(at), atol=1e-9)
 
 
-@pytest.mark.parametrize("remedy", [policies.isotonic_policy, policies.logistic_policy])
-def test_few_labels_change_nothing(remedy):
+@pytest.mark.parametrize("make_policy", [policies.isotonic_policy, policies.logistic_policy])
+def test_few_labels_change_nothing(make_policy):
     stream = many(100)
-    outcome = simulate(stream, remedy(costs=COSTS, explore=0.05, memory=10), **PLAY)
+    outcome = simulate(stream, make_policy(costs=COSTS, explore=0.05, memory=10), **PLAY)
     assert (outcome.propensity == ask_probability(stream.r, 0.0, 0.05)).all()
 
 
@@ -176,19 +176,21 @@ def test_a_device_without_labels_sees_the_answers_of_all_that_it_asked():
     assert (outcome.loss == truth).all(), "it is charged by the truth all the same"
 
 
-@pytest.mark.parametrize("remedy", [policies.isotonic_policy, policies.logistic_policy])
-def test_answers_are_as_good_as_labels_only_if_the_server_is_right(remedy):
-    policy = remedy(costs=COSTS, explore=0.1, memory=1000)
+@pytest.mark.parametrize("make_policy", [policies.isotonic_policy, policies.logistic_policy])
+def test_answers_are_as_good_as_labels_only_if_the_server_is_right(make_policy):
+    policy = make_policy(costs=COSTS, explore=0.1, memory=1000)
     for stream, same in (
         (turning(), False),
         (Predictions(turning().m, turning().r, 1.0 * turning().y, turning().y), True),
     ):
-        told, taught = (simulate(stream, policy, pseudo_labels=answers, **PLAY) for answers in (True, False))
-        assert (told.asked == taught.asked).all() == same
-        assert told.asked.mean() >= taught.asked.mean()
+        from_answers, from_labels = (
+            simulate(stream, policy, pseudo_labels=answers, **PLAY) for answers in (True, False)
+        )
+        assert (from_answers.asked == from_labels.asked).all() == same
+        assert from_answers.asked.mean() >= from_labels.asked.mean()
 
 
-def test_the_same_seed_gives_the_same_play():
+def test_the_same_seed_gives_the_same_episode():
     stream = many(300)
     policy = policies.logistic_policy(costs=COSTS, explore=0.3, memory=100)
     first, again = (simulate(stream, policy, **PLAY) for _ in range(2))

@@ -61,7 +61,7 @@ def test_a_condition_without_table_is_missed():
         streams.fill_schedule(streams.drift_schedule("fog", length=8), LABELS, seed=0)
 
 
-def test_what_lingers_has_the_distribution_of_the_plan_and_stays_as_long_as_said():
+def test_an_autocorrelated_stream_has_the_distribution_of_its_schedule_and_the_stated_dwell_time():
     drawn = streams.fill_schedule(streams.drift_schedule("noise", length=40_000, severity=1), LABELS, seed=0)
     course = streams.with_dwell_time(drawn, dwell_time=5, seed=1)
     assert np.abs(np.bincount(course.image) / 40_000 - 1 / 6).max() < 0.02
@@ -70,7 +70,7 @@ def test_what_lingers_has_the_distribution_of_the_plan_and_stays_as_long_as_said
     assert np.array_equal(streams.with_dwell_time(drawn, dwell_time=1, seed=1).image, drawn.image)
 
 
-def test_inputs_that_linger_are_worth_fewer_than_they_are():
+def test_autocorrelated_inputs_have_a_smaller_effective_number():
     drawn = streams.fill_schedule(streams.drift_schedule(None, length=400_000), LABELS, seed=0)
     spread = {
         stay: Y[streams.with_dwell_time(drawn, dwell_time=stay, seed=1).image].reshape(-1, 400).mean(axis=1).var()

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from helpers.samples import columns, many, predictions, several
+from helpers.samples import columns, many, predictions, sample_runs
 from hypothesis import given
 from oracles import theory
 
@@ -26,12 +26,12 @@ GRID = [0.0, 0.25, 0.5, 1.0]
 
 @pytest.fixture
 def better():
-    return several(3, 400, client=0.8, server=0.95, levels=9)
+    return sample_runs(3, 400, client=0.8, server=0.95, levels=9)
 
 
 @pytest.fixture
 def worse():
-    return several(3, 400, client=0.6, server=0.85)
+    return sample_runs(3, 400, client=0.6, server=0.85)
 
 
 def test_a_mean_is_that_of_the_seeds(better):
@@ -122,7 +122,7 @@ def test_the_cells_of_several_seeds_are_pooled(better):
     assert asked.difference.high < 0
 
 
-def test_one_place_of_the_table_is_read_by_name(better):
+def test_one_cell_of_the_table_is_read_by_name(better):
     kept, asked = table_one_intervals(better)
     assert subset_interval(better, subset="kept", quantity="m") == kept.m
     assert subset_interval(better, subset="asked", quantity="difference") == asked.difference

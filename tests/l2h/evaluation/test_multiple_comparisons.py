@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import evaluation
@@ -29,7 +29,7 @@ from l2h.problem import Predictions
 
 @pytest.fixture(scope="module")
 def systems():
-    return {client: several(3, 300, client=client) for client in (0.5, 0.7, 0.9)}
+    return {client: sample_runs(3, 300, client=client) for client in (0.5, 0.7, 0.9)}
 
 
 def test_a_difference_is_the_paired_difference_with_a_wider_interval(systems):

@@ -36,7 +36,7 @@ def test_hundreds_of_candidates_cost_nothing():
 
 
 @pytest.mark.parametrize(("n", "budget"), [(200, 0.1), (200, 0.4), (1000, 0.2)])
-def test_the_promise_is_kept(n, budget):
+def test_the_guarantee_holds(n, budget):
     """Uniform scores: the offload rate of a threshold t is t. It may exceed the budget in 10 % of the draws at most."""
     generator, draws = np.random.default_rng(1), 1000
     rates = np.array(
@@ -47,13 +47,13 @@ def test_the_promise_is_kept(n, budget):
     assert broken >= 40  # and the budget is used: the promise is not kept by sending next to nothing
 
 
-def test_a_threshold_without_a_margin_breaks_the_promise_half_of_the_time():
+def test_a_threshold_without_a_margin_exceeds_the_budget_half_of_the_time():
     generator = np.random.default_rng(2)
     rates = np.array([np.quantile(generator.random(200), 0.2) for _ in range(400)])
     assert (rates > 0.2).sum() > 150
 
 
-def test_too_few_scores_promise_nothing_but_to_send_nothing():
+def test_with_too_few_scores_only_a_threshold_that_sends_nothing_has_a_guarantee():
     """With three scores no threshold can be sure of a budget of a tenth, wherever the scores lie."""
     controlled = budget_threshold(np.array([-5.0, 0.0, 5.0]), budget=0.1)
     assert controlled.offload_rate == 0

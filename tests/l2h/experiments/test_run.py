@@ -91,7 +91,7 @@ def test_whatever_may_change_a_result_changes_its_key(change):
     assert experiments_run.run_key(DIGITS) != experiments_run.run_key(replace(DIGITS, **change))
 
 
-def test_bfloat16_makes_another_result_only_where_the_recipe_asks_for_it(monkeypatch):
+def test_bfloat16_makes_another_result_only_if_the_preset_asks_for_it(monkeypatch):
     configs = [DIGITS, replace(DIGITS, preset="moderate")]
     keys = []
     for has in (False, True):
@@ -131,7 +131,7 @@ def test_every_result_says_what_it_was_made_from(store):
     assert result.cpu_seconds > 0 and len(result.history) == training_config.PRESETS["fast"].epochs
 
 
-def test_predictions_are_of_parts_that_nothing_was_trained_on(store):
+def test_predictions_are_of_splits_that_nothing_was_trained_on(store):
     result = run(DIGITS, store=store)
     dataset = experiments_run.dataset_for_config(DIGITS)
     for part in experiments_run.EVALUATED_SPLITS:
@@ -170,8 +170,8 @@ def test_the_released_client_saw_everything_and_the_others_their_part(store, mon
     for client in ("as_released", "well_trained"):
         run(ExperimentConfig(method="client", client=client, source="digits", seed=7), store=store)
     dataset = experiments_run.dataset_for_config(DIGITS)
-    parts = (dataset.client, dataset.train, dataset.calibration, dataset.validation)
-    assert seen == {"as_released": sum(len(part.y) for part in parts), "well_trained": len(dataset.client.y)}
+    splits = (dataset.client, dataset.train, dataset.calibration, dataset.validation)
+    assert seen == {"as_released": sum(len(part.y) for part in splits), "well_trained": len(dataset.client.y)}
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_bad_configurations_are_refused(change, message):
         replace(DIGITS, **change)
 
 
-def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store):
+def test_a_joint_training_may_start_from_a_plain_server_of_another_preset(store):
     config = replace(DIGITS, method="weighted_server", preset="fine_tuning", warm_start_preset="fast")
     client, plain = dependencies(config)
     assert (client.method, plain.method, plain.preset, plain.client) == (
@@ -225,7 +225,7 @@ def test_a_joint_training_may_start_from_a_plain_server_of_another_recipe(store)
     assert 0 < np.abs(apart).max() < 5
 
 
-def test_a_ready_made_rejector_gets_a_joint_server_by_its_own_recipes():
+def test_a_trained_rejector_gets_a_joint_server_by_its_own_presets():
     served = {"server": "weighted_server", "server_preset": "fine_tuning", "warm_start_preset": "fast"}
     _, joint = dependencies(replace(DIGITS, method="confidence", **served))
     assert (joint.method, joint.preset, joint.warm_start_preset, joint.ce) == (
@@ -305,7 +305,7 @@ def test_a_plain_server_scores_the_train_split_out_of_fold(store):
 def test_two_stages_are_trained_on_answers_given_out_of_fold(store, monkeypatch):
     seen = {}
     real = registry.METHODS["two_stage"]
-    spy = lambda parts, **told: seen.update(server=parts.train.server_scores) or real(parts, **told)  # noqa: E731
+    spy = lambda splits, **irrelevant: seen.update(server=splits.train.server_scores) or real(splits, **irrelevant)  # noqa: E731
     spy.__module__, spy.__name__ = real.__module__, real.__name__
     monkeypatch.setitem(registry.TWO_STAGE, "two_stage", spy)
     run(config_of("two_stage", seed=5), store=store)
@@ -319,10 +319,10 @@ def test_a_student_learns_from_the_run_of_its_teacher(store):
     assert np.array_equal(student.e, teacher.e) and not np.array_equal(student.r, teacher.r)
 
 
-def test_what_does_not_matter_to_an_earlier_run_is_not_told_to_it():
-    told = replace(config_of("two_stage"), hidden_units=7, rejector="linear", ce=0.3, client="lenet", alpha=2.0)
-    assert [one.method for one in dependencies(told)] == ["client", "plain_server"]
-    assert dependencies(told)[1] == dependencies(config_of("confidence"))[1]
+def test_an_earlier_run_does_not_receive_irrelevant_options():
+    irrelevant = replace(config_of("two_stage"), hidden_units=7, rejector="linear", ce=0.3, client="lenet", alpha=2.0)
+    assert [one.method for one in dependencies(irrelevant)] == ["client", "plain_server"]
+    assert dependencies(irrelevant)[1] == dependencies(config_of("confidence"))[1]
     student = replace(config_of("distilled"), hidden_units=7, rejector="linear", budget=0.3)
     assert dependencies(student) == dependencies(config_of("distilled")) and dependencies(student)[1].ce == DIGITS.ce
     swept = [

@@ -84,7 +84,7 @@ def test_fewer_conditions_and_images_say_the_same_of_those(store):
     assert len(tables["unseen"].y) == len(everything.predictions("unseen").y)
 
 
-def squashed(z):
+def bounded_sigmoid(z):
     return 2 / (1 + np.exp(-z)) - 1
 
 
@@ -98,7 +98,7 @@ def test_what_the_last_layers_read_gives_the_answers(store, precision):
         for name in "re":
             read, layer = result.activations["fog 3"][name], result.last_layers[name]
             assert read.dtype == precision
-            again = squashed(read @ layer[:-1] + layer[-1])
+            again = bounded_sigmoid(read @ layer[:-1] + layer[-1])
             np.testing.assert_allclose(again, getattr(result.predictions("fog 3"), name), rtol=1e-3, atol=1e-5)
 
 

@@ -95,12 +95,12 @@ def kept(tmp_path):
 
 def test_every_flipped_bit_is_found(kept):
     content = kept.read_bytes()
-    places = random.Random(0).sample(range(8 * len(content)), 400)
-    for place in [*range(8 * 20), *places]:  # the first bytes are the frame around the digest
+    folders = random.Random(0).sample(range(8 * len(content)), 400)
+    for store_folder in [*range(8 * 20), *folders]:  # the first bytes are the frame around the digest
         flipped = bytearray(content)
-        flipped[place // 8] ^= 1 << place % 8
+        flipped[store_folder // 8] ^= 1 << store_folder % 8
         kept.write_bytes(flipped)
-        assert refused_by_name(kept.parent, KEY), place
+        assert refused_by_name(kept.parent, KEY), store_folder
     kept.write_bytes(content)
     assert Store(kept.parent).get(KEY)["config"]["name"] == "ü"
 

@@ -342,7 +342,7 @@ sweep(over_seeds(ExperimentConfig("random", source="digits"), 2), store=Store(Pa
 TO_WRITE = 'below `if __name__ == "__main__":`'
 
 
-def test_a_script_that_sweeps_at_top_level_is_told_once_what_to_write(tmp_path):
+def test_a_script_that_sweeps_at_top_level_gets_one_message_with_the_solution(tmp_path):
     done = run_script(UNGUARDED, tmp_path, tmp_path / "runs", L2H_WORKERS="2")
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]
@@ -352,7 +352,7 @@ def test_a_script_that_sweeps_at_top_level_is_told_once_what_to_write(tmp_path):
 
 
 @pytest.mark.parametrize("text", [UNGUARDED, SWEEPING], ids=["without a guard", "with one"])
-def test_a_script_that_is_no_file_is_told_once_what_to_do(tmp_path, text):
+def test_a_script_that_is_no_file_gets_one_message(tmp_path, text):
     done = run_script(text, tmp_path, tmp_path / "runs", stdin=True, L2H_WORKERS="2")
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]

@@ -186,12 +186,12 @@ def good():
     ],
 )
 def test_bad_shapes_are_refused(change, message):
-    for loss, told in (
+    for loss, parameters in (
         (multiclass_surrogate_loss, {"alpha": 1.0, "beta": 1.0}),
         (weighted_cross_entropy, {"beta": 1.0}),
     ):
         with pytest.raises(ValueError, match=message):
-            loss(**{**good(), **change}, costs=Costs(), **told)
+            loss(**{**good(), **change}, costs=Costs(), **parameters)
 
 
 def test_bad_parameters_are_refused():

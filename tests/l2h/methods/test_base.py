@@ -12,19 +12,19 @@ from l2h.problem import server_label
 
 
 def test_two_classes_have_one_score_and_more_have_one_each():
-    many = tabular.parts()
-    pair = tabular.parts([tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.1, 0.9), 1, 0.9)])
+    many = tabular.splits()
+    pair = tabular.splits([tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.1, 0.9), 1, 0.9)])
     assert (class_count(pair.train), output_count(pair.train)) == (2, 1)
     assert (class_count(many.train), output_count(many.train)) == (3, 3)
     assert class_indices(pair.train.y, pair.train).unique().tolist() == [0, 1]
     assert class_indices(many.train.y, many.train).tolist() == many.train.y.tolist()
-    for parts in (pair, many):
-        assert torch.equal(server_label(parts.train.client_scores), parts.train.m)
+    for splits in (pair, many):
+        assert torch.equal(server_label(splits.train.client_scores), splits.train.m)
 
 
 def test_a_server_that_is_not_there_is_asked_for():
     with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
-        base.require_server_scores(tabular.parts().train._replace(server_scores=None))
+        base.require_server_scores(tabular.splits().train._replace(server_scores=None))
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from l2h.problem import Costs, asks, server_label
 
 
 def trained(name, **options):
-    told = {**vars(tabular.OPTIONS), **options}
-    return registry.METHODS[name](tabular.parts(), costs=Costs(), seed=0, options=base.Options(**told))
+    options_with = {**vars(tabular.OPTIONS), **options}
+    return registry.METHODS[name](tabular.splits(), costs=Costs(), seed=0, options=base.Options(**options_with))
 
 
 @pytest.mark.parametrize("name", ["plain_server", "on_device_classifier"])
 def test_a_classifier_on_everything_finds_the_likeliest_labels(name):
-    each = tabular.one_of_each(tabular.parts().train)
+    each = tabular.one_of_each(tabular.splits().train)
     found = server_label(trained(name).e(each)).tolist()
     eta = [atom.eta for atom in tabular.ATOMS]
     assert all(eta[i][found[i]] == max(eta[i]) for i in range(len(eta)))
@@ -27,13 +27,13 @@ def test_a_classifier_on_everything_finds_the_likeliest_labels(name):
 
 def test_held_out_scores_come_from_servers_that_did_not_see_the_example():
     """Each example has a picture of its own and a label of its own: nothing else can tell it."""
-    parts = tabular.parts([tabular.Atom((1.0, 0.0), 1, 0.6), tabular.Atom((0.0, 1.0), 0, 0.6)])
+    splits = tabular.splits([tabular.Atom((1.0, 0.0), 1, 0.6), tabular.Atom((0.0, 1.0), 0, 0.6)])
     generator = torch.Generator().manual_seed(0)
-    n = len(parts.train.y)
+    n = len(splits.train.y)
     noise = torch.randint(0, 256, (n, 3, 32, 32), generator=generator, dtype=torch.uint8)
     labels = 2 * torch.randint(0, 2, (n,), generator=generator) - 1
-    helper = parts.train._replace(x=noise, y=labels)
-    system = baselines.plain_server(base.Splits(helper, *parts[1:]), costs=Costs(), seed=0, options=tabular.OPTIONS)
+    helper = splits.train._replace(x=noise, y=labels)
+    system = baselines.plain_server(base.Splits(helper, *splits[1:]), costs=Costs(), seed=0, options=tabular.OPTIONS)
     right = (server_label(system.e(helper)) == labels).sum(), (server_label(system.out_of_fold_scores) == labels).sum()
     assert right[0] == n and right[1] < 0.8 * n
     assert system.out_of_fold_scores.shape == labels.shape
@@ -41,7 +41,7 @@ def test_held_out_scores_come_from_servers_that_did_not_see_the_example():
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.9, 1.0])
 def test_random_questions_come_at_any_rate(rate):
-    examples = tabular.parts().train
+    examples = tabular.splits().train
     many = base.Examples(*(None if column is None else column.repeat_interleave(50, 0) for column in examples))
     asked = asks(trained("random", budget=rate).r(many)).double().mean().item()
     assert asked == pytest.approx(rate, abs=0.02)

@@ -18,13 +18,13 @@ from l2h.problem import Costs, asks, server_label
 COSTS = Costs(c1=1.0, ce=0.1)
 
 
-def trained(name, parts, **options):
-    told = {**vars(tabular.OPTIONS), **options}
-    return registry.METHODS[name](parts, costs=COSTS, seed=0, options=base.Options(**told))
+def trained(name, splits, **options):
+    options_with = {**vars(tabular.OPTIONS), **options}
+    return registry.METHODS[name](splits, costs=COSTS, seed=0, options=base.Options(**options_with))
 
 
-def confidences(parts, name, score):
-    return methods_confidence.CONFIDENCE_FUNCTIONS[name](parts)(torch.tensor(score)).tolist()
+def confidences(splits, name, score):
+    return methods_confidence.CONFIDENCE_FUNCTIONS[name](splits)(torch.tensor(score)).tolist()
 
 
 def test_the_names_of_the_options_are_those_that_have_a_meaning():
@@ -49,10 +49,10 @@ def test_two_classes_coded_either_way_agree(score):
 def test_overconfident_scores_are_cooled_down():
     """A client that is right three times in four says so, however sure its scores are."""
     atoms = [tabular.Atom((0.75, 0.25, 0.0), 0, 0.98), tabular.Atom((0.25, 0.0, 0.75), 2, 0.98)]
-    parts = tabular.parts(atoms)
-    score = parts.train.client_scores[:1]
-    assert methods_confidence.CONFIDENCE_FUNCTIONS["softmax"](parts)(score).item() == pytest.approx(0.98)
-    assert methods_confidence.CONFIDENCE_FUNCTIONS["temperature"](parts)(score).item() == pytest.approx(0.75, abs=1e-3)
+    splits = tabular.splits(atoms)
+    score = splits.train.client_scores[:1]
+    assert methods_confidence.CONFIDENCE_FUNCTIONS["softmax"](splits)(score).item() == pytest.approx(0.98)
+    assert methods_confidence.CONFIDENCE_FUNCTIONS["temperature"](splits)(score).item() == pytest.approx(0.75, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", CONFIDENCE_MEASURES)
@@ -60,15 +60,15 @@ def test_confidence_suffices_where_it_is_calibrated_and_the_server_errs_alike_ev
     """The server errs in 20 %, so ask where the client is right in less than 1 - 0.1 - 0.2."""
     eta = (0.8, 0.1, 0.1), (0.1, 0.1, 0.8)
     atoms = [tabular.Atom(eta[i], m, eta[i][m] if eta[i][m] > 0.5 else 0.4) for i in (0, 1) for m in (0, 1, 2)]
-    parts = tabular.parts(atoms)
-    r = trained("confidence", parts, confidence=name).r(tabular.one_of_each(parts.train))
+    splits = tabular.splits(atoms)
+    r = trained("confidence", splits, confidence=name).r(tabular.one_of_each(splits.train))
     assert asks(r).tolist() == [atom.sure < 0.7 for atom in atoms]
 
 
 @pytest.mark.parametrize("name", CONFIDENCE_MEASURES)
 def test_named_failure_confidence_does_not_know_where_the_server_errs(name):
-    parts = tabular.parts()
-    asked = torch.nonzero(asks(trained("confidence", parts, confidence=name).r(tabular.one_of_each(parts.train))))
+    splits = tabular.splits()
+    asked = torch.nonzero(asks(trained("confidence", splits, confidence=name).r(tabular.one_of_each(splits.train))))
     assert not {5, 6} & set(tabular.ASKED) and {5, 6} & set(asked[:, 0].tolist())
 
 
@@ -84,14 +84,14 @@ def test_the_cheapest_threshold_is_the_best_of_all(rows):
 
 
 def test_a_specialist_learns_from_what_is_sent_alone():
-    parts = tabular.parts()
-    system = trained("confidence_specialist", parts)
-    sent = asks(system.r(parts.train))
-    blurred = parts.train._replace(y=torch.where(sent, parts.train.y, 0))  # the labels of what is kept do not matter
-    other = trained("confidence_specialist", Splits(blurred, parts.calibration, parts.validation))
+    splits = tabular.splits()
+    system = trained("confidence_specialist", splits)
+    sent = asks(system.r(splits.train))
+    blurred = splits.train._replace(y=torch.where(sent, splits.train.y, 0))  # the labels of what is kept do not matter
+    other = trained("confidence_specialist", Splits(blurred, splits.calibration, splits.validation))
     assert 0 < sent.sum() < len(sent)
-    assert torch.equal(system.e(parts.train), other.e(parts.train))
-    assert torch.equal(system.r(parts.train), trained("confidence", parts).r(parts.train))
+    assert torch.equal(system.e(splits.train), other.e(splits.train))
+    assert torch.equal(system.r(splits.train), trained("confidence", splits).r(splits.train))
 
 
 # Only the first picture is worth a question.
@@ -99,8 +99,8 @@ SENT = [tabular.Atom((0.2, 0.8), 0, 0.55), tabular.Atom((0.1, 0.9), 1, 0.9), *[t
 
 
 def test_a_specialist_is_the_bayes_classifier_on_what_it_is_sent():
-    parts = tabular.parts(SENT)
-    system, each = trained("confidence_specialist", parts), tabular.one_of_each(parts.train)
+    splits = tabular.splits(SENT)
+    system, each = trained("confidence_specialist", splits), tabular.one_of_each(splits.train)
     r = [deferral.bayes_r(atom.eta, atom.m, COSTS.c1, COSTS.ce) for atom in SENT]
     assert asks(system.r(each)).tolist() == [value <= 0 for value in r] == [True] + [False] * 7
     assert server_label(system.e(each))[0] == 1
@@ -108,14 +108,14 @@ def test_a_specialist_is_the_bayes_classifier_on_what_it_is_sent():
 
 def test_named_failure_a_specialist_has_not_learnt_what_it_is_not_sent():
     """It was sent a picture with the label +1 for the most, and says so of others like it, which show -1 in 90 %."""
-    parts = tabular.parts(SENT)
-    each = tabular.one_of_each(parts.train)
-    assert server_label(trained("confidence_specialist", parts).e(each)).tolist() == [1] * 8
+    splits = tabular.splits(SENT)
+    each = tabular.one_of_each(splits.train)
+    assert server_label(trained("confidence_specialist", splits).e(each)).tolist() == [1] * 8
 
 
 def test_a_specialist_whom_nothing_is_sent_learns_from_everything():
     atoms = [tabular.Atom((0.9, 0.1, 0.0), 0, 0.95), tabular.Atom((0.0, 0.1, 0.9), 2, 0.95)]
-    parts = tabular.parts(atoms)
-    system = trained("confidence_specialist", parts)
-    assert not asks(system.r(parts.train)).any()
-    assert system.e(tabular.one_of_each(parts.train)).argmax(1).tolist() == [0, 2]
+    splits = tabular.splits(atoms)
+    system = trained("confidence_specialist", splits)
+    assert not asks(system.r(splits.train)).any()
+    assert system.e(tabular.one_of_each(splits.train)).argmax(1).tolist() == [0, 2]

@@ -17,25 +17,25 @@ from l2h.training.config import TrainConfig
 COSTS = Costs(c1=1.0, ce=0.1)
 
 
-def with_features(parts, units=7):
+def with_features(splits, units=7):
     """The splits with the activations of a hidden layer, the last of which is dead."""
     generator = torch.Generator().manual_seed(1)
 
-    def examples(part):
-        features = torch.rand(len(part.y), units, generator=generator) * torch.arange(units - 1, -1, -1)
-        return part._replace(client_features=features)
+    def examples(split):
+        features = torch.rand(len(split.y), units, generator=generator) * torch.arange(units - 1, -1, -1)
+        return split._replace(client_features=features)
 
-    return base.Splits(*(examples(part) for part in (parts.train, parts.calibration, parts.validation)))
+    return base.Splits(*(examples(split) for split in (splits.train, splits.calibration, splits.validation)))
 
 
 @pytest.fixture(scope="module")
 def many():
-    return with_features(tabular.parts())
+    return with_features(tabular.splits())
 
 
 @pytest.fixture(scope="module")
 def pair():
-    return with_features(tabular.parts([tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.1, 0.9), 1, 0.9)]), 84)
+    return with_features(tabular.splits([tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.1, 0.9), 1, 0.9)]), 84)
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 5])
@@ -69,7 +69,7 @@ def test_a_device_on_scores_reads_them_at_the_temperature_of_the_calibration_spl
 def test_a_device_on_features_reads_them_beside_the_scores_in_units_of_the_calibration_split(many):
     on = build_rejector(many, Options(rejector="features"))
     scores = build_rejector(many, Options(rejector="scores")).network_inputs(many.train)
-    seen, known = (part.client_features.double().numpy() for part in (many.train, many.calibration))
+    seen, known = (split.client_features.double().numpy() for split in (many.train, many.calibration))
     deviation = known.std(0)
     units = (seen - known.mean(0)) / np.where(deviation > 0, deviation, 1) / np.sqrt(7)
     expected = np.concatenate([scores.double().numpy(), units], axis=1)
@@ -78,21 +78,21 @@ def test_a_device_on_features_reads_them_beside_the_scores_in_units_of_the_calib
     loud = many.train._replace(client_features=1e6 + many.train.client_features)
     assert on.network_inputs(loud)[:, 5:].max() == pytest.approx(error_estimation.MAX_FEATURE / 7**0.5)
     with pytest.raises(ValueError, match=r"last hidden layer in examples\.client_features, got None"):
-        build_rejector(tabular.parts(), Options(rejector="features"))
+        build_rejector(tabular.splits(), Options(rejector="features"))
 
 
 def test_a_rejector_on_features_finds_what_only_they_show():
-    parts = with_features(tabular.parts())
-    train = parts.train
+    splits = with_features(tabular.splits())
+    train = splits.train
     wrong = train.m != train.y
     train = train._replace(
         client_features=torch.where(wrong[:, None], train.client_features + 3, train.client_features)
     )
-    parts = base.Splits(train, train, train)
+    splits = base.Splits(train, train, train)
     targets, training = (torch.where(wrong, -1, 1),), TrainConfig(epochs=3, batch_size=10, lr=3e-3)
     right = {}
     for rejector in base.CLIENT_BASED_REJECTORS:
-        on = build_rejector(parts, Options(rejector=rejector))
+        on = build_rejector(splits, Options(rejector=rejector))
         fit_rejector(on, train, targets, loop.classification_loss, options=Options(training=training), seed=0)
         right[rejector] = ((on.scores(train) > 0) != wrong).double().mean()
     assert right["features"] > max(0.95, right["scores"] + 0.05)
@@ -188,7 +188,7 @@ def test_two_outputs_start_from_one_score_as_its_two_halves(pair):
 
 
 def test_a_warm_start_finds_the_rejector_for_the_server_given(monkeypatch):
-    splits = tabular.parts()
+    splits = tabular.splits()
     monkeypatch.setattr(config, "FAST_TRAINING", tabular.TABLE)
     with loop.seeded(0):
         rejector = build_rejector(splits, tabular.OPTIONS)
@@ -200,7 +200,7 @@ def test_a_warm_start_finds_the_rejector_for_the_server_given(monkeypatch):
 
 
 def test_a_warm_start_needs_a_server():
-    splits = tabular.parts()
+    splits = tabular.splits()
     alone = splits._replace(train=splits.train._replace(server_scores=None))
     with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
         fitting.warm_start(build_rejector(splits, tabular.OPTIONS), alone, costs=COSTS, seed=0)
@@ -209,7 +209,7 @@ def test_a_warm_start_needs_a_server():
 @pytest.mark.parametrize("kind", ["linear", "scores"])
 def test_a_rejector_and_a_server_are_trained_on_one_loss(kind):
     """Alpha is the rejector's target where the client errs; the server learns the likeliest label of each atom."""
-    splits = tabular.parts(tabular.ATOMS[:2])
+    splits = tabular.splits(tabular.ATOMS[:2])
     train, options = splits.train, Options(server_network="linear", rejector=kind, training=tabular.TABLE)
     with loop.seeded(0):
         rejector, server = build_rejector(splits, options), build_server(splits, options, n_outputs=3)

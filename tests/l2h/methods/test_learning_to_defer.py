@@ -13,17 +13,17 @@ COSTS = Costs(c1=1.0, ce=0.1)
 
 
 @pytest.fixture(scope="module")
-def parts():
-    return tabular.parts()
+def splits():
+    return tabular.splits()
 
 
-def trained(name, parts, costs=COSTS, **options):
-    told = {**vars(tabular.OPTIONS), **options}
-    return registry.METHODS[name](parts, costs=costs, seed=0, options=base.Options(**told))
+def trained(name, splits, costs=COSTS, **options):
+    options_with = {**vars(tabular.OPTIONS), **options}
+    return registry.METHODS[name](splits, costs=costs, seed=0, options=base.Options(**options_with))
 
 
-def asked(system, parts):
-    return torch.nonzero(asks(system.r(tabular.one_of_each(parts.train))))[:, 0].tolist()
+def asked(system, splits):
+    return torch.nonzero(asks(system.r(tabular.one_of_each(splits.train))))[:, 0].tolist()
 
 
 def best(atoms):
@@ -36,62 +36,62 @@ def test_the_table_is_what_it_claims():
 
 
 @pytest.mark.parametrize("name", ["mozannar_sontag", "one_vs_all"])
-def test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers(parts, name):
-    system = trained(name, parts)
-    assert asked(system, parts) == tabular.ASKED
-    answers = server_label(system.e(tabular.one_of_each(parts.train))).tolist()
+def test_learning_to_defer_finds_the_bayes_decision_and_the_best_answers(splits, name):
+    system = trained(name, splits)
+    assert asked(system, splits) == tabular.ASKED
+    answers = server_label(system.e(tabular.one_of_each(splits.train))).tolist()
     assert [answers[i] for i in tabular.ASKED] == [best(tabular.ATOMS)[i] for i in tabular.ASKED]
     assert system.needs_server and not system.needs_client_scores
 
 
-def test_one_vs_all_estimates_what_asking_costs_more_than_keeping(parts):
-    r = trained("one_vs_all", parts).r(tabular.one_of_each(parts.train))
+def test_one_vs_all_estimates_what_asking_costs_more_than_keeping(splits):
+    r = trained("one_vs_all", splits).r(tabular.one_of_each(splits.train))
     expected = [deferral.bayes_r(atom.eta, atom.m, COSTS.c1, COSTS.ce) for atom in tabular.ATOMS]
     assert r.tolist() == pytest.approx(expected, abs=0.01)
 
 
-def test_realizable_decides_right_here_but_answers_at_random_what_it_keeps(parts):
-    system = trained("realizable", parts)
-    answers = server_label(system.e(tabular.one_of_each(parts.train))).tolist()
-    assert asked(system, parts) == tabular.ASKED
+def test_realizable_decides_right_here_but_answers_at_random_what_it_keeps(splits):
+    system = trained("realizable", splits)
+    answers = server_label(system.e(tabular.one_of_each(splits.train))).tolist()
+    assert asked(system, splits) == tabular.ASKED
     assert [answers[i] for i in tabular.ASKED] == [best(tabular.ATOMS)[i] for i in tabular.ASKED]
     assert answers != best(tabular.ATOMS)  # the named failure: thresholding r further leads to untrained answers
 
 
-def test_triage_trains_as_long_as_its_rivals(parts):
-    system = trained("differentiable_triage", parts)
-    assert len(system.history) == len(trained("budgeted", parts).history)
+def test_triage_trains_as_long_as_the_other_methods(splits):
+    system = trained("differentiable_triage", splits)
+    assert len(system.history) == len(trained("budgeted", splits).history)
 
 
 def test_triage_finds_the_bayes_decision_where_most_labels_are_the_mean():
     """Where an answer is either nearly sure or nearly never right, what costs less for most labels costs less."""
     eta = ((0.9, 0.1, 0.0), (0.05, 0.0, 0.95))
     atoms = [tabular.Atom(row, m, 0.6) for row in eta for m in (0, 1, 2)]
-    parts = tabular.parts(atoms)
-    system = trained("differentiable_triage", parts)
+    splits = tabular.splits(atoms)
+    system = trained("differentiable_triage", splits)
     r = [deferral.bayes_r(atom.eta, atom.m, COSTS.c1, COSTS.ce) for atom in atoms]
-    assert asked(system, parts) == [i for i, value in enumerate(r) if value <= 0]
-    answers = server_label(system.e(tabular.one_of_each(parts.train))).tolist()
-    assert [answers[i] for i in asked(system, parts)] == [best(atoms)[i] for i in asked(system, parts)]
+    assert asked(system, splits) == [i for i, value in enumerate(r) if value <= 0]
+    answers = server_label(system.e(tabular.one_of_each(splits.train))).tolist()
+    assert [answers[i] for i in asked(system, splits)] == [best(atoms)[i] for i in asked(system, splits)]
 
 
-def test_named_failure_triage_asks_where_most_labels_say_so(parts):
+def test_named_failure_triage_asks_where_most_labels_say_so(splits):
     """Atom 6: the client errs in 60 %, and so does the best answer; asking costs 0.1 for nothing."""
-    system = trained("differentiable_triage", parts)
+    system = trained("differentiable_triage", splits)
     assert tabular.ATOMS[6].eta == (0.4, 0.3, 0.3)
-    assert asked(system, parts) == [*tabular.ASKED[:2], 6, 7]
+    assert asked(system, splits) == [*tabular.ASKED[:2], 6, 7]
 
 
-def test_a_budget_is_spent_where_it_helps_most(parts):
+def test_a_budget_is_spent_where_it_helps_most(splits):
     share = len(tabular.ASKED) / len(tabular.ATOMS)
-    assert asked(trained("budgeted", parts, budget=share), parts) == tabular.ASKED
-    assert asked(trained("budgeted", parts, budget=0.0), parts) == []
-    assert len(asked(trained("budgeted", parts, budget=1.0), parts)) == len(tabular.ATOMS)
+    assert asked(trained("budgeted", splits, budget=share), splits) == tabular.ASKED
+    assert asked(trained("budgeted", splits, budget=0.0), splits) == []
+    assert len(asked(trained("budgeted", splits, budget=1.0), splits)) == len(tabular.ATOMS)
 
 
-def test_named_failure_a_budget_knows_no_zero(parts):
+def test_named_failure_a_budget_knows_no_zero(splits):
     """With half of the questions to spend it asks a fourth atom, where asking costs more."""
-    assert set(asked(trained("budgeted", parts, budget=0.5), parts)) > set(tabular.ASKED)
+    assert set(asked(trained("budgeted", splits, budget=0.5), splits)) > set(tabular.ASKED)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
@@ -106,7 +106,7 @@ def test_a_share_is_asked_and_ties_go_together(share):
 def test_two_classes_coded_either_way_agree(name):
     """Labels -1/+1 with one score and 0/1 with two are the same problem; heads of K + 1 scores do not see the code."""
     atoms = [tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.3, 0.7), 1, 0.9), tabular.Atom((0.1, 0.9), 0, 0.7)]
-    signs = tabular.parts(atoms).train
+    signs = tabular.splits(atoms).train
     numbers = signs._replace(
         y=class_indices(signs.y, signs),
         m=class_indices(signs.m, signs),

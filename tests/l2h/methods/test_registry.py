@@ -24,12 +24,12 @@ OPTIONS = base.Options(training=TrainConfig(epochs=2, batch_size=32, lr=1e-3))
 
 
 @pytest.fixture(scope="module")
-def parts():
+def splits():
     """Digits with a client that errs on a third of the examples, and a server that errs on a tenth."""
     dataset, generator = load_dataset(source="digits"), torch.Generator().manual_seed(0)
 
-    def examples(part):
-        x, y = part
+    def examples(data_split):
+        x, y = data_split
         wrong = torch.rand(len(y), generator=generator) < 1 / 3
         score = torch.where(wrong, -y, y) * (0.1 + torch.rand(len(y), generator=generator) * torch.where(wrong, 1, 3))
         server = torch.where(torch.rand(len(y), generator=generator) < 0.1, -y, y).float()
@@ -37,7 +37,9 @@ def parts():
         features = torch.rand(len(y), 5, generator=torch.Generator().manual_seed(len(y)))
         return base.Examples(x, y, 2 * (score >= 0).long() - 1, score, server, teacher, features)
 
-    return base.Splits(*(examples(part) for part in (dataset.train, dataset.calibration, dataset.validation)))
+    return base.Splits(
+        *(examples(data_split) for data_split in (dataset.train, dataset.calibration, dataset.validation))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +52,25 @@ def many():
         favoured = torch.where(wrong, (y + 1) % 3, y)
         return torch.rand(len(y), 3, generator=generator) + 2 * torch.nn.functional.one_hot(favoured, 3)
 
-    def examples(part):
-        x, y = part
+    def examples(data_split):
+        x, y = data_split
         score, server = scores(y, 1 / 3), scores(y, 1 / 10)
         return base.Examples(x, y, score.argmax(1), score, server, torch.rand(len(y), generator=generator) - 0.5)
 
-    return base.Splits(*(examples(part) for part in (dataset.train, dataset.calibration, dataset.validation)))
+    return base.Splits(
+        *(examples(data_split) for data_split in (dataset.train, dataset.calibration, dataset.validation))
+    )
 
 
-def answers(name, parts, options=OPTIONS, costs=COSTS, seed=0):
-    system = registry.METHODS[name](parts, costs=costs, seed=seed, options=options)
-    return system.r(parts.validation), system.e(parts.validation)
+def answers(name, splits, options=OPTIONS, costs=COSTS, seed=0):
+    system = registry.METHODS[name](splits, costs=costs, seed=seed, options=options)
+    return system.r(splits.validation), system.e(splits.validation)
 
 
 @pytest.mark.parametrize("name", registry.METHODS)
-def test_every_method_answers_every_example(parts, name):
-    r, e = answers(name, parts)
-    assert r.shape == e.shape == parts.validation.y.shape
+def test_every_method_answers_every_example(splits, name):
+    r, e = answers(name, splits)
+    assert r.shape == e.shape == splits.validation.y.shape
     assert torch.isfinite(r).all() and torch.isfinite(e).all()
 
 
@@ -88,12 +92,12 @@ def test_for_many_classes_alpha_is_a_number_or_comes_from_the_posterior(many):
 
 
 @pytest.mark.parametrize("name", registry.METHODS)
-def test_what_a_decision_needs_is_what_it_reads(parts, name):
-    system = registry.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS)
-    known, other = parts.validation, parts.validation._replace(client_scores=-5 * parts.validation.client_scores)
+def test_what_a_decision_needs_is_what_it_reads(splits, name):
+    system = registry.METHODS[name](splits, costs=COSTS, seed=0, options=OPTIONS)
+    known, other = splits.validation, splits.validation._replace(client_scores=-5 * splits.validation.client_scores)
     assert (system.r(known) - system.r(other)).abs().max().item() > 0 if system.needs_client_scores else True
     assert torch.equal(system.r(known), system.r(other)) or system.needs_client_scores
-    blind = known._replace(server_scores=-parts.validation.server_scores)
+    blind = known._replace(server_scores=-splits.validation.server_scores)
     assert torch.equal(system.r(known), system.r(blind)) != (system.needs_server and name in registry.TWO_STAGE)
 
 
@@ -103,107 +107,111 @@ def test_who_decides_with_the_server():
 
 @pytest.mark.parametrize("name", ["learning_to_help", "two_stage", "two_sigmoid", "separate", "distilled", "budgeted"])
 @pytest.mark.parametrize("rejector", base.REJECTORS)
-def test_any_rejector_can_run_on_the_device(parts, name, rejector):
+def test_any_rejector_can_run_on_the_device(splits, name, rejector):
     options = base.Options(rejector=rejector, hidden_units=3, training=OPTIONS.training)
-    system = registry.METHODS[name](parts, costs=COSTS, seed=0, options=options)
-    assert system.r(parts.validation).shape == parts.validation.y.shape
+    system = registry.METHODS[name](splits, costs=COSTS, seed=0, options=options)
+    assert system.r(splits.validation).shape == splits.validation.y.shape
     assert system.needs_client_scores == (rejector in ("scores", "features"))
 
 
 @pytest.mark.parametrize("name", ["learning_to_help", "plain_server", "on_device_classifier", "random"])
-def test_the_seed_decides(parts, name):
-    first, again, other = (registry.METHODS[name](parts, costs=COSTS, seed=seed, options=OPTIONS) for seed in (0, 0, 1))
-    answers = [torch.cat([s.r(parts.validation), s.e(parts.validation)]) for s in (first, again, other)]
+def test_the_seed_decides(splits, name):
+    first, again, other = (
+        registry.METHODS[name](splits, costs=COSTS, seed=seed, options=OPTIONS) for seed in (0, 0, 1)
+    )
+    answers = [torch.cat([s.r(splits.validation), s.e(splits.validation)]) for s in (first, again, other)]
     assert torch.equal(answers[0], answers[1]) and not torch.equal(answers[0], answers[2])
 
 
-def test_the_oracle_asks_exactly_where_asking_is_cheaper(parts):
-    examples = parts.validation
-    r = baselines.oracle(parts, costs=COSTS, seed=0, options=OPTIONS).r(examples)
+def test_the_oracle_asks_exactly_where_asking_is_cheaper(splits):
+    examples = splits.validation
+    r = baselines.oracle(splits, costs=COSTS, seed=0, options=OPTIONS).r(examples)
     asking = COSTS.c1 * (server_label(examples.server_scores) != examples.y) + COSTS.ce
     assert torch.equal(asks(r), asking <= (examples.m != examples.y) * 1.0)
 
 
-def test_confidence_orders_by_the_size_of_the_score(parts):
-    examples = parts.validation
-    r = confidence.confidence(parts, costs=COSTS, seed=0, options=OPTIONS).r(examples)
+def test_confidence_orders_by_the_size_of_the_score(splits):
+    examples = splits.validation
+    r = confidence.confidence(splits, costs=COSTS, seed=0, options=OPTIONS).r(examples)
     assert torch.equal(r.argsort(), examples.client_scores.double().abs().argsort())
 
 
-def test_confidence_asks_less_when_asking_costs_more(parts):
+def test_confidence_asks_less_when_asking_costs_more(splits):
     rates = [
-        asks(confidence.confidence(parts, costs=Costs(1.0, ce), seed=0, options=OPTIONS).r(parts.validation)).sum()
+        asks(confidence.confidence(splits, costs=Costs(1.0, ce), seed=0, options=OPTIONS).r(splits.validation)).sum()
         for ce in (0.0, 0.2, 0.4)
     ]
     assert rates[0] > rates[1] > rates[2]
 
 
-def test_always_is_always(parts):
+def test_always_is_always(splits):
     keep, ask = (
-        asks(registry.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS).r(parts.validation))
+        asks(registry.METHODS[name](splits, costs=COSTS, seed=0, options=OPTIONS).r(splits.validation))
         for name in ("always_keep", "always_ask")
     )
     assert not keep.any() and ask.all()
 
 
-def test_ready_made_rejectors_need_a_server(parts):
-    alone = parts.validation._replace(server_scores=None)
+def test_ready_made_rejectors_need_a_server(splits):
+    alone = splits.validation._replace(server_scores=None)
     for name in ("random", "oracle", "always_keep", "always_ask"):
         with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
-            registry.METHODS[name](parts, costs=COSTS, seed=0, options=OPTIONS).e(alone)
+            registry.METHODS[name](splits, costs=COSTS, seed=0, options=OPTIONS).e(alone)
     with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
-        confidence.confidence(parts._replace(calibration=alone), costs=COSTS, seed=0, options=OPTIONS)
+        confidence.confidence(splits._replace(calibration=alone), costs=COSTS, seed=0, options=OPTIONS)
 
 
-def test_alpha_rules(parts):
-    error = int((parts.calibration.m != parts.calibration.y).sum()) / len(parts.calibration.y)
+def test_alpha_rules(splits):
+    error = int((splits.calibration.m != splits.calibration.y).sum()) / len(splits.calibration.y)
     expected = {
         "released": calibration.alpha_released(0.18, costs=COSTS, beta=2.0),
         "client_error": calibration.alpha_from_p(error, costs=COSTS, beta=2.0),
         "deterministic": calibration.alpha_deterministic(costs=COSTS, beta=2.0),
     }
     assert (*expected, "estimated", "posterior") == tuple(learning_to_help.ALPHA_RULES) == base.ALPHA_RULE_NAMES
-    found = {rule: learning_to_help.alpha_for_rule(rule, parts, COSTS, 2.0) for rule in expected}
+    found = {rule: learning_to_help.alpha_for_rule(rule, splits, COSTS, 2.0) for rule in expected}
     assert found == pytest.approx({rule: float(alpha) for rule, alpha in expected.items()})
     assert len(set(found.values())) == 3
 
 
-def test_a_number_is_its_own_rule(parts):
-    assert learning_to_help.alpha_for_rule(1.5, parts, COSTS, 2.0) == 1.5
+def test_a_number_is_its_own_rule(splits):
+    assert learning_to_help.alpha_for_rule(1.5, splits, COSTS, 2.0) == 1.5
 
 
 @pytest.mark.parametrize("bounded", [True, False])
-def test_squashed_scores_have_an_alpha_of_their_own(parts, bounded):
+def test_bounded_scores_have_an_alpha_of_their_own(splits, bounded):
     costs, options = Costs(c1=0.5, ce=0.02), base.Options(bounded=bounded)
-    p = (parts.calibration.m != parts.calibration.y).double().mean().item()
-    told = {"costs": costs, "beta": 2.0, "bounded": bounded}
+    p = (splits.calibration.m != splits.calibration.y).double().mean().item()
+    arguments = {"costs": costs, "beta": 2.0, "bounded": bounded}
     found = {
-        rule: learning_to_help.alpha_for_rule(rule, parts, costs, 2.0, options=options)
+        rule: learning_to_help.alpha_for_rule(rule, splits, costs, 2.0, options=options)
         for rule in ("deterministic", "client_error")
     }
-    assert found["deterministic"] == pytest.approx(calibration.alpha_deterministic(**told))
-    assert found["client_error"] == pytest.approx(float(calibration.alpha_from_p(p, **told)))
-    assert calibration.alpha_deterministic(**{**told, "bounded": not bounded}) != pytest.approx(found["deterministic"])
+    assert found["deterministic"] == pytest.approx(calibration.alpha_deterministic(**arguments))
+    assert found["client_error"] == pytest.approx(float(calibration.alpha_from_p(p, **arguments)))
+    assert calibration.alpha_deterministic(**{**arguments, "bounded": not bounded}) != pytest.approx(
+        found["deterministic"]
+    )
 
 
 @pytest.mark.parametrize("network", [name for name in base.SERVER_NETWORKS if name != "residual_large"])  # a GPU's
-def test_any_network_can_serve(parts, network):
+def test_any_network_can_serve(splits, network):
     options = base.Options(server_network=network, hidden_units=3, training=OPTIONS.training)
     for method in (learning_to_help.learning_to_help, baselines.plain_server):
-        e = method(parts, costs=COSTS, seed=0, options=options).e(parts.validation)
-        assert e.shape == parts.validation.y.shape
+        e = method(splits, costs=COSTS, seed=0, options=options).e(splits.validation)
+        assert e.shape == splits.validation.y.shape
 
 
-def test_the_released_constant_ends_where_its_square_root_does(parts):
+def test_the_released_constant_ends_where_its_square_root_does(splits):
     with pytest.raises(ValueError, match=r"0\.18"):
-        learning_to_help.alpha_for_rule("released", parts, Costs(1.0, 0.19), 2.0)
+        learning_to_help.alpha_for_rule("released", splits, Costs(1.0, 0.19), 2.0)
 
 
-def test_bad_options_are_refused(parts):
+def test_bad_options_are_refused(splits):
     with pytest.raises(ValueError, match="one of 'released'"):
         base.Options(alpha="guess")
     with pytest.raises(ValueError, match="one of 'released'"):
-        learning_to_help.alpha_for_rule("guess", parts, COSTS, 2.0)
+        learning_to_help.alpha_for_rule("guess", splits, COSTS, 2.0)
     with pytest.raises(ValueError, match="alpha > 0"):
         base.Options(alpha=0.0)
     with pytest.raises(ValueError, match="hidden_units >= 1"):
@@ -229,14 +237,14 @@ def elsewhere(monkeypatch):
 
 @pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("rejector", ["mlp", "scores", "features"])
-def test_every_training_keeps_to_one_device(parts, elsewhere, name, rejector):
+def test_every_training_keeps_to_one_device(splits, elsewhere, name, rejector):
     options = replace(OPTIONS, rejector=rejector, update_every=2)
     with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):  # on its way home, once trained
-        registry.METHODS[name](parts, costs=COSTS, seed=0, options=options)
+        registry.METHODS[name](splits, costs=COSTS, seed=0, options=options)
 
 
-def test_numbers_of_another_device_are_noticed(parts, elsewhere):
-    x, y, *_ = parts.train
+def test_numbers_of_another_device_are_noticed(splits, elsewhere):
+    x, y, *_ = splits.train
     with pytest.raises(RuntimeError, match="on device cpu is not on the expected device meta"):
         loop.fit(nn.Linear(3072, 1), x.flatten(1), (y,), lambda e, t: e[:, 0] + y[:32], config=OPTIONS.training, seed=0)
 

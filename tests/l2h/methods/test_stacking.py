@@ -24,48 +24,48 @@ def draw(n, seed):
 
 
 @pytest.fixture(scope="module")
-def parts():
+def splits():
     return draw(2000, 0), draw(4000, 1)
 
 
-def of(parts, *, rejectors=True, costs=COSTS):
-    (calibration, score), (test, test_score) = parts
+def of(splits, *, rejectors=True, costs=COSTS):
+    (calibration, score), (test, test_score) = splits
     signals = [RejectorSignals(s, [p.r] if rejectors else []) for p, s in ((calibration, score), (test, test_score))]
     return with_stacked_rejector(calibration, signals[0], test, signals[1], costs=costs)
 
 
-def test_two_signals_rank_better_than_either(parts):
-    both, confidence, rejector = of(parts), of(parts, rejectors=False), parts[1][0]
+def test_two_signals_rank_better_than_either(splits):
+    both, confidence, rejector = of(splits), of(splits, rejectors=False), splits[1][0]
     areas = [area_under_curve(accuracy_coverage_curve(p)) for p in (both, confidence, rejector)]
     ranks = [error_auroc_contributions(p).mean() for p in (both, confidence, rejector)]
     assert areas[0] > max(areas[1:]) and ranks[0] > max(ranks[1:])
 
 
-def test_the_client_and_the_server_stay_as_they_are(parts):
-    both, given = of(parts), parts[1][0]
+def test_the_client_and_the_server_stay_as_they_are(splits):
+    both, given = of(splits), splits[1][0]
     for name in ("m", "e", "y"):
         np.testing.assert_array_equal(getattr(both, name), getattr(given, name))
 
 
-def test_its_zero_obeys_the_costs(parts):
-    cheap, dear = (of(parts, costs=Costs(c1=1.0, ce=ce)) for ce in (0.02, 0.4))
-    assert metrics.offload_rate(cheap) > metrics.offload_rate(dear)
-    for p, ce in ((cheap, 0.02), (dear, 0.4)):
+def test_its_zero_obeys_the_costs(splits):
+    cheap, expensive = (of(splits, costs=Costs(c1=1.0, ce=ce)) for ce in (0.02, 0.4))
+    assert metrics.offload_rate(cheap) > metrics.offload_rate(expensive)
+    for p, ce in ((cheap, 0.02), (expensive, 0.4)):
         loss = metrics.system_loss(p, costs=Costs(c1=1.0, ce=ce))
         never = np.mean(p.m != p.y)
         always = np.mean((p.e >= 0) != (p.y > 0)) + ce
         assert loss < min(never, always)
 
 
-def test_a_client_that_never_errs_is_never_helped(parts):
-    (calibration, score), _ = parts
+def test_a_client_that_never_errs_is_never_helped(splits):
+    (calibration, score), _ = splits
     perfect = Predictions(calibration.y, calibration.r, calibration.e, calibration.y)
     signals = RejectorSignals(score, [])
     assert metrics.offload_rate(with_stacked_rejector(perfect, signals, perfect, signals, costs=COSTS)) == 0
 
 
-def test_signals_have_to_fit(parts):
-    (calibration, score), (test, test_score) = parts
+def test_signals_have_to_fit(splits):
+    (calibration, score), (test, test_score) = splits
     with pytest.raises(ValueError, match="the same rejectors twice, got 1 and 0 of them"):
         with_stacked_rejector(
             calibration, RejectorSignals(score, [calibration.r]), test, RejectorSignals(test_score, []), costs=COSTS

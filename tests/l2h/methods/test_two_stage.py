@@ -14,71 +14,71 @@ R = torch.tensor([deferral.bayes_r(atom.eta, atom.m, 1.0, 0.1) for atom in tabul
 
 
 @pytest.fixture(scope="module")
-def parts():
+def splits():
     """With the best server given, and a teacher that knows what asking costs more than keeping."""
-    helper = tabular.parts().train._replace(teacher_scores=R.repeat_interleave(tabular.SHARE))
+    helper = tabular.splits().train._replace(teacher_scores=R.repeat_interleave(tabular.SHARE))
     return Splits(helper, helper, helper)
 
 
-def trained(name, parts, costs=GRID[0]):
-    return registry.METHODS[name](parts, costs=costs, seed=0, options=tabular.OPTIONS)
+def trained(name, splits, costs=GRID[0]):
+    return registry.METHODS[name](splits, costs=costs, seed=0, options=tabular.OPTIONS)
 
 
-def asked(system, parts):
-    return torch.nonzero(asks(system.r(tabular.one_of_each(parts.train))))[:, 0].tolist()
+def asked(system, splits):
+    return torch.nonzero(asks(system.r(tabular.one_of_each(splits.train))))[:, 0].tolist()
 
 
 @pytest.mark.parametrize("costs", GRID)
 @pytest.mark.parametrize("name", ["two_stage", "two_sigmoid"])
-def test_two_stages_find_the_best_rejector_for_their_server_at_any_costs(parts, name, costs):
+def test_two_stages_find_the_best_rejector_for_their_server_at_any_costs(splits, name, costs):
     r = [deferral.bayes_r(atom.eta, atom.m, costs.c1, costs.ce) for atom in tabular.ATOMS]
     assert min(abs(value) for value in r) > 0.015
-    assert asked(trained(name, parts, costs), parts) == [i for i, value in enumerate(r) if value <= 0]
+    assert asked(trained(name, splits, costs), splits) == [i for i, value in enumerate(r) if value <= 0]
 
 
-def test_two_sigmoids_estimate_what_asking_costs_more_than_keeping(parts):
-    assert trained("two_sigmoid", parts).r(tabular.one_of_each(parts.train)).tolist() == pytest.approx(
+def test_two_sigmoids_estimate_what_asking_costs_more_than_keeping(splits):
+    assert trained("two_sigmoid", splits).r(tabular.one_of_each(splits.train)).tolist() == pytest.approx(
         R.tolist(), abs=0.01
     )
 
 
-def test_a_server_that_gives_the_worst_answers_is_never_asked(parts):
-    worst = Splits(*(part._replace(server_scores=-part.server_scores) for part in parts[:3]))
+def test_a_server_that_gives_the_worst_answers_is_never_asked(splits):
+    worst = Splits(*(split._replace(server_scores=-split.server_scores) for split in splits[:3]))
     assert asked(trained("two_stage", worst), worst) == []
 
 
-def test_named_failure_a_separate_rejector_does_not_know_where_the_server_errs(parts):
+def test_named_failure_a_separate_rejector_does_not_know_where_the_server_errs(splits):
     """Atoms 5 and 6 are hard for everybody: asking about them costs more than keeping."""
-    assert asked(trained("separate", parts), parts) == sorted([*tabular.ASKED, 5, 6])
+    assert asked(trained("separate", splits), splits) == sorted([*tabular.ASKED, 5, 6])
 
 
 def test_a_separate_rejector_suffices_where_the_server_errs_alike_everywhere():
     atoms = [tabular.Atom(eta, m, 0.6) for eta in ((0.8, 0.1, 0.1), (0.1, 0.1, 0.8)) for m in (0, 1, 2)]
-    parts = tabular.parts(atoms)
+    splits = tabular.splits(atoms)
     r = [deferral.bayes_r(atom.eta, atom.m, 1.0, 0.1) for atom in atoms]
-    assert asked(trained("separate", parts), parts) == [i for i, value in enumerate(r) if value <= 0]
+    assert asked(trained("separate", splits), splits) == [i for i, value in enumerate(r) if value <= 0]
 
 
-def test_a_student_decides_as_its_teacher(parts):
-    assert asked(trained("distilled", parts), parts) == tabular.ASKED
+def test_a_student_decides_as_its_teacher(splits):
+    assert asked(trained("distilled", splits), splits) == tabular.ASKED
 
 
-def test_named_failure_a_student_that_sees_less_than_its_teacher(parts):
+def test_named_failure_a_student_that_sees_less_than_its_teacher(splits):
     """All atoms look alike: the student follows the mean of what asking costs more, here that of asking everywhere."""
-    blind = Splits(*(part._replace(x=torch.zeros_like(part.x)) for part in parts[:3]))
+    blind = Splits(*(split._replace(x=torch.zeros_like(split.x)) for split in splits[:3]))
     assert R.sum() < 0
     assert asked(trained("distilled", blind), blind) == list(range(len(tabular.ATOMS)))
 
 
-def test_a_student_needs_a_teacher(parts):
-    alone = Splits(*(part._replace(teacher_scores=None) for part in parts[:3]))
+def test_a_student_needs_a_teacher(splits):
+    alone = Splits(*(split._replace(teacher_scores=None) for split in splits[:3]))
     with pytest.raises(ValueError, match=r"examples\.teacher_scores, got None"):
         trained("distilled", alone)
 
 
 @pytest.mark.parametrize("name", ["separate", "two_stage", "two_sigmoid"])
-def test_a_server_must_be_given(parts, name):
-    alone = Splits(*(part._replace(server_scores=None) for part in parts[:3]))
+def test_a_server_must_be_given(splits, name):
+    alone = Splits(*(split._replace(server_scores=None) for split in splits[:3]))
     with pytest.raises(ValueError, match=r"examples\.server_scores, got None"):
         trained(name, alone)
 
@@ -86,7 +86,7 @@ def test_a_server_must_be_given(parts, name):
 @pytest.mark.parametrize("name", ["separate", "two_stage", "two_sigmoid"])
 def test_two_classes_coded_either_way_agree(name):
     atoms = [tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.3, 0.7), 1, 0.9), tabular.Atom((0.1, 0.9), 0, 0.7)]
-    signs = tabular.parts(atoms).train
+    signs = tabular.splits(atoms).train
     numbers = signs._replace(
         y=class_indices(signs.y, signs),
         m=class_indices(signs.m, signs),

@@ -40,7 +40,7 @@ def test_sizes_are_the_released_ones(network, weights):
     assert sum(w.numel() for w in network.parameters()) == weights
 
 
-def test_squashed_networks_stay_within_one_and_others_do_not():
+def test_bounded_networks_stay_within_one_and_others_do_not():
     x = 1e4 * torch.randn(16, 3, 32, 32)
     for build in (mlp, LeNet):
         assert build(bounded=True)(x).abs().max() <= 1
@@ -98,8 +98,8 @@ def test_a_layer_on_scores_starts_at_zero_and_is_linear():
     assert not layer(torch.ones(4, 2)).any()
     nn.init.ones_(layer.layer.weight)
     assert torch.allclose(layer(torch.tensor([[1.0, -3.0]])), torch.full((1, 3), -2.0 * FEATURE_GAIN))
-    squashed = LinearOnFeatures(2, bounded=True)
-    nn.init.constant_(squashed.layer.bias, 5.0)
-    assert 0.99 < squashed(torch.zeros(1, 2)).item() <= 1
+    bounded_outputs = LinearOnFeatures(2, bounded=True)
+    nn.init.constant_(bounded_outputs.layer.bias, 5.0)
+    assert 0.99 < bounded_outputs(torch.zeros(1, 2)).item() <= 1
     with pytest.raises(ValueError, match="n_features >= 1"):
         LinearOnFeatures(0)

@@ -56,7 +56,7 @@ def test_a_residual_block_without_weights_is_the_identity():
     assert torch.equal(block(x), x)
 
 
-def test_squashed_scores_lie_within_one():
+def test_bounded_scores_lie_within_one():
     with loop.seeded(0):
         built = residual_small(bounded=True)
     assert (built(10 * torch.randn(8, 3, 32, 32)).abs() < 1).all()
@@ -70,8 +70,8 @@ def test_a_larger_server_learns():
     x[y == 1, :, 12:20] = 255
     with loop.seeded(0):
         built = ResidualNetwork(2, widths=(8, 16), blocks=(0, 1), fold=2)
-    recipe = config.TrainConfig(epochs=6, batch_size=16, lr=0.05, optimizer="sgd", flip=True, max_translation=2)
-    loop.fit(built, x, (y,), loop.classification_loss, config=recipe, seed=0)
+    preset = config.TrainConfig(epochs=6, batch_size=16, lr=0.05, optimizer="sgd", flip=True, max_translation=2)
+    loop.fit(built, x, (y,), loop.classification_loss, config=preset, seed=0)
     assert (loop.predict_scores(built, x).argmax(1) == y).all()
 
 

@@ -21,7 +21,7 @@ def test_images_come_with_their_captions_and_other_axes_stay_blank(ax, array):
 
 
 @pytest.mark.parametrize(("places", "captions"), [(1, ["a", "b"]), (2, ["a"])])
-def test_images_without_a_place_or_a_caption_are_refused(ax, places, captions):
+def test_images_without_a_position_or_a_caption_are_refused(ax, places, captions):
     with pytest.raises(ValueError, match="expected 2 captions and as many axes, got"):
         plotting_images.plot_images([ax] * places, np.zeros((2, 3, 8, 8), dtype=np.uint8), captions)
 

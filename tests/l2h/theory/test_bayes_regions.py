@@ -39,7 +39,7 @@ def test_a_point_lies_in_the_region_of_its_cheapest_action(c1, ce, eta, p):
 
 
 @given(c1=cost, ce=cost, more=st.floats(0, 1))
-def test_dearer_questions_leave_less_to_ask(c1, ce, more):
+def test_larger_costs_shrink_the_region_that_asks(c1, ce, more):
     assert region_areas(Costs(c1 + more, ce)).keep >= region_areas(Costs(c1, ce)).keep - 1e-12
     assert region_areas(Costs(c1, ce + more)).keep >= region_areas(Costs(c1, ce)).keep - 1e-12
 

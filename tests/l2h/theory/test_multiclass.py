@@ -114,7 +114,7 @@ def test_the_best_rule_of_p_is_searched_by_hand():
 
 @settings(max_examples=15, deadline=None)
 @given(eta=posteriors(st.integers(2, 5), least=0.02), beta=st.floats(0.5, 4))
-def test_the_servers_part_is_least_at_its_closed_form(eta, beta):
+def test_the_server_term_is_least_at_its_closed_form(eta, beta):
     assert multiclass_min_server_term(eta) == pytest.approx(multiclass.floor_of_server(eta, beta), rel=1e-6, abs=1e-8)
     scores = np.exp(np.log(eta) / 2)  # exp(beta e / 2) at e = log(eta) / beta
     attained = (eta / scores).sum() * scores.sum() - 1
@@ -146,7 +146,7 @@ def test_no_alpha_of_p_suits_three_classes(share, c1, ce, beta):
 
 
 @given(eta=posteriors(st.integers(3, 5)), p=probability, c1=cost, ce=cost, beta=st.floats(0.2, 4))
-def test_without_c1_or_with_questions_as_dear_as_mistakes_alpha_one_suits_all(eta, p, c1, ce, beta):
+def test_without_c1_or_with_ce_as_large_as_a_mistake_alpha_one_suits_all(eta, p, c1, ce, beta):
     """Where the theorem's conditions c1 > 0 and ce < 1 fail, alpha = 1 decides like the Bayes rule."""
     for costs in (Costs(0.0, ce), Costs(c1, 1 + ce)):
         slope = p - beta / 2 * costs.c1 * multiclass_min_server_term(eta) - costs.ce
@@ -154,7 +154,7 @@ def test_without_c1_or_with_questions_as_dear_as_mistakes_alpha_one_suits_all(et
         assert (slope >= 0) == (gain >= 0) or abs(gain) < 1e-12
 
 
-def test_where_a_class_is_impossible_the_servers_part_is_approached_and_not_attained():
+def test_where_a_class_is_impossible_the_minimum_of_the_server_term_is_approached_and_not_attained():
     eta = np.array([0.5, 0.5, 0.0])
     reached = []
     for far in (2.0, 6.0, 12.0):

@@ -161,7 +161,7 @@ def test_a_loss_that_is_already_a_mean_is_refused(images):
         fit(linear_network(), images.x, (images.y,), lambda e, y: e.mean(), config=BRIEF, seed=0)
 
 
-def test_divergence_is_said_at_once(images):
+def test_divergence_is_an_error_at_once(images):
     config = TrainConfig(epochs=5, batch_size=16, lr=1e30, optimizer="sgd", schedule="constant")
     with pytest.raises(FloatingPointError, match=r"training diverged in epoch 1: .* lower lr"):
         fit(linear_network(), images.x, (images.y,), lambda e, y: (e - y) ** 2, config=config, seed=0)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters.ch01_problem.analysis import failure_signatures, gain_of_always_ask, gain_over_client
 from l2h.problem import Predictions
 
-SYSTEM = several(3, 200)
+SYSTEM = sample_runs(3, 200)
 
 
 def with_scores(sign):

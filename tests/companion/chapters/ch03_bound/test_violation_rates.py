@@ -112,14 +112,14 @@ def _two_atoms(counts, penalty, p, c1, ce):
 
 @pytest.mark.parametrize("family", SIGN_FAMILIES)
 @pytest.mark.parametrize("form", ["corrected", "expected"])
-def test_the_repaired_forms_keep_their_promise(family, form):
+def test_the_repaired_forms_hold_with_their_probability(family, form):
     for costs in (Costs(0.05, 0.05), Costs(1.0, 0.15)):
         measured = violation_rates(Setting(family, costs, n=50, delta=0.2), n_samples=2000)[form]
         assert measured.high <= 0.2
 
 
 @pytest.mark.parametrize("family", SIGN_FAMILIES)
-def test_the_stated_form_keeps_its_promise_where_the_costs_reach_one(family):
+def test_the_stated_form_holds_with_its_probability_where_the_costs_reach_one(family):
     setting = Setting(family, Costs(1.0, 0.0), n=50, delta=0.2)
     assert violation_rates(setting, n_samples=2000)["stated"].high <= 0.2
 

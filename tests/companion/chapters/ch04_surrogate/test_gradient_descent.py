@@ -99,8 +99,10 @@ def test_examples_are_counted_in_their_cells(name, seed, n):
     testbed = DISTRIBUTIONS[name]
     cells, sample = partition_cells(testbed, n), testbed.sample(n, np.random.default_rng(seed))
     counts = np.zeros((4, len(cells.mass)), dtype=int)
-    for place, y, m in zip(oracles_gradient_descent.places(sample.x, cells.edges), sample.y, sample.m, strict=True):
-        counts[[(1, 1), (1, -1), (-1, 1), (-1, -1)].index((y, m)), place] += 1
+    for cell_index, y, m in zip(
+        oracles_gradient_descent.places(sample.x, cells.edges), sample.y, sample.m, strict=True
+    ):
+        counts[[(1, 1), (1, -1), (-1, 1), (-1, -1)].index((y, m)), cell_index] += 1
     np.testing.assert_array_equal(cell_counts(sample, cells), counts)
 
 

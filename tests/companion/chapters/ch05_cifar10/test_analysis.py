@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters.ch05_cifar10.analysis import (
     PRINTED_RESULTS,
@@ -18,7 +18,7 @@ from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import system_loss
 from l2h.problem import Costs
 
-SYSTEM = several(3, 300)
+SYSTEM = sample_runs(3, 300)
 
 
 def test_coverages_are_listed_by_the_sign_of_their_interval():

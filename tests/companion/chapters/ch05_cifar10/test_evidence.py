@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 from scipy import stats
 
 from companion.chapters.ch05_cifar10.evidence import (
@@ -18,7 +18,7 @@ from l2h.evaluation.comparisons import client_difference_kept_asked, mean_differ
 from l2h.evaluation.curves import auc_contributions
 from l2h.problem import Predictions
 
-SYSTEM, BASELINE = several(3, 300), several(3, 300, server=0.75)
+SYSTEM, BASELINE = sample_runs(3, 300), sample_runs(3, 300, server=0.75)
 Y = np.repeat([-1, 1], 10)
 # Of each class 6 images are kept, the client is right on 3 of these and the server on 2; it is right on 1 of 4 asked.
 KEPT = np.tile([1, 1, 1, 1, 1, 1, 0, 0, 0, 0], 2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch06_comparison.analysis import (
@@ -36,7 +36,7 @@ from l2h.problem import Costs, Predictions
 @pytest.fixture(scope="module")
 def systems():
     """Three servers of increasing accuracy; the client is the same."""
-    found = {name: several(3, 400, server=server) for name, server in (("a", 0.8), ("b", 0.9), ("random", 0.99))}
+    found = {name: sample_runs(3, 400, server=server) for name, server in (("a", 0.8), ("b", 0.9), ("random", 0.99))}
     return {name: [Predictions(found["a"][s].m, p.r, p.e, p.y) for s, p in enumerate(of)] for name, of in found.items()}
 
 
@@ -107,10 +107,10 @@ def test_an_absolute_interval_has_no_sign():
 
 def test_only_systems_off_the_pareto_front_are_dominated(systems):
     generator = np.random.default_rng(0)
-    spent, right = generator.integers(0, 5, (2, 40))
+    used, right = generator.integers(0, 5, (2, 40))
     found = {
         str(k): AccuracyAndCost(0, ResourceUse(0.0, float(b)), Interval(*[float(a)] * 3))
-        for k, (b, a) in enumerate(zip(spent, right, strict=True))
+        for k, (b, a) in enumerate(zip(used, right, strict=True))
     }
     ahead = pareto_front(found, 1)
     for name, one in found.items():

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters.ch06_comparison import evidence
 from companion.chapters.ch06_comparison.analysis import LEARNING_TO_HELP
@@ -110,7 +110,7 @@ def test_the_gain_from_joint_training_is_exact():
 
 
 def test_the_learnt_ranking_gains_and_the_shuffled_one_does_not():
-    found = evidence.ranking_evidence(several(3, 200), data="abc")
+    found = evidence.ranking_evidence(sample_runs(3, 200), data="abc")
     learnt, shuffled = found.values()
     assert list(found) == ["learnt rejector gains", "shuffled rejector gains nothing"]
     assert learnt.low > 0 and shuffled.low < 0 < shuffled.high

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 from matplotlib.colors import to_hex
 
 from companion.chapters.ch06_comparison.analysis import AccuracyAndCost
@@ -54,9 +54,13 @@ def test_one_legend_names_what_any_of_the_axes_shows():
     plt.close(figure)
 
 
-def test_gaps_stand_in_their_order_and_say_twice_which_way_they_go(ax):
-    gaps = {"better": Interval(0.3, 0.1, 0.5), "open": Interval(0.0, -0.1, 0.1), "worse": Interval(-0.3, -0.4, -0.2)}
-    plot_differences(ax, gaps, quantity="area")
+def test_differences_stand_in_their_order_and_have_a_direction_in_two_forms(ax):
+    differences = {
+        "better": Interval(0.3, 0.1, 0.5),
+        "open": Interval(0.0, -0.1, 0.1),
+        "worse": Interval(-0.3, -0.4, -0.2),
+    }
+    plot_differences(ax, differences, quantity="area")
     assert ticks(ax) == ["worse", "open", "better"]
     bars = [bar.get_segments()[0][:, 0].tolist() for bar in ax.collections]
     assert bars == [[-0.4, -0.2], [-0.1, 0.1], [0.1, 0.5]]
@@ -100,7 +104,7 @@ def test_long_names_of_ranks_stay_inside_the_figure(ax):
         assert frame.x0 <= box.x0 and box.x1 <= ax.bbox.x0 and box.y1 <= frame.y1
 
 
-def test_a_rival_that_is_not_there_leaves_its_row_blank(ax):
+def test_a_missing_baseline_leaves_its_row_blank(ax):
     plot_differences(
         ax, {"a": Interval(0.1, 0.0, 0.2), "absent": None, "b": Interval(-0.2, -0.3, -0.1)}, quantity="area"
     )
@@ -135,7 +139,7 @@ def test_spending_is_a_point_with_its_interval(ax, what, log):
 
 
 def test_those_that_are_ahead_stand_out(ax):
-    points = {name: (spent, Interval(right, right, right)) for name, spent, right in (("a", 1, 0.8), ("b", 2, 0.7))}
+    points = {name: (used, Interval(right, right, right)) for name, used, right in (("a", 1, 0.8), ("b", 2, 0.7))}
     plot_accuracy_by_resource(ax, points, resource=BYTES_LABEL, pareto_front=["a"])
     first, second, line = ax.lines
     assert first.get_alpha() == 1 > second.get_alpha()
@@ -155,8 +159,8 @@ def test_no_two_of_many_points_look_alike(ax):
 
 
 def test_rates_by_uncertainty_are_one_line_per_system(ax):
-    several = [Interval(0.1, 0.0, 0.2), Interval(0.5, 0.4, 0.6)]
-    plot_offload_by_uncertainty(ax, [0.0, 0.1, 1.5], [0.75, 0.25], {"ours": several})
+    sample_runs = [Interval(0.1, 0.0, 0.2), Interval(0.5, 0.4, 0.6)]
+    plot_offload_by_uncertainty(ax, [0.0, 0.1, 1.5], [0.75, 0.25], {"ours": sample_runs})
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0.1, 0.5])
     assert to_hex(ax.lines[0].get_color()) == to_hex(style.COLOURS[0])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.00 to\n0.10\n(75%)", "0.10 to\n1.50\n(25%)"]
@@ -190,7 +194,7 @@ def test_resource_use_shows_operations_then_bytes_and_no_random_offloading(title
 
 @pytest.mark.parametrize("with_labels", [True, False])
 def test_the_surest_images_stand_in_four_rows(titles, with_labels):
-    (p,) = several(1, 60)
+    (p,) = sample_runs(1, 60)
     images = Split(np.zeros((60, 3, 4, 4), dtype=np.uint8), p.y)
     eta = np.full(60, 0.5)
     labels = HumanLabels(*(eta if name != "entropy" else eta + 0.5 for name in HumanLabels._fields))

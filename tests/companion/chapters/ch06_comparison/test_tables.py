@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters.ch06_comparison.analysis import AccuracyAndCost, areas
 from companion.chapters.ch06_comparison.tables import (
@@ -21,7 +21,7 @@ from l2h.evaluation.intervals import Interval
 from l2h.evaluation.resources import ResourceUse
 from l2h.evaluation.thresholds import with_threshold
 
-L2H, OTHER = several(2, 200), several(2, 200, server=0.8)
+L2H, OTHER = sample_runs(2, 200), sample_runs(2, 200, server=0.8)
 SYSTEMS = {"learning to help": L2H, "confidence": OTHER, ON_DEVICE_CLASSIFIER: OTHER}
 
 

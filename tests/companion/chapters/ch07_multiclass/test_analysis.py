@@ -18,7 +18,7 @@ from l2h.problem import Costs, Predictions
 
 
 def test_a_band_holds_the_interval_of_each_setting():
-    settings = [samples.several(3, 200, client=share) for share in (0.5, 0.9)]
+    settings = [samples.sample_runs(3, 200, client=share) for share in (0.5, 0.9)]
     band = analysis.intervals_by_setting(settings, metrics.ask_indicator)
     assert band.estimate == pytest.approx([np.mean([metrics.offload_rate(p) for p in one]) for one in settings])
     alone = mean_interval(settings[0], metrics.ask_indicator)
@@ -26,13 +26,13 @@ def test_a_band_holds_the_interval_of_each_setting():
 
 
 def test_each_system_is_compared_with_its_own_counterpart_and_simultaneously():
-    systems = {"a": samples.several(3, 200), "b": samples.several(3, 200, client=0.6)}
-    counterparts = {"a": samples.several(3, 200, server=0.5), "b": systems["b"]}
+    systems = {"a": samples.sample_runs(3, 200), "b": samples.sample_runs(3, 200, client=0.6)}
+    counterparts = {"a": samples.sample_runs(3, 200, server=0.5), "b": systems["b"]}
     found = analysis.matched_differences(systems, counterparts, auc_contributions)
     alone = mean_difference(systems["a"], counterparts["a"], auc_contributions)
     assert found["a"].estimate == pytest.approx(alone.estimate) and found["b"] == Interval(0.0, 0.0, 0.0)
-    more = {f"{i}": samples.several(8, 200, client=0.5 + i / 50) for i in range(20)}
-    same = dict.fromkeys(more, samples.several(8, 200, server=0.5))
+    more = {f"{i}": samples.sample_runs(8, 200, client=0.5 + i / 50) for i in range(20)}
+    same = dict.fromkeys(more, samples.sample_runs(8, 200, server=0.5))
     simultaneous = analysis.matched_differences(more, same, auc_contributions)
     single = [mean_difference(one, same[name], auc_contributions) for name, one in more.items()]
     widths = [gap.high - gap.low for gap in simultaneous.values()], [gap.high - gap.low for gap in single]
@@ -49,7 +49,7 @@ def asking(rates, n=400, seeds=3):
 def test_the_slope_of_the_offload_rate_is_that_of_its_rates():
     by_setting = asking([0.2, 0.3, 0.4])
     slope = analysis.slope_interval(by_setting, [1.0, 1.5, 2.0])
-    rates = [metrics.offload_rate(several[0]) for several in by_setting]
+    rates = [metrics.offload_rate(sample_runs[0]) for sample_runs in by_setting]
     assert slope.estimate == pytest.approx(np.polyfit([1.0, 1.5, 2.0], rates, 1)[0])
     assert slope.low < slope.estimate < slope.high
     with pytest.raises(ValueError, match="a covariate that differs between settings"):
@@ -76,24 +76,24 @@ def nested(server, seeds=3):
 
 def test_a_trend_is_the_slope_of_the_mean_differences():
     first, second = nested(0.9), nested(0.8)
-    gaps = [
+    mean_differences = [
         np.mean(analysis.areas_under_curves(a)) - np.mean(analysis.areas_under_curves(b))
         for a, b in zip(first, second, strict=True)
     ]
     found = analysis.trend_interval(first, second, [1.0, 1.5, 3.0])
-    assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], gaps, 1)[0])
+    assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], mean_differences, 1)[0])
     assert found.low < found.estimate < found.high
     with pytest.raises(ValueError, match="a covariate that differs between settings"):
         analysis.trend_interval(first, second, [1.0, 1.0, 1.0])
-    other = [[replace(p, y=p.y[::-1].copy(), m=p.m[::-1].copy()) for p in several] for several in first[:1]]
+    other = [[replace(p, y=p.y[::-1].copy(), m=p.m[::-1].copy()) for p in sample_runs] for sample_runs in first[:1]]
     with pytest.raises(ValueError, match="a task of the first 2 classes of the largest, got other labels"):
         analysis.trend_interval([*other, *first[1:]], [*other, *second[1:]], [1.0, 1.5, 3.0])
 
 
 def test_the_interval_of_a_trend_resamples_an_image_in_all_its_tasks():
     """One seed, so that only images vary: drawn with all that is said of them, task by task, as an oracle does it."""
-    first, second, places = nested(0.9, seeds=1), nested(0.6, seeds=1), np.array([1.0, 1.5, 3.0])
-    found = analysis.trend_interval(first, second, places)
+    first, second, log_counts = nested(0.9, seeds=1), nested(0.6, seeds=1), np.array([1.0, 1.5, 3.0])
+    found = analysis.trend_interval(first, second, log_counts)
     pairs = zip(first, second, strict=True)
     apart = [auc_contributions(one[0]) - auc_contributions(other[0]) for one, other in pairs]
     inside = analysis.indices_in_largest_task([task[0].y for task in first])
@@ -101,12 +101,12 @@ def test_the_interval_of_a_trend_resamples_an_image_in_all_its_tasks():
     for _ in range(1000):
         drawn = np.bincount(generator.integers(900, size=900), minlength=900)
         means = [np.average(values, weights=drawn[here]) for values, here in zip(apart, inside, strict=True)]
-        slopes.append(np.polyfit(places, means, 1)[0])
+        slopes.append(np.polyfit(log_counts, means, 1)[0])
     assert found.high - found.low == pytest.approx(np.subtract(*np.quantile(slopes, [0.975, 0.025])), rel=0.1)
 
 
 def test_the_shares_of_a_class_are_those_of_its_images():
-    system = samples.several(3, 300)
+    system = samples.sample_runs(3, 300)
     sent, client, server = analysis.class_metrics(system)
     for index, label in enumerate((-1, 1)):
         parts = [metrics.split_by_class(p)[label] for p in system]
@@ -152,7 +152,7 @@ def test_confusions_count_a_seed_and_share_over_all():
 
 
 def test_areas_are_those_of_each_seed():
-    system = samples.several(2, 50, client=0.7)
+    system = samples.sample_runs(2, 50, client=0.7)
     assert analysis.areas_under_curves(system) == pytest.approx([float(np.mean(auc_contributions(p))) for p in system])
 
 
@@ -184,7 +184,9 @@ def test_gains_are_taken_over_confidence_with_the_same_server():
 
 
 def test_ranks_leave_out_systems_that_do_not_decide_on_the_device():
-    systems = {name: samples.several(3, 100, client=0.4 + i / 5) for i, name in enumerate(("a", "b", "c", "random"))}
+    systems = {
+        name: samples.sample_runs(3, 100, client=0.4 + i / 5) for i, name in enumerate(("a", "b", "c", "random"))
+    }
     ranking = analysis.rank_systems_on_device(systems)
     assert list(ranking.mean_rank) == ["c", "b", "a"] and ranking.blocks == 3
 

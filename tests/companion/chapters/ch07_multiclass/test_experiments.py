@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters import systems as chapters_systems
 from companion.chapters.ch07_multiclass import experiments
@@ -125,7 +125,7 @@ def test_update_intervals_hold_every_step_an_epoch_and_never():
 
 def test_thresholds_are_tuned_on_the_validation_split_and_not_on_the_test_split():
     config = replace(experiments.multiclass_base_config(PROFILES[1]), method="random")
-    scores = {"validation": several(2, 200), "test": several(2, 300, client=0.6)}
+    scores = {"validation": sample_runs(2, 200), "test": sample_runs(2, 300, client=0.6)}
     results = {
         replace(one, seed=seed): RunResult(
             one, {}, {part: vars(by_seed[seed]) for part, by_seed in scores.items()}, (), 0.0
@@ -150,7 +150,7 @@ def result(config, parts):
 
 def test_the_on_device_classifier_predicts_itself_and_never_asks():
     config = experiments.multiclass_grid(PROFILES[1])["follow_up", chapters_systems.ON_DEVICE_CLASSIFIER]
-    p = several(1, 200)[0]
+    p = sample_runs(1, 200)[0]
     made = experiments.MulticlassResults({config: result(config, {"test": vars(p)})}, 1)
     for (alone,) in (made.untuned(config), made.tuned_on_validation(config)):
         assert np.array_equal(alone.m, np.where(p.e >= 0, 1, -1)) and metrics.offload_rate(alone) == 0

@@ -34,7 +34,7 @@ def test_a_table_holds_tuned_and_untuned_thresholds():
 
 @pytest.mark.parametrize("costs", [Costs(c1=1.2, ce=0.2), Costs(c1=1.0, ce=0.0)], ids=["expensive", "cheap"])
 def test_the_reference_rows_are_those_of_a_client_and_a_server(costs):
-    system = samples.several(3, 200)
+    system = samples.sample_runs(3, 200)
     rows = tables.reference_rows(system, costs=costs)
     known = np.mean([metrics.reference_losses(p, costs=costs) for p in system], axis=0)
     for name, loss in zip(("never ask", "always ask", "random, best rate", "oracle"), known, strict=True):
@@ -64,7 +64,7 @@ def test_ranking_metrics_distinguish_a_perfect_order_from_none():
 
 
 def test_accuracies_stand_beside_the_printed_ones():
-    systems = {name: samples.several(3, 200) for name in ("stage switching", *experiments.WEIGHTED_SERVER_SYSTEMS)}
+    systems = {name: samples.sample_runs(3, 200) for name in ("stage switching", *experiments.WEIGHTED_SERVER_SYSTEMS)}
     table = tables.accuracy_table(ToyResults(), SETTINGS, systems)
     assert list(table.index)[:3] == ["client follow_up", "client lenet", "server, plain"]
     assert table.loc["server, plain", "printed by the follow-up"] == "0.60" and table.iloc[1, 1] == ""

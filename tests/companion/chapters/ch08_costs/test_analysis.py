@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.costs import CLIENT, GRID, MAP, ONCE, RUNS
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters.ch08_costs.analysis import (
     bands_over_costs,
@@ -23,7 +23,7 @@ from l2h.problem import Costs, Predictions
 @pytest.fixture(scope="module")
 def systems():
     """Three servers of increasing accuracy; the client is the same."""
-    found = {name: several(3, 400, server=server) for name, server in (("a", 0.8), ("b", 0.9))}
+    found = {name: sample_runs(3, 400, server=server) for name, server in (("a", 0.8), ("b", 0.9))}
     return {name: [Predictions(found["a"][s].m, p.r, p.e, p.y) for s, p in enumerate(of)] for name, of in found.items()}
 
 

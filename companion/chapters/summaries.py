@@ -20,20 +20,27 @@ COVERAGE_GRID = np.linspace(0, 1, 41)
 
 
 def predictions_by_seed(
-    results: Mapping[ExperimentConfig, RunResult], config: ExperimentConfig, *, seeds: int, split: str = "test"
+    results: Mapping[ExperimentConfig, RunResult],
+    config: ExperimentConfig,
+    *,
+    seeds: int,
+    split: str = "test",
+    first_seed: int = 0,
 ) -> list[Predictions]:
     """The predictions of a configuration, one per seed; seeds that were not run are left out.
 
     Args:
         results: configuration -> result, as `sweep.sweep` made them.
         config: with any seed.
-        seeds: how many, from 0 on.
+        seeds: how many, from `first_seed` on.
         split: "calibration", "validation" or "test".
+        first_seed: the first of them.
 
     Returns:
         At most `seeds` predictions.
     """
-    return [results[run].predictions(split) for run in over_seeds(config, seeds) if run in results]
+    runs = over_seeds(config, first_seed + seeds)[first_seed:]
+    return [results[run].predictions(split) for run in runs if run in results]
 
 
 @dataclass(frozen=True)
@@ -42,15 +49,17 @@ class SweptRuns:
 
     Args:
         results: configuration -> result, as `sweep.sweep` made them.
-        seeds: how many were run, from 0 on.
+        seeds: how many were run, from `first_seed` on.
+        first_seed: the first of them.
     """
 
     results: Mapping[ExperimentConfig, RunResult]
     seeds: int
+    first_seed: int = 0
 
     def predictions(self, config: ExperimentConfig, split: str = "test") -> list[Predictions]:
         """The predictions of a configuration on a split, one per seed."""
-        return predictions_by_seed(self.results, config, seeds=self.seeds, split=split)
+        return predictions_by_seed(self.results, config, seeds=self.seeds, split=split, first_seed=self.first_seed)
 
     def tuned(self, config: ExperimentConfig, *, costs: Costs) -> list[Predictions]:
         """The test predictions at the threshold of least loss on the validation split, one per seed."""

@@ -107,10 +107,10 @@ def slope_interval(predictions_by_setting: Sequence[Sequence[Predictions]], cova
     return crossed_interval(np.tensordot(weights, asked, axes=1))
 
 
-def trend_interval(
+def trend_values(
     first: Sequence[Sequence[Predictions]], second: Sequence[Sequence[Predictions]], covariate: Sequence[float]
-) -> Interval:
-    r"""The least-squares slope of a difference in area against a covariate, with its interval over seeds and examples.
+) -> np.ndarray:
+    r"""Values per seed and example whose mean is the least-squares slope of a difference in area against a covariate.
 
     .. math:: \sum_j w_j \bar d_j, \qquad w_j = \frac{c_j - \bar c}{\sum_i (c_i - \bar c)^2}
 
@@ -124,7 +124,7 @@ def trend_interval(
         covariate: (k,) numbers c, not all equal.
 
     Returns:
-        The slope with its limits.
+        (S, n) for the n examples of the largest task.
 
     Raises:
         ValueError: if the predictions do not match, all numbers are equal, or a task is not the first classes of the
@@ -141,7 +141,7 @@ def trend_interval(
     for weight, values, indices in zip(weights, differences, images, strict=True):
         centred[:, indices] += weight * size / values.shape[1] * (values - values.mean())
         slope += weight * values.mean()
-    return crossed_interval(centred + slope)
+    return centred + slope
 
 
 def indices_in_largest_task(labels: Sequence[np.ndarray]) -> list[np.ndarray]:

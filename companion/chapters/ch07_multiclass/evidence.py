@@ -7,22 +7,27 @@ from typing import Any
 import numpy as np
 
 from companion.chapters.ch07_multiclass import experiments, theory
-from companion.chapters.ch07_multiclass.analysis import slope_interval, trend_interval
+from companion.chapters.ch07_multiclass.analysis import slope_interval, trend_values
 from companion.chapters.ch07_multiclass.experiments import WEIGHTED_SERVER_SYSTEMS, MulticlassResults
 from companion.chapters.ch07_multiclass.settings import Settings
+from companion.chapters.paired_evidence import Bounds, evidence_on_differences, paired_evidence
+from companion.chapters.summaries import PerExample
 from companion.claims.evidence import Evidence
+from companion.claims.registry import bounds_by_claim
+from companion.claims.verdicts import SINGLE_CASE
 from companion.proofs import counterexamples
 from l2h.evaluation.comparisons import (
     client_difference_kept_asked,
+    differences_per_example,
     mean_difference,
     mean_interval,
-    server_difference_on_asked,
 )
 from l2h.evaluation.curves import auc_contributions
 from l2h.evaluation.metrics import ask_indicator, loss_per_example, server_correctness
 from l2h.losses.stage_switching import STAGE_SWITCHING_FORMS
 from l2h.problem import Predictions
 
+CHAPTER = "07_multiclass"
 FORM_CASES = {"paper": "paper", "nonnegative": "shifted", "released": "released"}  # form -> its case in the claims
 
 
@@ -72,8 +77,8 @@ def run_evidence(results: MulticlassResults, settings: Settings, *, steps_per_ep
         _confidence_evidence(results, settings, measured)
         | _form_evidence(results, settings, measured, data)
         | _server_evidence(results, settings, measured)
-        | {"gap-to-confidence-grows-with-classes": _trend_evidence(results, settings, data)}
-        | {"stale-copies-are-harmless": _stale_server_evidence(results, settings, steps_per_epoch, measured)}
+        | _deciding_server_evidence(results.deciding(settings.server_decision_seeds), settings, data)
+        | _deciding_small_evidence(results.deciding(settings.decision_seeds), settings, steps_per_epoch, data)
     )
 
 
@@ -81,11 +86,8 @@ def _confidence_evidence(
     results: MulticlassResults, settings: Settings, measured: Callable[..., Evidence]
 ) -> dict[str, Evidence]:
     stage = experiments.compared_systems(settings, settings.clients[0])["stage switching"]
-    confidence = results.untuned(experiments.confidence_with_same_server(settings)["stage switching"])
-    area = partial(mean_difference, per_example=auc_contributions)
     kept_asked = partial(client_difference_kept_asked, level=0.975)  # of the difference 95 %, by Bonferroni
     return {
-        "many-classes-beat-confidence": measured(area, results.untuned(stage), confidence),
         "many-classes-find-hard-examples": measured(kept_asked, results.tuned_on_validation(stage)),
     }
 
@@ -93,22 +95,89 @@ def _confidence_evidence(
 def _server_evidence(
     results: MulticlassResults, settings: Settings, measured: Callable[..., Evidence]
 ) -> dict[str, Any]:
-    configs = experiments.compared_systems(settings, settings.clients[0])
-    stage, staged, convex = (
-        results.tuned_on_validation(configs[name]) for name in ("stage switching", *WEIGHTED_SERVER_SYSTEMS)
-    )
-    loss = partial(mean_difference, per_example=partial(loss_per_example, costs=configs["stage switching"].costs))
+    always_ask = experiments.compared_systems(settings, settings.clients[0])["always ask"]
     accuracy = partial(mean_interval, per_example=server_correctness)
     is_residual = settings.server_network.startswith("residual")
     return {
-        "moderate-server": measured(accuracy, results.untuned(configs["always ask"]))
+        "moderate-server": measured(accuracy, results.untuned(always_ask))
         if is_residual
         else Evidence.absent("this profile trains a smaller server than the claim is about"),
+    }
+
+
+def _deciding_server_evidence(results: MulticlassResults, settings: Settings, data: str) -> dict[str, Any]:
+    """Evidence on the systems with the server of all classes, by claim.
+
+    Args:
+        results: of the seeds that decide.
+        settings: of the chapter.
+        data: SHA-256 of the data set.
+    """
+    bounds, configs = bounds_by_claim(CHAPTER), experiments.compared_systems(settings, settings.clients[0])
+    stage, staged, convex = (
+        results.tuned_on_validation(configs[name]) for name in ("stage switching", *WEIGHTED_SERVER_SYSTEMS)
+    )
+    confidence = results.untuned(experiments.confidence_with_same_server(settings)["stage switching"])
+    loss = partial(loss_per_example, costs=configs["stage switching"].costs)
+    on_asked = bounds["specialised-server-better-where-asked"]
+    return {
+        "many-classes-beat-confidence": paired_evidence(
+            results.untuned(configs["stage switching"]),
+            confidence,
+            auc_contributions,
+            bounds=bounds["many-classes-beat-confidence"][SINGLE_CASE],
+            data=data,
+        ),
         "specialised-server-better-where-asked": {
-            "in stages": measured(server_difference_on_asked, staged, stage),
-            "convex": measured(server_difference_on_asked, convex, stage),
+            case: _server_difference_on_asked(specialised, stage, bounds=on_asked[case], data=data)
+            for case, specialised in (("in stages", staged), ("convex", convex))
         },
-        "specialised-system-better": measured(loss, staged, stage),
+        "specialised-system-better": paired_evidence(
+            staged, stage, loss, bounds=bounds["specialised-system-better"][SINGLE_CASE], data=data
+        ),
+    }
+
+
+def _server_difference_on_asked(
+    first: Sequence[Predictions], second: Sequence[Predictions], *, bounds: Bounds, data: str
+) -> Evidence:
+    """Evidence on the accuracy of the first system's server minus the second's where the first system asks."""
+    difference = differences_per_example(first, second, lambda p: server_correctness(p).astype(float))
+    asked = np.array([ask_indicator(p) for p in first])
+    return evidence_on_differences(difference, asked, bounds=bounds, data=data)
+
+
+def _deciding_small_evidence(
+    results: MulticlassResults, settings: Settings, steps_per_epoch: int, data: str
+) -> dict[str, Any]:
+    """Evidence on the small tasks, by claim.
+
+    Args:
+        results: of the seeds that decide.
+        settings: of the chapter.
+        steps_per_epoch: in an epoch of the trainings with a stale server.
+        data: SHA-256 of the data set.
+    """
+    bounds, counts = bounds_by_claim(CHAPTER), settings.class_counts
+    configs = experiments.class_count_grid(settings)
+    learned, confidence = (
+        [results.untuned(configs[count, name]) for count in counts] for name in ("two-stage", "confidence")
+    )
+    intervals = experiments.update_interval_grid(settings, steps_per_epoch)
+    stale, fresh = (results.untuned(intervals[interval]) for interval in (steps_per_epoch, 1))
+    metrics: dict[str, PerExample] = {
+        "loss": partial(loss_per_example, costs=intervals[1].costs),
+        "offload rate": ask_indicator,
+    }
+    trend, harmless = "gap-to-confidence-grows-with-classes", "stale-copies-are-harmless"
+    return {
+        trend: evidence_on_differences(
+            trend_values(learned, confidence, np.log(counts).tolist()), bounds=bounds[trend][SINGLE_CASE], data=data
+        ),
+        harmless: {
+            case: paired_evidence(stale, fresh, metric, bounds=bounds[harmless][case], data=data)
+            for case, metric in metrics.items()
+        },
     }
 
 
@@ -138,23 +207,3 @@ def _slope_evidence(
 ) -> Evidence:
     first = predictions_by_c1[0]
     return Evidence(*slope_interval(predictions_by_c1, c1_grid), n=len(first[0].y), seeds=len(first), data=data)
-
-
-def _trend_evidence(results: MulticlassResults, settings: Settings, data: str) -> Evidence:
-    configs, counts = experiments.class_count_grid(settings), settings.class_counts
-    learned, confidence = (
-        [results.untuned(configs[count, name]) for count in counts] for name in ("two-stage", "confidence")
-    )
-    return Evidence(*trend_interval(learned, confidence, np.log(counts).tolist()), seeds=settings.seeds, data=data)
-
-
-def _stale_server_evidence(
-    results: MulticlassResults, settings: Settings, steps_per_epoch: int, measured: Callable[..., Evidence]
-) -> dict[str, Evidence]:
-    configs = experiments.update_interval_grid(settings, steps_per_epoch)
-    stale, fresh = (results.untuned(configs[interval]) for interval in (steps_per_epoch, 1))
-    loss = partial(loss_per_example, costs=configs[1].costs)
-    return {
-        "loss": measured(partial(mean_difference, per_example=loss), stale, fresh),
-        "offload rate": measured(partial(mean_difference, per_example=ask_indicator), stale, fresh),
-    }

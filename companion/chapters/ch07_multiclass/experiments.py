@@ -300,7 +300,25 @@ def all_multiclass_configs(settings: Settings, steps_per_epoch: int) -> list[Exp
         update_interval_grid(settings, steps_per_epoch),
     )
     configs = [config for grid in grids for config in grid.values()]
-    return with_dependencies(run for config in configs for run in over_seeds(config, settings.seeds))
+    runs = [run for config in configs for run in over_seeds(config, settings.seeds)]
+    return with_dependencies([*runs, *_deciding_configs(settings, steps_per_epoch)])
+
+
+def _deciding_configs(settings: Settings, steps_per_epoch: int) -> list[ExperimentConfig]:
+    """The runs of further seeds, which decide the claims whose rules were changed after a look at the first ones."""
+    systems = multiclass_grid(settings)
+    names = ("stage switching", *WEIGHTED_SERVER_SYSTEMS)
+    with_server = [systems[settings.clients[0], name] for name in names]
+    with_server.append(confidence_with_same_server(settings)["stage switching"])
+    intervals = update_interval_grid(settings, steps_per_epoch)
+    small = [config for (_, name), config in class_count_grid(settings).items() if name != "oracle"]
+    small += [intervals[1], intervals[steps_per_epoch]]
+    return [
+        run
+        for configs, count in ((with_server, settings.server_decision_seeds), (small, settings.decision_seeds))
+        for config in configs
+        for run in over_seeds(config, settings.seeds + count)[settings.seeds :]
+    ]
 
 
 class MulticlassResults(NamedTuple):
@@ -308,6 +326,14 @@ class MulticlassResults(NamedTuple):
 
     results: Mapping[ExperimentConfig, RunResult]
     seeds: int
+    first_seed: int = 0
+
+    def deciding(self, count: int) -> "MulticlassResults":
+        """The results of `count` further seeds; these results themselves if there are none."""
+        return self._replace(seeds=count, first_seed=self.seeds) if count else self
+
+    def _over_seeds(self, config: ExperimentConfig) -> list[ExperimentConfig]:
+        return over_seeds(config, self.first_seed + self.seeds)[self.first_seed :]
 
     def untuned(self, config: ComparedSystem, split: str = "test") -> list[Predictions]:
         """The predictions of a system on a split, one per seed, with the threshold r = 0.
@@ -316,15 +342,13 @@ class MulticlassResults(NamedTuple):
         """
         if isinstance(config, Stacked):
             return [self._stacked(alike, split) for alike in self._by_seed(config.rejector_configs)]
-        predictions = [
-            self.results[seeded_config].predictions(split) for seeded_config in over_seeds(config, self.seeds)
-        ]
+        predictions = [self.results[seeded_config].predictions(split) for seeded_config in self._over_seeds(config)]
         if config.server == "on_device_classifier":
             return [never_asking(p) for p in predictions]
         return predictions
 
     def _by_seed(self, configs: Sequence[ExperimentConfig]) -> Iterable[tuple[ExperimentConfig, ...]]:
-        return zip(*(over_seeds(config, self.seeds) for config in configs), strict=True)
+        return zip(*(self._over_seeds(config) for config in configs), strict=True)
 
     def _stacked(self, configs: Sequence[ExperimentConfig], split: str) -> Predictions:
         client, rejectors = (

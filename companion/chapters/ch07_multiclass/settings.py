@@ -11,6 +11,10 @@ class Settings(ChapterSettings):
 
     Args:
         seeds: how many seeds, from 0 on.
+        decision_seeds: how many further seeds of the small tasks decide the claims whose rules were changed after a
+            look at the first ones; where there are none, the first ones do.
+        server_decision_seeds: the same for the systems with the server of all ten classes, which take many times as
+            long.
         n_classes: in the main comparison.
         clients: forms of the client; the first is compared with all systems.
         server_network: of the server, a name in `base.SERVER_NETWORKS`.
@@ -26,6 +30,8 @@ class Settings(ChapterSettings):
     """
 
     seeds: int
+    decision_seeds: int = 0
+    server_decision_seeds: int = 0
     n_classes: int = 10
     clients: tuple[str, ...] = ("follow_up", "lenet")
     server_network: str = "residual_small"
@@ -55,7 +61,14 @@ PROFILES = (
         sizes=(300, 900, 300, 300),
         precision="float64",
     ),
-    Settings("paper", seeds=3),
-    Settings("full", seeds=5, server_network="residual_large", server_preset="large"),
+    Settings("paper", seeds=3, decision_seeds=10),
+    Settings(
+        "full",
+        seeds=5,
+        decision_seeds=20,
+        server_decision_seeds=5,
+        server_network="residual_large",
+        server_preset="large",
+    ),
 )
 REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

@@ -9,11 +9,10 @@ import pandas as pd
 from IPython.display import Markdown
 
 from companion.chapters.summaries import SweptRuns, format_mean
-from l2h.evaluation.comparisons import reference_losses_at_costs
+from l2h.evaluation.comparisons import differences_per_example, reference_losses_at_costs
 from l2h.evaluation.curves import auc_contributions
 from l2h.evaluation.intervals import Interval, pointwise_t_intervals
 from l2h.evaluation.metrics import accuracy, ask_indicator, correctness, loss_per_example, offload_rate, system_loss
-from l2h.evaluation.multiple_comparisons import simultaneous_differences
 from l2h.evaluation.thresholds import budget_threshold, with_threshold
 from l2h.experiments.config import ExperimentConfig
 from l2h.problem import Costs, Predictions
@@ -160,26 +159,20 @@ def budget_table(
     return pd.DataFrame(rows).T.rename_axis(["client", "system", "budget"])
 
 
-def gain_over_constant_policy(predictions: Sequence[Predictions], *, costs: Costs, families: int = 1) -> Interval:
-    r"""Loss of the better of never and always asking, minus loss of a system; below zero the system is dominated.
+def gains_over_constant_policies(predictions: Sequence[Predictions], *, costs: Costs) -> list[np.ndarray]:
+    r"""Losses of never and of always asking, each minus the loss of a system; where one is below 0, it is dominated.
 
-    .. math:: \min\{L_{\mathrm{never}}, L_{\mathrm{always}}\} - L(r, e)
+    .. math:: L_{\mathrm{never}} - L(r, e), \qquad L_{\mathrm{always}} - L(r, e)
 
     Args:
-        predictions: its predictions, one per seed.
+        predictions: of the system, one per seed.
         costs: c1 and ce.
-        families: how many pairs of costs are compared, as in `multiple_comparisons.simultaneous_differences`.
 
     Returns:
-        The smaller of both differences, between the smaller lower and the smaller upper limit.
+        Two arrays (S, n) of differences per seed and example.
 
     Source: arXiv 2409.16253, the generalized 0-1 loss, for a rejector of one sign.
     """
-    constant_scores = {"never": 1.0, "always": -1.0}
-    fixed = {
-        name: [replace(p, r=np.full(len(p.y), sign)) for p in predictions] for name, sign in constant_scores.items()
-    }
-    differences = simultaneous_differences(
-        predictions, fixed, lambda p: -loss_per_example(p, costs=costs), families=families
-    )
-    return Interval(*map(float, np.min(list(differences.values()), axis=0)))  # both intervals hold simultaneously
+    loss = partial(loss_per_example, costs=costs)
+    constant = ([replace(p, r=np.full(len(p.y), sign)) for p in predictions] for sign in (1.0, -1.0))
+    return [differences_per_example(fixed, predictions, loss) for fixed in constant]

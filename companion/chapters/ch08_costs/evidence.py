@@ -5,18 +5,22 @@ from functools import partial
 
 import numpy as np
 
-from companion.chapters.ch08_costs.analysis import CostGrid, gain_over_constant_policy
+from companion.chapters.ch08_costs.analysis import CostGrid, gains_over_constant_policies
+from companion.chapters.ch08_costs.experiments import CLAIMED_CLIENTS
+from companion.chapters.paired_evidence import NOT_RUN, least_difference_evidence, paired_evidence
 from companion.chapters.summaries import PerExample, SweptRuns
 from companion.chapters.systems import COMPARISON_CE
 from companion.claims.evidence import Evidence, min_evidence
+from companion.claims.registry import bounds_by_claim
+from companion.claims.verdicts import SINGLE_CASE
 from l2h.evaluation.comparisons import differences_per_example, mean_difference
 from l2h.evaluation.crossed import crossed_interval
+from l2h.evaluation.curves import auc_contributions
 from l2h.evaluation.metrics import ask_indicator, loss_per_example
 from l2h.experiments.config import ExperimentConfig
 from l2h.problem import Costs
 
-CLAIMED_CLIENTS = ("as_released", "well_trained")
-NOT_RUN = Evidence.absent("not run at this profile")
+CHAPTER = "08_costs"
 
 
 def mean_difference_evidence(
@@ -131,22 +135,69 @@ def loss_increases_of_one_training(
     return evidence
 
 
-def gains_over_constant_policies(runs: SweptRuns, grid: CostGrid, *, tuned: bool, data: str) -> dict[str, Evidence]:
-    """Evidence on the least gain over the best constant policy among all pairs of costs, by client.
+def squash_differences(
+    runs: SweptRuns, grid: Mapping[tuple[str, str, bool], ExperimentConfig], *, data: str
+) -> dict[str, Evidence]:
+    """Evidence on the area with bounded minus that with unbounded r and e, calibrated alpha, by client.
 
     Args:
-        runs: of the grid.
-        grid: (client, c1, ce) -> configuration.
-        tuned: whether thresholds are tuned on the validation split; else r = 0.
+        runs: of the seeds that decide.
+        grid: (client, rule, bounded) -> configuration.
         data: SHA-256 of the data set.
     """
-    evidence = {}
+    evidence, bounds = {}, bounds_by_claim(CHAPTER)["squash-changes-little"]
+    for client in CLAIMED_CLIENTS:
+        configs = [grid.get((client, "deterministic", bounded)) for bounded in (True, False)]
+        first, second = (runs.predictions(config) if config else [] for config in configs)
+        evidence[client] = paired_evidence(first, second, auc_contributions, bounds=bounds[client], data=data)
+    return evidence
+
+
+def rejector_size_difference(runs: SweptRuns, hidden_units: Mapping[int, ExperimentConfig], *, data: str) -> Evidence:
+    """Evidence on the area with the largest rejector minus that with the smallest.
+
+    Args:
+        runs: of the seeds that decide.
+        hidden_units: number of hidden units -> configuration.
+        data: SHA-256 of the data set.
+    """
+    bounds = bounds_by_claim(CHAPTER)["a-larger-rejector-matters"][SINGLE_CASE]
+    first, second = (runs.predictions(hidden_units[units]) for units in (max(hidden_units), min(hidden_units)))
+    return paired_evidence(first, second, auc_contributions, bounds=bounds, data=data)
+
+
+def worth_having(runs: SweptRuns, grid: CostGrid, *, data: str) -> dict[str, dict[str, Evidence]]:
+    """Evidence on two questions about systems trained for their costs: is the score good, and is its zero right.
+
+    The score is good where, with the threshold of least loss on validation images, the system loses hardly more than
+    the better of never and always asking. Its zero is right where r = 0 loses hardly more than that threshold. Both are
+    asked at all pairs of costs, so that the evidence is on the least difference.
+
+    Args:
+        runs: of the seeds that decide.
+        grid: (client, c1, ce) -> configuration.
+        data: SHA-256 of the data set.
+
+    Returns:
+        Evidence by claim and case.
+    """
+    at_zero, with_threshold = "trained-for-its-costs-is-worth-having", "a-threshold-makes-it-worth-having"
+    bounds = bounds_by_claim(CHAPTER)
+    evidence: dict[str, dict[str, Evidence]] = {at_zero: {}, with_threshold: {}}
     for client in CLAIMED_CLIENTS:
         configs = [config for (name, _, _), config in grid.items() if name == client]
-        gains = []
+        gains, zeros = [], []
         for config in configs:
-            predictions = runs.tuned(config, costs=config.costs) if tuned else runs.predictions(config)
-            gain = partial(gain_over_constant_policy, costs=config.costs, families=len(configs))
-            gains.append(Evidence.measured(gain, predictions, data=data))
-        evidence[client] = min_evidence(gains) if gains else NOT_RUN
+            untuned, tuned = runs.predictions(config), runs.tuned(config, costs=config.costs)
+            if untuned:
+                loss = partial(loss_per_example, costs=config.costs)
+                gains += gains_over_constant_policies(tuned, costs=config.costs)
+                zeros.append(differences_per_example(tuned, untuned, loss))
+        for claim, case, differences in (
+            (with_threshold, client, gains),
+            (at_zero, f"score, {client}", gains),
+            (at_zero, f"zero, {client}", zeros),
+        ):
+            least = partial(least_difference_evidence, bounds=bounds[claim][case], data=data)
+            evidence[claim][case] = least(differences) if differences else NOT_RUN
     return evidence

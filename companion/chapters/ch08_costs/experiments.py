@@ -1,10 +1,16 @@
 """The experiment grid of chapter 08."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, SYSTEMS, data_options
+from companion.chapters.summaries import SweptRuns
+from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, SYSTEMS, all_configs, data_options
 from l2h.experiments.config import ExperimentConfig
+from l2h.experiments.run import RunResult
+from l2h.experiments.sweep import over_seeds, with_dependencies
+
+CLAIMED_CLIENTS = ("as_released", "well_trained")
 
 
 def cost_grid(settings: Any) -> dict[str, dict[Any, ExperimentConfig]]:
@@ -64,3 +70,39 @@ def cost_grid(settings: Any) -> dict[str, dict[Any, ExperimentConfig]]:
             for name in settings.rejector_inputs
         },
     }
+
+
+def all_cost_configs(settings: Any, grid: Mapping[str, Mapping[Any, ExperimentConfig]]) -> list[ExperimentConfig]:
+    """All runs of the chapter, each once and after its dependencies: the grid, and the further seeds that decide.
+
+    Args:
+        settings: of the chapter.
+        grid: of `cost_grid`.
+
+    Returns:
+        Configurations for `sweep.sweep`.
+    """
+    decided = [
+        *(config for (client, _, _), config in grid["costs"].items() if client in CLAIMED_CLIENTS),
+        *(
+            config
+            for (client, rule, _), config in grid["alpha_rules"].items()
+            if client in CLAIMED_CLIENTS and rule == "deterministic"
+        ),
+        *(grid["hidden_units"][units] for units in (min(settings.hidden_units), max(settings.hidden_units))),
+    ]
+    last = settings.seeds + settings.decision_seeds
+    further = [run for config in decided for run in over_seeds(config, last)[settings.seeds :]]
+    return with_dependencies([*all_configs(grid, settings.seeds), *further])
+
+
+def deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) -> SweptRuns:
+    """The runs of the seeds that decide the claims whose rules were changed after a look at the first seeds.
+
+    Args:
+        results: of all runs of the chapter.
+        settings: of the chapter.
+    """
+    if not settings.decision_seeds:
+        return SweptRuns(results, settings.seeds)
+    return SweptRuns(results, settings.decision_seeds, first_seed=settings.seeds)

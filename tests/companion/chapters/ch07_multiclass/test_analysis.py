@@ -12,6 +12,7 @@ from companion.chapters import systems as chapters_systems
 from companion.chapters.ch07_multiclass import analysis, experiments
 from l2h.evaluation import metrics
 from l2h.evaluation.comparisons import mean_difference, mean_interval
+from l2h.evaluation.crossed import crossed_interval
 from l2h.evaluation.curves import accuracy_at_coverage, auc_contributions
 from l2h.evaluation.intervals import Interval
 from l2h.problem import Costs, Predictions
@@ -80,20 +81,20 @@ def test_a_trend_is_the_slope_of_the_mean_differences():
         np.mean(analysis.areas_under_curves(a)) - np.mean(analysis.areas_under_curves(b))
         for a, b in zip(first, second, strict=True)
     ]
-    found = analysis.trend_interval(first, second, [1.0, 1.5, 3.0])
-    assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], mean_differences, 1)[0])
+    found = crossed_interval(analysis.trend_values(first, second, [1.0, 1.5, 3.0]))
+    assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], gaps, 1)[0])
     assert found.low < found.estimate < found.high
     with pytest.raises(ValueError, match="a covariate that differs between settings"):
-        analysis.trend_interval(first, second, [1.0, 1.0, 1.0])
-    other = [[replace(p, y=p.y[::-1].copy(), m=p.m[::-1].copy()) for p in sample_runs] for sample_runs in first[:1]]
+        analysis.trend_values(first, second, [1.0, 1.0, 1.0])
+    other = [[replace(p, y=p.y[::-1].copy(), m=p.m[::-1].copy()) for p in several] for several in first[:1]]
     with pytest.raises(ValueError, match="a task of the first 2 classes of the largest, got other labels"):
-        analysis.trend_interval([*other, *first[1:]], [*other, *second[1:]], [1.0, 1.5, 3.0])
+        analysis.trend_values([*other, *first[1:]], [*other, *second[1:]], [1.0, 1.5, 3.0])
 
 
 def test_the_interval_of_a_trend_resamples_an_image_in_all_its_tasks():
     """One seed, so that only images vary: drawn with all that is said of them, task by task, as an oracle does it."""
-    first, second, log_counts = nested(0.9, seeds=1), nested(0.6, seeds=1), np.array([1.0, 1.5, 3.0])
-    found = analysis.trend_interval(first, second, log_counts)
+    first, second, places = nested(0.9, seeds=1), nested(0.6, seeds=1), np.array([1.0, 1.5, 3.0])
+    found = crossed_interval(analysis.trend_values(first, second, places))
     pairs = zip(first, second, strict=True)
     apart = [auc_contributions(one[0]) - auc_contributions(other[0]) for one, other in pairs]
     inside = analysis.indices_in_largest_task([task[0].y for task in first])

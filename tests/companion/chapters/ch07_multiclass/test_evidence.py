@@ -11,7 +11,7 @@ from companion.chapters.parameters import settings_for
 from companion.claims import registry, verdicts
 from companion.claims.evidence import Evidence
 from l2h.evaluation import metrics
-from l2h.evaluation.comparisons import client_difference_kept_asked
+from l2h.evaluation.comparisons import client_difference_kept_asked, server_difference_on_asked
 from l2h.experiments import sweep
 from l2h.problem import Predictions
 
@@ -36,6 +36,9 @@ def predictions(config):
 
 class ToyResults:
     """Systems that were never trained, in place of `experiments.MulticlassResults`."""
+
+    def deciding(self, count):
+        return self
 
     def untuned(self, config):
         return [predictions(one) for one in sweep.over_seeds(config, 3)]
@@ -109,3 +112,24 @@ def test_systems_are_compared_at_tuned_thresholds_and_forms_at_r_0():
     }
     rates = {form: np.mean([metrics.offload_rate(p) for p in of(one)]) for form, one in at_printed.items()}
     assert found["reversed-sign-sends-more"].estimate == pytest.approx(rates["released"] - rates["nonnegative"])
+
+
+def test_claims_with_a_margin_have_limits_for_equivalence_and_a_number_of_seeds():
+    found = ch07_multiclass_evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)
+    for name, claim in CLAIMS.items():
+        for case, bounds in claim.rule.cases.items():
+            if "margin" in bounds:
+                evidence = found[name] if isinstance(found[name], Evidence) else found[name][case]
+                assert evidence.low <= evidence.equivalence_low <= evidence.equivalence_high <= evidence.high
+                assert evidence.units == "seeds" and evidence.seeds == 3
+
+
+def test_a_specialised_server_is_compared_where_its_own_system_asks():
+    found = ch07_multiclass_evidence.run_evidence(ToyResults(), SETTINGS, steps_per_epoch=4, data="0" * 64)
+    grid = experiments.compared_systems(SETTINGS, "follow_up")
+    names = ("stage switching", *experiments.WEIGHTED_SERVER_SYSTEMS)
+    stage, staged, convex = (ToyResults().tuned_on_validation(grid[name]) for name in names)
+    for case, specialised in (("in stages", staged), ("convex", convex)):
+        expected = server_difference_on_asked(specialised, stage)
+        evidence = found["specialised-server-better-where-asked"][case]
+        assert (evidence.estimate, evidence.low, evidence.high) == tuple(map(float, expected))

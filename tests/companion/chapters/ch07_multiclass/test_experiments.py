@@ -26,12 +26,15 @@ PROFILES = [replace(settings_for("07_multiclass", profile), data="cifar10") for 
 def test_one_plain_server_of_each_seed_serves_every_method(settings):
     runs = experiments.all_multiclass_configs(settings, 47)
     plain = [one for one in runs if one.method == "plain_server" and one.server_network == settings.server_network]
-    assert len(plain) == settings.seeds == len({one.seed for one in plain})
+    seeds = settings.seeds + settings.server_decision_seeds
+    assert len(plain) == seeds == len({one.seed for one in plain})
     assert {one.preset for one in plain} == {settings.server_preset}
     joint = [one for one in runs if one.method in registry.JOINT and one.server_network == settings.server_network]
     assert all(one.warm_start_preset == settings.server_preset and one.preset == "fine_tuning" for one in joint)
     assert (
-        len(joint) == len(experiments.JOINT_SYSTEMS) * settings.seeds
+        len(joint)
+        == len(experiments.JOINT_SYSTEMS) * settings.seeds
+        + (1 + len(experiments.WEIGHTED_SERVER_SYSTEMS)) * settings.server_decision_seeds
     )  # none is trained twice for a rejector of another kind
 
 
@@ -209,3 +212,21 @@ def test_an_epoch_has_a_step_for_every_batch():
 def test_each_profile_has_a_server_network():
     networks = [settings.server_network for settings in ch07_multiclass_settings.PROFILES]
     assert networks == ["mlp", "residual_small", "residual_large"]
+
+
+def test_further_seeds_are_run_for_the_claims_that_they_decide():
+    settings = replace(PROFILES[1], seeds=2, decision_seeds=3, server_decision_seeds=1)
+    runs = experiments.all_multiclass_configs(settings, 47)
+    assert len(runs) == len(set(runs))
+    deciding = experiments.MulticlassResults(dict.fromkeys(runs), 2).deciding(3)
+    needed = [
+        *(config for (_, name), config in experiments.class_count_grid(settings).items() if name != "oracle"),
+        *(experiments.update_interval_grid(settings, 47)[steps] for steps in (1, 47)),
+    ]
+    assert all(replace(config, seed=seed) in deciding.results for config in needed for seed in (2, 3, 4))
+    systems = experiments.multiclass_grid(settings)
+    for name in ("stage switching", *experiments.WEIGHTED_SERVER_SYSTEMS):
+        seeds = {run.seed for run in runs if replace(run, seed=0) == systems["follow_up", name]}
+        assert seeds == {0, 1, 2}
+    first = experiments.MulticlassResults({}, 2)
+    assert first.deciding(0) == first and first.deciding(3) == experiments.MulticlassResults({}, 3, first_seed=2)

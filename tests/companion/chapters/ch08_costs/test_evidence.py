@@ -7,17 +7,20 @@ import numpy as np
 import pytest
 from helpers.costs import CLIENT, GRID, ONCE, RUNS, SEEDS
 
-from companion.chapters.ch08_costs.analysis import gain_over_constant_policy
 from companion.chapters.ch08_costs.evidence import (
-    CLAIMED_CLIENTS,
     alpha_rule_differences,
     client_difference,
-    gains_over_constant_policies,
     loss_increases_of_one_training,
     mean_difference_evidence,
     offload_reductions,
+    rejector_size_difference,
+    squash_differences,
+    worth_having,
 )
+from companion.chapters.ch08_costs.experiments import CLAIMED_CLIENTS
+from companion.claims.registry import bounds_by_claim
 from l2h.evaluation.comparisons import mean_difference
+from l2h.evaluation.curves import auc_contributions
 from l2h.evaluation.metrics import ask_indicator, correctness, loss_per_example, offload_rate, system_loss
 from l2h.problem import Costs
 
@@ -30,7 +33,10 @@ def test_evidence_is_about_the_claimed_clients():
         offload_reductions(RUNS, GRID, "ce", data="abc"),
         alpha_rule_differences(RUNS, RULES, ("released", True), ("deterministic", True), ask_indicator, data="abc"),
         loss_increases_of_one_training(RUNS, GRID, ONCE, data="abc"),
-        gains_over_constant_policies(RUNS, GRID, tuned=True, data="abc"),
+        squash_differences(
+            RUNS, {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND}, data="abc"
+        ),
+        worth_having(RUNS, GRID, data="abc")["a-threshold-makes-it-worth-having"],
     )
     for evidence in found:
         assert list(evidence) == list(CLAIMED_CLIENTS)
@@ -97,16 +103,38 @@ def test_one_training_is_compared_at_all_costs_but_its_own():
     assert (single.estimate, single.low, single.high) == pytest.approx(tuple(expected))
 
 
-@pytest.mark.parametrize("tuned", [True, False])
-def test_the_least_gain_over_constant_policies_is_corrected_for_all_costs(tuned):
-    found = gains_over_constant_policies(RUNS, GRID, tuned=tuned, data="abc")[CLIENT]
-    gains = [
-        gain_over_constant_policy(
-            RUNS.tuned(config, costs=config.costs) if tuned else RUNS.predictions(config),
-            costs=config.costs,
-            families=len(GRID),
+def constant_loss(config):
+    losses = []
+    for sign in (1.0, -1.0):
+        constant = [replace(p, r=np.full(len(p.y), sign)) for p in RUNS.predictions(config)]
+        losses.append(np.mean([system_loss(p, costs=config.costs) for p in constant]))
+    return min(losses)
+
+
+def test_the_score_and_its_zero_are_judged_apart_at_the_costs_where_they_are_worst():
+    found, bounds = worth_having(RUNS, GRID, data="abc"), bounds_by_claim("08_costs")
+    assert {name: set(cases) for name, cases in found.items()} == {name: set(bounds[name]) for name in found}
+    at_zero, tuned = (
+        {config: np.mean([system_loss(p, costs=config.costs) for p in predictions]) for config, predictions in systems}
+        for systems in (
+            [(config, RUNS.predictions(config)) for config in GRID.values()],
+            [(config, RUNS.tuned(config, costs=config.costs)) for config in GRID.values()],
         )
-        for config in GRID.values()
-    ]
-    assert found.estimate == pytest.approx(min(gain.estimate for gain in gains))
-    assert found.low == pytest.approx(min(gain.low for gain in gains))
+    )
+    score = min(constant_loss(config) - tuned[config] for config in GRID.values())
+    zero = min(tuned[config] - at_zero[config] for config in GRID.values())
+    combined = found["trained-for-its-costs-is-worth-having"]
+    assert combined[f"score, {CLIENT}"].estimate == pytest.approx(score)
+    assert combined[f"zero, {CLIENT}"].estimate == pytest.approx(zero)
+    assert found["a-threshold-makes-it-worth-having"][CLIENT] == combined[f"score, {CLIENT}"]
+
+
+def test_the_squash_and_the_size_are_differences_in_area():
+    squash = squash_differences(
+        RUNS, {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND}, data="abc"
+    )[CLIENT]
+    size = rejector_size_difference(RUNS, {4: SECOND, 480: FIRST}, data="abc")
+    expected = mean_difference(RUNS.predictions(FIRST), RUNS.predictions(SECOND), auc_contributions)
+    for evidence in (squash, size):
+        assert (evidence.estimate, evidence.low, evidence.high) == pytest.approx(tuple(map(float, expected)))
+        assert evidence.low <= evidence.equivalence_low <= evidence.equivalence_high <= evidence.high

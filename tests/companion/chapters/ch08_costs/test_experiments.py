@@ -1,13 +1,15 @@
 """The experiment grid of chapter 08: its size at each profile, and what each experiment varies."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from companion.chapters.ch08_costs.experiments import cost_grid
+from companion.chapters.ch08_costs.experiments import CLAIMED_CLIENTS, all_cost_configs, cost_grid, deciding_runs
 from companion.chapters.parameters import settings_for
 from companion.chapters.settings import PROFILE_NAMES
-from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE
+from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, all_configs
+from l2h.experiments.config import ExperimentConfig
 
 EXPERIMENTS = (
     "costs", "rethresholded", "alpha_beta", "alpha_rules", "error_estimators", "servers", "hidden_units",
@@ -66,3 +68,27 @@ def test_a_second_pair_of_classes_is_named_behind_the_client():
 def test_an_unknown_client_is_refused():
     with pytest.raises(ValueError, match="client"):
         cost_grid(replace(settings_for("08_costs", "quick"), clients=("unknown",)))
+
+
+def test_further_seeds_are_run_for_the_claims_that_they_decide_and_no_others():
+    settings = replace(settings_for("08_costs", "paper"), seeds=2, decision_seeds=3)
+    grid = cost_grid(settings)
+    configs = all_cost_configs(settings, grid)
+    assert len(set(configs)) == len(configs) and set(all_configs(grid, 2)) <= set(configs)
+    further = {replace(config, seed=0) for config in configs if config.seed >= 2 and config.method != "client"}
+    assert further == {
+        *grid["costs"].values(),
+        *(grid["alpha_rules"][client, "deterministic", False] for client in CLAIMED_CLIENTS),
+        grid["hidden_units"][4],
+        grid["hidden_units"][480],
+    }
+    assert {config.seed for config in configs if replace(config, seed=0) in further} == set(range(5))
+
+
+def test_the_seeds_that_decide_are_not_those_of_the_first_look():
+    results = {replace(config, seed=seed): SimpleNamespace(predictions=lambda split, seed=seed: seed)
+               for config in [ExperimentConfig("learning_to_help")] for seed in range(5)}  # fmt: skip
+    settings = replace(settings_for("08_costs", "paper"), seeds=2, decision_seeds=3)
+    config = ExperimentConfig("learning_to_help")
+    assert deciding_runs(results, settings).predictions(config) == [2, 3, 4]
+    assert deciding_runs(results, replace(settings, decision_seeds=0)).predictions(config) == [0, 1]

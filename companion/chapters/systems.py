@@ -17,7 +17,7 @@ from l2h.experiments.run import RunResult
 from l2h.experiments.sweep import over_seeds, with_dependencies
 from l2h.methods import base, registry
 from l2h.methods.error_estimation import score_features
-from l2h.methods.stacking import RejectorSignals, with_stacked_rejector
+from l2h.methods.stacking import RejectorSignals, with_stacked_client_error
 from l2h.models import networks
 from l2h.problem import Costs, Predictions, server_label
 from l2h.training import clients as training_clients
@@ -59,6 +59,7 @@ SYSTEMS_IN_CLAIMS = (  # the systems that claims are about, and one whose decisi
 )
 ON_DEVICE_CLASSIFIER = "on-device classifier"  # it predicts on the device and never asks
 STACKED_NAME = "stacked"
+STACKED_ON = "separate"  # the system whose rejector it weighs with the client's score; ch06_comparison.variant_choice
 TEACHER_METHODS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
 SERVER_DEPENDENT = (*TEACHER_METHODS, "oracle")  # their decision needs the server, so that every image is sent to it
 EXCLUDED_BASELINES = (*SERVER_DEPENDENT, "random", ON_DEVICE_CLASSIFIER)  # of a rejector on the device, at a coverage
@@ -104,7 +105,7 @@ def system_predictions(
     *,
     split: str = "test",
 ) -> dict[str, list[Predictions]]:
-    """The predictions of the systems of a setting; the stacked rejector is added where "two-stage" was trained.
+    """The predictions of the systems of a setting; the stacked rejector is added where it can be.
 
     The on-device classifier is shown as a client that never asks.
 
@@ -128,9 +129,9 @@ def system_predictions(
     }
     if ON_DEVICE_CLASSIFIER in predictions:
         predictions[ON_DEVICE_CLASSIFIER] = [never_asking(p) for p in predictions[ON_DEVICE_CLASSIFIER]]
-    if "two-stage" in predictions:
-        pairs = zip(results_by_system["two-stage"], clients, strict=True)
-        predictions[STACKED_NAME] = [stacked_predictions(two_stage, client, split) for two_stage, client in pairs]
+    if STACKED_ON in predictions:
+        pairs = zip(results_by_system[STACKED_ON], clients, strict=True)
+        predictions[STACKED_NAME] = [stacked_predictions(system, client, split) for system, client in pairs]
     return predictions
 
 
@@ -159,7 +160,7 @@ def system_resource_use(name: str, config: ComparedSystem, coverage: float) -> R
 
     Args:
         name: of the system.
-        config: its configuration; chapter 06 passes that of "two-stage" for its stacked rejector.
+        config: its configuration; chapter 06 passes that of STACKED_ON for its stacked rejector.
         coverage: in [0, 1].
 
     Returns:
@@ -223,21 +224,21 @@ def _total_size(sizes: Sequence[NetworkSize]) -> NetworkSize:
     return NetworkSize(sum(size.parameters for size in sizes), sum(size.flops for size in sizes))
 
 
-def stacked_predictions(two_stage: RunResult, client: RunResult, split: str) -> Predictions:
-    """The predictions of a two-stage system whose rejector is weighed with the client's score.
+def stacked_predictions(system: RunResult, client: RunResult, split: str) -> Predictions:
+    """The predictions of a system whose rejector is weighed with the client's score.
 
     Args:
-        two_stage: result of the two-stage system.
+        system: result of STACKED_ON.
         client: result of its client.
         split: "validation" or "test".
     """
 
     def signals(split_name: str) -> RejectorSignals:
-        return RejectorSignals(client.scores[split_name]["client_scores"], [two_stage.scores[split_name]["r"]])
+        return RejectorSignals(client.scores[split_name]["client_scores"], [system.scores[split_name]["r"]])
 
-    calibration = two_stage.predictions("calibration")
-    return with_stacked_rejector(
-        calibration, signals("calibration"), two_stage.predictions(split), signals(split), costs=two_stage.config.costs
+    calibration = system.predictions("calibration")
+    return with_stacked_client_error(
+        calibration, signals("calibration"), system.predictions(split), signals(split), costs=system.config.costs
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from companion.chapters.systems import STACKED_NAME, device_sizes, system_resource_use
+from companion.chapters.systems import STACKED_NAME, STACKED_ON, device_sizes, system_resource_use
 from l2h.evaluation.comparisons import (
     mean_difference,
     mean_interval,
@@ -159,7 +159,7 @@ def accuracy_and_cost(
     Args:
         validation_predictions: name -> predictions on the validation split, one per seed.
         test_predictions: name -> predictions on the test split.
-        configs: of one setting of `experiments.comparison_grid`; the stacked system counts as "two-stage".
+        configs: of one setting of `experiments.comparison_grid`; the stacked system counts as the one that it reads.
         costs: c1 and ce.
 
     Returns:
@@ -167,7 +167,7 @@ def accuracy_and_cost(
     """
     results = {}
     for name, test_runs in test_predictions.items():
-        config = configs["two-stage" if name == STACKED_NAME else name]
+        config = configs[STACKED_ON if name == STACKED_NAME else name]
         tuned = tuned_on_validation(validation_predictions[name], test_runs, costs=costs)
         mean_coverage = float(np.mean([coverage(p) for p in tuned]))
         parameters = device_sizes(name, config)[1].parameters

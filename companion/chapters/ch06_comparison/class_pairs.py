@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 
 from companion.chapters.ch06_comparison.human_uncertainty import easy_and_hard
-from companion.chapters.systems import COMPARISON_CE, STACKED_NAME, SYSTEMS, client_result, stacked_predictions
+from companion.chapters.systems import (
+    COMPARISON_CE,
+    STACKED_NAME,
+    STACKED_ON,
+    SYSTEMS,
+    client_result,
+    stacked_predictions,
+)
 from l2h.data.cifar10h import HumanLabels
 from l2h.data.dataset import DEFAULT_PAIRS
 from l2h.data.sources import CLASSES
@@ -175,9 +182,9 @@ def pair_predictions(
     Returns:
         Name of a system -> predictions.
     """
-    two_stage = results[systems["two-stage"]]
+    read = results[systems[STACKED_ON]]
     predictions = {name: results[config].predictions(split) for name, config in systems.items()}
-    return predictions | {STACKED_NAME: stacked_predictions(two_stage, client_result(results, two_stage.config), split)}
+    return predictions | {STACKED_NAME: stacked_predictions(read, client_result(results, read.config), split)}
 
 
 def system_row(

@@ -24,7 +24,7 @@ from l2h.plotting.style import REFERENCE_STYLES
 from l2h.problem import Costs
 
 GRIDS = {"06_comparison": ch06_comparison_experiments.comparison_grid, "08_costs": ch08_costs_experiments.cost_grid}
-TRAINED = ("learning to help", "two-stage", "confidence", "on-device classifier")
+TRAINED = ("learning to help", "separate", "two-stage", "confidence", "on-device classifier")
 
 
 @pytest.mark.parametrize("profile", PROFILE_NAMES)
@@ -87,12 +87,12 @@ def test_predictions_are_of_every_system_and_of_the_stacked_rejector(digits, spl
         predictions = chapters_systems.system_predictions(results, systems, settings.seeds, split=split)
         assert list(predictions) == [*TRAINED, chapters_systems.STACKED_NAME]
         assert all(len(by_seed) == settings.seeds for by_seed in predictions.values())
-        for stacked, two_stage in zip(
-            predictions[chapters_systems.STACKED_NAME], predictions["two-stage"], strict=True
+        for stacked, separate in zip(
+            predictions[chapters_systems.STACKED_NAME], predictions[chapters_systems.STACKED_ON], strict=True
         ):
-            np.testing.assert_array_equal(stacked.m, two_stage.m, setting)
-            np.testing.assert_array_equal(stacked.e, two_stage.e)
-            assert not np.array_equal(stacked.r, two_stage.r)
+            np.testing.assert_array_equal(stacked.m, separate.m, setting)
+            np.testing.assert_array_equal(stacked.e, separate.e)
+            assert not np.array_equal(stacked.r, separate.r)
 
 
 def test_the_on_device_classifier_keeps_everything_whatever_the_costs(digits):
@@ -172,11 +172,11 @@ def test_resource_use_at_half_coverage(name, options, flops, bytes_sent):
 
 
 def test_the_stacked_rejector_needs_the_scores_and_the_on_device_classifier_no_bytes():
-    two_stage, on_device = (
+    two_stage, separate, on_device = (
         ExperimentConfig(**chapters_systems.SYSTEMS[name])
-        for name in ("two-stage", chapters_systems.ON_DEVICE_CLASSIFIER)
+        for name in ("two-stage", chapters_systems.STACKED_ON, chapters_systems.ON_DEVICE_CLASSIFIER)
     )
-    assert chapters_systems.system_resource_use(chapters_systems.STACKED_NAME, two_stage, 0.5) == (
+    assert chapters_systems.system_resource_use(chapters_systems.STACKED_NAME, separate, 0.5) == (
         network_size(mlp(120)).flops + 6144,
         IMAGE_BYTES / 2,
     )

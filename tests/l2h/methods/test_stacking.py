@@ -5,10 +5,11 @@ import pytest
 
 from l2h.evaluation import metrics
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve, error_auroc_contributions
-from l2h.methods.stacking import RejectorSignals, with_stacked_rejector
+from l2h.methods.stacking import RejectorSignals, with_stacked_client_error, with_stacked_rejector
 from l2h.problem import Costs, Predictions
 
 COSTS = Costs(c1=1.0, ce=0.1)
+BOTH = pytest.mark.parametrize("stack", [with_stacked_rejector, with_stacked_client_error])
 
 
 def draw(n, seed):
@@ -28,27 +29,30 @@ def splits():
     return draw(2000, 0), draw(4000, 1)
 
 
-def of(splits, *, rejectors=True, costs=COSTS):
+def of(splits, *, stack=with_stacked_rejector, rejectors=True, costs=COSTS):
     (calibration, score), (test, test_score) = splits
     signals = [RejectorSignals(s, [p.r] if rejectors else []) for p, s in ((calibration, score), (test, test_score))]
-    return with_stacked_rejector(calibration, signals[0], test, signals[1], costs=costs)
+    return stack(calibration, signals[0], test, signals[1], costs=costs)
 
 
-def test_two_signals_rank_better_than_either(splits):
-    both, confidence, rejector = of(splits), of(splits, rejectors=False), splits[1][0]
+@BOTH
+def test_two_signals_rank_better_than_either(splits, stack):
+    both, confidence, rejector = of(splits, stack=stack), of(splits, stack=stack, rejectors=False), splits[1][0]
     areas = [area_under_curve(accuracy_coverage_curve(p)) for p in (both, confidence, rejector)]
     ranks = [error_auroc_contributions(p).mean() for p in (both, confidence, rejector)]
     assert areas[0] > max(areas[1:]) and ranks[0] > max(ranks[1:])
 
 
-def test_the_client_and_the_server_stay_as_they_are(splits):
-    both, given = of(splits), splits[1][0]
+@BOTH
+def test_the_client_and_the_server_stay_as_they_are(splits, stack):
+    both, given = of(splits, stack=stack), splits[1][0]
     for name in ("m", "e", "y"):
         np.testing.assert_array_equal(getattr(both, name), getattr(given, name))
 
 
-def test_its_zero_obeys_the_costs(splits):
-    cheap, expensive = (of(splits, costs=Costs(c1=1.0, ce=ce)) for ce in (0.02, 0.4))
+@BOTH
+def test_its_zero_obeys_the_costs(splits, stack):
+    cheap, expensive = (of(splits, stack=stack, costs=Costs(c1=1.0, ce=ce)) for ce in (0.02, 0.4))
     assert metrics.offload_rate(cheap) > metrics.offload_rate(expensive)
     for p, ce in ((cheap, 0.02), (expensive, 0.4)):
         loss = metrics.system_loss(p, costs=Costs(c1=1.0, ce=ce))
@@ -57,29 +61,35 @@ def test_its_zero_obeys_the_costs(splits):
         assert loss < min(never, always)
 
 
-def test_a_client_that_never_errs_is_never_helped(splits):
+@BOTH
+def test_a_client_that_never_errs_is_never_helped(splits, stack):
     (calibration, score), _ = splits
     perfect = Predictions(calibration.y, calibration.r, calibration.e, calibration.y)
     signals = RejectorSignals(score, [])
-    assert metrics.offload_rate(with_stacked_rejector(perfect, signals, perfect, signals, costs=COSTS)) == 0
+    assert metrics.offload_rate(stack(perfect, signals, perfect, signals, costs=COSTS)) == 0
 
 
-def test_signals_have_to_fit(splits):
+def test_the_client_error_alone_leaves_the_server_out_of_the_order(splits):
+    (calibration, score), test = splits
+    shifted = Predictions(calibration.m, calibration.r, -calibration.e, calibration.y)  # 9 of 10 are wrong, not 1
+    good, bad = (of(((split, score), test), stack=with_stacked_client_error).r for split in (calibration, shifted))
+    error = np.mean((calibration.e >= 0) != (calibration.y > 0))
+    np.testing.assert_allclose(bad - good, (1 - error) - error)
+    expected = of(((Predictions(calibration.m, calibration.r, 1.0 * calibration.y, calibration.y), score), test))
+    np.testing.assert_allclose(good - error, expected.r)  # a server without errors gives both rejectors the same order
+
+
+@BOTH
+def test_signals_have_to_fit(splits, stack):
     (calibration, score), (test, test_score) = splits
     with pytest.raises(ValueError, match="the same rejectors twice, got 1 and 0 of them"):
-        with_stacked_rejector(
-            calibration, RejectorSignals(score, [calibration.r]), test, RejectorSignals(test_score, []), costs=COSTS
-        )
+        stack(calibration, RejectorSignals(score, [calibration.r]), test, RejectorSignals(test_score, []), costs=COSTS)
     with pytest.raises(ValueError, match="calibration: 2000, signals: 4000"):
-        with_stacked_rejector(
-            calibration, RejectorSignals(test_score, []), test, RejectorSignals(test_score, []), costs=COSTS
-        )
+        stack(calibration, RejectorSignals(test_score, []), test, RejectorSignals(test_score, []), costs=COSTS)
     with pytest.raises(ValueError, match="predictions: 4000, signals: 2000"):
-        with_stacked_rejector(calibration, RejectorSignals(score, []), test, RejectorSignals(score, []), costs=COSTS)
+        stack(calibration, RejectorSignals(score, []), test, RejectorSignals(score, []), costs=COSTS)
     with pytest.raises(ValueError, match=r"client_scores: 2000, rejector_scores\[0\]: 4000"):
-        with_stacked_rejector(
-            calibration, RejectorSignals(score, [test.r]), test, RejectorSignals(test_score, [test.r]), costs=COSTS
-        )
+        stack(calibration, RejectorSignals(score, [test.r]), test, RejectorSignals(test_score, [test.r]), costs=COSTS)
 
 
 def test_signals_of_8_bits_count_as_the_numbers_they_are():

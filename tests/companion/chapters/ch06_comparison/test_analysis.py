@@ -21,7 +21,7 @@ from companion.chapters.ch06_comparison.analysis import (
     ranking_gains,
     table_one_by_class,
 )
-from companion.chapters.systems import STACKED_NAME
+from companion.chapters.systems import STACKED_NAME, STACKED_ON
 from l2h.evaluation.comparisons import server_difference_on_asked
 from l2h.evaluation.curves import auc_contributions, loss_curve
 from l2h.evaluation.intervals import Interval
@@ -59,15 +59,15 @@ def test_a_loss_reduction_is_at_the_best_thresholds(systems):
 
 
 def test_accuracy_and_cost_are_at_the_threshold_of_the_validation_split(systems):
-    costs, configs = Costs(c1=1.0, ce=0.05), {"two-stage": ExperimentConfig("two_stage", rejector="scores")}
-    given = {"two-stage": systems["a"], STACKED_NAME: systems["b"]}
+    costs, configs = Costs(c1=1.0, ce=0.05), {STACKED_ON: ExperimentConfig("separate", rejector="scores")}
+    given = {STACKED_ON: systems["a"], STACKED_NAME: systems["b"]}
     found = accuracy_and_cost(given, given, configs, costs=costs)
     assert list(found) == list(given)
     for name, one in found.items():
         tuned = tuned_on_validation(given[name], given[name], costs=costs)
         assert one.parameters == 3
         assert one.resource_use == chapters_systems.system_resource_use(
-            name, configs["two-stage"], float(np.mean([coverage(p) for p in tuned]))
+            name, configs[STACKED_ON], float(np.mean([coverage(p) for p in tuned]))
         )
         assert one.accuracy.estimate == pytest.approx(np.mean([correctness(p).mean() for p in tuned]))
 

@@ -82,7 +82,7 @@ def test_a_trend_is_the_slope_of_the_mean_differences():
         for a, b in zip(first, second, strict=True)
     ]
     found = crossed_interval(analysis.trend_values(first, second, [1.0, 1.5, 3.0]))
-    assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], gaps, 1)[0])
+    assert found.estimate == pytest.approx(np.polyfit([1.0, 1.5, 3.0], mean_differences, 1)[0])
     assert found.low < found.estimate < found.high
     with pytest.raises(ValueError, match="a covariate that differs between settings"):
         analysis.trend_values(first, second, [1.0, 1.0, 1.0])

@@ -1,0 +1,140 @@
+"""The choice of the variant: what a candidate may read, how it is fitted, and the table, on small examples."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.samples import many
+
+from companion.chapters.ch06_comparison import class_pairs, variant_choice
+from companion.chapters.ch06_comparison.primary import DEVICE_BASELINES
+from companion.chapters.ch06_comparison.variant_choice import Candidate, Group, Part, candidates, client_error
+from companion.chapters.systems import STACKED_ON, stacked_predictions
+from l2h.evaluation.curves import accuracy_at_coverage
+from l2h.evaluation.metrics import client_server_correctness
+from l2h.experiments.config import ExperimentConfig
+from l2h.experiments.run import RunResult
+
+
+def part(predictions, *, seed):
+    """Signals of which only the separate system's tells where the client errs."""
+    generator = np.random.default_rng(seed)
+    score = predictions.m * generator.uniform(0, 1, len(predictions.y))
+    noise = {
+        name: generator.normal(size=(len(score), 1)) for name in DEVICE_BASELINES if name != variant_choice.SEPARATE
+    }
+    signals = noise | {
+        variant_choice.SCORE: np.stack([score, np.abs(score)], axis=1),
+        variant_choice.LOGARITHM: np.stack([score, np.abs(score)], axis=1),
+        variant_choice.SEPARATE: predictions.r[:, None],
+    }
+    return Part(*(~right for right in client_server_correctness(predictions)), signals)
+
+
+@pytest.fixture(scope="module")
+def groups():
+    found = []
+    for seed, pair in enumerate(("cat/truck", "ship/truck")):
+        calibration, validation = many(400, seed=2 * seed), many(400, seed=2 * seed + 1)
+        random = replace(validation, r=np.random.default_rng(seed).normal(size=400))
+        predictions = dict.fromkeys(DEVICE_BASELINES, random) | {variant_choice.SEPARATE: validation}
+        found.append(
+            Group(pair, "lenet", 0, part(calibration, seed=seed), part(validation, seed=seed + 9), predictions)
+        )
+    return found
+
+
+@pytest.mark.parametrize("name", candidates())
+def test_a_candidate_gives_every_validation_image_a_finite_score_that_ranks(groups, name):
+    candidate = candidates()[name]
+    r = candidate.scores(groups[0].calibration, groups[0].validation)
+    assert r.shape == (400,) and np.isfinite(r).all()
+    wrong = groups[0].validation.client_wrong
+    if variant_choice.SEPARATE in candidate.signals:
+        assert r[wrong].mean() < r[~wrong].mean()
+
+
+def test_the_score_of_an_image_does_not_depend_on_its_own_labels(groups):
+    group = groups[0]
+    for name, candidate in candidates().items():
+        changed = group.validation.client_wrong.copy()
+        changed[:1] ^= True
+        r, with_other_label = (
+            candidate.scores(group.calibration, group.validation._replace(client_wrong=labels))
+            for labels in (group.validation.client_wrong, changed)
+        )
+        assert r[0] == with_other_label[0], name
+        assert np.array_equal(r, with_other_label) != candidate.cross_fitted, name
+
+
+def test_without_errors_no_image_is_better_to_ask_than_another(groups):
+    group = groups[0]
+    perfect = group.calibration._replace(client_wrong=np.zeros(400, bool))
+    assert np.ptp(Candidate((variant_choice.SCORE,), client_error(list)).scores(perfect, group.validation)) == 0
+
+
+def test_a_difference_is_between_accuracies_at_the_same_coverage(groups):
+    compared = {"alone": Candidate((variant_choice.SEPARATE,), lambda fitted_x, fitted, x: x[:, 0])}
+    rows = variant_choice.differences(groups, compared)
+    assert len(rows) == 2 * len(DEVICE_BASELINES) * len(class_pairs.COVERAGE_PERCENT)
+    assert (rows[rows.baseline == variant_choice.SEPARATE].difference == 0).all()
+    one = rows[(rows.baseline == "confidence") & (rows.coverage == 30) & (rows.pair == "cat/truck")].difference
+    baselines = groups[0].predictions
+    expected = accuracy_at_coverage(baselines["separate"], [0.3]) - accuracy_at_coverage(baselines["confidence"], [0.3])
+    assert one.tolist() == pytest.approx(expected)
+
+
+def test_the_table_holds_the_least_mean_over_pairs_and_its_standard_error():
+    columns = ["candidate", "client", "baseline", "coverage", "pair", "seed", "difference"]
+    values = [
+        ("lenet", "confidence", 10, (0.02, 0.04)),
+        ("lenet", "separate", 20, (-0.03, 0.01)),  # the least
+        ("well_trained", "confidence", 10, (-0.02, -0.02)),  # the least
+        ("well_trained", "separate", 20, (0.0, -0.01)),
+    ]
+    rows = pd.DataFrame(
+        [
+            (name, client, baseline, percent, pair, seed, difference + shift)
+            for name, shift in (("logistic", 0.0), ("better", 0.01))
+            for client, baseline, percent, by_pair in values
+            for pair, difference in zip("ab", by_pair, strict=True)
+            for seed in (0, 1)
+        ],
+        columns=columns,
+    )
+    compared = {"logistic": Candidate(("score", "two-stage"), client_error(list)), "better": Candidate(("score",), max)}
+    table = variant_choice.candidate_table(rows, compared)
+    assert table.candidate.tolist() == ["better", "logistic"]
+    assert table.networks.tolist() == [0, 1]
+    row = table.set_index("candidate").loc["logistic"]
+    assert row["lenet"] == -0.01 and row["lenet, where"] == "separate at 20 %"
+    assert row["lenet, standard error"] == pytest.approx(0.02)
+    assert row["well_trained"] == -0.02 and row["well_trained, standard error"] == 0
+    assert row["mean of the least"] == -0.015
+
+
+def test_the_chosen_candidate_is_the_stacked_rejector(groups):
+    """The rejector that the chapters call differs by the constant cost of asking."""
+    calibration, validation = many(400, seed=0), many(400, seed=1)
+    parts = [part(p, seed=seed) for seed, p in ((0, calibration), (9, validation))]
+    scores = {
+        split: {"m": p.m, "r": p.r, "e": p.e, "y": p.y}
+        for split, p in (("calibration", calibration), ("validation", validation))
+    }
+    client_scores = {
+        split: {"client_scores": each.signals[variant_choice.SCORE][:, 0]}
+        for split, each in zip(scores, parts, strict=True)
+    }
+    config = ExperimentConfig(STACKED_ON, ce=0.1)
+    system, client = (RunResult(config, {}, given, (), 0.0) for given in (scores, client_scores))
+    r = stacked_predictions(system, client, "validation").r
+    chosen = candidates()[variant_choice.CHOSEN].scores(*parts)
+    assert r == pytest.approx(chosen + np.mean(parts[0].server_wrong) + 0.1)
+
+
+def test_the_committed_table_holds_every_candidate_and_its_best_is_chosen():
+    table = pd.read_csv(variant_choice.table_path())
+    assert sorted(table.candidate) == sorted(candidates())
+    assert table["mean of the least"].is_monotonic_decreasing
+    assert table.candidate[0] == variant_choice.CHOSEN

@@ -93,8 +93,8 @@ def test_a_trend_is_the_slope_of_the_mean_differences():
 
 def test_the_interval_of_a_trend_resamples_an_image_in_all_its_tasks():
     """One seed, so that only images vary: drawn with all that is said of them, task by task, as an oracle does it."""
-    first, second, places = nested(0.9, seeds=1), nested(0.6, seeds=1), np.array([1.0, 1.5, 3.0])
-    found = crossed_interval(analysis.trend_values(first, second, places))
+    first, second, log_counts = nested(0.9, seeds=1), nested(0.6, seeds=1), np.array([1.0, 1.5, 3.0])
+    found = crossed_interval(analysis.trend_values(first, second, log_counts))
     pairs = zip(first, second, strict=True)
     apart = [auc_contributions(one[0]) - auc_contributions(other[0]) for one, other in pairs]
     inside = analysis.indices_in_largest_task([task[0].y for task in first])

@@ -115,14 +115,15 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
         rules=registry.chapter_rules(name),
         accelerator=accelerator_name(),
         versions=run.library_versions(),
-        **_committed_table(name),
+        **_committed_tables(name),
     )
 
 
-def _committed_table(name: str) -> dict[str, str]:
-    """The digest of the table of the `full` record that a chapter reads, if it has one."""
-    path = ROOT / "book" / f"{name}.full.csv"
-    return {"full": hashlib.sha256(path.read_bytes()).hexdigest()} if path.exists() else {}
+def _committed_tables(name: str) -> dict[str, Any]:
+    """The digests of the tables that a chapter reads, if it has any; summaries of its own runs are no such tables."""
+    paths = [path for path in sorted((ROOT / "book").glob(f"{name}.*.csv")) if not path.name.endswith(".runs.csv")]
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    return {"tables": digests} if digests else {}
 
 
 def execution_facts(

@@ -12,8 +12,6 @@ from companion.build import notebooks, reference_pages
 from companion.chapters.parameters import chapters_with_settings, parameter_names
 
 CHAPTERS = notebooks.chapter_names()
-# Chapters whose comprehensions stay until their records, which take hours of training, are made again.
-WITH_NESTED_LOOPS = ("05_cifar10", "06_comparison", "09_drift")
 
 
 def cells(name):
@@ -47,7 +45,7 @@ def test_imports_stand_in_one_cell_at_the_top(name):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_no_comprehension_runs_over_two_loops(name):
     nested = [found for cell in cells(name) for found in nested_comprehensions(cell.source)]
-    assert bool(nested) == (name in WITH_NESTED_LOOPS), nested
+    assert not nested
 
 
 @pytest.mark.parametrize(

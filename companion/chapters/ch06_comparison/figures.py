@@ -15,24 +15,18 @@ from l2h.data.cifar10h import HumanLabels
 from l2h.data.dataset import Split
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import client_server_correctness
-from l2h.plotting.comparisons import DOMINATED_ALPHA, plot_differences
+from l2h.plotting.comparisons import FLOPS_LABEL, RESOURCE_LABELS, plot_accuracy_by_resource, plot_differences
 from l2h.plotting.images import plot_images
 from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import (
-    ACCURACY_LABEL,
     COLOURS,
     COST_LABEL,
-    MARKERS,
     OFFLOAD_RATE_LABEL,
     REFERENCE_STYLES,
     share_legend,
     subplot_grid,
 )
 from l2h.problem import Predictions
-
-FLOPS_LABEL = "operations on the device per image"
-BYTES_LABEL = "bytes sent per image"
-RESOURCE_LABELS = (FLOPS_LABEL, BYTES_LABEL)  # in the order of `ResourceUse`
 
 
 def plot_losses_by_cost(
@@ -91,46 +85,6 @@ def plot_pair_differences(differences: pd.DataFrame, answers: Mapping[str, Mappi
         ax.set(title=f"learning to help {name}" if name.startswith("minus") else name, xlabel="difference")
         ax.invert_yaxis()
     share_legend(axes[0].figure, *axes)
-
-
-def plot_accuracy_by_resource(
-    ax: Axes,
-    points: Mapping[str, tuple[float, Interval]],
-    *,
-    resource: str,
-    order: Sequence[str] = (),
-    pareto_front: Sequence[str] = (),
-    log: bool = False,
-) -> None:
-    """Accuracy against the use of a resource, one point with its interval per system, and the Pareto front.
-
-    Args:
-        ax: where to draw.
-        points: name -> (use per image, accuracy).
-        resource: name of the resource: FLOPS_LABEL or BYTES_LABEL.
-        order: names that fix the line styles across figures, 49 at most; by default the names of the points.
-        pareto_front: names on the Pareto front, by increasing use; the others are drawn pale. By default none is pale.
-        log: whether the axis of the resource is logarithmic.
-    """
-    for name, (resource_value, accuracy) in points.items():
-        front = name in pareto_front or not pareto_front
-        appearance = _point_style(name, order or list(points)) | {
-            "alpha": 1 if front else DOMINATED_ALPHA,
-            "zorder": 3 if front else 2,
-        }
-        bar = {key: appearance[key] for key in ("color", "alpha", "zorder")}
-        ax.vlines(resource_value, accuracy.low, accuracy.high, linewidth=1.5, **bar)
-        ax.plot(resource_value, accuracy.estimate, label=name, markersize=8, linestyle="none", **appearance)
-    if pareto_front:
-        steps = [(points[name][0], points[name][1].estimate) for name in pareto_front]
-        ax.step(*np.transpose(steps), where="post", color="grey", linewidth=1, zorder=1)
-    if log:
-        ax.set_xscale("log")
-    ax.set(xlabel=resource, ylabel=ACCURACY_LABEL)
-    middle = [accuracy.estimate for _, accuracy in points.values()]
-    half_range = max(0.05, max(middle) - min(middle))  # an interval of two seeds may run out of the axes
-    low, high = ax.get_ylim()
-    ax.set_ylim(max(low, min(middle) - half_range), min(high, max(middle) + half_range))
 
 
 def plot_offload_by_uncertainty(
@@ -238,10 +192,3 @@ def plot_human_uncertainty(
     else:
         note = "not testable here:\nCIFAR-10H is not available"
         axes[0].text(0.5, 0.5, note, ha="center", transform=axes[0].transAxes)
-
-
-def _point_style(name: str, order: Sequence[str]) -> dict[str, Any]:
-    """Colour and marker of a point, which has no line style: no two of 49 names share both."""
-    index = list(order).index(name)
-    turn = index // len(MARKERS)
-    return {"color": COLOURS[(index + turn) % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}

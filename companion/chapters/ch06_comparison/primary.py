@@ -256,6 +256,15 @@ def seed_share(differences: pd.Series, client: str) -> float:
     return float(component / seeds / mean.standard_error**2)
 
 
+def largest_seed_share(table: pd.DataFrame) -> float:
+    """The largest `seed_share` of all primary questions and clients.
+
+    Args:
+        table: of `class_pairs.read_table`.
+    """
+    return max(seed_share(ask(table), client) for ask in QUESTIONS.values() for client in CLIENTS)
+
+
 def answer_table(answers: Mapping[str, Mapping[str, Answer]]) -> pd.DataFrame:
     """The primary answers in words that an engineer can act on.
 

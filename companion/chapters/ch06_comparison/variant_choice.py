@@ -326,6 +326,15 @@ def table_path(book: Path = BOOK) -> Path:
     return book / "06_comparison.variants.csv"
 
 
+def read_table(book: Path = BOOK) -> pd.DataFrame:
+    """The committed table, the best candidate first.
+
+    Args:
+        book: folder of the records.
+    """
+    return pd.read_csv(table_path(book))
+
+
 def main(book: Path = BOOK) -> int:
     """The command: it writes the table of all candidates."""
     compared = candidates()

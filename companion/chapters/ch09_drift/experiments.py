@@ -415,6 +415,26 @@ def check_dependence(
     )
 
 
+def check_dependence_by_dwell_time(
+    systems: Sequence[TunedSystem], **options: Any
+) -> dict[float, list[DependenceCheck]]:
+    """`check_dependence` for several systems at every one of DWELL_TIMES.
+
+    Args:
+        systems: one per seed; the seed of a stream is the position of its system.
+        options: of `check_dependence`.
+
+    Returns:
+        Dwell time -> one check per system.
+    """
+    checks_by_dwell_time: dict[float, list[DependenceCheck]] = {}
+    for dwell_time in DWELL_TIMES:
+        checks_by_dwell_time[dwell_time] = [
+            check_dependence(system, dwell_time=dwell_time, seed=seed, **options) for seed, system in enumerate(systems)
+        ]
+    return checks_by_dwell_time
+
+
 def all_policies(system: TunedSystem, episode: Episode, alarms: np.ndarray) -> dict[str, Policy]:
     """All adaptation policies of the chapter, by name; only "change known" is given the change point.
 

@@ -8,9 +8,6 @@ from matplotlib.colors import to_hex
 
 from companion.chapters.ch06_comparison.analysis import AccuracyAndCost
 from companion.chapters.ch06_comparison.figures import (
-    BYTES_LABEL,
-    FLOPS_LABEL,
-    plot_accuracy_by_resource,
     plot_area_differences,
     plot_human_uncertainty,
     plot_losses_by_cost,
@@ -24,7 +21,7 @@ from l2h.evaluation.intervals import Interval
 from l2h.evaluation.multiple_comparisons import MeanRanks
 from l2h.evaluation.resources import ResourceUse
 from l2h.plotting import style
-from l2h.plotting.comparisons import plot_differences, plot_mean_ranks
+from l2h.plotting.comparisons import BYTES_LABEL, FLOPS_LABEL, plot_differences, plot_mean_ranks
 from l2h.plotting.style import REFERENCE_STYLES, share_legend, subplot_grid
 
 CE = np.array([0.0, 0.1, 0.3])
@@ -123,39 +120,6 @@ def test_losses_stand_beside_their_levels(ax):
     assert {*zip(CE, CE - 0.1, strict=True), *zip(CE, CE + 0.1, strict=True)} <= corners
     assert ax.get_ylabel() == "system loss (mistakes of the client)"
     assert ax.get_xlabel() == style.COST_LABEL
-
-
-@pytest.mark.parametrize(("what", "log"), [(FLOPS_LABEL, True), (BYTES_LABEL, False)])
-def test_spending_is_a_point_with_its_interval(ax, what, log):
-    plot_accuracy_by_resource(
-        ax, {"a": (10.0, Interval(0.8, 0.7, 0.9)), "b": (1000.0, Interval(0.9, 0.85, 0.95))}, resource=what, log=log
-    )
-    assert [line.get_xydata()[0].tolist() for line in ax.lines] == [[10, 0.8], [1000, 0.9]]
-    assert [bar.get_segments()[0].tolist() for bar in ax.collections] == [
-        [[10, 0.7], [10, 0.9]], [[1000, 0.85], [1000, 0.95]],
-    ]  # fmt: skip
-    assert ax.get_xscale() == ("log" if log else "linear")
-    assert (ax.get_xlabel(), ax.get_ylabel()) == (what, style.ACCURACY_LABEL)
-
-
-def test_those_that_are_ahead_stand_out(ax):
-    points = {name: (used, Interval(right, right, right)) for name, used, right in (("a", 1, 0.8), ("b", 2, 0.7))}
-    plot_accuracy_by_resource(ax, points, resource=BYTES_LABEL, pareto_front=["a"])
-    first, second, line = ax.lines
-    assert first.get_alpha() == 1 > second.get_alpha()
-    assert line.get_xydata().tolist() == [[1, 0.8]]
-
-
-def test_an_accuracy_that_nobody_knows_does_not_flatten_the_others(ax):
-    plot_accuracy_by_resource(
-        ax, {"a": (1.0, Interval(0.8, -2.0, 3.0)), "b": (2.0, Interval(0.9, 0.88, 0.92))}, resource=BYTES_LABEL
-    )
-    assert ax.get_ylim() == pytest.approx((0.7, 1.0))
-
-
-def test_no_two_of_many_points_look_alike(ax):
-    plot_accuracy_by_resource(ax, {str(k): (k + 1.0, Interval(0.8, 0.7, 0.9)) for k in range(49)}, resource=BYTES_LABEL)
-    assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 49
 
 
 def test_rates_by_uncertainty_are_one_line_per_system(ax):

@@ -91,6 +91,13 @@ def test_regret_and_bound_are_those_of_the_whole_stream(systems, drift_streams):
     assert len(regret) == len(bound) == 400 and (np.diff(bound) >= -1e-12).all()
 
 
+def test_every_system_is_checked_at_every_dwell_time(systems):
+    options = {"length": 300, "width": 100, **OPTIONS}
+    found = experiments.check_dependence_by_dwell_time(systems[:2], **options)
+    assert list(found) == list(experiments.DWELL_TIMES) and {len(checks) for checks in found.values()} == {2}
+    assert found[25][1] == experiments.check_dependence(systems[1], dwell_time=25, seed=1, **options)
+
+
 def test_dependent_inputs_break_the_interval_and_not_the_regret_bound(systems):
     independent, dependent = (
         experiments.check_dependence(systems[0], dwell_time=dwell_time, length=3000, width=100, seed=0, **OPTIONS)

@@ -44,7 +44,7 @@ DIGITS_OF_KEY = 16  # of 64: enough to tell a few hundred groups apart
 CLIENTS = ("as_released", "well_trained", "lenet")
 SEEDS = 5
 SYSTEMS_OF_PAIRS = ("learning to help", "confidence", "separate", "two-stage", "two-stage, on scores")
-SMALL_REJECTOR, SMALL_REJECTOR_SEEDS = "L2H, linear rejector", 2  # it trains a server of its own, which takes long
+SMALL_REJECTOR, SMALL_REJECTOR_SEEDS = "L2H, linear rejector", 1  # it trains a server of its own, which takes long
 
 
 def class_pairs() -> list[tuple[str, str]]:

@@ -105,7 +105,7 @@ def system_predictions(
     *,
     split: str = "test",
 ) -> dict[str, list[Predictions]]:
-    """The predictions of the systems of a setting; the stacked rejector is added where it can be.
+    """The predictions of the systems of a setting; the stacked rejector is added where STACKED_ON was trained.
 
     The on-device classifier is shown as a client that never asks.
 

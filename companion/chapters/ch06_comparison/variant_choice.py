@@ -29,7 +29,7 @@ from l2h.experiments.store import write_atomically
 from l2h.experiments.sweep import sweep, with_dependencies
 from l2h.problem import Predictions
 
-SEEDS = (0,)
+SEEDS = (0,)  # of the runs that were there when the choice was made
 CHOSEN = "client's error alone: score, separate"  # the best of the committed table; `systems.stacked_predictions`
 FOLDS = 5
 SCORE, LOGARITHM = "score", "logarithm of the score"

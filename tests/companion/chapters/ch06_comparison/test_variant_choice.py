@@ -133,6 +133,41 @@ def test_the_chosen_candidate_is_the_stacked_rejector(groups):
     assert r == pytest.approx(chosen + np.mean(parts[0].server_wrong) + 0.1)
 
 
+def test_only_held_out_images_of_pairs_with_a_truck_are_read(monkeypatch):
+    def stored(configs):
+        return [
+            RunResult(
+                config,
+                {"classes": config.classes},
+                {
+                    split: {"client_scores": p.m * 2.0} if config.method == "client" else vars(p)
+                    for split, p in (("calibration", many(20, seed=1)), ("validation", many(30, seed=2)))
+                },
+                (),
+                0.0,
+            )
+            for config in configs
+        ]
+
+    monkeypatch.setattr(variant_choice, "sweep", stored)
+    found = list(variant_choice.stored_groups((3,)))
+    assert len({(group.pair, group.client) for group in found}) == len(found) == 9 * 3
+    assert all("truck" in group.pair.split("/") and group.seed == 3 for group in found)
+    for group in found[:2]:
+        assert len(group.calibration.client_wrong) == 20 and set(group.predictions) == set(DEVICE_BASELINES)
+        p = many(30, seed=2)
+        np.testing.assert_array_equal(group.validation.client_wrong, p.m != p.y)
+        np.testing.assert_array_equal(group.validation.server_wrong, np.sign(p.e) != p.y)
+        np.testing.assert_array_equal(group.validation.signals["score"], np.stack([2 * p.m, np.full(30, 2)], axis=1))
+        np.testing.assert_array_equal(group.validation.signals["two-stage"][:, 0], p.r)
+
+
+def test_the_command_writes_the_table(monkeypatch, tmp_path, groups):
+    monkeypatch.setattr(variant_choice, "stored_groups", lambda: groups)
+    assert variant_choice.main(tmp_path) == 0
+    assert sorted(pd.read_csv(variant_choice.table_path(tmp_path)).candidate) == sorted(candidates())
+
+
 def test_the_committed_table_holds_every_candidate_and_its_best_is_chosen():
     table = pd.read_csv(variant_choice.table_path())
     assert sorted(table.candidate) == sorted(candidates())

@@ -183,6 +183,11 @@ def exact_evidence(probabilities: Mapping[str, float]) -> dict[str, Evidence]:
     return {case: Evidence.exact(probability) for case, probability in probabilities.items()}
 
 
+def subset_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
+    """Evidence on pooled differences by share of the images that are asked."""
+    return coverage_evidence({subset_name(share): found[subset_name(share)] for share in ASKED_SHARES})
+
+
 def student_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
     """Evidence on Student's interval by number of seeds."""
     return coverage_evidence({f"{seeds} seeds": found[student_name(seeds)] for seeds in STUDENT_SEEDS})

@@ -1,6 +1,6 @@
-"""Evidence, rules and verdicts: what a claim rests on, what must hold of it, and the word that follows.
+"""Evidence for claims, their rules, and the verdicts that follow from both.
 
-A rule is fixed before the claim's first run. The word is computed from the evidence alone, never stored.
+A rule is fixed before the claim's first run. A verdict is computed from the evidence alone, and never stored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,17 +44,17 @@ class IntervalLike(Protocol):
 
 @dataclass(frozen=True)
 class Evidence:
-    """A number between its limits, and what it rests on; exact and certified numbers are their own limits.
+    """A number between its limits, with its sample size; exact and certified numbers are their own limits.
 
     Args:
         estimate: finite; 1 where a prover proved, 0 where it refuted.
         low: lower limit.
         high: upper limit, >= low.
-        n: how many examples.
-        seeds: how many seeds.
+        n: number of examples.
+        seeds: number of seeds.
         data: SHA-256 of the data set.
-        counterexample: numbers by name that anyone can put into the statement which they break.
-        reason: why there is no number; see `absent`.
+        counterexample: numbers by name for which the statement is false.
+        reason: the reason why there is no number; see `absent`.
 
     Raises:
         ValueError: if a number is missing or not finite, or high < low.
@@ -100,7 +100,7 @@ class Evidence:
 
     @classmethod
     def certified(cls, certificate: Any) -> "Evidence":
-        """What a prover said: a `prover.Certificate`, or anything with its verdict and counterexample.
+        """The evidence of a `prover.Certificate`, or of any object with its verdict and counterexample.
 
         >>> from companion.proofs.losses import released_stage_weight
         >>> Evidence.certified(released_stage_weight()["released-weight"]).text()
@@ -117,11 +117,11 @@ class Evidence:
 
     @classmethod
     def measured(cls, interval: Callable[..., Any], *predictions: Any, data: str | None = None) -> "Evidence":
-        """An interval over seeds and examples, with both counted; absent where there is no run or no such example.
+        """An interval over seeds and examples, with their numbers; absent if there is no run or no such example.
 
         Args:
-            interval: gives (estimate, low, high) from the predictions, such as `comparisons.mean_interval`.
-            predictions: of each system its predictions, one per seed.
+            interval: computes (estimate, low, high) from the predictions, such as `comparisons.mean_interval`.
+            predictions: the predictions of each system, one per seed.
             data: SHA-256 of the data set.
 
         Returns:
@@ -139,7 +139,7 @@ class Evidence:
 
     @classmethod
     def absent(cls, reason: str) -> "Evidence":
-        """No evidence, and why.
+        """No evidence, with the reason.
 
         >>> Evidence.absent("CIFAR-10H is not at hand").text()
         'none: CIFAR-10H is not at hand'
@@ -147,7 +147,7 @@ class Evidence:
         return cls(reason=reason)
 
     def as_json(self) -> dict[str, Any]:
-        """What is stored: the fields that are set."""
+        """The fields that are set, for storage."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def text(self) -> str:
@@ -169,8 +169,8 @@ class Evidence:
 def interval_verdict(interval: IntervalLike, *, above: float | None = None, below: float | None = None) -> str:
     """The verdict on a claim that a quantity lies above, or below, a bound, or between the two.
 
-    The claim is reproduced where the whole interval lies on its side, not reproduced where the whole interval
-    lies on the other side, and inconclusive where the interval is too wide to tell.
+    The claim is reproduced if the whole interval lies on its side, not reproduced if the whole interval lies on the
+    other side, and inconclusive otherwise.
 
     Args:
         interval: of the quantity.
@@ -201,7 +201,7 @@ def interval_verdict(interval: IntervalLike, *, above: float | None = None, belo
 def min_evidence(evidence: Sequence[Evidence]) -> Evidence:
     """The smallest of several quantities, none of them named beforehand.
 
-    Its lower limit is the smallest lower limit, which holds wherever the one of the truly smallest does.
+    Its lower limit is the smallest lower limit, which holds whenever the lower limit of the smallest quantity does.
 
     Args:
         evidence: evidence on each, none of it absent.
@@ -229,8 +229,8 @@ class ClaimRule:
         form: "holds" (one case), "conditions" (several that may hold or not), "theorem" (the statement as quoted, and
             as corrected) or "absent" (it cannot be tested here).
         cases: bounds by case: {"above": number, "below": number} or either, or {"proved": True}.
-        estimand: what the number is, in words.
-        method: how its limits come about.
+        estimand: the number, in words.
+        method: the computation of its limits, in words.
         reason: of an absent rule.
     """
 
@@ -281,9 +281,9 @@ def case_verdict(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
 def claim_verdict(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> str:
     """The verdict on a claim.
 
-    One case: its own. Conditions: reproduced where all hold, "holds only under a condition" where some hold and others
-    certainly do not, not reproduced where some certainly do not and none holds, else inconclusive. A theorem: as
-    stated, or with its correction; false where neither holds and a counterexample is given.
+    One case has its own verdict. Conditions are reproduced if all hold, "holds only under a condition" if some hold and
+    others certainly do not, not reproduced if some certainly do not and none holds, and else inconclusive. A theorem
+    holds as stated or with its correction; it is false if neither holds and there is a counterexample.
 
     Args:
         rule: of the claim.

@@ -106,7 +106,7 @@ def check_families(settings: Settings, tables: RecordTables) -> Series:
 
 def check_others(settings: Settings) -> dict[str, Coverage]:
     """Coverage of the other methods: subsets, Student's interval, exponents, and pairs of classes."""
-    n = {"n_samples": settings.n_samples}
+    n: dict[str, Any] = {"n_samples": settings.n_samples}
     found = {
         subset_name(share): simulation.subset_coverage(share, seeds=5, n=settings.n_images, **n)
         for share in ASKED_SHARES
@@ -183,6 +183,11 @@ def exact_evidence(probabilities: Mapping[str, float]) -> dict[str, Evidence]:
     return {case: Evidence.exact(probability) for case, probability in probabilities.items()}
 
 
+def subset_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
+    """Evidence on pooled differences by share of the images that are asked."""
+    return coverage_evidence({subset_name(share): found[subset_name(share)] for share in ASKED_SHARES})
+
+
 def student_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
     """Evidence on Student's interval by number of seeds."""
     return coverage_evidence({f"{seeds} seeds": found[student_name(seeds)] for seeds in STUDENT_SEEDS})
@@ -238,7 +243,7 @@ def power_table(tables: RecordTables, *, margin: float) -> pd.DataFrame:
             components = row[["seed", "example", "interaction"]].astype(float).to_list()
             needed = seeds_needed(components, images=int(row.images), half_width=margin)
             cost = seconds_per_seed(tables.seconds, str(row.setting).split(",")[0], baseline)
-            widths = {
+            widths: dict[str, Any] = {
                 f"{seeds} seeds": round(expected_half_width(components, seeds=seeds, images=int(row.images)), 4)
                 for seeds in (5, 20)
             }

@@ -1,7 +1,7 @@
-"""The digest of what an executed notebook shows, beside its key: a key says what was executed, not what is shown.
+"""The digest of the outputs of an executed notebook; its key identifies the code, not the outputs.
 
-Jupyter and editors write other outputs under the same key. A notebook whose digest is not that of its outputs is not
-what an execution made, and is neither reused nor published.
+Jupyter and editors can write other outputs under the same key. If the digest in a notebook is not that of its outputs,
+they were changed after the execution, and the notebook is neither reused nor published.
 """
 
 import hashlib
@@ -15,49 +15,49 @@ ERROR = ("ename", "evalue", "traceback")
 
 
 def outputs_digest(notebook: Mapping[str, Any]) -> str:
-    r"""The digest of every code cell and of what is shown below it.
+    r"""The digest of all code cells and their outputs.
 
-    It is the same for a notebook's file, for what nbformat reads, and for what Jupyter saves unchanged: lists of lines
-    count as their text, pieces of a stream as the whole, and whole numbers in JSON as integers; execution counts,
-    names of cells and all metadata are left out.
+    It is the same for a notebook's file, for the notebook that nbformat reads, and for the file that Jupyter saves
+    without a change: lists of lines count as their text, pieces of a stream as one stream, and whole numbers in JSON as
+    integers; execution counts, names of cells and all metadata are left out.
 
     Args:
-        notebook: executed; the cell that papermill adds does not count.
+        notebook: executed; a cell that papermill added does not count.
 
     Returns:
         64 hexadecimal digits.
 
     >>> cell = {"cell_type": "code", "metadata": {}, "source": "print(0.2)"}
-    >>> lines, text = ({"name": "stdout", "text": shown} for shown in (["0.2\n", "0.3\n"], "0.2\n0.3\n"))
-    >>> first, second = ({"cells": [cell | {"outputs": [shown]}]} for shown in (lines, text))
+    >>> outputs = ({"name": "stdout", "text": text} for text in (["0.2\n", "0.3\n"], "0.2\n0.3\n"))
+    >>> first, second = ({"cells": [cell | {"outputs": [output]}]} for output in outputs)
     >>> outputs_digest(first) == outputs_digest(second)
     True
     """
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and not injected(cell)]
-    shown = [[_text(cell["source"]), list(_shown(cell["outputs"]))] for cell in cells]
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+    content = [[_text(cell["source"]), list(_output_contents(cell["outputs"]))] for cell in cells]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_digest(notebook: MutableMapping[str, Any]) -> None:
     """Write the digest into `metadata.l2h`.
 
     Args:
-        notebook: with outputs that are known to be those of its execution.
+        notebook: with the outputs of its execution.
     """
     notebook["metadata"]["l2h"]["outputs"] = outputs_digest(notebook)
 
 
 def unchanged(notebook: Mapping[str, Any]) -> bool:
-    """Whether a notebook shows what its execution showed; False if it has no digest."""
+    """Whether a notebook has the outputs of its execution; False if it has no digest."""
     return notebook["metadata"].get("l2h", {}).get("outputs") == outputs_digest(notebook)
 
 
 def check(notebook: Mapping[str, Any], path: Path) -> None:
-    """Refuse a notebook that shows something else than its execution did.
+    """Refuse a notebook whose code or outputs are not those of its execution.
 
     Args:
         notebook: executed.
-        path: of its file, for the message.
+        path: its file, for the message.
 
     Raises:
         ValueError: if code or outputs were changed, or if there is no digest.
@@ -74,7 +74,7 @@ def injected(cell: Mapping[str, Any]) -> bool:
     return INJECTED in cell["metadata"].get("tags", ())
 
 
-def _shown(outputs: list[Mapping[str, Any]]) -> Iterator[list[Any]]:
+def _output_contents(outputs: list[Mapping[str, Any]]) -> Iterator[list[Any]]:
     stream: list[str] = []  # name and text so far; a kernel sends in pieces what Jupyter saves as one
     for output in outputs:
         if stream and stream[0] == output.get("name"):
@@ -101,7 +101,7 @@ def _data(kind: str, value: Any) -> Any:
 def _integers(value: Any) -> Any:
     """JSON with whole numbers as integers, as JavaScript writes them."""
     if isinstance(value, Mapping):
-        return {name: _integers(one) for name, one in value.items()}
+        return {name: _integers(field) for name, field in value.items()}
     if isinstance(value, list):
-        return [_integers(one) for one in value]
+        return [_integers(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,7 +1,7 @@
-"""The command `python -m companion.build.sweep`: make the runs of a chapter ahead, on a cluster if there is one.
+"""The command `python -m companion.build.sweep` makes the runs of a chapter in advance, on a cluster if there is one.
 
-It runs the chapter's own cells up to the last one that sweeps, so that a chapter and its runs cannot disagree. The
-results go into the run store; whoever executes the chapter afterwards, with the same store, finds them there.
+It runs the chapter's own cells up to the last one that sweeps, so that the runs are exactly those of the chapter. The
+results go into the run store, where a later execution of the chapter finds them.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
 
 SETTINGS_CELL = 2  # the code cell that checks the parameters and loads the settings
-logger = logging.getLogger("companion.build.sweep")  # as a module it is named otherwise than as a command
+logger = logging.getLogger("companion.build.sweep")  # __name__ is "__main__" in the command
 
 
 def main(arguments: list[str] | None = None, folders: Folders | None = None) -> int:
     """The command: progress on stderr; exit code 0 if every run is made, 1 if one failed, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
-        prog="python -m companion.build.sweep", description="Make the runs of a chapter ahead."
+        prog="python -m companion.build.sweep", description="Make the runs of a chapter in advance."
     )
     parser.add_argument("profile", choices=PROFILE_NAMES)
     parser.add_argument("chapters", nargs="+", help="names such as 05_cifar10")
@@ -48,21 +48,21 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
-        return 130  # as a shell reports a command that Ctrl-C ended; the sweep has said how to resume
+        return 130  # as a shell reports a command that Ctrl-C ended; the sweep's log explains how to resume
     return 0
 
 
 def parse_parameters(text: str) -> dict[str, Any]:
-    """A chapter's parameters as papermill's -y takes them.
+    """Read a chapter's parameters in the form of papermill's option -y.
 
     Args:
         text: YAML, a mapping from names to values.
 
     Returns:
-        The parameters; the chapter itself refuses those that it does not have.
+        The parameters; the chapter itself refuses unknown ones.
 
     Raises:
-        ValueError: if it is not a mapping.
+        ValueError: if the text is not a mapping.
 
     >>> parse_parameters("{seeds: 3, ce_grid: [0, 0.1]}")
     {'seeds': 3, 'ce_grid': [0, 0.1]}
@@ -81,8 +81,8 @@ def run_cells(name: str, parameters: dict[str, Any], folders: Folders) -> None:
 
     Args:
         name: of the chapter.
-        parameters: its parameters; the cell that holds their defaults is left out.
-        folders: where it lies.
+        parameters: values that replace the defaults in the first code cell.
+        folders: where the chapter lies.
 
     Raises:
         ValueError: if no cell sweeps.
@@ -93,14 +93,14 @@ def run_cells(name: str, parameters: dict[str, Any], folders: Folders) -> None:
     exec(compile(first, f"{name}, parameters", "exec"), namespace)
     namespace.update(parameters)
     for number, source in enumerate(cells[: _cells_up_to_sweep(name, cells)], 2):
-        with redirect_stdout(io.StringIO()):  # what a chapter shows, it shows when it is executed
+        with redirect_stdout(io.StringIO()):  # only an execution shows a chapter's outputs
             exec(compile(source, f"{name}, code cell {number}", "exec"), namespace)
         if number == SETTINGS_CELL and getattr(namespace.get("settings"), "data", None) == "digits":
             logger.warning("%s: on digits, not on CIFAR-10", name)
 
 
 def _cells_up_to_sweep(name: str, cells: Sequence[str]) -> int:
-    """How many cells there are up to the last one that calls `sweep`."""
+    """The number of cells up to the last one that calls `sweep`, with it."""
     calls = [
         number
         for number, source in enumerate(cells, 1)
@@ -116,7 +116,7 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     package = logging.getLogger("l2h")
-    package.handlers[:] = [handler]  # called again, the command does not speak twice
+    package.handlers[:] = [handler]  # one handler, though the command is called again
     package.setLevel(logging.INFO)
 
 

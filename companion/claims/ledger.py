@@ -1,6 +1,6 @@
-"""The ledger against executed notebooks: their evidence is read, and every verdict computed anew from it.
+"""Compare the ledger with executed notebooks: read their evidence, and compute every verdict again from it.
 
-No word that a notebook shows is trusted, only the numbers it stored.
+Only the numbers that a notebook stored count, not the verdicts that it shows.
 """
 
 import re
@@ -18,7 +18,7 @@ COMMITTED_PROFILES = ("paper", "full")  # profiles whose verdicts may be committ
 
 
 class LedgerEntry(NamedTuple):
-    """A claim beside what executed notebooks say of it."""
+    """A claim, and the evidence of executed notebooks for it."""
 
     claim: Claim
     computed_verdict: str | None  # the verdict that follows from the evidence; None without evidence
@@ -28,12 +28,12 @@ class LedgerEntry(NamedTuple):
 
     @property
     def based_on_digits(self) -> bool:
-        """Whether the verdict is about digits and says nothing of the paper's images."""
+        """Whether the verdict is about digits, not about the paper's images."""
         return registry.based_on_digits(self.claim, self.source)
 
 
 def extract_evidence(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """The evidence that the chapter's cells stored, by claim.
+    """The evidence that a chapter's cells stored, by claim.
 
     Args:
         notebook: executed, as JSON or nbformat reads it.
@@ -52,7 +52,7 @@ def extract_evidence(notebook: Mapping[str, Any]) -> dict[str, Any]:
         for name, cases in record["claims"].items():
             if name in evidence_by_claim:
                 raise ValueError(f"expected one assessment of {name}, got two in {record['chapter']}")
-            evidence = {case: Evidence(**stored) for case, stored in cases.items()}
+            evidence = {case: Evidence(**fields) for case, fields in cases.items()}
             evidence_by_claim[name] = {"profile": record["profile"], "source": record["source"], "evidence": evidence}
     return evidence_by_claim
 
@@ -60,8 +60,8 @@ def extract_evidence(notebook: Mapping[str, Any]) -> dict[str, Any]:
 def ledger_entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[str, Any]]) -> list[LedgerEntry]:
     """Every claim of the ledger with its evidence and the verdict that follows.
 
-    Evidence of other cases than the rule's, or without what the rule needs, is that of an older rule, and counts as
-    none.
+    Evidence of other cases than the rule's, or without what the rule needs, belongs to an older rule, and does not
+    count.
 
     Args:
         ledger: claims by id.
@@ -71,13 +71,13 @@ def ledger_entries(ledger: Mapping[str, Claim], notebooks: Mapping[str, Mapping[
         One entry per claim, in the ledger's order.
 
     Raises:
-        ValueError: if there is evidence of claims that the ledger does not hold; it names them and their chapters.
+        ValueError: if there is evidence of claims that the ledger lacks; the message names them and their chapters.
     """
     stored = {name: extract_evidence(notebook) for name, notebook in notebooks.items()}
-    lost = {chapter: ", ".join(one for one in found if one not in ledger) for chapter, found in stored.items()}
-    if any(lost.values()):
-        told = "; ".join(f"{chapter} has evidence of {names}" for chapter, names in lost.items() if names)
-        raise ValueError(f"expected every claim with evidence in the ledger, got none for some: {told}")
+    missing = {chapter: ", ".join(name for name in claims if name not in ledger) for chapter, claims in stored.items()}
+    if any(missing.values()):
+        chapters_and_claims = "; ".join(f"{chapter} has evidence of {ids}" for chapter, ids in missing.items() if ids)
+        raise ValueError(f"expected every claim with evidence in the ledger, got none for some: {chapters_and_claims}")
     return [_ledger_entry(claim, stored.get(claim.chapter, {}).get(claim.id)) for claim in ledger.values()]
 
 
@@ -93,16 +93,16 @@ def _ledger_entry(claim: Claim, record: Mapping[str, Any] | None) -> LedgerEntry
 
 
 def verdict_discrepancy(entry: LedgerEntry, *, chapter_exists: bool) -> str | None:
-    """What is wrong between the evidence and the committed verdict.
+    """The contradiction between the evidence and the committed verdict, if there is one.
 
     An empirical verdict that was computed on digits is not compared.
 
     Args:
         entry: of a claim.
-        chapter_exists: whether its chapter does.
+        chapter_exists: whether its chapter exists.
 
     Returns:
-        Words, or None if all is well.
+        The contradiction in words, or None.
     """
     claim, computed_verdict = entry.claim, entry.computed_verdict
     if computed_verdict is None:
@@ -131,8 +131,8 @@ def update_verdicts(entries: list[LedgerEntry], folder: Path = registry.CLAIMS_F
         One line per verdict that changed.
 
     Raises:
-        ValueError: if a file has its ids and verdicts in lines of another form than `replace_verdicts` reads; it names
-            the file, and no file is changed.
+        ValueError: if the ids and verdicts of a file stand in lines of another form than `replace_verdicts` reads; the
+            message names the file, and no file is changed.
     """
     eligible = [
         entry
@@ -150,9 +150,9 @@ def update_verdicts(entries: list[LedgerEntry], folder: Path = registry.CLAIMS_F
         }
         texts[path] = replace_verdicts(path.read_text("utf8"), verdicts)
         written = {claim.id: claim.verdict for claim in registry.parse(texts[path], path)}
-        if left := [name for name, word in verdicts.items() if written[name] != word]:
+        if unchanged := [name for name, verdict in verdicts.items() if written[name] != verdict]:
             lines = "lines `- id: name` and `  verdict: word` without quotes around the name"
-            raise ValueError(f"{path.name}: expected {lines}, got another form of {', '.join(left)}")
+            raise ValueError(f"{path.name}: expected {lines}, got another form of {', '.join(unchanged)}")
     for path, text in texts.items():
         store.write_atomically(path, text)
     return [f"{name}: {entry.claim.verdict} -> {entry.computed_verdict}" for name, entry in changed.items()]
@@ -166,7 +166,7 @@ def replace_verdicts(text: str, verdicts: Mapping[str, str]) -> str:
         verdicts: verdicts by id.
 
     Returns:
-        The text; YAML would read a bare `false` as no word, so that it is quoted.
+        The text; `false` is quoted, because YAML would read it as a truth value.
 
     >>> replace_verdicts("- id: a\n  verdict: open\n- id: b\n  verdict: open\n", {"b": "false"})
     '- id: a\n  verdict: open\n- id: b\n  verdict: "false"\n'

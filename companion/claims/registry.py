@@ -1,8 +1,8 @@
-"""The ledger: every claim with its source, its rule and its committed verdict, and how a chapter assesses its own.
+"""The ledger holds every claim with its source, its rule and its committed verdict; a chapter assesses its own claims.
 
 `book/claims/NN_name.yml` holds the claims of one chapter. A rule is committed before the claim's first run. A chapter
-hands in evidence; `assess` shows the verdict and leaves the evidence in the executed notebook, from which
-`make verify` computes the verdict again.
+gives evidence to `assess`, which shows the verdict and stores the evidence in the executed notebook. `make verify`
+computes the verdict again from the stored evidence.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ CASE_OUTCOMES = {  # of a case, in words
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would silently keep the last."""
+    """A YAML loader that refuses a repeated key, where YAML would silently keep the last one."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
@@ -76,11 +76,11 @@ class Claim:
         id: unique in the ledger.
         statement: in our words.
         source: where the paper or the released code makes it, or "this project".
-        kind: one of KINDS.
-        chapter: the one that assesses it.
-        rule: what must hold.
+        kind: one of CLAIM_KINDS.
+        chapter: name of the chapter that assesses the claim.
+        rule: its bounds, case by case.
         verdict: committed; one of VERDICTS, or "open" until its chapter has a record.
-        label: of the theorem of its chapter that states it.
+        label: label of the theorem in its chapter that states it.
     """
 
     id: str
@@ -103,8 +103,8 @@ def read_claims(folder: Path = CLAIMS_FOLDER) -> dict[str, Claim]:
         Claims in the order of the files.
 
     Raises:
-        ValueError: if an entry has a wrong form, or an id occurs twice, or the name of a file does not end in .yml; it
-            names the file and the entry. If there is no claim; it names the folder.
+        ValueError: if an entry has a wrong form, an id occurs twice, or the name of a file does not end in .yml; the
+            message names the file and the entry. If there is no claim; the message names the folder.
 
     >>> claim = next(iter(read_claims().values()))
     >>> claim.kind in CLAIM_KINDS
@@ -126,13 +126,13 @@ def read_claims(folder: Path = CLAIMS_FOLDER) -> dict[str, Claim]:
 
 
 def chapter_claims(chapter: str, folder: Path = CLAIMS_FOLDER) -> dict[str, Claim]:
-    """The claims of one chapter by id; none, if it has no file."""
+    """The claims of one chapter by id; an empty dictionary if it has no file."""
     path = folder / f"{chapter}.yml"
     return {claim.id: claim for claim in _claims_in_file(path)} if path.exists() else {}
 
 
 def chapter_rules(chapter: str, folder: Path = CLAIMS_FOLDER) -> dict[str, Any]:
-    """What the table of a chapter depends on besides its evidence: kinds and rules, but neither prose nor verdicts."""
+    """The kinds and rules of a chapter's claims, on which its table depends; no prose, no verdicts."""
     return {
         name: [claim.kind in EXACT_KINDS, claim.rule.form, dict(claim.rule.cases)]
         for name, claim in chapter_claims(chapter, folder).items()
@@ -151,18 +151,18 @@ def bounds_by_claim(chapter: str, folder: Path = CLAIMS_FOLDER) -> dict[str, Map
 def assess(
     settings: Any, evidence: Mapping[str, Evidence | Mapping[str, Evidence]], folder: Path = CLAIMS_FOLDER
 ) -> pd.DataFrame:
-    """Show the verdicts on claims of a chapter, and leave their evidence in the notebook.
+    """Show the verdicts on claims of a chapter, and store their evidence in the notebook.
 
     Args:
-        settings: of the chapter, as `open_chapter` returns it.
+        settings: of the chapter, as `load_settings` returns them.
         evidence: by id; where a rule has several cases, by case. `Evidence.absent(reason)` where there is none.
         folder: of the ledger.
 
     Returns:
-        A table with the columns rule, evidence and verdict, one row per claim; on digits an empirical row says so.
+        A table with the columns rule, evidence and verdict, one row per claim; on digits one more column.
 
     Raises:
-        ValueError: if an id or a case is not that of a claim of this chapter, with those that are.
+        ValueError: if an id or a case belongs to no claim of this chapter; the message lists those that do.
 
     >>> from companion.chapters.parameters import settings_for
     >>> assess(settings_for("01_problem", "quick"), {"nothing": Evidence.exact(1)})
@@ -180,7 +180,7 @@ def assess(
     source = getattr(settings, "data", None)
     stored = {name: {case: item.as_json() for case, item in cases.items()} for name, cases in evidence_cases.items()}
     record = {"chapter": settings.chapter, "profile": settings.profile, "source": source, "claims": stored}
-    # A page shows the comment, that is nothing: the table that is returned is for readers.
+    # A browser shows nothing for a comment; readers see the table that is returned.
     display({CLAIMS_MIME_TYPE: record, "text/html": "<!-- the evidence, for make verify -->"}, raw=True)
     pd.set_option("display.max_colwidth", None)
     return pd.DataFrame(
@@ -221,14 +221,14 @@ def _matched_to_cases(claim: Claim, evidence: Evidence | Mapping[str, Evidence])
 
 
 def claim_row(claim: Claim, evidence: Mapping[str, Evidence], source: str | None) -> dict[str, str]:
-    """A claim's line in a table: its rule and evidence in words, and its verdict."""
+    """A claim's row in a table: its rule and evidence in words, and its verdict."""
     cells = {"rule": claim.rule.text(), "evidence": "; ".join(evidence_lines(claim.rule, evidence))}
     about = "digits, not the paper's images" if based_on_digits(claim, source) else ""
     return {**cells, "verdict": claim_verdict(claim.rule, evidence)} | ({"about": about} if source == "digits" else {})
 
 
 def evidence_lines(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> list[str]:
-    """The evidence of a claim in words, case by case; of several cases each with its own outcome."""
+    """The evidence of a claim in words, case by case; several cases each have their own outcome."""
     if list(evidence) == [SINGLE_CASE]:
         return [
             "none: " * (evidence[SINGLE_CASE].reason is not None)
@@ -241,7 +241,7 @@ def evidence_lines(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> list[st
 
 
 def based_on_digits(claim: Claim, source: str | None) -> bool:
-    """Whether a verdict is about scikit-learn's digits and has no place in the ledger."""
+    """Whether a verdict is about scikit-learn's digits, and does not belong into the ledger."""
     return source == "digits" and claim.kind not in EXACT_KINDS
 
 
@@ -266,13 +266,13 @@ def parse(text: str, path: Path) -> list[Claim]:
 
     Args:
         text: in YAML.
-        path: of the file, which names the chapter.
+        path: of the file; its name is the chapter's.
 
     Returns:
         Claims in their order.
 
     Raises:
-        ValueError: if the text or an entry has a wrong form; it names the file and the entry.
+        ValueError: if the text or an entry has a wrong form; the message names the file and the entry.
     """
     try:
         entries = yaml.load(text, _Loader)

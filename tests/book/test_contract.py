@@ -12,6 +12,8 @@ from companion.build import notebooks, reference_pages
 from companion.chapters.parameters import chapters_with_settings, parameter_names
 
 CHAPTERS = notebooks.chapter_names()
+# Chapters whose comprehensions stay until their records, which take hours of training, are made again.
+WITH_NESTED_LOOPS = ("05_cifar10", "06_comparison", "09_drift")
 
 
 def cells(name):
@@ -30,6 +32,38 @@ def test_cells_are_few_and_short(name):
     assert len(cells(name)) <= 18
     assert max(len(cell.source.splitlines()) for cell in cells(name)) <= 15
     assert max(len(line) for cell in cells(name) for line in cell.source.splitlines()) <= 88
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_imports_stand_in_one_cell_at_the_top(name):
+    with_imports = [
+        number
+        for number, cell in enumerate(cells(name))
+        if any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(ast.parse(cell.source)))
+    ]
+    assert with_imports == [1], "the cell after the parameters"
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_comprehension_runs_over_two_loops(name):
+    nested = [found for cell in cells(name) for found in nested_comprehensions(cell.source)]
+    assert bool(nested) == (name in WITH_NESTED_LOOPS), nested
+
+
+@pytest.mark.parametrize(
+    "source", ["[a for b in c for a in b]", "{a: [d for d in b] for a, b in c}", "f(*(max(b for b in a) for a in c))"]
+)
+def test_a_comprehension_over_two_loops_is_found(source):
+    assert nested_comprehensions(source)
+    assert not nested_comprehensions("[a for a in b if a]\nfor a in b:\n    [c for c in a]")
+
+
+def nested_comprehensions(source):
+    """The comprehensions of a cell that loop twice, by themselves or by another one inside."""
+    kinds = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    loops = {node: sum(len(part.generators) for part in ast.walk(node) if isinstance(part, kinds)) for node in found}
+    return [ast.unparse(node) for node, number in loops.items() if number > 1]
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

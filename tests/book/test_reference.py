@@ -14,11 +14,6 @@ from l2h.data import dataset, sources
 FOLDERS = notebooks.Folders()
 CHAPTERS = notebooks.chapter_names()
 SOURCES = ("digits",) if sources.find_cifar10() is None else ("cifar10", "digits")
-# Chapters whose records await their runs: they keep the outputs of the former code. An entry that is not needed fails.
-AWAITED = {
-    "05_cifar10": "its runs take half an hour on the machine of the last change of code",
-    "07_multiclass": "its runs take two hours on a processor without matrix instructions for bfloat16",
-}
 EACH = [(source, name) for source in SOURCES for name in CHAPTERS]
 
 
@@ -112,9 +107,7 @@ def test_a_record_is_complete_fresh_and_converts_back(name):
     record, source = notebooks.read_notebook(FOLDERS.book / f"{name}.ipynb"), notebooks.read_source(name)
     assert record is not None, f"{name} has no executed record; run `make record`"
     assert notebooks.same_source(record, source), f"the record of {name} does not convert back to its source"
-    fresh = notebooks.is_fresh(name, record, source)
-    assert fresh or name in AWAITED, f"the record of {name} is stale; run `make record`"
-    assert not (fresh and name in AWAITED), f"the record of {name} is fresh: its entry in AWAITED goes"
+    assert notebooks.is_fresh(name, record, source), f"the record of {name} is stale; run `make record`"
     assert record.metadata.l2h.profile == "paper"
     if notebooks.needs_data(name):
         at_hand = (

@@ -185,6 +185,15 @@ def coverage_and_accuracy(distribution: Distribution, threshold: float) -> tuple
     return coverage, 1 - distribution.risk(margin, costs=Costs(1.0, 0.0))
 
 
+def systems_by_cost(distribution: Distribution, ce_grid: Sequence[float]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Coverage and accuracy with the Bayes rule and with the released constant, by rule and by ce as text."""
+    systems: dict[str, dict[str, tuple[float, float]]] = {}
+    for rule, thresholds in ask_thresholds(ce_grid).items():
+        points = [coverage_and_accuracy(distribution, threshold) for threshold in thresholds]
+        systems[rule] = dict(zip([f"{ce:g}" for ce in ce_grid], points, strict=True))
+    return systems
+
+
 class BoundComparison(NamedTuple):
     """A proved bound of the excess risk beside the computed envelope."""
 

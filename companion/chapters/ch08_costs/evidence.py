@@ -134,16 +134,17 @@ def loss_increases_of_one_training(
 
 
 def boundedness_differences(
-    runs: SweptRuns, grid: Mapping[tuple[str, str, bool], ExperimentConfig], *, data: str
+    claim: str, runs: SweptRuns, grid: Mapping[tuple[str, str, bool], ExperimentConfig], *, data: str
 ) -> dict[str, Evidence]:
     """Evidence on the area with bounded minus that with unbounded r and e, calibrated alpha, by client.
 
     Args:
+        claim: that has the evidence.
         runs: of the seeds that decide.
         grid: (client, rule, bounded) -> configuration.
         data: SHA-256 of the data set.
     """
-    evidence, bounds = {}, bounds_by_claim("08_costs")["squash-changes-little"]
+    evidence, bounds = {}, bounds_by_claim("08_costs")[claim]
     for client in CLAIMED_CLIENTS:
         configs = [grid.get((client, "deterministic", bounded)) for bounded in (True, False)]
         first, second = (runs.predictions(config) if config else [] for config in configs)

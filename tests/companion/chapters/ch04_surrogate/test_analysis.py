@@ -46,6 +46,14 @@ def test_thresholds_and_accuracies_of_the_curve():
     assert np.round(thresholds["released at 0.18"], 4).tolist() == [0.18, 0.8645]
     coverage, accuracy = analysis.coverage_and_accuracy(DISTRIBUTIONS["atoms"], 1.0)
     assert coverage == 1 and accuracy == pytest.approx(1 - 133 / 400)
+    systems = analysis.systems_by_cost(DISTRIBUTIONS["atoms"], [0.0, 0.18])
+    assert systems == {
+        rule: {
+            name: analysis.coverage_and_accuracy(DISTRIBUTIONS["atoms"], threshold)
+            for name, threshold in zip(("0", "0.18"), values, strict=True)
+        }
+        for rule, values in thresholds.items()
+    }
 
 
 @pytest.mark.parametrize("theorem", analysis.THEOREMS)

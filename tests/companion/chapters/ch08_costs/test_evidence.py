@@ -9,12 +9,12 @@ from helpers.costs import CLIENT, GRID, ONCE, RUNS, SEEDS
 
 from companion.chapters.ch08_costs.evidence import (
     alpha_rule_differences,
+    boundedness_differences,
     client_difference,
     loss_increases_of_one_training,
     mean_difference_evidence,
     offload_reductions,
     rejector_size_difference,
-    boundedness_differences,
     worth_having,
 )
 from companion.chapters.ch08_costs.experiments import CLAIMED_CLIENTS
@@ -34,7 +34,10 @@ def test_evidence_is_about_the_claimed_clients():
         alpha_rule_differences(RUNS, RULES, ("released", True), ("deterministic", True), ask_indicator, data="abc"),
         loss_increases_of_one_training(RUNS, GRID, ONCE, data="abc"),
         boundedness_differences(
-            RUNS, {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND}, data="abc"
+            "squash-changes-little",
+            RUNS,
+            {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND},
+            data="abc",
         ),
         worth_having(RUNS, GRID, data="abc")["a-threshold-makes-it-worth-having"],
     )
@@ -131,7 +134,10 @@ def test_the_score_and_its_zero_are_judged_apart_at_the_costs_where_they_are_wor
 
 def test_the_squash_and_the_size_are_differences_in_area():
     squash = boundedness_differences(
-        RUNS, {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND}, data="abc"
+        "squash-changes-little",
+        RUNS,
+        {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND},
+        data="abc",
     )[CLIENT]
     size = rejector_size_difference(RUNS, {4: SECOND, 480: FIRST}, data="abc")
     expected = mean_difference(RUNS.predictions(FIRST), RUNS.predictions(SECOND), auc_contributions)

@@ -13,17 +13,17 @@ EQUIVALENCE_LIMITS = ("equivalence_low", "equivalence_high")
 
 @dataclass(frozen=True)
 class Evidence:
-    """A number between its limits, and what it rests on; exact and certified numbers are their own limits.
+    """A number between its limits, with its sample size; exact and certified numbers are their own limits.
 
     Args:
         estimate: finite; 1 where a prover proved, 0 where it refuted.
         low: lower limit.
         high: upper limit, >= low.
-        n: how many examples.
-        seeds: how many seeds.
+        n: number of examples.
+        seeds: number of seeds.
         data: SHA-256 of the data set.
-        counterexample: numbers by name that anyone can put into the statement which they break.
-        reason: why there is no number; see `absent`.
+        counterexample: numbers by name for which the statement is false.
+        reason: the reason why there is no number; see `absent`.
         equivalence_low: lower limit of the narrower interval of two one-sided tests: 90 % where the other limits are
             those of 95 %. A rule with a margin needs it.
         equivalence_high: upper limit of the same interval.
@@ -100,7 +100,7 @@ class Evidence:
 
     @classmethod
     def certified(cls, certificate: Any) -> "Evidence":
-        """What a prover said: a `prover.Certificate`, or anything with its verdict and counterexample.
+        """The evidence of a `prover.Certificate`, or of any object with its verdict and counterexample.
 
         >>> from companion.proofs.losses import released_stage_weight
         >>> Evidence.certified(released_stage_weight()["released-weight"]).text()
@@ -119,11 +119,11 @@ class Evidence:
     def measured(
         cls, interval: Callable[..., Any], *predictions: Any, data: str | None = None, equivalence: bool = False
     ) -> "Evidence":
-        """An interval over seeds and examples, with both counted; absent where there is no run or no such example.
+        """An interval over seeds and examples, with their numbers; absent if there is no run or no such example.
 
         Args:
-            interval: gives (estimate, low, high) from the predictions, such as `comparisons.mean_interval`.
-            predictions: of each system its predictions, one per seed.
+            interval: computes (estimate, low, high) from the predictions, such as `comparisons.mean_interval`.
+            predictions: the predictions of each system, one per seed.
             data: SHA-256 of the data set.
             equivalence: whether the limits at `EQUIVALENCE_LEVEL` are computed, too; the interval then takes a `level`.
 
@@ -146,7 +146,7 @@ class Evidence:
 
     @classmethod
     def absent(cls, reason: str) -> "Evidence":
-        """No evidence, and why.
+        """No evidence, with the reason.
 
         >>> Evidence.absent("CIFAR-10H is not at hand").text()
         'none: CIFAR-10H is not at hand'
@@ -154,7 +154,7 @@ class Evidence:
         return cls(reason=reason)
 
     def as_json(self) -> dict[str, Any]:
-        """What is stored: the fields that are set."""
+        """The fields that are set, for storage."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def text(self) -> str:
@@ -180,7 +180,7 @@ class Evidence:
 def min_evidence(evidence: Sequence[Evidence]) -> Evidence:
     """The smallest of several quantities, none of them named beforehand.
 
-    Its lower limit is the smallest lower limit, which holds wherever the one of the truly smallest does.
+    Its lower limit is the smallest lower limit, which holds whenever the lower limit of the smallest quantity does.
 
     Args:
         evidence: evidence on each, none of it absent.

@@ -1,6 +1,6 @@
-"""Rules and verdicts: what must hold of a claim, and the word that follows from its evidence.
+"""The rules of claims, and the verdicts that follow from rule and evidence.
 
-A rule is fixed before the claim's first run. The word is computed from the evidence alone, never stored.
+A rule is fixed before the claim's first run. A verdict is computed from the evidence alone, and never stored.
 """
 
 from collections.abc import Mapping
@@ -49,8 +49,8 @@ class IntervalLike(Protocol):
 def interval_verdict(interval: IntervalLike, *, above: float | None = None, below: float | None = None) -> str:
     """The verdict on a claim that a quantity lies above, or below, a bound, or between the two.
 
-    The claim is reproduced where the whole interval lies on its side, not reproduced where the whole interval
-    lies on the other side, and inconclusive where the interval is too wide to tell.
+    The claim is reproduced if the whole interval lies on its side, not reproduced if the whole interval lies on the
+    other side, and inconclusive otherwise.
 
     Args:
         interval: of the quantity.
@@ -88,8 +88,8 @@ class ClaimRule:
         cases: bounds by case: {"above": number, "below": number} or either; either with {"margin": number > 0}, the
             smallest effect of interest; {"predicts": number, "within": number > 0}, a single result and the largest
             half-width of a prediction interval that says anything about it; or {"proved": True}.
-        estimand: what the number is, in words.
-        method: how its limits come about.
+        estimand: the number, in words.
+        method: the computation of its limits, in words.
         reason: of an absent rule.
     """
 
@@ -219,11 +219,12 @@ def case_note(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
 def claim_verdict(rule: ClaimRule, evidence: Mapping[str, Evidence]) -> str:
     """The verdict on a claim.
 
-    One case: its own. Conditions: that of the cases where all agree; "holds only under a condition" where some hold and
-    others certainly do not, be it that they fail or that there is no effect of the stated size. Where none holds and
-    none is unclear: no effect of the stated size if every case, also one that fails, lies within its margin, else not
-    reproduced. Where none holds and some are unclear: not reproduced if some fail. Else inconclusive. A theorem: as
-    stated, or with its correction; false where neither holds and a counterexample is given.
+    One case has its own verdict. Conditions have the verdict of their cases if all agree. They are "holds only under a
+    condition" if some hold and others certainly do not, because they fail or have no effect of the stated size. If none
+    holds and none is unclear, there is no effect of the stated size if every case lies within its margin, also one that
+    fails; else they are not reproduced. If none holds and some are unclear, they are not reproduced if some fail, and
+    else inconclusive. A theorem holds as stated or with its correction; it is false if neither holds and there is a
+    counterexample.
 
     Args:
         rule: of the claim.

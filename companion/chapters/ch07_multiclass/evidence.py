@@ -27,7 +27,6 @@ from l2h.evaluation.metrics import ask_indicator, loss_per_example, server_corre
 from l2h.losses.stage_switching import STAGE_SWITCHING_FORMS
 from l2h.problem import Predictions
 
-CHAPTER = "07_multiclass"
 FORM_CASES = {"paper": "paper", "nonnegative": "shifted", "released": "released"}  # form -> its case in the claims
 
 
@@ -113,7 +112,7 @@ def _deciding_server_evidence(results: MulticlassResults, settings: Settings, da
         settings: of the chapter.
         data: SHA-256 of the data set.
     """
-    bounds, configs = bounds_by_claim(CHAPTER), experiments.compared_systems(settings, settings.clients[0])
+    bounds, configs = bounds_by_claim("07_multiclass"), experiments.compared_systems(settings, settings.clients[0])
     stage, staged, convex = (
         results.tuned_on_validation(configs[name]) for name in ("stage switching", *WEIGHTED_SERVER_SYSTEMS)
     )
@@ -158,7 +157,7 @@ def _deciding_small_evidence(
         steps_per_epoch: in an epoch of the trainings with a stale server.
         data: SHA-256 of the data set.
     """
-    bounds, counts = bounds_by_claim(CHAPTER), settings.class_counts
+    bounds, counts = bounds_by_claim("07_multiclass"), settings.class_counts
     configs = experiments.class_count_grid(settings)
     learned, confidence = (
         [results.untuned(configs[count, name]) for count in counts] for name in ("two-stage", "confidence")

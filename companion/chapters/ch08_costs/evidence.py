@@ -20,8 +20,6 @@ from l2h.evaluation.metrics import ask_indicator, loss_per_example
 from l2h.experiments.config import ExperimentConfig
 from l2h.problem import Costs
 
-CHAPTER = "08_costs"
-
 
 def mean_difference_evidence(
     runs: SweptRuns, first: ExperimentConfig, second: ExperimentConfig, per_example: PerExample, *, data: str
@@ -135,17 +133,18 @@ def loss_increases_of_one_training(
     return evidence
 
 
-def squash_differences(
-    runs: SweptRuns, grid: Mapping[tuple[str, str, bool], ExperimentConfig], *, data: str
+def boundedness_differences(
+    claim: str, runs: SweptRuns, grid: Mapping[tuple[str, str, bool], ExperimentConfig], *, data: str
 ) -> dict[str, Evidence]:
     """Evidence on the area with bounded minus that with unbounded r and e, calibrated alpha, by client.
 
     Args:
+        claim: that has the evidence.
         runs: of the seeds that decide.
         grid: (client, rule, bounded) -> configuration.
         data: SHA-256 of the data set.
     """
-    evidence, bounds = {}, bounds_by_claim(CHAPTER)["squash-changes-little"]
+    evidence, bounds = {}, bounds_by_claim("08_costs")[claim]
     for client in CLAIMED_CLIENTS:
         configs = [grid.get((client, "deterministic", bounded)) for bounded in (True, False)]
         first, second = (runs.predictions(config) if config else [] for config in configs)
@@ -161,7 +160,7 @@ def rejector_size_difference(runs: SweptRuns, hidden_units: Mapping[int, Experim
         hidden_units: number of hidden units -> configuration.
         data: SHA-256 of the data set.
     """
-    bounds = bounds_by_claim(CHAPTER)["a-larger-rejector-matters"][SINGLE_CASE]
+    bounds = bounds_by_claim("08_costs")["a-larger-rejector-matters"][SINGLE_CASE]
     first, second = (runs.predictions(hidden_units[units]) for units in (max(hidden_units), min(hidden_units)))
     return paired_evidence(first, second, auc_contributions, bounds=bounds, data=data)
 
@@ -182,7 +181,7 @@ def worth_having(runs: SweptRuns, grid: CostGrid, *, data: str) -> dict[str, dic
         Evidence by claim and case.
     """
     at_zero, with_threshold = "trained-for-its-costs-is-worth-having", "a-threshold-makes-it-worth-having"
-    bounds = bounds_by_claim(CHAPTER)
+    bounds = bounds_by_claim("08_costs")
     evidence: dict[str, dict[str, Evidence]] = {at_zero: {}, with_threshold: {}}
     for client in CLAIMED_CLIENTS:
         configs = [config for (name, _, _), config in grid.items() if name == client]

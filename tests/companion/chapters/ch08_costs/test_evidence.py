@@ -9,12 +9,12 @@ from helpers.costs import CLIENT, GRID, ONCE, RUNS, SEEDS
 
 from companion.chapters.ch08_costs.evidence import (
     alpha_rule_differences,
+    boundedness_differences,
     client_difference,
     loss_increases_of_one_training,
     mean_difference_evidence,
     offload_reductions,
     rejector_size_difference,
-    squash_differences,
     worth_having,
 )
 from companion.chapters.ch08_costs.experiments import CLAIMED_CLIENTS
@@ -33,8 +33,11 @@ def test_evidence_is_about_the_claimed_clients():
         offload_reductions(RUNS, GRID, "ce", data="abc"),
         alpha_rule_differences(RUNS, RULES, ("released", True), ("deterministic", True), ask_indicator, data="abc"),
         loss_increases_of_one_training(RUNS, GRID, ONCE, data="abc"),
-        squash_differences(
-            RUNS, {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND}, data="abc"
+        boundedness_differences(
+            "squash-changes-little",
+            RUNS,
+            {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND},
+            data="abc",
         ),
         worth_having(RUNS, GRID, data="abc")["a-threshold-makes-it-worth-having"],
     )
@@ -130,8 +133,11 @@ def test_the_score_and_its_zero_are_judged_apart_at_the_costs_where_they_are_wor
 
 
 def test_the_squash_and_the_size_are_differences_in_area():
-    squash = squash_differences(
-        RUNS, {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND}, data="abc"
+    squash = boundedness_differences(
+        "squash-changes-little",
+        RUNS,
+        {(CLIENT, "deterministic", True): FIRST, (CLIENT, "deterministic", False): SECOND},
+        data="abc",
     )[CLIENT]
     size = rejector_size_difference(RUNS, {4: SECOND, 480: FIRST}, data="abc")
     expected = mean_difference(RUNS.predictions(FIRST), RUNS.predictions(SECOND), auc_contributions)

@@ -61,7 +61,7 @@ PROFILES = (
         sizes=(300, 900, 300, 300),
         precision="float64",
     ),
-    Settings("paper", seeds=3, decision_seeds=10),
+    Settings("paper", seeds=3, decision_seeds=5),
     Settings(
         "full",
         seeds=5,

@@ -66,7 +66,7 @@ PROFILES = (
         sizes=QUICK_SPLIT_SIZES,
         precision="float64",
     ),
-    Settings("paper", seeds=3, decision_seeds=10),
+    Settings("paper", seeds=3, decision_seeds=6),
     Settings(
         "full",
         seeds=10,

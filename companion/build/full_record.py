@@ -49,14 +49,14 @@ def make_full_record(book: Path) -> None:
         raise FileNotFoundError("expected CIFAR-10H for the record, found none; set L2H_DATA to its folder")
     rows: list[dict[str, Any]] = []
     logged: list[LoggedRun] = []
-    for seed in range(class_pairs.SEEDS):
+    for seed in range(class_pairs.PAIR_SEEDS):
         groups = list(class_pairs.groups_of_seed(seed))
         configs = with_dependencies(config for group in groups for config in group.values())
         sweep(configs)
         rows += [row for group in groups for row in rows_of_group(group)]
         logged += [LoggedRun(config, None) for config in configs]
         print_line(f"seed {seed}: {len(configs)} runs")
-    path = class_pairs.table_path(book)
+    path = class_pairs.pairs_table_path(book)
     write_atomically(path, pd.DataFrame(rows).to_csv(index=False))
     summaries.write_summaries(path, summaries.summaries_text(logged))
     print_line(f"wrote {path}")

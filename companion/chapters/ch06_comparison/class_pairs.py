@@ -39,10 +39,10 @@ from l2h.problem import Costs, Predictions
 BOOK = PACKAGE.parent / "book"
 PAIR_COLUMNS = ("classes", "client", "seed", "system")  # they name a row
 COVERAGE_PERCENT = tuple(range(10, 100, 10))
-DECIMALS = 6
-DIGITS_OF_KEY = 16  # of 64: enough to tell a few hundred groups apart
-CLIENTS = ("as_released", "well_trained", "lenet")
-SEEDS = 5
+TABLE_DECIMALS = 6
+GROUP_KEY_DIGITS = 16  # of 64: enough to tell a few hundred groups apart
+PAIR_CLIENTS = ("as_released", "well_trained", "lenet")
+PAIR_SEEDS = 5
 SYSTEMS_OF_PAIRS = ("learning to help", "confidence", "separate", "two-stage", "two-stage, on scores")
 SMALL_REJECTOR, SMALL_REJECTOR_SEEDS = "L2H, linear rejector", 1  # it trains a server of its own, which takes long
 
@@ -85,7 +85,7 @@ def groups_of_seed(seed: int, pairs: Sequence[tuple[str, str]] | None = None) ->
         One dictionary of `pair_systems` per pair and client.
     """
     for pair in pairs or class_pairs():
-        for client in CLIENTS:
+        for client in PAIR_CLIENTS:
             yield pair_systems(pair, client, seed)
 
 
@@ -108,7 +108,7 @@ def group_key(group: Mapping[str, ExperimentConfig]) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    return key(runs=[run_key(config) for config in group.values()], code=_code_digest())[:DIGITS_OF_KEY]
+    return key(runs=[run_key(config) for config in group.values()], code=_code_digest())[:GROUP_KEY_DIGITS]
 
 
 @lru_cache(maxsize=1)
@@ -116,7 +116,7 @@ def _code_digest() -> str:
     return Code(PACKAGE, PACKAGE.parent / "companion").fingerprint([Definition(__name__, "pair_rows")])
 
 
-def table_path(book: Path = BOOK) -> Path:
+def pairs_table_path(book: Path = BOOK) -> Path:
     """Where the committed table lies.
 
     Args:
@@ -125,7 +125,7 @@ def table_path(book: Path = BOOK) -> Path:
     return book / "06_comparison.full.csv"
 
 
-def read_table(book: Path = BOOK) -> pd.DataFrame:
+def read_pairs_table(book: Path = BOOK) -> pd.DataFrame:
     """The committed table: one row per pair, client, seed and system.
 
     Args:
@@ -137,7 +137,7 @@ def read_table(book: Path = BOOK) -> pd.DataFrame:
     Raises:
         FileNotFoundError: if it was never made.
     """
-    return pd.read_csv(table_path(book))
+    return pd.read_csv(pairs_table_path(book))
 
 
 def pair_rows(
@@ -225,4 +225,4 @@ def system_row(
     if human_labels is not None:
         easy, hard = easy_and_hard(human_labels)
         row["hard_minus_easy"] = asked[hard].mean() - asked[easy].mean()
-    return {name: round(float(value), DECIMALS) for name, value in row.items()}
+    return {name: round(float(value), TABLE_DECIMALS) for name, value in row.items()}

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from companion.chapters.ch06_comparison.analysis import AccuracyAndCost, pareto_front
 from companion.chapters.ch06_comparison.human_uncertainty import HumanComparison
-from companion.chapters.ch06_comparison.primary import MARGIN, Answer
+from companion.chapters.ch06_comparison.primary import SMALLEST_EFFECT, Answer
 from l2h.data.cifar10h import HumanLabels
 from l2h.data.dataset import Split
 from l2h.evaluation.intervals import Interval
@@ -61,7 +61,9 @@ def plot_pair_differences(differences: pd.DataFrame, answers: Mapping[str, Mappi
     _, axes = subplot_grid(len(answers), 2, (4.6, 2.6))
     for ax, (name, by_client) in zip(axes, answers.items(), strict=True):
         of_question = differences[differences.question == name]
-        ax.axvspan(-MARGIN, MARGIN, color="black", alpha=0.08, lw=0, label=f"within ±{MARGIN:g}")
+        ax.axvspan(
+            -SMALLEST_EFFECT, SMALLEST_EFFECT, color="black", alpha=0.08, lw=0, label=f"within ±{SMALLEST_EFFECT:g}"
+        )
         ax.axvline(0, color="black", lw=0.8)
         for row, (client, answer) in enumerate(by_client.items()):
             values = np.sort(of_question[of_question.client == client].difference)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from companion.chapters.ch06_comparison.class_pairs import CLIENTS, COVERAGE_PERCENT, SMALL_REJECTOR
+from companion.chapters.ch06_comparison.analysis import LEARNING_TO_HELP
+from companion.chapters.ch06_comparison.class_pairs import COVERAGE_PERCENT, PAIR_CLIENTS, SMALL_REJECTOR
 from companion.chapters.systems import STACKED_NAME
 from companion.claims.evidence import EQUIVALENCE_LEVEL, Evidence
 from companion.claims.power import units_to_settle
@@ -14,8 +15,7 @@ from l2h.evaluation.class_pairs import ClassPairsMean, class_pairs_mean
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.multiple_comparisons import equivalence_intervals, holm_intervals
 
-LEARNING_TO_HELP = "learning to help"
-MARGIN = 0.01  # the smallest effect of interest, in area and in accuracy
+SMALLEST_EFFECT = 0.01  # the smallest effect of interest, in area and in accuracy
 CHOICE_CLASS = "truck"  # its pairs served the choice of the variant, and are not judged
 DEVICE_BASELINES = (LEARNING_TO_HELP, "confidence", "separate", "two-stage", "two-stage, on scores")
 
@@ -37,7 +37,7 @@ def area_difference(baseline: str) -> Callable[[pd.DataFrame], pd.Series]:
         baseline: name of a system.
 
     Returns:
-        A function from the table of `class_pairs.read_table` to one difference per pair, client and seed.
+        A function from the table of `class_pairs.read_pairs_table` to one difference per pair, client and seed.
     """
 
     def difference(table: pd.DataFrame) -> pd.Series:
@@ -51,7 +51,7 @@ def server_difference(table: pd.DataFrame) -> pd.Series:
     """The joint server's accuracy minus the plain server's, where the joint rejector's score is in its lower half.
 
     Args:
-        table: of `class_pairs.read_table`.
+        table: of `class_pairs.read_pairs_table`.
 
     Returns:
         One difference per pair, client and seed.
@@ -93,12 +93,12 @@ def primary_answers(table: pd.DataFrame) -> dict[str, dict[str, Answer]]:
     """The answers to the primary questions, with Holm's procedure over the whole family.
 
     Args:
-        table: of `class_pairs.read_table`.
+        table: of `class_pairs.read_pairs_table`.
 
     Returns:
         Question -> client -> `Answer`.
     """
-    values = {(name, client): by_pair(ask(table), client) for name, ask in QUESTIONS.items() for client in CLIENTS}
+    values = {(name, client): by_pair(ask(table), client) for name, ask in QUESTIONS.items() for client in PAIR_CLIENTS}
     means = {key: class_pairs_mean(*pairs_and_values) for key, pairs_and_values in values.items()}
     statistics = (
         [mean.estimate for mean in means.values()],
@@ -106,7 +106,7 @@ def primary_answers(table: pd.DataFrame) -> dict[str, dict[str, Answer]]:
         [mean.degrees_of_freedom for mean in means.values()],
     )
     intervals = dict(zip(means, holm_intervals(*statistics), strict=True))
-    equivalence = dict(zip(means, equivalence_intervals(*statistics, margin=MARGIN), strict=True))
+    equivalence = dict(zip(means, equivalence_intervals(*statistics, margin=SMALLEST_EFFECT), strict=True))
     answers: dict[str, dict[str, Answer]] = {name: {} for name in QUESTIONS}
     for (name, client), mean in means.items():
         _, of_pairs = values[name, client]
@@ -145,7 +145,7 @@ def secondary_evidence(differences: pd.Series) -> dict[str, Evidence]:
     """
     seeds = differences.dropna().index.get_level_values("seed").nunique()
     evidence = {}
-    for client in CLIENTS:
+    for client in PAIR_CLIENTS:
         pairs, values = by_pair(differences, client)
         mean = class_pairs_mean(pairs, values)
         narrower = mean.interval(level=EQUIVALENCE_LEVEL)
@@ -168,7 +168,7 @@ def _evidence(
             mean.standard_error * pairs**0.5,
             mean.degrees_of_freedom,
             units=pairs,
-            bounds={"above": 0, "margin": MARGIN},
+            bounds={"above": 0, "margin": SMALLEST_EFFECT},
             comparisons=comparisons,
         ),
     )
@@ -178,7 +178,7 @@ def small_rejector_difference(table: pd.DataFrame) -> pd.Series:
     """By how much the area with a linear rejector exceeds that of confidence, where it was trained.
 
     Args:
-        table: of `class_pairs.read_table`.
+        table: of `class_pairs.read_pairs_table`.
 
     Returns:
         One difference per pair, client and seed; NaN where it was not trained.
@@ -191,7 +191,7 @@ def hard_minus_easy(table: pd.DataFrame) -> pd.Series:
     """The share that learning to help sends of images that are hard for people, minus that of easy ones.
 
     Args:
-        table: of `class_pairs.read_table`.
+        table: of `class_pairs.read_pairs_table`.
 
     Returns:
         One difference per pair, client and seed.
@@ -206,12 +206,12 @@ def worst_difference_of_variant(table: pd.DataFrame) -> dict[str, Evidence]:
     and clients, so that taking the least needs no further correction.
 
     Args:
-        table: of `class_pairs.read_table`.
+        table: of `class_pairs.read_pairs_table`.
     """
     judged = table[~table.classes.str.split("/").map(lambda pair: CHOICE_CLASS in pair)]
-    comparisons = len(DEVICE_BASELINES) * len(COVERAGE_PERCENT) * len(CLIENTS)
+    comparisons = len(DEVICE_BASELINES) * len(COVERAGE_PERCENT) * len(PAIR_CLIENTS)
     evidence = {}
-    for client in CLIENTS:
+    for client in PAIR_CLIENTS:
         intervals = [
             class_pairs_mean(*by_pair(difference, client)).interval(level=1 - 0.05 / comparisons)
             for baseline in DEVICE_BASELINES
@@ -260,9 +260,9 @@ def largest_seed_share(table: pd.DataFrame) -> float:
     """The largest `seed_share` of all primary questions and clients.
 
     Args:
-        table: of `class_pairs.read_table`.
+        table: of `class_pairs.read_pairs_table`.
     """
-    return max(seed_share(ask(table), client) for ask in QUESTIONS.values() for client in CLIENTS)
+    return max(seed_share(ask(table), client) for ask in QUESTIONS.values() for client in PAIR_CLIENTS)
 
 
 def answer_table(answers: Mapping[str, Mapping[str, Answer]]) -> pd.DataFrame:
@@ -295,12 +295,12 @@ def answer_in_words(answer: Answer) -> str:
     >>> answer_in_words(Answer(mean, Interval(0.002, 0.001, 0.003), Interval(0.002, 0.001, 0.003), 30, 45))
     'better, by less than 0.01'
     """
-    negligible = answer.equivalence.low > -MARGIN and answer.equivalence.high < MARGIN
+    negligible = answer.equivalence.low > -SMALLEST_EFFECT and answer.equivalence.high < SMALLEST_EFFECT
     if answer.interval.low <= 0 <= answer.interval.high:
-        return f"no difference of {MARGIN:g}" if negligible else "undecided"
+        return f"no difference of {SMALLEST_EFFECT:g}" if negligible else "undecided"
     direction = "better" if answer.interval.low > 0 else "worse"
-    beyond = answer.interval.low >= MARGIN or answer.interval.high <= -MARGIN
-    return f"{direction}, by {'less than' if negligible else 'more than' if beyond else 'about'} {MARGIN:g}"
+    beyond = answer.interval.low >= SMALLEST_EFFECT or answer.interval.high <= -SMALLEST_EFFECT
+    return f"{direction}, by {'less than' if negligible else 'more than' if beyond else 'about'} {SMALLEST_EFFECT:g}"
 
 
 def describe_joint_training(answers: Mapping[str, Mapping[str, Answer]]) -> str:
@@ -327,7 +327,7 @@ def pair_differences(table: pd.DataFrame, questions: Sequence[str] = tuple(QUEST
     """One difference per question, client and pair, for figures.
 
     Args:
-        table: of `class_pairs.read_table`.
+        table: of `class_pairs.read_pairs_table`.
         questions: names in QUESTIONS.
 
     Returns:
@@ -336,7 +336,7 @@ def pair_differences(table: pd.DataFrame, questions: Sequence[str] = tuple(QUEST
     rows = []
     for name in questions:
         differences = QUESTIONS[name](table)
-        for client in CLIENTS:
+        for client in PAIR_CLIENTS:
             pairs, values = by_pair(differences, client)
             rows += [
                 {"question": name, "client": client, "classes": "/".join(pair), "difference": value}

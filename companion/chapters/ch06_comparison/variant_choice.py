@@ -29,12 +29,17 @@ from l2h.experiments.store import write_atomically
 from l2h.experiments.sweep import sweep, with_dependencies
 from l2h.problem import Predictions
 
-SEEDS = (0,)  # of the runs that were there when the choice was made
+CHOICE_SEEDS = (0,)  # of the runs that were there when the choice was made
 CHOSEN = "client's error alone: score, separate"  # the best of the committed table; `systems.stacked_predictions`
 FOLDS = 5
 SCORE, LOGARITHM = "score", "logarithm of the score"
-SEPARATE, TWO_STAGE, ON_SCORES, JOINT = "separate", "two-stage", "two-stage, on scores", "learning to help"
-IMAGE_REJECTORS = (SEPARATE, TWO_STAGE, JOINT)  # each is a network of its own on the device
+SEPARATE, TWO_STAGE_SIGNAL, ON_SCORES, JOINT_SIGNAL = (
+    "separate",
+    "two-stage",
+    "two-stage, on scores",
+    "learning to help",
+)
+IMAGE_REJECTORS = (SEPARATE, TWO_STAGE_SIGNAL, JOINT_SIGNAL)  # each is a network of its own on the device
 
 
 class Part(NamedTuple):
@@ -110,15 +115,15 @@ def candidates() -> dict[str, Candidate]:
     >>> next(iter(candidates().values())).signals
     ('score', 'two-stage')
     """
-    before, one, both = (SCORE, TWO_STAGE), (SCORE, SEPARATE), (SCORE, SEPARATE, TWO_STAGE)
-    logistic, client_only = error_difference(_logistic), client_error(_logistic)
+    before, one, both = (SCORE, TWO_STAGE_SIGNAL), (SCORE, SEPARATE), (SCORE, SEPARATE, TWO_STAGE_SIGNAL)
+    logistic, client_only = error_difference(_logistic), client_error_order(_logistic)
     return {
         "logistic: score, two-stage": Candidate(before, logistic),
         "logistic: score, separate": Candidate(one, logistic),
         "logistic: score, separate, two-stage": Candidate(both, logistic),
         "logistic: logarithm of the score, separate": Candidate((LOGARITHM, SEPARATE), logistic),
-        "logistic: all signals": Candidate((SCORE, LOGARITHM, ON_SCORES, SEPARATE, TWO_STAGE), logistic),
-        "logistic: score, separate, two-stage, learning to help": Candidate((*both, JOINT), logistic),
+        "logistic: all signals": Candidate((SCORE, LOGARITHM, ON_SCORES, SEPARATE, TWO_STAGE_SIGNAL), logistic),
+        "logistic: score, separate, two-stage, learning to help": Candidate((*both, JOINT_SIGNAL), logistic),
         "squares and products": Candidate(both, error_difference(_quadratic)),
         "splines": Candidate(both, error_difference(_splines)),
         "boosted trees": Candidate(both, error_difference(_boosted_trees)),
@@ -157,7 +162,7 @@ def error_difference(estimator: Estimator) -> Combination:
     return r
 
 
-def client_error(estimator: Estimator) -> Combination:
+def client_error_order(estimator: Estimator) -> Combination:
     r"""The same order for a server that is wrong equally often everywhere: :math:`r(x) = -\hat p(x)`.
 
     Args:
@@ -231,7 +236,7 @@ class _Isotonic:
         return np.stack([1 - p, p], axis=1)
 
 
-def stored_groups(seeds: Iterable[int] = SEEDS) -> Iterator[Group]:
+def stored_groups(seeds: Iterable[int] = CHOICE_SEEDS) -> Iterator[Group]:
     """The held-out images of every pair with a truck, each client and seed; runs that are missing are made.
 
     Args:
@@ -246,7 +251,7 @@ def stored_groups(seeds: Iterable[int] = SEEDS) -> Iterator[Group]:
 
 
 def _group(results: Mapping[Any, Any], systems: Mapping[str, Any]) -> Group:
-    client = client_result(results, systems[TWO_STAGE])
+    client = client_result(results, systems[TWO_STAGE_SIGNAL])
     parts = []
     for split in ("calibration", "validation"):
         score = client.scores[split]["client_scores"]
@@ -256,10 +261,10 @@ def _group(results: Mapping[Any, Any], systems: Mapping[str, Any]) -> Group:
             SCORE: np.stack([score, np.abs(score)], axis=1),
             LOGARITHM: np.stack([np.sign(score) * size, size], axis=1),
         }
-        rights = client_server_correctness(results[systems[TWO_STAGE]].predictions(split))
+        rights = client_server_correctness(results[systems[TWO_STAGE_SIGNAL]].predictions(split))
         parts.append(Part(*(~right for right in rights), signals))
     predictions = {name: results[config].predictions("validation") for name, config in systems.items()}
-    config = systems[TWO_STAGE]
+    config = systems[TWO_STAGE_SIGNAL]
     return Group("/".join(results[config].data["classes"]), config.client, config.seed, *parts, predictions)
 
 
@@ -277,7 +282,7 @@ def differences(groups: Iterable[Group], compared: Mapping[str, Candidate]) -> p
     rows = []
     for group in groups:
         reached = {name: accuracy_at_coverage(p, coverages) for name, p in group.predictions.items()}
-        server = group.predictions[TWO_STAGE]  # the server that was trained alone
+        server = group.predictions[TWO_STAGE_SIGNAL]  # the server that was trained alone
         for name, candidate in compared.items():
             r = candidate.scores(group.calibration, group.validation)
             accuracy = accuracy_at_coverage(Predictions(server.m, r, server.e, server.y), coverages)
@@ -317,7 +322,7 @@ def candidate_table(rows: pd.DataFrame, compared: Mapping[str, Candidate]) -> pd
     return pd.DataFrame(table).sort_values("mean of the least", ascending=False, kind="stable", ignore_index=True)
 
 
-def table_path(book: Path = BOOK) -> Path:
+def variants_table_path(book: Path = BOOK) -> Path:
     """Where the committed table lies.
 
     Args:
@@ -326,20 +331,20 @@ def table_path(book: Path = BOOK) -> Path:
     return book / "06_comparison.variants.csv"
 
 
-def read_table(book: Path = BOOK) -> pd.DataFrame:
+def read_variants_table(book: Path = BOOK) -> pd.DataFrame:
     """The committed table, the best candidate first.
 
     Args:
         book: folder of the records.
     """
-    return pd.read_csv(table_path(book))
+    return pd.read_csv(variants_table_path(book))
 
 
 def main(book: Path = BOOK) -> int:
     """The command: it writes the table of all candidates."""
     compared = candidates()
     rows = differences(stored_groups(), compared)
-    write_atomically(table_path(book), candidate_table(rows, compared).to_csv(index=False))
+    write_atomically(variants_table_path(book), candidate_table(rows, compared).to_csv(index=False))
     return 0
 
 

@@ -24,7 +24,7 @@ N_CLASSES = 10
 NEW, HEAVY, OLD = "crossed interval", "crossed interval, heavy tails", "old bootstrap"
 EXPONENT = "exponent, 10 seeds"
 TOGETHER, OLD_TOGETHER = "simultaneous", "old bootstrap, simultaneous"
-QUESTIONS = {  # primary question -> quantity and baseline in the table of components
+POWER_QUESTIONS = {  # primary question -> quantity and baseline in the table of components
     "area, minus confidence": ("area", "confidence"),
     "area, minus separate": ("area", "separate"),
     "area, minus two-stage": ("area", "two-stage"),
@@ -237,7 +237,7 @@ def power_table(tables: RecordTables, *, margin: float) -> pd.DataFrame:
         One row per question and setting.
     """
     rows = {}
-    for question, (quantity, baseline) in QUESTIONS.items():
+    for question, (quantity, baseline) in POWER_QUESTIONS.items():
         of_question = (tables.components.quantity == quantity) & (tables.components.baseline == baseline)
         for _, row in tables.components[of_question].iterrows():
             components = row[["seed", "example", "interaction"]].astype(float).to_list()
@@ -281,7 +281,7 @@ def mean_half_widths(tables: RecordTables, seed_counts: Sequence[int]) -> dict[s
     Settings in which fewer than one image in ten is asked are left out of the question about asked images.
     """
     widths = {}
-    for question, (quantity, baseline) in QUESTIONS.items():
+    for question, (quantity, baseline) in POWER_QUESTIONS.items():
         rows = tables.components[
             (tables.components.quantity == quantity)
             & (tables.components.baseline == baseline)

@@ -26,7 +26,7 @@ def digits(monkeypatch, tmp_path):
                 yield {name: replace(config, **SMALL) for name, config in systems.items()}
 
     monkeypatch.setenv("L2H_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr(class_pairs, "SEEDS", 1)
+    monkeypatch.setattr(class_pairs, "PAIR_SEEDS", 1)
     monkeypatch.setattr(class_pairs, "groups_of_seed", groups)
     monkeypatch.setattr(execute, "cifar10_folder", lambda: tmp_path)
     labels = HumanLabels(*[[0.5]] * 4)
@@ -38,12 +38,12 @@ def digits(monkeypatch, tmp_path):
 
 def test_a_table_and_a_summary_of_every_run_are_written(digits, capsys):
     assert full_record.main(Folders(book=digits)) == 0
-    table = class_pairs.read_table(digits)
+    table = class_pairs.read_pairs_table(digits)
     assert len(table) == 3 * 2 * 7  # the small rejector and the stacked one among the systems
     assert set(table.classes) == {"1/3", "1/8", "3/8"} and set(table.seed) == {0}
     assert table.groupby(["classes", "client"]).key.nunique().eq(1).all()
-    text = summaries.summaries_path(class_pairs.table_path(digits)).read_text()
-    runs = pd.read_csv(summaries.summaries_path(class_pairs.table_path(digits)))
+    text = summaries.summaries_path(class_pairs.pairs_table_path(digits)).read_text()
+    runs = pd.read_csv(summaries.summaries_path(class_pairs.pairs_table_path(digits)))
     assert len(runs) == 3 * (2 + 1 + 2 * 6) and "learning_to_help" in text
     assert "seed 0: 45 runs" in capsys.readouterr().out
 
@@ -64,4 +64,4 @@ def test_without_data_nothing_is_written(digits, monkeypatch, capsys, missing):
         monkeypatch.setattr(full_record.human_uncertainty, "load_labels", lambda config: None)
     assert full_record.main(Folders(book=digits)) == 1
     assert f"expected {missing} for the record" in capsys.readouterr().err
-    assert not class_pairs.table_path(digits).exists()
+    assert not class_pairs.pairs_table_path(digits).exists()

@@ -70,7 +70,7 @@ def test_a_row_compares_what_people_find_hard_and_easy(splits):
 
 @pytest.fixture(scope="module")
 def table():
-    return class_pairs.read_table()
+    return class_pairs.read_pairs_table()
 
 
 def test_the_committed_table_is_complete(table):
@@ -78,8 +78,8 @@ def test_the_committed_table_is_complete(table):
     expected = {
         ("/".join(pair), client, seed)
         for pair in class_pairs.class_pairs()
-        for client in class_pairs.CLIENTS
-        for seed in range(class_pairs.SEEDS)
+        for client in class_pairs.PAIR_CLIENTS
+        for seed in range(class_pairs.PAIR_SEEDS)
     }
     assert set(groups.groups) == expected
     assert not table.duplicated(list(class_pairs.PAIR_COLUMNS)).any()
@@ -92,7 +92,7 @@ def test_the_committed_table_is_complete(table):
 @pytest.mark.parametrize("pair", [("airplane", "automobile"), ("cat", "dog"), ("ship", "truck")])
 def test_the_committed_table_belongs_to_the_code(table, pair):
     keys = table.drop_duplicates(["classes", "client", "seed"]).set_index(["classes", "client", "seed"]).key
-    for seed in (0, class_pairs.SEEDS - 1):
+    for seed in (0, class_pairs.PAIR_SEEDS - 1):
         for group in class_pairs.groups_of_seed(seed, [pair]):
             client = group["two-stage"].client
             message = "the table is stale: run `python -m companion.build.full_record`"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from companion.chapters.ch06_comparison import primary
-from companion.chapters.ch06_comparison.class_pairs import CLIENTS, COVERAGE_PERCENT
+from companion.chapters.ch06_comparison.class_pairs import COVERAGE_PERCENT, PAIR_CLIENTS
 from companion.claims import registry
 from companion.claims.evidence import Evidence
 from l2h.evaluation.class_pairs import ClassPairsMean, class_pairs_mean
@@ -21,7 +21,7 @@ def made(advantage, *, noise=0.001, seeds=3):
     """A table in which learning to help exceeds every baseline by a number of each client."""
     generator, rows = np.random.default_rng(0), []
     for pair in combinations(LETTERS, 2):
-        for client in CLIENTS:
+        for client in PAIR_CLIENTS:
             for seed in range(seeds):
                 level = 0.8 + noise * generator.normal()
                 for system in ("learning to help", *BASELINES):
@@ -101,7 +101,7 @@ def test_a_system_that_few_seeds_have_counts_these(table):
 
 
 def test_the_variant_is_judged_on_pairs_without_the_class_of_its_choice():
-    table = made(dict.fromkeys(CLIENTS, 0.0), noise=1e-4)
+    table = made(dict.fromkeys(PAIR_CLIENTS, 0.0), noise=1e-4)
     with_choice_class = table.classes.str.contains("truck") & (table.system == "stacked")
     accuracies = [f"accuracy_at_{percent}" for percent in COVERAGE_PERCENT]
     table.loc[with_choice_class, accuracies] -= 0.5
@@ -125,7 +125,9 @@ def test_what_seeds_share_is_found():
 
 def test_the_sentence_names_the_largest_advantage_of_joint_training(answers):
     text = primary.describe_joint_training(answers)
-    apart = [answers[name][client] for name in ("minus separate, area", "minus two-stage, area") for client in CLIENTS]
+    apart = [
+        answers[name][client] for name in ("minus separate, area", "minus two-stage, area") for client in PAIR_CLIENTS
+    ]
     assert f"{max(answer.equivalence.high for answer in apart):.3f}" in text
     assert "On 21 pairs" in text and "better in 2 and worse in 2" in text
 
@@ -147,7 +149,7 @@ def test_answers_in_words(interval, equivalence, words):
 
 def test_the_table_of_answers_has_a_row_per_question_and_client(answers):
     shown = primary.answer_table(answers)
-    assert list(shown.index) == [(name, client) for name in primary.QUESTIONS for client in CLIENTS]
+    assert list(shown.index) == [(name, client) for name in primary.QUESTIONS for client in PAIR_CLIENTS]
     assert shown.loc[("minus separate, area", "lenet"), "better on"] == "0 of 21 pairs"
 
 

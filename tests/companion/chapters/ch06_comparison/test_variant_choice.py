@@ -9,7 +9,7 @@ from helpers.samples import many
 
 from companion.chapters.ch06_comparison import class_pairs, variant_choice
 from companion.chapters.ch06_comparison.primary import DEVICE_BASELINES
-from companion.chapters.ch06_comparison.variant_choice import Candidate, Group, Part, candidates, client_error
+from companion.chapters.ch06_comparison.variant_choice import Candidate, Group, Part, candidates, client_error_order
 from companion.chapters.systems import STACKED_ON, stacked_predictions
 from l2h.evaluation.curves import accuracy_at_coverage
 from l2h.evaluation.metrics import client_server_correctness
@@ -71,7 +71,7 @@ def test_the_score_of_an_image_does_not_depend_on_its_own_labels(groups):
 def test_without_errors_no_image_is_better_to_ask_than_another(groups):
     group = groups[0]
     perfect = group.calibration._replace(client_wrong=np.zeros(400, bool))
-    assert np.ptp(Candidate((variant_choice.SCORE,), client_error(list)).scores(perfect, group.validation)) == 0
+    assert np.ptp(Candidate((variant_choice.SCORE,), client_error_order(list)).scores(perfect, group.validation)) == 0
 
 
 def test_a_difference_is_between_accuracies_at_the_same_coverage(groups):
@@ -103,7 +103,10 @@ def test_the_table_holds_the_least_mean_over_pairs_and_its_standard_error():
         ],
         columns=columns,
     )
-    compared = {"logistic": Candidate(("score", "two-stage"), client_error(list)), "better": Candidate(("score",), max)}
+    compared = {
+        "logistic": Candidate(("score", "two-stage"), client_error_order(list)),
+        "better": Candidate(("score",), max),
+    }
     table = variant_choice.candidate_table(rows, compared)
     assert table.candidate.tolist() == ["better", "logistic"]
     assert table.networks.tolist() == [0, 1]
@@ -165,11 +168,11 @@ def test_only_held_out_images_of_pairs_with_a_truck_are_read(monkeypatch):
 def test_the_command_writes_the_table(monkeypatch, tmp_path, groups):
     monkeypatch.setattr(variant_choice, "stored_groups", lambda: groups)
     assert variant_choice.main(tmp_path) == 0
-    assert sorted(pd.read_csv(variant_choice.table_path(tmp_path)).candidate) == sorted(candidates())
+    assert sorted(pd.read_csv(variant_choice.variants_table_path(tmp_path)).candidate) == sorted(candidates())
 
 
 def test_the_committed_table_holds_every_candidate_and_its_best_is_chosen():
-    table = pd.read_csv(variant_choice.table_path())
+    table = pd.read_csv(variant_choice.variants_table_path())
     assert sorted(table.candidate) == sorted(candidates())
     assert table["mean of the least"].is_monotonic_decreasing
     assert table.candidate[0] == variant_choice.CHOSEN

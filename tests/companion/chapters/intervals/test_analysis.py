@@ -80,7 +80,7 @@ def test_seeds_are_counted_until_the_half_width_is_reached():
 
 def test_the_power_table_has_each_question_in_each_setting_with_its_cost():
     table = analysis.power_table(TABLES, margin=0.005)
-    assert set(table.index.get_level_values(0)) == set(analysis.QUESTIONS) and len(table) == 24
+    assert set(table.index.get_level_values(0)) == set(analysis.POWER_QUESTIONS) and len(table) == 24
     assert (table["20 seeds"] < table["5 seeds"]).all()
     cost = analysis.seconds_per_seed(TABLES.seconds, "lenet", "separate")
     rows = TABLES.seconds.set_index(["client", "method"]).cpu_seconds

@@ -165,7 +165,7 @@ def simultaneous_half_widths(family, level, draws, seed):
         return nearest * np.outer(scale, scale)
 
     generator, zero = np.random.default_rng(seed), np.zeros(k)
-    row_effects = generator.multivariate_normal(zero, rescaled(of_rows + of_rest, first), (draws, seeds))
+    row_effects = generator.multivariate_normal(zero, rescaled(of_rows + (n - 1) * of_rest, first), (draws, seeds))
     column_effects = generator.multivariate_normal(zero, rescaled(of_columns - of_rest, second), draws)
     means = abs(row_effects.sum(axis=1) / math.sqrt(seeds) + column_effects)
     drawn = np.maximum(row_effects.var(axis=1, ddof=1), np.diag(of_rest))

@@ -210,7 +210,7 @@ def test_simultaneous_limits_are_those_of_families_simulated_by_hand(seeds, size
     halves = [half_width(found) for found in crossed_intervals(values, simultaneous=True, level=level)]
     expected = theory.simultaneous_half_widths(values, level, draws=20_000, seed=1)
     alone = [half_width(found) for found in crossed_intervals(values, level=level)]
-    assert halves == pytest.approx(np.maximum(expected, alone), rel=0.03)
+    assert halves == pytest.approx(np.maximum(expected, alone), rel=0.05)
 
 
 def test_simultaneous_intervals_lie_between_single_ones_and_those_of_bonferroni():

@@ -234,8 +234,9 @@ def _simultaneous_half_widths(parts: MeanParts, alone: np.ndarray, level: float)
     examples_alone = np.maximum(_squares(parts.examples) - residual, 0)
     df_seeds, df_examples = _degrees_of_freedom(parts)
     generator = np.random.default_rng(0)
-    # Few seeds say little about correlations, so those of the residual, which has many degrees of freedom, join in.
-    seed_root = _root(parts.seeds @ parts.seeds.T + parts.residual @ parts.residual.T, seeds_or_residual)
+    # Few seeds say little about correlations, so they are pooled with the residual's, each by its degrees of freedom.
+    pooled = parts.seeds @ parts.seeds.T + df_examples * parts.residual @ parts.residual.T
+    seed_root = _root(pooled, seeds_or_residual)
     example_root = _root(parts.examples @ parts.examples.T - parts.residual @ parts.residual.T, examples_alone)
     shape = (DRAWS, len(alone))
     deviations = abs(generator.normal(size=shape) @ seed_root + generator.normal(size=shape) @ example_root)

@@ -147,6 +147,40 @@ def crossed_half_width(values, level):
     return max(pooled, half(of_rows, seeds - 1))
 
 
+def simultaneous_half_widths(family, level, draws, seed):
+    """Half-widths of one level at which simulated families with the estimated covariances are covered together."""
+    k, seeds, n = np.shape(family)
+    centred = np.array(family) - np.mean(family, axis=(1, 2), keepdims=True)
+    rows, columns = centred.mean(axis=2), centred.mean(axis=1)
+    rest = (centred - rows[:, :, None] - columns[:, None]).reshape(k, -1)
+    of_rows, of_columns = n * rows @ rows.T / (seeds - 1), seeds * columns @ columns.T / (n - 1)
+    of_rest = rest @ rest.T / (seeds - 1) / (n - 1)
+    first = np.maximum(np.diag(of_rows), np.diag(of_rest))
+    second = np.maximum(np.diag(of_columns - of_rest), 0)
+
+    def rescaled(matrix, variances):
+        eigenvalues, vectors = np.linalg.eigh(matrix)
+        nearest = vectors @ np.diag(np.maximum(eigenvalues, 0)) @ vectors.T
+        scale = np.sqrt(variances / np.maximum(np.diag(nearest), 1e-300))
+        return nearest * np.outer(scale, scale)
+
+    generator, zero = np.random.default_rng(seed), np.zeros(k)
+    row_effects = generator.multivariate_normal(zero, rescaled(of_rows + (n - 1) * of_rest, first), (draws, seeds))
+    column_effects = generator.multivariate_normal(zero, rescaled(of_columns - of_rest, second), draws)
+    means = abs(row_effects.sum(axis=1) / math.sqrt(seeds) + column_effects)
+    drawn = np.maximum(row_effects.var(axis=1, ddof=1), np.diag(of_rest))
+
+    def half(part, miss):
+        quantiles = student.ppf(1 - miss / 2, seeds - 1), student.ppf(1 - miss / 2, n - 1)
+        return (part * quantiles[0] + second * quantiles[1]) / np.sqrt(part + second)
+
+    levels = np.geomspace((1 - level) / 10 / k, 1 - level, 200)
+    enough = max(
+        (miss for miss in levels if (means <= half(drawn, miss)).all(axis=1).mean() >= level), default=levels[0]
+    )
+    return half(first, enough) / math.sqrt(seeds * n)
+
+
 # --- complexities and Theorem 1 -------------------------------------------------------------------------------------
 
 

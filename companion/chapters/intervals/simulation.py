@@ -199,7 +199,7 @@ def family_coverage(
         level: of a family.
         old_resamples: number of resamples of the old bootstrap, which is then checked instead.
     """
-    generator = np.random.default_rng(seeds)
+    generator = np.random.default_rng([1, seeds])
     covered, widths = 0, 0.0
     for index in range(n_samples):
         values, errors = family_values(families[index % len(families)], seeds=seeds, n=n, generator=generator)

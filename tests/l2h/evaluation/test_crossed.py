@@ -199,6 +199,20 @@ def test_simultaneous_intervals_cover_together_where_single_ones_do_not(seeds, s
     assert 0.95 - 3 * math.sqrt(0.95 * 0.05 / trials) <= covered <= 0.99
 
 
+@pytest.mark.parametrize(
+    ("seeds", "sizes", "level"),
+    [(3, (0.1, 0.6, 1), 0.9), (5, (0.5, 0.5, 1), 0.95), (6, (0, 0, 1), 0.8), (4, (0, 1, 0.3), 0.95)],
+)
+def test_simultaneous_limits_are_those_of_families_simulated_by_hand(seeds, sizes, level):
+    generator = np.random.default_rng(8)
+    values = np.stack([factor * effects(generator, seeds, 40, sizes) for factor in (1, 1, 2, 3, 1, 1)])
+    values[4:] += values[0]
+    halves = [half_width(found) for found in crossed_intervals(values, simultaneous=True, level=level)]
+    expected = theory.simultaneous_half_widths(values, level, draws=20_000, seed=1)
+    alone = [half_width(found) for found in crossed_intervals(values, level=level)]
+    assert halves == pytest.approx(np.maximum(expected, alone), rel=0.05)
+
+
 def test_simultaneous_intervals_lie_between_single_ones_and_those_of_bonferroni():
     values = family(np.random.default_rng(2), 12, 5, 200, (0.3, 1, 1))
     alone, together = crossed_intervals(values), crossed_intervals(values, simultaneous=True)

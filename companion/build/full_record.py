@@ -7,6 +7,7 @@ draws. Whoever interrupts the command starts it again: finished runs are in the 
 
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from companion.build import execute, summaries
 from companion.build.execute import print_line
 from companion.build.notebooks import Folders
 from companion.chapters.ch06_comparison import class_pairs, human_uncertainty
+from l2h.data.cifar10h import HumanLabels
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.run_log import LoggedRun
 from l2h.experiments.store import write_atomically
@@ -70,9 +72,15 @@ def rows_of_group(group: Mapping[str, ExperimentConfig]) -> list[dict[str, Any]]
     """
     needed = with_dependencies(group.values())
     results = dict(zip(needed, sweep(needed), strict=True))
-    labels = human_uncertainty.load_labels(group["two-stage"])
+    labels = _labels_of_classes(group["two-stage"].classes, group["two-stage"].source)
     key = class_pairs.group_key(group)
     return [row | {"key": key} for row in class_pairs.pair_rows(results, group, labels)]
+
+
+@cache
+def _labels_of_classes(classes: tuple[str, ...], source: str) -> HumanLabels | None:
+    """Read once per pair: every reading checks the digests of all files of CIFAR-10."""
+    return human_uncertainty.load_labels(ExperimentConfig("client", classes=classes, source=source))
 
 
 if __name__ == "__main__":

@@ -200,9 +200,9 @@ def _device_network_size(config: ExperimentConfig) -> NetworkSize:
     is_classifier, n_scores = config.server == "on_device_classifier", _score_count(config)
     if config.method in (*registry.TRAINING_FREE, "confidence_specialist") and not is_classifier:
         return NetworkSize(0, 0)
-    n_outputs = 1
-    if n_scores > 1:
-        n_outputs = n_scores if is_classifier else 2 if config.method == "two_sigmoid" else 1
+    n_outputs = 2 if config.method == "two_sigmoid" else 1
+    if n_scores > 1 and is_classifier:
+        n_outputs = n_scores
     if config.rejector in REJECTOR_INPUT_SIZES:
         log_probabilities = n_scores if n_scores > 1 else 0
         return _linear_size(log_probabilities + REJECTOR_INPUT_SIZES[config.rejector], n_outputs)

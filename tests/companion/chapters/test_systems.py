@@ -189,3 +189,11 @@ def test_the_stacked_rejector_needs_the_scores_and_the_on_device_classifier_no_b
         rejector = chapters_systems.device_sizes("two-stage", replace(two_stage, client="lenet", rejector=name))[1]
         assert rejector == NetworkSize(parameters=n_inputs + 1, flops=2 * n_inputs)
     assert chapters_systems.device_sizes("two-stage", replace(two_stage, rejector="lenet"))[1] == network_size(LeNet())
+
+
+def test_two_sigmoids_are_two_outputs_of_one_network():
+    one, two = (
+        chapters_systems.device_sizes(name, ExperimentConfig(method))[1]
+        for name, method in (("two-stage", "two_stage"), ("two sigmoids", "two_sigmoid"))
+    )
+    assert two.parameters - one.parameters == ExperimentConfig("two_sigmoid").hidden_units + 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.samples import several
+from helpers.samples import sample_runs
 
 from companion.chapters.paired_evidence import (
     evidence_on_differences,
@@ -14,7 +14,7 @@ from l2h.evaluation.comparisons import mean_difference, server_difference_on_ask
 from l2h.evaluation.metrics import correctness, keep_indicator
 
 USEFUL = {"above": 0, "margin": 0.01}
-FIRST, SECOND = several(3, 300), several(3, 300, client=0.69)
+FIRST, SECOND = sample_runs(3, 300), sample_runs(3, 300, client=0.69)
 
 
 def test_the_intervals_are_those_of_the_paired_difference_at_both_levels():
@@ -70,7 +70,7 @@ def test_the_least_difference_lies_between_its_limits():
 
 
 def test_a_least_difference_says_what_would_settle_all_open_cases():
-    clear, wide = simulated([5.0, 0.2], np.random.default_rng(1))
+    clear, wide = simulated([5.0, 0.1], np.random.default_rng(1))
     bounds = {"above": 0}
     assert least_difference_evidence([clear], bounds=bounds, data="a").settled_by is None  # nothing is open
     found = least_difference_evidence([clear, wide], bounds=bounds, data="a")

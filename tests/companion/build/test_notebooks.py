@@ -213,3 +213,14 @@ def test_what_is_not_there_or_broken_is_no_notebook(tmp_path):
     (tmp_path / "broken.ipynb").write_text('{"cells": [')
     assert notebooks.read_notebook(tmp_path / "none.ipynb") is None
     assert notebooks.read_notebook(tmp_path / "broken.ipynb") is None
+
+
+def test_a_key_depends_on_the_tables_that_a_chapter_reads(book, monkeypatch):
+    monkeypatch.setattr(notebooks, "ROOT", book.parent)
+    without = key(SOURCE, book)
+    (book / "91_toy.runs.csv").write_text("a\n1\n")  # a summary of its own runs
+    assert key(SOURCE, book) == without
+    (book / "91_toy.full.csv").write_text("a\n1\n")
+    first = key(SOURCE, book)
+    (book / "91_toy.full.csv").write_text("a\n2\n")
+    assert len({without, first, key(SOURCE, book)}) == 3

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.samples import sample_runs
 from matplotlib.colors import to_hex
@@ -12,11 +13,14 @@ from companion.chapters.ch06_comparison.figures import (
     plot_human_uncertainty,
     plot_losses_by_cost,
     plot_offload_by_uncertainty,
+    plot_pair_differences,
     plot_resource_use,
     plot_surest_images,
 )
+from companion.chapters.ch06_comparison.primary import Answer
 from l2h.data.cifar10h import HumanLabels
 from l2h.data.dataset import Split
+from l2h.evaluation.class_pairs import ClassPairsMean
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.multiple_comparisons import MeanRanks
 from l2h.evaluation.resources import ResourceUse
@@ -171,3 +175,22 @@ def test_the_surest_images_stand_in_four_rows(titles, with_labels):
 def test_human_uncertainty_says_where_it_is_not_available(titles):
     plot_human_uncertainty({}, n_columns=2)
     assert "CIFAR-10H is not available" in plt.gcf().axes[0].texts[0].get_text()
+
+
+def test_every_pair_is_a_point_and_every_client_a_mean_with_its_interval(titles):
+    mean = ClassPairsMean(0.02, 0.001, 9.0, 0.0, 0.0)
+    answer = Answer(mean, Interval(0.02, 0.01, 0.04), Interval(0.02, 0.015, 0.03), 2, 2)
+    answers = {"minus separate, area": {"lenet": answer}, "joint minus plain server": {"lenet": answer}}
+    rows = [
+        {"question": name, "client": "lenet", "classes": "a/b", "difference": value}
+        for name in answers
+        for value in (0.03, 0.01)
+    ]
+    plot_pair_differences(pd.DataFrame(rows), answers)
+    assert titles() == ["learning to help minus separate, area", "joint minus plain server"]
+    ax = plt.gcf().axes[0]
+    assert ticks(ax) == ["lenet"]
+    assert [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "."] == [[0.01, 0.03]]
+    (bars,) = ax.containers[0].lines[2]
+    assert bars.get_segments()[0][:, 0] == pytest.approx([0.01, 0.04])
+    assert ax.patches[0].get_x() == -0.01

@@ -33,7 +33,7 @@ class ClassPairsMean(NamedTuple):
         return self._student(self.standard_error, level)
 
     def new_pair_interval(self, *, level: float = 0.95) -> Interval:
-        """The interval that holds the value of one new pair of new classes, measured with as many seeds.
+        """The prediction interval of one new pair of new classes, measured with as many seeds; its coverage was not simulated.
 
         Args:
             level: the probability of that, in (0, 1).

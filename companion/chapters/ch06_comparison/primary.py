@@ -10,7 +10,8 @@ from companion.chapters.ch06_comparison.analysis import LEARNING_TO_HELP
 from companion.chapters.ch06_comparison.class_pairs import COVERAGE_PERCENT, PAIR_CLIENTS, SMALL_REJECTOR
 from companion.chapters.systems import STACKED_NAME
 from companion.claims.evidence import EQUIVALENCE_LEVEL, Evidence
-from companion.claims.power import units_to_settle
+from companion.claims.power import LARGEST_FACTOR, LEVEL
+from companion.claims.verdicts import INCONCLUSIVE, case_verdict
 from l2h.evaluation.class_pairs import ClassPairsMean, class_pairs_mean
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.multiple_comparisons import equivalence_intervals, holm_intervals
@@ -26,6 +27,7 @@ class Answer(NamedTuple):
     mean: ClassPairsMean  # over pairs of classes
     interval: Interval  # at the level of its step in Holm's procedure
     equivalence: Interval  # the same for two one-sided tests
+    simultaneous: Interval  # of all answers at once, by Bonferroni
     better: int  # number of pairs with a difference above zero
     pairs: int
 
@@ -64,7 +66,7 @@ QUESTIONS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "minus confidence, area": area_difference("confidence"),
     "minus separate, area": area_difference("separate"),
     "minus two-stage, area": area_difference("two-stage"),
-    "joint minus plain server, accuracy where asked": server_difference,
+    "joint minus plain server, accuracy on the lower half of r": server_difference,
 }
 CLAIM_OF_QUESTION = dict(
     zip(
@@ -111,8 +113,9 @@ def primary_answers(table: pd.DataFrame) -> dict[str, dict[str, Answer]]:
     for (name, client), mean in means.items():
         _, of_pairs = values[name, client]
         better, pairs = int((of_pairs > 0).sum()), len(of_pairs)
+        simultaneous = mean.interval(level=1 - 0.05 / len(means))
         answers[name][client] = Answer(
-            mean, intervals[name, client], equivalence[name, client], better=better, pairs=pairs
+            mean, intervals[name, client], equivalence[name, client], simultaneous, better=better, pairs=pairs
         )
     return answers
 
@@ -137,11 +140,12 @@ def primary_evidence(answers: Mapping[str, Mapping[str, Answer]], *, seeds: int)
     }
 
 
-def secondary_evidence(differences: pd.Series) -> dict[str, Evidence]:
+def secondary_evidence(differences: pd.Series, *, margin: float = SMALLEST_EFFECT) -> dict[str, Evidence]:
     """Evidence on a secondary question over pairs, by client, without adjustment for other questions.
 
     Args:
         differences: one per pair, client and seed.
+        margin: the smallest difference of interest.
     """
     seeds = differences.dropna().index.get_level_values("seed").nunique()
     evidence = {}
@@ -149,12 +153,18 @@ def secondary_evidence(differences: pd.Series) -> dict[str, Evidence]:
         pairs, values = by_pair(differences, client)
         mean = class_pairs_mean(pairs, values)
         narrower = mean.interval(level=EQUIVALENCE_LEVEL)
-        evidence[client] = _evidence(mean, mean.interval(), narrower, len(pairs), seeds, 1)
+        evidence[client] = _evidence(mean, mean.interval(), narrower, len(pairs), seeds, 1, margin)
     return evidence
 
 
 def _evidence(
-    mean: ClassPairsMean, interval: Interval, equivalence: Interval, pairs: int, seeds: int, comparisons: int
+    mean: ClassPairsMean,
+    interval: Interval,
+    equivalence: Interval,
+    pairs: int,
+    seeds: int,
+    comparisons: int,
+    margin: float = SMALLEST_EFFECT,
 ) -> Evidence:
     return Evidence(
         *interval,
@@ -163,15 +173,42 @@ def _evidence(
         equivalence_high=equivalence.high,
         comparisons=comparisons if comparisons > 1 else None,
         units="pairs of classes",
-        settled_by=units_to_settle(
-            mean.estimate,
-            mean.standard_error * pairs**0.5,
-            mean.degrees_of_freedom,
-            units=pairs,
-            bounds={"above": 0, "margin": SMALLEST_EFFECT},
-            comparisons=comparisons,
-        ),
+        settled_by=pairs_to_settle(mean, pairs, margin=margin, comparisons=comparisons),
     )
+
+
+def pairs_to_settle(mean: ClassPairsMean, pairs: int, *, margin: float, comparisons: int = 1) -> int | None:
+    r"""The least number of pairs, all pairs of K classes, with which a question would be decided.
+
+    .. math:: \mathrm{Var}(\bar y) = \frac{4 \sigma_u^2}{K} + \frac{2 \sigma_v^2}{K(K - 1)}
+
+    with the estimate and the components as they are, and degrees of freedom in proportion to K - 1.
+
+    Args:
+        mean: of the pairs at hand.
+        pairs: how many these are.
+        margin: the smallest difference of interest.
+        comparisons: how many questions share the error probability; the levels are adjusted as for the first of them.
+
+    Returns:
+        A number of pairs, or None if ten times as many do not decide.
+    """
+    bounds = {"above": 0, "margin": margin}
+    present = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
+    k = present
+    while k * (k - 1) // 2 <= LARGEST_FACTOR * pairs:
+        variance = 4 * mean.class_variance / k + 2 * mean.pair_variance / (k * (k - 1))
+        larger = mean._replace(
+            standard_error=variance**0.5, degrees_of_freedom=mean.degrees_of_freedom * (k - 1) / (present - 1)
+        )
+        interval, narrower = (
+            larger.interval(level=1 - (1 - level) / comparisons) for level in (LEVEL, EQUIVALENCE_LEVEL)
+        )
+        evidence = Evidence(*interval, equivalence_low=narrower.low, equivalence_high=narrower.high)
+        if case_verdict(evidence, bounds) != INCONCLUSIVE:
+            return k * (k - 1) // 2
+        k += 1
+    return None
 
 
 def small_rejector_difference(table: pd.DataFrame) -> pd.Series:
@@ -291,16 +328,20 @@ def answer_table(answers: Mapping[str, Mapping[str, Answer]]) -> pd.DataFrame:
 def answer_in_words(answer: Answer) -> str:
     """Better, worse, or no difference of the size of the margin; and whether a difference reaches the margin.
 
-    >>> mean = ClassPairsMean(0.002, 0.001, 40.0, 0.0, 0.0)
-    >>> answer_in_words(Answer(mean, Interval(0.002, 0.001, 0.003), Interval(0.002, 0.001, 0.003), 30, 45))
+    That it is smaller follows from the tests of equivalence, that it is larger from simultaneous intervals.
+
+    >>> mean, interval = ClassPairsMean(0.002, 0.001, 40.0, 0.0, 0.0), Interval(0.002, 0.001, 0.003)
+    >>> answer_in_words(Answer(mean, interval, interval, interval, better=30, pairs=45))
     'better, by less than 0.01'
     """
     negligible = answer.equivalence.low > -SMALLEST_EFFECT and answer.equivalence.high < SMALLEST_EFFECT
     if answer.interval.low <= 0 <= answer.interval.high:
         return f"no difference of {SMALLEST_EFFECT:g}" if negligible else "undecided"
     direction = "better" if answer.interval.low > 0 else "worse"
-    beyond = answer.interval.low >= SMALLEST_EFFECT or answer.interval.high <= -SMALLEST_EFFECT
-    return f"{direction}, by {'less than' if negligible else 'more than' if beyond else 'about'} {SMALLEST_EFFECT:g}"
+    if negligible:
+        return f"{direction}, by less than {SMALLEST_EFFECT:g}"
+    beyond = answer.simultaneous.low >= SMALLEST_EFFECT or answer.simultaneous.high <= -SMALLEST_EFFECT
+    return f"{direction}, {'by more than' if beyond else 'undecided whether by'} {SMALLEST_EFFECT:g}"
 
 
 def describe_joint_training(answers: Mapping[str, Mapping[str, Answer]]) -> str:
@@ -317,9 +358,9 @@ def describe_joint_training(answers: Mapping[str, Mapping[str, Answer]]) -> str:
     worse = sum(answer.interval.high < 0 for answer in apart)
     better = sum(answer.interval.low > 0 for answer in apart)
     return (
-        f"On {apart[0].pairs} pairs of classes, training rejector and server together has no advantage larger than "
-        f"{max(largest, 0.0):.3f} in area over training them apart; of {len(apart)} comparisons, it is significantly "
-        f"better in {better} and worse in {worse}."
+        f"On average over pairs of classes ({apart[0].pairs} pairs of CIFAR-10), training rejector and server together "
+        f"has no advantage larger than {max(largest, 0.0):.3f} in area over training them apart; of {len(apart)} "
+        f"comparisons, it is significantly better in {better} and worse in {worse}."
     )
 
 

@@ -179,7 +179,7 @@ def test_human_uncertainty_says_where_it_is_not_available(titles):
 
 def test_every_pair_is_a_point_and_every_client_a_mean_with_its_interval(titles):
     mean = ClassPairsMean(0.02, 0.001, 9.0, 0.0, 0.0)
-    answer = Answer(mean, Interval(0.02, 0.01, 0.04), Interval(0.02, 0.015, 0.03), 2, 2)
+    answer = Answer(mean, Interval(0.02, 0.01, 0.04), Interval(0.02, 0.015, 0.03), Interval(0.02, 0.01, 0.04), 2, 2)
     answers = {"minus separate, area": {"lenet": answer}, "joint minus plain server": {"lenet": answer}}
     rows = [
         {"question": name, "client": "lenet", "classes": "a/b", "difference": value}

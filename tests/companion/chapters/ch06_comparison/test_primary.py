@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from companion.chapters.ch06_comparison import primary
 from companion.chapters.ch06_comparison.class_pairs import COVERAGE_PERCENT, PAIR_CLIENTS
@@ -129,21 +130,21 @@ def test_the_sentence_names_the_largest_advantage_of_joint_training(answers):
         answers[name][client] for name in ("minus separate, area", "minus two-stage, area") for client in PAIR_CLIENTS
     ]
     assert f"{max(answer.equivalence.high for answer in apart):.3f}" in text
-    assert "On 21 pairs" in text and "better in 2 and worse in 2" in text
+    assert "(21 pairs of CIFAR-10)" in text and "better in 2 and worse in 2" in text
 
 
 @pytest.mark.parametrize(
     ("interval", "equivalence", "words"),
     [
         ((0.002, 0.001, 0.003), (0.001, 0.003), "better, by less than 0.01"),
-        ((0.009, 0.001, 0.017), (0.002, 0.016), "better, by about 0.01"),
+        ((0.009, 0.001, 0.017), (0.002, 0.016), "better, undecided whether by 0.01"),
         ((-0.02, -0.03, -0.011), (-0.029, -0.012), "worse, by more than 0.01"),
         ((0.005, -0.005, 0.015), (-0.003, 0.013), "undecided"),
     ],
 )
 def test_answers_in_words(interval, equivalence, words):
     mean = ClassPairsMean(interval[0], 0.001, 40.0, 0.0, 0.0)
-    answer = primary.Answer(mean, Interval(*interval), Interval(interval[0], *equivalence), 30, 45)
+    answer = primary.Answer(mean, Interval(*interval), Interval(interval[0], *equivalence), Interval(*interval), 30, 45)
     assert primary.answer_in_words(answer) == words
 
 
@@ -159,3 +160,21 @@ def test_figures_get_one_difference_per_pair(table):
     one = found[(found.question == "minus two-stage, area") & (found.client == "lenet")].set_index("classes")
     pairs, values = primary.by_pair(primary.QUESTIONS["minus two-stage, area"](table), "lenet")
     assert one.difference["a/truck"] == values[pairs.index(("a", "truck"))]
+
+
+def test_more_pairs_help_little_where_classes_differ():
+    noisy = ClassPairsMean(0.002, 0.0, 30.0, 0.0, 0.06**2)
+    noisy = noisy._replace(standard_error=(noisy.pair_variance / 45) ** 0.5)
+    number = primary.pairs_to_settle(noisy, 45, margin=0.01)
+    k = round((1 + (1 + 8 * number) ** 0.5) / 2)
+    assert number == k * (k - 1) // 2 > 45
+
+    def equivalent(classes):
+        error = (2 * noisy.pair_variance / (classes * (classes - 1))) ** 0.5
+        half = stats.t.ppf(0.95, 30 * (classes - 1) / 9) * error
+        return 0.002 + half < 0.01
+
+    assert equivalent(k) and not equivalent(k - 1)
+    differing = noisy._replace(class_variance=0.03**2, degrees_of_freedom=9.0)
+    assert primary.pairs_to_settle(differing, 45, margin=0.01) is None
+    assert primary.pairs_to_settle(noisy, 45, margin=0.02) == 45

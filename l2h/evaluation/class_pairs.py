@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import fdtri, stdtrit
 
 from l2h import checks
 from l2h.evaluation.intervals import Interval, check_level
@@ -19,7 +19,7 @@ class ClassPairsMean(NamedTuple):
     """The mean of a quantity over pairs of classes, and how much of its variation is that of the classes."""
 
     estimate: float
-    standard_error: float  # for new classes
+    standard_error: float  # for new classes, and for new seeds where the values name the seeds
     degrees_of_freedom: float
     class_variance: float  # of the effect that a class has on each of its pairs
     pair_variance: float  # of what remains: the pair's own effect, seeds, and the images of this pair alone
@@ -33,7 +33,9 @@ class ClassPairsMean(NamedTuple):
         return self._student(self.standard_error, level)
 
     def new_pair_interval(self, *, level: float = 0.95) -> Interval:
-        """The prediction interval of one new pair of new classes, measured with as many seeds; its coverage was not simulated.
+        """The prediction interval of one new pair of new classes, measured with as many seeds.
+
+        Its coverage was not simulated.
 
         Args:
             level: the probability of that, in (0, 1).
@@ -53,6 +55,7 @@ def class_pairs_mean(pairs: Sequence[tuple[Any, Any]], values: Any) -> ClassPair
 
     .. math:: y_{ab} = \mu + u_a + u_b + v_{ab}, \qquad
               \widehat{\mathrm{Var}}(\bar y) = \frac{4\, MS_u}{K(K - 2)} - \frac{2\, MS_v}{(K - 1)(K - 2)}
+              + \frac{MS_s}{S K(K - 1) / 2}
 
     with independent class effects u and pair effects v, and the mean squares of classes (K - 1 degrees of freedom) and
     of pairs (K(K - 3)/2). The degrees of freedom are Satterthwaite's, at least (K - 1)/2: the difference of two mean
@@ -60,9 +63,14 @@ def class_pairs_mean(pairs: Sequence[tuple[Any, Any]], values: Any) -> ClassPair
     all pairs are independent, and the usual variance of their mean is taken. The coverage was simulated: see the page
     "How the intervals were checked".
 
+    The last term is for S seeds that all pairs share, such as the same initial weights: with the mean square of the
+    seeds in the table of pairs and seeds, whose degrees of freedom are S - 1. It is left out if it is at most the
+    median of its distribution without an effect of the seeds, or if there is one seed. All parts are combined by
+    Satterthwaite's formula.
+
     Args:
         pairs: all pairs of K >= 4 classes, each once, in either order.
-        values: (K(K - 1)/2,) one finite number per pair, such as a mean over seeds.
+        values: (K(K - 1)/2,) one finite number per pair, or (K(K - 1)/2, S) one per pair and seed.
 
     Returns:
         The mean with its standard error and the components of variance; a component is never below zero.
@@ -83,9 +91,13 @@ def class_pairs_mean(pairs: Sequence[tuple[Any, Any]], values: Any) -> ClassPair
     checks.at_least(4, classes=k)
     if sorted(tuple(sorted(pair)) for pair in pairs) != list(combinations(classes, 2)):
         raise ValueError(f"expected every pair of the {k} classes once, got {len(pairs)} pairs: {list(pairs)}")
-    if y.shape != (len(pairs),):
-        raise ValueError(f"expected one value per pair, got {len(pairs)} pairs and values of shape {y.shape}")
+    if y.ndim not in (1, 2) or len(y) != len(pairs) or y.size == 0:
+        raise ValueError(
+            f"expected one value per pair, or one row, got {len(pairs)} pairs and values of shape {y.shape}"
+        )
     checks.finite(values=y)
+    if y.ndim == 2:
+        return _with_seeds(class_pairs_mean(pairs, y.mean(axis=1)), y)
     mean = y.mean()
     in_pair = np.array([[name in pair for pair in pairs] for name in classes])  # (K, pairs)
     class_deviations = in_pair @ (y - mean)  # (K,)
@@ -104,3 +116,20 @@ def class_pairs_mean(pairs: Sequence[tuple[Any, Any]], values: Any) -> ClassPair
     class_variance = (class_mean_square - pair_mean_square) / (k - 2)
     df = max(satterthwaite, class_df / 2)
     return ClassPairsMean(float(mean), float(np.sqrt(variance)), float(df), class_variance, pair_mean_square)
+
+
+def _with_seeds(mean: ClassPairsMean, values: np.ndarray) -> ClassPairsMean:
+    """The mean with the variance that seeds bring to all pairs alike."""
+    pairs, seeds = values.shape
+    if seeds == 1:
+        return mean
+    by_seed = values.mean(axis=0)
+    residual = values - by_seed - values.mean(axis=1, keepdims=True) + values.mean()
+    residual_mean_square = (residual**2).sum() / ((pairs - 1) * (seeds - 1))
+    seed_mean_square, seed_df = pairs * by_seed.var(ddof=1), seeds - 1
+    if seed_mean_square <= fdtri(seed_df, (pairs - 1) * seed_df, 0.5) * residual_mean_square:
+        return mean
+    seed_variance = seed_mean_square / (pairs * seeds)
+    variance = mean.standard_error**2 + seed_variance
+    df = variance**2 / (mean.standard_error**4 / mean.degrees_of_freedom + seed_variance**2 / (seeds - 1))
+    return mean._replace(standard_error=float(np.sqrt(variance)), degrees_of_freedom=float(df))

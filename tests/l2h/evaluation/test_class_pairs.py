@@ -116,3 +116,47 @@ def test_coverage_for_new_classes(class_deviation):
 def test_refuses(pairs, values, expected):
     with pytest.raises(ValueError, match=expected):
         class_pairs_mean(pairs, values)
+
+
+def test_seeds_that_pairs_share_add_their_variance():
+    generator = np.random.default_rng(5)
+    pairs, y = _simulated(6, 1.0, 0.5, seed=1)
+    values = y[:, None] + 0.3 * generator.normal(size=(15, 4)) + np.array([0.0, 1.0, 2.0, 5.0])
+    alone, found = class_pairs_mean(pairs, values.mean(axis=1)), class_pairs_mean(pairs, values)
+    of_seeds = values.mean(axis=0).var(ddof=1) / 4  # the usual variance of a mean of four
+    assert found.standard_error**2 == pytest.approx(alone.standard_error**2 + of_seeds)
+    parts = alone.standard_error**2, of_seeds
+    assert found.degrees_of_freedom == pytest.approx(
+        sum(parts) ** 2 / (parts[0] ** 2 / alone.degrees_of_freedom + parts[1] ** 2 / 3)
+    )
+    assert found[3:] == alone[3:] and found.estimate == pytest.approx(alone.estimate)
+
+
+def test_the_seeds_count_from_the_median_of_their_mean_square_on():
+    pairs, y = _simulated(6, 1.0, 0.5, seed=1)
+    counted = []
+    for seed in range(1000):
+        values = y[:, None] + np.random.default_rng(seed).normal(size=(15, 3))
+        alone = class_pairs_mean(pairs, values.mean(axis=1))
+        counted.append(class_pairs_mean(pairs, values).standard_error > alone.standard_error)
+    assert 0.45 < np.mean(counted) < 0.55
+
+
+def test_seeds_without_a_common_effect_add_nothing():
+    pairs, y = _simulated(6, 1.0, 0.5, seed=1)
+    generator = np.random.default_rng(0)
+    noise = generator.normal(size=(15, 3))
+    values = y[:, None] + noise - noise.mean(axis=0)
+    assert class_pairs_mean(pairs, values) == pytest.approx(class_pairs_mean(pairs, values.mean(axis=1)))
+    assert class_pairs_mean(pairs, values[:, :1]) == pytest.approx(class_pairs_mean(pairs, values[:, 0]))
+
+
+def test_coverage_for_new_classes_and_new_seeds():
+    covered = []
+    for seed in range(600):
+        generator = np.random.default_rng(10_000 + seed)  # other numbers than those of the classes
+        pairs, y = _simulated(10, 0.3, 1.0, seed)
+        values = y[:, None] + 0.3 * generator.normal(size=3) + generator.normal(size=(45, 3))
+        low, high = class_pairs_mean(pairs, values).interval()[1:]
+        covered.append(low <= 3.0 <= high)
+    assert 0.92 < np.mean(covered) < 0.99

@@ -265,8 +265,8 @@ def describe_variant(table: pd.DataFrame) -> str:
     least = _least_differences(table, level=0.95)
     limits = ", ".join(f"{interval.low:+.4f} ({client})" for client, interval in least.items())
     return (
-        "The rule of the claim corrects the limits for all baselines and coverages. The least lower limit does not need "
-        f"this correction; without it, at 95 % for each client, it is {limits}."
+        "The rule of the claim corrects the limits for all baselines and coverages. The least lower limit does not "
+        f"need this correction; without it, at 95 % for each client, it is {limits}."
     )
 
 

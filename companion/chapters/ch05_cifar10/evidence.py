@@ -76,7 +76,8 @@ def area_gains(
     for client in clients:
         first = predictions(system, client=client)
         for name, baseline in baselines.items():
-            evidence[f"{client}, {name}"] = measured(difference, first, predictions(baseline, client=client))
+            second = predictions(baseline, client=client)
+            evidence[f"{client}, {name}"] = measured(difference, first, second, equivalence=True)
     return evidence
 
 

@@ -31,7 +31,7 @@ class Settings(ChapterSettings):
     ce_grid: tuple[float, ...]
     ce_compare: tuple[float, ...] = (0.0, 0.15)
     clients: tuple[str, ...] = ("as_released", "well_trained")
-    released_seeds: int = 5
+    released_seeds: int = 10
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"

@@ -154,8 +154,8 @@ def variance_components(values: Any) -> VarianceComponents:
     Raises:
         ValueError: if the shape is another, or an entry is not finite.
 
-    >>> variance_components([[0.0, 2.0], [1.0, 3.0]])
-    VarianceComponents(seed=0.5, example=2.0, interaction=0.0)
+    >>> [round(component, 6) for component in variance_components([[0.0, 2.0], [1.0, 3.0]])]
+    [0.5, 2.0, 0.0]
     """
     table = _table(values)
     seeds, n = table.shape

@@ -58,7 +58,7 @@ def plot_pair_differences(differences: pd.DataFrame, answers: Mapping[str, Mappi
         differences: of `primary.pair_differences`.
         answers: of `primary.primary_answers`.
     """
-    _, axes = subplot_grid(len(answers), 2, (4.6, 2.6))
+    figure, axes = subplot_grid(len(answers), 2, (4.4, 2.4))
     for ax, (name, by_client) in zip(axes, answers.items(), strict=True):
         of_question = differences[differences.question == name]
         ax.axvspan(
@@ -86,7 +86,7 @@ def plot_pair_differences(differences: pd.DataFrame, answers: Mapping[str, Mappi
         ax.set_yticks(range(len(by_client)), list(by_client))
         ax.set(title=f"learning to help {name}" if name.startswith("minus") else name, xlabel="difference")
         ax.invert_yaxis()
-    share_legend(axes[0].figure, *axes)
+    share_legend(figure, *axes)
 
 
 def plot_offload_by_uncertainty(

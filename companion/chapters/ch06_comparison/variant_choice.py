@@ -57,8 +57,8 @@ class Part(NamedTuple):
     def joined(self, other: "Part") -> "Part":
         """The images of both parts."""
         signals = {name: np.concatenate([columns, other.signals[name]]) for name, columns in self.signals.items()}
-        wrong = (np.concatenate(pair) for pair in zip(self[:2], other[:2], strict=True))
-        return Part(*wrong, signals)
+        client_wrong = np.concatenate([self.client_wrong, other.client_wrong])
+        return Part(client_wrong, np.concatenate([self.server_wrong, other.server_wrong]), signals)
 
 
 class Group(NamedTuple):
@@ -261,11 +261,13 @@ def _group(results: Mapping[Any, Any], systems: Mapping[str, Any]) -> Group:
             SCORE: np.stack([score, np.abs(score)], axis=1),
             LOGARITHM: np.stack([np.sign(score) * size, size], axis=1),
         }
-        rights = client_server_correctness(results[systems[TWO_STAGE_SIGNAL]].predictions(split))
-        parts.append(Part(*(~right for right in rights), signals))
+        client_right, server_right = client_server_correctness(results[systems[TWO_STAGE_SIGNAL]].predictions(split))
+        parts.append(Part(~client_right, ~server_right, signals))
     predictions = {name: results[config].predictions("validation") for name, config in systems.items()}
     config = systems[TWO_STAGE_SIGNAL]
-    return Group("/".join(results[config].data["classes"]), config.client, config.seed, *parts, predictions)
+    calibration, validation = parts
+    classes = "/".join(results[config].data["classes"])
+    return Group(classes, config.client, config.seed, calibration, validation, predictions)
 
 
 def differences(groups: Iterable[Group], compared: Mapping[str, Candidate]) -> pd.DataFrame:

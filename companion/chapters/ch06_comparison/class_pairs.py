@@ -30,9 +30,10 @@ from l2h.evaluation.curves import (
 )
 from l2h.evaluation.metrics import ask_indicator, client_server_correctness, system_loss
 from l2h.evaluation.thresholds import tuned_on_validation
+from l2h.experiments import run
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
-from l2h.experiments.run import RunResult, run_key
+from l2h.experiments.run import RunResult
 from l2h.experiments.sweep import with_dependencies
 from l2h.problem import Costs, Predictions
 
@@ -40,6 +41,7 @@ BOOK = PACKAGE.parent / "book"
 PAIR_COLUMNS = ("classes", "client", "seed", "system")  # they name a row
 COVERAGE_PERCENT = tuple(range(10, 100, 10))
 TABLE_DECIMALS = 6
+HARDWARE_FACTS = ("bfloat16", "accelerator")  # of `run.key_facts`
 GROUP_KEY_DIGITS = 16  # of 64: enough to tell a few hundred groups apart
 PAIR_CLIENTS = ("as_released", "well_trained", "lenet")
 PAIR_SEEDS = 3
@@ -102,13 +104,20 @@ def runs_of_seed(seed: int, pairs: Sequence[tuple[str, str]] | None = None) -> l
 def group_key(group: Mapping[str, ExperimentConfig]) -> str:
     """What the rows of one pair, client and seed depend on: its runs, and the code that describes them.
 
+    The kind of processor is no part of it, because the committed table is read on any machine.
+
     Args:
         group: of `pair_systems`.
 
     Returns:
         16 hexadecimal digits.
     """
-    return key(runs=[run_key(config) for config in group.values()], code=_code_digest())[:GROUP_KEY_DIGITS]
+    computation = Definition(run.__name__, "_compute_json")
+    runs = [
+        {name: fact for name, fact in run.key_facts(config, computation).items() if name not in HARDWARE_FACTS}
+        for config in with_dependencies(group.values())
+    ]
+    return key(runs=runs, code=_code_digest())[:GROUP_KEY_DIGITS]
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,6 @@
 """The table over all pairs of classes: its groups, its rows, and whether the committed one belongs to the code."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +13,10 @@ from l2h.data.cifar10h import HumanLabels
 from l2h.evaluation.curves import accuracy_at_coverage, accuracy_coverage_curve, area_under_curve
 from l2h.evaluation.metrics import offload_rate, system_loss
 from l2h.evaluation.thresholds import tuned_on_validation
+from l2h.experiments import run
 from l2h.problem import Costs, Predictions
+from l2h.training import device
+from l2h.training.config import PRESETS
 
 COSTS = Costs(c1=1.0, ce=0.1)
 
@@ -97,6 +101,18 @@ def test_the_committed_table_belongs_to_the_code(table, pair):
             client = group["two-stage"].client
             message = "the table is stale: run `python -m companion.build.full_record`"
             assert keys["/".join(pair), client, seed] == class_pairs.group_key(group), message
+
+
+def test_a_key_does_not_depend_on_the_processor(monkeypatch):
+    group = class_pairs.pair_systems(("3", "8"), "lenet", 0)
+    preset = next(name for name, training in PRESETS.items() if training.bfloat16)
+    group = {name: replace(config, source="digits", preset=preset) for name, config in group.items()}
+    first = class_pairs.group_key(group)
+    monkeypatch.setattr(device, "has_bfloat16", lambda: True)
+    with_bfloat16 = run.run_key(group["two-stage"])
+    monkeypatch.setattr(device, "has_bfloat16", lambda: False)
+    assert run.run_key(group["two-stage"]) != with_bfloat16
+    assert class_pairs.group_key(group) == first
 
 
 def test_a_key_depends_on_every_configuration():

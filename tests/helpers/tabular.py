@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from l2h.methods.base import Examples, Options, Splits
+from l2h.methods.base import Examples, Options, Splits, class_indices
 from l2h.training.config import TrainConfig
 
 SHARE = 20  # examples of an atom
@@ -68,3 +68,16 @@ def splits(atoms=ATOMS):
 def one_of_each(examples):
     """One example of each atom."""
     return Examples(*(None if column is None else column[::SHARE] for column in examples))
+
+
+def both_codings():
+    """The same examples with labels -1/+1 and one score, and with labels 0/1 and two scores."""
+    atoms = [Atom((0.8, 0.2), 1, 0.6), Atom((0.3, 0.7), 1, 0.9), Atom((0.1, 0.9), 0, 0.7)]
+    signs = splits(atoms).train
+    numbers = signs._replace(
+        y=class_indices(signs.y, signs),
+        m=class_indices(signs.m, signs),
+        client_scores=torch.stack([-signs.client_scores / 2, signs.client_scores / 2], 1),
+        server_scores=torch.stack([-signs.server_scores / 2, signs.server_scores / 2], 1),
+    )
+    return signs, numbers

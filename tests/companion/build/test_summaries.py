@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.chapters import execute_toy_runs, toy_configs
+from helpers.chapters import toy_configs
 
 from companion.build import execute, notebooks, summaries
 from companion.build.notebooks import Folders
@@ -13,15 +13,6 @@ from l2h.experiments.run import dataset_for_config, run, run_key
 from l2h.experiments.run_log import LoggedRun
 from l2h.experiments.shifted import Conditions, run_under_corruption
 from l2h.problem import server_label
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    """The folders of a book with one chapter that trains on digits, recorded, and its store."""
-    folder = tmp_path_factory.mktemp("toy")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("L2H_RUNS", str(folder / "runs"))
-        yield execute_toy_runs(folder, patch)
 
 
 def table_of(toy):

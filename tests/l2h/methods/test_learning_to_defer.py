@@ -6,7 +6,7 @@ from helpers import tabular
 from oracles import deferral
 
 from l2h.methods import base, learning_to_defer, registry
-from l2h.methods.base import Splits, class_indices
+from l2h.methods.base import Splits
 from l2h.problem import Costs, asks, server_label
 
 COSTS = Costs(c1=1.0, ce=0.1)
@@ -105,14 +105,7 @@ def test_a_share_is_asked_and_ties_go_together(share):
 @pytest.mark.parametrize("name", ["mozannar_sontag", "one_vs_all", "realizable"])
 def test_two_classes_coded_either_way_agree(name):
     """Labels -1/+1 with one score and 0/1 with two are the same problem; heads of K + 1 scores do not see the code."""
-    atoms = [tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.3, 0.7), 1, 0.9), tabular.Atom((0.1, 0.9), 0, 0.7)]
-    signs = tabular.splits(atoms).train
-    numbers = signs._replace(
-        y=class_indices(signs.y, signs),
-        m=class_indices(signs.m, signs),
-        client_scores=torch.stack([-signs.client_scores / 2, signs.client_scores / 2], 1),
-        server_scores=torch.stack([-signs.server_scores / 2, signs.server_scores / 2], 1),
-    )
+    signs, numbers = tabular.both_codings()
     one, other = (trained(name, Splits(*[examples] * 3)) for examples in (signs, numbers))
     torch.testing.assert_close(one.r(signs), other.r(numbers), atol=1e-6, rtol=0)
     torch.testing.assert_close(one.e(signs), other.e(numbers).diff(dim=1)[:, 0], atol=1e-6, rtol=0)

@@ -6,7 +6,7 @@ from helpers import tabular
 from oracles import deferral
 
 from l2h.methods import registry
-from l2h.methods.base import Splits, class_indices
+from l2h.methods.base import Splits
 from l2h.problem import Costs, asks
 
 GRID = [Costs(c1=1.0, ce=0.1), Costs(c1=1.0, ce=0.35), Costs(c1=0.5, ce=0.22), Costs(c1=1.5, ce=0.05)]
@@ -85,13 +85,6 @@ def test_a_server_must_be_given(splits, name):
 
 @pytest.mark.parametrize("name", ["separate", "two_stage", "two_sigmoid"])
 def test_two_classes_coded_either_way_agree(name):
-    atoms = [tabular.Atom((0.8, 0.2), 1, 0.6), tabular.Atom((0.3, 0.7), 1, 0.9), tabular.Atom((0.1, 0.9), 0, 0.7)]
-    signs = tabular.splits(atoms).train
-    numbers = signs._replace(
-        y=class_indices(signs.y, signs),
-        m=class_indices(signs.m, signs),
-        client_scores=torch.stack([-signs.client_scores / 2, signs.client_scores / 2], 1),
-        server_scores=torch.stack([-signs.server_scores / 2, signs.server_scores / 2], 1),
-    )
+    signs, numbers = tabular.both_codings()
     one, other = (trained(name, Splits(*[examples] * 3)) for examples in (signs, numbers))
     torch.testing.assert_close(one.r(signs), other.r(numbers), atol=1e-6, rtol=0)

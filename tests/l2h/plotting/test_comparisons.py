@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.figures import labels, legend, texts
 
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import SubsetAccuracy, TableOne
@@ -9,18 +10,6 @@ from l2h.plotting import comparisons, style
 from l2h.plotting.comparisons import BYTES_LABEL, FLOPS_LABEL, plot_accuracy_by_resource
 
 NAN = float("nan")
-
-
-def labels(ax):
-    return ax.get_xlabel(), ax.get_ylabel()
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def texts(ax):
-    return [text.get_text() for text in ax.texts]
 
 
 def cell(n, m, e):

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from helpers.figures import labels, legend
 from matplotlib.colors import to_hex
 
 from l2h.plotting import lines as plotting_lines
@@ -27,18 +28,6 @@ def ax(tmp_path, monkeypatch):
 
 def curve(height):
     return GRID * 0 + height, GRID * 0 + height - 0.1, GRID * 0 + height + 0.1
-
-
-def labels(ax):
-    return ax.get_xlabel(), ax.get_ylabel()
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def texts(ax):
-    return [text.get_text() for text in ax.texts]
 
 
 def assert_line_with_band(line, band, given):

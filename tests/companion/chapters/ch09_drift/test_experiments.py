@@ -18,16 +18,6 @@ from l2h.evaluation.metrics import system_loss
 from l2h.problem import Costs, Predictions
 
 
-@pytest.fixture(scope="module")
-def systems():
-    return [toy_system(seed) for seed in range(2)]
-
-
-@pytest.fixture(scope="module")
-def drift_streams(systems):
-    return experiments.sample_streams(systems[0].tables, length=400, seeds=2)
-
-
 def test_a_risk_bound_needs_a_client_that_saw_no_validation_image(systems):
     tables = {
         ("learning_to_help", client): [one.tables for one in systems] for client in ("as_released", "well_trained")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.drift import COSTS, OPTIONS, toy_system
+from helpers.drift import COSTS, OPTIONS
 from helpers.samples import many
 
 from companion.chapters.ch09_drift import analysis, experiments, tables
@@ -14,16 +14,6 @@ from l2h.drift.streams import DRIFT_KINDS
 from l2h.evaluation.intervals import Interval
 
 EMPTY = np.array([], dtype=int)
-
-
-@pytest.fixture(scope="module")
-def systems():
-    return [toy_system(seed) for seed in range(2)]
-
-
-@pytest.fixture(scope="module")
-def drift_streams(systems):
-    return experiments.sample_streams(systems[0].tables, length=400, seeds=2)
 
 
 @pytest.fixture(scope="module")

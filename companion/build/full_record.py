@@ -52,10 +52,9 @@ def make_full_record(book: Path) -> None:
     rows: list[dict[str, Any]] = []
     logged: list[LoggedRun] = []
     for seed in range(class_pairs.PAIR_SEEDS):
-        groups = list(class_pairs.groups_of_seed(seed))
-        configs = with_dependencies(config for group in groups for config in group.values())
+        configs = class_pairs.runs_of_seed(seed)
         sweep(configs)
-        rows += [row for group in groups for row in rows_of_group(group)]
+        rows += [row for group in class_pairs.groups_of_seed(seed) for row in rows_of_group(group)]
         logged += [LoggedRun(config, None) for config in configs]
         print_line(f"seed {seed}: {len(configs)} runs")
     path = class_pairs.pairs_table_path(book)

@@ -62,7 +62,6 @@ STACKED_NAME = "stacked"
 STACKED_ON = "separate"  # the system whose rejector it weighs with the client's score; ch06_comparison.variant_choice
 TEACHER_METHODS = {"Mozannar-Sontag": "mozannar_sontag", "one-vs-all": "one_vs_all", "realizable": "realizable"}
 SERVER_DEPENDENT = (*TEACHER_METHODS, "oracle")  # their decision needs the server, so that every image is sent to it
-EXCLUDED_BASELINES = (*SERVER_DEPENDENT, "random", ON_DEVICE_CLASSIFIER)  # of a rejector on the device, at a coverage
 # Inputs of a linear rejector: two summaries of the client's scores, and its last hidden layer. With more than two
 # classes the log-probabilities of all classes come on top.
 REJECTOR_INPUT_SIZES = {"scores": 2, "features": 2 + networks.LENET_HIDDEN_UNITS}

@@ -5,6 +5,7 @@ from itertools import combinations
 
 import pandas as pd
 import pytest
+from helpers.chapters import HEADER
 
 from companion.build import audit, execute, full_record, summaries
 from companion.build.notebooks import Folders
@@ -17,10 +18,9 @@ SMALL = {"source": "digits", "sizes": (40, 40, 40, 40), "precision": "float64"}
 @pytest.fixture
 def digits(monkeypatch, tmp_path):
     """Three pairs of digits, two clients and one seed in place of hours of training."""
-    pairs = list(combinations("138", 2))
 
-    def groups(seed):
-        for pair in pairs:
+    def groups(seed, pairs=None):
+        for pair in combinations("138", 2):
             for client in ("as_released", "well_trained"):
                 systems = class_pairs.pair_systems(pair, client, seed)
                 yield {name: replace(config, **SMALL) for name, config in systems.items()}
@@ -50,7 +50,7 @@ def test_a_table_and_a_summary_of_every_run_are_written(digits, capsys):
 
 def test_the_audit_draws_from_the_summaries_of_the_full_record(digits):
     full_record.main(Folders(book=digits))
-    (digits / "06_comparison.md").write_text("---\nkernelspec:\n  name: python3\n---\n")
+    (digits / "06_comparison.md").write_text(HEADER + "x = 1\n```\n")
     recorded = audit.read_recorded_runs(Folders(book=digits))
     assert len(recorded) == 45
     assert {one.chapters for one in recorded} == {("06_comparison",)}

@@ -18,7 +18,7 @@ export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 
 # The CUDA build's libraries stand in the lock, too; the CPU build does without.
-LOCK = $(if $(filter cpu,$(TORCH)),grep -Ev '^(cuda|nvidia|triton)',cat) requirements.txt
+LOCK = $(if $(filter cpu,$(TORCH)),grep -Ev '^(cuda|nvidia|triton==)',cat) requirements.txt
 INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if $(filter cpu,$(TORCH)),--torch-backend cpu)
 
 .PHONY: book html test verify audit record full reference bench lock clean unbroken

@@ -24,11 +24,12 @@ ORDER = (
 )  # fmt: skip
 # Heavy libraries have a room: where a library may be imported, or, after a "!", where it must not be.
 ROOMS = {
-    "torch": r"(?!l2h/(__init__|problem|pricing|evaluation/(metrics|curves|intervals)|serving/device)$)",
+    "torch": r"(?!l2h/(__init__|problem|pricing|evaluation/(metrics|curves|intervals)|serving/(folder|sessions|protocol|breaker|device|server|triton))$)",
     "(matplotlib|seaborn)": r"l2h/plotting/|.*/figures$",
     "river": "l2h/drift/detectors$",
     "(papermill|jupytext|sphinx)": "companion/build/",
     "(z3|mpmath)": "companion/proofs/",
+    "(onnx|onnxscript|onnxruntime|skl2onnx|starlette|uvicorn|urllib3|prometheus_client)": "l2h/serving/",
 }
 SAME_EVERYWHERE = {"main", "logger", "Settings", "PROFILES", "REQUIREMENTS"}  # of a command, a module, a chapter
 DEVICE_CHOICES = {"cuda", "mps", "set_default_device"}

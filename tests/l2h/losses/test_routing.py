@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import deferral as oracles_deferral
+from scipy.optimize import minimize
 
 from l2h.losses.deferral import deferral_loss
 from l2h.losses.routing import routing_loss
@@ -76,18 +77,16 @@ def test_a_rejector_trained_on_what_occurred_routes_nearly_as_the_bayes_rule():
     costs = [Costs(1.0, 0.125), Costs(1.0, 0.125)]
     occurred = costs_by_action(generator.random(len(x)) < p, generator.random(q.shape) < q, costs=costs)
     features = torch.tensor(np.column_stack([np.ones_like(x), x, x > 0.5, x * (x > 0.5)]))
-    weights = torch.zeros(4, 3, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weights], max_iter=50, line_search_fn="strong_wolfe")
     targets = torch.tensor(occurred)
 
-    def mean_loss():
-        optimiser.zero_grad()
+    def loss_and_gradient(flat):
+        weights = torch.tensor(flat.reshape(4, 3), requires_grad=True)
         loss = routing_loss(features @ weights, targets).mean()
         loss.backward()
-        return loss
+        return loss.item(), weights.grad.numpy().ravel()
 
-    optimiser.step(mean_loss)
-    actions = action_of_scores((features @ weights).detach().numpy())
+    weights = minimize(loss_and_gradient, np.zeros(12), jac=True).x.reshape(4, 3)
+    actions = action_of_scores(features.numpy() @ weights)
     assert set(bayes_action(p, q, costs=costs).tolist()) == {0, 1, 2}
     best = several_servers_risk(p, q, costs=costs).mean()
     reached = several_servers_risk(p, q, costs=costs, actions=actions).mean()

@@ -139,8 +139,8 @@ def test_without_the_servers_that_are_never_asked_the_risk_is_the_same(servers, 
     costs = costs_of(s for s, _, _ in servers)
     lower, upper = zip(*(sorted(pair) for _, *pair in servers), strict=True)
     kept = np.flatnonzero(ever_asked(costs, lower=lower, upper=upper))
-    p, q = data.draw(unit), np.array([data.draw(unit.filter(lambda v, b=b: b[0] <= v <= b[1]))
-                                      for b in zip(lower, upper, strict=True)])  # fmt: skip
+    ranges = [st.integers(int(16 * low), int(16 * high)) for low, high in zip(lower, upper, strict=True)]
+    p, q = data.draw(unit), np.array(data.draw(st.tuples(*ranges))) / 16
     best = several_servers_risk(p, q, costs=costs)
     left = several_servers_risk(p, q[kept], costs=[costs[j] for j in kept]) if len(kept) else p
     assert left == best

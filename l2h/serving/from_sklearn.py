@@ -1,6 +1,5 @@
 """ONNX graphs of scikit-learn estimators, by skl2onnx."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from l2h.serving.graphs import (
     first_line,
     label_info,
     label_nodes,
+    quiet,
     rejector_nodes,
     score_info,
     score_nodes,
@@ -180,8 +180,7 @@ def _converted(estimator: Any, n_features: int, form: Form) -> onnx.ModelProto:
 
 
 def _to_onnx(estimator: Any, n_features: int, options: dict[int, Any] | None = None) -> onnx.ModelProto:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         return to_onnx(
             estimator,
             initial_types=[("table", FloatTensorType([None, n_features]))],

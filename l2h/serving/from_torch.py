@@ -1,18 +1,15 @@
 """ONNX graphs of torch modules, by torch's own exporter."""
 
-import io
-import logging
 import re
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
-from l2h.serving.graphs import OPSET, SMALLEST_PROBABILITY, ConversionError, check_size, first_line
+from l2h.serving.graphs import OPSET, SMALLEST_PROBABILITY, ConversionError, check_size, first_line, quiet
 
 BATCH = 256
 
@@ -75,7 +72,7 @@ def torch_graph(module: nn.Module, example: np.ndarray, outputs: Sequence[str]) 
     check_size(sum(each.numel() * each.element_size() for each in stored))
     x = _tensor(np.repeat(example[:1], 2, axis=0), module)  # torch takes a length of 1 for a constant
     try:
-        with _evaluation_mode(module), _quiet(), torch.no_grad():
+        with _evaluation_mode(module), quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 (x,),
@@ -116,19 +113,6 @@ def _evaluation_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes.items():
             part.training = training
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings, messages of loggers or printed text of this process meanwhile."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 def _reason(error: BaseException) -> str:

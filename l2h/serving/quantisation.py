@@ -3,9 +3,7 @@
 import os
 import shutil
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +16,7 @@ from l2h.evaluation.thresholds import min_loss_threshold
 from l2h.problem import Predictions, asks
 from l2h.serving.export import threshold_between
 from l2h.serving.folder import Card, part_of, saving, write_card
-from l2h.serving.graphs import ConversionError, write_graph
+from l2h.serving.graphs import ConversionError, first_line, quiet, write_graph
 from l2h.serving.sessions import OnnxModel, check_part, load_parts
 
 BATCH = 256
@@ -129,11 +127,11 @@ def _quantise(source: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "quantised.onnx")
         try:
-            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            with quiet():
                 quantize_dynamic(source, path, weight_type=QuantType.QUInt8)
             model = onnx.load(path)
         except Exception as error:  # the quantiser lets errors of all kinds through
-            raise ConversionError(f"the rejector {source} cannot be quantised: {error}") from error
+            raise ConversionError(f"the rejector {source} cannot be quantised: {first_line(error)}") from error
     if not any(node.op_type in INTEGER_PRODUCTS for node in model.graph.node):
         raise ConversionError(f"expected a rejector with products of matrices, got {source} with nothing to quantise")
     write_graph(model, target.parent).replace(target)

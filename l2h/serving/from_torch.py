@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from l2h.serving.graphs import OPSET, SMALLEST_PROBABILITY, ConversionError, check_size, first_line, quiet
 
-BATCH = 256
+BATCH = 256  # inputs at once, which bounds the memory
 
 
 class ScoreModule(nn.Module):
@@ -35,7 +35,7 @@ class ScoreModule(nn.Module):
         if not isinstance(scores, Tensor) or scores.ndim not in (1, 2):
             got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise ConversionError(f"expected a module with scores of shape (n,) or (n, K), got {got}")
-        columns = scores.float().reshape(len(x), -1)
+        columns = scores.float().reshape(scores.shape[0], -1)  # the exporter takes len() for a constant
         if self.n_classes == 2 and columns.shape[1] == 1:
             return columns[:, 0]
         if columns.shape[1] != self.n_classes:
@@ -87,6 +87,11 @@ def torch_graph(module: nn.Module, example: np.ndarray, outputs: Sequence[str]) 
         raise ConversionError(f"the torch module does not convert: {_reason(error)}") from error
     assert program is not None  # for the type checker: only the older exporter writes a file instead
     model: onnx.ModelProto = program.model_proto
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise ConversionError(
+            "the torch module does not convert: its forward takes the length of the batch for a constant, as len(x) "
+            "and a fixed reshape do; write x.shape[0]"
+        )
     return model
 
 

@@ -53,7 +53,7 @@ def rejector(tmp_path_factory):
 
 def test_a_torch_module_and_its_file_decide_alike_on_a_thousand_images(rejector):
     module, path, agreed = rejector
-    assert (agreed.n, agreed.n_different, agreed.tolerance) == (1000, 0, 1e-5) and agreed.largest_difference < 1e-5
+    assert (agreed.n, agreed.n_different) == (1000, 0) and agreed.largest_difference < 1e-5
     model = OnnxModel(path)
     assert (model.input_name, model.input_dtype, model.input_shape) == ("x", "uint8", (3, 4, 4))
     with torch.no_grad():
@@ -120,7 +120,12 @@ def test_a_scikit_learn_client_and_server_agree_with_their_files(tmp_path, estim
     assert agreed.n_different == agreed.n_near == 0
     e = OnnxModel(tmp_path / "server.onnx")(X)["e"]
     assert e.shape == ((1200,) if n_classes == 2 else (1200, 3))
-    np.testing.assert_array_equal(e.argmax(1) if n_classes == 3 else (e >= 0), estimator.predict(X))
+    own = (
+        estimator.decision_function(X).argmax(1)
+        if isinstance(estimator, SVC) and n_classes == 3
+        else estimator.predict(X)
+    )
+    np.testing.assert_array_equal(e.argmax(1) if n_classes == 3 else (e >= 0), own)
 
 
 def test_a_class_that_the_server_never_saw_has_the_smallest_score(tmp_path):
@@ -136,7 +141,7 @@ def test_a_class_that_the_server_never_saw_has_the_smallest_score(tmp_path):
     [
         (LogisticRegression(), lambda fitted: 0.5 - fitted.predict_proba(X)[:, 1]),
         (LinearSVC(), lambda fitted: -fitted.decision_function(X)),
-        (MLPRegressor((4,), max_iter=400, random_state=0), lambda fitted: 0.5 - fitted.predict(X)),
+        (MLPRegressor(hidden_layer_sizes=(4,), max_iter=400, random_state=0), lambda fitted: 0.5 - fitted.predict(X)),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -160,7 +165,7 @@ def test_a_reference_of_the_caller_decides(tmp_path):
     fitted = LogisticRegression().fit(X, Y3 > 0)
     own = 0.5 - fitted.predict_proba(X)[:, 1]
     export_sklearn(fitted, tmp_path / "r.onnx", x=X, output="r", reference=own)
-    with pytest.raises(ConversionError, match="scores differ by up to 1,?"):
+    with pytest.raises(ConversionError, match="scores differ by up to 1 where"):
         export_sklearn(fitted, tmp_path / "other.onnx", x=X, output="r", reference=own + 1)
 
 

@@ -23,6 +23,18 @@ def test_a_branch_on_the_input_has_one_clear_error(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+class OfOneBatch(nn.Module):
+    """It holds for batches of two alone."""
+
+    def forward(self, x):
+        return x[:, 0].reshape(len(x))
+
+
+def test_a_batch_of_fixed_length_has_one_clear_error():
+    with pytest.raises(ConversionError, match=r"takes the length of the batch for a constant.*write x\.shape\[0\]"):
+        torch_graph(OfOneBatch(), np.zeros((2, 3), np.float32), ["r"])
+
+
 def test_a_module_above_the_limit_is_refused_before_the_export(monkeypatch):
     monkeypatch.setattr(graphs, "LARGEST_MODEL", 10)
     with pytest.raises(ConversionError, match="at most 10 bytes, which one ONNX file holds, got 16"):

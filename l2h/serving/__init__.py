@@ -1,1 +1,1 @@
-"""A helper for a frozen client: fitted, saved as a folder of ONNX files, served, and asked by a device."""
+"""A helper for a frozen model of one's own: fitting, its report, its folder, a server, and the device that asks it."""

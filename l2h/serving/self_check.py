@@ -73,7 +73,7 @@ async def ask_over_network(
     body: bytes,
     *,
     certificate: str | PathLike[str] | None = None,
-    seconds: float = 10.0,
+    seconds: float = 60.0,
 ) -> tuple[int, Mapping[str, str], bytes]:
     """An engine's answer.
 

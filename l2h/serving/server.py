@@ -148,8 +148,7 @@ class Server:
         if host not in LOCAL_HOSTS and token is None:
             logger.warning("everyone who reaches %s may send requests: there is no token", host)
         self.url = _url(bound, "http" if certificate is None else "https")
-        seconds = 2 * settings.request_seconds
-        ask = functools.partial(ask_over_network, self.url, certificate=certificate, seconds=seconds)
+        ask = functools.partial(ask_over_network, self.url, certificate=certificate)
         self._uvicorn = _Uvicorn(config, app.state.service, bound, ask)
 
     def run(self, announce: Callable[[str, str | None], None] | None = None) -> None:

@@ -48,8 +48,8 @@ async def exchange(app, *, method="POST", path=protocol.INFER_PATH, headers=(), 
     return answer
 
 
-def answers(app, *requests, settings=None):
-    """The answers to requests, one after the other, while the application's lifespan lasts.
+def answers(app, *requests, settings=None, at_once=1):
+    """The answers to requests, one after the other or so many at once, while the application's lifespan lasts.
 
     Settings given here hold from the end of the check at the start, which narrow ones may not pass.
     """
@@ -57,7 +57,11 @@ def answers(app, *requests, settings=None):
     async def all_of_them():
         async with app.router.lifespan_context(app):
             app.state.service.settings = settings or app.state.service.settings
-            return [await exchange(app, **request) for request in requests]
+            got = []
+            for first in range(0, len(requests), at_once):
+                some = requests[first : first + at_once]
+                got += await asyncio.gather(*(exchange(app, **request) for request in some))
+            return got
 
     return asyncio.run(all_of_them())
 

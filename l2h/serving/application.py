@@ -187,6 +187,9 @@ class Service:
         names = [name for name, _ in headers]
         if len(headers) > self.settings.max_headers:
             raise Refused(431, f"expected at most {self.settings.max_headers} headers, got {len(headers)}")
+        size, limit = sum(len(name) + len(value) for name, value in headers), self.settings.max_header_bytes
+        if size > limit:
+            raise Refused(431, f"expected at most {limit} bytes of headers, got {size}")
         for name in (b"content-length", b"content-encoding", b"authorization", b"content-type"):
             if names.count(name) > 1:
                 raise Refused(400, f"expected one header {name.decode()}, got {names.count(name)}")

@@ -90,7 +90,7 @@ async def ask_over_network(
     options: dict[str, Any] = {}
     if certificate is not None:
         options["ssl_context"] = ssl.create_default_context(cafile=certificate)
-        options["ssl_context"].check_hostname = False
+        options["ssl_context"].check_hostname = options["assert_hostname"] = False
         options["ssl_context"].verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     with urllib3.PoolManager(retries=False, timeout=seconds, **options) as pool:
         ask = functools.partial(pool.request, "POST", f"{url}{protocol.INFER_PATH}", headers=headers, body=body)

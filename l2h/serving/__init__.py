@@ -1,1 +1,1 @@
-"""Serve a helper: its folder, the server, and the device that asks it."""
+"""A helper for a frozen model of one's own: fitting, its report, its folder, a server, and the device that asks it."""

@@ -86,7 +86,7 @@ class OffloadBudget:
 
     >>> budget = OffloadBudget(0.5, window=4)
     >>> [budget.take(inputs=1, wanted=1) for _ in range(6)]
-    [1, 1, 1, 0, 1, 0]
+    [1, 1, 1, 1, 0, 1]
     """
 
     def __init__(self, share: float, *, window: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from l2h import checks
 from l2h.problem import asks, server_label
 from l2h.serving.breaker import Breaker
-from l2h.serving.exchange import Exchange, ExchangeError
+from l2h.serving.exchange import Exchange, ExchangeError, HttpAnswer
 from l2h.serving.folder import Card, read_card
 from l2h.serving.protocol import (
     INFER_PATH,
@@ -45,6 +45,7 @@ REASONS = {
     "stale": "the server serves another model than the card's",
 }
 STATUS_REASONS = {401: "unauthorised", 403: "unauthorised", 429: "busy", 503: "busy"}
+LEAST_SECONDS = 1e-3  # of an exchange that begins just before the deadline
 ANSWER_FRAME, SCORE_BYTES = 65536, 64  # bytes that an answer may have: for the frame, and for each score, in JSON, too
 
 Client = Callable[[np.ndarray], Any]
@@ -322,7 +323,9 @@ class Device:
 
     def _server_indices(self, x: np.ndarray, end: float) -> np.ndarray:
         """The class indices of the first server whose breaker permits the call."""
-        if self._clock() >= end:
+        id = str(next(self._ids))
+        headers, body = encode_request(x, id=id)
+        if self._clock() >= end:  # no failure of a server
             raise _Failure("timeout", "the deadline passed before the request")
         for server in self._servers:
             if (permit := server.breaker.permit()) is not None:
@@ -331,7 +334,8 @@ class Device:
             raise _Failure("breaker", "open")
         succeeded = False
         try:
-            e = self._exchange(server.exchange, x, end)
+            answer = self._exchange(server.exchange, headers, body, n=len(x), end=end)
+            e = self._scores(answer, n=len(x), id=id)
             succeeded = True
         except _Failure as failure:
             logger.debug("%s gave no scores (%s)", server.exchange.url, failure)
@@ -341,21 +345,26 @@ class Device:
         labels = server_label(e)
         return (labels + 1) // 2 if e.ndim == 1 else labels
 
-    def _exchange(self, exchange: Exchange, x: np.ndarray, end: float) -> np.ndarray:
-        """The server's scores, or a failure with its reason."""
-        n_classes, id = len(self.card.classes), str(next(self._ids))
-        headers, body = encode_request(x, id=id)
-        largest = ANSWER_FRAME + SCORE_BYTES * len(x) * score_columns(n_classes)
-        if (seconds := end - self._clock()) <= 0:
-            raise _Failure("timeout", "the deadline passed before the request")
+    def _exchange(
+        self, exchange: Exchange, headers: Mapping[str, str], body: bytes, *, n: int, end: float
+    ) -> HttpAnswer:
+        """The server's answer of status 200, or a failure with its reason."""
         self._add(requests=1)
+        largest = ANSWER_FRAME + SCORE_BYTES * n * score_columns(len(self.card.classes))
         try:
-            answer = exchange.post(INFER_PATH, headers, body, seconds=seconds, largest=largest)
-            if answer.status != 200:
-                raise _Failure(STATUS_REASONS.get(answer.status, "http_error"), f"status {answer.status}")
-            e = decode_answer(answer.headers, answer.body, n=len(x), n_classes=n_classes, id=id)
+            answer = exchange.post(
+                INFER_PATH, headers, body, seconds=max(end - self._clock(), LEAST_SECONDS), largest=largest
+            )
         except ExchangeError as error:
             raise _Failure(error.reason, error) from error
+        if answer.status != 200:
+            raise _Failure(STATUS_REASONS.get(answer.status, "http_error"), f"status {answer.status}")
+        return answer
+
+    def _scores(self, answer: HttpAnswer, *, n: int, id: str) -> np.ndarray:
+        """The scores in an answer of status 200, or a failure with its reason."""
+        try:
+            e = decode_answer(answer.headers, answer.body, n=n, n_classes=len(self.card.classes), id=id)
         except ProtocolError as error:
             raise _Failure("malformed", error) from error
         self._judge_model(answer.headers)

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import http.server
 import random
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -217,3 +220,48 @@ def answering(respond: Any, *, context: Any = None) -> Any:
                 connection.shutdown(socket.SHUT_RDWR)
         server.server_close()
         thread.join()
+
+
+class ServerProcess:
+    """The server of a helper in a process of its own, which can be killed, frozen and started again at its port."""
+
+    def __init__(self, folder: Any, *, token: str | None = None, **settings: Any):
+        self.port, self._folder, self._token, self._settings = 0, folder, token, settings
+
+    def __enter__(self) -> "ServerProcess":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> "ServerProcess":
+        """Start it, at the port that it had before if any, and wait until it is ready."""
+        options = {"folder": str(self._folder), "port": self.port, "token": self._token}
+        code = START.format(options=options, settings=self._settings)
+        self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline().split()
+        assert line and line[1] == "None", f"expected a server that is ready, got {line}"
+        self.port = int(line[0].rpartition(":")[2])
+        return self
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+
+START = """
+from l2h.serving.application import ServerSettings
+from l2h.serving.server import serve
+serve(announce=lambda url, fault: print(url, fault, flush=True), settings=ServerSettings(**{settings}), **{options})
+"""

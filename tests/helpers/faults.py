@@ -223,10 +223,18 @@ def answering(respond: Any, *, context: Any = None) -> Any:
 
 
 class ServerProcess:
-    """The server of a helper in a process of its own, which can be killed, frozen and started again at its port."""
+    """The server of a helper in a process of its own, which can be killed, frozen and started again at its port.
 
-    def __init__(self, folder: Any, *, token: str | None = None, **settings: Any):
-        self.port, self._folder, self._token, self._settings = 0, folder, token, settings
+    Args:
+        folder: of the helper.
+        token: of the server.
+        stuck: whether its model never ends a batch, once the check at the start is done.
+        settings: of `ServerSettings`.
+    """
+
+    def __init__(self, folder: Any, *, token: str | None = None, stuck: bool = False, **settings: Any):
+        self.port = 0
+        self._folder, self._token, self._stuck, self._settings = folder, token, stuck, settings
 
     def __enter__(self) -> "ServerProcess":
         return self.start()
@@ -241,16 +249,23 @@ class ServerProcess:
     def start(self) -> "ServerProcess":
         """Start it, at the port that it had before if any, and wait until it is ready."""
         options = {"folder": str(self._folder), "port": self.port, "token": self._token}
-        code = START.format(options=options, settings=self._settings)
-        self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        code = SERVER_PROCESS.format(options=options, settings=self._settings, stuck=self._stuck)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([sys.executable, "-c", code], **pipes)
+        hanging = threading.Timer(120, self.process.kill)
+        hanging.start()
         line = self.process.stdout.readline().split()
-        assert line and line[1] == "None", f"expected a server that is ready, got {line}"
+        hanging.cancel()
+        if not line or line[1] != "None":
+            self.kill()
+            raise RuntimeError(f"expected a server that is ready, got {line}")
         self.port = int(line[0].rpartition(":")[2])
         return self
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+        self.process.stdin.close()
         self.process.stdout.close()
 
     def freeze(self) -> None:
@@ -260,8 +275,21 @@ class ServerProcess:
         self.process.send_signal(signal.SIGCONT)
 
 
-START = """
+SERVER_PROCESS = """
+import os, sys, threading, time
 from l2h.serving.application import ServerSettings
-from l2h.serving.server import serve
-serve(announce=lambda url, fault: print(url, fault, flush=True), settings=ServerSettings(**{settings}), **{options})
+from l2h.serving.server import Server
+
+def end_with_the_tests():
+    sys.stdin.read()
+    os._exit(1)
+
+def announce(url, fault):
+    if {stuck}:
+        server._uvicorn._service.model = lambda x: time.sleep(3600)
+    print(url, fault, flush=True)
+
+threading.Thread(target=end_with_the_tests, daemon=True).start()
+server = Server(settings=ServerSettings(**{settings}), **{options})
+server.run(announce)
 """

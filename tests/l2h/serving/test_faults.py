@@ -148,23 +148,30 @@ def test_a_stale_server_leaves_the_clients_labels(tmp_path, folder, server, x, r
 
 
 def test_a_full_queue_leaves_the_clients_labels(folder, x, right):
-    """One request waits in the queue of a server that collects a batch for a long time."""
-    with ServerProcess(folder, queue_length=1, batch_delay=600.0, request_seconds=600.0) as server:
-        waiting = Exchange(server.url)
-        headers, body = encode_request(x[:1])
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(waiting.post, INFER_PATH, headers, body, seconds=600, largest=1000)
-            wait_until(lambda: "l2h_queue_length 1" in metrics(server))
+    """The server's model is stuck with one request, and another one fills the queue."""
+    with (
+        ServerProcess(folder, stuck=True, queue_length=1, request_seconds=600.0) as server,
+        ThreadPoolExecutor(2) as threads,
+        contextlib.closing(Exchange(server.url)) as exchange,
+    ):
+        try:
+            batches = metric(server, "l2h_batch_rows_count")
+            headers, body = encode_request(x[:1])
+            for name, value in {"l2h_batch_rows_count": batches + 1, "l2h_queue_length": 1}.items():
+                threads.submit(exchange.post, INFER_PATH, headers, body, seconds=600, largest=1000)
+                wait_until(lambda name=name, value=value: metric(server, name) == value)
             with Device(folder, server.url, pause=1000, **PATIENT) as device, bounded_memory():
                 counted = check([device.answer(one) for one in x], right, device, PATIENT["deadline"])
-            server.kill()
-        waiting.close()
+        finally:
+            server.kill()  # so that both requests end
     assert counted == {"busy": 3, "breaker": right[2].sum() - 3, "asked": 0}
 
 
-def metrics(server):
+def metric(server, name):
     with urllib3.PoolManager() as pool:
-        return pool.request("GET", f"{server.url}/metrics").data.decode()
+        lines = pool.request("GET", f"{server.url}/metrics").data.decode().splitlines()
+    (value,) = (float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+    return value
 
 
 def wait_until(condition):

@@ -4,8 +4,7 @@ import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, NamedTuple
@@ -15,8 +14,9 @@ import numpy as np
 from l2h import checks
 from l2h.problem import asks, server_label
 from l2h.serving.breaker import Breaker
+from l2h.serving.budget import OffloadBudget
 from l2h.serving.exchange import Exchange, ExchangeError, HttpAnswer
-from l2h.serving.folder import Card, read_card
+from l2h.serving.folder import Card, read_card, server_names
 from l2h.serving.protocol import (
     INFER_PATH,
     MODEL_HEADER,
@@ -26,6 +26,7 @@ from l2h.serving.protocol import (
     score_columns,
 )
 from l2h.serving.sessions import OnnxModel, check_part
+from l2h.theory.several_servers import rejector_score
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Answer(NamedTuple):
     reason: str | None  # of a fallback, a key of REASONS
     r: float  # the rejector's score minus the card's threshold; r <= 0 asks
     latency: float  # seconds from the call to its end, for all inputs of the call
+    server: str | None = None  # URL of the server that gave the label
 
 
 class Counts(NamedTuple):
@@ -70,42 +72,6 @@ class Counts(NamedTuple):
     fallback: Mapping[str, int]  # reason -> inputs with r <= 0 that have the client's label; each key of REASONS
     requests: int  # HTTP requests that were begun
     stale: int  # of these, those that a stale server answered, whether the answer was used or not
-
-
-class OffloadBudget:
-    """A token bucket over inputs: at most share * (n + window) of any n consecutive inputs ask.
-
-    The bucket holds share * window tokens at most, and that many at the start. Each input adds `share`; each that asks
-    takes one, also where the server then does not answer. A batch counts as a whole: n ends with one.
-
-    Args:
-        share: of inputs that may ask in the long run, in (0, 1].
-        window: number of inputs, share * window >= 1.
-
-    Raises:
-        ValueError: if an argument is out of range.
-
-    >>> budget = OffloadBudget(0.5, window=4)
-    >>> [budget.take(inputs=1, wanted=1) for _ in range(6)]
-    [1, 1, 1, 1, 0, 1]
-    """
-
-    def __init__(self, share: float, *, window: int) -> None:
-        checks.positive(share=share)
-        checks.probabilities(share=share)
-        checks.integer(1, window=window)
-        self.share, self.window = Fraction(str(share)), window  # exact: ten times 0.1 is 1
-        checks.at_least(1, **{"share * window": self.share * window})
-        self._tokens = self._size = self.share * window
-        self._lock = Lock()
-
-    def take(self, *, inputs: int, wanted: int) -> int:
-        """The number of inputs that may ask, of the next `inputs` of which `wanted` would."""
-        with self._lock:
-            tokens = self._tokens + self.share * inputs
-            granted = min(wanted, int(tokens))
-            self._tokens = min(self._size, tokens - granted)
-            return granted
 
 
 class _Server(NamedTuple):
@@ -132,8 +98,10 @@ class Device:
 
     Args:
         folder: of a saved helper.
-        url: of the server, http or https; or several of replicas, of which the first whose breaker is not open is
-            asked; None asks no server.
+        url: of the server, http or https; None asks no server. A list holds replicas of one server; the first whose
+            breaker is not open is asked. A folder with a router needs name -> URL (or URLs of replicas) for each of
+            its servers: the action of the least cost is taken, at a tie with a server not keeping, and of tied
+            servers the first.
         client: the frozen client where the folder has none (it is used instead of the folder's, too): x (n, ...) ->
             class indices (n,), or these and the client's scores.
         deadline: seconds from the call to the moment when the server's answer has to be complete.
@@ -160,7 +128,7 @@ class Device:
     def __init__(
         self,
         folder: str | Path,
-        url: str | Sequence[str] | None = None,
+        url: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None = None,
         *,
         client: Client | None = None,
         deadline: float = 0.5,
@@ -181,15 +149,19 @@ class Device:
         checks.one_of(("fallback", "use"), stale=stale)
         self.card = read_card(folder)
         self.deadline, self.stale, self.max_rows = deadline, stale, max_rows
-        self._rejector = _model(folder, self.card, "rejector")
+        self._decider = "router" if "router" in self.card.parts else "rejector"
+        self._rejector = _model(folder, self.card, self._decider)
         self._client = client or _onnx_client(_model(folder, self.card, "client"), self._reads_scores)
         self._budget = None if budget is None else OffloadBudget(budget, window=budget_window)
         self._servers = [
-            _Server(
-                Exchange(each, ca=ca, token=token),
-                Breaker(failures=failures, window=breaker_window, pause=pause, clock=clock),
-            )
-            for each in ([] if url is None else [url] if isinstance(url, str) else url)
+            [
+                _Server(
+                    Exchange(each, ca=ca, token=token),
+                    Breaker(failures=failures, window=breaker_window, pause=pause, clock=clock),
+                )
+                for each in replicas
+            ]
+            for replicas in _urls(url, self.card)
         ]
         self._clock = clock
         self._ids = itertools.count()
@@ -198,8 +170,7 @@ class Device:
         self._fallback: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
 
     def __repr__(self) -> str:
-        urls = [server.exchange.url for server in self._servers]
-        return f"Device(classes={self.card.classes}, url={urls}, deadline={self.deadline})"
+        return f"Device(classes={self.card.classes}, url={list(self.breakers)}, deadline={self.deadline})"
 
     def __enter__(self) -> "Device":
         return self
@@ -209,7 +180,7 @@ class Device:
 
     def close(self) -> None:
         """Close the connections that are kept open between calls."""
-        for server in self._servers:
+        for server in itertools.chain(*self._servers):
             server.exchange.close()
 
     @property
@@ -224,7 +195,7 @@ class Device:
     @property
     def breakers(self) -> dict[str, str]:
         """The state of each server's breaker, by its URL."""
-        return {server.exchange.url: server.breaker.state for server in self._servers}
+        return {server.exchange.url: server.breaker.state for server in itertools.chain(*self._servers)}
 
     def answer(self, x: np.ndarray) -> Answer:
         """The answer for one input.
@@ -256,17 +227,15 @@ class Device:
         started = self._clock()
         self._check_input(x)
         indices, scores = self._client_indices(x)
-        r = self._rejector(scores if self._reads_scores else x)["r"] - np.float32(self.card.threshold)
-        checks.finite(r=r)
+        r, number = self._decide(scores if self._reads_scores else x)
         would_ask = np.flatnonzero(asks(r))
         reasons: dict[int, str] = {}
         chosen = self._within_budget(r, would_ask, reasons)
-        by_server: set[int] = set()
-        for at in range(0, len(chosen), self.max_rows):
-            rows = chosen[at : at + self.max_rows]
+        by_server: dict[int, str] = {}  # row -> URL
+        for server, rows in self._requests(chosen, number):
             try:
-                indices[rows] = self._server_indices(x[rows], started + self.deadline)
-                by_server.update(rows.tolist())
+                indices[rows], url = self._server_indices(self._servers[server], x[rows], started + self.deadline)
+                by_server.update(dict.fromkeys(rows.tolist(), url))
             except _Failure as failure:
                 reasons.update(dict.fromkeys(rows.tolist(), failure.reason))
         self._count(len(x), len(would_ask), len(by_server), reasons)
@@ -278,21 +247,44 @@ class Device:
                 reasons.get(row),
                 float(r[row]),
                 latency,
+                by_server.get(row),
             )
             for row, index in enumerate(indices.tolist())
         ]
 
     @property
     def _reads_scores(self) -> bool:
-        return self.card.parts["rejector"].reads == "client_scores"
+        return self.card.parts[self._decider].reads == "client_scores"
+
+    def _decide(self, read: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rejector's scores minus the threshold, and the number of the server that each row would ask, from 0."""
+        outputs = self._rejector(read)
+        if self._decider == "router":
+            costs = outputs["actions"]
+            checks.finite(actions=costs)
+            r, number = rejector_score(-costs), costs[:, 1:].argmin(axis=1)
+        else:
+            r, number = outputs["r"], np.zeros(len(read), dtype=int)
+        r = r - np.float32(self.card.threshold)
+        checks.finite(r=r)
+        return r, number
+
+    def _requests(self, chosen: np.ndarray, number: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Each server's number with the rows of one request."""
+        for server in range(len(self._servers)):
+            rows = chosen[number[chosen] == server]
+            for at in range(0, len(rows), self.max_rows):
+                yield server, rows[at : at + self.max_rows]
 
     def _check_input(self, x: Any) -> None:
         """Refuse all but (n, ...) of the card's shape and type, n >= 1, finite."""
         if not isinstance(x, np.ndarray) or x.dtype != self.card.input_dtype:
             given = x.dtype if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
             raise ValueError(f"expected x as a NumPy array of type {self.card.input_dtype}, got {given}")
-        if x.shape[1:] != self.card.input_shape or len(x) == 0:
-            expected = ", ".join(["n >= 1", *map(str, self.card.input_shape)])
+        lengths = self.card.input_shape  # None where any length is possible
+        fits = x.ndim == len(lengths) + 1 and all(q in (None, p) for p, q in zip(x.shape[1:], lengths, strict=True))
+        if not fits or len(x) == 0:
+            expected = ", ".join(["n >= 1", *("any" if each is None else str(each) for each in lengths)])
             raise ValueError(f"expected x of shape ({expected}), got {x.shape}")
         if x.dtype.kind == "f":
             checks.finite(x=x)
@@ -321,13 +313,13 @@ class Device:
         reasons.update(dict.fromkeys(ranked[granted:].tolist(), "budget"))
         return ranked[:granted]
 
-    def _server_indices(self, x: np.ndarray, end: float) -> np.ndarray:
-        """The class indices of the first server whose breaker permits the call."""
+    def _server_indices(self, replicas: Sequence[_Server], x: np.ndarray, end: float) -> tuple[np.ndarray, str]:
+        """The class indices of the first replica whose breaker permits the call, and its URL."""
         id = str(next(self._ids))
         headers, body = encode_request(x, id=id)
         if self._clock() >= end:  # no failure of a server
             raise _Failure("timeout", "the deadline passed before the request")
-        for server in self._servers:
+        for server in replicas:
             if (permit := server.breaker.permit()) is not None:
                 break
         else:
@@ -343,7 +335,7 @@ class Device:
         finally:
             server.breaker.record(permit, succeeded=succeeded)
         labels = server_label(e)
-        return (labels + 1) // 2 if e.ndim == 1 else labels
+        return (labels + 1) // 2 if e.ndim == 1 else labels, server.exchange.url
 
     def _exchange(
         self, exchange: Exchange, headers: Mapping[str, str], body: bytes, *, n: int, end: float
@@ -400,6 +392,30 @@ def _check_times(deadline: float, failures: int, breaker_window: float, queue_ti
             f"the breaker before the server's queue gives up, got {deadline:g} * {failures}, {breaker_window:g} and "
             f"{queue_timeout:g} s"
         )
+
+
+def _urls(url: Any, card: Card) -> list[list[str]]:
+    """The URLs of the replicas of each server that the card's decision may name."""
+    if url is None:
+        return []
+    if "router" not in card.parts:
+        if isinstance(url, Mapping):
+            raise ValueError(
+                "expected the URL of one server, or those of its replicas, got several servers without a router"
+            )
+        return [_replicas(url)]
+    names = server_names(card)
+    if not isinstance(url, Mapping) or set(url) != set(names):
+        given = ", ".join(map(str, url)) if isinstance(url, Mapping) else f"a {type(url).__name__}"
+        raise ValueError(f"expected a URL for each of the servers {', '.join(names)}, got {given}")
+    return [_replicas(url[name]) for name in names]
+
+
+def _replicas(url: str | Sequence[str]) -> list[str]:
+    urls = [url] if isinstance(url, str) else list(url)
+    if not urls:
+        raise ValueError("expected at least one URL of a server, got none")
+    return urls
 
 
 def _model(folder: str | Path, card: Card, name: str) -> OnnxModel:

@@ -7,20 +7,18 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.faults import answering
 from helpers.serving import linear_onnx, small_helper
-from hypothesis import given
-from hypothesis import strategies as st
 
-from l2h.serving.device import REASONS, Device, OffloadBudget
+from l2h.serving.device import REASONS, Device
 from l2h.serving.folder import part_of, read_card, write_card
 from l2h.serving.protocol import MODEL_HEADER, decode_request, encode_answer
 from l2h.serving.sessions import OnnxModel
+from l2h.theory.several_servers import action_of_scores
 
 PATIENT = {"deadline": 20.0, "breaker_window": 1e5, "queue_timeout": 1e6}  # a busy machine is no failure
 CLASSES = ("cat", "dog", "newt")
@@ -237,25 +235,6 @@ def test_a_large_batch_makes_several_requests_and_loses_only_what_fails(folder, 
     assert adds_up(device, 400).fallback["http_error"] == 64
 
 
-@given(st.data())
-def test_a_budget_holds_in_every_run_of_inputs(data):
-    share = data.draw(st.sampled_from([0.05, 0.1, 0.3, 1 / 3, 0.5, 0.9, 1.0]))
-    window = data.draw(st.integers(int(np.ceil(1 / share)) + 1, 60))
-    budget = OffloadBudget(share, window=window)
-    batches = data.draw(st.lists(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))))
-    granted = [budget.take(inputs=n, wanted=wanted) for n, wanted in batches]
-    assert all(0 <= got <= wanted for got, (_, wanted) in zip(granted, batches, strict=True))
-    for first in range(len(batches)):
-        for last in range(first, len(batches)):
-            n = sum(n for n, _ in batches[first : last + 1])
-            assert sum(granted[first : last + 1]) <= Fraction(str(share)) * (n + window)
-
-
-def test_a_budget_is_used_in_full_by_a_device_that_always_asks():
-    budget = OffloadBudget(0.1, window=10)
-    assert [budget.take(inputs=1, wanted=1) for _ in range(1000)] == [1, *[0] * 8, *([1] + [0] * 9) * 99, 1]
-
-
 def test_of_a_batch_the_inputs_with_the_smallest_r_may_ask(folder, stub):
     x = inputs(100)
     _, _, r = expected(folder, x)
@@ -374,6 +353,75 @@ def test_a_bad_input_is_refused_and_not_counted(device, x, message):
     with pytest.raises(ValueError, match=message):
         device.answers(x)
     assert device.counts.inputs == 0
+
+
+def with_router(folder, names=("near", "distant"), n_actions=3):
+    """Write a helper whose router chooses between servers."""
+    small_helper(folder, classes=CLASSES)
+    linear_onnx(folder / "router.onnx", output="actions", n_scores=n_actions, seed=9)
+    parts = {name: part_of(folder, f"{name}.onnx") for name in ("client", "router")}
+    missing = {"rejector": "the router decides", "server": "each server has a folder of its own"}
+    rewrite(folder, parts, missing=missing, options={"servers": list(names)}, threshold=0.0)
+
+
+def test_a_router_asks_the_server_of_the_least_cost(tmp_path):
+    with_router(tmp_path / "saved")
+    for seed in (20, 30):
+        small_helper(tmp_path / f"server{seed}", classes=CLASSES, seed=seed)
+    near, distant = Stub(tmp_path / "server20"), Stub(tmp_path / "server30")
+    x = inputs(300)
+    costs = OnnxModel(tmp_path / "saved" / "router.onnx")(x)["actions"]
+    actions = action_of_scores(-costs)
+    scores = {1: near.model(x)["e"], 2: distant.model(x)["e"]}
+    kept = OnnxModel(tmp_path / "saved" / "client.onnx")(x)["m"]
+    labels = np.where(actions == 0, kept, np.where(actions == 1, *(scores[j].argmax(1) for j in (1, 2))))
+    with answering(near) as one, answering(distant) as two:
+        urls = {"distant": f"http://127.0.0.1:{two}", "near": [f"http://127.0.0.1:{one}"]}
+        with Device(tmp_path / "saved", urls, failures=1, pause=1000, **PATIENT) as device:
+            answers = device.answers(x)
+            assert [answer.label for answer in answers] == np.array(CLASSES)[labels].tolist()
+            asked = [None, urls["near"][0], urls["distant"]]
+            assert [answer.server for answer in answers] == [asked[action] for action in actions]
+            assert np.allclose([answer.r for answer in answers], costs[:, 1:].min(1) - costs[:, 0])
+            assert (near.rows, distant.rows) == tuple((actions == j).sum() for j in (1, 2)) and min(actions) == 0
+            near.change = SPOILED["crash"][1]
+            answers = device.answers(x)
+            assert [answer.source == "fallback" for answer in answers] == (actions == 1).tolist()
+            assert device.breakers == {asked[1]: "open", asked[2]: "closed"}
+            adds_up(device, 600)
+    assert {answer.reason for answer in Device(tmp_path / "saved").answers(x)} == {None, "no_server"}
+
+
+def test_a_router_at_a_tie_asks_and_asks_the_first_server(tmp_path):
+    with_router(tmp_path / "saved")
+    device = Device(tmp_path / "saved")
+    device._rejector = lambda x: {"actions": np.array([[1, 1, 2], [1, 2, 1], [2, 1, 1], [1, 2, 2]], np.float32)}
+    r, server = device._decide(inputs(4))
+    assert r.tolist() == [0, 0, -1, 1] and server[:3].tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("url", ["http://h", ["http://h", "http://i"], {"near": "http://h"}])
+def test_a_router_needs_a_url_for_each_of_its_servers(tmp_path, url):
+    with_router(tmp_path / "saved")
+    with pytest.raises(ValueError, match="expected a URL for each of the servers near, distant, got "):
+        Device(tmp_path / "saved", url)
+
+
+def test_a_router_fits_the_names_of_its_servers(tmp_path):
+    with_router(tmp_path / "few", names=("near",))
+    with pytest.raises(ValueError, match=r"expected the router of 3 classes to give actions float32 \(n, 2\), got"):
+        Device(tmp_path / "few")
+    for names, message in {(): "expected a list of names", ("a", "a"): "expected different names"}.items():
+        with_router(tmp_path / str(len(names)), names=names)
+        with pytest.raises(ValueError, match=f"{message} as options.servers"):
+            Device(tmp_path / str(len(names)))
+
+
+def test_without_a_router_there_is_one_server(folder):
+    with pytest.raises(ValueError, match="got several servers without a router"):
+        Device(folder, {"near": "http://h", "distant": "http://i"})
+    with pytest.raises(ValueError, match="expected at least one URL of a server, got none"):
+        Device(folder, [])
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def wait_until(condition):
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 def test_a_server_that_fails_under_load_is_asked_again_once_it_is_back(folder, x, right, how):
-    times = {"deadline": 0.5, "breaker_window": 3.0, "queue_timeout": 5.0, "pause": 0.05}
+    times = {"deadline": 2.0, "breaker_window": 10.0, "queue_timeout": 20.0, "pause": 0.05}
     asking = int(np.flatnonzero(right[2])[0])
     with ServerProcess(folder) as server, Device(folder, server.url, **times) as device:
 

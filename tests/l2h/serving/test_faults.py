@@ -11,7 +11,8 @@ import urllib3
 from helpers.faults import Fault, Proxy, ServerProcess, named
 from helpers.serving import small_helper
 
-from l2h.serving.device import Device
+from benchmarks import soak
+from l2h.serving.device import Answer, Device
 from l2h.serving.exchange import Exchange
 from l2h.serving.folder import read_card
 from l2h.serving.protocol import INFER_PATH, encode_request
@@ -110,13 +111,13 @@ def test_with_a_fault_of_the_network_every_input_has_the_clients_label(folder, s
 
 def test_when_a_tenth_of_the_requests_is_lost_the_others_are_answered(folder, server, x, right):
     """Each lost request costs its deadline, and no other one; the breaker may count as many as there are."""
-    times = {"deadline": 0.5, "breaker_window": 1000.0, "queue_timeout": 2000.0, "failures": 1000}
+    times = {"deadline": 1.0, "breaker_window": 2000.0, "queue_timeout": 3000.0, "failures": 1000}
     with Proxy(server.port, fault=Fault(drop=0.1), seed=1) as proxy:
         with (
             Device(folder, f"http://127.0.0.1:{proxy.port}", token=TOKEN, **times) as device,
             ThreadPoolExecutor(16) as threads,
         ):
-            counted = check(list(threads.map(device.answer, x)), right, device, 0.5)
+            counted = check(list(threads.map(device.answer, x)), right, device, 1.0)
         lost = proxy.count("dropped")
     assert 0 < lost <= counted["timeout"] + counted.get("connection", 0)
     assert counted["asked"] > 0 and "breaker" not in counted
@@ -208,3 +209,16 @@ def test_a_server_that_fails_under_load_is_asked_again_once_it_is_back(folder, x
         labels = np.where([answer.source == "server" for answer in answers], right[1], right[0])
         assert [answer.label for answer in answers] == labels.tolist() and len(answers) == N
         assert max(answer.latency for answer in answers) < times["deadline"] + SLACK
+
+
+def test_a_short_soak_with_each_fault_ends_without_an_error():
+    """`soak` raises where an answer is missing, wrong or late, a counter is off, or memory grows."""
+    phases = list(soak.soak(0.0, seed=3, phase=0.3, pace=0.005))
+    assert {phase.fault for phase in phases} == {"none", *soak.FAULTS}
+    assert sum(phase.asked for phase in phases) > 0 and all(phase.inputs > 0 for phase in phases)
+
+
+def test_a_soak_sees_a_wrong_answer(monkeypatch):
+    monkeypatch.setattr(Device, "answer", lambda self, x: Answer("cow", "client", None, 1.0, 0.0))
+    with pytest.raises(RuntimeError, match=r"as the answer for input .*, got Answer"):
+        list(soak.soak(0.0, phase=0.05))

@@ -264,7 +264,7 @@ class Service:
         except ModelFailed as fault:
             raise Refused(500, str(fault)) from None
         self.metrics.rows.inc(len(e))
-        return Response(answer, headers=headers)
+        return Response(answer, headers={**headers, protocol.MODEL_HEADER: self.card.parts["server"].sha256})
 
     async def wrong_answer(self, ask: Ask) -> str | None:
         """What is wrong with the answers to four known inputs; until all are checked, nobody else is answered.

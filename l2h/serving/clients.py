@@ -21,9 +21,9 @@ from torch import nn
 
 from l2h import checks
 
-SMALLEST_PROBABILITY = 1e-12  # below, a probability counts as this one: its logarithm stays finite
-SUM_TOLERANCE = 1e-3  # rows of numbers in [0, 1] whose sums are this close to 1 are probabilities
-BATCH = 500  # inputs that a torch module gets at once, which bounds the memory
+LEAST_PROBABILITY = 1e-12  # below, a probability counts as this one: its logarithm stays finite
+PROBABILITY_TOLERANCE = 1e-3  # rows of numbers in [0, 1] whose sums are this close to 1 are probabilities
+CLIENT_BATCH = 500  # inputs that a torch module gets at once, which bounds the memory
 FREEZE_HINT = "wrap your fitted model: LearningToHelpClassifier(client=FrozenEstimator(model))"
 KINDS = "a scikit-learn estimator, a torch module, a function, the path of an ONNX file, or None"
 
@@ -157,7 +157,7 @@ class ModuleClient(Client):
     def answers(self, inputs: Any, x: np.ndarray) -> Answers:
         """The module's scores, and the label of the largest one."""
         with torch.no_grad():
-            outputs = [self.module(batch) for batch in torch.from_numpy(x).split(BATCH)]
+            outputs = [self.module(batch) for batch in torch.from_numpy(x).split(CLIENT_BATCH)]
         if not all(isinstance(output, torch.Tensor) for output in outputs):
             raise ValueError(f"expected a tensor of scores from the client, got a {type(outputs[0]).__name__}")
         values = torch.cat(outputs).cpu().numpy()
@@ -401,7 +401,7 @@ def are_probabilities(values: np.ndarray) -> bool:
     if values.ndim != 2 or values.shape[1] < 2 or values.size == 0:
         return False
     in_range = (values >= 0).all() and (values <= 1).all()
-    return bool(in_range and np.abs(values.sum(1) - 1).max() < SUM_TOLERANCE)
+    return bool(in_range and np.abs(values.sum(1) - 1).max() < PROBABILITY_TOLERANCE)
 
 
 def as_scores(values: np.ndarray, n_classes: int, n: int, *, probabilities: bool) -> np.ndarray:
@@ -437,7 +437,7 @@ def scores_from_probabilities(probabilities: np.ndarray) -> np.ndarray:
     >>> scores_from_probabilities(np.array([[0.5, 0.5]]))
     array([0.], dtype=float32)
     """
-    logs = np.log(np.clip(probabilities.astype(np.float64), SMALLEST_PROBABILITY, None))
+    logs = np.log(np.clip(probabilities.astype(np.float64), LEAST_PROBABILITY, None))
     return (logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs).astype(np.float32)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from l2h.serving.clients import label_indices, scores_from_probabilities
 from l2h.serving.sessions import OnnxModel
 
-BATCH = 500  # inputs at once, which bounds the memory
+SCORER_BATCH = 500  # inputs at once, which bounds the memory
 
 
 class Scorer(Protocol):
@@ -41,7 +41,7 @@ class NetworkScorer:
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """The module's scores."""
         with torch.no_grad():
-            batches = torch.from_numpy(np.ascontiguousarray(values)).split(BATCH)
+            batches = torch.from_numpy(np.ascontiguousarray(values)).split(SCORER_BATCH)
             scores = torch.cat([self.module(batch) for batch in batches])
         return scores.to(torch.float32).numpy()
 
@@ -60,8 +60,8 @@ class OnnxScorer:
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """The model's scores."""
-        starts = range(0, len(values), BATCH)
-        return np.concatenate([self.model(values[start : start + BATCH])[self.output] for start in starts])
+        starts = range(0, len(values), SCORER_BATCH)
+        return np.concatenate([self.model(values[start : start + SCORER_BATCH])[self.output] for start in starts])
 
 
 class EstimatorServer:
@@ -134,10 +134,10 @@ def as_table(x: np.ndarray) -> np.ndarray:
     return x.reshape(len(x), -1).astype(np.float32)
 
 
-def is_estimator(model: Any) -> bool:
+def is_sklearn_model(model: Any) -> bool:
     """Whether a rejector or server of the user is a scikit-learn estimator rather than a torch module.
 
-    >>> is_estimator(nn.Linear(2, 1)), is_estimator(None)
+    >>> is_sklearn_model(nn.Linear(2, 1)), is_sklearn_model(None)
     (False, False)
     """
     return not isinstance(model, nn.Module) and not isinstance(model, type) and hasattr(model, "fit")

@@ -46,7 +46,7 @@ from l2h.serving.scorers import (
     NetworkScorer,
     Scorer,
     as_table,
-    is_estimator,
+    is_sklearn_model,
     weight_parameter,
 )
 from l2h.training import loop
@@ -181,7 +181,7 @@ def training_config(n: int, epochs: int | None = None) -> TrainConfig:
     """
     batch_size = min(max(n // 8, BATCH_SIZES[0]), BATCH_SIZES[1])
     derived = min(max(ceil(STEPS / ceil(n / batch_size)), EPOCHS[0]), EPOCHS[1])
-    return TrainConfig(epochs=epochs or derived, batch_size=batch_size, lr=3e-3, betas=(0.8, 0.99))
+    return TrainConfig(epochs=derived if epochs is None else epochs, batch_size=batch_size, lr=3e-3, betas=(0.8, 0.99))
 
 
 def check_settings(settings: FitSettings, *, has_scores: bool) -> None:
@@ -201,17 +201,17 @@ def check_settings(settings: FitSettings, *, has_scores: bool) -> None:
     checks.one_of(METHOD_NAMES, method=method)
     for role, model in {"rejector": rejector, "server": settings.server}.items():
         score_reader = role == "rejector" and isinstance(model, str) and model == CLIENT_SCORES
-        if not (model is None or isinstance(model, nn.Module) or is_estimator(model) or score_reader):
+        if not (model is None or isinstance(model, nn.Module) or is_sklearn_model(model) or score_reader):
             also = f", or {CLIENT_SCORES!r}" if role == "rejector" else ""
             raise TypeError(
                 f"expected a torch module, a scikit-learn estimator, or None{also} as {role}, got {_named(model)}"
             )
-    if is_estimator(rejector) and method != "two_stage":
+    if is_sklearn_model(rejector) and method != "two_stage":
         raise ValueError(
             f"expected method='two_stage' for a scikit-learn estimator as rejector, got {method!r}, which trains "
             "torch modules by gradient"
         )
-    if is_estimator(settings.server) and method not in TRAINED_BEFORE:
+    if is_sklearn_model(settings.server) and method not in TRAINED_BEFORE:
         raise ValueError(
             f"expected one of the methods {', '.join(TRAINED_BEFORE)} for a scikit-learn estimator as server, "
             f"got {method!r}, which trains torch modules by gradient"
@@ -368,12 +368,12 @@ class _Training:
         if method in JOINT_METHODS and not starts_from_server:
             return self._fit_method(self._splits(None), server=None)
         try:
-            if is_estimator(self.settings.server):
+            if is_sklearn_model(self.settings.server):
                 server, out_of_fold = self._fit_estimator_server()
                 splits = self._splits(server, out_of_fold)
             else:
                 server, splits = self._fit_network_server()
-            if is_estimator(self.settings.rejector):
+            if is_sklearn_model(self.settings.rejector):
                 return self._fit_estimator_rejector(splits), server
         except KeyboardInterrupt as interrupt:
             interrupt.add_note("fit was interrupted before its last training: the estimator is as it was before fit")

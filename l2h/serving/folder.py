@@ -153,7 +153,7 @@ def is_helper(folder: str | os.PathLike[str]) -> bool:
 
 @contextmanager
 def saving(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """A new folder beside `folder` for the files of a helper; at the end, if all is well, it takes the place of `folder`.
+    """A new folder beside `folder` for the files of a helper; at the end, if all is well, it takes its place.
 
     A process that is killed before the end leaves `folder` as it was. Where `folder` holds a helper, its files are
     replaced one by one, the card last: in between its digests do not fit, so that no mixture is read.
@@ -167,7 +167,7 @@ def saving(folder: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         ValueError: if `folder` holds anything but a helper, or the new folder is no valid helper at the end.
     """
-    folder = Path(folder).absolute()
+    folder = Path(folder).resolve()
     if folder.exists() and not is_helper(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(
             f"expected a new or empty folder, or that of a saved helper, got {folder}; nothing was changed"
@@ -179,12 +179,24 @@ def saving(folder: str | os.PathLike[str]) -> Iterator[Path]:
         yield new
         read_card(new)
         if is_helper(folder):
-            for path in sorted(new.iterdir(), key=lambda path: path.name == CARD_FILE):
-                path.replace(folder / path.name)
+            _replace_files(folder, new)
         else:
             new.rename(folder)  # also over an empty folder
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _replace_files(folder: Path, new: Path) -> None:
+    """Move the files of a new helper into the folder of a saved one, the card last; then remove what only that had."""
+    try:
+        superseded = {part.file for part in read_card(folder).parts.values()}
+    except (ValueError, FileNotFoundError):
+        superseded = set()  # whose files these are is unknown, so that they stay
+    files = sorted(new.iterdir(), key=lambda path: path.name == CARD_FILE)
+    for path in files:
+        path.replace(folder / path.name)
+    for name in superseded - {path.name for path in files}:
+        (folder / name).unlink()
 
 
 def part_of(folder: str | os.PathLike[str], file: str, *, reads: str = "x") -> Part:
@@ -258,7 +270,7 @@ def _card(content: Any) -> Card:
     """A card from the content of its file, after all checks that need no other file."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f'expected "format": "{FORMAT}", got that of something else')
-    version = content.get("version")
+    version: Any = content.get("version")
     if _is_whole(version) and version > CARD_VERSION:
         raise ValueError(
             f"it has version {version}, made by a newer l2h; this one reads up to {CARD_VERSION}: update it"

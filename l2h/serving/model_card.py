@@ -1,6 +1,6 @@
 """The readable model card of a helper, README.md in its folder, made from the content of card.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 TEMPLATE = """# A helper for a frozen model
@@ -94,7 +94,7 @@ def _figure(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4g}"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
 

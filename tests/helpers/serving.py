@@ -57,7 +57,7 @@ def linear_onnx(path, *, shape=(3,), dtype="float32", reads="x", output="e", n_s
 
 
 def small_helper(folder, *, classes=("cat", "dog"), shape=(3,), dtype="float32", client=True, seed=0, **fields):
-    """Write a complete helper of linear parts with threshold 0.25 into a new folder; `fields` replace those of its card.
+    """Write a complete helper of linear parts with threshold 0.25 into a new folder; `fields` replace the card's.
 
     The rejector has the seed `seed`, the server seed + 1, the client seed + 2. Returns the card.
     """

@@ -134,7 +134,10 @@ class EstimatorClient(Client):
             return scores_from_probabilities(probabilities)
         if hasattr(self.estimator, "decision_function"):
             values = np.asarray(self.estimator.decision_function(inputs))
-            if len(self.columns) == n_classes and values.shape == (len(inputs), *(() if n_classes == 2 else (n_classes,))):
+            if len(self.columns) == n_classes and values.shape == (
+                len(inputs),
+                *(() if n_classes == 2 else (n_classes,)),
+            ):
                 return values.astype(np.float32)
         return None
 

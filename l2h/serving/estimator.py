@@ -1,7 +1,9 @@
 """The scikit-learn estimator: a rejector and a server for a frozen model of one's own."""
 
+import os
 import warnings
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +17,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from l2h.evaluation.thresholds import with_threshold
 from l2h.problem import Costs, Predictions, asks, server_label
 from l2h.serving.clients import Answers, as_client, given_answers, label_indices
+from l2h.serving.folder import Card
 from l2h.serving.networks import data_kind
 from l2h.serving.report import UNUSED, VALIDATION, Report, make_report, row_hashes
+from l2h.serving.saving import Sample, loaded_parts, save_parts
+from l2h.serving.sessions import load_parts
 from l2h.serving.training import (
     FitSettings,
     LabelledInputs,
+    SplitRows,
     check_settings,
     choose_threshold,
     fit_parts,
@@ -29,6 +35,9 @@ from l2h.serving.training import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+SAMPLE = 1000  # inputs on which an ONNX file is compared with its model
 
 
 class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
@@ -147,9 +156,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         data_kind(x.shape[1:], x.dtype)
         given = client_labels is not None or client_scores is not None
         client = as_client(self.client, index, classes, given=given)
-        answers = (
-            given_answers(client_labels, client_scores, classes, len(x)) if given else client.answers(_raw(X), x)
-        )
+        answers = given_answers(client_labels, client_scores, classes, len(x)) if given else client.answers(_raw(X), x)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         settings = FitSettings(
             self.method, Costs(self.c1, self.ce), self.rejector, self.server, self.budget, self.epochs, seed
@@ -163,6 +170,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         self.input_shape_, self.input_dtype_ = x.shape[1:], str(x.dtype)
         self.split_sizes_ = {name: len(part) for name, part in rows._asdict().items()}
         self._remember(data, rows.validation, settings)
+        self._options = _options(settings, self)
         if self.interrupted_:
             warnings.warn(self.interrupted_, UserWarning, stacklevel=2)
         return self
@@ -177,9 +185,11 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             self._confidence_threshold = choose_threshold(by_confidence, settings)
         self._known_rows = np.sort(row_hashes(data.x))
         self._data_facts = {"n": len(data.y), "sha256": _digest(data.x, data.y), **self.split_sizes_}
-        self._sample = data.x[:1000]
+        shown = np.arange(min(len(data.y), SAMPLE))
+        self._sample = Sample(data.x[shown], Answers(*data.rows(shown)[2:4]))
         confidence = self._confidence_scores(part.scores)
         tuned = with_threshold(predictions, self.threshold_)
+        self.report_: Report | None = None
         self.report_ = make_report(tuned, costs=settings.costs, confidence=confidence, data=VALIDATION)
 
     def _confidence_scores(self, scores: np.ndarray | None) -> np.ndarray | None:
@@ -297,16 +307,18 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         index = label_indices(y, self.classes_, what="y")
         if len(index) != len(x):
             raise ValueError(f"expected as many labels as inputs, got {len(index)} labels and {len(x)} inputs")
-        data = self._unused_rows(x)
+        data = self._unused_rows(x, index)
         examples = LabelledInputs(x, index, *answers, self.classes_)
         predictions = with_threshold(part_predictions(self.rejector_, self.server_, examples), self.threshold_)
         confidence = self._confidence_scores(answers.scores)
-        self.report_ = make_report(predictions, costs=Costs(self.c1, self.ce), confidence=confidence, data=data)
-        return self.report_
+        report = make_report(predictions, costs=Costs(self.c1, self.ce), confidence=confidence, data=data)
+        self.report_ = report
+        return report
 
-    def _unused_rows(self, x: np.ndarray) -> str:
+    def _unused_rows(self, x: np.ndarray, index: np.ndarray) -> str:
         """What the examples are, after a look at the rows that fit used."""
-        known = int(np.isin(row_hashes(x), self._known_rows).sum())
+        same = self._data_facts.get("sha256") == _digest(x, index)
+        known = len(x) if same else int(np.isin(row_hashes(x), self._known_rows).sum())
         if known == len(x):
             raise ValueError(f"expected examples that fit did not use, got {known} of {len(x)} rows that it used")
         if known:
@@ -314,6 +326,77 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             warnings.warn(text, UserWarning, stacklevel=3)
             return f"{UNUSED}, but {known} of them"
         return UNUSED
+
+    def save(self, folder: str | os.PathLike[str]) -> Card:
+        """Write the helper's folder: ONNX files, card.json and README.md; nothing is pickled.
+
+        The card holds the figures of the last report, or, where there was none, those on the validation part. A part
+        that does not convert to ONNX has no file: the card and a warning say which step and why, and the estimator
+        goes on serving in this process.
+
+        Args:
+            folder: new, empty, or that of a saved helper.
+
+        Returns:
+            The card.
+
+        Raises:
+            ValueError: if the folder holds something else.
+        """
+        check_is_fitted(self)
+        card = Card(
+            classes=tuple(self.classes_.tolist()),
+            costs=Costs(self.c1, self.ce),
+            method=self.method,
+            threshold=self.threshold_,
+            input_shape=self.input_shape_,
+            input_dtype=self.input_dtype_,
+            parts={},
+            data=self._data_facts,
+            metrics=self._metrics if self.report_ is None else self.report_.card_metrics(),
+            options=self._options,
+        )
+        parts = {"rejector": self.rejector_, "server": self.server_, "client": self.client_}
+        return save_parts(folder, card, sample=self._sample, **parts)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> "LearningToHelpClassifier":
+        """A fitted estimator from a saved folder, which runs with onnxruntime.
+
+        For float32 and uint8 inputs its decisions are those of the estimator that was saved. It knows the digest of the
+        fit's data, not its single rows, so that `report` refuses those data as a whole only.
+
+        Args:
+            folder: as `save` left it.
+
+        Returns:
+            The estimator; its parameter `client` is the path of client.onnx, where there is one.
+
+        Raises:
+            FileNotFoundError: if there is no such folder, or a file is missing.
+            ValueError: if the folder is damaged or foreign, or lacks the rejector or the server.
+        """
+        card, models = load_parts(folder)
+        parts, options = loaded_parts(card, models, folder), card.options
+        client = str(Path(folder) / card.parts["client"].file) if "client" in card.parts else None
+        params = {name: options.get(name) for name in ("budget", "random_state", "epochs")}
+        helper = cls(client, c1=card.costs.c1, ce=card.costs.ce, method=card.method, **params)
+        helper.classes_, helper.client_ = np.array(card.classes), parts.client
+        helper.rejector_, helper.server_, helper.threshold_ = parts.rejector, parts.server, card.threshold
+        helper.history_, helper.interrupted_ = (), str(options.get("interrupted", ""))
+        helper.input_shape_, helper.input_dtype_ = card.input_shape, card.input_dtype
+        helper.n_features_in_ = card.input_shape[0]
+        if options.get("feature_names"):
+            helper.feature_names_in_ = np.array(options["feature_names"], dtype=object)
+        helper.split_sizes_ = {name: card.data[name] for name in SplitRows._fields if name in card.data}
+        helper._confidence_threshold = options.get("confidence_threshold")
+        helper._known_rows = np.empty(0, dtype="<u8")
+        helper._data_facts, helper._options = dict(card.data), dict(options)
+        helper._sample = Sample(
+            np.zeros((1, *card.input_shape), card.input_dtype), Answers(np.zeros(1, np.int64), None)
+        )
+        helper.report_, helper._metrics = None, dict(card.metrics)
+        return helper
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the accuracy-coverage curve of the last report.
@@ -325,6 +408,8 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             The axes.
         """
         check_is_fitted(self)
+        if self.report_ is None:
+            raise ValueError("expected a report to draw, got none: call report(X, y) first")
         if ax is None:
             from l2h.plotting.style import subplot_grid  # matplotlib is optional
 
@@ -388,6 +473,22 @@ def _confidence(scores: np.ndarray) -> np.ndarray:
         return np.abs(scores)
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
     return (1 / shifted.sum(axis=1)).astype(np.float32)
+
+
+def _options(settings: FitSettings, helper: "LearningToHelpClassifier") -> dict[str, Any]:
+    """How the helper was fitted, for its card."""
+    given = {"rejector": settings.rejector, "server": settings.server, "client": helper.client}
+    names = getattr(helper, "feature_names_in_", None)
+    return {
+        **{name: "default" if model is None else type(model).__name__ for name, model in given.items()},
+        "budget": settings.budget,
+        "epochs": settings.epochs,
+        "random_state": helper.random_state if isinstance(helper.random_state, int) else None,
+        "seed": settings.seed,
+        "interrupted": helper.interrupted_,
+        "confidence_threshold": helper._confidence_threshold,
+        "feature_names": None if names is None else [str(name) for name in names],
+    }
 
 
 def _digest(x: np.ndarray, y: np.ndarray) -> str:

@@ -121,7 +121,11 @@ class Report:
         return {name: {**_entry(value), "n": self.n, "data": self.data} for name, value in named.items()}
 
     def __str__(self) -> str:
-        lines = [f"Report on {self.n} of {self.data}, c1 = {self.costs.c1:g}, ce = {self.costs.ce:g}", self.sentence, ""]
+        lines = [
+            f"Report on {self.n} of {self.data}, c1 = {self.costs.c1:g}, ce = {self.costs.ce:g}",
+            self.sentence,
+            "",
+        ]
         lines += [f"{name.replace('_', ' '):32s}{format_interval(value)}" for name, value in self.metrics.items()]
         lines += [f"{f'loss of {name}':32s}{format_interval(value)}" for name, value in self.losses.items()]
         for subset, cell in self.table._asdict().items():

@@ -157,4 +157,3 @@ def weight_parameter(estimator: Any) -> str | None:
         inner = weight_parameter(steps[-1][1])
         return inner and f"{steps[-1][0]}__{inner}"
     return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
-

@@ -217,9 +217,7 @@ def check_settings(settings: FitSettings, *, has_scores: bool) -> None:
             f"got {method!r}, which trains torch modules by gradient"
         )
     if isinstance(rejector, str) and method in (*JOINT_METHODS, *CONFIDENCE_METHODS):
-        raise ValueError(
-            f"expected a rejector of its own, as method {method!r} has, got {rejector!r}"
-        )
+        raise ValueError(f"expected a rejector of its own, as method {method!r} has, got {rejector!r}")
     if not has_scores and (method in CONFIDENCE_METHODS or isinstance(rejector, str)):
         reader = f"rejector={rejector!r}" if isinstance(rejector, str) else f"method={method!r}"
         raise ValueError(f"expected a client with scores for {reader}, got one that gives labels alone")
@@ -640,4 +638,3 @@ def _drawn_rows(target: np.ndarray, weight: np.ndarray, seed: int) -> np.ndarray
     drawn = random.choice(len(weight), size=len(weight), p=weight / weight.sum())
     missing = [np.flatnonzero(target == value)[:1] for value in (0, 1) if not (target[drawn] == value).any()]
     return np.concatenate([drawn, *missing])
-

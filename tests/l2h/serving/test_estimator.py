@@ -214,7 +214,11 @@ def test_torch_modules_as_client_rejector_and_server_stay_untouched():
 @pytest.mark.parametrize(
     ("role", "module", "message"),
     [
-        ("rejector", nn.Linear(6, 2), r"expected the rejector to give scores of shape \(n,\) or \(n, 1\), got \(n, 2\)"),
+        (
+            "rejector",
+            nn.Linear(6, 2),
+            r"expected the rejector to give scores of shape \(n,\) or \(n, 1\), got \(n, 2\)",
+        ),
         ("server", nn.Linear(6, 4), r"expected the server to give scores of shape \(n,\) or \(n, 1\), got \(n, 4\)"),
     ],
 )
@@ -297,7 +301,11 @@ def test_the_plot_shows_the_last_report(fitted, ax):
         ({"server": LogisticRegression()}, ValueError, "expected one of the methods confidence, separate, two_stage,"),
         ({"method": "confidence"}, ValueError, "expected a client with scores for method='confidence'"),
         ({"rejector": "client_scores"}, ValueError, "expected a rejector of its own, as method 'learning_to_help' has"),
-        ({"client": 3}, TypeError, "expected a scikit-learn estimator, a torch module, a function, the path of an ONNX"),
+        (
+            {"client": 3},
+            TypeError,
+            "expected a scikit-learn estimator, a torch module, a function, the path of an ONNX",
+        ),
         ({"client": LogisticRegression()}, NotFittedError, r"client=FrozenEstimator\(model\)"),
         ({"client": lambda X: ["unknown"] * len(X)}, ValueError, "labels among the classes of y, 0, 1, got 'unknown'"),
         ({"client": lambda X: [0]}, ValueError, "expected 60 labels of the client, one per input, got 1"),
@@ -366,7 +374,9 @@ def interrupting(after):
 def test_an_interrupt_of_the_last_training_keeps_the_networks_and_says_so():
     X, y = pair(200)
     helper = LearningToHelpClassifier(rejector=interrupting(5), epochs=3, random_state=0)
-    with pytest.warns(UserWarning, match="interrupted in the last training of 'learning_to_help': the networks are kept"):
+    with pytest.warns(
+        UserWarning, match="interrupted in the last training of 'learning_to_help': the networks are kept"
+    ):
         helper.fit(X, y)
     assert helper.interrupted_ and helper.predict(X).shape == y.shape
 

@@ -1,4 +1,4 @@
-"""The frozen client, whatever the user has: scikit-learn estimator, torch module, function, ONNX file, or answers alone.
+"""The frozen client, whatever the user has: estimator, torch module, function, ONNX file, or answers alone.
 
 `as_client` turns each of them into a `Client` with labels as class indices 0..K-1, the positions in the sorted classes
 of y, and with scores where it has them: (n,) for two classes, positive for the second one, or (n, K).

@@ -70,8 +70,8 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
     Args:
         client: the frozen model: a fitted scikit-learn estimator, best as `FrozenEstimator`, because clone strips a
             fitted one; a torch module that gives scores (n, K) in the order of the sorted labels, or (n,) for two; a
-            function of the inputs to labels, or to a pair of labels and scores; the path of an ONNX file; or None, which
-            answers with the most frequent label, or, where `fit` gets its answers as arrays, cannot be asked.
+            function of the inputs to labels, or to a pair of labels and scores; the path of an ONNX file; or None,
+            which answers with the most frequent label, or, where `fit` gets its answers as arrays, cannot be asked.
         c1: cost of an error of the server, in units of one error of the client, >= 0.
         ce: cost of asking the server, >= 0.
         method: a name in `training.METHOD_NAMES`.
@@ -193,7 +193,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         self.report_ = make_report(tuned, costs=settings.costs, confidence=confidence, data=VALIDATION)
 
     def _confidence_scores(self, scores: np.ndarray | None) -> np.ndarray | None:
-        """r of the rule on the client's confidence, with the threshold that fit chose for it."""
+        """Scores r of the rule on the client's confidence, with the threshold that fit chose for it."""
         if scores is None or self._confidence_threshold is None:
             return None
         r: np.ndarray = _confidence(scores) - np.float32(self._confidence_threshold)

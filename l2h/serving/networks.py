@@ -1,4 +1,4 @@
-"""Networks of the device and of the server for tables, images and sequences of any size, or made from the user's module.
+"""Networks of the device and of the server for tables, images and sequences, or made from the user's module.
 
 Each is a `Network`: it takes inputs flattened to (n, D, 1, 1), the form in which the registry's methods train it. Along
 the last axis of such inputs a random flip, with which one of the methods augments images, changes nothing.
@@ -300,7 +300,7 @@ class Constant(nn.Module):
 
 
 class ScoreRejector(nn.Module):
-    """A rejector that reads the client's scores: one linear layer on their features (`error_estimation.score_features`).
+    """A rejector that reads the client's scores: one linear layer on `error_estimation.score_features`.
 
     Args:
         layer: `LinearOnFeatures`.

@@ -1,4 +1,4 @@
-"""The report on a fitted helper: its metrics with intervals, and whether it has a lower loss than the simple policies."""
+"""The report on a fitted helper: its metrics with intervals, and whether its loss is lower than simple policies'."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +14,17 @@ from l2h.evaluation.comparisons import mean_interval, table_one_intervals
 from l2h.evaluation.crossed import crossed_intervals
 from l2h.evaluation.curves import correctness_at_coverage
 from l2h.evaluation.intervals import Interval, format_interval, proportion_interval
-from l2h.evaluation.metrics import TableOne, ask_indicator, correctness, keep_indicator, loss_per_example
+from l2h.evaluation.metrics import (
+    SubsetAccuracy,
+    TableOne,
+    ask_indicator,
+    client_server_correctness,
+    correctness,
+    keep_indicator,
+    loss_per_example,
+)
 from l2h.evaluation.multiple_comparisons import OUTCOMES, comparison_outcome, simultaneous_differences
-from l2h.problem import Costs, Predictions
+from l2h.problem import Costs, Predictions, asks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 COVERAGES = np.linspace(0, 1, 21)  # of the accuracy-coverage curve
 FEWEST = 30  # examples below which no difference is called significant: its interval relies on many examples
+NONE = Interval(float("nan"), float("nan"), float("nan"))  # of an empty subset
 UNDECIDED = "too few examples"
 UNUSED = "examples that fit did not use"
 VALIDATION = "the validation part of fit, on which the threshold was chosen"
@@ -45,7 +54,8 @@ class Report:
         costs: c1 and ce.
         metrics: "system_loss", "accuracy", "coverage", "offload_rate" -> interval. The shares have exact intervals of
             Clopper and Pearson, the loss Student's interval of its mean.
-        table: the paper's Table I: accuracy of client and server on the kept and on the asked examples.
+        table: the paper's Table I: accuracy of client and server on the kept and on the asked examples, with exact
+            intervals given the subset.
         curve: (21,) accuracies at the coverages 0, 0.05, ..., 1, with a band that holds for all of them at once.
         losses: policy -> interval of its system loss.
         differences: policy -> interval of the system's loss minus the policy's, paired by example and simultaneous.
@@ -179,7 +189,7 @@ def make_report(
     if confidence is not None:
         policies["the client's confidence"] = replace(predictions, r=confidence)
     shares = {"accuracy": correctness, "coverage": keep_indicator, "offload_rate": ask_indicator}
-    metrics = {"system_loss": mean_interval([predictions], loss, level=LEVEL)}
+    metrics = {"system_loss": _mean_loss(predictions, costs)}
     for name, per_example in shares.items():
         metrics[name] = proportion_interval(int(per_example(predictions).sum()), n, level=LEVEL)
     return Report(
@@ -187,13 +197,32 @@ def make_report(
         data=data,
         costs=costs,
         metrics=metrics,
-        table=table_one_intervals([predictions], level=LEVEL),
+        table=_table_one(predictions),
         curve=_curve(predictions),
-        losses={name: mean_interval([policy], loss, level=LEVEL) for name, policy in policies.items()},
+        losses={name: _mean_loss(policy, costs) for name, policy in policies.items()},
         differences=simultaneous_differences(
             [predictions], {name: [policy] for name, policy in policies.items()}, loss, level=LEVEL
         ),
     )
+
+
+def _mean_loss(predictions: Predictions, costs: Costs) -> Interval:
+    """The mean loss with Student's interval; no loss is below 0."""
+    mean = mean_interval([predictions], partial(loss_per_example, costs=costs), level=LEVEL)
+    return Interval(mean.estimate, max(mean.low, 0.0), mean.high)
+
+
+def _table_one(predictions: Predictions) -> TableOne:
+    """Table I with exact intervals of the accuracies given the subset, which hold for few examples, too."""
+    cells = []
+    m, e = (right.astype(int) for right in client_server_correctness(predictions))
+    asked = asks(predictions.r)
+    for members, cell in zip((~asked, asked), table_one_intervals([predictions], level=LEVEL), strict=True):
+        n = int(members.sum())
+        share = proportion_interval(n, len(members), level=LEVEL)
+        rates = [proportion_interval(int(right[members].sum()), n, level=LEVEL) if n else NONE for right in (m, e)]
+        cells.append(SubsetAccuracy(Interval(*(limit * len(members) for limit in share)), *rates, cell.difference))
+    return TableOne(*cells)
 
 
 def _curve(predictions: Predictions) -> Interval:

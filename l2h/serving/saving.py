@@ -1,4 +1,4 @@
-"""Writes the parts of a fitted estimator into a helper's folder as ONNX files, and reads them back. Nothing is pickled."""
+"""Writes the parts of a fitted estimator into a helper's folder as ONNX files, and reads them back, without pickle."""
 
 import os
 import shutil

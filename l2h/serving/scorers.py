@@ -1,4 +1,4 @@
-"""Rejector and server as functions from inputs to float32 scores, whether they run in torch, scikit-learn or onnxruntime."""
+"""Rejector and server as functions from inputs to float32 scores, in torch, scikit-learn or onnxruntime."""
 
 from typing import Any, Protocol
 

@@ -1,4 +1,4 @@
-"""Fits rejector and server for a frozen client by a method of the registry, with torch modules or scikit-learn estimators.
+"""Fits rejector and server for a frozen client, with torch modules by a method of the registry, or scikit-learn's.
 
 The registry's methods train torch networks that they look up by name. A fit registers its own networks under names of
 its own, and takes them away at the end. One fit trains at a time in a process, because torch's generator, default type

@@ -53,7 +53,7 @@ def test_a_decision_function_is_taken_where_there_are_no_probabilities():
 
 def test_an_estimator_of_other_classes_is_refused():
     model = FrozenEstimator(LogisticRegression().fit(X, np.array(["bird", "cat", "fish"])[Y]))
-    with pytest.raises(ValueError, match="expected the client's classes among the classes of y, .*, got 'fish'"):
+    with pytest.raises(ValueError, match=r"expected the client's classes among the classes of y, .*, got 'fish'"):
         answers(model)
 
 

@@ -22,6 +22,12 @@ X, Y = load_iris(return_X_y=True)
 X, NAMES = X.astype(np.float32), np.array(["setosa", "versicolor", "virginica"])[Y]
 
 
+def linear_helper(client):
+    """A helper of linear models of scikit-learn for any client."""
+    parts = {"rejector": LogisticRegression(), "server": LogisticRegression()}
+    return LearningToHelpClassifier(client, method="two_stage", random_state=0, **parts).fit(X, NAMES)
+
+
 def table_helper(server=None, **params):
     """A helper of scikit-learn parts for a frozen classifier of iris."""
     client = FrozenEstimator(LogisticRegression().fit(X[::5, :], NAMES[::5]))
@@ -102,9 +108,7 @@ def test_what_does_not_convert_says_why_and_serves_in_this_process(tmp_path):
 
 
 def test_a_function_as_client_has_no_file(tmp_path):
-    helper = table_helper()
-    helper = LearningToHelpClassifier(lambda x: NAMES[:1].repeat(len(x)), method="two_stage", random_state=0,
-                                      rejector=LogisticRegression(), server=LogisticRegression()).fit(X, NAMES)  # fmt: skip
+    helper = linear_helper(lambda x: NAMES[:1].repeat(len(x)))
     helper.save(tmp_path / "helper")
     assert read_card(tmp_path / "helper").missing == {"client": saving.NO_GRAPH["FunctionClient"]}
     loaded = LearningToHelpClassifier.load(tmp_path / "helper")
@@ -114,16 +118,14 @@ def test_a_function_as_client_has_no_file(tmp_path):
 
 def test_the_onnx_file_of_a_client_is_adapted(tmp_path):
     linear_onnx(tmp_path / "own.onnx", shape=(4,), output="logits", n_scores=3)
-    helper = LearningToHelpClassifier(tmp_path / "own.onnx", method="two_stage", random_state=0,
-                                      rejector=LogisticRegression(), server=LogisticRegression()).fit(X, NAMES)  # fmt: skip
+    helper = linear_helper(tmp_path / "own.onnx")
     helper.save(tmp_path / "helper")
     assert set(OnnxModel(tmp_path / "helper" / "client.onnx").outputs) == {"m", "scores"}
     same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
 
 
 def test_the_client_of_one_label_is_a_graph(tmp_path):
-    helper = LearningToHelpClassifier(method="two_stage", random_state=0, rejector=LogisticRegression(),
-                                      server=LogisticRegression()).fit(X, NAMES)  # fmt: skip
+    helper = linear_helper(None)
     helper.save(tmp_path / "helper")
     same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
 

@@ -261,7 +261,9 @@ def _export_triton(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from l2h.serving.triton import write_triton_repository
 
     write_triton_repository(options.folder, options.repository)
-    files = sorted(str(path.relative_to(options.repository)) for path in options.repository.rglob("*") if path.is_file())
+    files = sorted(
+        str(path.relative_to(options.repository)) for path in options.repository.rglob("*") if path.is_file()
+    )
     return {"repository": str(options.repository), "files": files}, "\n".join([f"{options.repository}:", *files])
 
 

@@ -159,8 +159,14 @@ class ModuleClient(Client):
 
     def answers(self, inputs: Any, x: np.ndarray) -> Answers:
         """The module's scores, and the label of the largest one."""
-        with torch.no_grad():
-            outputs = [self.module(batch) for batch in torch.from_numpy(x).split(CLIENT_BATCH)]
+        try:
+            with torch.no_grad():
+                outputs = [self.module(batch) for batch in torch.from_numpy(x).split(CLIENT_BATCH)]
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"expected a client that reads {x.dtype} inputs of shape {('n', *x.shape[1:])}, with its scaling inside "
+                f"the module; it failed: {str(error).splitlines()[0]}"
+            ) from error
         if not all(isinstance(output, torch.Tensor) for output in outputs):
             raise ValueError(f"expected a tensor of scores from the client, got a {type(outputs[0]).__name__}")
         values = torch.cat(outputs).cpu().numpy()

@@ -71,7 +71,10 @@ def agreement_evidence(found: Agreement) -> dict[str, Evidence]:
     Args:
         found: of `agreement`.
     """
-    return {"scores": Evidence.exact(found.largest_difference), "decisions": Evidence.exact(found.decisions + found.labels)}
+    return {
+        "scores": Evidence.exact(found.largest_difference),
+        "decisions": Evidence.exact(found.decisions + found.labels),
+    }
 
 
 def outage_evidence(
@@ -90,7 +93,7 @@ def outage_evidence(
     """
     n = sum(map(len, answers.values()))
     at = np.arange(n) % len(x)
-    system, client = helper.predict(x)[at], helper.client_labels(x)[at]
+    system, client = helper.predict(x)[at], helper.classes_[helper.client_.answers(x, x).m][at]
     wrong = {"while the server answers": 0, "while it is away": 0}
     start = 0
     for number, each in enumerate(answers.values()):

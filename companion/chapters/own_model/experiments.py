@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_digits
-from torch import nn
+from torch import Tensor, nn
 
 from companion.chapters.own_model.settings import Settings
-from l2h.data.dataset import Split, load_dataset
+from l2h.data.dataset import Split, load_dataset, scale_pixels
 from l2h.serving.device import Answer, Device
 from l2h.training.clients import fit_client
 
@@ -48,21 +48,34 @@ def image_task(settings: Settings) -> tuple[Task, nn.Module]:
     """Images of two classes, and a linear client in torch that was trained on others.
 
     Args:
-        settings: sizes and data.
+        settings: numbers of images, and data.
 
     Returns:
         The task of the helper, and the client.
     """
-    n_client, n_fit, n_test = settings.sizes
-    dataset = load_dataset(settings.data)
-    rest = dataset.train
+    dataset, n_client = load_dataset(source=settings.data), settings.n_client
     client = fit_client(Split(dataset.client.x[:n_client], dataset.client.y[:n_client]), kind="well_trained", seed=0)
-    fit, test = _arrays(rest, n_fit), _arrays(dataset.test, n_test)
-    return Task(*fit, *test), client
+    return Task(*_arrays(dataset.train, settings.n_fit), *_arrays(dataset.test, settings.n_test)), LegacyClient(client)
 
 
 def _arrays(split: Split, n: int) -> tuple[np.ndarray, np.ndarray]:
     return split.x[:n].numpy(), split.y[:n].numpy()
+
+
+class LegacyClient(nn.Module):
+    """A client as it runs on the device: it reads the camera's bytes, so that their scaling is part of it.
+
+    Args:
+        network: from pixels in [-1, 1] to scores.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of images of bytes."""
+        return self.network(scale_pixels(x))
 
 
 class ServerProcess:
@@ -94,9 +107,11 @@ class ServerProcess:
         return int(self.url.rpartition(":")[2])
 
     def kill(self) -> None:
-        """End the process at once, as a power cut would."""
+        """End the process at once, as a power cut would; again, it does nothing."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The form of every chapter: literal parameters, checked in the next cell, short cells, a kernel that any machine has."""
+"""The form of every chapter: literal parameters that the next cell checks, short cells, and a kernel of any machine."""
 
 import ast
 import subprocess

@@ -9,7 +9,7 @@ import numpy as np
 
 from l2h import checks
 from l2h.data import cifar100, labelled, published, sound, sources, tables, text
-from l2h.data.labelled import LabelledData, Part
+from l2h.data.labelled import Examples, LabelledData
 
 UNSEEN_SPEAKER = "yweweler"  # the last in alphabetical order: chosen by nothing that is known of the recordings
 FSDD_TEST_TAKES, FSDD_VALIDATION_TAKES = 5, 10  # takes 0-4 are the official test part; 5-9 validate
@@ -65,7 +65,8 @@ def load(name: str, *, folder: str | Path | None = None, fallback: bool = False)
         if not fallback:
             raise
         instead = FALLBACKS[name]
-        banner = f"{error}. {instead} is used instead of {name}: no number on it is a number on {name}."
+        reason = str(error).removesuffix(published.FALLBACK_HINT)
+        banner = f"{reason}. {instead} is used instead of {name}: no number on it is a number on {name}."
         return replace(DATA_SETS[instead](None), requested=name, banner=banner)
 
 
@@ -86,7 +87,7 @@ def view(data: LabelledData, *names: str) -> LabelledData:
     (108, 4)
     """
     for name in names:
-        checks.one_of(VIEWS[data.name], **{f"view of {data.name}": name})
+        checks.one_of(VIEWS.get(data.name, {}), **{f"view of {data.name}": name})
         data = replace(VIEWS[data.name][name](data), views=(*data.views, name))
     return data
 
@@ -112,7 +113,8 @@ def _cifar10(folder: str | Path | None) -> LabelledData:
     else:
         reason = "" if sources.find_cifar10(folder) else "no answer to the download"
     if reason:
-        raise published.NotAvailableError(f"CIFAR-10 is not available ({reason}). {sources.INSTALL_HINT}")
+        hint = f"Set L2H_DATA to a folder that holds {sources.CIFAR10_FOLDER}{published.FALLBACK_HINT}"
+        raise published.NotAvailableError(f"CIFAR-10 is not available ({reason}). {hint}")
     images = sources.read_images("cifar10", folder)[1]
     return LabelledData(
         "cifar10",
@@ -165,7 +167,7 @@ def _clinc150(folder: str | Path | None) -> LabelledData:
     parts, first = {}, 0
     for published_name, name in CLINC150_PARTS.items():
         texts, intents = queries.parts[published_name]
-        parts[name] = Part(texts, intents, np.arange(first, first + len(texts)))
+        parts[name] = Examples(texts, intents, np.arange(first, first + len(texts)))
         first += len(texts)
     return LabelledData(
         "clinc150",
@@ -183,7 +185,7 @@ def _clinc150(folder: str | Path | None) -> LabelledData:
 def _fsdd(folder: str | Path | None) -> LabelledData:
     home, edition = published.find_edition("fsdd", folder)
     x, digit, speaker, take = sound.read_fsdd(home)
-    everything = Part(x, digit, speaker)
+    everything = Examples(x, digit, speaker)
     unseen = speaker == UNSEEN_SPEAKER
     is_test, is_validation = take < FSDD_TEST_TAKES, (take >= FSDD_TEST_TAKES) & (take < FSDD_VALIDATION_TAKES)
     masks = {
@@ -214,7 +216,7 @@ def _smartwatch(folder: str | Path | None) -> LabelledData:
     return LabelledData(
         "smartwatch",
         exercises,
-        {name: labelled.select(Part(x, exercise, subject), mask) for name, mask in masks.items()},
+        {name: labelled.select(Examples(x, exercise, subject), mask) for name, mask in masks.items()},
         content="window of 2 s: 100 samples x 3 accelerations (g) and 3 rates of rotation (rad/s)",
         split="by subject: 1-5 train, 6-7 validate, 8-10 test",
         group_kind="subject",
@@ -233,7 +235,7 @@ def _gas_drift(folder: str | Path | None) -> LabelledData:
     return LabelledData(
         "gas_drift",
         tables.GASES,
-        {name: labelled.select(Part(*readings), mask) for name, mask in masks.items()},
+        {name: labelled.select(Examples(*readings), mask) for name, mask in masks.items()},
         content="128 features of 16 gas sensors, in the units of the source",
         split="by month: batches 1-2 (months 1-10) train, 3 (11-13) validates, later ones test",
         group_kind="batch",
@@ -244,7 +246,7 @@ def _gas_drift(folder: str | Path | None) -> LabelledData:
 def _table(name: str, read: Callable[[], tables.PackagedTable], source: str, citation: str) -> LabelledData:
     x, y, classes = read()
     pieces = np.split(sources.stratified_permutation(y), [len(y) // 5, 2 * (len(y) // 5)])
-    everything = Part(x, y, np.arange(len(y)))
+    everything = Examples(x, y, np.arange(len(y)))
     parts = {
         part: labelled.select(everything, np.sort(piece))
         for part, piece in zip(("train", "validation", "test"), (pieces[2], pieces[1], pieces[0]), strict=True)
@@ -263,13 +265,13 @@ def _table(name: str, read: Callable[[], tables.PackagedTable], source: str, cit
     )
 
 
-def _image_parts(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> dict[str, Part]:
+def _image_parts(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> dict[str, Examples]:
     """A stratified fifth of the training images validates; each image is a group."""
     validation, train = (np.sort(piece) for piece in np.split(sources.stratified_permutation(y), [len(y) // 5]))
     return {
-        "train": Part(x[train], y[train], train),
-        "validation": Part(x[validation], y[validation], validation),
-        "test": Part(x_test, y_test, len(y) + np.arange(len(y_test))),
+        "train": Examples(x[train], y[train], train),
+        "validation": Examples(x[validation], y[validation], validation),
+        "test": Examples(x_test, y_test, len(y) + np.arange(len(y_test))),
     }
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from l2h import checks
 from l2h.data import sources
 
+FALLBACK_HINT = ", or ask for fallback=True"
 SUMS_FILE = "SHA256SUMS"  # an edition that has it has every file that it lists
 
 
@@ -211,7 +212,9 @@ def find_edition(name: str, folder: str | Path | None = None) -> tuple[Path, Edi
         edition = None if reason else PUBLICATIONS[name].editions[0]
     if edition is None:
         reason = reason or f"no {' or '.join(_folders(name))} in {home}"
-        raise NotAvailableError(f"{PUBLICATIONS[name].title} is not available ({reason}). {installation_hint(name)}")
+        raise NotAvailableError(
+            f"{PUBLICATIONS[name].title} is not available ({reason}). {installation_hint(name)}{FALLBACK_HINT}"
+        )
     _verify(edition, home / edition.folder)
     return home / edition.folder, edition
 
@@ -247,7 +250,7 @@ def installation_hint(name: str) -> str:
     edition = PUBLICATIONS[name].editions[0]
     urls = " and ".join(download.url for download in edition.downloads)
     files = ", ".join(edition.hashes)
-    return f"Set L2H_DATA to a folder that holds {edition.folder} with {files}, from {urls}, or ask for fallback=True"
+    return f"Set L2H_DATA to a folder that holds {edition.folder} with {files}, from {urls}"
 
 
 def file_hash(path: Path, kind: str) -> str:

@@ -16,7 +16,7 @@ WORD_SAMPLES = 8000  # 1 s: a longer word is cut (under 1 % are longer), a short
 FULL_SCALE = 32768  # of 16-bit samples
 FRAME_SAMPLES, HOP_SAMPLES = 256, 128  # 32 ms, 16 ms
 N_MELS = 32
-SILENCE = 1e-10  # power, relative to full scale, below which a band counts as silent: -100 dB
+SILENCE = -100.0  # dB of full scale, the least value of a band
 CHUNK_WORDS = 256  # words that are transformed at once, so that memory stays below 100 MB
 
 
@@ -78,10 +78,10 @@ def first_share(x: np.ndarray, share: float = 0.2) -> np.ndarray:
 def log_mel(x: np.ndarray) -> np.ndarray:
     r"""Power of each frame in bands of the mel scale, in decibels.
 
-    .. math:: 10 \log_{10} \max\Bigl(10^{-10},\ \sum_f w_b(f)\, |X_t(f)|^2 / \sum_s h_s^2\Bigr)
+    .. math:: \max\Bigl(-100,\ 10 \log_{10} \sum_f w_b(f)\, |X_t(f)|^2 / \sum_s h_s^2\Bigr)
 
     with X_t the spectrum of frame t (256 samples, every 128) after the Hann window h, and w_b triangles whose 32
-    centres are evenly spaced in mel between 0 and 4000 Hz. The floor makes silence -100 dB.
+    centres are evenly spaced in mel between 0 and 4000 Hz; full scale is amplitude 1.
 
     Args:
         x: (n, samples) int16 waveforms at 8 kHz, of at least 256 samples.
@@ -111,7 +111,8 @@ def log_mel(x: np.ndarray) -> np.ndarray:
         words = x[start : start + CHUNK_WORDS].astype(np.float32) / FULL_SCALE
         frames = np.lib.stride_tricks.sliding_window_view(words, FRAME_SAMPLES, axis=1)[:, ::HOP_SAMPLES]
         power = np.abs(np.fft.rfft(frames * window, axis=2)) ** 2  # (n, frames, frequencies)
-        result[start : start + len(words)] = 10 * np.log10(np.maximum(power @ bands.T, SILENCE)).transpose(0, 2, 1)
+        decibels = 10 * np.log10(np.maximum(power @ bands.T, np.finfo(np.float32).tiny))
+        result[start : start + len(words)] = np.maximum(decibels, SILENCE).transpose(0, 2, 1)
     return result
 
 

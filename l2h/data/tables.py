@@ -87,7 +87,7 @@ def cut_windows(recording: np.ndarray) -> np.ndarray:
     """
     n_windows = len(recording) // WINDOW_SAMPLES
     used = np.asarray(recording[: n_windows * WINDOW_SAMPLES], dtype=np.float32)
-    return used.reshape(n_windows, WINDOW_SAMPLES, -1)
+    return used.reshape(n_windows, WINDOW_SAMPLES, recording.shape[1])
 
 
 def mean_acceleration(x: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from l2h import checks
 from l2h.data import cifar100, labelled, published, sound, sources, tables, text
-from l2h.data.labelled import Examples, LabelledData
+from l2h.data.labelled import LabelledData, LabelledExamples
 
 UNSEEN_SPEAKER = "yweweler"  # the last in alphabetical order: chosen by nothing that is known of the recordings
 FSDD_TEST_TAKES, FSDD_VALIDATION_TAKES = 5, 10  # takes 0-4 are the official test part; 5-9 validate
@@ -167,7 +167,7 @@ def _clinc150(folder: str | Path | None) -> LabelledData:
     parts, first = {}, 0
     for published_name, name in CLINC150_PARTS.items():
         texts, intents = queries.parts[published_name]
-        parts[name] = Examples(texts, intents, np.arange(first, first + len(texts)))
+        parts[name] = LabelledExamples(texts, intents, np.arange(first, first + len(texts)))
         first += len(texts)
     return LabelledData(
         "clinc150",
@@ -185,7 +185,7 @@ def _clinc150(folder: str | Path | None) -> LabelledData:
 def _fsdd(folder: str | Path | None) -> LabelledData:
     home, edition = published.find_edition("fsdd", folder)
     x, digit, speaker, take = sound.read_fsdd(home)
-    everything = Examples(x, digit, speaker)
+    everything = LabelledExamples(x, digit, speaker)
     unseen = speaker == UNSEEN_SPEAKER
     is_test, is_validation = take < FSDD_TEST_TAKES, (take >= FSDD_TEST_TAKES) & (take < FSDD_VALIDATION_TAKES)
     masks = {
@@ -216,7 +216,7 @@ def _smartwatch(folder: str | Path | None) -> LabelledData:
     return LabelledData(
         "smartwatch",
         exercises,
-        {name: labelled.select(Examples(x, exercise, subject), mask) for name, mask in masks.items()},
+        {name: labelled.select(LabelledExamples(x, exercise, subject), mask) for name, mask in masks.items()},
         content="window of 2 s: 100 samples x 3 accelerations (g) and 3 rates of rotation (rad/s)",
         split="by subject: 1-5 train, 6-7 validate, 8-10 test",
         group_kind="subject",
@@ -235,7 +235,7 @@ def _gas_drift(folder: str | Path | None) -> LabelledData:
     return LabelledData(
         "gas_drift",
         tables.GASES,
-        {name: labelled.select(Examples(*readings), mask) for name, mask in masks.items()},
+        {name: labelled.select(LabelledExamples(*readings), mask) for name, mask in masks.items()},
         content="128 features of 16 gas sensors, in the units of the source",
         split="by month: batches 1-2 (months 1-10) train, 3 (11-13) validates, later ones test",
         group_kind="batch",
@@ -246,7 +246,7 @@ def _gas_drift(folder: str | Path | None) -> LabelledData:
 def _table(name: str, read: Callable[[], tables.PackagedTable], source: str, citation: str) -> LabelledData:
     x, y, classes = read()
     pieces = np.split(sources.stratified_permutation(y), [len(y) // 5, 2 * (len(y) // 5)])
-    everything = Examples(x, y, np.arange(len(y)))
+    everything = LabelledExamples(x, y, np.arange(len(y)))
     parts = {
         part: labelled.select(everything, np.sort(piece))
         for part, piece in zip(("train", "validation", "test"), (pieces[2], pieces[1], pieces[0]), strict=True)
@@ -265,13 +265,13 @@ def _table(name: str, read: Callable[[], tables.PackagedTable], source: str, cit
     )
 
 
-def _image_parts(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> dict[str, Examples]:
+def _image_parts(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> dict[str, LabelledExamples]:
     """A stratified fifth of the training images validates; each image is a group."""
     validation, train = (np.sort(piece) for piece in np.split(sources.stratified_permutation(y), [len(y) // 5]))
     return {
-        "train": Examples(x[train], y[train], train),
-        "validation": Examples(x[validation], y[validation], validation),
-        "test": Examples(x_test, y_test, len(y) + np.arange(len(y_test))),
+        "train": LabelledExamples(x[train], y[train], train),
+        "validation": LabelledExamples(x[validation], y[validation], validation),
+        "test": LabelledExamples(x_test, y_test, len(y) + np.arange(len(y_test))),
     }
 
 

@@ -16,7 +16,7 @@ OUT_OF_SCOPE_PREFIX = "out_of_scope_"
 REQUIRED_PARTS = ("train", "validation", "test")
 
 
-class Examples(NamedTuple):
+class LabelledExamples(NamedTuple):
     """Examples: x (n, ...); y (n,) int64, 0..K-1, or OUT_OF_SCOPE; group (n,), which examples belong together."""
 
     x: np.ndarray
@@ -50,7 +50,7 @@ class LabelledData:
 
     name: str
     classes: tuple[str, ...]
-    parts: Mapping[str, Examples]
+    parts: Mapping[str, LabelledExamples]
     content: str
     split: str
     group_kind: str
@@ -74,17 +74,17 @@ class LabelledData:
                 checks.class_labels(len(self.classes), **{f"labels of {name}": part.y})
 
     @property
-    def train(self) -> Examples:
+    def train(self) -> LabelledExamples:
         """The examples that models are fitted on."""
         return self.parts["train"]
 
     @property
-    def validation(self) -> Examples:
+    def validation(self) -> LabelledExamples:
         """The examples on which all choices are made."""
         return self.parts["validation"]
 
     @property
-    def test(self) -> Examples:
+    def test(self) -> LabelledExamples:
         """The examples for the reported results."""
         return self.parts["test"]
 
@@ -124,7 +124,7 @@ def map_x(data: LabelledData, function: Callable[[np.ndarray], np.ndarray], cont
     return replace(data, parts=parts, content=content)
 
 
-def restrict_train(data: LabelledData, keeps: Callable[[Examples], np.ndarray]) -> LabelledData:
+def restrict_train(data: LabelledData, keeps: Callable[[LabelledExamples], np.ndarray]) -> LabelledData:
     """The same data with fewer training examples: what a client knows that was trained on less.
 
     Args:
@@ -140,14 +140,14 @@ def restrict_train(data: LabelledData, keeps: Callable[[Examples], np.ndarray]) 
     return replace(data, parts={**data.parts, "train": kept})
 
 
-def select(part: Examples, index: np.ndarray) -> Examples:
+def select(part: LabelledExamples, index: np.ndarray) -> LabelledExamples:
     """Some examples of a part.
 
     Args:
         part: n examples.
         index: (n,) bool, or positions.
     """
-    return Examples(*(array[index] for array in part))
+    return LabelledExamples(*(array[index] for array in part))
 
 
 def with_coarse_labels(data: LabelledData) -> LabelledData:
@@ -183,7 +183,9 @@ def split_by_group(data: LabelledData, *, validation: Collection[Any], test: Col
     """
     apart = {name: part for name, part in data.parts.items() if name.startswith(OUT_OF_SCOPE_PREFIX)}
     inside = [part for name, part in data.parts.items() if name not in apart]
-    pooled = Examples(*(np.concatenate([getattr(part, field) for part in inside]) for field in Examples._fields))
+    pooled = LabelledExamples(
+        *(np.concatenate([getattr(part, field) for part in inside]) for field in LabelledExamples._fields)
+    )
     known = np.unique(pooled.group).tolist()
     for group in (*validation, *test):
         checks.one_of(known, **{data.group_kind: group})

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from l2h.data import labelled
-from l2h.data.labelled import LabelledData, Examples
+from l2h.data.labelled import LabelledData, LabelledExamples
 
 PARTS = {
-    "train": Examples(
+    "train": LabelledExamples(
         np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2]), np.array(["a", "a", "b", "b", "c", "c"])
     ),
-    "validation": Examples(np.ones((2, 2)), np.array([0, 1]), np.array(["a", "d"])),
-    "test": Examples(np.zeros((1, 2)), np.array([2]), np.array(["e"])),
-    "out_of_scope_test": Examples(np.full((1, 2), 7.0), np.array([-1]), np.array(["f"])),
+    "validation": LabelledExamples(np.ones((2, 2)), np.array([0, 1]), np.array(["a", "d"])),
+    "test": LabelledExamples(np.zeros((1, 2)), np.array([2]), np.array(["e"])),
+    "out_of_scope_test": LabelledExamples(np.full((1, 2), 7.0), np.array([-1]), np.array(["f"])),
 }
 
 
@@ -51,7 +51,7 @@ def test_the_digest_changes_with_each_array(field):
 
 def test_the_digest_is_of_content_not_of_layout():
     train = PARTS["train"]
-    same = Examples(np.asfortranarray(train.x), train.y.copy(), train.group.astype("U40"))
+    same = LabelledExamples(np.asfortranarray(train.x), train.y.copy(), train.group.astype("U40"))
     assert data({**PARTS, "train": same}).sha256 == data().sha256
     other_type = train._replace(x=train.x.astype(np.float32))
     assert data({**PARTS, "train": other_type}).sha256 != data().sha256

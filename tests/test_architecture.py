@@ -28,7 +28,7 @@ ROOMS = {
     "torch": r"(?!l2h/(__init__|problem|pricing|evaluation/(metrics|curves|intervals)"
     r"|serving/(folder|sessions|protocol|breaker|exchange|budget|device|server|triton))$)",
     "(matplotlib|seaborn)": r"l2h/plotting/|.*/figures$",
-    "river": "l2h/drift/detectors$",
+    "river": "l2h/(drift/detectors|data/tables)$",
     "(papermill|jupytext|sphinx)": "companion/build/",
     "(z3|mpmath)": "companion/proofs/",
     "(onnx|onnxscript|onnxruntime|skl2onnx|starlette|uvicorn|urllib3|prometheus_client)": "l2h/serving/",

@@ -164,8 +164,8 @@ class ModuleClient(Client):
                 outputs = [self.module(batch) for batch in torch.from_numpy(x).split(CLIENT_BATCH)]
         except (RuntimeError, TypeError) as error:
             raise ValueError(
-                f"expected a client that reads {x.dtype} inputs of shape {('n', *x.shape[1:])}, with its scaling inside "
-                f"the module; it failed: {str(error).splitlines()[0]}"
+                f"expected a client that reads {x.dtype} inputs of shape {('n', *x.shape[1:])}, with its scaling "
+                f"inside the module; it failed: {str(error).splitlines()[0]}"
             ) from error
         if not all(isinstance(output, torch.Tensor) for output in outputs):
             raise ValueError(f"expected a tensor of scores from the client, got a {type(outputs[0]).__name__}")

@@ -180,9 +180,10 @@ def _evidence(
 def pairs_to_settle(mean: ClassPairsMean, pairs: int, *, margin: float, comparisons: int = 1) -> int | None:
     r"""The least number of pairs, all pairs of K classes, with which a question would be decided.
 
-    .. math:: \mathrm{Var}(\bar y) = \frac{4 \sigma_u^2}{K} + \frac{2 \sigma_v^2}{K(K - 1)}
+    .. math:: \mathrm{Var}(\bar y) = \frac{4 \sigma_u^2}{K} + \frac{2 \sigma_v^2}{K(K - 1)} + \frac{\sigma_s^2}{S}
 
-    with the estimate and the components as they are, and degrees of freedom in proportion to K - 1.
+    with the estimate and the components as they are, and degrees of freedom in proportion to K - 1. The last part, that
+    of the seeds, stays as it is.
 
     Args:
         mean: of the pairs at hand.
@@ -194,10 +195,10 @@ def pairs_to_settle(mean: ClassPairsMean, pairs: int, *, margin: float, comparis
         A number of pairs, or None if ten times as many do not decide.
     """
     bounds = {"above": 0, "margin": margin}
-    present = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
-    k = present
+    k = present = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
+    of_seeds = max(0.0, mean.standard_error**2 - _variance_of_classes_and_pairs(mean, present))
     while k * (k - 1) // 2 <= LARGEST_FACTOR * pairs:
-        variance = 4 * mean.class_variance / k + 2 * mean.pair_variance / (k * (k - 1))
+        variance = _variance_of_classes_and_pairs(mean, k) + of_seeds
         larger = mean._replace(
             standard_error=variance**0.5, degrees_of_freedom=mean.degrees_of_freedom * (k - 1) / (present - 1)
         )
@@ -209,6 +210,10 @@ def pairs_to_settle(mean: ClassPairsMean, pairs: int, *, margin: float, comparis
             return k * (k - 1) // 2
         k += 1
     return None
+
+
+def _variance_of_classes_and_pairs(mean: ClassPairsMean, k: int) -> float:
+    return 4 * mean.class_variance / k + 2 * mean.pair_variance / (k * (k - 1))
 
 
 def small_rejector_difference(table: pd.DataFrame) -> pd.Series:

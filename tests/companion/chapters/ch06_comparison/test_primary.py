@@ -186,3 +186,10 @@ def test_more_pairs_help_little_where_classes_differ():
     differing = noisy._replace(class_variance=0.03**2, degrees_of_freedom=9.0)
     assert primary.pairs_to_settle(differing, 45, margin=0.01) is None
     assert primary.pairs_to_settle(noisy, 45, margin=0.02) == 45
+
+
+def test_more_pairs_do_not_remove_what_the_seeds_bring():
+    of_pairs = ClassPairsMean(0.006, 0.001, 30.0, 0.0, 45 * 0.001**2)
+    assert primary.pairs_to_settle(of_pairs, 45, margin=0.01) == 45
+    with_seeds = of_pairs._replace(standard_error=0.004, degrees_of_freedom=5.0)
+    assert primary.pairs_to_settle(with_seeds, 45, margin=0.01) is None

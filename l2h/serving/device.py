@@ -151,7 +151,9 @@ class Device:
         self.deadline, self.stale, self.max_rows = deadline, stale, max_rows
         self._decider = "router" if "router" in self.card.parts else "rejector"
         self._rejector = _model(folder, self.card, self._decider)
-        self._client = client or _onnx_client(_model(folder, self.card, "client"), self._reads_scores)
+        if client is None:
+            client = _onnx_client(_model(folder, self.card, "client"), self._reads_scores)
+        self._client = client
         self._budget = None if budget is None else OffloadBudget(budget, window=budget_window)
         self._servers = [
             [

@@ -187,6 +187,9 @@ class Service:
         names = [name for name, _ in headers]
         if len(headers) > self.settings.max_headers:
             raise Refused(431, f"expected at most {self.settings.max_headers} headers, got {len(headers)}")
+        size, limit = sum(len(name) + len(value) for name, value in headers), self.settings.max_header_bytes
+        if size > limit:
+            raise Refused(431, f"expected at most {limit} bytes of headers, got {size}")
         for name in (b"content-length", b"content-encoding", b"authorization", b"content-type"):
             if names.count(name) > 1:
                 raise Refused(400, f"expected one header {name.decode()}, got {names.count(name)}")
@@ -236,8 +239,8 @@ class Service:
     async def infer(self, request: Request) -> Response:
         """The scores of the inputs in a request."""
         self._require_model(request)
-        key = request.headers.get(CHECK_HEADER, "")
-        if self.fault is not None and not hmac.compare_digest(key.encode(), self._check_key.encode()):
+        checking = hmac.compare_digest(request.headers.get(CHECK_HEADER, "").encode(), self._check_key.encode())
+        if self.fault is not None and not checking:
             raise Refused(503, f"not ready: {self.fault}", RETRY)
         body = await request.scope["l2h.body"].read()
         try:
@@ -248,7 +251,7 @@ class Service:
                 shape=self.card.input_shape,
                 max_rows=self.settings.max_rows,
             )
-            async with asyncio.timeout(self.settings.request_seconds):
+            async with asyncio.timeout(None if checking else self.settings.request_seconds):
                 e = await self.batcher(asked.x)
             headers, answer = protocol.encode_answer(e, id=asked.id, binary=asked.binary)
         except protocol.ProtocolError as fault:

@@ -48,6 +48,7 @@ class Batcher:
         self._n_workers, self._observe = workers, observe
         self._waiting: dict[asyncio.Future[np.ndarray], np.ndarray] = {}  # in the order of arrival
         self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
 
     def __len__(self) -> int:
         """The number of requests that wait."""
@@ -61,11 +62,11 @@ class Batcher:
 
     async def close(self) -> None:
         """Stop the workers after the batches under way; requests that still wait are cancelled."""
+        self._closed = True
         for future in self._waiting:
             future.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._arrived.set()
+        await asyncio.gather(*self._tasks)
         self._pool.shutdown(wait=True)
 
     async def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -89,11 +90,11 @@ class Batcher:
             self._waiting.pop(future, None)  # where the request was given up before its batch
 
     async def _work(self) -> None:
-        while True:
+        while not self._closed:
             await self._arrived.wait()
             if self._delay and sum(map(len, self._waiting.values())) < self._max_rows:
                 await asyncio.sleep(self._delay)
-            if batch := self._take():
+            if not self._closed and (batch := self._take()):
                 await self._answer(batch)
 
     def _take(self) -> dict[asyncio.Future[np.ndarray], np.ndarray]:

@@ -73,7 +73,7 @@ async def ask_over_network(
     body: bytes,
     *,
     certificate: str | PathLike[str] | None = None,
-    seconds: float = 10.0,
+    seconds: float = 60.0,
 ) -> tuple[int, Mapping[str, str], bytes]:
     """An engine's answer.
 
@@ -90,7 +90,7 @@ async def ask_over_network(
     options: dict[str, Any] = {}
     if certificate is not None:
         options["ssl_context"] = ssl.create_default_context(cafile=certificate)
-        options["ssl_context"].check_hostname = False
+        options["ssl_context"].check_hostname = options["assert_hostname"] = False
         options["ssl_context"].verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     with urllib3.PoolManager(retries=False, timeout=seconds, **options) as pool:
         ask = functools.partial(pool.request, "POST", f"{url}{protocol.INFER_PATH}", headers=headers, body=body)

@@ -32,6 +32,7 @@ class _Connection(H11Protocol):
 
     def __init__(self, *, service: Service, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
+        self.access_log = False  # paths are what others wrote
         self._service = service
         self._headers_due: asyncio.TimerHandle | None = None
 
@@ -43,11 +44,19 @@ class _Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._watch_headers(begun=self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0]))
+        self._watch_headers(begun=self._has_part_of_headers())
+
+    def on_response_complete(self) -> None:
+        """Called after an answer; behind its request the next one may have begun."""
+        super().on_response_complete()
+        self._watch_headers(begun=self._has_part_of_headers())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch_headers(begun=False)
         super().connection_lost(exc)
+
+    def _has_part_of_headers(self) -> bool:
+        return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
 
     def _watch_headers(self, *, begun: bool) -> None:
         """A connection that never sends all of its headers is closed."""
@@ -148,8 +157,7 @@ class Server:
         if host not in LOCAL_HOSTS and token is None:
             logger.warning("everyone who reaches %s may send requests: there is no token", host)
         self.url = _url(bound, "http" if certificate is None else "https")
-        seconds = 2 * settings.request_seconds
-        ask = functools.partial(ask_over_network, self.url, certificate=certificate, seconds=seconds)
+        ask = functools.partial(ask_over_network, self.url, certificate=certificate)
         self._uvicorn = _Uvicorn(config, app.state.service, bound, ask)
 
     def run(self, announce: Callable[[str, str | None], None] | None = None) -> None:

@@ -52,7 +52,7 @@ ANSWER_FRAME, SCORE_BYTES = 65536, 64  # bytes that an answer may have: for the 
 Client = Callable[[np.ndarray], Any]
 
 
-class Answer(NamedTuple):
+class DeviceAnswer(NamedTuple):
     """The answer for one input."""
 
     label: Any  # one of the card's classes
@@ -199,14 +199,14 @@ class Device:
         """The state of each server's breaker, by its URL."""
         return {server.exchange.url: server.breaker.state for server in itertools.chain(*self._servers)}
 
-    def answer(self, x: np.ndarray) -> Answer:
+    def answer(self, x: np.ndarray) -> DeviceAnswer:
         """The answer for one input.
 
         Args:
             x: of the card's shape and type.
 
         Returns:
-            `Answer`.
+            `DeviceAnswer`.
 
         Raises:
             ValueError: if x has another shape or type or is not finite, or the client or the rejector fail on it; such
@@ -214,7 +214,7 @@ class Device:
         """
         return self.answers(np.asarray(x)[np.newaxis])[0]
 
-    def answers(self, x: np.ndarray) -> list[Answer]:
+    def answers(self, x: np.ndarray) -> list[DeviceAnswer]:
         """The answers for n inputs, with one deadline for all.
 
         Args:
@@ -243,7 +243,7 @@ class Device:
         self._count(len(x), len(would_ask), len(by_server), reasons)
         latency = self._clock() - started
         return [
-            Answer(
+            DeviceAnswer(
                 self.card.classes[index],
                 "server" if row in by_server else "fallback" if row in reasons else "client",
                 reasons.get(row),

@@ -13,7 +13,7 @@ from helpers.faults import Fault, Proxy, ServerProcess, answering, named
 from helpers.serving import small_helper
 
 from benchmarks import soak
-from l2h.serving.device import Answer, Device
+from l2h.serving.device import Device, DeviceAnswer
 from l2h.serving.exchange import Exchange, ExchangeError
 from l2h.serving.folder import read_card
 from l2h.serving.protocol import INFER_PATH, encode_request
@@ -253,6 +253,6 @@ def test_a_short_soak_with_each_fault_ends_without_an_error():
 
 
 def test_a_soak_sees_a_wrong_answer(monkeypatch):
-    monkeypatch.setattr(Device, "answer", lambda self, x: Answer("cow", "client", None, 1.0, 0.0))
-    with pytest.raises(RuntimeError, match=r"as the answer for input .*, got Answer"):
+    monkeypatch.setattr(Device, "answer", lambda self, x: DeviceAnswer("cow", "client", None, 1.0, 0.0))
+    with pytest.raises(RuntimeError, match=r"as the answer for input .*, got DeviceAnswer"):
         list(soak.soak(0.0, phase=0.05))

@@ -49,7 +49,7 @@ STATUS_REASONS = {401: "unauthorised", 403: "unauthorised", 429: "busy", 503: "b
 LEAST_SECONDS = 1e-3  # of an exchange that begins just before the deadline
 ANSWER_FRAME, SCORE_BYTES = 65536, 64  # bytes that an answer may have: for the frame, and for each score, in JSON, too
 
-Client = Callable[[np.ndarray], Any]
+ClientFunction = Callable[[np.ndarray], Any]
 
 
 class DeviceAnswer(NamedTuple):
@@ -130,7 +130,7 @@ class Device:
         folder: str | Path,
         url: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None = None,
         *,
-        client: Client | None = None,
+        client: ClientFunction | None = None,
         deadline: float = 0.5,
         token: str | None = None,
         ca: str | Path | None = None,
@@ -431,7 +431,7 @@ def _model(folder: str | Path, card: Card, name: str) -> OnnxModel:
     return model
 
 
-def _onnx_client(model: OnnxModel, needs_scores: bool) -> Client:
+def _onnx_client(model: OnnxModel, needs_scores: bool) -> ClientFunction:
     """The client's indices and scores from its session."""
     if needs_scores and "scores" not in model.outputs:
         raise ValueError(f"expected a client with scores, which the rejector reads, got {model.path} without")

@@ -30,7 +30,7 @@ from l2h.serving.graphs import (
     score_nodes,
 )
 
-Candidate = tuple[onnx.ModelProto, dict[str, np.ndarray]]
+GraphWithAnswers = tuple[onnx.ModelProto, dict[str, np.ndarray]]
 Parts = tuple[list[onnx.NodeProto], dict[str, np.ndarray], dict[str, np.ndarray]]  # nodes, their constants, own answers
 
 
@@ -47,7 +47,7 @@ def is_estimator(value: Any) -> bool:
     return hasattr(value, "predict") and hasattr(value, "get_params")
 
 
-def sklearn_graphs(estimator: Any, x: np.ndarray, *, output: str, classes: Sequence[Any]) -> list[Candidate]:
+def sklearn_graphs(estimator: Any, x: np.ndarray, *, output: str, classes: Sequence[Any]) -> list[GraphWithAnswers]:
     """The graphs that an estimator may have, best first, each with the estimator's own answers to x.
 
     Which graph is exact depends on the converter: of a logistic regression the decision function is the difference
@@ -69,7 +69,7 @@ def sklearn_graphs(estimator: Any, x: np.ndarray, *, output: str, classes: Seque
     check_is_fitted(estimator)
     estimator = _without_frozen(estimator)
     table = np.ascontiguousarray(x.reshape(len(x), -1), dtype=np.float32)
-    candidates: list[Candidate] = []
+    candidates: list[GraphWithAnswers] = []
     errors: list[Exception] = []
     for form in _forms(estimator, output, classes):
         try:

@@ -234,7 +234,7 @@ def test_a_file_of_something_else_is_not_overwritten(helper, name):
     for file in ("card.json", "README.md"):
         (helper / file).unlink()
     (helper / name).write_text("mine")
-    with pytest.raises(ValueError, match=f"expected no {re.escape(name)} but a helper's"):
+    with pytest.raises(ValueError, match=f"expected no {re.escape(name)} but that of a helper"):
         write_card(helper, card)
     assert (helper / name).read_text() == "mine"
 

@@ -49,10 +49,10 @@ STATUS_REASONS = {401: "unauthorised", 403: "unauthorised", 429: "busy", 503: "b
 LEAST_SECONDS = 1e-3  # of an exchange that begins just before the deadline
 ANSWER_FRAME, SCORE_BYTES = 65536, 64  # bytes that an answer may have: for the frame, and for each score, in JSON, too
 
-Client = Callable[[np.ndarray], Any]
+ClientFunction = Callable[[np.ndarray], Any]
 
 
-class Answer(NamedTuple):
+class DeviceAnswer(NamedTuple):
     """The answer for one input."""
 
     label: Any  # one of the card's classes
@@ -130,7 +130,7 @@ class Device:
         folder: str | Path,
         url: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None = None,
         *,
-        client: Client | None = None,
+        client: ClientFunction | None = None,
         deadline: float = 0.5,
         token: str | None = None,
         ca: str | Path | None = None,
@@ -151,7 +151,9 @@ class Device:
         self.deadline, self.stale, self.max_rows = deadline, stale, max_rows
         self._decider = "router" if "router" in self.card.parts else "rejector"
         self._rejector = _model(folder, self.card, self._decider)
-        self._client = client or _onnx_client(_model(folder, self.card, "client"), self._reads_scores)
+        if client is None:
+            client = _onnx_client(_model(folder, self.card, "client"), self._reads_scores)
+        self._client = client
         self._budget = None if budget is None else OffloadBudget(budget, window=budget_window)
         self._servers = [
             [
@@ -197,14 +199,14 @@ class Device:
         """The state of each server's breaker, by its URL."""
         return {server.exchange.url: server.breaker.state for server in itertools.chain(*self._servers)}
 
-    def answer(self, x: np.ndarray) -> Answer:
+    def answer(self, x: np.ndarray) -> DeviceAnswer:
         """The answer for one input.
 
         Args:
             x: of the card's shape and type.
 
         Returns:
-            `Answer`.
+            `DeviceAnswer`.
 
         Raises:
             ValueError: if x has another shape or type or is not finite, or the client or the rejector fail on it; such
@@ -212,7 +214,7 @@ class Device:
         """
         return self.answers(np.asarray(x)[np.newaxis])[0]
 
-    def answers(self, x: np.ndarray) -> list[Answer]:
+    def answers(self, x: np.ndarray) -> list[DeviceAnswer]:
         """The answers for n inputs, with one deadline for all.
 
         Args:
@@ -241,7 +243,7 @@ class Device:
         self._count(len(x), len(would_ask), len(by_server), reasons)
         latency = self._clock() - started
         return [
-            Answer(
+            DeviceAnswer(
                 self.card.classes[index],
                 "server" if row in by_server else "fallback" if row in reasons else "client",
                 reasons.get(row),
@@ -429,7 +431,7 @@ def _model(folder: str | Path, card: Card, name: str) -> OnnxModel:
     return model
 
 
-def _onnx_client(model: OnnxModel, needs_scores: bool) -> Client:
+def _onnx_client(model: OnnxModel, needs_scores: bool) -> ClientFunction:
     """The client's indices and scores from its session."""
     if needs_scores and "scores" not in model.outputs:
         raise ValueError(f"expected a client with scores, which the rejector reads, got {model.path} without")

@@ -137,7 +137,7 @@ class Proxy:
                 break
             if fault.garbage:
                 self.log.append(("garbage", len(chunk)))
-                chunk = self._random.randbytes(len(chunk))
+                chunk = self._random.randbytes(len(chunk)) + b"\n"  # HTTP would wait for the end of a line
             if fault.replaced:
                 chunk = chunk.replace(*fault.replaced)
             if fault.reset_after is not None and request.answered + len(chunk) > fault.reset_after:

@@ -9,13 +9,13 @@ import pandas as pd
 
 from companion.claims.evidence import Evidence
 from l2h.problem import asks
-from l2h.serving.device import Answer
+from l2h.serving.device import DeviceAnswer
 from l2h.serving.estimator import LearningToHelpClassifier
 from l2h.serving.protocol import encode_request
 from l2h.serving.report import Report
 
 
-def answer_shares(answers: Mapping[str, Sequence[Answer]]) -> pd.DataFrame:
+def answer_shares(answers: Mapping[str, Sequence[DeviceAnswer]]) -> pd.DataFrame:
     """The shares of the inputs of each phase that were kept, answered by the server, and by the client in its place.
 
     Args:
@@ -78,7 +78,7 @@ def agreement_evidence(found: Agreement) -> dict[str, Evidence]:
 
 
 def outage_evidence(
-    answers: Mapping[str, Sequence[Answer]], helper: LearningToHelpClassifier, x: np.ndarray
+    answers: Mapping[str, Sequence[DeviceAnswer]], helper: LearningToHelpClassifier, x: np.ndarray
 ) -> dict[str, Evidence]:
     """Evidence on the answers around an outage: inputs without the answer that they should have.
 

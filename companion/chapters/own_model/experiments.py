@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from companion.chapters.own_model.settings import Settings
 from l2h.data.dataset import Split, load_dataset, scale_pixels
-from l2h.serving.device import Answer, Device
+from l2h.serving.device import DeviceAnswer, Device
 from l2h.training.clients import fit_client
 
 PHASES = ("the server answers", "the server is killed", "the server is back")
@@ -129,7 +129,7 @@ def running_server(folder: Path, *, port: int = 0) -> Iterator[ServerProcess]:
         server.kill()
 
 
-def outage(folder: Path, x: np.ndarray, *, n_requests: int) -> dict[str, list[Answer]]:
+def outage(folder: Path, x: np.ndarray, *, n_requests: int) -> dict[str, list[DeviceAnswer]]:
     """The answers of a device while its server answers, after it was killed, and when it is back at the same address.
 
     Args:

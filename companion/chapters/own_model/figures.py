@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 
 from l2h.plotting import style
-from l2h.serving.device import Answer
+from l2h.serving.device import DeviceAnswer
 
 MARKERS = {"client": ".", "server": "+", "fallback": "x"}
 
 
-def plot_latencies(ax: Axes, answers: Mapping[str, Sequence[Answer]]) -> None:
+def plot_latencies(ax: Axes, answers: Mapping[str, Sequence[DeviceAnswer]]) -> None:
     """The latency of each answer in the order of the inputs, by its source, with a line between phases.
 
     Args:

@@ -1,5 +1,6 @@
 """The device answers every input once, whatever the server does, and its counters add up."""
 
+import inspect
 import json
 import logging
 import subprocess
@@ -14,10 +15,11 @@ import pytest
 from helpers.faults import answering
 from helpers.serving import linear_onnx, small_helper
 
+from l2h.serving.application import ServerSettings
 from l2h.serving.device import REASONS, Device
 from l2h.serving.folder import part_of, read_card, write_card
 from l2h.serving.protocol import MODEL_HEADER, decode_request, encode_answer
-from l2h.serving.sessions import OnnxModel
+from l2h.serving.sessions import OnnxModel, load_parts
 from l2h.theory.several_servers import action_of_scores
 
 PATIENT = {"deadline": 20.0, "breaker_window": 1e5, "queue_timeout": 1e6}  # a busy machine is no failure
@@ -408,6 +410,8 @@ def test_a_router_needs_a_url_for_each_of_its_servers(tmp_path, url):
 
 
 def test_a_router_fits_the_names_of_its_servers(tmp_path):
+    with_router(tmp_path / "saved")
+    assert set(load_parts(tmp_path / "saved")[1]) == {"client", "router"}
     with_router(tmp_path / "few", names=("near",))
     with pytest.raises(ValueError, match=r"expected the router of 3 classes to give actions float32 \(n, 2\), got"):
         Device(tmp_path / "few")
@@ -443,6 +447,12 @@ def test_without_a_router_there_is_one_server(folder):
 def test_options_out_of_range_are_refused_at_load(folder, options, message):
     with pytest.raises(ValueError, match=message):
         Device(folder, **{"url": "http://127.0.0.1:1", **options})
+
+
+def test_the_default_time_outs_are_those_of_the_server(folder):
+    """A server gives up on a request after the time that the device supposes."""
+    supposed = inspect.signature(Device).parameters["queue_timeout"].default
+    assert supposed == ServerSettings().request_seconds and Device(folder).counts.inputs == 0
 
 
 def test_a_folder_without_a_rejector_says_why(tmp_path):

@@ -2,11 +2,13 @@
 
 import contextlib
 import logging
+import random
 import socket
 import ssl
 import subprocess
 import threading
 import time
+from collections import Counter
 from unittest.mock import MagicMock
 
 import pytest
@@ -42,8 +44,8 @@ def connected(port, **options):
 
 
 @contextlib.contextmanager
-def sending(*pieces, every=0.0):
-    """The port of a server that reads a request, sends these pieces one after another, and then waits."""
+def sending(*pieces, every=0.0, closes=False):
+    """The port of a server that reads a request, sends these pieces one after another, and then waits or closes."""
     with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as opened:
         ended = threading.Event()
 
@@ -57,6 +59,8 @@ def sending(*pieces, every=0.0):
                         connection.sendall(piece)
                         if ended.wait(every):
                             return
+                    if closes:
+                        connection.shutdown(socket.SHUT_WR)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -179,6 +183,40 @@ def test_a_look_up_of_the_hosts_name_that_never_ends_passes_no_deadline(monkeypa
     monkeypatch.setattr(exchange.socket, "getaddrinfo", lambda *_, **__: ended.wait())
     fails(Exchange("http://some-host.invalid:1"), "timeout")
     ended.set()
+
+
+WELL_FORMED = [
+    HEAD + b"Content-Length: 5\r\nX: y\r\n\r\nhello",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    HEAD + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
+    b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\n\r\n{}",
+]
+PIECES = [
+    b"\r\n", b"-1", b"0", b"9" * 20, b":", b" ", b"\x00", b"\xff", b"\xc3\xa9", b"x" * 70000, b"A: b\r\n" * 150,
+    b"Content-Length: 7\r\n", b"Content-Length: -5\r\n", b"Transfer-Encoding: chunked\r\n", b"Location: //[\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 No\r\n\r\n", b"f" * 20 + b"\r\n",
+]  # fmt: skip
+
+
+def mutated(answer, rng):
+    for _ in range(rng.randint(0, 4)):
+        at = rng.randrange(len(answer) + 1)
+        inserted = rng.choice([rng.choice(PIECES), bytes([rng.randrange(256)]), b""])
+        answer = answer[:at] + inserted + answer[at + rng.randint(0, 8) * (not inserted) :]
+    return answer
+
+
+def test_mutated_answers_end_as_an_answer_or_as_an_error():
+    rng = random.Random(0)
+    outcomes = Counter()
+    for _ in range(150):
+        with sending(mutated(rng.choice(WELL_FORMED), rng), closes=True) as port, connected(port) as client:
+            try:
+                outcomes[client.post("/infer", {}, b"body", seconds=LATEST, largest=100).status] += 1
+            except ExchangeError as error:
+                outcomes[error.reason] += 1
+    assert {200, 302, 401, "connection"} <= set(outcomes)
 
 
 @pytest.fixture(scope="module")

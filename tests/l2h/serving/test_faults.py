@@ -1,6 +1,7 @@
 """The device and the real server process, with a bad network between them: one answer for every input, in time."""
 
 import contextlib
+import socket
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import urllib3
-from helpers.faults import Fault, Proxy, ServerProcess, named
+from helpers.faults import Fault, Proxy, ServerProcess, answering, named
 from helpers.serving import small_helper
 
 from benchmarks import soak
-from l2h.serving.device import Answer, Device
-from l2h.serving.exchange import Exchange
+from l2h.serving.device import Device, DeviceAnswer
+from l2h.serving.exchange import Exchange, ExchangeError
 from l2h.serving.folder import read_card
 from l2h.serving.protocol import INFER_PATH, encode_request
 from l2h.serving.sessions import OnnxModel
@@ -53,6 +54,39 @@ def right(folder, x):
     labels = np.array(card.classes)
     asks = models["rejector"](x)["r"] - np.float32(card.threshold) <= 0
     return labels[models["client"](x)["m"]], labels[models["server"](x)["e"].argmax(1)], asks
+
+
+def lost(seed):
+    """Which of forty requests, one after another, a proxy loses."""
+    with socket.create_server(("127.0.0.1", 0)) as target:
+        with Proxy(target.getsockname()[1], fault=Fault(drop=0.5), seed=seed) as proxy:
+            for n in range(40):
+                with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
+                    connection.sendall(b"x")
+                    wait_until(lambda n=n: len(proxy.log) > n)
+        return [event for event, _ in proxy.log]
+
+
+def test_the_seed_of_the_proxy_decides_which_requests_are_lost():
+    assert lost(0) == lost(0) != lost(1)
+    assert set(lost(0)) == {"request", "dropped"}
+
+
+def test_the_proxy_passes_on_all_bytes_and_each_fault_is_logged():
+    body = bytes(range(256)) * 1000
+    with (
+        answering(lambda path, headers, body: (200, {}, body[::-1])) as port,
+        Proxy(port) as proxy,
+        contextlib.closing(Exchange(f"http://127.0.0.1:{proxy.port}")) as exchange,
+    ):
+        for _ in range(3):
+            assert exchange.post("/", {}, body, seconds=SLACK, largest=len(body)).body == body[::-1]
+        assert (proxy.count("request"), len(proxy.log)) == (3, 3)
+        for event, fault in {"reset": Fault(reset_after=9), "garbage": Fault(garbage=True)}.items():
+            proxy.fault = fault
+            with pytest.raises(ExchangeError):
+                exchange.post("/", {}, b"", seconds=SLACK, largest=0)
+            assert proxy.count(event) > 0
 
 
 @contextlib.contextmanager
@@ -219,6 +253,6 @@ def test_a_short_soak_with_each_fault_ends_without_an_error():
 
 
 def test_a_soak_sees_a_wrong_answer(monkeypatch):
-    monkeypatch.setattr(Device, "answer", lambda self, x: Answer("cow", "client", None, 1.0, 0.0))
-    with pytest.raises(RuntimeError, match=r"as the answer for input .*, got Answer"):
+    monkeypatch.setattr(Device, "answer", lambda self, x: DeviceAnswer("cow", "client", None, 1.0, 0.0))
+    with pytest.raises(RuntimeError, match=r"as the answer for input .*, got DeviceAnswer"):
         list(soak.soak(0.0, phase=0.05))

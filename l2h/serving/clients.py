@@ -401,7 +401,7 @@ def are_probabilities(values: np.ndarray) -> bool:
     >>> are_probabilities(np.array([[0.25, 0.75]])), are_probabilities(np.array([[0.25, 2.0]]))
     (True, False)
     """
-    if values.ndim != 2 or values.shape[1] < 2 or values.size == 0:
+    if values.dtype.kind not in "fiu" or values.ndim != 2 or values.shape[1] < 2 or values.size == 0:
         return False
     in_range = (values >= 0).all() and (values <= 1).all()
     return bool(in_range and np.abs(values.sum(1) - 1).max() < PROBABILITY_TOLERANCE)

@@ -19,7 +19,7 @@ from torch import nn
 from l2h import checks
 from l2h.problem import asks, server_label
 from l2h.serving.from_sklearn import is_estimator, sklearn_graphs
-from l2h.serving.from_torch import ClientModule, ScoreModule, torch_graph, torch_outputs
+from l2h.serving.from_torch import BATCH, ClientModule, ScoreModule, torch_graph, torch_outputs
 from l2h.serving.graphs import (
     PREFIX,
     SMALLEST_PROBABILITY,
@@ -36,7 +36,6 @@ from l2h.serving.graphs import (
 from l2h.serving.sessions import OnnxModel
 
 TOLERANCE = 1e-5  # of scores, relative to the largest one where that exceeds 1: float32 has 24 binary digits
-BATCH = 256
 SUM_TOLERANCE = 1e-3  # of the sum of a row of probabilities
 SMALLEST_OPSET = 13  # of a given file; the nodes that are added mean the same from here on
 

@@ -1,6 +1,5 @@
 """ONNX graphs of scikit-learn estimators, by skl2onnx."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -25,12 +24,13 @@ from l2h.serving.graphs import (
     first_line,
     label_info,
     label_nodes,
+    quiet,
     rejector_nodes,
     score_info,
     score_nodes,
 )
 
-Candidate = tuple[onnx.ModelProto, dict[str, np.ndarray]]
+GraphWithAnswers = tuple[onnx.ModelProto, dict[str, np.ndarray]]
 Parts = tuple[list[onnx.NodeProto], dict[str, np.ndarray], dict[str, np.ndarray]]  # nodes, their constants, own answers
 
 
@@ -47,7 +47,7 @@ def is_estimator(value: Any) -> bool:
     return hasattr(value, "predict") and hasattr(value, "get_params")
 
 
-def sklearn_graphs(estimator: Any, x: np.ndarray, *, output: str, classes: Sequence[Any]) -> list[Candidate]:
+def sklearn_graphs(estimator: Any, x: np.ndarray, *, output: str, classes: Sequence[Any]) -> list[GraphWithAnswers]:
     """The graphs that an estimator may have, best first, each with the estimator's own answers to x.
 
     Which graph is exact depends on the converter: of a logistic regression the decision function is the difference
@@ -69,7 +69,7 @@ def sklearn_graphs(estimator: Any, x: np.ndarray, *, output: str, classes: Seque
     check_is_fitted(estimator)
     estimator = _without_frozen(estimator)
     table = np.ascontiguousarray(x.reshape(len(x), -1), dtype=np.float32)
-    candidates: list[Candidate] = []
+    candidates: list[GraphWithAnswers] = []
     errors: list[Exception] = []
     for form in _forms(estimator, output, classes):
         try:
@@ -180,8 +180,7 @@ def _converted(estimator: Any, n_features: int, form: Form) -> onnx.ModelProto:
 
 
 def _to_onnx(estimator: Any, n_features: int, options: dict[int, Any] | None = None) -> onnx.ModelProto:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         return to_onnx(
             estimator,
             initial_types=[("table", FloatTensorType([None, n_features]))],

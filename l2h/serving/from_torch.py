@@ -1,20 +1,17 @@
 """ONNX graphs of torch modules, by torch's own exporter."""
 
-import io
-import logging
 import re
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
-from l2h.serving.graphs import OPSET, SMALLEST_PROBABILITY, ConversionError, check_size, first_line
+from l2h.serving.graphs import OPSET, SMALLEST_PROBABILITY, ConversionError, check_size, first_line, quiet
 
-BATCH = 256
+BATCH = 256  # inputs at once, which bounds the memory
 
 
 class ScoreModule(nn.Module):
@@ -38,7 +35,7 @@ class ScoreModule(nn.Module):
         if not isinstance(scores, Tensor) or scores.ndim not in (1, 2):
             got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise ConversionError(f"expected a module with scores of shape (n,) or (n, K), got {got}")
-        columns = scores.float().reshape(len(x), -1)
+        columns = scores.float().reshape(scores.shape[0], -1)  # the exporter takes len() for a constant
         if self.n_classes == 2 and columns.shape[1] == 1:
             return columns[:, 0]
         if columns.shape[1] != self.n_classes:
@@ -75,7 +72,7 @@ def torch_graph(module: nn.Module, example: np.ndarray, outputs: Sequence[str]) 
     check_size(sum(each.numel() * each.element_size() for each in stored))
     x = _tensor(np.repeat(example[:1], 2, axis=0), module)  # torch takes a length of 1 for a constant
     try:
-        with _evaluation_mode(module), _quiet(), torch.no_grad():
+        with _evaluation_mode(module), quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 (x,),
@@ -90,6 +87,11 @@ def torch_graph(module: nn.Module, example: np.ndarray, outputs: Sequence[str]) 
         raise ConversionError(f"the torch module does not convert: {_reason(error)}") from error
     assert program is not None  # for the type checker: only the older exporter writes a file instead
     model: onnx.ModelProto = program.model_proto
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise ConversionError(
+            "the torch module does not convert: its forward takes the length of the batch for a constant, as len(x) "
+            "and a fixed reshape do; write x.shape[0]"
+        )
     return model
 
 
@@ -116,19 +118,6 @@ def _evaluation_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes.items():
             part.training = training
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings, messages of loggers or printed text of this process meanwhile."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,7 +1,11 @@
 """ONNX graphs: their inputs and outputs adapted, versions pinned, and written so that equal models are equal files."""
 
+import io
+import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
@@ -242,6 +246,21 @@ def write_graph(model: onnx.ModelProto, folder: Path) -> Path:
     path = folder / f".{uuid4().hex}.onnx"
     path.write_bytes(content)
     return path
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings, messages of loggers or printed text of this process meanwhile: converters are talkative."""
+    root = logging.getLogger()
+    handlers, disabled = list(root.handlers), root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+        root.handlers[:] = handlers  # `logging.warning` adds one, to the redirected stream, where there is none
 
 
 def first_line(error: BaseException) -> str:

@@ -3,9 +3,7 @@
 import os
 import shutil
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +16,9 @@ from l2h.evaluation.thresholds import min_loss_threshold
 from l2h.problem import Predictions, asks
 from l2h.serving.export import threshold_between
 from l2h.serving.folder import Card, part_of, saving, write_card
-from l2h.serving.graphs import ConversionError, write_graph
+from l2h.serving.graphs import ConversionError, first_line, quiet, write_graph
 from l2h.serving.sessions import OnnxModel, check_part, load_parts
 
-BATCH = 256
 INTEGER_PRODUCTS = {"MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul", "DynamicQuantizeLinear"}
 
 
@@ -45,6 +42,9 @@ def quantise_rejector(
     predictions: Predictions | None = None,
 ) -> Quantised:
     """Save a helper again with a rejector of dynamic 8-bit integers; its card says so.
+
+    Dynamic integers are scaled by the largest number of a batch, so that a score depends on the inputs beside it. All
+    figures, and so the threshold, are of one input at a time, as a device decides.
 
     Its threshold asks for as many of the given inputs as the float rejector does, or has the smallest loss on given
     predictions. The metrics of the card were measured with the float rejector: they move to its options.
@@ -70,7 +70,7 @@ def quantise_rejector(
         raise ConversionError(f"expected a rejector in {folder}, got none: {card.missing['rejector']}")
     if predictions is not None:
         checks.same_length(x=x, predictions=predictions.y)
-    r = _scores(models["rejector"], x)
+    r = _scores_one_by_one(models["rejector"], x)
     with saving(new_folder) as new:
         for name, part in card.parts.items():
             if name != "rejector":
@@ -80,7 +80,7 @@ def quantise_rejector(
         quantised = OnnxModel(new / part.file)
         check_part(card, "rejector", quantised)
         asked = asks(r - np.float32(card.threshold))
-        new_r = _scores(quantised, x)
+        new_r = _scores_one_by_one(quantised, x)
         threshold = _threshold(new_r, int(asked.sum()), predictions, card)
         new_asked = asks(new_r - np.float32(threshold))
         result = Quantised(
@@ -108,7 +108,7 @@ def _threshold(r: np.ndarray, n_asked: int, predictions: Predictions | None, car
 
 def _new_card(card: Card, result: Quantised, new: Path, rule: str) -> Card:
     entry: dict[str, Any] = {
-        "what": "dynamic 8-bit integers of the rejector",
+        "what": "dynamic 8-bit integers of the rejector; figures and threshold are of one input at a time",
         "rule of its threshold": rule,
         "threshold of the float rejector": card.threshold,
         **{name: value for name, value in result._asdict().items() if name != "threshold"},
@@ -129,15 +129,15 @@ def _quantise(source: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "quantised.onnx")
         try:
-            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            with quiet():
                 quantize_dynamic(source, path, weight_type=QuantType.QUInt8)
             model = onnx.load(path)
         except Exception as error:  # the quantiser lets errors of all kinds through
-            raise ConversionError(f"the rejector {source} cannot be quantised: {error}") from error
+            raise ConversionError(f"the rejector {source} cannot be quantised: {first_line(error)}") from error
     if not any(node.op_type in INTEGER_PRODUCTS for node in model.graph.node):
         raise ConversionError(f"expected a rejector with products of matrices, got {source} with nothing to quantise")
     write_graph(model, target.parent).replace(target)
 
 
-def _scores(rejector: OnnxModel, x: np.ndarray) -> np.ndarray:
-    return np.concatenate([rejector(x[i : i + BATCH])["r"] for i in range(0, len(x), BATCH)])
+def _scores_one_by_one(rejector: OnnxModel, x: np.ndarray) -> np.ndarray:
+    return np.concatenate([rejector(x[i : i + 1])["r"] for i in range(len(x))])

@@ -22,7 +22,7 @@ from torch import nn
 from l2h import checks
 
 LEAST_PROBABILITY = 1e-12  # below, a probability counts as this one: its logarithm stays finite
-PROBABILITY_TOLERANCE = 1e-3  # rows of numbers in [0, 1] whose sums are this close to 1 are probabilities
+ROW_SUM_TOLERANCE = 1e-3  # rows of numbers in [0, 1] whose sums are this close to 1 are probabilities
 CLIENT_BATCH = 500  # inputs that a torch module gets at once, which bounds the memory
 FREEZE_HINT = "wrap your fitted model: LearningToHelpClassifier(client=FrozenEstimator(model))"
 KINDS = "a scikit-learn estimator, a torch module, a function, the path of an ONNX file, or None"
@@ -407,10 +407,10 @@ def are_probabilities(values: np.ndarray) -> bool:
     >>> are_probabilities(np.array([[0.25, 0.75]])), are_probabilities(np.array([[0.25, 2.0]]))
     (True, False)
     """
-    if values.ndim != 2 or values.shape[1] < 2 or values.size == 0:
+    if values.dtype.kind not in "fiu" or values.ndim != 2 or values.shape[1] < 2 or values.size == 0:
         return False
     in_range = (values >= 0).all() and (values <= 1).all()
-    return bool(in_range and np.abs(values.sum(1) - 1).max() < PROBABILITY_TOLERANCE)
+    return bool(in_range and np.abs(values.sum(1) - 1).max() < ROW_SUM_TOLERANCE)
 
 
 def as_scores(values: np.ndarray, n_classes: int, n: int, *, probabilities: bool) -> np.ndarray:

@@ -4,7 +4,7 @@ import os
 import warnings
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from l2h.serving.clients import Answers, as_client, given_answers, label_indices
 from l2h.serving.folder import Card
 from l2h.serving.networks import data_kind
 from l2h.serving.report import UNUSED, VALIDATION, Report, make_report, row_hashes
-from l2h.serving.saving import Sample, loaded_parts, save_parts
+from l2h.serving.saving import ComparedInputs, loaded_parts, save_parts
 from l2h.serving.sessions import load_parts
 from l2h.serving.training import (
     FitSettings,
@@ -32,10 +32,6 @@ from l2h.serving.training import (
     part_predictions,
     split_rows,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 SAMPLE = 1000  # inputs on which an ONNX file is compared with its model
 
@@ -186,7 +182,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         self._known_rows = np.sort(row_hashes(data.x))
         self._data_facts = {"n": len(data.y), "sha256": _digest(data.x, data.y), **self.split_sizes_}
         shown = np.arange(min(len(data.y), SAMPLE))
-        self._sample = Sample(data.x[shown], Answers(*data.rows(shown)[2:4]))
+        self._sample = ComparedInputs(data.x[shown], Answers(*data.rows(shown)[2:4]))
         confidence = self._confidence_scores(part.scores)
         tuned = with_threshold(predictions, self.threshold_)
         self.report_: Report | None = None
@@ -392,17 +388,17 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         helper._confidence_threshold = options.get("confidence_threshold")
         helper._known_rows = np.empty(0, dtype="<u8")
         helper._data_facts, helper._options = dict(card.data), dict(options)
-        helper._sample = Sample(
+        helper._sample = ComparedInputs(
             np.zeros((1, *card.input_shape), card.input_dtype), Answers(np.zeros(1, np.int64), None)
         )
         helper.report_, helper._metrics = None, dict(card.metrics)
         return helper
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
+    def plot(self, ax: Any = None) -> Any:
         """Draw the accuracy-coverage curve of the last report.
 
         Args:
-            ax: where to draw; None makes new axes.
+            ax: matplotlib axes to draw into; None makes new ones.
 
         Returns:
             The axes.

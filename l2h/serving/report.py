@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,21 +26,18 @@ from l2h.evaluation.metrics import (
 from l2h.evaluation.multiple_comparisons import OUTCOMES, comparison_outcome, simultaneous_differences
 from l2h.problem import Costs, Predictions, asks
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-LEVEL = 0.95
+REPORT_LEVEL = 0.95
 COVERAGES = np.linspace(0, 1, 21)  # of the accuracy-coverage curve
 FEWEST = 30  # examples below which no difference is called significant: its interval relies on many examples
 NONE = Interval(float("nan"), float("nan"), float("nan"))  # of an empty subset
-UNDECIDED = "too few examples"
+TOO_FEW = "too few examples"
 UNUSED = "examples that fit did not use"
 VALIDATION = "the validation part of fit, on which the threshold was chosen"
 PHRASES = {
     OUTCOMES[0]: "lower than that of",
     OUTCOMES[1]: "higher than that of",
     OUTCOMES[2]: "not significantly different from that of",
-    UNDECIDED: f"on fewer than {FEWEST} examples, not compared with that of",
+    TOO_FEW: f"on fewer than {FEWEST} examples, not compared with that of",
 }
 
 
@@ -74,7 +71,7 @@ class Report:
     def outcomes(self) -> dict[str, str]:
         """Policy -> whether the system is "better", "worse", or has "no significant difference", by its loss."""
         if self.n < FEWEST:
-            return dict.fromkeys(self.differences, UNDECIDED)
+            return dict.fromkeys(self.differences, TOO_FEW)
         return {
             name: comparison_outcome(Interval(-loss.estimate, -loss.high, -loss.low))
             for name, loss in self.differences.items()
@@ -108,7 +105,7 @@ class Report:
         return {
             "n": self.n,
             "data": self.data,
-            "level": LEVEL,
+            "level": REPORT_LEVEL,
             "costs": {"c1": float(self.costs.c1), "ce": float(self.costs.ce)},
             "metrics": {name: _entry(interval) for name, interval in self.metrics.items()},
             "table_one": tables,
@@ -141,14 +138,14 @@ class Report:
         for subset, cell in self.table._asdict().items():
             title = f"{subset}, n = {cell.n.estimate:.0f}"
             lines.append(f"{title:32s}client {_shown(cell.m)}, server {_shown(cell.e)}")
-        lines.append(f"Intervals have the level {LEVEL:.0%}; those of the differences hold together.")
+        lines.append(f"Intervals have the level {REPORT_LEVEL:.0%}; those of the differences hold together.")
         return "\n".join(lines)
 
-    def plot(self, ax: "Axes") -> None:
+    def plot(self, ax: Any) -> None:
         """Draw the accuracy-coverage curve with its band, and the point at which the device decides.
 
         Args:
-            ax: where to draw.
+            ax: matplotlib axes to draw into.
         """
         from l2h.plotting.lines import plot_bands  # matplotlib is optional
 
@@ -191,7 +188,7 @@ def make_report(
     shares = {"accuracy": correctness, "coverage": keep_indicator, "offload_rate": ask_indicator}
     metrics = {"system_loss": _mean_loss(predictions, costs)}
     for name, per_example in shares.items():
-        metrics[name] = proportion_interval(int(per_example(predictions).sum()), n, level=LEVEL)
+        metrics[name] = proportion_interval(int(per_example(predictions).sum()), n, level=REPORT_LEVEL)
     return Report(
         n=n,
         data=data,
@@ -201,14 +198,14 @@ def make_report(
         curve=_curve(predictions),
         losses={name: _mean_loss(policy, costs) for name, policy in policies.items()},
         differences=simultaneous_differences(
-            [predictions], {name: [policy] for name, policy in policies.items()}, loss, level=LEVEL
+            [predictions], {name: [policy] for name, policy in policies.items()}, loss, level=REPORT_LEVEL
         ),
     )
 
 
 def _mean_loss(predictions: Predictions, costs: Costs) -> Interval:
     """The mean loss with Student's interval; no loss is below 0."""
-    mean = mean_interval([predictions], partial(loss_per_example, costs=costs), level=LEVEL)
+    mean = mean_interval([predictions], partial(loss_per_example, costs=costs), level=REPORT_LEVEL)
     return Interval(mean.estimate, max(mean.low, 0.0), mean.high)
 
 
@@ -217,10 +214,12 @@ def _table_one(predictions: Predictions) -> TableOne:
     cells = []
     m, e = (right.astype(int) for right in client_server_correctness(predictions))
     asked = asks(predictions.r)
-    for members, cell in zip((~asked, asked), table_one_intervals([predictions], level=LEVEL), strict=True):
+    for members, cell in zip((~asked, asked), table_one_intervals([predictions], level=REPORT_LEVEL), strict=True):
         n = int(members.sum())
-        share = proportion_interval(n, len(members), level=LEVEL)
-        rates = [proportion_interval(int(right[members].sum()), n, level=LEVEL) if n else NONE for right in (m, e)]
+        share = proportion_interval(n, len(members), level=REPORT_LEVEL)
+        rates = [
+            proportion_interval(int(right[members].sum()), n, level=REPORT_LEVEL) if n else NONE for right in (m, e)
+        ]
         cells.append(SubsetAccuracy(Interval(*(limit * len(members) for limit in share)), *rates, cell.difference))
     return TableOne(*cells)
 
@@ -228,7 +227,7 @@ def _table_one(predictions: Predictions) -> TableOne:
 def _curve(predictions: Predictions) -> Interval:
     """Accuracies at all coverages, with a simultaneous band."""
     values = correctness_at_coverage(predictions, COVERAGES)[:, None, :]  # (k, 1, n)
-    points = crossed_intervals(values, simultaneous=True, level=LEVEL)
+    points = crossed_intervals(values, simultaneous=True, level=REPORT_LEVEL)
     return Interval(*(np.array(limits) for limits in zip(*points, strict=True)))
 
 

@@ -25,7 +25,7 @@ NO_GRAPH = {
 }
 
 
-class Sample(NamedTuple):
+class ComparedInputs(NamedTuple):
     """Inputs on which each file is compared with its model, and the client's answers to them."""
 
     x: np.ndarray  # (n, ...) as the device has them
@@ -39,7 +39,7 @@ def save_parts(
     rejector: Scorer,
     server: Scorer,
     client: Client,
-    sample: Sample,
+    sample: ComparedInputs,
 ) -> Card:
     """Write a helper's folder: an ONNX file for each part that converts, and the card with the reasons for the others.
 
@@ -84,7 +84,7 @@ def save_parts(
     return complete
 
 
-def _write_rejector(rejector: Scorer, path: Path, sample: Sample, threshold: float) -> None:
+def _write_rejector(rejector: Scorer, path: Path, sample: ComparedInputs, threshold: float) -> None:
     if isinstance(rejector, OnnxScorer):
         shutil.copyfile(rejector.model.path, path)
     elif isinstance(rejector, EstimatorRejector):
@@ -97,7 +97,7 @@ def _write_rejector(rejector: Scorer, path: Path, sample: Sample, threshold: flo
         raise ConversionError(f"a rejector of type {type(rejector).__name__} has no graph")
 
 
-def _write_score_rejector(rejector: NetworkScorer, path: Path, sample: Sample, threshold: float) -> None:
+def _write_score_rejector(rejector: NetworkScorer, path: Path, sample: ComparedInputs, threshold: float) -> None:
     """A rejector that reads the client's scores: its graph with the input of that name."""
     scores = sample.answers.scores
     assert scores is not None
@@ -126,7 +126,7 @@ def renamed_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     return model
 
 
-def _write_server(server: Scorer, path: Path, sample: Sample, n_classes: int) -> None:
+def _write_server(server: Scorer, path: Path, sample: ComparedInputs, n_classes: int) -> None:
     if isinstance(server, OnnxScorer):
         shutil.copyfile(server.model.path, path)
     elif isinstance(server, EstimatorServer):
@@ -137,7 +137,7 @@ def _write_server(server: Scorer, path: Path, sample: Sample, n_classes: int) ->
         raise ConversionError(f"a server of type {type(server).__name__} has no graph")
 
 
-def _write_client(client: Client, path: Path, sample: Sample, classes: tuple[Any, ...]) -> None:
+def _write_client(client: Client, path: Path, sample: ComparedInputs, classes: tuple[Any, ...]) -> None:
     reference = {name: values for name, values in sample.answers._asdict().items() if values is not None}
     if isinstance(client, MajorityClient):
         file = write_graph(constant_label_graph(sample.x, client.index), path.parent)

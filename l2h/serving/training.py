@@ -73,7 +73,7 @@ REFUSED = {
 STEPS = 400  # of a training on few examples
 EPOCHS = (6, 60)  # fewest and most passes over the data
 BATCH_SIZES = (16, 96)  # smallest and largest
-FOLDS = 5  # of the train part, for a server's predictions on examples that it was not trained on
+OUT_OF_FOLD_PARTS = 5  # of the train part, for a server's predictions on examples that it was not trained on
 PROGRESS_DELAY = 2.0  # seconds before a progress bar appears
 LOWEST = float(np.finfo(np.float32).min)  # a threshold that never asks
 LOCK = RLock()
@@ -403,7 +403,7 @@ class _Training:
 
         server = fitted(np.arange(len(y)))
         scores = server(table)
-        n_folds = min(FOLDS, int(np.bincount(y).min()))
+        n_folds = min(OUT_OF_FOLD_PARTS, int(np.bincount(y).min()))
         if n_folds >= 2 and not isinstance(estimator, FrozenEstimator):
             folds = StratifiedKFold(n_folds, shuffle=True, random_state=self.settings.seed)
             for others, fold in folds.split(table, y):

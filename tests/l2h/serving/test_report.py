@@ -46,7 +46,7 @@ def test_the_sentence_says_where_it_is_worse_or_not_decided():
     assert "higher than that of client only" in made.sentence
     assert "not significantly different from that of server only (difference +0.000" in made.sentence
     few = report.make_report(system(20, 0.5, 1.0, lambda i: i >= 10), costs=COSTS)
-    assert set(few.outcomes.values()) == {report.UNDECIDED} and "fewer than 30 examples" in few.sentence
+    assert set(few.outcomes.values()) == {report.TOO_FEW} and "fewer than 30 examples" in few.sentence
 
 
 def test_intervals_of_few_examples_are_exact():

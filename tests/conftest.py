@@ -6,6 +6,7 @@ import shutil
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+from helpers.engines import ENGINES
 from hypothesis import settings
 
 from companion.build import execute, notebooks, render
@@ -28,6 +29,11 @@ def pytest_terminal_summary(terminalreporter):
     if collect_ignore:
         terminalreporter.section("browser")
         terminalreporter.write_line("The browser part did not run: no Chromium is installed.")
+    if "triton" not in ENGINES:
+        terminalreporter.section("triton")
+        terminalreporter.write_line(
+            "Triton did not run: its wheel is not installed (see .ci/triton), only a stub of it."
+        )
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,19 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import evaluation, fast_training, released, step_efficiency, time_to_quality, workers
+from benchmarks import evaluation, fast_training, released, serving, step_efficiency, time_to_quality, workers
 from benchmarks.figures import Figure, line
 from l2h.data import dataset
 from l2h.experiments.config import ExperimentConfig
 from l2h.losses import surrogate
 from l2h.models import networks
 from l2h.problem import Costs
+from l2h.serving import server
+from l2h.serving.sessions import load_parts
 from l2h.training import clients, loop
 
 PER_IMAGE = {  # multiplications of one pass forward
@@ -120,3 +123,30 @@ def test_one_worker_and_two_make_the_same_runs_from_nothing(monkeypatch):
 def test_the_time_of_evaluation_is_held_against_its_budget():
     (figure,) = evaluation.figures(n=1000)
     assert 0 < figure.value == figure.own_value < figure.baseline_value == evaluation.BUDGET
+
+
+def test_the_helper_of_the_serving_benchmark_is_a_helper(tmp_path):
+    card, parts = load_parts(serving.write_helper(tmp_path / "helper"))
+    assert (card.input_shape, len(card.classes), sorted(parts)) == ((3, 32, 32), 10, ["rejector", "server"])
+    x = np.random.default_rng(1).integers(256, size=(4, 3, 32, 32), dtype=np.uint8)
+    assert parts["server"](x)["e"].shape == (4, 10) and parts["server"](x)["e"].std() > 0.01
+
+
+def test_a_request_of_the_serving_benchmark_is_within_its_budget_of_bytes():
+    request = serving.http_request(np.zeros((1, 3, 32, 32), dtype=np.uint8))
+    assert 3072 < len(request) <= serving.BYTES_BUDGET
+
+
+def test_requests_are_counted_by_their_whole_answers(tmp_path):
+    folder = serving.write_helper(tmp_path / "helper")
+    request = serving.http_request(np.zeros((1, 3, 32, 32), dtype=np.uint8))
+    with server.serving(folder) as url:
+        address = serving._address(url)
+        assert serving.request_rate(address, request, connections=3, seconds=1.0) > 0
+        with pytest.raises(RuntimeError, match=r"expected status 200, got b'HTTP/1\.1 404"):
+            serving.request_rate(address, request.replace(b"/server/", b"/others/"), connections=1, seconds=60.0)
+
+
+def test_an_answer_is_complete_with_its_last_byte():
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+    assert [serving._complete(answer[:n]) for n in (0, 10, len(answer) - 1, len(answer))] == [False, False, False, True]

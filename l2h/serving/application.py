@@ -6,25 +6,21 @@ It answers with the model's scores or with a status and what was expected; it re
 import asyncio
 import functools
 import hmac
+import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from l2h import checks
 from l2h.serving import protocol
@@ -39,6 +35,10 @@ logger = logging.getLogger(__name__)
 RETRY = {"Retry-After": "1"}  # seconds
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # probes carry no token
 CHECK_HEADER = "l2h-start-up-check"
+ONCE = tuple(
+    name.lower().encode()
+    for name in ("Content-Length", "Content-Encoding", "Content-Type", "Authorization", protocol.LENGTH_HEADER)
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,21 @@ class Refused(Exception):
         self.status, self.headers = status, dict(headers or {})
 
 
+class Answer(NamedTuple):
+    """Status, headers and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    async def send(self, send: Send) -> None:
+        """Send it as ASGI messages."""
+        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        pairs.append((b"content-length", str(len(self.body)).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": pairs})
+        await send({"type": "http.response.body", "body": self.body})
+
+
 class _Disconnected(Exception):
     """The other side is gone."""
 
@@ -110,11 +125,15 @@ class _Metrics:
         self.queue = Gauge("l2h_queue_length", "Requests that wait", registry=self.registry)
         self.ready = Gauge("l2h_ready", "1 where the server is ready", registry=self.registry)
 
+    @functools.lru_cache(maxsize=512)  # noqa: B019 -- as many as routes times statuses, and the server lives as long
+    def _labelled(self, metric: Any, *labels: str) -> Any:
+        return metric.labels(*labels)
+
     def count(self, route: str, status: int, seconds: float | None = None) -> None:
         """Count an answer, and the seconds that it took where they are known."""
-        self._requests.labels(route, str(status)).inc()
+        self._labelled(self._requests, route, str(status)).inc()
         if seconds is not None:
-            self._seconds.labels(route).observe(seconds)
+            self._labelled(self._seconds, route).observe(seconds)
 
 
 class _Body:
@@ -190,7 +209,7 @@ class Service:
         size, limit = sum(len(name) + len(value) for name, value in headers), self.settings.max_header_bytes
         if size > limit:
             raise Refused(431, f"expected at most {limit} bytes of headers, got {size}")
-        for name in (b"content-length", b"content-encoding", b"authorization", b"content-type"):
+        for name in ONCE:
             if names.count(name) > 1:
                 raise Refused(400, f"expected one header {name.decode()}, got {names.count(name)}")
         if {b"content-length", b"transfer-encoding"} <= set(names):
@@ -204,56 +223,49 @@ class Service:
         if given.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "expected a body without Content-Encoding")
 
-    async def live(self, _: Request) -> Response:
+    async def live(self, _: Scope) -> Answer:
         """Whether the process answers."""
-        return JSONResponse({"live": True})
+        return _json({"live": True})
 
-    async def ready(self, _: Request) -> Response:
+    async def ready(self, _: Scope) -> Answer:
         """Whether requests are answered, or why not."""
         if self.fault is not None:
             raise Refused(503, f"not ready: {self.fault}", RETRY)
-        return JSONResponse({"ready": True})
+        return _json({"ready": True})
 
-    async def server_metadata(self, _: Request) -> Response:
+    async def server_metadata(self, _: Scope) -> Answer:
         """Name, version and extensions."""
-        return JSONResponse({"name": "l2h", "version": protocol.MODEL_VERSION, "extensions": ["binary_tensor_data"]})
+        return _json({"name": "l2h", "version": protocol.MODEL_VERSION, "extensions": ["binary_tensor_data"]})
 
-    async def model_metadata(self, request: Request) -> Response:
+    async def model_metadata(self, _: Scope) -> Answer:
         """Names, datatypes and shapes of the model's input and output."""
-        self._require_model(request)
-        return JSONResponse(protocol.model_metadata(**self._contract()))
+        return _json(protocol.model_metadata(**self._contract()))
 
-    async def model_ready(self, request: Request) -> Response:
-        """Whether the model answers, or why not."""
-        self._require_model(request)
-        return await self.ready(request)
-
-    async def show_metrics(self, _: Request) -> Response:
+    async def show_metrics(self, _: Scope) -> Answer:
         """Counters for Prometheus."""
-        return Response(generate_latest(self.metrics.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+        kind = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return Answer(200, kind, generate_latest(self.metrics.registry))
 
-    async def show_description(self, _: Request) -> Response:
+    async def show_description(self, _: Scope) -> Answer:
         """The contract as OpenAPI."""
-        return JSONResponse(description(**self._contract(), max_rows=self.settings.max_rows))
+        return _json(description(**self._contract(), max_rows=self.settings.max_rows))
 
-    async def infer(self, request: Request) -> Response:
+    async def infer(self, scope: Scope) -> Answer:
         """The scores of the inputs in a request."""
-        self._require_model(request)
-        checking = hmac.compare_digest(request.headers.get(CHECK_HEADER, "").encode(), self._check_key.encode())
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        checking = hmac.compare_digest(headers.get(CHECK_HEADER, "").encode(), self._check_key.encode())
         if self.fault is not None and not checking:
             raise Refused(503, f"not ready: {self.fault}", RETRY)
-        body = await request.scope["l2h.body"].read()
+        body = await scope["l2h.body"].read()
         try:
             asked = protocol.decode_request(
-                request.headers,
-                body,
-                dtype=self.card.input_dtype,
-                shape=self.card.input_shape,
-                max_rows=self.settings.max_rows,
+                headers, body, dtype=self.card.input_dtype, shape=self.card.input_shape, max_rows=self.settings.max_rows
             )
             async with asyncio.timeout(None if checking else self.settings.request_seconds):
                 e = await self.batcher(asked.x)
-            headers, answer = protocol.encode_answer(e, id=asked.id, binary=asked.binary)
+            described, content = protocol.encode_answer(e, id=asked.id, binary=asked.binary)
+            described[protocol.MODEL_HEADER] = self.card.parts["server"].sha256
+            answer = Answer(200, described, content)
         except protocol.ProtocolError as fault:
             raise Refused(400, str(fault)) from None
         except QueueFull as fault:
@@ -264,7 +276,7 @@ class Service:
         except ModelFailed as fault:
             raise Refused(500, str(fault)) from None
         self.metrics.rows.inc(len(e))
-        return Response(answer, headers={**headers, protocol.MODEL_HEADER: self.card.parts["server"].sha256})
+        return answer
 
     async def wrong_answer(self, ask: Ask) -> str | None:
         """What is wrong with the answers to four known inputs; until all are checked, nobody else is answered.
@@ -291,69 +303,96 @@ class Service:
             "n_classes": len(self.card.classes),
         }
 
-    def _require_model(self, request: Request) -> None:
-        """Refuse another name or version of a model."""
-        expected = {"model": protocol.MODEL_NAME, "version": protocol.MODEL_VERSION}
-        for name, value in request.path_params.items():
-            if value != expected[name]:
-                raise Refused(404, f"expected the {name} {expected[name]}, got {value[:40]!a}")
+
+def _json(document: Mapping[str, Any]) -> Answer:
+    return Answer(200, {"Content-Type": "application/json"}, json.dumps(document, separators=(",", ":")).encode())
 
 
-class _Gate:
+class _Route(NamedTuple):
+    """What answers a path."""
+
+    method: str
+    endpoint: Callable[[Scope], Awaitable[Answer]]
+
+
+def _routes(service: Service) -> dict[str, _Route]:
+    routes = {
+        "/v2": _Route("GET", service.server_metadata),
+        "/v2/health/live": _Route("GET", service.live),
+        "/v2/health/ready": _Route("GET", service.ready),
+        "/metrics": _Route("GET", service.show_metrics),
+        "/openapi.json": _Route("GET", service.show_description),
+    }
+    model = f"/v2/models/{protocol.MODEL_NAME}"
+    for path in (model, f"{model}/versions/{protocol.MODEL_VERSION}"):
+        routes[path] = _Route("GET", service.model_metadata)
+        routes[f"{path}/ready"] = _Route("GET", service.ready)
+        routes[f"{path}/infer"] = _Route("POST", service.infer)
+    return routes
+
+
+def _unknown(path: str) -> str:
+    """What was expected in place of a path that has no route."""
+    parts = [*path.split("/"), "", "", ""]
+    if path.startswith("/v2/models/"):
+        for name, expected, given in (
+            ("model", protocol.MODEL_NAME, parts[3]),
+            ("version", protocol.MODEL_VERSION, parts[5] if parts[4] == "versions" else protocol.MODEL_VERSION),
+        ):
+            if given != expected:
+                return f"expected the {name} {expected}, got {given[:40]!a}"
+    return "expected a path of the inference protocol, see /openapi.json"
+
+
+class _Application(Starlette):
     """Admits requests, and turns every outcome into one counted answer."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._service = app, service
+    def __init__(self, service: Service, **options: Any) -> None:
+        super().__init__(**options)
+        self.state.service = self._service = service
+        self._routes = _routes(service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await super().__call__(scope, receive, send)
             return
         started = perf_counter()
         body = scope["l2h.body"] = _Body(scope, receive, self._service.settings)
-        status = 0
-
-        async def observed(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
-
+        route = self._routes.get(scope["path"])
         try:
-            try:
-                self._service.admit(scope)
-                if scope["method"] != "POST":
-                    await body.read()  # else its sender could hold the connection
-                await self._app(scope, receive, observed)
-            except Refused as refused:
-                if refused.status != 408:
-                    await body.discard()
-                await refusal(refused, body.complete)(scope, receive, observed)
-            except Exception as error:
-                if isinstance(error, _Disconnected) or status:
-                    raise
-                logger.exception("a request failed")
-                failed = Refused(500, "expected no failure of the server; its log says more")
-                await refusal(failed, body.complete)(scope, receive, observed)
+            answer = await self._answer(scope, route, body)
+            await answer.send(send)
+            status = answer.status
         except _Disconnected:
             status = 499  # nobody reads an answer
-        route = getattr(scope.get("endpoint"), "__name__", "none")
-        self._service.metrics.count(route, status, perf_counter() - started)
+        name = "none" if route is None else route.endpoint.__name__
+        self._service.metrics.count(name, status, perf_counter() - started)
+
+    async def _answer(self, scope: Scope, route: _Route | None, body: _Body) -> Answer:
+        try:
+            self._service.admit(scope)
+            if route is None:
+                raise Refused(404, _unknown(scope["path"]))
+            if scope["method"] not in (route.method, "HEAD" if route.method == "GET" else ""):
+                raise Refused(405, f"expected {route.method}, got {scope['method'][:20]!a}", {"Allow": route.method})
+            if route.method == "GET":
+                await body.read()  # else its sender could hold the connection
+            return await route.endpoint(scope)
+        except Refused as refused:
+            if refused.status != 408:
+                await body.discard()
+            return refusal(refused, body.complete)
+        except _Disconnected:
+            raise
+        except Exception:
+            logger.exception("a request failed")
+            return refusal(Refused(500, "expected no failure of the server; its log says more"), body.complete)
 
 
-def refusal(refused: Refused, complete: bool) -> Response:
+def refusal(refused: Refused, complete: bool) -> Answer:
     """The answer to a request that is refused; what is left of its body is no other request."""
-    close = {} if complete else {"Connection": "close"}
-    headers = {**refused.headers, **close}
-    return Response(protocol.encode_error(str(refused)), refused.status, headers, media_type="application/json")
-
-
-async def _unknown(request: Request, error: Exception) -> Response:
-    """The answer where no route fits the path or the method."""
-    assert isinstance(error, HTTPException)
-    allowed = (error.headers or {}).get("Allow")
-    if allowed is None:
-        raise Refused(error.status_code, "expected a path of the inference protocol, see /openapi.json")
-    raise Refused(error.status_code, f"expected {allowed}, got {request.method[:20]}", {"Allow": allowed})
+    headers = {"Content-Type": "application/json", **refused.headers, **({} if complete else {"Connection": "close"})}
+    return Answer(refused.status, headers, protocol.encode_error(str(refused)))
 
 
 def make_app(
@@ -387,30 +426,7 @@ def make_app(
         yield
         await service.batcher.close()
 
-    app = Starlette(
-        routes=_routes(service),
-        middleware=[Middleware(_Gate, service=service)],
-        exception_handlers={404: _unknown, 405: _unknown},
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False
-    app.state.service = service
-    return app
-
-
-def _routes(service: Service) -> list[Route]:
-    routes = [
-        Route("/v2", service.server_metadata),
-        Route("/v2/health/live", service.live),
-        Route("/v2/health/ready", service.ready),
-        Route("/metrics", service.show_metrics),
-        Route("/openapi.json", service.show_description),
-    ]
-    for path in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        routes.append(Route(path, service.model_metadata))
-        routes.append(Route(f"{path}/ready", service.model_ready))
-        routes.append(Route(f"{path}/infer", service.infer, methods=["POST"]))
-    return routes
+    return _Application(service, lifespan=lifespan)
 
 
 async def _ask_in_process(app: Starlette, headers: dict[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:

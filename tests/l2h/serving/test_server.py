@@ -304,7 +304,7 @@ def test_a_signal_ends_the_process_after_its_answers(folder):
 
 
 def test_random_requests_over_the_network_get_an_answer_each_and_no_500(url, caplog):
-    """Three hundred on 20 connections; `python -m benchmarks serving` sends ten thousand."""
+    """Three hundred; the tests of the application send ten thousand without a socket."""
     caplog.set_level(logging.INFO)
     rng = random.Random(3)
     messages = [protocol.encode_request(X.repeat(n, 0), id="a", binary=b) for n in (1, 3) for b in (True, False)]

@@ -1,0 +1,267 @@
+"""The server and Triton with a CNN for 1, 8 and 64 connections, relative to onnxruntime alone; a request; a decision.
+
+All connections belong to one process that sends the next request on a connection once it has the answer to the last.
+"""
+
+import os
+import queue
+import selectors
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from benchmarks.figures import Figure
+from l2h.problem import Costs, asks
+from l2h.serving import protocol
+from l2h.serving.folder import Card, part_of, write_card
+from l2h.serving.server import serve
+from l2h.serving.sessions import OnnxModel
+from l2h.serving.triton import write_triton_repository
+
+ROOT = Path(__file__).resolve().parents[1]
+SHAPE = (3, 32, 32)
+CONNECTIONS = (1, 8, 64)
+SECONDS = 4.0
+BYTES_BUDGET = 3500  # of a request for an image of CIFAR-10
+DECISION_BUDGET = 1.0  # milliseconds
+START_SECONDS = 120
+
+
+def figures(seconds: float = SECONDS) -> Iterator[Figure]:
+    """Requests per second by engine and connections over the bare rate; bytes and milliseconds over their budgets."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = write_helper(Path(scratch) / "helper")
+        image = np.random.default_rng(0).integers(256, size=(1, *SHAPE), dtype=np.uint8)
+        engines: dict[str, Callable[[], Any]] = {"own": lambda: _own(folder)}
+        if (python := triton_python()) is not None:
+            engines["triton"] = lambda: _triton(python, write_triton_repository(folder, Path(scratch) / "triton"))
+        for name, start in engines.items():
+            with start() as address:
+                for connections in CONNECTIONS:
+                    yield _throughput(name, address, connections, folder, image, seconds)
+        size = len(http_request(image))
+        yield Figure("request_bytes", size / BYTES_BUDGET, "ratio", "the budget of bytes", size, BYTES_BUDGET)
+        decision = _decision_milliseconds(folder, image)
+        yield Figure(
+            "decision_latency",
+            decision / DECISION_BUDGET,
+            "ratio",
+            "1 ms, median on one core",
+            decision,
+            DECISION_BUDGET,
+        )
+
+
+def _throughput(name: str, address: Any, connections: int, folder: Path, image: np.ndarray, seconds: float) -> Figure:
+    """Requests per second of an engine, with the bare rate measured before and after it."""
+    before = bare_rate(folder, image, seconds / 2)
+    rate = request_rate(address, http_request(image), connections, seconds)
+    bare = (before + bare_rate(folder, image, seconds / 2)) / 2
+    title = f"{name}_{connections}_connections"
+    return Figure(title, rate / bare, "ratio", "images/s of onnxruntime alone, one by one on one thread", rate, bare)
+
+
+def bare_rate(folder: Path, image: np.ndarray, seconds: float) -> float:
+    """Images per second of the server model, one by one in this process."""
+    model = OnnxModel(folder / "server.onnx")
+    model(image)
+    n, start = 0, time.perf_counter()
+    while time.perf_counter() < start + seconds:
+        model(image)
+        n += 1
+    return n / (time.perf_counter() - start)
+
+
+def http_request(image: np.ndarray) -> bytes:
+    """All bytes of a request with binary tensors."""
+    headers, body = protocol.encode_request(image, id="0")
+    lines = [f"POST {protocol.INFER_PATH} HTTP/1.1", "Host: 127.0.0.1:8000", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def request_rate(address: tuple[str, int], request: bytes, connections: int, seconds: float) -> float:
+    """Requests per second that an engine answers with 200; each connection has one request under way."""
+    sockets = [socket.create_connection(address) for _ in range(connections)]
+    selector = selectors.DefaultSelector()
+    answered, received = 0, dict.fromkeys(sockets, b"")
+    try:
+        for each in sockets:
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            selector.register(each, selectors.EVENT_READ)
+            each.sendall(request)
+        start = time.perf_counter()
+        while not answered or time.perf_counter() < start + seconds:
+            for key, _ in selector.select(1.0):
+                each = key.fileobj
+                received[each] += each.recv(65536)
+                if _complete(received[each]):
+                    answered += 1
+                    received[each] = b""
+                    each.sendall(request)
+        return answered / (time.perf_counter() - start)
+    finally:
+        selector.close()
+        for each in sockets:
+            each.close()
+
+
+def _complete(answer: bytes) -> bool:
+    """Whether an answer is there to its end; another status than 200 is an error."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if not end:
+        return False
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"expected status 200, got {answer[:200]!r}")
+    length = head.lower().partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]
+    return len(body) == int(length)
+
+
+def _decision_milliseconds(folder: Path, image: np.ndarray, n: int = 2000) -> float:
+    """Median time of one decision of the rejector, from an image to asks or not."""
+    rejector = OnnxModel(folder / "rejector.onnx")
+    times = []
+    for _ in range(n):
+        start = time.perf_counter()
+        bool(asks(rejector(image)["r"] - np.float32(0.1))[0])
+        times.append(time.perf_counter() - start)
+    return 1000 * median(times)
+
+
+@contextmanager
+def _own(folder: Path) -> Iterator[tuple[str, int]]:
+    """The address of our server, in a process of its own."""
+    context = get_context("spawn")
+    announced = context.Queue()
+    process = context.Process(target=_serve, args=(folder, announced))
+    process.start()
+    try:
+        url, fault = announced.get(timeout=START_SECONDS)
+        if fault is not None:
+            raise RuntimeError(f"expected a server that is ready, got: {fault}")
+        yield _address(url)
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _serve(folder: Path, announced: Any) -> None:
+    serve(folder, port=0, announce=lambda url, fault: announced.put((url, fault)))
+
+
+def triton_python() -> Path | None:
+    """The Python of Triton's environment: L2H_TRITON, else what `.ci/triton` builds, else None."""
+    path = Path(os.environ.get("L2H_TRITON") or ROOT / "_build/triton/bin/python")
+    return path if path.exists() else None
+
+
+@contextmanager
+def _triton(python: Path, repository: Path) -> Iterator[tuple[str, int]]:
+    """The address of Triton, in a process of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        port, metrics_port = (str(each.getsockname()[1]) for each in (first, second))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [str(python), str(repository / "run.py"), "--port", port, "--metrics-port", metrics_port]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
+    )
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True)
+    reader.start()
+    try:
+        while not (line := lines.get(timeout=START_SECONDS)).startswith("ready on "):
+            pass
+        yield _address(line.removeprefix("ready on ").strip())
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _address(url: str) -> tuple[str, int]:
+    host, _, port = url.rpartition("//")[2].rpartition(":")
+    return host, int(port)
+
+
+def write_helper(folder: Path) -> Path:
+    """A helper for images of CIFAR-10 with random weights: an MLP 3072-120-1 as rejector, a CNN 32-64-128 as server."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    _save(folder / "rejector.onnx", "r", [*_dense(rng, "scaled", 3072, 120, "hidden"), _squeezed(rng)], [])
+    nodes: list[tuple] = []
+    name, channels = "scaled", 3
+    for width in (32, 64, 128):
+        nodes += _convolution(rng, name, channels, width)
+        name, channels = f"pooled{width}", width
+    nodes += _dense(rng, name, 128 * 4 * 4, 128, "hidden")
+    nodes.append(("Gemm", ["hidden", ("W", rng.normal(size=(128, 10)) / 11), ("b", np.zeros(10))], "e", {}))
+    _save(folder / "server.onnx", "e", nodes, [10])
+    card = Card(
+        classes=tuple(range(10)),
+        costs=Costs(c1=1.0, ce=0.1),
+        method="learning_to_help",
+        threshold=0.0,
+        input_shape=SHAPE,
+        input_dtype="uint8",
+        parts={name: part_of(folder, f"{name}.onnx") for name in ("rejector", "server")},
+        missing={"client": "a benchmark needs none"},
+    )
+    write_card(folder, card)
+    return folder
+
+
+def _convolution(rng: np.random.Generator, name: str, channels: int, width: int) -> list[tuple]:
+    weights = rng.normal(size=(width, channels, 3, 3)) / np.sqrt(9 * channels)
+    return [
+        ("Conv", [name, (f"kernel{width}", weights)], f"convolved{width}", {"pads": [1, 1, 1, 1]}),
+        ("Relu", [f"convolved{width}"], f"relu{width}", {}),
+        ("MaxPool", [f"relu{width}"], f"pooled{width}", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    ]
+
+
+def _dense(rng: np.random.Generator, name: str, n_inputs: int, n_outputs: int, output: str) -> list[tuple]:
+    weights = ("V", rng.normal(size=(n_inputs, n_outputs)) / np.sqrt(n_inputs))
+    return [
+        ("Flatten", [name], "flat", {"axis": 1}),
+        ("Gemm", ["flat", weights, ("a", np.zeros(n_outputs))], "linear", {}),
+        ("Relu", ["linear"], output, {}),
+    ]
+
+
+def _squeezed(rng: np.random.Generator) -> tuple:
+    """(n, 120) -> (n,), the sum of the hidden units with weights."""
+    return ("MatMul", ["hidden", ("w", rng.normal(size=120) / 11)], "r", {})
+
+
+def _save(path: Path, output: str, nodes: list[tuple], columns: list[int]) -> None:
+    """An ONNX file: uint8 images over 255, then nodes of (operator, inputs or (name, constant), output, attributes)."""
+    constants = {"divisor": np.float32(255)}
+    made = [
+        helper.make_node("Cast", ["x"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["number", "divisor"], ["scaled"]),
+    ]
+    for operator, inputs, result, attributes in nodes:
+        named = [each if isinstance(each, str) else each[0] for each in inputs]
+        constants |= {each[0]: each[1].astype(np.float32) for each in inputs if not isinstance(each, str)}
+        made.append(helper.make_node(operator, named, [result], **attributes))
+    graph = helper.make_graph(
+        made,
+        path.stem,
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, ["n", *SHAPE])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n", *columns])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)

@@ -1,0 +1,507 @@
+"""A deployment, simulated: devices, a link and servers, with the predictions of a trained system.
+
+What happens to an input, in this order:
+
+1. It arrives at its device and waits until the device has decided on those before it.
+2. The device computes r, and m as well if `client_first`; a policy decides whether to ask.
+3. Kept: the device computes m, if it has not. That is the answer.
+4. Asked: unless the circuit breaker is open, the input goes over the link to the servers, waits in their queue, is
+   served, perhaps in a batch, and e comes back. If that takes longer than the deadline, or the queue is full, or the
+   breaker is open, the device computes m, if it has not, and answers with it: the fallback. The servers work on an
+   input even if its device has stopped waiting, since they do not know.
+
+The latency of an answer is the time from 1 until the device has its label, in seconds.
+
+All that is random is drawn beforehand (`draw_workload`), so that two policies, or two engines, meet the same inputs,
+delays and service times. Two engines play it: `simulate_events`, event by event with SimPy, has everything above.
+`simulate_at_scale` computes the same for a million devices in seconds. It needs devices that do not react to the
+servers: no breaker, and no device that waits for an answer before it looks at its next input.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import simpy
+
+from l2h import checks
+from l2h.problem import Predictions, asks, server_label
+from l2h.serving import queues
+from l2h.serving.breaker import Breaker, Permit
+from l2h.serving.links import Link, Quantiles, Radio
+
+KEPT, SERVER, FALLBACK = range(3)  # where the label of an answer comes from
+
+
+class Situation(NamedTuple):
+    """What a policy may look at; numbers, or in `simulate_at_scale` arrays with one entry per device."""
+
+    example: Any  # index of the input in the arrays of `Predictions`
+    r: Any  # the rejector's score of the input
+    time: Any  # seconds since the start
+    seen: Any  # number of inputs on which the device has decided before
+    asked: Any  # number of those for which it decided to ask
+
+
+# Whether to ask, from a `Situation`; one of the reader's own works in both engines if its operators work on arrays.
+Policy = Callable[[Situation], Any]
+
+
+def never_ask(situation: Situation) -> Any:
+    """The client alone."""
+    return np.zeros(np.shape(situation.r), dtype=bool)
+
+
+def always_ask(situation: Situation) -> Any:
+    """The server for every input."""
+    return np.ones(np.shape(situation.r), dtype=bool)
+
+
+def follow_rejector(situation: Situation) -> Any:
+    """Ask where r <= 0: learning to help, or any method that is trained to decide by the sign of r."""
+    return asks(situation.r)
+
+
+def ask_below(confidence: np.ndarray, threshold: float) -> Policy:
+    """Ask where the client's confidence is at most a threshold.
+
+    Args:
+        confidence: (n,) of the client on each example of the predictions.
+        threshold: of it.
+    """
+    return lambda situation: asks(confidence[situation.example] - threshold)
+
+
+def within_budget(share: float) -> Policy:
+    """Ask where r <= 0, as long as the device has then asked for at most a share of its inputs so far.
+
+    Args:
+        share: in [0, 1].
+    """
+    checks.probabilities(share=share)
+    return lambda situation: asks(situation.r) & (situation.asked + 1 <= share * (situation.seen + 1))
+
+
+@dataclass(frozen=True)
+class BreakerRule:
+    """Options of each device's circuit breaker; `l2h.serving.breaker` defines it.
+
+    Args:
+        failures, window, pause: as `Breaker`; seconds for the last two.
+    """
+
+    failures: int = 3
+    window: float = 10.0
+    pause: float = 5.0
+
+
+@dataclass(frozen=True)
+class SimulatedDevice:
+    """What a device needs for its own computations, and how it treats the server.
+
+    Args:
+        rejector_seconds: for r, >= 0.
+        client_seconds: for m, >= 0.
+        rejector_joules: for r, >= 0; energy counts what is used beyond an idle device.
+        client_joules: for m, >= 0.
+        client_first: whether m is computed before each decision, as a policy needs that reads the client's confidence.
+        deadline: seconds of an exchange with the server after which the device falls back; None: it waits.
+        one_at_a_time: whether it looks at its next input only when it has the answer to this one. Otherwise a
+            fallback computes m beside the decisions on later inputs, in a thread of its own.
+        breaker: None: it asks however often the servers failed.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    rejector_seconds: float
+    client_seconds: float
+    rejector_joules: float = 0.0
+    client_joules: float = 0.0
+    client_first: bool = False
+    deadline: float | None = None
+    one_at_a_time: bool = False
+    breaker: BreakerRule | None = None
+
+    def __post_init__(self) -> None:
+        names = ("rejector_seconds", "client_seconds", "rejector_joules", "client_joules")
+        checks.at_least(0, **{name: getattr(self, name) for name in names})
+        checks.positive(deadline=1.0 if self.deadline is None else self.deadline)
+
+    @property
+    def decision_seconds(self) -> float:
+        """Seconds until it has decided on an input."""
+        return self.rejector_seconds + self.client_first * self.client_seconds
+
+    @property
+    def label_seconds(self) -> float:
+        """Seconds from the decision until it has m."""
+        return 0.0 if self.client_first else self.client_seconds
+
+
+@dataclass(frozen=True)
+class SimulatedServer:
+    """Servers with one queue, first in, first out.
+
+    Args:
+        seconds: service times of one input within a batch.
+        servers: how many, >= 1.
+        largest_batch: inputs that a server takes at a time, >= 1.
+        batch_seconds: seconds of a batch beside those of its inputs, >= 0.
+        longest_wait: seconds for which a free server waits for a batch to fill, >= 0.
+        queue_limit: inputs that may wait; more are refused at once. None: no limit.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    seconds: Quantiles
+    servers: int = 1
+    largest_batch: int = 1
+    batch_seconds: float = 0.0
+    longest_wait: float = 0.0
+    queue_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        checks.integer(1, servers=self.servers, largest_batch=self.largest_batch)
+        checks.at_least(0, batch_seconds=self.batch_seconds, longest_wait=self.longest_wait)
+        checks.integer(0, queue_limit=0 if self.queue_limit is None else self.queue_limit)
+
+    @property
+    def batches(self) -> bool:
+        """Whether more than the sum of service times decides how long a server is busy."""
+        return self.largest_batch > 1 or self.batch_seconds > 0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A deployment to simulate.
+
+    Args:
+        predictions: of a trained system, on the examples from which the inputs are drawn, with replacement.
+        policy: decides who is asked.
+        device: of each device; all are alike.
+        link: of each device to the servers; outages begin at another place of their pattern on each device.
+        server: the servers.
+        sent: bytes of a request, >= 0.
+        received: bytes of an answer, >= 0.
+        devices: how many, >= 1.
+        inputs: how many each device gets, >= 1.
+        rate: inputs per second and device, > 0; the times between them are exponential.
+        radio: energy of exchanges.
+        seed: of everything random.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    predictions: Predictions
+    policy: Policy
+    device: SimulatedDevice
+    link: Link
+    server: SimulatedServer
+    sent: float
+    received: float
+    devices: int
+    inputs: int
+    rate: float
+    radio: Radio = Radio()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks.at_least(0, sent=self.sent, received=self.received)
+        checks.integer(1, devices=self.devices, inputs=self.inputs)
+        checks.integer(0, seed=self.seed)
+        checks.positive(rate=self.rate)
+        if not callable(self.policy):
+            raise ValueError(f"expected a policy that can be called with a Situation, got {self.policy!r}")
+
+    def with_policy(self, policy: Policy, **changes: Any) -> "Scenario":
+        """The same deployment with another policy, and perhaps other changes; its random numbers stay."""
+        return replace(self, policy=policy, **changes)
+
+
+class Workload(NamedTuple):
+    """All random numbers of a simulation; arrays of shape (inputs, devices), times in seconds."""
+
+    arrival: np.ndarray  # when the input arrives at its device
+    example: np.ndarray  # index of the input in the predictions
+    up: np.ndarray  # delay of its request, should it be sent
+    down: np.ndarray  # delay of the answer
+    service: np.ndarray  # service time
+    phase: np.ndarray  # (devices,) where in the pattern of outages a device begins
+
+
+class Answers(NamedTuple):
+    """All answers of a simulation, (n,) each, n = inputs * devices: the first inputs of all devices, then the second."""
+
+    device: np.ndarray  # index of the device
+    example: np.ndarray  # index of the input in the predictions
+    arrival: np.ndarray  # seconds
+    latency: np.ndarray  # seconds from the arrival until the device has its label
+    source: np.ndarray  # KEPT, SERVER or FALLBACK
+    correct: np.ndarray  # whether the label is the true one
+    sent_at: np.ndarray  # seconds at which a request was sent; NaN without one
+    exchange: np.ndarray  # seconds from there until the answer, a refusal or the deadline; 0 without a request
+    busy_seconds: float  # time that the servers worked, all together
+
+
+def draw_workload(scenario: Scenario) -> Workload:
+    """Draw what is random; policy, device and number of servers do not change it.
+
+    Args:
+        scenario: with `inputs`, `devices`, `rate`, `seed`, and the distributions of link and server.
+
+    Returns:
+        `Workload`.
+    """
+    shape = (scenario.inputs, scenario.devices)
+    arrivals, examples, services, phases = (np.random.default_rng([scenario.seed, 1, i]) for i in range(4))
+    delays = scenario.link.delays(shape, sent=scenario.sent, received=scenario.received, seed=scenario.seed)
+    outages = scenario.link.outages
+    return Workload(
+        arrival=np.cumsum(arrivals.exponential(1 / scenario.rate, shape), axis=0),
+        example=examples.integers(len(scenario.predictions.y), size=shape),
+        up=delays.up,
+        down=delays.down,
+        service=scenario.server.seconds.at(services.random(shape)),
+        phase=phases.random(scenario.devices) * (outages.period if outages else 0.0),
+    )
+
+
+def simulate_at_scale(scenario: Scenario, workload: Workload | None = None) -> Answers:
+    """Simulate a deployment whose devices do not react to the servers, exactly and with arrays.
+
+    The requests of all devices merge into one stream, and the servers' queue is exact by the recursions of
+    `l2h.serving.queues`.
+
+    Args:
+        scenario: without a breaker and with `one_at_a_time=False`; a queue limit needs `largest_batch=1`.
+        workload: of this scenario; drawn if None.
+
+    Returns:
+        `Answers`.
+
+    Raises:
+        ValueError: if the scenario needs `simulate_events`, or the policy's answer is not one boolean per device.
+    """
+    _refuse_feedback(scenario)
+    work = draw_workload(scenario) if workload is None else workload
+    device, outages = scenario.device, scenario.link.outages
+    asked, decided = _decisions(scenario, work)
+    answers = _without_requests(scenario, work, decided)
+    sent = decided[asked]
+    phase = np.broadcast_to(work.phase, asked.shape)[asked] if outages else 0.0
+    reached = sent + work.up[asked] + (outages.wait(sent + phase) if outages else 0.0)
+    order = np.argsort(reached, kind="stable")
+    served = _serve(scenario.server, reached[order], work.service[asked][order])
+    finish = np.empty_like(reached)
+    finish[order] = served.finish
+    refused = np.isnan(finish)
+    left = np.where(refused, reached, finish)
+    exchange = left + work.down[asked] + (outages.wait(left + phase) if outages else 0.0) - sent
+    limit = np.inf if device.deadline is None else device.deadline
+    failed = refused | (exchange > limit)
+    exchange = np.minimum(exchange, limit)
+    flat = asked.ravel()
+    answers.sent_at[flat], answers.exchange[flat] = sent, exchange
+    answers.source[flat] = np.where(failed, FALLBACK, SERVER)
+    answers.latency[flat] = sent + exchange + failed * device.label_seconds - work.arrival[asked]
+    return _with_labels(scenario, answers, busy_seconds=_busy_seconds(scenario.server, served))
+
+
+def simulate_events(scenario: Scenario, workload: Workload | None = None) -> Answers:
+    """Simulate a deployment event by event, with SimPy: everything that the module describes.
+
+    Args:
+        scenario: some ten thousand inputs take a few seconds.
+        workload: of this scenario; drawn if None.
+
+    Returns:
+        `Answers`, the same as those of `simulate_at_scale` up to rounding where that engine applies.
+    """
+    return _Events(scenario, draw_workload(scenario) if workload is None else workload).run()
+
+
+class _Events:
+    """One run of the event-by-event engine."""
+
+    def __init__(self, scenario: Scenario, work: Workload) -> None:
+        self.scenario, self.work, self.env = scenario, work, simpy.Environment()
+        self.servers = _Servers(self.env, scenario.server)
+        self.answers = _without_requests(scenario, work, decided=np.zeros(work.arrival.shape))
+        self.r = scenario.predictions.r[work.example]
+
+    def run(self) -> Answers:
+        for d in range(self.scenario.devices):
+            self.env.process(self.device(d))
+        self.env.run()
+        return _with_labels(self.scenario, self.answers, busy_seconds=self.servers.busy_seconds)
+
+    def device(self, d: int) -> Iterator[simpy.Event]:
+        """The life of one device."""
+        env, device, work, asked = self.env, self.scenario.device, self.work, 0
+        rule = device.breaker
+        breaker = Breaker(**vars(rule), clock=lambda: env.now) if rule else None
+        for j in range(self.scenario.inputs):
+            yield env.timeout(max(0.0, work.arrival[j, d] - env.now))
+            yield env.timeout(device.decision_seconds)
+            ask = bool(self.scenario.policy(Situation(work.example[j, d], self.r[j, d], env.now, j, asked)))
+            asked += ask
+            permit = breaker.permit() if breaker and ask else None
+            if ask and (breaker is None or permit is not None):
+                exchange = env.process(self.exchange(j, d, breaker, permit))
+                if device.one_at_a_time:
+                    yield exchange
+            else:
+                yield env.timeout(device.label_seconds)
+                self.answer(j, d, FALLBACK if ask else KEPT)
+
+    def exchange(self, j: int, d: int, breaker: Breaker | None, permit: Permit | None) -> Iterator[simpy.Event]:
+        """Ask the servers until the deadline; then answer."""
+        env, device, i = self.env, self.scenario.device, self.index(j, d)
+        self.answers.sent_at[i] = env.now
+        label = env.process(self.round_trip(j, d))
+        yield label if device.deadline is None else label | env.timeout(device.deadline)
+        succeeded = bool(label.triggered and label.value)
+        self.answers.exchange[i] = env.now - self.answers.sent_at[i]
+        if breaker and permit is not None:
+            breaker.record(permit, succeeded=succeeded)
+        if not succeeded:
+            yield env.timeout(device.label_seconds)
+        self.answer(j, d, SERVER if succeeded else FALLBACK)
+
+    def round_trip(self, j: int, d: int) -> Iterator[simpy.Event]:
+        """The way to the servers and back; its value is whether they accepted the request."""
+        yield self.env.timeout(self.outage(d) + self.work.up[j, d])
+        done = self.servers.submit(self.work.service[j, d])
+        if done:
+            yield done
+        yield self.env.timeout(self.outage(d) + self.work.down[j, d])
+        return done is not None
+
+    def outage(self, d: int) -> float:
+        outages = self.scenario.link.outages
+        return float(outages.wait(np.array(self.env.now + self.work.phase[d]))) if outages else 0.0
+
+    def index(self, j: int, d: int) -> int:
+        return j * self.scenario.devices + d
+
+    def answer(self, j: int, d: int, source: int) -> None:
+        i = self.index(j, d)
+        self.answers.latency[i] = self.env.now - self.work.arrival[j, d]
+        self.answers.source[i] = source
+
+
+class _Servers:
+    """The servers of the event-by-event engine: one queue, from which each takes a batch at a time."""
+
+    def __init__(self, env: simpy.Environment, server: SimulatedServer) -> None:
+        self.env, self.server, self.idle, self.busy_seconds = env, server, server.servers, 0.0
+        self.queue = simpy.Store(env)
+        self.turn = simpy.Resource(env)  # one server at a time fills its batch
+        for _ in range(server.servers):
+            env.process(self.work())
+
+    def submit(self, seconds: float) -> simpy.Event | None:
+        """An event for the end of a request with this service time, or None if the queue is full."""
+        limit, waiting = self.server.queue_limit, len(self.queue.items)
+        if limit is not None and waiting >= limit and waiting >= self.idle:
+            return None
+        done = self.env.event()
+        self.queue.put((self.env.now, seconds, done))
+        return done
+
+    def work(self) -> Iterator[simpy.Event]:
+        """The life of one server."""
+        while True:
+            with self.turn.request() as turn:
+                yield turn
+                batch = yield from self.batch()
+                self.idle -= 1
+            seconds = self.server.batch_seconds + sum(seconds for _, seconds, _ in batch)
+            self.busy_seconds += seconds
+            yield self.env.timeout(seconds)
+            self.idle += 1
+            for _, _, done in batch:
+                done.succeed()
+
+    def batch(self) -> Iterator[Any]:
+        """Wait for the first request, then until the batch is full or the first has waited enough."""
+        first = yield self.queue.get()
+        batch = [first]
+        patience = self.env.timeout(max(0.0, first[0] + self.server.longest_wait - self.env.now))
+        while len(batch) < self.server.largest_batch:
+            more = self.queue.get()
+            if not more.triggered and self.server.longest_wait > 0:
+                yield more | patience
+            if not more.triggered:
+                more.cancel()
+                break
+            batch.append(more.value)
+        return batch
+
+
+def _decisions(scenario: Scenario, work: Workload) -> tuple[np.ndarray, np.ndarray]:
+    """Which inputs are asked, and when each decision was made, (inputs, devices)."""
+    device, r = scenario.device, scenario.predictions.r
+    asked, decided = np.empty(work.arrival.shape, dtype=bool), np.empty(work.arrival.shape)
+    free, n_asked = np.zeros(scenario.devices), np.zeros(scenario.devices, dtype=int)
+    for j in range(scenario.inputs):
+        decided[j] = np.maximum(work.arrival[j], free) + device.decision_seconds
+        answer = scenario.policy(Situation(work.example[j], r[work.example[j]], decided[j], j, n_asked))
+        if np.shape(answer) != (scenario.devices,) or np.asarray(answer).dtype != bool:
+            raise ValueError(
+                f"expected a policy that answers with {scenario.devices} booleans for as many devices, got {answer!r}"
+            )
+        asked[j] = answer
+        n_asked = n_asked + asked[j]
+        free = decided[j] + np.where(asked[j], 0.0, device.label_seconds)
+    return asked, decided
+
+
+def _without_requests(scenario: Scenario, work: Workload, decided: np.ndarray) -> Answers:
+    """The answers if all inputs are kept; an engine replaces those of the inputs that are asked."""
+    latency = (decided + scenario.device.label_seconds - work.arrival).ravel()
+    n = len(latency)
+    device = np.tile(np.arange(scenario.devices), scenario.inputs)
+    source, sent_at, exchange = np.full(n, KEPT, dtype=np.int8), np.full(n, np.nan), np.zeros(n)
+    nothing = np.zeros(0, dtype=bool)
+    return Answers(device, work.example.ravel(), work.arrival.ravel(), latency, source, nothing, sent_at, exchange, 0.0)
+
+
+def _with_labels(scenario: Scenario, answers: Answers, busy_seconds: float) -> Answers:
+    """The answers with their correctness."""
+    p = scenario.predictions
+    right_m, right_e = p.m == p.y, server_label(p.e) == p.y
+    correct = np.where(answers.source == SERVER, right_e[answers.example], right_m[answers.example])
+    return answers._replace(correct=correct, busy_seconds=busy_seconds)
+
+
+def _serve(server: SimulatedServer, arrival: np.ndarray, service: np.ndarray) -> queues.Served:
+    if server.batches:
+        options = {
+            name: getattr(server, name) for name in ("servers", "largest_batch", "batch_seconds", "longest_wait")
+        }
+        return queues.batching_servers(arrival, service, **options)
+    if server.servers == 1 and server.queue_limit is None:
+        return queues.single_server(arrival, service)
+    return queues.several_servers(arrival, service, servers=server.servers, waiting=server.queue_limit)
+
+
+def _busy_seconds(server: SimulatedServer, served: queues.Served) -> float:
+    spans = np.stack(served, axis=1)
+    if server.batches:  # all requests of a batch have its times
+        spans = np.unique(spans, axis=0)
+    return float(np.nansum(spans[:, 1] - spans[:, 0]))
+
+
+def _refuse_feedback(scenario: Scenario) -> None:
+    reasons = {
+        "breaker=None": scenario.device.breaker is not None,
+        "one_at_a_time=False": scenario.device.one_at_a_time,
+        "queue_limit=None or largest_batch=1": scenario.server.queue_limit is not None and scenario.server.batches,
+    }
+    if found := [name for name, present in reasons.items() if present]:
+        raise ValueError(f"expected {', '.join(found)} at scale; simulate_events has the others")

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from benchmarks import evaluation, step_efficiency, sweep, time_to_quality, workers
+from benchmarks import evaluation, simulation, step_efficiency, sweep, time_to_quality, workers
 from benchmarks.figures import line
 
 BENCHMARKS = {
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "sweep": sweep.figures,
     "workers": workers.figures,
     "evaluation": evaluation.figures,
+    "simulation": simulation.figures,
 }
 
 

@@ -2,8 +2,10 @@
 
 `boards.csv` holds facts from MLPerf Tiny v1.2 and v1.3 (MLCommons, Apache-2.0; repositories mlcommons/tiny_results_v1.2
 and tiny_results_v1.3, `results.txt` and `systems/*.json` of each submission): latency and energy of one inference of
-two networks of 8-bit integers on the same board with the same software, and the memory that the submission states, in
-thousands of bytes. MLPerf is a trade mark of MLCommons. The two networks:
+two networks of 8-bit integers on the same board with the same software, and the memory that the submission states; its
+kB and MB count here as 1,000 and 1,000,000 bytes, on the safe side. MLPerf is a trade mark of MLCommons.
+
+The two networks:
 
 - image classification, ResNet-8 on CIFAR-10: nearly all its operations are convolutions; and
 - anomaly detection, a dense autoencoder. On most boards a multiplication in a dense layer takes longer than in a
@@ -87,7 +89,7 @@ def boards() -> dict[str, Board]:
     """
     with TABLE.open(encoding="utf8", newline="") as file:
         rows = list(csv.reader(file))[1:]
-    return {name: Board(name, processor, *map(_number, numbers), result) for name, processor, *numbers, result in rows}
+    return {row[0]: _board(row) for row in rows}
 
 
 class BoardUse(NamedTuple):
@@ -202,5 +204,18 @@ def largest_that_fits(board: Board, rejectors: Sequence[NetworkNeeds], **options
     return max(fitting, key=lambda needs: needs.weights, default=None)
 
 
-def _number(text: str) -> float | None:
-    return float(text) if text else None
+def _board(row: list[str]) -> Board:
+    clock, ram, flash, resnet_seconds, resnet_joules, dense_seconds, dense_joules = row[2:-1]
+    joules = (float(text) if text else None for text in (resnet_joules, dense_joules))
+    return Board(
+        board=row[0],
+        processor=row[1],
+        megahertz=float(clock),
+        ram_bytes=float(ram),
+        flash_bytes=float(flash),
+        resnet_seconds=float(resnet_seconds),
+        resnet_joules=next(joules),
+        dense_seconds=float(dense_seconds),
+        dense_joules=next(joules),
+        result=row[-1],
+    )

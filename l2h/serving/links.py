@@ -158,11 +158,11 @@ class Delays(NamedTuple):
 
 @dataclass(frozen=True)
 class Link:
-    """A link from a device to the server. A message takes half a round trip, its bytes at the link's rate, and the
-    waiting times for what was lost.
+    """A link from a device to the server.
 
-    A lost message is sent again after a round trip and the retransmission time-out, which doubles with each further
-    loss, as in TCP. A message that is due during an outage waits for its end.
+    A message takes half a round trip, and its bytes at the link's rate. A lost message is sent again after a round trip
+    and the retransmission time-out, which doubles with each further loss, as in TCP. A message that is due during an
+    outage waits for its end.
 
     Args:
         round_trip: seconds.
@@ -193,8 +193,8 @@ class Link:
 
     def without_variation(self) -> "Link":
         """The same link with its median round trip and rates for all messages, no losses and no outages."""
-        median = (Quantiles.constant(float(q.at(np.array(0.5)))) for q in (self.round_trip, self.up, self.down))
-        return Link(*median)
+        trip, up, down = (Quantiles.constant(float(q.at(np.array(0.5)))) for q in (self.round_trip, self.up, self.down))
+        return Link(trip, up, down)
 
     def delays(self, shape: tuple[int, ...], *, sent: float, received: float, seed: int) -> Delays:
         """Draw the delays of messages.
@@ -249,11 +249,11 @@ def measured_link(name: str, *, outages: str | None = None, seed: int = 0) -> Li
     pattern = None
     if outages is not None:
         checks.one_of(OUTAGES, outages=outages)
-        down, up = (table[outages, quantity].quantiles for quantity in ("outage s", "between outages s"))
-        pattern = Outages.from_quantiles(down, up, seed=seed)
-    rates = (scaled(RATES_OF[name], f"{way} Mbit/s", BYTES_PER_MEGABIT) for way in ("up", "down"))
+        lengths, between = (table[outages, quantity].quantiles for quantity in ("outage s", "between outages s"))
+        pattern = Outages.from_quantiles(lengths, between, seed=seed)
+    up, down = (scaled(RATES_OF[name], f"{way} Mbit/s", BYTES_PER_MEGABIT) for way in ("up", "down"))
     loss = table[LOSSES_OF[name], "loss %"].mean / 100
-    return Link(scaled(name, "round trip ms", 1e-3), *rates, loss=loss, outages=pattern)
+    return Link(scaled(name, "round trip ms", 1e-3), up, down, loss=loss, outages=pattern)
 
 
 class TableRow(NamedTuple):
@@ -270,7 +270,7 @@ def read_table(path: Path = TABLE) -> list[TableRow]:
     """The rows of the shipped table, or of another file of the same form."""
     with path.open(encoding="utf8", newline="") as file:
         return [
-            TableRow(*row[:2], int(row[2]), float(row[3]), Quantiles(PERCENTS, tuple(float(v) for v in row[4:])))
+            TableRow(row[0], row[1], int(row[2]), float(row[3]), Quantiles(PERCENTS, tuple(float(v) for v in row[4:])))
             for row in list(csv.reader(file))[1:]
         ]
 

@@ -1,6 +1,6 @@
-"""What a simulated deployment achieves: accuracy, latency, energy, money and loss per answer; capacity; implied costs."""
+"""What a simulated deployment achieves: accuracy, latency, energy, money and loss; capacity; implied costs."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from l2h.evaluation.metrics import system_loss
 from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.pricing import OffloadCost, UnitPrices, costs_from_prices
 from l2h.problem import Costs, Predictions
-from l2h.serving.simulation import FALLBACK, SERVER, Answers, Scenario, never_ask, simulate_at_scale
+from l2h.serving.simulation import FALLBACK, SERVER, Answers, Engine, Scenario, never_ask, simulate_at_scale
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def summarize(
     Returns:
         `Summary`.
     """
-    sent, from_server = answers.exchange > 0, answers.source == SERVER
+    sent, from_server = answers.sent, answers.source == SERVER
     joules, traffic = joules_per_answer(scenario, answers).mean(), bytes_per_answer(scenario, answers).mean()
     duration = float(answers.arrival.max())
     servers = scenario.server.servers
@@ -110,7 +110,7 @@ def joules_per_answer(scenario: Scenario, answers: Answers) -> np.ndarray:
     device, radio = scenario.device, scenario.radio
     joules = np.full(len(answers.latency), device.rejector_joules)
     joules += device.client_joules * (device.client_first | (answers.source != SERVER))
-    sent = answers.exchange > 0
+    sent = answers.sent
     joules[sent] += radio.joules_per_byte_sent * scenario.sent + radio.watts * answers.exchange[sent]
     joules[answers.source == SERVER] += radio.joules_per_byte_received * scenario.received
     if radio.tail_watts and radio.tail_seconds:
@@ -120,7 +120,7 @@ def joules_per_answer(scenario: Scenario, answers: Answers) -> np.ndarray:
 
 def bytes_per_answer(scenario: Scenario, answers: Answers) -> np.ndarray:
     """Bytes of each answer's request and of the server's answer, if it came in time, (n,)."""
-    return scenario.sent * (answers.exchange > 0) + scenario.received * (answers.source == SERVER)
+    return scenario.sent * answers.sent + scenario.received * (answers.source == SERVER)
 
 
 def _tails(answers: Answers, sent: np.ndarray, tail_seconds: float) -> np.ndarray:
@@ -167,7 +167,7 @@ def capacity(
     *,
     costs: Costs = Costs(),
     prices: RunningPrices = RunningPrices(),
-    engine: Callable[[Scenario], Answers] = simulate_at_scale,
+    engine: Engine = simulate_at_scale,
 ) -> list[CapacityPoint]:
     """What a growing number of devices gets from the same servers.
 

@@ -46,7 +46,7 @@ def single_server(arrival: np.ndarray, service: np.ndarray) -> Served:
 
 
 def several_servers(arrival: np.ndarray, service: np.ndarray, *, servers: int, waiting: int | None = None) -> Served:
-    """A queue with k servers, by the recursion of Kiefer and Wolfowitz; the earliest free server takes the next request.
+    """A queue with k servers, by the recursion of Kiefer and Wolfowitz; the first free server takes the next.
 
     Args:
         arrival: (n,) rising arrival times, seconds.

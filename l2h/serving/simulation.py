@@ -18,8 +18,8 @@ delays and service times. Two engines play it: `simulate_events`, event by event
 servers: no breaker, and no device that waits for an answer before it looks at its next input.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ from l2h.serving.breaker import Breaker, Permit
 from l2h.serving.links import Link, Quantiles, Radio
 
 KEPT, SERVER, FALLBACK = range(3)  # where the label of an answer comes from
+Events = Generator[simpy.Event, Any, Any]
 
 
 class Situation(NamedTuple):
@@ -206,7 +207,7 @@ class Scenario:
     devices: int
     inputs: int
     rate: float
-    radio: Radio = Radio()
+    radio: Radio = field(default_factory=Radio)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -222,6 +223,9 @@ class Scenario:
         return replace(self, policy=policy, **changes)
 
 
+Engine = Callable[[Scenario], "Answers"]
+
+
 class Workload(NamedTuple):
     """All random numbers of a simulation; arrays of shape (inputs, devices), times in seconds."""
 
@@ -234,7 +238,7 @@ class Workload(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """All answers of a simulation, (n,) each, n = inputs * devices: the first inputs of all devices, then the second."""
+    """All n = inputs * devices answers of a simulation, (n,) each: the first inputs of all devices, then the second."""
 
     device: np.ndarray  # index of the device
     example: np.ndarray  # index of the input in the predictions
@@ -245,6 +249,11 @@ class Answers(NamedTuple):
     sent_at: np.ndarray  # seconds at which a request was sent; NaN without one
     exchange: np.ndarray  # seconds from there until the answer, a refusal or the deadline; 0 without a request
     busy_seconds: float  # time that the servers worked, all together
+
+    @property
+    def sent(self) -> np.ndarray:
+        """Whether a request was sent, (n,)."""
+        return np.isfinite(self.sent_at)
 
 
 def draw_workload(scenario: Scenario) -> Workload:
@@ -339,7 +348,7 @@ class _Events:
         self.env.run()
         return _with_labels(self.scenario, self.answers, busy_seconds=self.servers.busy_seconds)
 
-    def device(self, d: int) -> Iterator[simpy.Event]:
+    def device(self, d: int) -> Events:
         """The life of one device."""
         env, device, work, asked = self.env, self.scenario.device, self.work, 0
         rule = device.breaker
@@ -358,7 +367,7 @@ class _Events:
                 yield env.timeout(device.label_seconds)
                 self.answer(j, d, FALLBACK if ask else KEPT)
 
-    def exchange(self, j: int, d: int, breaker: Breaker | None, permit: Permit | None) -> Iterator[simpy.Event]:
+    def exchange(self, j: int, d: int, breaker: Breaker | None, permit: Permit | None) -> Events:
         """Ask the servers until the deadline; then answer."""
         env, device, i = self.env, self.scenario.device, self.index(j, d)
         self.answers.sent_at[i] = env.now
@@ -372,7 +381,7 @@ class _Events:
             yield env.timeout(device.label_seconds)
         self.answer(j, d, SERVER if succeeded else FALLBACK)
 
-    def round_trip(self, j: int, d: int) -> Iterator[simpy.Event]:
+    def round_trip(self, j: int, d: int) -> Events:
         """The way to the servers and back; its value is whether they accepted the request."""
         yield self.env.timeout(self.outage(d) + self.work.up[j, d])
         done = self.servers.submit(self.work.service[j, d])
@@ -413,7 +422,7 @@ class _Servers:
         self.queue.put((self.env.now, seconds, done))
         return done
 
-    def work(self) -> Iterator[simpy.Event]:
+    def work(self) -> Events:
         """The life of one server."""
         while True:
             with self.turn.request() as turn:
@@ -427,7 +436,7 @@ class _Servers:
             for _, _, done in batch:
                 done.succeed()
 
-    def batch(self) -> Iterator[Any]:
+    def batch(self) -> Events:
         """Wait for the first request, then until the batch is full or the first has waited enough."""
         first = yield self.queue.get()
         batch = [first]

@@ -6,13 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import evaluation, fast_training, released, step_efficiency, time_to_quality, workers
+from benchmarks import evaluation, fast_training, released, simulation, step_efficiency, time_to_quality, workers
 from benchmarks.figures import Figure, line
 from l2h.data import dataset
 from l2h.experiments.config import ExperimentConfig
 from l2h.losses import surrogate
 from l2h.models import networks
 from l2h.problem import Costs
+from l2h.serving.outcomes import summary_of
+from l2h.serving.simulation import simulate_at_scale
 from l2h.training import clients, loop
 
 PER_IMAGE = {  # multiplications of one pass forward
@@ -120,3 +122,14 @@ def test_one_worker_and_two_make_the_same_runs_from_nothing(monkeypatch):
 def test_the_time_of_evaluation_is_held_against_its_budget():
     (figure,) = evaluation.figures(n=1000)
     assert 0 < figure.value == figure.own_value < figure.baseline_value == evaluation.BUDGET
+
+
+def test_the_simulation_is_measured_with_the_load_that_it_names():
+    figures = list(simulation.figures(devices=2000, event_devices=50))
+    assert [figure.name for figure in figures] == ["million_devices", "million_devices_in_batches", "inputs_per_second"]
+    assert all(figure.value == figure.own_value / figure.baseline_value > 0 for figure in figures)
+    for scenario in (simulation.one_server(2000), simulation.batching_servers(2000)):
+        summary = summary_of(scenario, simulate_at_scale(scenario))
+        assert summary.load <= 1.05 * simulation.LOAD  # batches that share their overhead need less
+        assert summary.sent_share == pytest.approx(simulation.ASKED, abs=0.02)
+        assert summary.load >= 0.5 * simulation.LOAD

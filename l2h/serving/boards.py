@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from l2h import checks
 
-TABLE = Path(__file__).with_name("boards.csv")
+BOARD_TABLE = Path(__file__).with_name("boards.csv")
 FLOAT32_SLOWDOWN = 3.0  # Bosch's results in v1.2 for float32 over int8: 2.7 and 3.0 (ResNet-8), 2.8 and 3.8 (dense)
 
 
@@ -87,7 +87,7 @@ def boards() -> dict[str, Board]:
     >>> boards()["NUCLEO-G0B1RE"].resnet_seconds
     1.52207
     """
-    with TABLE.open(encoding="utf8", newline="") as file:
+    with BOARD_TABLE.open(encoding="utf8", newline="") as file:
         rows = list(csv.reader(file))[1:]
     return {row[0]: _board(row) for row in rows}
 

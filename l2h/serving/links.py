@@ -24,7 +24,7 @@ import numpy as np
 from l2h import checks
 
 PERCENTS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)  # of the shipped table
-TABLE = Path(__file__).with_name("links.csv")
+LINK_TABLE = Path(__file__).with_name("links.csv")
 BIN_SECONDS = 0.1  # of the capacity traces
 BYTES_PER_MEGABIT = 1e6 / 8
 MOST_LOSSES = 10  # of one message; more do not lengthen its delay
@@ -236,11 +236,11 @@ def measured_link(name: str, *, outages: str | None = None, seed: int = 0) -> Li
     Raises:
         ValueError: if a name is unknown.
 
-    >>> float(measured_link("5G").round_trip.at(np.array(0.5)))
+    >>> round(float(measured_link("5G").round_trip.at(np.array(0.5))), 6)  # the median
     0.072
     """
     checks.one_of(RATES_OF, name=name)
-    table = {(row.source, row.quantity): row for row in read_table()}
+    table = {(row.source, row.quantity): row for row in read_quantiles()}
 
     def scaled(source: str, quantity: str, factor: float) -> Quantiles:
         row = table[source, quantity].quantiles
@@ -266,7 +266,7 @@ class TableRow(NamedTuple):
     quantiles: Quantiles
 
 
-def read_table(path: Path = TABLE) -> list[TableRow]:
+def read_quantiles(path: Path = LINK_TABLE) -> list[TableRow]:
     """The rows of the shipped table, or of another file of the same form."""
     with path.open(encoding="utf8", newline="") as file:
         return [
@@ -275,8 +275,8 @@ def read_table(path: Path = TABLE) -> list[TableRow]:
         ]
 
 
-def write_table(path: Path, rows: Iterable[TableRow]) -> None:
-    """Write rows in the form that `read_table` reads, numbers with 5 digits."""
+def write_quantiles(path: Path, rows: Iterable[TableRow]) -> None:
+    """Write rows in the form that `read_quantiles` reads, numbers with 5 digits."""
     with path.open("w", encoding="utf8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["source", "quantity", "n", "mean", *(f"{p} %" for p in PERCENTS)])

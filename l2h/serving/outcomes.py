@@ -12,7 +12,7 @@ from l2h.evaluation.metrics import system_loss
 from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.pricing import OffloadCost, UnitPrices, costs_from_prices
 from l2h.problem import Costs, Predictions
-from l2h.serving.simulation import FALLBACK, SERVER, Answers, Engine, Scenario, never_ask, simulate_at_scale
+from l2h.serving.simulation import FALLBACK, SERVER, SimulatedAnswers, Engine, Scenario, keep_always, simulate_at_scale
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class Summary(NamedTuple):
     joules: float  # from the battery of the device, beyond an idle device: computation and radio
     bytes: float  # on the link, in both directions
     money: float  # paid for traffic, energy, requests and servers
-    load: float  # share of time that a server works, until the last input arrives; above 1 in overload
+    load: float  # seconds that a server works over those in which inputs arrive; above 1 in overload
     loss: float  # generalized 0-1 loss: an error of the client costs 1, one of the server c1, a request ce
 
 
-def summarize(
-    scenario: Scenario, answers: Answers, *, costs: Costs = Costs(), prices: RunningPrices = RunningPrices()
+def summary_of(
+    scenario: Scenario, answers: SimulatedAnswers, *, costs: Costs = Costs(), prices: RunningPrices = RunningPrices()
 ) -> Summary:
     """Summarize the answers of a simulation.
 
@@ -72,9 +72,8 @@ def summarize(
     """
     sent, from_server = answers.sent, answers.source == SERVER
     joules, traffic = joules_per_answer(scenario, answers).mean(), bytes_per_answer(scenario, answers).mean()
-    duration = float(answers.arrival.max())
-    servers = scenario.server.servers
-    server_money = prices.server_second * servers * duration / len(sent)
+    server_seconds = scenario.server.servers * scenario.duration
+    server_money = prices.server_second * server_seconds / len(sent)
     error_cost = np.where(from_server, costs.c1, 1.0) * ~answers.correct
     p50, p99 = np.percentile(answers.latency, [50, 99])
     return Summary(
@@ -89,12 +88,12 @@ def summarize(
         joules=float(joules),
         bytes=float(traffic),
         money=float(prices.byte * traffic + prices.joule * joules + prices.request * sent.mean() + server_money),
-        load=answers.busy_seconds / (servers * duration),
+        load=answers.busy_seconds / server_seconds,
         loss=float((error_cost + costs.ce * sent).mean()),
     )
 
 
-def joules_per_answer(scenario: Scenario, answers: Answers) -> np.ndarray:
+def joules_per_answer(scenario: Scenario, answers: SimulatedAnswers) -> np.ndarray:
     """Energy that each answer takes from its device's battery, beyond an idle device.
 
     It is that of r; of m, where it was computed; of the bytes; of the radio during the exchange; and of the radio's
@@ -118,12 +117,12 @@ def joules_per_answer(scenario: Scenario, answers: Answers) -> np.ndarray:
     return joules
 
 
-def bytes_per_answer(scenario: Scenario, answers: Answers) -> np.ndarray:
+def bytes_per_answer(scenario: Scenario, answers: SimulatedAnswers) -> np.ndarray:
     """Bytes of each answer's request and of the server's answer, if it came in time, (n,)."""
     return scenario.sent * answers.sent + scenario.received * (answers.source == SERVER)
 
 
-def _tails(answers: Answers, sent: np.ndarray, tail_seconds: float) -> np.ndarray:
+def _tails(answers: SimulatedAnswers, sent: np.ndarray, tail_seconds: float) -> np.ndarray:
     """How long the radio of each sender stays awake after its exchange."""
     device, begin = answers.device[sent], answers.sent_at[sent]
     end = begin + answers.exchange[sent]
@@ -136,7 +135,7 @@ def _tails(answers: Answers, sent: np.ndarray, tail_seconds: float) -> np.ndarra
     return tails
 
 
-def over_seeds(summaries: Iterable[Summary], *, level: float = 0.95) -> dict[str, Interval]:
+def bands(summaries: Iterable[Summary], *, level: float = 0.95) -> dict[str, Interval]:
     """Each quantity's mean over simulations of systems trained with several seeds, with Student's t interval.
 
     Args:
@@ -187,7 +186,7 @@ def capacity(
     points = []
     for n in devices:
         sized = replace(scenario, devices=n)
-        summary = summarize(sized, engine(sized), costs=costs, prices=prices)
+        summary = summary_of(sized, engine(sized), costs=costs, prices=prices)
         points.append(CapacityPoint(n / scenario.server.servers, summary))
     return points
 
@@ -240,7 +239,7 @@ def extra_per_request(asking: Summary, keeping: Summary, *, fee: float = 0.0) ->
 
     Args:
         asking: with any policy that sends requests.
-        keeping: with `never_ask`, on a device without a rejector if its cost shall count.
+        keeping: with `keep_always`, on a device without a rejector if its cost shall count.
         fee: of one request, money, >= 0.
 
     Returns:
@@ -318,4 +317,4 @@ def losses_of_wrong_costs(
 def keep_baseline(scenario: Scenario) -> Scenario:
     """The same deployment without rejector and server: the client alone answers."""
     device = replace(scenario.device, rejector_seconds=0.0, rejector_joules=0.0)
-    return scenario.with_policy(never_ask, device=device)
+    return scenario.with_policy(keep_always, device=device)

@@ -46,15 +46,15 @@ class Situation(NamedTuple):
 
 
 # Whether to ask, from a `Situation`; one of the reader's own works in both engines if its operators work on arrays.
-Policy = Callable[[Situation], Any]
+OffloadPolicy = Callable[[Situation], Any]
 
 
-def never_ask(situation: Situation) -> Any:
+def keep_always(situation: Situation) -> Any:
     """The client alone."""
     return np.zeros(np.shape(situation.r), dtype=bool)
 
 
-def always_ask(situation: Situation) -> Any:
+def ask_always(situation: Situation) -> Any:
     """The server for every input."""
     return np.ones(np.shape(situation.r), dtype=bool)
 
@@ -64,7 +64,7 @@ def follow_rejector(situation: Situation) -> Any:
     return asks(situation.r)
 
 
-def ask_below(confidence: np.ndarray, threshold: float) -> Policy:
+def ask_below(confidence: np.ndarray, threshold: float) -> OffloadPolicy:
     """Ask where the client's confidence is at most a threshold.
 
     Args:
@@ -74,7 +74,7 @@ def ask_below(confidence: np.ndarray, threshold: float) -> Policy:
     return lambda situation: asks(confidence[situation.example] - threshold)
 
 
-def within_budget(share: float) -> Policy:
+def within_budget(share: float) -> OffloadPolicy:
     """Ask where r <= 0, as long as the device has then asked for at most a share of its inputs so far.
 
     Args:
@@ -189,7 +189,8 @@ class Scenario:
         received: bytes of an answer, >= 0.
         devices: how many, >= 1.
         inputs: how many each device gets, >= 1.
-        rate: inputs per second and device, > 0; the times between them are exponential.
+        rate: inputs per second and device, > 0. They arrive as a Poisson process of which it is known that exactly
+            `inputs` of them arrive within `duration`, so that the rate is the same from the first second to the last.
         radio: energy of exchanges.
         seed: of everything random.
 
@@ -198,7 +199,7 @@ class Scenario:
     """
 
     predictions: Predictions
-    policy: Policy
+    policy: OffloadPolicy
     device: SimulatedDevice
     link: Link
     server: SimulatedServer
@@ -218,12 +219,17 @@ class Scenario:
         if not callable(self.policy):
             raise ValueError(f"expected a policy that can be called with a Situation, got {self.policy!r}")
 
-    def with_policy(self, policy: Policy, **changes: Any) -> "Scenario":
+    @property
+    def duration(self) -> float:
+        """Seconds within which all inputs arrive."""
+        return self.inputs / self.rate
+
+    def with_policy(self, policy: OffloadPolicy, **changes: Any) -> "Scenario":
         """The same deployment with another policy, and perhaps other changes; its random numbers stay."""
         return replace(self, policy=policy, **changes)
 
 
-Engine = Callable[[Scenario], "Answers"]
+Engine = Callable[[Scenario], "SimulatedAnswers"]
 
 
 class Workload(NamedTuple):
@@ -237,7 +243,7 @@ class Workload(NamedTuple):
     phase: np.ndarray  # (devices,) where in the pattern of outages a device begins
 
 
-class Answers(NamedTuple):
+class SimulatedAnswers(NamedTuple):
     """All n = inputs * devices answers of a simulation, (n,) each: the first inputs of all devices, then the second."""
 
     device: np.ndarray  # index of the device
@@ -269,8 +275,10 @@ def draw_workload(scenario: Scenario) -> Workload:
     arrivals, examples, services, phases = (np.random.default_rng([scenario.seed, 1, i]) for i in range(4))
     delays = scenario.link.delays(shape, sent=scenario.sent, received=scenario.received, seed=scenario.seed)
     outages = scenario.link.outages
+    # The share of the sum of n + 1 exponential numbers that the first k make up is the k-th of n sorted uniform ones.
+    gaps = np.cumsum(arrivals.standard_exponential((scenario.inputs + 1, scenario.devices)), axis=0)
     return Workload(
-        arrival=np.cumsum(arrivals.exponential(1 / scenario.rate, shape), axis=0),
+        arrival=scenario.duration * gaps[:-1] / gaps[-1],
         example=examples.integers(len(scenario.predictions.y), size=shape),
         up=delays.up,
         down=delays.down,
@@ -279,7 +287,7 @@ def draw_workload(scenario: Scenario) -> Workload:
     )
 
 
-def simulate_at_scale(scenario: Scenario, workload: Workload | None = None) -> Answers:
+def simulate_at_scale(scenario: Scenario, workload: Workload | None = None) -> SimulatedAnswers:
     """Simulate a deployment whose devices do not react to the servers, exactly and with arrays.
 
     The requests of all devices merge into one stream, and the servers' queue is exact by the recursions of
@@ -290,7 +298,7 @@ def simulate_at_scale(scenario: Scenario, workload: Workload | None = None) -> A
         workload: of this scenario; drawn if None.
 
     Returns:
-        `Answers`.
+        `SimulatedAnswers`.
 
     Raises:
         ValueError: if the scenario needs `simulate_events`, or the policy's answer is not one boolean per device.
@@ -320,7 +328,7 @@ def simulate_at_scale(scenario: Scenario, workload: Workload | None = None) -> A
     return _with_labels(scenario, answers, busy_seconds=_busy_seconds(scenario.server, served))
 
 
-def simulate_events(scenario: Scenario, workload: Workload | None = None) -> Answers:
+def simulate_events(scenario: Scenario, workload: Workload | None = None) -> SimulatedAnswers:
     """Simulate a deployment event by event, with SimPy: everything that the module describes.
 
     Args:
@@ -328,7 +336,7 @@ def simulate_events(scenario: Scenario, workload: Workload | None = None) -> Ans
         workload: of this scenario; drawn if None.
 
     Returns:
-        `Answers`, the same as those of `simulate_at_scale` up to rounding where that engine applies.
+        `SimulatedAnswers`, the same as those of `simulate_at_scale` up to rounding where that engine applies.
     """
     return _Events(scenario, draw_workload(scenario) if workload is None else workload).run()
 
@@ -342,7 +350,7 @@ class _Events:
         self.answers = _without_requests(scenario, work, decided=np.zeros(work.arrival.shape))
         self.r = scenario.predictions.r[work.example]
 
-    def run(self) -> Answers:
+    def run(self) -> SimulatedAnswers:
         for d in range(self.scenario.devices):
             self.env.process(self.device(d))
         self.env.run()
@@ -470,17 +478,19 @@ def _decisions(scenario: Scenario, work: Workload) -> tuple[np.ndarray, np.ndarr
     return asked, decided
 
 
-def _without_requests(scenario: Scenario, work: Workload, decided: np.ndarray) -> Answers:
+def _without_requests(scenario: Scenario, work: Workload, decided: np.ndarray) -> SimulatedAnswers:
     """The answers if all inputs are kept; an engine replaces those of the inputs that are asked."""
     latency = (decided + scenario.device.label_seconds - work.arrival).ravel()
     n = len(latency)
     device = np.tile(np.arange(scenario.devices), scenario.inputs)
     source, sent_at, exchange = np.full(n, KEPT, dtype=np.int8), np.full(n, np.nan), np.zeros(n)
     nothing = np.zeros(0, dtype=bool)
-    return Answers(device, work.example.ravel(), work.arrival.ravel(), latency, source, nothing, sent_at, exchange, 0.0)
+    return SimulatedAnswers(
+        device, work.example.ravel(), work.arrival.ravel(), latency, source, nothing, sent_at, exchange, 0.0
+    )
 
 
-def _with_labels(scenario: Scenario, answers: Answers, busy_seconds: float) -> Answers:
+def _with_labels(scenario: Scenario, answers: SimulatedAnswers, busy_seconds: float) -> SimulatedAnswers:
     """The answers with their correctness."""
     p = scenario.predictions
     right_m, right_e = p.m == p.y, server_label(p.e) == p.y

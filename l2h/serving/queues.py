@@ -5,7 +5,7 @@ The vectorised recursions handle ten million requests; `l2h.serving.simulation` 
 """
 
 from collections import deque
-from heapq import heapify, heapreplace
+from heapq import heapreplace
 from math import exp, lgamma, log
 from typing import NamedTuple
 
@@ -15,10 +15,10 @@ from l2h import checks
 
 
 class Served(NamedTuple):
-    """When requests are served; NaN where one was refused."""
+    """When requests are served."""
 
-    start: np.ndarray  # (n,) seconds at which the service, or that of the request's batch, begins
-    finish: np.ndarray  # (n,) seconds at which it ends
+    start: np.ndarray  # (n,) seconds at which the service, or that of its batch, begins; NaN if it never does
+    finish: np.ndarray  # (n,) seconds at which it ends, or at which a request that is not served leaves
 
 
 def single_server(arrival: np.ndarray, service: np.ndarray) -> Served:
@@ -45,17 +45,25 @@ def single_server(arrival: np.ndarray, service: np.ndarray) -> Served:
     return Served(np.maximum(finish - service, arrival), finish)  # rounding must not start a service before its arrival
 
 
-def several_servers(arrival: np.ndarray, service: np.ndarray, *, servers: int, waiting: int | None = None) -> Served:
-    """A queue with k servers, by the recursion of Kiefer and Wolfowitz; the first free server takes the next.
+def several_servers(
+    arrival: np.ndarray,
+    service: np.ndarray,
+    *,
+    servers: int,
+    waiting: int | None = None,
+    patience: float = np.inf,
+) -> Served:
+    """A queue with k servers, by the recursion of Kiefer and Wolfowitz; the first free server takes the next request.
 
     Args:
         arrival: (n,) rising arrival times, seconds.
         service: (n,) service times >= 0, seconds.
         servers: number k of servers, >= 1.
         waiting: the most requests that wait for a server; one that finds as many is refused. None: no limit.
+        patience: seconds > 0 after which a request leaves the queue if its service has not begun.
 
     Returns:
-        `Served`, with NaN for refused requests.
+        `Served`.
 
     Raises:
         ValueError: as `single_server`, or if a number is out of range.
@@ -64,11 +72,11 @@ def several_servers(arrival: np.ndarray, service: np.ndarray, *, servers: int, w
     array([0., 1., 4.])
     """
     arrival, service = _checked(arrival, service)
-    checks.integer(1, servers=servers)
-    checks.integer(0, waiting=0 if waiting is None else waiting)
+    _check_queue(servers=servers, waiting=waiting, patience=patience)
     free = [-np.inf] * servers  # times at which the servers are free: a heap
     start: list[float] = []
-    queued: deque[float] = deque()  # times at which those who wait start
+    leaving: list[float] = []
+    queued: deque[float] = deque()  # times at which those who wait leave the queue; they rise
     for now, seconds in zip(arrival.tolist(), service.tolist(), strict=True):
         begin = max(now, free[0])
         if waiting is not None and begin > now:
@@ -76,12 +84,15 @@ def several_servers(arrival: np.ndarray, service: np.ndarray, *, servers: int, w
                 queued.popleft()
             if len(queued) >= waiting:
                 start.append(np.nan)
+                leaving.append(now)
                 continue
-            queued.append(begin)
-        heapreplace(free, begin + seconds)
-        start.append(begin)
-    starts = np.array(start)
-    return Served(starts, starts + service)
+            queued.append(min(begin, now + patience))
+        served = begin - now < patience
+        if served:
+            heapreplace(free, begin + seconds)
+        start.append(begin if served else np.nan)
+        leaving.append(begin + seconds if served else now + patience)
+    return Served(np.array(start), np.array(leaving))
 
 
 def batching_servers(
@@ -92,6 +103,8 @@ def batching_servers(
     largest_batch: int,
     batch_seconds: float = 0.0,
     longest_wait: float = 0.0,
+    waiting: int | None = None,
+    patience: float = np.inf,
 ) -> Served:
     r"""A queue whose servers take several requests at a time.
 
@@ -105,7 +118,9 @@ def batching_servers(
         servers: number of servers, >= 1.
         largest_batch: >= 1.
         batch_seconds: of a batch, whatever its size, >= 0.
-        longest_wait: seconds, >= 0; 0: a free server never waits.
+        longest_wait: seconds, >= 0, less than `patience`; 0: a free server never waits.
+        waiting: the most requests that wait; one that finds as many, and no free server for it, is refused.
+        patience: as in `several_servers`.
 
     Returns:
         `Served`.
@@ -118,25 +133,60 @@ def batching_servers(
     array([4., 9., 9.])
     """
     arrival, service = _checked(arrival, service)
-    checks.integer(1, servers=servers, largest_batch=largest_batch)
+    _check_queue(servers=servers, waiting=waiting, patience=patience)
+    checks.integer(1, largest_batch=largest_batch)
     checks.at_least(0, batch_seconds=batch_seconds, longest_wait=longest_wait)
-    free = [-np.inf] * servers
-    heapify(free)
-    times, total = arrival.tolist(), np.concatenate([[0.0], np.cumsum(service)]).tolist()
-    start, finish = np.empty(len(times)), np.empty(len(times))
-    first = 0
-    while first < len(times):
-        last = first + largest_batch - 1
-        full = times[last] if last < len(times) else np.inf
-        begin = max(free[0], min(full, times[first] + longest_wait))
-        end = first + 1
-        while end < len(times) and end <= last and times[end] <= begin:
-            end += 1
-        done = begin + batch_seconds + total[end] - total[first]
-        start[first:end], finish[first:end] = begin, done
-        heapreplace(free, done)
-        first = end
-    return Served(start, finish)
+    checks.positive(**{"patience - longest_wait": min(patience - longest_wait, 1.0)})
+    batches = _Batches(arrival, service, [-np.inf] * servers, largest_batch, batch_seconds, longest_wait, patience)
+    for i, now in enumerate(batches.arrival):
+        batches.begin_until(now)
+        n = len(batches.queue)
+        if waiting is None or n < waiting or n < sum(free <= now for free in batches.free):
+            batches.queue.append(i)
+        else:
+            batches.finish[i] = now
+    batches.begin_until(np.inf)
+    return Served(batches.start, batches.finish)
+
+
+class _Batches:
+    """The state of `batching_servers` while it goes through the arrivals."""
+
+    def __init__(
+        self,
+        arrival: np.ndarray,
+        service: np.ndarray,
+        free: list[float],
+        largest_batch: int,
+        batch_seconds: float,
+        longest_wait: float,
+        patience: float,
+    ) -> None:
+        self.arrival, self.service, self.free = arrival.tolist(), service.tolist(), free  # free: a heap
+        self.largest_batch, self.batch_seconds = largest_batch, batch_seconds
+        self.longest_wait, self.patience = longest_wait, patience
+        self.queue: deque[int] = deque()
+        self.start, self.finish = np.full(len(arrival), np.nan), np.empty(len(arrival))
+
+    def begin_until(self, time: float) -> None:
+        """Begin all batches that begin before a time, with the requests that wait."""
+        queue = self.queue
+        while queue and (now := self._next_begin()) < time:
+            first = self.arrival[queue[0]]
+            if now - first >= self.patience:
+                self.finish[queue.popleft()] = first + self.patience
+                continue
+            batch = [queue.popleft() for _ in range(min(len(queue), self.largest_batch))]
+            done = now + (self.batch_seconds + sum(self.service[i] for i in batch))
+            heapreplace(self.free, done)
+            self.start[batch], self.finish[batch] = now, done
+
+    def _next_begin(self) -> float:
+        queue = self.queue
+        begin = self.arrival[queue[0]] + self.longest_wait
+        if len(queue) >= self.largest_batch:
+            begin = min(begin, self.arrival[queue[self.largest_batch - 1]])
+        return max(self.free[0], begin)
 
 
 def pollaczek_khinchine(rate: float, service_mean: float, service_variance: float) -> float:
@@ -223,6 +273,12 @@ def _stable(load: float) -> float:
     if load >= 1:
         raise ValueError(f"expected a load below 1, since the queue grows without end otherwise, got {load:g}")
     return load
+
+
+def _check_queue(*, servers: int, waiting: int | None, patience: float) -> None:
+    checks.integer(1, servers=servers)
+    checks.integer(0, waiting=0 if waiting is None else waiting)
+    checks.positive(patience=min(patience, 1.0))
 
 
 def _checked(arrival: np.ndarray, service: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

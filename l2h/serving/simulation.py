@@ -5,10 +5,10 @@ What happens to an input, in this order:
 1. It arrives at its device and waits until the device has decided on those before it.
 2. The device computes r, and m as well if `client_first`; a policy decides whether to ask.
 3. Kept: the device computes m, if it has not. That is the answer.
-4. Asked: unless the circuit breaker is open, the input goes over the link to the servers, waits in their queue, is
-   served, perhaps in a batch, and e comes back. If that takes longer than the deadline, or the queue is full, or the
-   breaker is open, the device computes m, if it has not, and answers with it: the fallback. The servers work on an
-   input even if its device has stopped waiting, since they do not know.
+4. Asked: the input goes over the link to the servers, waits in their queue, is served, perhaps in a batch, and e comes
+   back. If that has not happened by the deadline, or the servers refuse it, or the circuit breaker is open, the device
+   computes m, if it has not, and answers with it: the fallback. The servers work on an input even if its device has
+   stopped waiting, since they do not know.
 
 The latency of an answer is the time from 1 until the device has its label, in seconds.
 
@@ -16,8 +16,12 @@ All that is random is drawn beforehand (`draw_workload`), so that two policies, 
 delays and service times. Two engines play it: `simulate_events`, event by event with SimPy, has everything above.
 `simulate_at_scale` computes the same for a million devices in seconds. It needs devices that do not react to the
 servers: no breaker, and no device that waits for an answer before it looks at its next input.
+
+With its default options a simulated device does as `l2h.serving.device`, and a `SimulatedServer` with a limit of
+its queue and of the time of a request as `l2h.serving.server`.
 """
 
+from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -74,14 +78,16 @@ def ask_below(confidence: np.ndarray, threshold: float) -> OffloadPolicy:
     return lambda situation: asks(confidence[situation.example] - threshold)
 
 
-def within_budget(share: float) -> OffloadPolicy:
-    """Ask where r <= 0, as long as the device has then asked for at most a share of its inputs so far.
+def within_budget(share: float, window: int = 0) -> OffloadPolicy:
+    """Ask where r <= 0, as long as at most share * (n + window) of the n inputs of a device so far are asked.
 
     Args:
-        share: in [0, 1].
+        share: of inputs, in [0, 1].
+        window: inputs whose budget a device has in advance, >= 0.
     """
     checks.probabilities(share=share)
-    return lambda situation: asks(situation.r) & (situation.asked + 1 <= share * (situation.seen + 1))
+    checks.integer(0, window=window)
+    return lambda situation: asks(situation.r) & (situation.asked + 1 <= share * (situation.seen + 1 + window))
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class BreakerRule:
     """
 
     failures: int = 3
-    window: float = 10.0
+    window: float = 3.0
     pause: float = 5.0
 
 
@@ -106,8 +112,10 @@ class SimulatedDevice:
         client_seconds: for m, >= 0.
         rejector_joules: for r, >= 0; energy counts what is used beyond an idle device.
         client_joules: for m, >= 0.
-        client_first: whether m is computed before each decision, as a policy needs that reads the client's confidence.
-        deadline: seconds of an exchange with the server after which the device falls back; None: it waits.
+        client_first: whether m is computed before each decision, so that a fallback is ready, and a policy may read the
+            client's confidence; if not, m is computed only where it is the answer.
+        deadline: seconds from the beginning of its computations until the server's answer has to be there; None: it
+            waits. Without time for a request none is sent.
         one_at_a_time: whether it looks at its next input only when it has the answer to this one. Otherwise a
             fallback computes m beside the decisions on later inputs, in a thread of its own.
         breaker: None: it asks however often the servers failed.
@@ -120,7 +128,7 @@ class SimulatedDevice:
     client_seconds: float
     rejector_joules: float = 0.0
     client_joules: float = 0.0
-    client_first: bool = False
+    client_first: bool = True
     deadline: float | None = None
     one_at_a_time: bool = False
     breaker: BreakerRule | None = None
@@ -134,6 +142,11 @@ class SimulatedDevice:
     def decision_seconds(self) -> float:
         """Seconds until it has decided on an input."""
         return self.rejector_seconds + self.client_first * self.client_seconds
+
+    @property
+    def exchange_seconds(self) -> float:
+        """Seconds that a decision leaves for an exchange with the servers, inf without a deadline."""
+        return np.inf if self.deadline is None else max(0.0, self.deadline - self.decision_seconds)
 
     @property
     def label_seconds(self) -> float:
@@ -152,6 +165,8 @@ class SimulatedServer:
         batch_seconds: seconds of a batch beside those of its inputs, >= 0.
         longest_wait: seconds for which a free server waits for a batch to fill, >= 0.
         queue_limit: inputs that may wait; more are refused at once. None: no limit.
+        request_seconds: from its arrival, after which a request is refused; until then it waits, and if its batch has
+            begun, the server goes on with it. More than `longest_wait`. None: no limit.
 
     Raises:
         ValueError: if a number is out of range.
@@ -163,16 +178,24 @@ class SimulatedServer:
     batch_seconds: float = 0.0
     longest_wait: float = 0.0
     queue_limit: int | None = None
+    request_seconds: float | None = None
 
     def __post_init__(self) -> None:
         checks.integer(1, servers=self.servers, largest_batch=self.largest_batch)
         checks.at_least(0, batch_seconds=self.batch_seconds, longest_wait=self.longest_wait)
         checks.integer(0, queue_limit=0 if self.queue_limit is None else self.queue_limit)
+        if self.request_seconds is not None:
+            checks.positive(**{"request_seconds - longest_wait": self.request_seconds - self.longest_wait})
 
     @property
     def batches(self) -> bool:
-        """Whether more than the sum of service times decides how long a server is busy."""
-        return self.largest_batch > 1 or self.batch_seconds > 0
+        """Whether its service differs from one request after the other."""
+        return self.largest_batch > 1 or self.batch_seconds > 0 or self.longest_wait > 0
+
+    @property
+    def patience(self) -> float:
+        """`request_seconds`, inf without a limit."""
+        return np.inf if self.request_seconds is None else self.request_seconds
 
 
 @dataclass(frozen=True)
@@ -294,7 +317,7 @@ def simulate_at_scale(scenario: Scenario, workload: Workload | None = None) -> S
     `l2h.serving.queues`.
 
     Args:
-        scenario: without a breaker and with `one_at_a_time=False`; a queue limit needs `largest_batch=1`.
+        scenario: without a breaker and with `one_at_a_time=False`.
         workload: of this scenario; drawn if None.
 
     Returns:
@@ -309,23 +332,20 @@ def simulate_at_scale(scenario: Scenario, workload: Workload | None = None) -> S
     asked, decided = _decisions(scenario, work)
     answers = _without_requests(scenario, work, decided)
     sent = decided[asked]
+    answers.source[asked.ravel()] = FALLBACK
+    if device.exchange_seconds == 0:
+        return _with_labels(scenario, answers, busy_seconds=0.0)
     phase = np.broadcast_to(work.phase, asked.shape)[asked] if outages else 0.0
     reached = sent + work.up[asked] + (outages.wait(sent + phase) if outages else 0.0)
-    order = np.argsort(reached, kind="stable")
-    served = _serve(scenario.server, reached[order], work.service[asked][order])
-    finish = np.empty_like(reached)
-    finish[order] = served.finish
-    refused = np.isnan(finish)
-    left = np.where(refused, reached, finish)
+    left, refused, busy_seconds = _served(scenario.server, reached, work.service[asked])
     exchange = left + work.down[asked] + (outages.wait(left + phase) if outages else 0.0) - sent
-    limit = np.inf if device.deadline is None else device.deadline
-    failed = refused | (exchange > limit)
-    exchange = np.minimum(exchange, limit)
+    failed = refused | (exchange > device.exchange_seconds)
+    exchange = np.minimum(exchange, device.exchange_seconds)
     flat = asked.ravel()
     answers.sent_at[flat], answers.exchange[flat] = sent, exchange
     answers.source[flat] = np.where(failed, FALLBACK, SERVER)
     answers.latency[flat] = sent + exchange + failed * device.label_seconds - work.arrival[asked]
-    return _with_labels(scenario, answers, busy_seconds=_busy_seconds(scenario.server, served))
+    return _with_labels(scenario, answers, busy_seconds=busy_seconds)
 
 
 def simulate_events(scenario: Scenario, workload: Workload | None = None) -> SimulatedAnswers:
@@ -366,8 +386,9 @@ class _Events:
             yield env.timeout(device.decision_seconds)
             ask = bool(self.scenario.policy(Situation(work.example[j, d], self.r[j, d], env.now, j, asked)))
             asked += ask
-            permit = breaker.permit() if breaker and ask else None
-            if ask and (breaker is None or permit is not None):
+            may_send = ask and device.exchange_seconds > 0
+            permit = breaker.permit() if breaker and may_send else None
+            if may_send and (breaker is None or permit is not None):
                 exchange = env.process(self.exchange(j, d, breaker, permit))
                 if device.one_at_a_time:
                     yield exchange
@@ -380,7 +401,7 @@ class _Events:
         env, device, i = self.env, self.scenario.device, self.index(j, d)
         self.answers.sent_at[i] = env.now
         label = env.process(self.round_trip(j, d))
-        yield label if device.deadline is None else label | env.timeout(device.deadline)
+        yield label if device.deadline is None else label | env.timeout(device.exchange_seconds)
         succeeded = bool(label.triggered and label.value)
         self.answers.exchange[i] = env.now - self.answers.sent_at[i]
         if breaker and permit is not None:
@@ -390,13 +411,11 @@ class _Events:
         self.answer(j, d, SERVER if succeeded else FALLBACK)
 
     def round_trip(self, j: int, d: int) -> Events:
-        """The way to the servers and back; its value is whether they accepted the request."""
+        """The way to the servers and back; its value is whether they answered the request."""
         yield self.env.timeout(self.outage(d) + self.work.up[j, d])
-        done = self.servers.submit(self.work.service[j, d])
-        if done:
-            yield done
+        answered = yield from self.servers.request(self.work.service[j, d])
         yield self.env.timeout(self.outage(d) + self.work.down[j, d])
-        return done is not None
+        return answered
 
     def outage(self, d: int) -> float:
         outages = self.scenario.link.outages
@@ -416,48 +435,61 @@ class _Servers:
 
     def __init__(self, env: simpy.Environment, server: SimulatedServer) -> None:
         self.env, self.server, self.idle, self.busy_seconds = env, server, server.servers, 0.0
-        self.queue = simpy.Store(env)
+        self.queue: deque[_Request] = deque()
+        self.arrival = env.event()  # of the next request
         self.turn = simpy.Resource(env)  # one server at a time fills its batch
         for _ in range(server.servers):
             env.process(self.work())
 
-    def submit(self, seconds: float) -> simpy.Event | None:
-        """An event for the end of a request with this service time, or None if the queue is full."""
-        limit, waiting = self.server.queue_limit, len(self.queue.items)
-        if limit is not None and waiting >= limit and waiting >= self.idle:
-            return None
-        done = self.env.event()
-        self.queue.put((self.env.now, seconds, done))
-        return done
+    def request(self, seconds: float) -> Events:
+        """Wait for the end of a request with this service time; the value is whether it was answered."""
+        limit = self.server.queue_limit
+        if limit is not None and len(self.queue) >= limit and len(self.queue) >= self.idle:
+            return False
+        request = _Request(self.env.now, seconds, self.env.event())
+        self.queue.append(request)
+        arrival, self.arrival = self.arrival, self.env.event()
+        arrival.succeed()
+        if self.server.request_seconds is None:
+            yield request.done
+        else:
+            yield request.done | self.env.timeout(self.server.request_seconds)
+        if request in self.queue:
+            self.queue.remove(request)
+        return request.done.triggered
 
     def work(self) -> Events:
         """The life of one server."""
         while True:
             with self.turn.request() as turn:
                 yield turn
-                batch = yield from self.batch()
+                yield from self.fill()
+                batch = [self.queue.popleft() for _ in range(min(len(self.queue), self.server.largest_batch))]
                 self.idle -= 1
-            seconds = self.server.batch_seconds + sum(seconds for _, seconds, _ in batch)
+            seconds = self.server.batch_seconds + sum(request.seconds for request in batch)
             self.busy_seconds += seconds
             yield self.env.timeout(seconds)
             self.idle += 1
-            for _, _, done in batch:
-                done.succeed()
+            for request in batch:
+                request.done.succeed()
 
-    def batch(self) -> Events:
-        """Wait for the first request, then until the batch is full or the first has waited enough."""
-        first = yield self.queue.get()
-        batch = [first]
-        patience = self.env.timeout(max(0.0, first[0] + self.server.longest_wait - self.env.now))
-        while len(batch) < self.server.largest_batch:
-            more = self.queue.get()
-            if not more.triggered and self.server.longest_wait > 0:
-                yield more | patience
-            if not more.triggered:
-                more.cancel()
-                break
-            batch.append(more.value)
-        return batch
+    def fill(self) -> Events:
+        """Wait for a request, then until the batch is full or the first has waited long enough."""
+        while not self.queue:
+            yield self.arrival
+        remaining = self.queue[0].arrival + self.server.longest_wait - self.env.now
+        if remaining > 0:
+            enough = self.env.timeout(remaining)
+            while len(self.queue) < self.server.largest_batch and not enough.processed:
+                yield self.arrival | enough
+
+
+class _Request(NamedTuple):
+    """A request in the queue."""
+
+    arrival: float
+    seconds: float  # of service
+    done: simpy.Event
 
 
 def _decisions(scenario: Scenario, work: Workload) -> tuple[np.ndarray, np.ndarray]:
@@ -498,29 +530,42 @@ def _with_labels(scenario: Scenario, answers: SimulatedAnswers, busy_seconds: fl
     return answers._replace(correct=correct, busy_seconds=busy_seconds)
 
 
-def _serve(server: SimulatedServer, arrival: np.ndarray, service: np.ndarray) -> queues.Served:
-    if server.batches:
-        options = {
-            name: getattr(server, name) for name in ("servers", "largest_batch", "batch_seconds", "longest_wait")
-        }
-        return queues.batching_servers(arrival, service, **options)
-    if server.servers == 1 and server.queue_limit is None:
-        return queues.single_server(arrival, service)
-    return queues.several_servers(arrival, service, servers=server.servers, waiting=server.queue_limit)
-
-
-def _busy_seconds(server: SimulatedServer, served: queues.Served) -> float:
-    spans = np.stack(served, axis=1)
+def _served(server: SimulatedServer, arrival: np.ndarray, service: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """When each request has its answer or refusal, which it is, and how long the servers worked."""
+    order = np.argsort(arrival, kind="stable")
+    start, finish = _queue(server, arrival[order], service[order])
+    spans = np.stack([start, finish], axis=1)[np.isfinite(start)]
     if server.batches:  # all requests of a batch have its times
         spans = np.unique(spans, axis=0)
-    return float(np.nansum(spans[:, 1] - spans[:, 0]))
+    given_up = arrival[order] + server.patience
+    left, refused = np.empty_like(arrival), np.empty(len(arrival), dtype=bool)
+    left[order] = np.minimum(finish, given_up)
+    refused[order] = np.isnan(start) | (finish > given_up)
+    return left, refused, float((spans[:, 1] - spans[:, 0]).sum())
+
+
+def _queue(server: SimulatedServer, arrival: np.ndarray, service: np.ndarray) -> queues.Served:
+    k, waiting, patience = server.servers, server.queue_limit, server.patience
+    if server.batches:
+        return queues.batching_servers(
+            arrival,
+            service,
+            servers=k,
+            largest_batch=server.largest_batch,
+            batch_seconds=server.batch_seconds,
+            longest_wait=server.longest_wait,
+            waiting=waiting,
+            patience=patience,
+        )
+    if k == 1 and waiting is None and server.request_seconds is None:
+        return queues.single_server(arrival, service)
+    return queues.several_servers(arrival, service, servers=k, waiting=waiting, patience=patience)
 
 
 def _refuse_feedback(scenario: Scenario) -> None:
     reasons = {
         "breaker=None": scenario.device.breaker is not None,
         "one_at_a_time=False": scenario.device.one_at_a_time,
-        "queue_limit=None or largest_batch=1": scenario.server.queue_limit is not None and scenario.server.batches,
     }
     if found := [name for name, present in reasons.items() if present]:
         raise ValueError(f"expected {', '.join(found)} at scale; simulate_events has the others")

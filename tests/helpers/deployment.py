@@ -20,7 +20,7 @@ def scenario(**changes):
     options = {
         "predictions": predictions(),
         "policy": simulation.follow_rejector,
-        "device": simulation.SimulatedDevice(rejector_seconds=0.004, client_seconds=0.1, deadline=0.5),
+        "device": simulation.SimulatedDevice(0.004, 0.1, client_first=False, deadline=0.5),
         "link": Link.constant(0.05),
         "server": simulation.SimulatedServer(Quantiles.constant(0.01)),
         "sent": 3242,

@@ -15,7 +15,7 @@ from l2h.serving.links import Link, Quantiles, Radio
 from l2h.serving.outcomes import RunningPrices, summary_of
 from l2h.serving.simulation import FALLBACK, KEPT, SERVER, SimulatedAnswers, SimulatedDevice, SimulatedServer
 
-DEVICE = SimulatedDevice(0.01, 0.1, rejector_joules=1.0, client_joules=10.0, deadline=1.0)
+DEVICE = SimulatedDevice(0.01, 0.1, rejector_joules=1.0, client_joules=10.0, client_first=False, deadline=1.0)
 RADIO = Radio(0.25, 0.5, watts=2.0, tail_watts=4.0, tail_seconds=3.0)
 CASE = scenario(device=DEVICE, radio=RADIO, sent=100, received=10, devices=2, inputs=3, rate=0.5)
 ANSWERS = SimulatedAnswers(
@@ -100,7 +100,7 @@ def test_asking_less_needs_fewer_servers():
 
 
 def test_the_most_devices_keep_the_limit_and_one_step_more_does_not():
-    case = scenario(policy=simulation.ask_always, device=SimulatedDevice(0.0, 0.1), inputs=20, rate=2.0)
+    case = scenario(policy=simulation.ask_always, device=SimulatedDevice(0.0, 0.0), inputs=20, rate=2.0)
     most = outcomes.most_devices(case, sent_p99=0.12, upper=1000)
     assert 20 < most < 60  # one server of 10 ms is full at 50 devices
     (within,) = outcomes.capacity(case, [most])
@@ -110,7 +110,7 @@ def test_the_most_devices_keep_the_limit_and_one_step_more_does_not():
 
 
 def test_costs_follow_from_what_a_request_adds():
-    radio, device = Radio(joules_per_byte_sent=1e-3), SimulatedDevice(0.0, 0.02, client_joules=0.5)
+    radio, device = Radio(joules_per_byte_sent=1e-3), SimulatedDevice(0.0, 0.02, client_joules=0.5, client_first=False)
     case = scenario(
         device=device, radio=radio, link=Link.constant(0.2), server=SimulatedServer(Quantiles.constant(0.0))
     )

@@ -82,6 +82,20 @@ def test_a_limit_of_the_queue_refuses_exactly_those_who_find_it_full(pairs, serv
     )
 
 
+@given(WHOLE_TIMES, st.integers(1, 3), st.sampled_from([None, 0, 2]), st.sampled_from([2.5, 7.5, np.inf]))
+@settings(max_examples=60, deadline=None)
+def test_batches_of_one_have_the_same_limits(pairs, servers, waiting, patience):
+    arrival, service = times(pairs)
+    arrival = arrival + np.arange(len(arrival)) / 64  # no two at a time, and exact
+    limits = {"servers": servers, "waiting": waiting, "patience": patience}
+    plain = queues.several_servers(arrival, service, **limits)
+    batches = queues.batching_servers(arrival, service, largest_batch=1, **limits)
+    assert np.array_equal(plain.start, batches.start, equal_nan=True) and np.array_equal(plain.finish, batches.finish)
+    lost = np.isnan(plain.start)
+    assert ((plain.start - arrival)[~lost] < patience).all()
+    assert set(np.unique((plain.finish - arrival)[lost])) <= {0.0, patience}
+
+
 def test_a_batch_waits_until_it_is_full_or_its_first_request_has_waited_enough():
     arrival = np.array([0.0, 1.0, 10.0, 20.0])
     served = queues.batching_servers(arrival, np.zeros(4), largest_batch=2, batch_seconds=1.0, longest_wait=5.0)

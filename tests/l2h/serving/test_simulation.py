@@ -22,6 +22,11 @@ SERVERS = {
     "batches": SimulatedServer(SERVICE, servers=2, largest_batch=4, batch_seconds=0.02),
     "patient batches": SimulatedServer(SERVICE, servers=2, largest_batch=4, batch_seconds=0.02, longest_wait=0.03),
     "overhead": SimulatedServer(SERVICE, batch_seconds=0.01),
+    "impatient": SimulatedServer(SERVICE, request_seconds=0.06),
+    "impatient and bounded": SimulatedServer(SERVICE, servers=2, queue_limit=3, request_seconds=0.07),
+    "all limits": SimulatedServer(
+        SERVICE, 2, largest_batch=3, batch_seconds=0.02, longest_wait=0.01, queue_limit=4, request_seconds=0.08
+    ),
 }
 
 
@@ -37,7 +42,7 @@ def agree(first, second):
     link=st.sampled_from(["5G", "HSPA+"]),
     outages=st.sampled_from([None, "Verizon-EVDO-driving.up"]),
     client_first=st.booleans(),
-    deadline=st.sampled_from([None, 0.15, 0.5]),
+    deadline=st.sampled_from([None, 0.1, 0.2, 0.5]),
     devices=st.integers(1, 30),
     seed=st.integers(0, 10_000),
 )
@@ -141,11 +146,11 @@ def test_latency_is_what_the_module_says():
     )
     assert kept == pytest.approx(0.004 + 0.1)
     assert asked == pytest.approx(0.004 + 0.05 + sizes + 0.01)
-    assert late == pytest.approx(0.004 + 0.5 + 0.1)
+    assert late == pytest.approx(0.5 + 0.1)
     first = replace(case.device, client_first=True)
     assert simulation.simulate_events(
         case.with_policy(simulation.ask_always, device=first, link=Link.constant(9.0))
-    ).latency.item() == pytest.approx(0.004 + 0.1 + 0.5)
+    ).latency.item() == pytest.approx(0.5)
 
 
 def test_a_request_waits_for_the_end_of_an_outage():
@@ -156,6 +161,22 @@ def test_a_request_waits_for_the_end_of_an_outage():
     answers = simulation.simulate_at_scale(case)
     phase = np.tile(simulation.draw_workload(case).phase, case.inputs)
     assert ((answers.arrival + answers.latency - 1e-4 + phase) % 10 >= 9 - 1e-3).all()
+
+
+@pytest.mark.parametrize("engine", [simulation.simulate_at_scale, simulation.simulate_events])
+def test_without_time_for_a_request_none_is_sent(engine):
+    slow = SimulatedDevice(0.4, 0.2, deadline=0.5)
+    answers = engine(scenario(device=slow, rate=0.1))
+    assert not answers.sent.any() and (answers.source == FALLBACK).any() and answers.busy_seconds == 0
+    assert answers.latency.min() == pytest.approx(0.6)
+
+
+def test_a_request_is_refused_after_its_seconds_and_its_batch_goes_on():
+    server = SimulatedServer(Quantiles.constant(0.3), request_seconds=0.2)
+    case = scenario(policy=simulation.ask_always, server=server, device=SimulatedDevice(0, 0), devices=1, inputs=2)
+    answers = simulation.simulate_at_scale(case)
+    assert (answers.source == FALLBACK).all() and answers.busy_seconds >= 0.3
+    assert answers.exchange == pytest.approx(0.25, abs=1e-3)
 
 
 @pytest.mark.parametrize("engine", [simulation.simulate_at_scale, simulation.simulate_events])
@@ -244,6 +265,7 @@ def test_bad_scenarios_are_refused(changes, message):
         (lambda: SimulatedServer(SERVICE, servers=0), "servers >= 1"),
         (lambda: SimulatedServer(SERVICE, queue_limit=-1), "queue_limit >= 0"),
         (lambda: SimulatedServer(SERVICE, longest_wait=-1.0), "longest_wait >= 0"),
+        (lambda: SimulatedServer(SERVICE, longest_wait=2.0, request_seconds=1.0), "request_seconds - longest_wait > 0"),
         (lambda: simulation.within_budget(1.5), r"share in \[0, 1\], got 1.5"),
     ],
 )
@@ -253,19 +275,16 @@ def test_bad_parts_are_refused(make, message):
 
 
 @pytest.mark.parametrize(
-    ("device", "server", "message"),
+    ("device", "message"),
     [
-        ({"breaker": simulation.BreakerRule()}, {}, "expected breaker=None at scale"),
-        ({"one_at_a_time": True}, {}, "expected one_at_a_time=False at scale"),
-        ({}, {"queue_limit": 3, "largest_batch": 2}, "queue_limit=None or largest_batch=1"),
+        ({"breaker": simulation.BreakerRule()}, "expected breaker=None at scale"),
+        ({"one_at_a_time": True}, "expected one_at_a_time=False at scale"),
     ],
 )
-def test_feedback_is_refused_at_scale(device, server, message):
+def test_feedback_is_refused_at_scale(device, message):
     case = scenario()
     with pytest.raises(ValueError, match=message):
-        simulation.simulate_at_scale(
-            replace(case, device=replace(case.device, **device), server=replace(case.server, **server))
-        )
+        simulation.simulate_at_scale(replace(case, device=replace(case.device, **device)))
 
 
 @pytest.mark.parametrize("answer", [True, np.ones(3, dtype=bool), np.zeros(40)])

@@ -107,7 +107,7 @@ def joules_per_answer(scenario: Scenario, answers: SimulatedAnswers) -> np.ndarr
         (n,) joules.
     """
     device, radio = scenario.device, scenario.radio
-    joules = np.full(len(answers.latency), device.rejector_joules)
+    joules = np.full(len(answers.latency), float(device.rejector_joules))
     joules += device.client_joules * (device.client_first | (answers.source != SERVER))
     sent = answers.sent
     joules[sent] += radio.joules_per_byte_sent * scenario.sent + radio.watts * answers.exchange[sent]

@@ -42,6 +42,11 @@ def test_energy_is_that_of_r_of_m_of_the_bytes_and_of_the_radio():
     assert outcomes.joules_per_answer(first, ANSWERS).tolist() == [11] * 6
 
 
+def test_energies_in_whole_joules_are_added_to_fractions():
+    whole = replace(CASE, device=replace(DEVICE, rejector_joules=0, client_joules=1), radio=Radio(watts=2.0))
+    assert outcomes.joules_per_answer(whole, ANSWERS).tolist() == [1.0, 1.0, 3.0, 1.0, 1.0, 0.5]
+
+
 def test_a_summary_by_hand():
     prices = RunningPrices(byte=0.5, joule=2.0, request=3.0, server_second=0.25)
     summary = summary_of(CASE, ANSWERS, costs=Costs(c1=2.0, ce=0.5), prices=prices)

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from benchmarks import evaluation, serving, step_efficiency, sweep, time_to_quality, workers
+from benchmarks import evaluation, serving, simulation, step_efficiency, sweep, time_to_quality, workers
 from benchmarks.figures import line
 
 BENCHMARKS = {
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "workers": workers.figures,
     "evaluation": evaluation.figures,
     "serving": serving.figures,
+    "simulation": simulation.figures,
 }
 
 

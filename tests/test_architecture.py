@@ -31,7 +31,7 @@ ROOMS = {
     "river": "l2h/(drift/detectors|data/tables)$",
     "(papermill|jupytext|sphinx)": "companion/build/",
     "(z3|mpmath)": "companion/proofs/",
-    "(onnx|onnxscript|onnxruntime|skl2onnx|starlette|uvicorn|urllib3|prometheus_client)": "l2h/serving/",
+    "(onnx|onnxscript|onnxruntime|skl2onnx|starlette|uvicorn|urllib3|prometheus_client|simpy)": "l2h/serving/",
 }
 SAME_EVERYWHERE = {"main", "logger", "Settings", "PROFILES", "REQUIREMENTS"}  # of a command, a module, a chapter
 DEVICE_CHOICES = {"cuda", "mps", "set_default_device"}

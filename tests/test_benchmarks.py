@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import evaluation, fast_training, released, serving, step_efficiency, time_to_quality, workers
+from benchmarks import (
+    evaluation,
+    fast_training,
+    released,
+    serving,
+    simulation,
+    step_efficiency,
+    time_to_quality,
+    workers,
+)
 from benchmarks.figures import Figure, line
 from l2h.data import dataset
 from l2h.experiments.config import ExperimentConfig
@@ -16,6 +25,8 @@ from l2h.models import networks
 from l2h.problem import Costs
 from l2h.serving import server
 from l2h.serving.sessions import load_parts
+from l2h.serving.outcomes import summary_of
+from l2h.serving.simulation import simulate_at_scale
 from l2h.training import clients, loop
 
 PER_IMAGE = {  # multiplications of one pass forward
@@ -150,3 +161,12 @@ def test_requests_are_counted_by_their_whole_answers(tmp_path):
 def test_an_answer_is_complete_with_its_last_byte():
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
     assert [serving._complete(answer[:n]) for n in (0, 10, len(answer) - 1, len(answer))] == [False, False, False, True]
+def test_the_simulation_is_measured_with_the_load_that_it_names():
+    figures = list(simulation.figures(devices=2000, event_devices=50))
+    assert [figure.name for figure in figures] == ["million_devices", "million_devices_in_batches", "inputs_per_second"]
+    assert all(figure.value == figure.own_value / figure.baseline_value > 0 for figure in figures)
+    for scenario in (simulation.one_server(2000), simulation.batching_servers(2000)):
+        summary = summary_of(scenario, simulate_at_scale(scenario))
+        assert summary.load <= 1.05 * simulation.LOAD  # batches that share their overhead need less
+        assert summary.sent_share == pytest.approx(simulation.ASKED, abs=0.02)
+        assert summary.load >= 0.5 * simulation.LOAD

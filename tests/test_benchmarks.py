@@ -24,8 +24,8 @@ from l2h.losses import surrogate
 from l2h.models import networks
 from l2h.problem import Costs
 from l2h.serving import server
-from l2h.serving.sessions import load_parts
 from l2h.serving.outcomes import summary_of
+from l2h.serving.sessions import load_parts
 from l2h.serving.simulation import simulate_at_scale
 from l2h.training import clients, loop
 
@@ -161,6 +161,8 @@ def test_requests_are_counted_by_their_whole_answers(tmp_path):
 def test_an_answer_is_complete_with_its_last_byte():
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
     assert [serving._complete(answer[:n]) for n in (0, 10, len(answer) - 1, len(answer))] == [False, False, False, True]
+
+
 def test_the_simulation_is_measured_with_the_load_that_it_names():
     figures = list(simulation.figures(devices=2000, event_devices=50))
     assert [figure.name for figure in figures] == ["million_devices", "million_devices_in_batches", "inputs_per_second"]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from companion.chapters.own_model.settings import Settings
 from l2h.data.dataset import Split, load_dataset, scale_pixels
-from l2h.serving.device import DeviceAnswer, Device
+from l2h.serving.device import Device, DeviceAnswer
 from l2h.training.clients import fit_client
 
 PHASES = ("the server answers", "the server is killed", "the server is back")

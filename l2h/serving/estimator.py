@@ -166,7 +166,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         self.input_shape_, self.input_dtype_ = x.shape[1:], str(x.dtype)
         self.split_sizes_ = {name: len(part) for name, part in rows._asdict().items()}
         self._remember(data, rows.validation, settings)
-        self._options = _options(settings, self)
+        self._options, self._costs = _options(settings, self), settings.costs
         if self.interrupted_:
             warnings.warn(self.interrupted_, UserWarning, stacklevel=2)
         return self
@@ -307,7 +307,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         examples = LabelledInputs(x, index, *answers, self.classes_)
         predictions = with_threshold(part_predictions(self.rejector_, self.server_, examples), self.threshold_)
         confidence = self._confidence_scores(answers.scores)
-        report = make_report(predictions, costs=Costs(self.c1, self.ce), confidence=confidence, data=data)
+        report = make_report(predictions, costs=self._costs, confidence=confidence, data=data)
         self.report_ = report
         return report
 
@@ -342,7 +342,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         card = Card(
             classes=tuple(self.classes_.tolist()),
-            costs=Costs(self.c1, self.ce),
+            costs=self._costs,
             method=self.method,
             threshold=self.threshold_,
             input_shape=self.input_shape_,
@@ -352,8 +352,9 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             metrics=self._metrics if self.report_ is None else self.report_.card_metrics(),
             options=self._options,
         )
-        parts = {"rejector": self.rejector_, "server": self.server_, "client": self.client_}
-        return save_parts(folder, card, sample=self._sample, **parts)
+        return save_parts(
+            folder, card, rejector=self.rejector_, server=self.server_, client=self.client_, sample=self._sample
+        )
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "LearningToHelpClassifier":
@@ -391,6 +392,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         helper._sample = ComparedInputs(
             np.zeros((1, *card.input_shape), card.input_dtype), Answers(np.zeros(1, np.int64), None)
         )
+        helper._costs = card.costs
         helper.report_, helper._metrics = None, dict(card.metrics)
         return helper
 
@@ -422,9 +424,9 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         return x, self.client_.answers(_raw(X), x)
 
     def _r(self, x: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
-        if self.rejector_.reads == "client_scores" and scores is None:
-            raise ValueError("expected client_scores=, which this rejector reads, got none")
         values = x if self.rejector_.reads == "x" else scores
+        if values is None:
+            raise ValueError("expected client_scores=, which this rejector reads, got none")
         r: np.ndarray = self.rejector_(values) - np.float32(self.threshold_)
         return r
 

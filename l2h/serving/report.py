@@ -138,7 +138,7 @@ class Report:
         for subset, cell in self.table._asdict().items():
             title = f"{subset}, n = {cell.n.estimate:.0f}"
             lines.append(f"{title:32s}client {_shown(cell.m)}, server {_shown(cell.e)}")
-        lines.append(f"Intervals have the level {REPORT_LEVEL:.0%}; those of the differences hold together.")
+        lines.append(f"Intervals have the level {REPORT_LEVEL:.0%}; those of the differences are simultaneous.")
         return "\n".join(lines)
 
     def plot(self, ax: Any) -> None:

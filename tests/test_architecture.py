@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tokenize
 from collections import defaultdict
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,11 @@ ORDER = (
 )  # fmt: skip
 # Heavy libraries have a room: where a library may be imported, or, after a "!", where it must not be.
 ROOMS = {
-    "torch": r"(?!l2h/(__init__|problem|pricing|evaluation/(metrics|curves|intervals)|serving/(folder|sessions|protocol|breaker|device|server|triton))$)",
+    "torch": r"(?!l2h/(__init__|problem|pricing|evaluation/(metrics|curves|intervals)"
+    r"|serving/(folder|sessions|protocol|breaker|exchange|budget|device|server|triton"
+    r"|application|batching|openapi|self_check))$)",
     "(matplotlib|seaborn)": r"l2h/plotting/|.*/figures$",
-    "river": "l2h/drift/detectors$",
+    "river": "l2h/(drift/detectors|data/tables)$",
     "(papermill|jupytext|sphinx)": "companion/build/",
     "(z3|mpmath)": "companion/proofs/",
     "(onnx|onnxscript|onnxruntime|skl2onnx|starlette|uvicorn|urllib3|prometheus_client)": "l2h/serving/",
@@ -164,6 +167,14 @@ def test_each_module_has_its_test_file():
     paths = {name: Path("tests", re.sub(r"/chapters/\w+/settings$", "/chapters/settings", name)) for name in MODULES}
     files = {name: ROOT / path.parent / f"test_{path.name.strip('_')}.py" for name, path in paths.items()}
     assert [name for name, path in files.items() if not path.exists()] == []
+
+
+def test_no_folder_is_left_out_of_the_whole_suite(pytestconfig):
+    """Pytest enters no folder whose name has a pattern of `norecursedirs`, unless its path is given."""
+    folders = {path.parent for path in PATHS} | {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
+    names = {name for folder in folders for name in folder.relative_to(ROOT).parts}
+    assert "build" in names
+    assert [name for name in names for pattern in pytestconfig.getini("norecursedirs") if fnmatch(name, pattern)] == []
 
 
 def test_no_public_name_is_defined_twice():

@@ -48,7 +48,7 @@ class RecordedRun(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A figure that differs between the record and this machine."""
+    """A figure of the record beside the same figure on this machine."""
 
     run: str  # what the figure is of, in words
     name: str
@@ -67,7 +67,7 @@ class Difference(NamedTuple):
 
     @property
     def is_contradiction(self) -> bool:
-        """Whether it is larger than another processor explains."""
+        """Whether the difference is larger than a change of processor explains."""
         return not abs(self.now - self.recorded) <= self.tolerance
 
 

@@ -44,7 +44,7 @@ class ChapterFigure(NamedTuple):
 
 
 def verdict_counts_table(entries: Iterable[LedgerEntry]) -> str:
-    """How many claims have each committed verdict, those of the paper and its code apart from our own.
+    """The number of claims with each committed verdict: those of the paper and its code, and those of this project.
 
     Args:
         entries: entries of the whole ledger.
@@ -92,7 +92,7 @@ def _chapter_table(entries: list[LedgerEntry], title: str) -> str:
 
 
 def _row(entry: LedgerEntry) -> dict[str, Any]:
-    """What the template shows of an entry."""
+    """The values that the template shows for an entry."""
     theorem = [("The theorem.", entry.claim.label)] if entry.claim.label else []
     links = [*theorem, ("The cell.", f"claim-{entry.claim.id}")] if entry.evidence else []
     texts = {"verdict": _verdict_text(entry), "evidence": _evidence_texts(entry), "rule": _rule_text(entry)}
@@ -171,7 +171,7 @@ def landing_figure(notebooks: Mapping[str, Mapping[str, Any]]) -> ChapterFigure 
 
 
 def landing_sentences(notebooks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The sentences that chapters hand to the landing page, each with a link to its chapter.
+    """The sentences of chapters that the landing page repeats, each with a link to its chapter.
 
     Args:
         notebooks: executed chapters by name, as JSON.
@@ -193,7 +193,7 @@ def landing_sentences(notebooks: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def landing_section(entries: Iterable[LedgerEntry], figure: ChapterFigure | None, sentences: Iterable[str] = ()) -> str:
-    """What the landing page says of the ledger: the same counts, and one figure, which lies beside it as PICTURE.
+    """The landing page's part of the ledger: the same counts, sentences of chapters, and one figure, LANDING_IMAGE.
 
     Args:
         entries: entries of the whole ledger.

@@ -33,7 +33,7 @@ from l2h.experiments import run_log, store
 DEFAULT_SECONDS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
 SINGLE_THREAD_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 MAX_PARALLEL_CHAPTERS = 2
-PROGRESS_INTERVAL = 30.0  # seconds between signs of life of a long chapter
+PROGRESS_INTERVAL = 30.0  # seconds between the lines about a long chapter
 PARTIAL = re.compile(r"\.(\d+)\.partial\.(ipynb|jsonl)$")  # the number is that of the process which executes it
 INLINE = "module://matplotlib_inline.backend_inline"
 # Of the user's shell: they would run code in a kernel, change what its code does or prints, or replace the kernel.
@@ -169,7 +169,7 @@ class Job(NamedTuple):
     key: str
     profile: str
     data: dict[str, Any] | None
-    expected_seconds: float  # seconds
+    expected_seconds: float
 
 
 def _job(name: str, profile: str, source: str, output: Path, folders: Folders) -> Job:
@@ -214,7 +214,7 @@ def _environment(chapters: int) -> dict[str, str]:
 
 
 class ProgressClock(NamedTuple):
-    """Progress: when it all started, the expected seconds of unfinished chapters, and when those under way started."""
+    """The start of the command, the expected seconds of unfinished chapters, and the starts of chapters under way."""
 
     started: float
     expected_seconds: dict[str, float]
@@ -304,7 +304,7 @@ async def _execute(job: Job, semaphore: asyncio.Semaphore, clock: ProgressClock,
 
 
 async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> str:
-    """What papermill said if it failed, else nothing; it is stopped if we are."""
+    """Execute a notebook by papermill, which is stopped if this command is; return its errors if it failed, else ""."""
     notebooks.write_notebook(partial, job.notebook)
     path = str(partial.absolute())
     command = [sys.executable, "-m", "papermill", path, path, "--no-progress-bar"]
@@ -334,20 +334,20 @@ def _without_settings(environment: Mapping[str, str], folder: Path) -> dict[str,
     """
     defaults = folder / "matplotlibrc"
     defaults.touch()  # a file without a line leaves matplotlib as it was released
-    given = [str(Path(path).absolute()) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
-    ours = {
+    import_paths = [str(Path(path).absolute()) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    replaced = {
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_PREFER_ENV_PATH": "1",  # not a kernel of this name in the user's home
         "MATPLOTLIBRC": str(defaults),
         "MPLBACKEND": INLINE,
-        "PYTHONPATH": os.pathsep.join([str(notebooks.ROOT), *given]),  # the package that this command is of
+        "PYTHONPATH": os.pathsep.join([str(notebooks.ROOT), *import_paths]),  # the package that this command is of
     }
-    return {name: value for name, value in environment.items() if name not in LEFT_OUT} | ours
+    return {name: value for name, value in environment.items() if name not in LEFT_OUT} | replaced
 
 
 def _failure(job: Job, executed_notebook: NotebookNode | None, partial: Path, errors: str) -> str:
     """Which cell was the last to begin, and how it failed: its traceback, or what papermill said if the kernel died."""
-    # papermill notes what it starts; the execution count comes from the kernel, which may die before it says it
+    # papermill notes each start; the execution count comes from the kernel, which may die before it sends the count
     started_cells = [
         cell for cell in (notebooks.code_cells(executed_notebook) if executed_notebook else ()) if _was_started(cell)
     ]
@@ -364,7 +364,7 @@ def _was_started(cell: NotebookNode) -> bool:
 
 
 def _incomplete(cells: Sequence[NotebookNode]) -> str | None:
-    """What an execution without an error still lacks, or None."""
+    """The fault of an execution that raised no error, such as a figure cell without a figure; None without a fault."""
     if left := sum(bool(cell.source.strip()) and cell.execution_count is None for cell in cells):
         return f"{left} code cells were not executed"
     for number, cell in enumerate(cells, 1):

@@ -2,7 +2,7 @@
 
 It writes two files beside chapter 06: `06_comparison.full.csv`, one row per pair, client, seed and system, from which
 the chapter reads its primary answers, and `06_comparison.full.runs.csv`, a summary of every run, from which the audit
-draws. Whoever interrupts the command starts it again: finished runs are in the store.
+draws. The command can be interrupted and started again: finished runs are in the store.
 """
 
 import sys
@@ -32,7 +32,7 @@ def main(folders: Folders | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
-        return 130  # as a shell reports a command that Ctrl-C ended; the sweep has said how to resume
+        return 130  # as a shell reports a command that Ctrl-C ended; the sweep has logged how to resume
     return 0
 
 

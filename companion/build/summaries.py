@@ -29,7 +29,7 @@ CONFIG_FIELDS: dict[str, Field[Any]] = {field.name: field for field in fields(Ex
 # accuracy-coverage curve.
 METRICS = ("accuracy", "client_accuracy", "server_accuracy", "offload_rate", "system_loss", "area")
 ACCURACY_ON = "accuracy on "  # and the name of a condition: one column each, of the runs on corrupted images
-DIGITS_OF_KEY = 16  # of 64: enough to tell a few thousand runs apart
+DIGITS_OF_KEY = 16  # of 64: enough to distinguish a few thousand runs
 DECIMALS = 6
 
 
@@ -92,7 +92,7 @@ def summarize(logged: LoggedRun, store: Store | None = None) -> dict[str, Any]:
 
 
 def _metrics(config: ExperimentConfig, scores: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """METRICS of what a run says about test images, and how many these are."""
+    """METRICS of a run on the test images, and the number of these images."""
     values: dict[str, Any] = dict.fromkeys(METRICS)
     if config.method == "client" or config.method in registry.STANDALONE:
         (answers,) = scores.values()
@@ -196,7 +196,7 @@ def runs_with_dependencies(runs: Iterable[LoggedRun]) -> list[LoggedRun]:
 
 
 def identity(logged: LoggedRun) -> tuple[Any, ...]:
-    """What tells a run from others: its configuration, and the corrupted images on which it is evaluated."""
+    """The facts that distinguish runs: the configuration, and the corrupted images on which it is evaluated."""
     conditions = logged.conditions
     return logged.config, conditions and tuple(sorted(conditions["names"])), conditions and conditions["n_images"]
 

@@ -35,7 +35,7 @@ class ClassPairsMean(NamedTuple):
     def new_pair_interval(self, *, level: float = 0.95) -> Interval:
         """The prediction interval of one new pair of new classes, measured with as many seeds.
 
-        Its coverage was not simulated.
+        Its simulated coverage at 95 % lies between 0.94 and 0.985: see the page "How the intervals were checked".
 
         Args:
             level: the probability of that, in (0, 1).
@@ -59,9 +59,9 @@ def class_pairs_mean(pairs: Sequence[tuple[Any, Any]], values: Any) -> ClassPair
 
     with independent class effects u and pair effects v, and the mean squares of classes (K - 1 degrees of freedom) and
     of pairs (K(K - 3)/2). The degrees of freedom are Satterthwaite's, at least (K - 1)/2: the difference of two mean
-    squares may be close to zero, where the approximation fails. Where the classes vary no more than the pairs,
-    all pairs are independent, and the usual variance of their mean is taken. The coverage was simulated: see the page
-    "How the intervals were checked".
+    squares may be close to zero, where the approximation fails. Where the classes vary no more than the pairs, the
+    usual variance of a mean of independent pairs is taken, still with K - 1 degrees of freedom: with more, intervals of
+    high levels fail too often. The coverage was simulated: see the page "How the intervals were checked".
 
     The last term is for S seeds that all pairs share, such as the same initial weights: with the mean square of the
     seeds in the table of pairs and seeds, whose degrees of freedom are S - 1. It is left out if it is at most the
@@ -108,7 +108,7 @@ def class_pairs_mean(pairs: Sequence[tuple[Any, Any]], values: Any) -> ClassPair
     pair_mean_square = max(total_squares - class_squares, 0.0) / pair_df
     if class_mean_square <= pair_mean_square:
         variance = total_squares / (len(y) - 1)
-        return ClassPairsMean(float(mean), float(np.sqrt(variance / len(y))), len(y) - 1.0, 0.0, variance)
+        return ClassPairsMean(float(mean), float(np.sqrt(variance / len(y))), float(class_df), 0.0, variance)
     from_classes = 4 * class_mean_square / (k * (k - 2))
     from_pairs = 2 * pair_mean_square / ((k - 1) * (k - 2))
     variance = from_classes - from_pairs

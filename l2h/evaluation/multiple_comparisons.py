@@ -13,7 +13,6 @@ from scipy.special import stdtr, stdtrit
 from l2h import checks
 from l2h.evaluation.comparisons import differences_per_example
 from l2h.evaluation.crossed import crossed_intervals
-from l2h.evaluation.curves import correctness_at_coverage
 from l2h.evaluation.intervals import Interval, check_level
 from l2h.problem import Predictions
 
@@ -59,42 +58,6 @@ def simultaneous_differences(
     family_level = _bonferroni_level(level, families)
     intervals = crossed_intervals(values, signed=True, simultaneous=True, level=family_level)
     return dict(zip(baselines, intervals, strict=True))
-
-
-def simultaneous_accuracy_differences(
-    reference: Sequence[Predictions],
-    baselines: Mapping[str, Sequence[Predictions]],
-    coverages: Any,
-    *,
-    level: float = 0.95,
-    families: int = 1,
-) -> dict[str, list[Interval]]:
-    """Paired differences (reference minus baseline) in accuracy at k coverages, with simultaneous intervals.
-
-    The intervals are simultaneous over all baselines and coverages.
-
-    Args:
-        reference: predictions of one system, one per seed.
-        baselines: name -> predictions of another, on the same seeds and examples.
-        coverages: (k,) shares kept, in [0, 1].
-        level: of confidence, as in `simultaneous_differences`.
-        families: number of families, as in `simultaneous_differences`.
-
-    Returns:
-        Name -> k intervals.
-
-    Raises:
-        ValueError: as `simultaneous_differences`, or if a coverage is outside [0, 1].
-    """
-    values = [
-        differences_per_example(reference, predictions, lambda p: correctness_at_coverage(p, coverages))
-        for predictions in _nonempty(baselines).values()
-    ]
-    flat = np.concatenate(values, axis=1).swapaxes(0, 1)  # (baselines * k, S, n)
-    family_level = _bonferroni_level(level, families)
-    flat_intervals = crossed_intervals(flat, signed=True, simultaneous=True, level=family_level)
-    k = len(flat_intervals) // len(baselines)
-    return {name: flat_intervals[index * k : (index + 1) * k] for index, name in enumerate(baselines)}
 
 
 def _nonempty(baselines: Mapping[str, Sequence[Predictions]]) -> Mapping[str, Sequence[Predictions]]:

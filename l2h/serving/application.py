@@ -263,7 +263,9 @@ class Service:
             )
             async with asyncio.timeout(None if checking else self.settings.request_seconds):
                 e = await self.batcher(asked.x)
-            answer = HttpAnswer(200, *protocol.encode_answer(e, id=asked.id, binary=asked.binary))
+            described, content = protocol.encode_answer(e, id=asked.id, binary=asked.binary)
+            described[protocol.MODEL_HEADER] = self.card.parts["server"].sha256
+            answer = HttpAnswer(200, described, content)
         except protocol.ProtocolError as fault:
             raise Refused(400, str(fault)) from None
         except QueueFull as fault:

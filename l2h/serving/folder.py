@@ -28,6 +28,7 @@ CARD_VERSION = 1
 CARD_FILE = "card.json"
 README_FILE = "README.md"
 PARTS = ("rejector", "server", "client")
+OPTIONAL_PARTS = ("router",)  # decides in place of the rejector which of several servers is asked
 INPUT_DTYPES = ("uint8", "float32")
 READS = ("x", "client_scores")
 LARGEST_CARD = 16 * 2**20  # bytes; a card of ten thousand classes has less than one million
@@ -58,7 +59,9 @@ class Card:
         threshold: t of the decision asks(r - t), a number that float32 represents.
         input_shape: of one x, without the batch axis.
         input_dtype: of x: "uint8" or "float32".
-        parts: "rejector", "server", "client" -> its file.
+        parts: "rejector", "server", "client" -> its file; for several servers also "router", which reads what a
+            rejector reads and gives "actions", (n, k + 1) float32: the expected cost of keeping, and of asking each
+            server of options["servers"], a list of their k names.
         missing: a part without a file -> why it has none.
         data: hashes and sizes of the data it was fitted on; any JSON.
         metrics: name -> {"estimate": ..., "low": ..., "high": ...} and more, on data that was not used for fitting;
@@ -213,6 +216,23 @@ def part_of(folder: str | os.PathLike[str], file: str, *, reads: str = "x") -> P
     return Part(file, file_sha256(Path(folder) / file), reads)
 
 
+def server_names(card: Card) -> tuple[str, ...]:
+    """The names of the servers between which a helper's router chooses, in the order of its actions.
+
+    Args:
+        card: of a helper with a router.
+
+    Raises:
+        ValueError: if options["servers"] is no list of k >= 1 different names.
+    """
+    names = card.options.get("servers")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"expected a list of names as options.servers, for the router, got {_shown(names)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"expected different names as options.servers, got {_shown(names)}")
+    return tuple(names)
+
+
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, 64 hexadecimal digits."""
     with path.open("rb") as file:
@@ -304,7 +324,7 @@ def _card(content: Any) -> Card:
 def _check_parts(parts: Mapping[str, Part], missing: Mapping[str, str]) -> None:
     """Each part has a file or a reason why it has none, and no two parts share a file."""
     for name in [*parts, *missing]:
-        _one_of("a part", name, PARTS)
+        _one_of("a part", name, PARTS + OPTIONAL_PARTS)
     for name in PARTS:
         if (name in parts) == (name in missing):
             raise ValueError(f"expected {name} either with a file or with a reason why it has none")
@@ -319,7 +339,7 @@ def _part(name: str, entry: Any) -> Part:
         raise ValueError(f"expected a plain name of a file in the folder as parts.{name}.file, got {_shown(file)}")
     if not re.fullmatch("[0-9a-f]{64}", sha256):
         raise ValueError(f"expected 64 hexadecimal digits as parts.{name}.sha256, got {_shown(sha256)}")
-    reads = _one_of(f"parts.{name}.reads", fields["reads"], READS if name == "rejector" else READS[:1])
+    reads = _one_of(f"parts.{name}.reads", fields["reads"], READS if name in ("rejector", "router") else READS[:1])
     return Part(file, sha256, reads)
 
 

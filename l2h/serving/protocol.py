@@ -19,6 +19,7 @@ INPUT_NAME = "x"
 OUTPUT_NAME = "e"
 INFER_PATH = f"/v2/models/{MODEL_NAME}/infer"
 LENGTH_HEADER = "Inference-Header-Content-Length"
+MODEL_HEADER = "L2h-Model-Sha256"  # of an answer: the SHA-256 of the file that the server serves
 DATATYPES = {"uint8": "UINT8", "float32": "FP32"}  # NumPy's name -> the protocol's
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 

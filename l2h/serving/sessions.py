@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from l2h import checks
-from l2h.serving.folder import Card, read_card
+from l2h.serving.folder import Card, read_card, server_names
 
 DTYPES = {
     "tensor(float)": "float32",
@@ -125,7 +125,7 @@ def check_part(card: Card, name: str, model: OnnxModel) -> None:
 
     Args:
         card: with an entry for the part.
-        name: "rejector", "server" or "client".
+        name: "rejector", "server", "client" or "router".
         model: its session.
 
     Raises:
@@ -141,6 +141,8 @@ def check_part(card: Card, name: str, model: OnnxModel) -> None:
             f"got {model.path} that reads {model.input_name} {_described(given)}"
         )
     required = {"rejector": {"r": TensorSpec("float32", ())}, "server": {"e": scores}}
+    if name == "router":
+        required[name] = {"actions": TensorSpec("float32", (len(server_names(card)) + 1,))}
     outputs = required.get(name, {"m": TensorSpec("int64", ())})
     if name == "client" and "scores" in model.outputs:
         outputs["scores"] = scores

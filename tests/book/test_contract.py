@@ -1,4 +1,4 @@
-"""What every chapter promises: literal parameters, a strict front door, short cells, a kernel that any machine has."""
+"""The form of every chapter: literal parameters that the next cell checks, short cells, and a kernel of any machine."""
 
 import ast
 import subprocess
@@ -65,7 +65,7 @@ def nested_comprehensions(source):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_the_parameters_are_literals_and_the_front_door_comes_next(name):
+def test_the_parameters_are_literals_and_checked_in_the_next_cell(name):
     first, second = cells(name)[:2]
     assert first.metadata.tags == ["parameters"]
     values = {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(first.source).body}

@@ -29,6 +29,14 @@ def soft_deferral(r, kept, asked):
     return keep * kept + (1 - keep) * asked
 
 
+def routing(scores, action_costs):
+    """The log-loss of each action, weighted by what every other action costs."""
+    shares, total = softmax(scores), 0.0
+    for a, share in enumerate(shares):
+        total -= sum(cost for b, cost in enumerate(action_costs) if b != a) * math.log(share)
+    return total
+
+
 def choice_costs(m, y, classes, c1, ce):
     """What each of K answers, and keeping, costs when the truth is y."""
     return np.array([ce + (c1 if k != y else 0.0) for k in range(classes)] + [1.0 if m != y else 0.0])

@@ -329,6 +329,39 @@ def best_system(masses, etas, answers, c1, ce):
     return min(risks)
 
 
+def several_action_costs(law, servers):
+    """Conditional 0-1 risk of keeping and of asking each server, from {(y, m, labels of the servers): probability}."""
+    risks = [0] * (len(servers) + 1)
+    for (y, m, labels), probability in law.items():
+        risks[0] += probability * (1 if m != y else 0)
+        for j, ((c1, ce), label) in enumerate(zip(servers, labels, strict=True), 1):
+            risks[j] += probability * (ce + (c1 if label != y else 0))
+    return risks
+
+
+def risks_of_all_routings(masses, laws, servers):
+    """Every rule that maps each point to an action, with its risk: (k + 1)^n rules on n points."""
+    costs = [several_action_costs(law, servers) for law in laws]
+    return {
+        actions: sum(mass * cost[a] for mass, cost, a in zip(masses, costs, actions, strict=True))
+        for actions in itertools.product(range(len(servers) + 1), repeat=len(masses))
+    }
+
+
+def least_risk_with_trained_servers(masses, etas, ps, servers):
+    """The least risk over every routing and every labelling by k servers that see x, two classes or more."""
+    best = None
+    classes, k = len(etas[0]), len(servers)
+    for actions in itertools.product(range(k + 1), repeat=len(masses)):
+        for labels in itertools.product(itertools.product(range(classes), repeat=k), repeat=len(masses)):
+            risk = 0
+            for mass, eta, p, action, label in zip(masses, etas, ps, actions, labels, strict=True):
+                c1, ce = servers[action - 1]
+                risk += mass * (p if action == 0 else ce + c1 * (1 - eta[label[action - 1]]))
+            best = risk if best is None else min(best, risk)
+    return best
+
+
 def ask_threshold(c1, ce):
     """The zero of D(p) = p - c1 min(p, 1 - p) - ce on (0, 1], by bisection at 50 digits, from the right."""
     low, high = mp.mpf(0), mp.mpf(1)

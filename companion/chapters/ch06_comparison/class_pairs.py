@@ -44,7 +44,7 @@ TABLE_DECIMALS = 6
 HARDWARE_FACTS = ("bfloat16", "accelerator")  # of `run.key_facts`
 GROUP_KEY_DIGITS = 16  # of 64: enough to tell a few hundred groups apart
 PAIR_CLIENTS = ("as_released", "well_trained", "lenet")
-PAIR_SEEDS = 3
+PAIR_SEEDS = 5
 SYSTEMS_OF_PAIRS = ("learning to help", "confidence", "separate", "two-stage", "two-stage, on scores")
 SMALL_REJECTOR, SMALL_REJECTOR_SEEDS = "L2H, linear rejector", 1  # it trains a server of its own, which takes long
 

@@ -10,7 +10,7 @@ from companion.chapters.ch08_costs.experiments import CLAIMED_CLIENTS
 from companion.chapters.paired_evidence import NOT_RUN, least_difference_evidence, paired_evidence
 from companion.chapters.summaries import PerExample, SweptRuns
 from companion.chapters.systems import COMPARISON_CE
-from companion.claims.evidence import Evidence, min_evidence
+from companion.claims.evidence import Evidence
 from companion.claims.registry import bounds_by_claim
 from companion.claims.verdicts import SINGLE_CASE
 from l2h.evaluation.comparisons import differences_per_example, mean_difference
@@ -46,17 +46,25 @@ def offload_reductions(runs: SweptRuns, grid: CostGrid, varied: str, *, data: st
         varied: "c1" or "ce"; the difference is the least over the values of the other cost.
         data: SHA-256 of the data set.
     """
-    return {client: _least_offload_reduction(runs, grid, client, varied, data) for client in CLAIMED_CLIENTS}
+    bounds = bounds_by_claim("08_costs")[f"trained-systems-ask-less-as-{varied}-grows"]
+    evidence = {}
+    for client in CLAIMED_CLIENTS:
+        reductions = _offload_reductions(runs, grid, client, varied)
+        least = partial(least_difference_evidence, bounds=bounds[client], data=data)
+        evidence[client] = least(reductions) if reductions else NOT_RUN
+    return evidence
 
 
-def _least_offload_reduction(runs: SweptRuns, grid: CostGrid, client: str, varied: str, data: str) -> Evidence:
+def _offload_reductions(runs: SweptRuns, grid: CostGrid, client: str, varied: str) -> list[np.ndarray]:
+    """Differences in asking, smallest minus largest value of one cost, (S, n) for each value of the other cost."""
     configs = [config for (name, _, _), config in grid.items() if name == client]
     fixed = "c1" if varied == "ce" else "ce"
     reductions = []
     for value in dict.fromkeys(getattr(config, fixed) for config in configs):
         row = sorted((c for c in configs if getattr(c, fixed) == value), key=lambda c: float(getattr(c, varied)))
-        reductions.append(mean_difference_evidence(runs, row[0], row[-1], ask_indicator, data=data))
-    return min_evidence(reductions) if reductions else NOT_RUN
+        first, last = (runs.predictions(config) for config in (row[0], row[-1]))
+        reductions.append(differences_per_example(first, last, ask_indicator))
+    return reductions
 
 
 def client_difference(

@@ -89,10 +89,16 @@ def all_cost_configs(settings: Any, grid: Mapping[str, Mapping[Any, ExperimentCo
             for (client, rule, _), config in grid["alpha_rules"].items()
             if client in CLAIMED_CLIENTS and rule == "deterministic"
         ),
-        *(grid["hidden_units"][units] for units in (min(settings.hidden_units), max(settings.hidden_units))),
     ]
-    last = settings.seeds + settings.decision_seeds
-    further = [run for config in decided for run in over_seeds(config, last)[settings.seeds :]]
+    sizes = [grid["hidden_units"][units] for units in (min(settings.hidden_units), max(settings.hidden_units))]
+    first, middle = settings.seeds, settings.seeds + settings.decision_seeds
+    last = middle + settings.size_decision_seeds
+    further = [
+        run
+        for configs, start, end in ((decided, first, middle), (sizes, middle, last))
+        for config in configs
+        for run in over_seeds(config, end)[start:]
+    ]
     return with_dependencies([*all_configs(grid, settings.seeds), *further])
 
 
@@ -106,3 +112,16 @@ def deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) 
     if not settings.decision_seeds:
         return SweptRuns(results, settings.seeds)
     return SweptRuns(results, settings.decision_seeds, first_seed=settings.seeds)
+
+
+def size_deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) -> SweptRuns:
+    """The runs of the seeds that decide on the size of the rejector, after two looks at others that did not.
+
+    Args:
+        results: of all runs of the chapter.
+        settings: of the chapter.
+    """
+    if not settings.size_decision_seeds:
+        return SweptRuns(results, settings.seeds)
+    first_seed = settings.seeds + settings.decision_seeds
+    return SweptRuns(results, settings.size_decision_seeds, first_seed=first_seed)

@@ -13,6 +13,7 @@ class Settings(ChapterSettings):
         seeds: how many seeds, from 0 on.
         decision_seeds: how many further seeds decide the claims whose rules were changed after a look at the first
             ones; where there are none, as at quick, the first ones stand in.
+        size_decision_seeds: how many seeds after all of these decide on the size of the rejector.
         ce_grid: costs of asking for which systems are trained; at 0 the alpha for all clients may be infinite.
         c1_grid: costs of the server's mistakes, each with each of ce_grid.
         alphas: values of alpha in the map of alpha and beta.
@@ -32,6 +33,7 @@ class Settings(ChapterSettings):
 
     seeds: int
     decision_seeds: int = 0
+    size_decision_seeds: int = 0
     ce_grid: tuple[float, ...] = (0.02, 0.1, 0.3)
     c1_grid: tuple[float, ...] = (0.5, 1.0, 1.5)
     alphas: tuple[float, ...] = (0.5, 2.0, 6.0, 18.0)
@@ -66,11 +68,12 @@ PROFILES = (
         sizes=QUICK_SPLIT_SIZES,
         precision="float64",
     ),
-    Settings("paper", seeds=3, decision_seeds=6),
+    Settings("paper", seeds=3, decision_seeds=6, size_decision_seeds=16),
     Settings(
         "full",
         seeds=10,
         decision_seeds=20,
+        size_decision_seeds=20,
         ce_grid=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
         c1_grid=(0.25, 0.5, 1.0, 1.5, 2.0),
         alphas=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),

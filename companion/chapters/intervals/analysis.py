@@ -1,6 +1,7 @@
 """Analysis of the page on how the intervals were checked: coverage by method, and half-widths before an experiment."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +21,12 @@ STUDENT_SEEDS = (3, 5, 10)
 ASKED_SHARES = (0.05, 0.2, 0.35)
 TRIALS = ((500, 0.05), (2000, 0.05), (2000, 0.3), (4000, 0.04))  # number and true proportion
 CLASS_SHARES = (0.0, 0.1, 1 / 3)
-N_CLASSES = 10
+N_CLASSES, JUDGED_CLASSES = 10, 9  # the pairs of nine classes judge the variant
+PRIMARY_LEVEL = 1 - 0.05 / 12  # of the first of twelve comparisons
+DECIDING_STREAM = 2  # of the families that decide, after those of a first look
 NEW, HEAVY, OLD = "crossed interval", "crossed interval, heavy tails", "old bootstrap"
 EXPONENT = "exponent, 10 seeds"
+SHARED_SEEDS = "five seeds that all pairs share"
 TOGETHER, OLD_TOGETHER = "simultaneous", "old bootstrap, simultaneous"
 POWER_QUESTIONS = {  # primary question -> quantity and baseline in the table of components
     "area, minus confidence": ("area", "confidence"),
@@ -91,13 +95,15 @@ def check_families(settings: Settings, tables: RecordTables) -> Series:
     """Coverage of simultaneous intervals of all differences of a setting, and of the old bootstrap's."""
     common: dict[str, Any] = {"n": settings.n_images}
     new = {
-        seeds: simulation.family_coverage(tables.families, seeds=seeds, n_samples=settings.n_families, **common)
+        seeds: simulation.family_coverage(
+            tables.families, seeds=seeds, n_samples=settings.n_families, stream=DECIDING_STREAM, **common
+        )
         for seeds in (3, 5)
     }
     old = simulation.family_coverage(
         tables.families,
         seeds=5,
-        n_samples=max(1, settings.n_families // 6),
+        n_samples=max(6, settings.n_families // 24),
         old_resamples=settings.n_resamples,
         **common,
     )
@@ -105,7 +111,7 @@ def check_families(settings: Settings, tables: RecordTables) -> Series:
 
 
 def check_others(settings: Settings) -> dict[str, Coverage]:
-    """Coverage of the other methods: subsets, Student's interval, exponents, and pairs of classes."""
+    """Coverage of the other methods: subsets, Student's interval, and exponents."""
     n: dict[str, Any] = {"n_samples": settings.n_samples}
     found = {
         subset_name(share): simulation.subset_coverage(share, seeds=5, n=settings.n_images, **n)
@@ -116,12 +122,21 @@ def check_others(settings: Settings) -> dict[str, Coverage]:
         seeds=5, effects=simulation.heavy_tailed, **n
     )
     found[EXPONENT] = simulation.exponent_coverage(seeds=10, **n)
-    found |= {
-        pairs_name(share): simulation.class_pair_coverage(share, classes=N_CLASSES, **n) for share in CLASS_SHARES
-    }
-    found[f"{pairs_name(1 / 3)}, heavy tails"] = simulation.class_pair_coverage(
-        1 / 3, classes=N_CLASSES, effects=simulation.heavy_tailed, **n
-    )
+    return found
+
+
+def check_class_pairs(settings: Settings) -> dict[str, Coverage]:
+    """Coverage of means over pairs of classes, at 95 % and at the level of the first of twelve comparisons."""
+    coverage = partial(simulation.class_pair_coverage, classes=N_CLASSES, n_samples=settings.n_samples)
+    found = {pairs_name(share): coverage(share) for share in CLASS_SHARES}
+    tenth, third = CLASS_SHARES[1:]
+    found[f"{pairs_name(third)}, heavy tails"] = coverage(third, effects=simulation.heavy_tailed)
+    found[f"{pairs_name(third)}, {SHARED_SEEDS}"] = coverage(third, seeds=5)
+    found[f"{pairs_name(third)}, nine classes"] = coverage(third, classes=JUDGED_CLASSES)
+    found |= {primary_name(share): coverage(share, level=PRIMARY_LEVEL) for share in (tenth, third)}
+    found[f"{primary_name(third)}, {SHARED_SEEDS}"] = coverage(third, seeds=5, level=PRIMARY_LEVEL)
+    found["a new pair"] = coverage(third, seeds=5, new_pair=True)
+    found["a new pair, heavy tails"] = coverage(third, seeds=5, new_pair=True, effects=simulation.heavy_tailed)
     return found
 
 
@@ -143,6 +158,11 @@ def student_name(seeds: int) -> str:
 def pairs_name(share: float) -> str:
     """How a mean over pairs of classes is named in tables and in the rule of its claim."""
     return f"{share:.0%} of the variance from classes"
+
+
+def primary_name(share: float) -> str:
+    """How such a mean at the level of the first of twelve comparisons is named."""
+    return f"{share:.0%} from classes, level {PRIMARY_LEVEL:.4f}"
 
 
 def coverage_table(found: Mapping[str, Coverage]) -> pd.DataFrame:
@@ -196,7 +216,19 @@ def student_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
 def pairs_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
     """Evidence on means over pairs of classes, for the cases of the claim's rule."""
     tenth, third = (pairs_name(share) for share in CLASS_SHARES[1:])
-    return coverage_evidence({name: found[name] for name in (tenth, third, f"{third}, heavy tails")})
+    names = (tenth, third, *(f"{third}, {kind}" for kind in ("heavy tails", SHARED_SEEDS, "nine classes")))
+    return coverage_evidence({name: found[name] for name in names})
+
+
+def primary_level_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
+    """Evidence on the same means at the level of the first of twelve comparisons."""
+    tenth, third = (primary_name(share) for share in CLASS_SHARES[1:])
+    return coverage_evidence({name: found[name] for name in (tenth, third, f"{third}, {SHARED_SEEDS}")})
+
+
+def new_pair_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
+    """Evidence on the prediction interval of one new pair."""
+    return coverage_evidence({name: found[name] for name in ("a new pair", "a new pair, heavy tails")})
 
 
 def expected_half_width(components: Sequence[float], *, seeds: int, images: int, level: float = 0.95) -> float:

@@ -35,7 +35,7 @@ class Settings(ChapterSettings):
 
 
 PROFILES = (
-    Settings("quick", n_samples=400, n_families=40, n_resamples=200, n_images=400),
-    Settings("paper", n_samples=5000, n_families=1500, n_resamples=1000),
+    Settings("quick", n_samples=400, n_families=48, n_resamples=200, n_images=400),
+    Settings("paper", n_samples=5000, n_families=6000, n_resamples=1000),
     Settings("full", n_samples=20_000, n_families=10_000, n_resamples=2000),
 )

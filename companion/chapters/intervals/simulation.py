@@ -21,6 +21,7 @@ VALUES_AT_A_TIME = 4_000_000  # 32 MB of simulated values, whatever the number o
 RECORD_SEEDS, RECORD_IMAGES = 5, 2000  # of the record from which the covariances are estimated
 DISAGREEMENT = 0.1  # share of images on which two simulated servers differ in being right
 SEED_PART_PER_SHARE = 9e-4  # gives the effect of the seed about the share of the record, on average over its settings
+SHARED_SEED_PART, OWN_SEED_PART = 0.1, 0.5  # variance of a seed's effect on all pairs, and on one, in units of a pair's
 HEAVY_TAIL_DF = 3  # of the t distribution from which heavy-tailed effects are drawn
 
 
@@ -188,6 +189,7 @@ def family_coverage(
     n_samples: int,
     level: float = 0.95,
     old_resamples: int = 0,
+    stream: int = 1,
 ) -> Coverage:
     """Coverage of simultaneous intervals: how often all of a family cover their means.
 
@@ -198,8 +200,9 @@ def family_coverage(
         n_samples: simulated families.
         level: of a family.
         old_resamples: number of resamples of the old bootstrap, which is then checked instead.
+        stream: of random numbers; another one gives other families.
     """
-    generator = np.random.default_rng([1, seeds])
+    generator = np.random.default_rng([stream, seeds])
     covered, widths = 0, 0.0
     for index in range(n_samples):
         values, errors = family_values(families[index % len(families)], seeds=seeds, n=n, generator=generator)
@@ -258,22 +261,45 @@ def exponent_coverage(*, seeds: int, n_samples: int, exponent: float = -1.0) -> 
     return Coverage(covered, n_samples, float(half_widths(intervals).mean()))
 
 
-def class_pair_coverage(class_share: float, *, classes: int, n_samples: int, effects: Effects = normal) -> Coverage:
-    """Coverage of a mean over all pairs of classes, for new classes.
+def class_pair_coverage(
+    class_share: float,
+    *,
+    classes: int,
+    n_samples: int,
+    seeds: int = 1,
+    level: float = 0.95,
+    new_pair: bool = False,
+    effects: Effects = normal,
+) -> Coverage:
+    """Coverage of a mean over all pairs of classes, for new classes, or of the value of one new pair.
+
+    With several seeds, a seed adds a tenth of a pair's variance to all pairs alike, and half of it to each pair alone.
 
     Args:
         class_share: share of the variance of a pair that is due to its two classes, in [0, 1).
         classes: K.
         n_samples: simulated experiments.
+        seeds: S, that all pairs share.
+        level: of confidence.
+        new_pair: whether the interval predicts one new pair of new classes, measured with as many seeds.
         effects: draws effects of variance 1.
     """
     generator = np.random.default_rng(classes)
     pairs: list[tuple[Any, Any]] = list(combinations(range(classes), 2))
-    first, second = np.array(pairs).T
-    of_class = np.sqrt(class_share / 2) * effects(generator, (n_samples, classes))
-    values = of_class[:, first] + of_class[:, second]
-    values = values + np.sqrt(1 - class_share) * effects(generator, (n_samples, len(pairs)))
-    true_error = np.sqrt(2 * class_share / classes + (1 - class_share) / len(pairs))
-    intervals = [class_pairs_mean(pairs, row).interval() for row in values]
-    covered = sum(interval.low <= 0 <= interval.high for interval in intervals)
-    return Coverage(covered, n_samples, float(half_widths(intervals).mean() / true_error))
+    noise = (SHARED_SEED_PART, OWN_SEED_PART) if seeds > 1 else (0.0, 0.0)
+    covered, widths = 0, 0.0
+    true_error = np.sqrt(
+        2 * class_share / classes + (1 - class_share + noise[1] / seeds) / len(pairs) + noise[0] / seeds
+    )
+    first, second = np.array([*pairs, (classes, classes + 1)]).T  # the last pair is the new one
+    for _ in range(n_samples):
+        of_class = np.sqrt(class_share / 2) * effects(generator, (classes + 2,))
+        of_pair = of_class[first] + of_class[second] + np.sqrt(1 - class_share) * effects(generator, (len(first),))
+        # the seeds of the new pair are others
+        shared = np.sqrt(noise[0]) * effects(generator, (2, seeds))[[0] * len(pairs) + [1]]
+        values = of_pair[:, None] + shared + np.sqrt(noise[1]) * effects(generator, (len(first), seeds))
+        mean = class_pairs_mean(pairs, values[:-1])
+        low, high = (mean.new_pair_interval(level=level) if new_pair else mean.interval(level=level))[1:]
+        covered += bool(low <= (values[-1].mean() if new_pair else 0) <= high)
+        widths += (high - low) / 2
+    return Coverage(covered, n_samples, float("nan") if new_pair else float(widths / n_samples / true_error))

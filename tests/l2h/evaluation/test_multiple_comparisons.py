@@ -9,7 +9,7 @@ from oracles import evaluation
 from scipy import stats
 from scipy.stats import friedmanchisquare
 
-from l2h.evaluation.comparisons import accuracy_differences, mean_difference
+from l2h.evaluation.comparisons import mean_difference
 from l2h.evaluation.curves import auc_contributions
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.metrics import correctness
@@ -21,7 +21,6 @@ from l2h.evaluation.multiple_comparisons import (
     holm_intervals,
     mean_ranks,
     outcome_table,
-    simultaneous_accuracy_differences,
     simultaneous_differences,
 )
 from l2h.problem import Predictions
@@ -50,19 +49,6 @@ def test_more_families_make_wider_intervals_and_a_system_does_not_differ_from_it
     assert one["itself"] == many["itself"] == (0, 0, 0)
     assert comparison_outcome(one["itself"]) == "no significant difference"
     assert many["weak"].high - many["weak"].low > one["weak"].high - one["weak"].low
-
-
-def test_differences_at_coverages_are_the_paired_differences_and_widen_with_their_number(systems):
-    baselines, coverages = {"weak": systems[0.5], "itself": systems[0.7]}, [0.2, 0.5, 0.8]
-    found = simultaneous_accuracy_differences(systems[0.7], baselines, coverages)
-    for name, baseline in baselines.items():
-        alone = accuracy_differences(systems[0.7], baseline, coverages, simultaneous=True)
-        assert [one.estimate for one in found[name]] == pytest.approx([one.estimate for one in alone])
-    alone = accuracy_differences(systems[0.7], systems[0.5], coverages)
-    assert all(a.high - a.low > b.high - b.low for a, b in zip(found["weak"], alone, strict=True))
-    assert found["itself"] == [(0, 0, 0)] * 3
-    wider = simultaneous_accuracy_differences(systems[0.7], baselines, coverages, families=6)["weak"]
-    assert all(a.high - a.low > b.high - b.low for a, b in zip(wider, found["weak"], strict=True))
 
 
 def test_simultaneous_differences_are_rarely_significant_where_there_are_none():
@@ -117,10 +103,6 @@ def test_groups_are_the_largest_sets_within_the_difference(ranks, difference):
 def test_what_cannot_be_compared_is_refused(systems):
     with pytest.raises(ValueError, match="expected at least one baseline, got none"):
         simultaneous_differences(systems[0.5], {}, correctness)
-    with pytest.raises(ValueError, match="expected at least one baseline, got none"):
-        simultaneous_accuracy_differences(systems[0.5], {}, [0.5])
-    with pytest.raises(ValueError, match="coverages in"):
-        simultaneous_accuracy_differences(systems[0.5], {"weak": systems[0.5]}, [1.5])
     with pytest.raises(ValueError, match="families >= 1, got 0"):
         simultaneous_differences(systems[0.5], {"weak": systems[0.5]}, correctness, families=0)
     with pytest.raises(ValueError, match="1 - level > 0, got 0"):

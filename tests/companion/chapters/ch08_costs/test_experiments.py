@@ -5,7 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from companion.chapters.ch08_costs.experiments import CLAIMED_CLIENTS, all_cost_configs, cost_grid, deciding_runs
+from companion.chapters.ch08_costs.experiments import (
+    CLAIMED_CLIENTS,
+    all_cost_configs,
+    cost_grid,
+    deciding_runs,
+    size_deciding_runs,
+)
 from companion.chapters.parameters import settings_for
 from companion.chapters.settings import PROFILE_NAMES
 from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, all_configs
@@ -71,7 +77,7 @@ def test_an_unknown_client_is_refused():
 
 
 def test_further_seeds_are_run_for_the_claims_that_they_decide_and_no_others():
-    settings = replace(settings_for("08_costs", "paper"), seeds=2, decision_seeds=3)
+    settings = replace(settings_for("08_costs", "paper"), seeds=2, decision_seeds=3, size_decision_seeds=4)
     grid = cost_grid(settings)
     configs = all_cost_configs(settings, grid)
     assert len(set(configs)) == len(configs) and set(all_configs(grid, 2)) <= set(configs)
@@ -82,7 +88,10 @@ def test_further_seeds_are_run_for_the_claims_that_they_decide_and_no_others():
         grid["hidden_units"][4],
         grid["hidden_units"][480],
     }
-    assert {config.seed for config in configs if replace(config, seed=0) in further} == set(range(5))
+    seeds_of = {one: {config.seed for config in configs if replace(config, seed=0) == one} for one in further}
+    sizes = {grid["hidden_units"][4], grid["hidden_units"][480]}
+    assert all(seeds <= set(range(5)) for one, seeds in seeds_of.items() if one not in sizes)
+    assert all(seeds == {0, 1, *range(5, 9)} for one, seeds in seeds_of.items() if one in sizes)
 
 
 def test_the_seeds_that_decide_are_not_those_of_the_first_look():
@@ -92,3 +101,12 @@ def test_the_seeds_that_decide_are_not_those_of_the_first_look():
     config = ExperimentConfig("learning_to_help")
     assert deciding_runs(results, settings).predictions(config) == [2, 3, 4]
     assert deciding_runs(results, replace(settings, decision_seeds=0)).predictions(config) == [0, 1]
+
+
+def test_the_seeds_that_decide_on_the_size_come_after_all_others():
+    config = ExperimentConfig("learning_to_help")
+    results = {replace(config, seed=seed): SimpleNamespace(predictions=lambda split, seed=seed: seed)
+               for seed in range(9)}  # fmt: skip
+    settings = replace(settings_for("08_costs", "paper"), seeds=2, decision_seeds=3, size_decision_seeds=4)
+    assert size_deciding_runs(results, settings).predictions(config) == [5, 6, 7, 8]
+    assert size_deciding_runs(results, replace(settings, size_decision_seeds=0)).predictions(config) == [0, 1]

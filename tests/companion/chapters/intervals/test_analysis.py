@@ -31,11 +31,14 @@ def test_the_tables_are_those_of_the_record():
 def test_every_case_of_the_rules_has_evidence():
     means, families = analysis.check_means(SETTINGS, TABLES), analysis.check_families(SETTINGS, TABLES)
     others, claims = analysis.check_others(SETTINGS), chapter_claims("intervals")
+    pairs = analysis.check_class_pairs(SETTINGS)
     evidence = {
         "intervals-cover-one-mean": analysis.seed_evidence(means[analysis.NEW], (3, 5, 20)),
         "intervals-cover-a-family": analysis.seed_evidence(families[analysis.TOGETHER], (3, 5)),
         "intervals-cover-students-t": analysis.student_evidence(others),
-        "intervals-cover-pairs-of-classes": analysis.pairs_evidence(others),
+        "intervals-cover-pairs-of-classes": analysis.pairs_evidence(pairs),
+        "intervals-cover-pairs-at-the-primary-level": analysis.primary_level_evidence(pairs),
+        "intervals-cover-a-new-pair": analysis.new_pair_evidence(pairs),
         "intervals-cover-a-proportion": analysis.exact_evidence(analysis.check_proportions()),
         "intervals-cover-a-subset": analysis.subset_evidence(others),
     }

@@ -86,6 +86,20 @@ def test_exponents_and_pairs_of_classes_cover_as_stated():
         assert 0.92 < found.covered / 500 <= 0.995 and 1.9 < found.half_width < 4
 
 
+def test_a_higher_level_covers_more_and_a_new_pair_has_no_width_of_a_mean():
+    common = {"classes": 6, "n_samples": 300, "seeds": 3}
+    lower, higher = (simulation.class_pair_coverage(1 / 3, level=level, **common) for level in (0.8, 0.99))
+    assert lower.covered < 0.93 * 300 < higher.covered and lower.half_width < higher.half_width
+    new = simulation.class_pair_coverage(1 / 3, new_pair=True, **common)
+    assert 0.9 * 300 < new.covered <= 300 and np.isnan(new.half_width)
+
+
+def test_other_random_numbers_give_other_families():
+    products = {part: np.diag([1.0, 2.0]) for part in ("seeds", "images", "residual")}
+    found = [simulation.family_coverage([products], seeds=4, n=50, n_samples=30, stream=stream) for stream in (1, 1, 2)]
+    assert found[0] == found[1] != found[2]
+
+
 def test_simulations_are_repeatable():
     areas = analysis.read_tables().areas()[:5]
     first, second = (simulation.mean_coverage(areas, seeds=3, n=40, n_samples=50) for _ in range(2))

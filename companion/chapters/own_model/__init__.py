@@ -1,0 +1,1 @@
+"""What the page on a frozen model of one's own computes."""

@@ -1,0 +1,119 @@
+"""Tables of the page on a frozen model of one's own."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from companion.claims.evidence import Evidence
+from l2h.problem import asks
+from l2h.serving.device import DeviceAnswer
+from l2h.serving.estimator import LearningToHelpClassifier
+from l2h.serving.protocol import encode_request
+from l2h.serving.report import Report
+
+
+def answer_shares(answers: Mapping[str, Sequence[DeviceAnswer]]) -> pd.DataFrame:
+    """The shares of the inputs of each phase that were kept, answered by the server, and by the client in its place.
+
+    Args:
+        answers: phase -> the answer for each input.
+
+    Returns:
+        One row per phase; the columns kept, server, fallback.
+    """
+    rows = {}
+    for phase, each in answers.items():
+        sources = Counter(answer.source for answer in each)
+        rows[phase] = [sources[source] / len(each) for source in ("client", "server", "fallback")]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["kept", "server", "fallback"]).round(3)
+
+
+def request_bytes(x: np.ndarray) -> dict[str, int]:
+    """The size of a request for one input, headers of HTTP aside, by its form.
+
+    Args:
+        x: (1, ...) uint8.
+
+    Returns:
+        Form -> bytes.
+    """
+    forms = {"binary": (x, True), "JSON": (x, False), "binary, float32": (x.astype(np.float32), True)}
+    return {name: len(encode_request(each, binary=binary)[1]) for name, (each, binary) in forms.items()}
+
+
+class Agreement(NamedTuple):
+    """How a restored helper differs from the one that was saved, on n inputs."""
+
+    largest_difference: float  # of r
+    decisions: int  # that differ: keep or ask
+    labels: int  # that differ
+
+
+def agreement(fitted: LearningToHelpClassifier, restored: LearningToHelpClassifier, x: np.ndarray) -> Agreement:
+    """Compare a helper with the one that was loaded from its folder.
+
+    Args:
+        fitted: as it was trained.
+        restored: from the folder; it runs on ONNX Runtime.
+        x: (n, ...) inputs.
+    """
+    first, second = (helper.decision_function(x) for helper in (fitted, restored))
+    labels = int((fitted.predict(x) != restored.predict(x)).sum())
+    return Agreement(float(np.abs(first - second).max()), int((asks(first) != asks(second)).sum()), labels)
+
+
+def agreement_evidence(found: Agreement) -> dict[str, Evidence]:
+    """Evidence that a helper decides after saving as it did before.
+
+    Args:
+        found: of `agreement`.
+    """
+    return {
+        "scores": Evidence.exact(found.largest_difference),
+        "decisions": Evidence.exact(found.decisions + found.labels),
+    }
+
+
+def outage_evidence(
+    answers: Mapping[str, Sequence[DeviceAnswer]], helper: LearningToHelpClassifier, x: np.ndarray
+) -> dict[str, Evidence]:
+    """Evidence on the answers around an outage: inputs without the answer that they should have.
+
+    Args:
+        answers: phase -> the answer for each input, of x in turn.
+        helper: of the same folder.
+        x: (n, ...) inputs.
+
+    Returns:
+        "while the server answers": labels that are not the system's; "while it is away": those that are not the
+        client's.
+    """
+    n = sum(map(len, answers.values()))
+    at = np.arange(n) % len(x)
+    system, client = helper.predict(x)[at], helper.classes_[helper.client_.answers(x, x).m][at]
+    wrong = {"while the server answers": 0, "while it is away": 0}
+    start = 0
+    for number, each in enumerate(answers.values()):
+        case, expected = (("while it is away", client), ("while the server answers", system))[number != 1]
+        labels = [answer.label for answer in each]
+        wrong[case] += sum(one != other for one, other in zip(labels, expected[start : start + len(each)], strict=True))
+        start += len(each)
+    return {case: Evidence.exact(float(count)) for case, count in wrong.items()}
+
+
+def report_table(report: Report) -> pd.DataFrame:
+    """The numbers of a report: metrics, losses of the simple policies, and differences to them.
+
+    Args:
+        report: of `LearningToHelpClassifier.report`.
+
+    Returns:
+        One row per number with its 95 % interval.
+    """
+    rows = {name.replace("_", " "): interval for name, interval in report.metrics.items()}
+    rows |= {f"loss of {name}": interval for name, interval in report.losses.items()}
+    rows |= {f"loss minus that of {name}": interval for name, interval in report.differences.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "low", "high"]).astype(float).round(3)

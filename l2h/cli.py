@@ -1,0 +1,291 @@
+"""The command `l2h`: fit a helper for a frozen client, report on it, serve it, ask it, ship it and verify it."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+EXIT_ERROR, EXIT_INTERRUPTED = 1, 130  # the second as a shell reports Ctrl-C
+EXAMPLES = """examples:
+  l2h fit --client model.onnx --data train.npz --costs 1,0.1 out/
+  l2h report out/ --data test.npz
+  l2h serve out/ --port 8000
+  l2h ask out/ image.png --url http://127.0.0.1:8000
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: results on stdout, errors on stderr.
+
+    Args:
+        arguments: of the command line; those of the process by default.
+
+    Returns:
+        0; 1 for an error, or where `verify` finds a contradiction; 130 after Ctrl-C. A wrong usage exits with 2.
+    """
+    options = parser().parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
+    try:
+        result, lines = options.command(options)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        sys.stderr.write(f"l2h: {error}\n")
+        return EXIT_ERROR
+    sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n" if options.json else f"{lines}\n")
+    return EXIT_ERROR if result.get("failed") else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line, with one subcommand for each verb."""
+    top = argparse.ArgumentParser(
+        prog="l2h",
+        description="A rejector for the device and a server model, trained for a client that cannot change.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def verb(name: str, command: Callable[[argparse.Namespace], Any], summary: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=summary, description=summary)
+        added.set_defaults(command=command)
+        added.add_argument("--json", action="store_true", help="write the result as JSON")
+        return added
+
+    _add_fit(verb("fit", _fit, "Fit rejector and server for a frozen client, and save them in a folder."))
+    _add_report(verb("report", _report, "Say what a saved helper is worth on data that it was not fitted on."))
+    _add_serve(verb("serve", _serve, "Serve the server model of a saved helper over HTTP."))
+    _add_ask(verb("ask", _ask, "Classify inputs as the device does, with or without a server."))
+    _add_export_triton(verb("export-triton", _export_triton, "Write a model repository for NVIDIA Triton."))
+    _add_verify(verb("verify", _verify, "Check a saved helper: its files, its metrics on data, a running server."))
+    return top
+
+
+def _add_fit(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help="where the helper is saved")
+    command.add_argument("--data", type=Path, required=True, help="an .npz with x and y; m and scores of the client")
+    command.add_argument("--client", help="an ONNX file; by default m in the data, else the most frequent label")
+    command.add_argument("--costs", type=_costs, default=(1.0, 0.1), metavar="C1,CE", help="c1 and ce, 1,0.1")
+    command.add_argument("--method", default="learning_to_help", help="name of a method, learning_to_help")
+    command.add_argument("--budget", type=float, help="largest share of inputs that is sent; by default least loss")
+    command.add_argument("--seed", type=int, default=0, help="of all random numbers, 0")
+    command.add_argument("--test", type=Path, help="an .npz with x and y that the report is made on")
+
+
+def _add_report(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help="of a saved helper")
+    command.add_argument("--data", type=Path, required=True, help="an .npz with x and y, not used for fitting")
+
+
+def _add_serve(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help="of a saved helper")
+    command.add_argument("--host", default="127.0.0.1", help="address to bind to, 127.0.0.1")
+    command.add_argument("--port", type=int, default=8000, help="0 for a free one, 8000")
+    command.add_argument("--token-file", type=Path, help="file with the token that requests must bring")
+    command.add_argument("--certificate", type=Path, help="PEM file, for TLS")
+    command.add_argument("--key", type=Path, help="PEM file of the certificate's key")
+
+
+def _add_ask(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help="of a saved helper")
+    command.add_argument("inputs", type=Path, nargs="+", help="images, .npy files, or .npz files with x")
+    command.add_argument("--url", help="of a running server; without one the saved server model answers here")
+    command.add_argument("--deadline", type=float, default=1.0, help="seconds for a whole exchange, 1")
+    command.add_argument("--token-file", type=Path, help="file with the server's token")
+
+
+def _add_export_triton(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help="of a saved helper")
+    command.add_argument("repository", type=Path, help="where the model repository is written")
+
+
+def _add_verify(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help="of a saved helper")
+    command.add_argument("--data", type=Path, help="an .npz with x and y, on which the card's metrics were made")
+    command.add_argument("--url", help="of a running server, which must answer as the saved model does")
+    command.add_argument("--token-file", type=Path, help="file with the server's token")
+
+
+def _costs(text: str) -> tuple[float, float]:
+    """Two numbers, c1 and ce."""
+    parts = text.split(",")
+    try:
+        c1, ce = (float(part) for part in parts)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected two numbers as in 1,0.1, got {text!r}") from None
+    return c1, ce
+
+
+def read_arrays(path: Path, *, required: Sequence[str] = ("x", "y")) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file; nothing in it is unpickled.
+
+    Args:
+        path: of the file.
+        required: names that must be there.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not an .npz file of plain arrays, or a name is missing.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"expected an .npz file, got {path}, which is no file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except Exception as error:  # zipfile, zlib and NumPy have no common class
+        raise ValueError(f"expected {path} as an .npz file of plain arrays, got: {error}") from error
+    if missing := [name for name in required if name not in arrays]:
+        raise ValueError(f"expected {', '.join(required)} in {path}, got {', '.join(arrays)}: no {missing[0]}")
+    return arrays
+
+
+def _fit(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from l2h.serving.estimator import LearningToHelpClassifier
+
+    data, test = read_arrays(options.data), options.test and read_arrays(options.test)
+    c1, ce = options.costs
+    helper = LearningToHelpClassifier(
+        options.client, c1=c1, ce=ce, method=options.method, budget=options.budget, random_state=options.seed
+    )
+    helper.fit(data["x"], data["y"], client_labels=data.get("m"), client_scores=data.get("scores"))
+    report = helper.report(test["x"], test["y"], **_client_answers(test)) if test else helper.report_
+    helper.save(options.folder)
+    result = {"folder": str(options.folder), "report": report.as_dict()}
+    return result, f"{report}\nsaved in {options.folder}"
+
+
+def _report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from l2h.serving.estimator import LearningToHelpClassifier
+
+    data = read_arrays(options.data)
+    helper = LearningToHelpClassifier.load(options.folder)
+    report = helper.report(data["x"], data["y"], **_client_answers(data))
+    return report.as_dict(), str(report)
+
+
+def _client_answers(data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+    return {"client_labels": data.get("m"), "client_scores": data.get("scores")}
+
+
+def _serve(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from l2h.serving.server import serve
+
+    def announce(url: str, fault: str | None) -> None:
+        state = {"url": url, "ready": fault is None, "fault": fault}
+        line = f"ready on {url}" if fault is None else f"not ready: {fault}"
+        sys.stdout.write(f"{json.dumps(state) if options.json else line}\n")
+        sys.stdout.flush()
+
+    serve(
+        options.folder,
+        announce=announce,
+        host=options.host,
+        port=options.port,
+        token=_token(options.token_file),
+        certificate=options.certificate,
+        key=options.key,
+    )
+    return {"stopped": True}, "stopped"
+
+
+def _ask(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from l2h.serving.device import Device
+    from l2h.serving.folder import read_card
+
+    card = read_card(options.folder)
+    inputs = [(str(path), x) for path in options.inputs for x in _read_inputs(path, card)]
+    window = 6 * options.deadline  # as long as two times the time-outs that open the breaker
+    with Device(
+        options.folder,
+        options.url,
+        deadline=options.deadline,
+        breaker_window=window,
+        queue_timeout=2 * window,
+        token=_token(options.token_file),
+    ) as device:
+        answers = [(name, device.answer(x)) for name, x in inputs]
+    rows = [{"input": name, **answer._asdict()} for name, answer in answers]
+    lines = [f"{name}: {one.label} from the {one.source}{_because(one.reason)}" for name, one in answers]
+    return {"answers": rows}, "\n".join(lines)
+
+
+def _because(reason: str | None) -> str:
+    from l2h.serving.device import REASONS
+
+    return "" if reason is None else f": {REASONS[reason]}"
+
+
+def _read_inputs(path: Path, card: Any) -> list[np.ndarray]:
+    """The inputs in a file, of the card's shape and type."""
+    if not path.is_file():
+        raise FileNotFoundError(f"expected an image, an .npy or an .npz file, got {path}, which is no file")
+    if path.suffix == ".npz":
+        batch = read_arrays(path, required=("x",))["x"]
+    elif path.suffix == ".npy":
+        batch = np.load(path, allow_pickle=False)
+    else:
+        batch = _read_image(path, card.input_shape)
+    if batch.shape == card.input_shape:
+        batch = batch[np.newaxis]
+    if batch.shape[1:] != card.input_shape:
+        raise ValueError(f"expected inputs of shape {card.input_shape} in {path}, got {batch.shape}")
+    if card.input_dtype == "float32" and batch.dtype.kind in "iuf":
+        batch = batch.astype(np.float32)
+    return list(batch)
+
+
+def _read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    from PIL import Image, UnidentifiedImageError
+
+    modes = {1: "L", 3: "RGB", 4: "RGBA"}
+    if len(shape) != 3 or shape[0] not in modes:
+        raise ValueError(f"expected an .npy file of shape {shape}, since this helper reads no images, got {path}")
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert(modes[shape[0]]))
+    except UnidentifiedImageError:
+        raise ValueError(f"expected an image, an .npy or an .npz file, got {path}") from None
+    if pixels.shape[:2] != shape[1:]:
+        height, width = shape[1:]
+        raise ValueError(f"expected an image of {width} x {height} pixels, got {pixels.shape[1]} x {pixels.shape[0]}")
+    return pixels[np.newaxis] if shape[0] == 1 else pixels.transpose(2, 0, 1)
+
+
+def _export_triton(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from l2h.serving.triton import write_triton_repository
+
+    write_triton_repository(options.folder, options.repository)
+    files = sorted(
+        str(path.relative_to(options.repository)) for path in options.repository.rglob("*") if path.is_file()
+    )
+    return {"repository": str(options.repository), "files": files}, "\n".join([f"{options.repository}:", *files])
+
+
+def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from l2h.serving.verification import verify
+
+    data = None if options.data is None else read_arrays(options.data)
+    checks = verify(options.folder, data=data, url=options.url, token=_token(options.token_file))
+    failed = [check.name for check in checks if not check.passed]
+    lines = [f"{'ok' if check.passed else 'FAILED'}: {check.name}: {check.found}" for check in checks]
+    return {"checks": [check._asdict() for check in checks], "failed": failed}, "\n".join(lines)
+
+
+def _token(path: Path | None) -> str | None:
+    """The token in a file, or in the variable L2H_TOKEN; never on the command line, where other users could read it."""
+    if path is None:
+        return os.environ.get("L2H_TOKEN") or None
+    token = path.read_text().strip()
+    if not token:
+        raise ValueError(f"expected a token in {path}, got an empty file")
+    return token
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -88,7 +88,7 @@ class Refused(Exception):
         self.status, self.headers = status, dict(headers or {})
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """Status, headers and body."""
 
     status: int
@@ -223,34 +223,34 @@ class Service:
         if given.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "expected a body without Content-Encoding")
 
-    async def live(self, _: Scope) -> Answer:
+    async def live(self, _: Scope) -> Reply:
         """Whether the process answers."""
         return _json({"live": True})
 
-    async def ready(self, _: Scope) -> Answer:
+    async def ready(self, _: Scope) -> Reply:
         """Whether requests are answered, or why not."""
         if self.fault is not None:
             raise Refused(503, f"not ready: {self.fault}", RETRY)
         return _json({"ready": True})
 
-    async def server_metadata(self, _: Scope) -> Answer:
+    async def server_metadata(self, _: Scope) -> Reply:
         """Name, version and extensions."""
         return _json({"name": "l2h", "version": protocol.MODEL_VERSION, "extensions": ["binary_tensor_data"]})
 
-    async def model_metadata(self, _: Scope) -> Answer:
+    async def model_metadata(self, _: Scope) -> Reply:
         """Names, datatypes and shapes of the model's input and output."""
         return _json(protocol.model_metadata(**self._contract()))
 
-    async def show_metrics(self, _: Scope) -> Answer:
+    async def show_metrics(self, _: Scope) -> Reply:
         """Counters for Prometheus."""
         kind = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        return Answer(200, kind, generate_latest(self.metrics.registry))
+        return Reply(200, kind, generate_latest(self.metrics.registry))
 
-    async def show_description(self, _: Scope) -> Answer:
+    async def show_description(self, _: Scope) -> Reply:
         """The contract as OpenAPI."""
         return _json(description(**self._contract(), max_rows=self.settings.max_rows))
 
-    async def infer(self, scope: Scope) -> Answer:
+    async def infer(self, scope: Scope) -> Reply:
         """The scores of the inputs in a request."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         checking = hmac.compare_digest(headers.get(CHECK_HEADER, "").encode(), self._check_key.encode())
@@ -265,7 +265,7 @@ class Service:
                 e = await self.batcher(asked.x)
             described, content = protocol.encode_answer(e, id=asked.id, binary=asked.binary)
             described[protocol.MODEL_HEADER] = self.card.parts["server"].sha256
-            answer = Answer(200, described, content)
+            answer = Reply(200, described, content)
         except protocol.ProtocolError as fault:
             raise Refused(400, str(fault)) from None
         except QueueFull as fault:
@@ -304,15 +304,15 @@ class Service:
         }
 
 
-def _json(document: Mapping[str, Any]) -> Answer:
-    return Answer(200, {"Content-Type": "application/json"}, json.dumps(document, separators=(",", ":")).encode())
+def _json(document: Mapping[str, Any]) -> Reply:
+    return Reply(200, {"Content-Type": "application/json"}, json.dumps(document, separators=(",", ":")).encode())
 
 
 class _Route(NamedTuple):
     """What answers a path."""
 
     method: str
-    endpoint: Callable[[Scope], Awaitable[Answer]]
+    endpoint: Callable[[Scope], Awaitable[Reply]]
 
 
 def _routes(service: Service) -> dict[str, _Route]:
@@ -368,7 +368,7 @@ class _Application(Starlette):
         name = "none" if route is None else route.endpoint.__name__
         self._service.metrics.count(name, status, perf_counter() - started)
 
-    async def _answer(self, scope: Scope, route: _Route | None, body: _Body) -> Answer:
+    async def _answer(self, scope: Scope, route: _Route | None, body: _Body) -> Reply:
         try:
             self._service.admit(scope)
             if route is None:
@@ -389,10 +389,10 @@ class _Application(Starlette):
             return refusal(Refused(500, "expected no failure of the server; its log says more"), body.complete)
 
 
-def refusal(refused: Refused, complete: bool) -> Answer:
+def refusal(refused: Refused, complete: bool) -> Reply:
     """The answer to a request that is refused; what is left of its body is no other request."""
     headers = {"Content-Type": "application/json", **refused.headers, **({} if complete else {"Connection": "close"})}
-    return Answer(refused.status, headers, protocol.encode_error(str(refused)))
+    return Reply(refused.status, headers, protocol.encode_error(str(refused)))
 
 
 def make_app(

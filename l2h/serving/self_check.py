@@ -16,7 +16,7 @@ import urllib3
 from l2h.serving import protocol
 from l2h.serving.folder import Card
 
-TOLERANCE = 1e-4  # between scores of one input in batches of different sizes, relative to 1 + |e|
+SCORE_TOLERANCE = 1e-4  # between scores of one input in batches of different sizes, relative to 1 + |e|
 
 Ask = Callable[[dict[str, str], bytes], Awaitable[tuple[int, Mapping[str, str], bytes]]]  # status, headers, body
 
@@ -41,7 +41,7 @@ def same_scores(e: np.ndarray, expected: np.ndarray) -> bool:
     >>> same_scores(np.array([1.00001]), np.array([1.0])), same_scores(np.array([1.01]), np.array([1.0]))
     (True, False)
     """
-    return e.shape == expected.shape and bool((abs(e - expected) <= TOLERANCE * (1 + abs(expected))).all())
+    return e.shape == expected.shape and bool((abs(e - expected) <= SCORE_TOLERANCE * (1 + abs(expected))).all())
 
 
 async def wrong_answer(x: np.ndarray, expected: np.ndarray, ask: Ask) -> str | None:

@@ -15,7 +15,7 @@ from string import Template
 from l2h.serving import protocol
 from l2h.serving.application import DEFAULT_SETTINGS, ServerSettings
 from l2h.serving.folder import read_card
-from l2h.serving.self_check import TOLERANCE
+from l2h.serving.self_check import SCORE_TOLERANCE
 from l2h.serving.sessions import OnnxModel, check_part
 
 TEMPLATES = Path(__file__).with_name("triton_files")
@@ -82,7 +82,7 @@ def write_triton_repository(
         "delay": round(settings.batch_delay * 1e6),
         "queue_length": settings.queue_length,
         "timeout": round(settings.request_seconds * 1e6),
-        "tolerance": TOLERANCE,
+        "tolerance": SCORE_TOLERANCE,
         "onnxruntime": version("onnxruntime"),
     }
     for template, file in TRITON_FILES.items():

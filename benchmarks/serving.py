@@ -24,11 +24,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.figures import Figure
 from l2h.problem import Costs, asks
-from l2h.serving import protocol
 from l2h.serving.folder import Card, part_of, write_card
-from l2h.serving.server import serve
-from l2h.serving.sessions import OnnxModel
-from l2h.serving.triton import write_triton_repository
+from l2h.serving.http import protocol
+from l2h.serving.http.server import serve
+from l2h.serving.http.triton import write_triton_repository
+from l2h.serving.onnx.sessions import OnnxModel
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPE = (3, 32, 32)

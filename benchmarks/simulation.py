@@ -7,9 +7,9 @@ import numpy as np
 
 from benchmarks.figures import Figure
 from l2h.problem import Predictions
-from l2h.serving import simulation
-from l2h.serving.links import Quantiles, measured_link
-from l2h.serving.outcomes import summary_of
+from l2h.serving.simulation import simulate as simulation
+from l2h.serving.simulation.links import Quantiles, measured_link
+from l2h.serving.simulation.outcomes import summary_of
 
 BUDGET = 60.0  # seconds
 EVENT_DEVICES = 1000  # of the event-by-event engine, whose time per input is the baseline

@@ -22,7 +22,7 @@ import numpy as np
 from l2h.problem import asks
 from l2h.serving.device import Counts, Device
 from l2h.serving.folder import read_card
-from l2h.serving.sessions import OnnxModel
+from l2h.serving.onnx.sessions import OnnxModel
 from tests.helpers.faults import Fault, Proxy, ServerProcess
 from tests.helpers.serving import small_helper
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the same names as in MODULES; type checkers, editors and th
     from l2h.losses.surrogate import surrogate_loss
     from l2h.methods.base import Examples, Options, Splits, System
     from l2h.methods.registry import METHODS
-    from l2h.serving.estimator import LearningToHelpClassifier
+    from l2h.serving.estimator.classifier import LearningToHelpClassifier
     from l2h.theory.bayes import bayes_rejector, bayes_server
     from l2h.theory.calibration import alpha_deterministic
     from l2h.theory.distributions import DISTRIBUTIONS
@@ -34,7 +34,7 @@ MODULES = {
     "DISTRIBUTIONS": "l2h.theory.distributions",
     "Examples": "l2h.methods.base",
     "ExperimentConfig": "l2h.experiments.config",
-    "LearningToHelpClassifier": "l2h.serving.estimator",
+    "LearningToHelpClassifier": "l2h.serving.estimator.classifier",
     "METHODS": "l2h.methods.registry",
     "Options": "l2h.methods.base",
     "Splits": "l2h.methods.base",

@@ -146,7 +146,7 @@ def read_arrays(path: Path, *, required: Sequence[str] = ("x", "y")) -> dict[str
 
 
 def _fit(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from l2h.serving.estimator import LearningToHelpClassifier
+    from l2h.serving.estimator.classifier import LearningToHelpClassifier
 
     data, test = read_arrays(options.data), options.test and read_arrays(options.test)
     c1, ce = options.costs
@@ -155,13 +155,14 @@ def _fit(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     )
     helper.fit(data["x"], data["y"], client_labels=data.get("m"), client_scores=data.get("scores"))
     report = helper.report(test["x"], test["y"], **_client_answers(test)) if test else helper.report_
+    assert report is not None  # fit makes one
     helper.save(options.folder)
     result = {"folder": str(options.folder), "report": report.as_dict()}
     return result, f"{report}\nsaved in {options.folder}"
 
 
 def _report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from l2h.serving.estimator import LearningToHelpClassifier
+    from l2h.serving.estimator.classifier import LearningToHelpClassifier
 
     data = read_arrays(options.data)
     helper = LearningToHelpClassifier.load(options.folder)
@@ -174,7 +175,7 @@ def _client_answers(data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | No
 
 
 def _serve(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from l2h.serving.server import serve
+    from l2h.serving.http.server import serve
 
     def announce(url: str, fault: str | None) -> None:
         state = {"url": url, "ready": fault is None, "fault": fault}
@@ -258,7 +259,7 @@ def _read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _export_triton(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from l2h.serving.triton import write_triton_repository
+    from l2h.serving.http.triton import write_triton_repository
 
     write_triton_repository(options.folder, options.repository)
     files = sorted(

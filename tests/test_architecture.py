@@ -26,8 +26,7 @@ ORDER = (
 # Heavy libraries have a room: where a library may be imported, or, after a "!", where it must not be.
 ROOMS = {
     "torch": r"(?!l2h/(__init__|problem|pricing|evaluation/(metrics|curves|intervals)"
-    r"|serving/(folder|sessions|protocol|breaker|exchange|budget|device|server|triton"
-    r"|application|batching|openapi|self_check))$)",
+    r"|serving/(\w+|http/\w+|onnx/sessions))$)",
     "(matplotlib|seaborn)": r"l2h/plotting/|.*/figures$",
     "river": "l2h/(drift/detectors|data/tables)$",
     "(papermill|jupytext|sphinx)": "companion/build/",

@@ -23,10 +23,10 @@ from l2h.experiments.config import ExperimentConfig
 from l2h.losses import surrogate
 from l2h.models import networks
 from l2h.problem import Costs
-from l2h.serving import server
-from l2h.serving.outcomes import summary_of
-from l2h.serving.sessions import load_parts
-from l2h.serving.simulation import simulate_at_scale
+from l2h.serving.http import server
+from l2h.serving.onnx.sessions import load_parts
+from l2h.serving.simulation.outcomes import summary_of
+from l2h.serving.simulation.simulate import simulate_at_scale
 from l2h.training import clients, loop
 
 PER_IMAGE = {  # multiplications of one pass forward

@@ -17,7 +17,7 @@ from l2h.serving.breaker import Breaker
 from l2h.serving.budget import OffloadBudget
 from l2h.serving.exchange import Exchange, ExchangeError, HttpAnswer
 from l2h.serving.folder import Card, read_card, server_names
-from l2h.serving.protocol import (
+from l2h.serving.http.protocol import (
     INFER_PATH,
     MODEL_HEADER,
     ProtocolError,
@@ -25,7 +25,7 @@ from l2h.serving.protocol import (
     encode_request,
     score_columns,
 )
-from l2h.serving.sessions import OnnxModel, check_part
+from l2h.serving.onnx.sessions import OnnxModel, check_part
 from l2h.theory.several_servers import rejector_score
 
 logger = logging.getLogger(__name__)

@@ -39,7 +39,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-class Part(NamedTuple):
+class PartFile(NamedTuple):
     """One ONNX file of a helper."""
 
     file: str  # a plain name in the helper's folder
@@ -76,7 +76,7 @@ class Card:
     threshold: float
     input_shape: tuple[int, ...]
     input_dtype: str
-    parts: Mapping[str, Part]
+    parts: Mapping[str, PartFile]
     missing: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -202,7 +202,7 @@ def _replace_files(folder: Path, new: Path) -> None:
         (folder / name).unlink()
 
 
-def part_of(folder: str | os.PathLike[str], file: str, *, reads: str = "x") -> Part:
+def part_of(folder: str | os.PathLike[str], file: str, *, reads: str = "x") -> PartFile:
     """The entry of a card for a file of a folder, with its digest.
 
     Args:
@@ -211,9 +211,9 @@ def part_of(folder: str | os.PathLike[str], file: str, *, reads: str = "x") -> P
         reads: its input.
 
     Returns:
-        `Part`.
+        `PartFile`.
     """
-    return Part(file, file_sha256(Path(folder) / file), reads)
+    return PartFile(file, file_sha256(Path(folder) / file), reads)
 
 
 def server_names(card: Card) -> tuple[str, ...]:
@@ -321,7 +321,7 @@ def _card(content: Any) -> Card:
     )
 
 
-def _check_parts(parts: Mapping[str, Part], missing: Mapping[str, str]) -> None:
+def _check_parts(parts: Mapping[str, PartFile], missing: Mapping[str, str]) -> None:
     """Each part has a file or a reason why it has none, and no two parts share a file."""
     for name in [*parts, *missing]:
         _one_of("a part", name, PARTS + OPTIONAL_PARTS)
@@ -332,18 +332,18 @@ def _check_parts(parts: Mapping[str, Part], missing: Mapping[str, str]) -> None:
         raise ValueError("expected one file for each part, got one file twice")
 
 
-def _part(name: str, entry: Any) -> Part:
-    fields = _fields(f"parts.{name}", entry, Part._fields)
+def _part(name: str, entry: Any) -> PartFile:
+    fields = _fields(f"parts.{name}", entry, PartFile._fields)
     file, sha256 = (_string(f"parts.{name}.{key}", fields[key]) for key in ("file", "sha256"))
     if not PLAIN_NAME.fullmatch(file) or file in (CARD_FILE, README_FILE):
         raise ValueError(f"expected a plain name of a file in the folder as parts.{name}.file, got {_shown(file)}")
     if not re.fullmatch("[0-9a-f]{64}", sha256):
         raise ValueError(f"expected 64 hexadecimal digits as parts.{name}.sha256, got {_shown(sha256)}")
     reads = _one_of(f"parts.{name}.reads", fields["reads"], READS if name in ("rejector", "router") else READS[:1])
-    return Part(file, sha256, reads)
+    return PartFile(file, sha256, reads)
 
 
-def _check_file(folder: Path, part: Part) -> None:
+def _check_file(folder: Path, part: PartFile) -> None:
     """Refuse a file that is missing, lies outside the folder by a link, or has another content."""
     path = folder / part.file
     if path.resolve().parent != folder.resolve():

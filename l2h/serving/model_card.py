@@ -43,7 +43,7 @@ l2h ask FOLDER input.npy
 ```
 In Python, without torch:
 ```python
-from l2h.serving.sessions import load_parts
+from l2h.serving.onnx.sessions import load_parts
 
 card, parts = load_parts("FOLDER")
 r = parts["rejector"](x)["r"]

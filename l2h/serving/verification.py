@@ -9,8 +9,8 @@ import numpy as np
 
 from l2h.serving.exchange import Exchange, ExchangeError
 from l2h.serving.folder import Card
-from l2h.serving.protocol import INFER_PATH, MODEL_HEADER, decode_answer, encode_request, score_columns
-from l2h.serving.sessions import OnnxModel, load_parts
+from l2h.serving.http.protocol import INFER_PATH, MODEL_HEADER, decode_answer, encode_request, score_columns
+from l2h.serving.onnx.sessions import OnnxModel, load_parts
 
 N_INPUTS = 8  # random ones, that are sent to a running server
 LARGEST_DIFFERENCE = 1e-5  # of its scores from those of the saved model
@@ -59,7 +59,7 @@ def verify(
 
 def _metrics_check(folder: str | os.PathLike[str], card: Card, data: Mapping[str, Any]) -> Check:
     """The card's metrics, computed again."""
-    from l2h.serving.estimator import LearningToHelpClassifier  # it needs torch; the other checks do not
+    from l2h.serving.estimator.classifier import LearningToHelpClassifier  # it needs torch; the other checks do not
 
     helper = LearningToHelpClassifier.load(folder)
     answers = {"client_labels": data.get("m"), "client_scores": data.get("scores")}

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from l2h.serving import protocol
+from l2h.serving.http import protocol
 
 
 class Answer:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from l2h.problem import Predictions
-from l2h.serving import simulation
-from l2h.serving.links import Link, Quantiles
+from l2h.serving.simulation import simulate as simulation
+from l2h.serving.simulation.links import Link, Quantiles
 
 
 def predictions(n=500, seed=0):

@@ -9,15 +9,15 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from l2h.serving.server import serving
-from l2h.serving.triton import write_triton_repository
+from l2h.serving.http.server import serving
+from l2h.serving.http.triton import write_triton_repository
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT = 120  # seconds, on a machine of any load
 
 SERVE = """
 import sys
-from l2h.serving.server import serve
+from l2h.serving.http.server import serve
 serve(sys.argv[1], announce=lambda url, fault: print(fault or url, flush=True), port=int(sys.argv[2]))
 """
 

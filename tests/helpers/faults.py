@@ -277,8 +277,8 @@ class ServerProcess:
 
 SERVER_PROCESS = """
 import os, sys, threading, time
-from l2h.serving.application import ServerSettings
-from l2h.serving.server import Server
+from l2h.serving.http.application import ServerSettings
+from l2h.serving.http.server import Server
 
 def end_with_the_tests():
     sys.stdin.read()

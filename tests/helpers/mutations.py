@@ -3,7 +3,7 @@
 import copy
 import json
 
-from l2h.serving import protocol
+from l2h.serving.http import protocol
 
 METHODS = ("POST", "POST", "POST", "POST", "GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "X")
 PATHS = (

@@ -10,9 +10,9 @@ import pandas as pd
 from companion.claims.evidence import Evidence
 from l2h.problem import asks
 from l2h.serving.device import DeviceAnswer
-from l2h.serving.estimator import LearningToHelpClassifier
-from l2h.serving.protocol import encode_request
-from l2h.serving.report import Report
+from l2h.serving.estimator.classifier import LearningToHelpClassifier
+from l2h.serving.estimator.report import Report
+from l2h.serving.http.protocol import encode_request
 
 
 def answer_shares(answers: Mapping[str, Sequence[DeviceAnswer]]) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def request_bytes(x: np.ndarray) -> dict[str, int]:
     return {name: len(encode_request(each, binary=binary)[1]) for name, (each, binary) in forms.items()}
 
 
-class Agreement(NamedTuple):
+class RestoredAgreement(NamedTuple):
     """How a restored helper differs from the one that was saved, on n inputs."""
 
     largest_difference: float  # of r
@@ -52,7 +52,7 @@ class Agreement(NamedTuple):
     labels: int  # that differ
 
 
-def agreement(fitted: LearningToHelpClassifier, restored: LearningToHelpClassifier, x: np.ndarray) -> Agreement:
+def agreement(fitted: LearningToHelpClassifier, restored: LearningToHelpClassifier, x: np.ndarray) -> RestoredAgreement:
     """Compare a helper with the one that was loaded from its folder.
 
     Args:
@@ -62,10 +62,10 @@ def agreement(fitted: LearningToHelpClassifier, restored: LearningToHelpClassifi
     """
     first, second = (helper.decision_function(x) for helper in (fitted, restored))
     labels = int((fitted.predict(x) != restored.predict(x)).sum())
-    return Agreement(float(np.abs(first - second).max()), int((asks(first) != asks(second)).sum()), labels)
+    return RestoredAgreement(float(np.abs(first - second).max()), int((asks(first) != asks(second)).sum()), labels)
 
 
-def agreement_evidence(found: Agreement) -> dict[str, Evidence]:
+def agreement_evidence(found: RestoredAgreement) -> dict[str, Evidence]:
     """Evidence that a helper decides after saving as it did before.
 
     Args:

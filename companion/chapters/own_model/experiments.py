@@ -23,7 +23,7 @@ PHASES = ("the server answers", "the server is killed", "the server is back")
 PAUSE = 0.2  # seconds for which the device's breaker stays open
 
 
-class Task(NamedTuple):
+class OwnTask(NamedTuple):
     """Examples of a task, as a user has them."""
 
     x: np.ndarray
@@ -32,7 +32,7 @@ class Task(NamedTuple):
     y_test: np.ndarray
 
 
-def table_task() -> tuple[Task, Task]:
+def table_task() -> tuple[OwnTask, OwnTask]:
     """Handwritten digits as a table of 64 columns, ten classes: what the client saw, and what its helper is fitted on.
 
     Returns:
@@ -41,10 +41,10 @@ def table_task() -> tuple[Task, Task]:
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
     client, helper, test = np.split(order, [300, 1200])
-    return tuple(Task(x[part], y[part], x[test], y[test]) for part in (client, helper))  # type: ignore[return-value]
+    return tuple(OwnTask(x[part], y[part], x[test], y[test]) for part in (client, helper))  # type: ignore[return-value]
 
 
-def image_task(settings: Settings) -> tuple[Task, nn.Module]:
+def image_task(settings: Settings) -> tuple[OwnTask, nn.Module]:
     """Images of two classes, and a linear client in torch that was trained on others.
 
     Args:
@@ -55,7 +55,9 @@ def image_task(settings: Settings) -> tuple[Task, nn.Module]:
     """
     dataset, n_client = load_dataset(source=settings.data), settings.n_client
     client = fit_client(Split(dataset.client.x[:n_client], dataset.client.y[:n_client]), kind="well_trained", seed=0)
-    return Task(*_arrays(dataset.train, settings.n_fit), *_arrays(dataset.test, settings.n_test)), LegacyClient(client)
+    return OwnTask(*_arrays(dataset.train, settings.n_fit), *_arrays(dataset.test, settings.n_test)), LegacyClient(
+        client
+    )
 
 
 def _arrays(split: Split, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +105,7 @@ class ServerProcess:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port of its address."""
         return int(self.url.rpartition(":")[2])
 
     def kill(self) -> None:

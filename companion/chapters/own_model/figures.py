@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from l2h.plotting import style
 from l2h.serving.device import DeviceAnswer
 
-MARKERS = {"client": ".", "server": "+", "fallback": "x"}
+SOURCE_MARKERS = {"client": ".", "server": "+", "fallback": "x"}
 
 
 def plot_latencies(ax: Axes, answers: Mapping[str, Sequence[DeviceAnswer]]) -> None:
@@ -19,7 +19,7 @@ def plot_latencies(ax: Axes, answers: Mapping[str, Sequence[DeviceAnswer]]) -> N
     """
     labels = {"client": "kept", "server": "server", "fallback": "fallback to the client"}
     ordered = [answer for each in answers.values() for answer in each]
-    for (source, marker), colour in zip(MARKERS.items(), style.COLOURS, strict=False):
+    for (source, marker), colour in zip(SOURCE_MARKERS.items(), style.COLOURS, strict=False):
         points = [(number, 1000 * answer.latency) for number, answer in enumerate(ordered) if answer.source == source]
         if points:
             ax.plot(*zip(*points, strict=True), marker, color=colour, markersize=4, label=labels[source])

@@ -11,9 +11,9 @@ from helpers.engines import ENGINES, engine
 from helpers.serving import small_helper
 from tritonclient.utils import InferenceServerException
 
-from l2h.serving import protocol
-from l2h.serving.self_check import known_inputs, same_scores
-from l2h.serving.sessions import load_parts
+from l2h.serving.http import protocol
+from l2h.serving.http.self_check import known_inputs, same_scores
+from l2h.serving.onnx.sessions import load_parts
 
 KINDS = {
     "images": {"classes": tuple(range(10)), "shape": (3, 8, 8), "dtype": "uint8"},

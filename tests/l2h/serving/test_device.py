@@ -15,11 +15,11 @@ import pytest
 from helpers.faults import answering
 from helpers.serving import linear_onnx, small_helper
 
-from l2h.serving.application import ServerSettings
 from l2h.serving.device import REASONS, Device
 from l2h.serving.folder import part_of, read_card, write_card
-from l2h.serving.protocol import MODEL_HEADER, decode_request, encode_answer
-from l2h.serving.sessions import OnnxModel, load_parts
+from l2h.serving.http.application import ServerSettings
+from l2h.serving.http.protocol import MODEL_HEADER, decode_request, encode_answer
+from l2h.serving.onnx.sessions import OnnxModel, load_parts
 from l2h.theory.several_servers import action_of_scores
 
 PATIENT = {"deadline": 20.0, "breaker_window": 1e5, "queue_timeout": 1e6}  # a busy machine is no failure

@@ -16,8 +16,8 @@ from benchmarks import soak
 from l2h.serving.device import Device, DeviceAnswer
 from l2h.serving.exchange import Exchange, ExchangeError
 from l2h.serving.folder import read_card
-from l2h.serving.protocol import INFER_PATH, encode_request
-from l2h.serving.sessions import OnnxModel
+from l2h.serving.http.protocol import INFER_PATH, encode_request
+from l2h.serving.onnx.sessions import OnnxModel
 
 N = 1000
 DEADLINE = 0.2

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from l2h.problem import Costs
 from l2h.serving import folder
-from l2h.serving.folder import Card, Part, is_helper, part_of, read_card, saving, write_card
+from l2h.serving.folder import Card, PartFile, is_helper, part_of, read_card, saving, write_card
 
 SERVING = Path(folder.__file__).parent
 TEXTS = st.text("abc\n\\é", max_size=5)
@@ -328,7 +328,7 @@ def test_a_killed_save_over_a_helper_reads_as_the_old_one_or_not_at_all(tmp_path
 
 def test_a_part_is_described_by_its_digest(helper):
     assert part_of(helper, "server.onnx") == read_card(helper).parts["server"]
-    assert part_of(helper, "server.onnx", reads="client_scores") == Part(
+    assert part_of(helper, "server.onnx", reads="client_scores") == PartFile(
         "server.onnx", part_of(helper, "server.onnx").sha256, "client_scores"
     )
 

@@ -1,0 +1,451 @@
+"""The server model of a helper as an ASGI application: the Open Inference Protocol, with limits on everything.
+
+It answers with the model's scores or with a status and what was expected; it reads no file after the start.
+"""
+
+import asyncio
+import functools
+import hmac
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from os import PathLike
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.applications import Starlette
+from starlette.types import Message, Receive, Scope, Send
+
+from l2h import checks
+from l2h.serving.folder import Card, read_card
+from l2h.serving.http import protocol
+from l2h.serving.http.batching import Batcher, ModelFailed, QueueFull
+from l2h.serving.http.openapi import description
+from l2h.serving.http.self_check import Ask, known_inputs, wrong_answer
+from l2h.serving.onnx.sessions import OnnxModel, check_part
+
+logger = logging.getLogger(__name__)
+
+RETRY = {"Retry-After": "1"}  # seconds
+OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # probes carry no token
+CHECK_HEADER = "l2h-start-up-check"
+ONCE = tuple(
+    name.lower().encode()
+    for name in ("Content-Length", "Content-Encoding", "Content-Type", "Authorization", protocol.LENGTH_HEADER)
+)
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Limits of a server; sizes in bytes, times in seconds.
+
+    Raises:
+        ValueError: if a number is out of range, or a request may have more rows than a batch.
+    """
+
+    max_batch: int = 64  # inputs that run together
+    batch_delay: float = 0.0  # an idle model waits so long for more requests
+    workers: int = 1  # batches that run at once
+    queue_length: int = 128  # requests that wait; the next one is answered with 429
+    max_rows: int = 64  # inputs of one request
+    max_body: int = 4 * 2**20
+    body_seconds: float = 10.0  # for a whole body
+    header_seconds: float = 10.0  # for all headers of a request
+    request_seconds: float = 5.0  # from a whole request to its answer
+    max_headers: int = 64
+    max_header_bytes: int = 16 * 2**10
+    max_connections: int = 256
+    keep_alive_seconds: int = 60
+    shutdown_seconds: int = 30  # for the answers to requests that were accepted
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name == "batch_delay":
+                checks.at_least(0, batch_delay=value)
+            elif each.type is int:
+                checks.integer(1, **{each.name: value})
+            else:
+                checks.positive(**{each.name: value})
+        if self.max_rows > self.max_batch:
+            raise ValueError(f"expected max_rows <= max_batch, got {self.max_rows} and {self.max_batch}")
+
+
+DEFAULT_SETTINGS = ServerSettings()
+
+
+class Refused(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.headers = status, dict(headers or {})
+
+
+class Reply(NamedTuple):
+    """Status, headers and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    async def send(self, send: Send) -> None:
+        """Send it as ASGI messages."""
+        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        pairs.append((b"content-length", str(len(self.body)).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": pairs})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class _Disconnected(Exception):
+    """The other side is gone."""
+
+
+class _Metrics:
+    """What `GET /metrics` shows; labels hold names of routes and statuses, nothing that a request says."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "l2h_requests", "Requests by route and status", ["route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "l2h_request_seconds", "From the headers of a request to its answer", ["route"], registry=self.registry
+        )
+        self.rows = Counter("l2h_rows", "Inputs that were answered", registry=self.registry)
+        self.batch = Histogram(
+            "l2h_batch_rows", "Inputs per batch", buckets=[2**k for k in range(11)], registry=self.registry
+        )
+        self.queue = Gauge("l2h_queue_length", "Requests that wait", registry=self.registry)
+        self.ready = Gauge("l2h_ready", "1 where the server is ready", registry=self.registry)
+
+    @functools.lru_cache(maxsize=512)  # noqa: B019 -- as many as routes times statuses, and the server lives as long
+    def _labelled(self, metric: Any, *labels: str) -> Any:
+        return metric.labels(*labels)
+
+    def count(self, route: str, status: int, seconds: float | None = None) -> None:
+        """Count an answer, and the seconds that it took where they are known."""
+        self._labelled(self._requests, route, str(status)).inc()
+        if seconds is not None:
+            self._labelled(self._seconds, route).observe(seconds)
+
+
+class _Body:
+    """The body of one request, read under limits."""
+
+    def __init__(self, scope: Scope, receive: Receive, settings: ServerSettings) -> None:
+        self._receive, self._settings = receive, settings
+        lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+        self._announced = int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+        self._deadline = asyncio.get_running_loop().time() + settings.body_seconds
+        self._size = 0
+        self.complete = False
+
+    async def read(self) -> bytes:
+        """All of it."""
+        return b"".join([part async for part in self._parts()])
+
+    async def discard(self) -> None:
+        """Read what is left of it, so that the other side comes to read the answer; if it is too large, leave it."""
+        try:
+            async for _ in self._parts():
+                pass
+        except Refused:
+            return
+
+    async def _parts(self) -> AsyncIterator[bytes]:
+        """Its parts; a body that is a little too large is read to its end before it is refused."""
+        limit = self._settings.max_body
+        while not self.complete and max(self._size, self._announced) <= 2 * limit:
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    message = await self._receive()
+            except TimeoutError:
+                expected = f"expected the whole body within {self._settings.body_seconds:g} s"
+                raise Refused(408, f"{expected}, got {self._size} bytes of it") from None
+            if message["type"] == "http.disconnect":
+                raise _Disconnected
+            part = message.get("body", b"")
+            self._size += len(part)
+            self.complete = not message.get("more_body", False)
+            if self._size <= limit:
+                yield part
+        if (size := max(self._size, self._announced)) > limit:
+            raise Refused(413, f"expected a body of at most {limit} bytes, got {size} or more")
+
+
+class Service:
+    """The endpoints of one helper's server model, and what they share."""
+
+    def __init__(self, card: Card, model: OnnxModel, settings: ServerSettings, token: str | None) -> None:
+        self.card, self.model, self.settings = card, model, settings
+        self.metrics = _Metrics()
+        self.fault: str | None = "the check at the start is not done yet"
+        self._check_key = secrets.token_hex(16)
+        self._authorization = None if token is None else f"Bearer {token}".encode()
+        self.batcher = Batcher(
+            lambda x: self.model(x)["e"],
+            max_rows=settings.max_batch,
+            delay=settings.batch_delay,
+            queue_length=settings.queue_length,
+            workers=settings.workers,
+            observe=self.metrics.batch.observe,
+        )
+        self.metrics.queue.set_function(lambda: len(self.batcher))
+        self.metrics.ready.set_function(lambda: self.fault is None)
+
+    def admit(self, scope: Scope) -> None:
+        """Refuse a request by its headers alone."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        names = [name for name, _ in headers]
+        if len(headers) > self.settings.max_headers:
+            raise Refused(431, f"expected at most {self.settings.max_headers} headers, got {len(headers)}")
+        size, limit = sum(len(name) + len(value) for name, value in headers), self.settings.max_header_bytes
+        if size > limit:
+            raise Refused(431, f"expected at most {limit} bytes of headers, got {size}")
+        for name in ONCE:
+            if names.count(name) > 1:
+                raise Refused(400, f"expected one header {name.decode()}, got {names.count(name)}")
+        if {b"content-length", b"transfer-encoding"} <= set(names):
+            raise Refused(400, "expected either Content-Length or Transfer-Encoding, got both")
+        given = dict(headers)
+        expected = given.get(b"authorization", b"") if self._authorization is None else self._authorization
+        right = hmac.compare_digest(given.get(b"authorization", b""), expected)
+        if not right and scope["path"] not in OPEN_PATHS:
+            challenge = {"WWW-Authenticate": "Bearer"}
+            raise Refused(401, "expected the header Authorization: Bearer TOKEN with the right token", challenge)
+        if given.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Refused(415, "expected a body without Content-Encoding")
+
+    async def live(self, _: Scope) -> Reply:
+        """Whether the process answers."""
+        return _json({"live": True})
+
+    async def ready(self, _: Scope) -> Reply:
+        """Whether requests are answered, or why not."""
+        if self.fault is not None:
+            raise Refused(503, f"not ready: {self.fault}", RETRY)
+        return _json({"ready": True})
+
+    async def server_metadata(self, _: Scope) -> Reply:
+        """Name, version and extensions."""
+        return _json({"name": "l2h", "version": protocol.MODEL_VERSION, "extensions": ["binary_tensor_data"]})
+
+    async def model_metadata(self, _: Scope) -> Reply:
+        """Names, datatypes and shapes of the model's input and output."""
+        return _json(protocol.model_metadata(**self._contract()))
+
+    async def show_metrics(self, _: Scope) -> Reply:
+        """Counters for Prometheus."""
+        kind = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return Reply(200, kind, generate_latest(self.metrics.registry))
+
+    async def show_description(self, _: Scope) -> Reply:
+        """The contract as OpenAPI."""
+        return _json(description(**self._contract(), max_rows=self.settings.max_rows))
+
+    async def infer(self, scope: Scope) -> Reply:
+        """The scores of the inputs in a request."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        checking = hmac.compare_digest(headers.get(CHECK_HEADER, "").encode(), self._check_key.encode())
+        if self.fault is not None and not checking:
+            raise Refused(503, f"not ready: {self.fault}", RETRY)
+        body = await scope["l2h.body"].read()
+        try:
+            asked = protocol.decode_request(
+                headers, body, dtype=self.card.input_dtype, shape=self.card.input_shape, max_rows=self.settings.max_rows
+            )
+            async with asyncio.timeout(None if checking else self.settings.request_seconds):
+                e = await self.batcher(asked.x)
+            described, content = protocol.encode_answer(e, id=asked.id, binary=asked.binary)
+            described[protocol.MODEL_HEADER] = self.card.parts["server"].sha256
+            answer = Reply(200, described, content)
+        except protocol.ProtocolError as fault:
+            raise Refused(400, str(fault)) from None
+        except QueueFull as fault:
+            raise Refused(429, str(fault), RETRY) from None
+        except TimeoutError:
+            expected = f"expected an answer within {self.settings.request_seconds:g} s"
+            raise Refused(503, f"{expected}, but the model is too busy", RETRY) from None
+        except ModelFailed as fault:
+            raise Refused(500, str(fault)) from None
+        self.metrics.rows.inc(len(e))
+        return answer
+
+    async def wrong_answer(self, ask: Ask) -> str | None:
+        """What is wrong with the answers to four known inputs; until all are checked, nobody else is answered.
+
+        Args:
+            ask: sends headers and body of a request to this server.
+        """
+        self.fault = "the check at the start is not done yet"
+        x = known_inputs(self.card)
+        expected = np.concatenate([self.model(row)["e"] for row in x[:, None]])
+        own = {CHECK_HEADER: self._check_key}
+        if self._authorization is not None:
+            own["Authorization"] = self._authorization.decode()
+
+        async def admitted(headers: dict[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+            return await ask({**headers, **own}, body)
+
+        return await wrong_answer(x, expected, admitted)
+
+    def _contract(self) -> dict[str, Any]:
+        return {
+            "dtype": self.card.input_dtype,
+            "shape": self.card.input_shape,
+            "n_classes": len(self.card.classes),
+        }
+
+
+def _json(document: Mapping[str, Any]) -> Reply:
+    return Reply(200, {"Content-Type": "application/json"}, json.dumps(document, separators=(",", ":")).encode())
+
+
+class _Route(NamedTuple):
+    """What answers a path."""
+
+    method: str
+    endpoint: Callable[[Scope], Awaitable[Reply]]
+
+
+def _routes(service: Service) -> dict[str, _Route]:
+    routes = {
+        "/v2": _Route("GET", service.server_metadata),
+        "/v2/health/live": _Route("GET", service.live),
+        "/v2/health/ready": _Route("GET", service.ready),
+        "/metrics": _Route("GET", service.show_metrics),
+        "/openapi.json": _Route("GET", service.show_description),
+    }
+    model = f"/v2/models/{protocol.MODEL_NAME}"
+    for path in (model, f"{model}/versions/{protocol.MODEL_VERSION}"):
+        routes[path] = _Route("GET", service.model_metadata)
+        routes[f"{path}/ready"] = _Route("GET", service.ready)
+        routes[f"{path}/infer"] = _Route("POST", service.infer)
+    return routes
+
+
+def _unknown(path: str) -> str:
+    """What was expected in place of a path that has no route."""
+    parts = [*path.split("/"), "", "", ""]
+    if path.startswith("/v2/models/"):
+        for name, expected, given in (
+            ("model", protocol.MODEL_NAME, parts[3]),
+            ("version", protocol.MODEL_VERSION, parts[5] if parts[4] == "versions" else protocol.MODEL_VERSION),
+        ):
+            if given != expected:
+                return f"expected the {name} {expected}, got {given[:40]!a}"
+    return "expected a path of the inference protocol, see /openapi.json"
+
+
+class _Application(Starlette):
+    """Admits requests, and turns every outcome into one counted answer."""
+
+    def __init__(self, service: Service, **options: Any) -> None:
+        super().__init__(**options)
+        self.state.service = self._service = service
+        self._routes = _routes(service)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        started = perf_counter()
+        body = scope["l2h.body"] = _Body(scope, receive, self._service.settings)
+        route = self._routes.get(scope["path"])
+        try:
+            answer = await self._answer(scope, route, body)
+            await answer.send(send)
+            status = answer.status
+        except _Disconnected:
+            status = 499  # nobody reads an answer
+        name = "none" if route is None else route.endpoint.__name__
+        self._service.metrics.count(name, status, perf_counter() - started)
+
+    async def _answer(self, scope: Scope, route: _Route | None, body: _Body) -> Reply:
+        try:
+            self._service.admit(scope)
+            if route is None:
+                raise Refused(404, _unknown(scope["path"]))
+            if scope["method"] not in (route.method, "HEAD" if route.method == "GET" else ""):
+                raise Refused(405, f"expected {route.method}, got {scope['method'][:20]!a}", {"Allow": route.method})
+            if route.method == "GET":
+                await body.read()  # else its sender could hold the connection
+            return await route.endpoint(scope)
+        except Refused as refused:
+            if refused.status != 408:
+                await body.discard()
+            return refusal(refused, body.complete)
+        except _Disconnected:
+            raise
+        except Exception:
+            logger.exception("a request failed")
+            return refusal(Refused(500, "expected no failure of the server; its log says more"), body.complete)
+
+
+def refusal(refused: Refused, complete: bool) -> Reply:
+    """The answer to a request that is refused; what is left of its body is no other request."""
+    headers = {"Content-Type": "application/json", **refused.headers, **({} if complete else {"Connection": "close"})}
+    return Reply(refused.status, headers, protocol.encode_error(str(refused)))
+
+
+def make_app(
+    folder: str | PathLike[str], settings: ServerSettings = DEFAULT_SETTINGS, *, token: str | None = None
+) -> Starlette:
+    """The server model of a helper as an ASGI application. It is ready once its lifespan has begun and checked it.
+
+    Args:
+        folder: of a saved helper.
+        settings: limits.
+        token: that requests have to carry; None admits all.
+
+    Raises:
+        FileNotFoundError, ValueError: if the folder is no helper's, its server has no file, or the token is not made of
+            visible ASCII characters.
+    """
+    if token is not None and not (token and all("!" <= character <= "~" for character in token)):
+        raise ValueError("expected a token of visible ASCII characters, got another")
+    card = read_card(folder)
+    if "server" not in card.parts:
+        raise ValueError(f"expected a server as ONNX in {folder}, got none: {card.missing.get('server', 'no reason')}")
+    part = card.parts["server"]
+    model = OnnxModel(Path(folder) / part.file, sha256=part.sha256)
+    check_part(card, "server", model)
+    service = Service(card, model, settings, token)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        service.batcher.start()
+        service.fault = await service.wrong_answer(functools.partial(_ask_in_process, app))
+        yield
+        await service.batcher.close()
+
+    return _Application(service, lifespan=lifespan)
+
+
+async def _ask_in_process(app: Starlette, headers: dict[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+    """An answer of the application, without a socket."""
+    scope: Scope = {
+        "type": "http",
+        "method": "POST",
+        "path": protocol.INFER_PATH,
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, receive, send)
+    answered = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+    return messages[0]["status"], answered, b"".join(message.get("body", b"") for message in messages[1:])

@@ -1,0 +1,1 @@
+"""A simulated deployment: devices, links and queueing servers, with accuracy as an output."""

@@ -213,7 +213,8 @@ class Service:
             if names.count(name) > 1:
                 raise Refused(400, f"expected one header {name.decode()}, got {names.count(name)}")
         if {b"content-length", b"transfer-encoding"} <= set(names):
-            raise Refused(400, "expected either Content-Length or Transfer-Encoding, got both")
+            message = "expected either Content-Length or Transfer-Encoding, got both"
+            raise Refused(400, message, {"Connection": "close"})  # where its body ends is anyone's guess
         given = dict(headers)
         expected = given.get(b"authorization", b"") if self._authorization is None else self._authorization
         right = hmac.compare_digest(given.get(b"authorization", b""), expected)
@@ -379,7 +380,7 @@ class _Application(Starlette):
                 await body.read()  # else its sender could hold the connection
             return await route.endpoint(scope)
         except Refused as refused:
-            if refused.status != 408:
+            if refused.status != 408 and "Connection" not in refused.headers:
                 await body.discard()
             return refusal(refused, body.complete)
         except _Disconnected:

@@ -194,10 +194,13 @@ def test_a_body_a_little_too_large_is_answered_over_the_network(folder):
 
 def test_connections_beyond_the_limit_are_sent_away(folder):
     app = Server(folder, port=0)
-    with running(app, ServerSettings(max_connections=1)) as url, socket.create_connection(address(url), WAIT) as first:
-        first.sendall(post(TEXT, LENGTH))
-        assert first.recv(65536).startswith(b"HTTP/1.1 200")  # and stays open
-        answer = ask(url)
+    with running(app, ServerSettings(max_connections=1)) as url:
+        while app._uvicorn.server_state.connections:  # those of the check at the start
+            threading.Event().wait(0.01)
+        with socket.create_connection(address(url), WAIT) as first:
+            first.sendall(post(TEXT, LENGTH))
+            assert first.recv(65536).startswith(b"HTTP/1.1 200")  # and stays open
+            answer = ask(url)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert answer.json()["error"] == "expected fewer connections at once"
 

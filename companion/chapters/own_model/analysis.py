@@ -52,7 +52,9 @@ class RestoredAgreement(NamedTuple):
     labels: int  # that differ
 
 
-def agreement(fitted: LearningToHelpClassifier, restored: LearningToHelpClassifier, x: np.ndarray) -> RestoredAgreement:
+def restored_agreement(
+    fitted: LearningToHelpClassifier, restored: LearningToHelpClassifier, x: np.ndarray
+) -> RestoredAgreement:
     """Compare a helper with the one that was loaded from its folder.
 
     Args:
@@ -69,7 +71,7 @@ def agreement_evidence(found: RestoredAgreement) -> dict[str, Evidence]:
     """Evidence that a helper decides after saving as it did before.
 
     Args:
-        found: of `agreement`.
+        found: of `restored_agreement`.
     """
     return {
         "scores": Evidence.exact(found.largest_difference),

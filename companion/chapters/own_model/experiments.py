@@ -55,9 +55,8 @@ def image_task(settings: Settings) -> tuple[OwnTask, nn.Module]:
     """
     dataset, n_client = load_dataset(source=settings.data), settings.n_client
     client = fit_client(Split(dataset.client.x[:n_client], dataset.client.y[:n_client]), kind="well_trained", seed=0)
-    return OwnTask(*_arrays(dataset.train, settings.n_fit), *_arrays(dataset.test, settings.n_test)), LegacyClient(
-        client
-    )
+    task = OwnTask(*_arrays(dataset.train, settings.n_fit), *_arrays(dataset.test, settings.n_test))
+    return task, LegacyClient(client)
 
 
 def _arrays(split: Split, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ SERVER_UNITS = 128  # hidden units of the server's last layers
 FILTERS = (16, 32, 64)  # of the server's convolutions
 SMALLEST_SIDE = 8  # images and sequences are halved only where they are at least this long
 IMAGE_CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
-Build = Callable[..., nn.Module]  # build(n_outputs, bounded=...)
+Build = Callable[..., "Network"]  # build(n_outputs, bounded=...)
 
 
 class Standardisation(nn.Module):
@@ -132,7 +132,7 @@ def network_builder(given: nn.Module | None, x: np.ndarray, *, role: str) -> Bui
         `build(n_outputs=1, *, bounded)`, which gives a `Network`.
     """
 
-    def build(n_outputs: int = 1, *, bounded: bool) -> nn.Module:
+    def build(n_outputs: int = 1, *, bounded: bool) -> Network:
         body = deepcopy(given) if given is not None else default_network(x, n_outputs, role=role)
         return Network(body, x.shape[1:], n_outputs, bounded=bounded, role=role)
 

@@ -220,7 +220,8 @@ def _table_one(predictions: Predictions) -> TableOne:
         rates = [
             proportion_interval(int(right[members].sum()), n, level=REPORT_LEVEL) if n else NONE for right in (m, e)
         ]
-        cells.append(SubsetAccuracy(Interval(*(limit * len(members) for limit in share)), *rates, cell.difference))
+        size = Interval(*(limit * len(members) for limit in share))
+        cells.append(SubsetAccuracy(size, rates[0], rates[1], cell.difference))
     return TableOne(*cells)
 
 

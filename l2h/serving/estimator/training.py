@@ -510,7 +510,8 @@ class _Training:
             known = train_scores if name == "train" else None
             scores = server(part.x) if server is not None and known is None else known
             parts.append(as_examples(part, scores))
-        return Splits(*parts)
+        train, calibration, validation = parts
+        return Splits(train, calibration, validation)
 
 
 def as_examples(data: LabelledInputs, server_scores: np.ndarray | None = None) -> Examples:
@@ -534,8 +535,11 @@ def as_examples(data: LabelledInputs, server_scores: np.ndarray | None = None) -
 
 def _with_scores_as_inputs(splits: Splits) -> Splits:
     """The splits for a rejector that reads the client's scores: they stand where the inputs stood."""
-    parts = [part._replace(x=part.client_scores.reshape(len(part.y), -1, 1, 1)) for part in splits[:3]]
-    return Splits(*parts)
+    train, calibration, validation = (
+        part._replace(x=part.client_scores.reshape(len(part.y), -1, 1, 1))
+        for part in (splits.train, splits.calibration, splits.validation)
+    )
+    return Splits(train, calibration, validation)
 
 
 def score_rejector_builder(calibration: Examples) -> Build:
@@ -551,7 +555,7 @@ def score_rejector_builder(calibration: Examples) -> Build:
     temperature = error_estimation.fit_temperature(scores, calibration.y)
     n_features = error_estimation.score_features(scores, temperature).shape[1]
 
-    def build(n_outputs: int = 1, *, bounded: bool) -> nn.Module:
+    def build(n_outputs: int = 1, *, bounded: bool) -> Network:
         layer = LinearOnFeatures(n_features, n_outputs)
         body = ScoreRejector(layer, temperature, error_estimation.MAX_FEATURE)
         return Network(body, tuple(scores.shape[1:]), n_outputs, bounded=bounded, role="rejector")

@@ -305,14 +305,28 @@ def quantile_table(folder: Path) -> Iterator[TableRow]:
         names = {"round trip ms": "rtt_ms", "up Mbit/s": "upload_mbps", "down Mbit/s": "download_mbps"}
         for quantity, column in names.items():
             values[row["access_technology"], quantity].append(float(row[column]))
-    with gzip.open(folder / "cellular_capacity_100ms.csv.gz", "rt", encoding="utf8") as file:
-        for name, _, packets in (line.partition(",") for line in file):
-            if name in OUTAGES:
-                pattern = Outages.from_capacity(np.array(packets.split(), dtype=int))
-                values[name, "outage s"] = list(pattern.end - pattern.start)
-                values[name, "between outages s"] = list(np.diff(pattern.start) - (pattern.end - pattern.start)[:-1])
+    patterns = outages_of_traces(folder / "cellular_capacity_100ms.csv.gz")
+    for name, pattern in ((name, pattern) for name, pattern in patterns.items() if name in OUTAGES):
+        lengths = pattern.end - pattern.start
+        values[name, "outage s"] = list(lengths)
+        values[name, "between outages s"] = list(np.diff(pattern.start) - lengths[:-1])
     for (source, quantity), numbers in values.items():
         yield TableRow(source, quantity, len(numbers), float(np.mean(numbers)), Quantiles.measured(numbers))
+
+
+def outages_of_traces(path: Path) -> dict[str, Outages]:
+    """The outages in traces of capacity, as they were, for `Link.outages` in place of those drawn from quantiles.
+
+    Args:
+        path: a CSV file, compressed with gzip: a head, then lines of a trace's name, a comma, and the number of packets
+            that it could carry in each 0.1 s, separated by blanks.
+
+    Returns:
+        Name -> outages.
+    """
+    with gzip.open(path, "rt", encoding="utf8") as file:
+        lines = (line.partition(",") for line in list(file)[1:])
+        return {name: Outages.from_capacity(np.array(packets.split(), dtype=int)) for name, _, packets in lines}
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

@@ -199,7 +199,7 @@ def capacity(
     return points
 
 
-def most_devices(scenario: Scenario, *, sent_p99: float, upper: int, steps: int = 12) -> int:
+def most_devices(scenario: Scenario, *, sent_p99: float, upper: int, steps: int = 12, total: int = 20_000) -> int:
     """The most devices whose inputs for the server keep a 99th percentile of latency, by bisection.
 
     Args:
@@ -207,15 +207,18 @@ def most_devices(scenario: Scenario, *, sent_p99: float, upper: int, steps: int 
         sent_p99: seconds, the largest allowed `Summary.sent_p99`.
         upper: number of devices at which the search ends, >= 2.
         steps: of the bisection on the logarithm.
+        total: the least number of inputs of all devices together, >= 1: few devices get more than `scenario.inputs`,
+            since a percentile of few latencies is not a property of the deployment.
 
     Returns:
         From 0 to `upper`; `upper` if that many still keep the limit, as do devices that never ask.
     """
     checks.positive(sent_p99=sent_p99)
     checks.integer(2, upper=upper)
+    checks.integer(1, total=total)
 
     def keeps(n: int) -> bool:
-        (point,) = capacity(scenario, [n])
+        (point,) = capacity(replace(scenario, inputs=max(scenario.inputs, -(-total // n))), [n])
         return not point.summary.sent_p99 > sent_p99
 
     if keeps(upper):

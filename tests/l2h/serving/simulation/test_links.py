@@ -123,6 +123,14 @@ def test_the_table_is_derived_from_measurements(measurements, tmp_path):
         assert row.quantiles.values == pytest.approx(other.quantiles.values, rel=1e-4)
 
 
+def test_traces_are_played_as_they_were(measurements):
+    outages = links.outages_of_traces(measurements / "cellular_capacity_100ms.csv.gz")
+    assert set(outages) == {"ATT-LTE-driving.up", "other.up"}
+    first = outages["ATT-LTE-driving.up"]
+    assert first.start == pytest.approx([0.1, 0.5]) and first.end == pytest.approx([0.3, 0.6])
+    assert first.period == pytest.approx(0.8)
+
+
 def test_the_shipped_table_has_no_row_that_nothing_reads():
     quantities = {(row.source, row.quantity) for row in links.read_quantiles()}
     trips = {(name, "round trip ms") for name in links.RATES_OF}

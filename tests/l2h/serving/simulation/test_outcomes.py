@@ -109,7 +109,8 @@ def test_the_most_devices_keep_the_limit_and_one_step_more_does_not():
     case = scenario(policy=simulation.ask_always, device=SimulatedDevice(0.0, 0.0), inputs=20, rate=2.0)
     most = outcomes.most_devices(case, sent_p99=0.12, upper=1000)
     assert 20 < most < 60  # one server of 10 ms is full at 50 devices
-    (within,) = outcomes.capacity(case, [most])
+    assert outcomes.most_devices(case, sent_p99=0.12, upper=1000, total=200_000) == pytest.approx(most, rel=0.2)
+    (within,) = outcomes.capacity(replace(case, inputs=20_000 // most + 1), [most])
     assert within.summary.sent_p99 <= 0.12
     assert outcomes.most_devices(case, sent_p99=0.01, upper=1000) == 0
     assert outcomes.most_devices(case.with_policy(simulation.keep_always), sent_p99=0.12, upper=100) == 100

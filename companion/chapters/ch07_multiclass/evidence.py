@@ -183,9 +183,9 @@ def _deciding_small_evidence(
 def _form_evidence(
     results: MulticlassResults, settings: Settings, measured: Callable[..., Evidence], data: str
 ) -> dict[str, Any]:
-    configs, costs = experiments.form_grid(settings), experiments.FOLLOW_UP_COSTS
-    table = experiments.follow_up_table_grid(settings)
+    configs, forms = experiments.form_grid(settings), experiments.printed_run_forms(settings)
     offload_rate = partial(mean_difference, per_example=ask_indicator)
+    deciding = results.deciding(settings.form_decision_seeds)
     return {
         "reversed-sign-shows-in-the-slope": {
             FORM_CASES[form]: _slope_evidence(
@@ -195,8 +195,8 @@ def _form_evidence(
         },
         "reversed-sign-sends-more": measured(
             offload_rate,
-            results.untuned(table[costs, "stage, released"]),
-            results.untuned(table[costs, "stage, nonnegative"]),
+            deciding.untuned(forms["released"]),
+            deciding.untuned(forms["nonnegative"]),
         ),
     }
 

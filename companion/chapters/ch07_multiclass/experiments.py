@@ -239,6 +239,12 @@ def follow_up_table_grid(settings: Settings) -> dict[tuple[Costs, str], Experime
     }
 
 
+def printed_run_forms(settings: Settings) -> dict[str, ExperimentConfig]:
+    """The released and the shifted form of the loss at the costs of the printed run, by the name of the form."""
+    table = follow_up_table_grid(settings)
+    return {form: table[FOLLOW_UP_COSTS, f"stage, {form}"] for form in ("released", "nonnegative")}
+
+
 def _small_config(settings: Settings, n_classes: int) -> ExperimentConfig:
     """A linear client and a LeNet server on few images, the same number for any number of classes."""
     source = settings.data or "cifar10"
@@ -313,9 +319,14 @@ def _deciding_configs(settings: Settings, steps_per_epoch: int) -> list[Experime
     intervals = update_interval_grid(settings, steps_per_epoch)
     small = [config for (_, name), config in class_count_grid(settings).items() if name != "oracle"]
     small += [intervals[1], intervals[steps_per_epoch]]
+    forms = list(printed_run_forms(settings).values())
     return [
         run
-        for configs, count in ((with_server, settings.server_decision_seeds), (small, settings.decision_seeds))
+        for configs, count in (
+            (with_server, settings.server_decision_seeds),
+            (small, settings.decision_seeds),
+            (forms, settings.form_decision_seeds),
+        )
         for config in configs
         for run in over_seeds(config, settings.seeds + count)[settings.seeds :]
     ]

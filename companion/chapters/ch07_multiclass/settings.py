@@ -15,6 +15,7 @@ class Settings(ChapterSettings):
             look at the first ones; where there are none, the first ones do.
         server_decision_seeds: the same for the systems with the server of all ten classes, which take many times as
             long.
+        form_decision_seeds: the same for two forms of the loss at the costs of the printed run.
         n_classes: in the main comparison.
         clients: forms of the client; the first is compared with all systems.
         server_network: of the server, a name in `base.SERVER_NETWORKS`.
@@ -32,6 +33,7 @@ class Settings(ChapterSettings):
     seeds: int
     decision_seeds: int = 0
     server_decision_seeds: int = 0
+    form_decision_seeds: int = 0
     n_classes: int = 10
     clients: tuple[str, ...] = ("follow_up", "lenet")
     server_network: str = "residual_small"
@@ -61,12 +63,13 @@ PROFILES = (
         sizes=(300, 900, 300, 300),
         precision="float64",
     ),
-    Settings("paper", seeds=3, decision_seeds=5),
+    Settings("paper", seeds=3, decision_seeds=5, form_decision_seeds=5),
     Settings(
         "full",
         seeds=5,
         decision_seeds=20,
         server_decision_seeds=5,
+        form_decision_seeds=5,
         server_network="residual_large",
         server_preset="large",
     ),

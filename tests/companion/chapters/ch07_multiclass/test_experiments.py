@@ -26,7 +26,7 @@ PROFILES = [replace(settings_for("07_multiclass", profile), data="cifar10") for 
 def test_one_plain_server_of_each_seed_serves_every_method(settings):
     runs = experiments.all_multiclass_configs(settings, 47)
     plain = [one for one in runs if one.method == "plain_server" and one.server_network == settings.server_network]
-    seeds = settings.seeds + settings.server_decision_seeds
+    seeds = settings.seeds + max(settings.server_decision_seeds, settings.form_decision_seeds)
     assert len(plain) == seeds == len({one.seed for one in plain})
     assert {one.preset for one in plain} == {settings.server_preset}
     joint = [one for one in runs if one.method in registry.JOINT and one.server_network == settings.server_network]
@@ -215,7 +215,7 @@ def test_each_profile_has_a_server_network():
 
 
 def test_further_seeds_are_run_for_the_claims_that_they_decide():
-    settings = replace(PROFILES[1], seeds=2, decision_seeds=3, server_decision_seeds=1)
+    settings = replace(PROFILES[1], seeds=2, decision_seeds=3, server_decision_seeds=1, form_decision_seeds=2)
     runs = experiments.all_multiclass_configs(settings, 47)
     assert len(runs) == len(set(runs))
     deciding = experiments.MulticlassResults(dict.fromkeys(runs), 2).deciding(3)
@@ -228,5 +228,8 @@ def test_further_seeds_are_run_for_the_claims_that_they_decide():
     for name in ("stage switching", *experiments.WEIGHTED_SERVER_SYSTEMS):
         seeds = {run.seed for run in runs if replace(run, seed=0) == systems["follow_up", name]}
         assert seeds == {0, 1, 2}
+    forms = experiments.printed_run_forms(settings)
+    assert {config.form for config in forms.values()} == {"released", "nonnegative"}
+    assert all(replace(config, seed=seed) in deciding.results for config in forms.values() for seed in (2, 3))
     first = experiments.MulticlassResults({}, 2)
     assert first.deciding(0) == first and first.deciding(3) == experiments.MulticlassResults({}, 3, first_seed=2)

@@ -30,4 +30,4 @@ def plot_latencies(ax: Axes, answers: Mapping[str, Sequence[DeviceAnswer]]) -> N
         ax.annotate(phase, (start + len(each) / 2, 1.02), xycoords=("data", "axes fraction"), ha="center", fontsize=8)
         start += len(each)
     ax.set(yscale="log", xlabel="input", ylabel="latency (ms)")
-    ax.legend(loc="upper right", fontsize=8)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=8)  # no corner is free of points

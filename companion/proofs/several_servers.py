@@ -1,8 +1,4 @@
-"""The Bayes rule for several servers, dominance and monotonicity, proved for all reals, and two wrong rules refuted.
-
-These certificates are not in the list of `companion.proofs.statements`, on which the record of the errata depends;
-their own test checks that each is decided.
-"""
+"""The Bayes rule for several servers, dominance and monotonicity, proved for all reals, and two wrong rules refuted."""
 
 import z3
 from z3 import And, Implies

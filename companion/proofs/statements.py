@@ -8,7 +8,16 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from companion.proofs import bayes, boxes, calibration, counterexamples, excess_risk, generalization, losses
+from companion.proofs import (
+    bayes,
+    boxes,
+    calibration,
+    counterexamples,
+    excess_risk,
+    generalization,
+    losses,
+    several_servers,
+)
 from companion.proofs.prover import Certificate
 
 __all__ = ["ALGEBRAIC", "ANALYTIC", "Certificate", "certificate_table", "certificates"]
@@ -18,6 +27,10 @@ ALGEBRAIC = (
     bayes.deterministic_client,
     bayes.conventions,
     bayes.monotone_rules,
+    several_servers.several_servers_rules,
+    several_servers.dominated_servers,
+    several_servers.several_servers_reactions,
+    several_servers.average_server,
     losses.upper_bound,
     losses.convexity,
     losses.margin_loss_range,

@@ -15,6 +15,7 @@ REFUTATIONS = {
     *("upper-bound-negative-alpha", "upper-bound-negative-beta", "convex-in-the-logit"),
     *("theorem-1-range-stated", "theorem-1-one-example", "theorem-1-hundred-examples", "theorem-1-real-scores"),
     *("joint-stage-objective", "quadratic-transfer-of-alpha-p"),
+    *("more-accurate-server", "average-server"),
 }
 
 

@@ -64,8 +64,8 @@ class Card:
             server of options["servers"], a list of their k names.
         missing: a part without a file -> why it has none.
         data: hashes and sizes of the data it was fitted on; any JSON.
-        metrics: name -> {"estimate": ..., "low": ..., "high": ...} and more, on data that was not used for fitting;
-            None where a metric is undefined.
+        metrics: name -> {"estimate": ..., "low": ..., "high": ...} and more; None where a metric is undefined. "n" and
+            "data" say on which examples it was measured.
         versions: library -> version that made the folder.
         options: how it was fitted; any JSON.
     """

@@ -32,7 +32,7 @@ FEWEST = 30  # examples below which no difference is called significant: its int
 NONE = Interval(float("nan"), float("nan"), float("nan"))  # of an empty subset
 TOO_FEW = "too few examples"
 UNUSED = "examples that fit did not use"
-VALIDATION = "the validation part of fit, on which the threshold was chosen"
+VALIDATION = "the validation part of fit, on which the threshold was chosen, so that the report is too favourable"
 PHRASES = {
     OUTCOMES[0]: "lower than that of",
     OUTCOMES[1]: "higher than that of",

@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+import math
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +21,7 @@ from l2h.serving.exchange import Exchange, ExchangeError, HttpAnswer
 from l2h.serving.folder import Card, read_card, server_names
 from l2h.serving.http.protocol import (
     INFER_PATH,
+    LARGEST_BODY,
     MODEL_HEADER,
     ProtocolError,
     decode_answer,
@@ -47,6 +50,7 @@ REASONS = {
 }
 STATUS_REASONS = {401: "unauthorised", 403: "unauthorised", 429: "busy", 503: "busy"}
 LEAST_SECONDS = 1e-3  # of an exchange that begins just before the deadline
+REQUEST_FRAME = 4096  # bytes of a request beside its inputs, at most
 ANSWER_FRAME, SCORE_BYTES = 65536, 64  # bytes that an answer may have: for the frame, and for each score, in JSON, too
 
 ClientFunction = Callable[[np.ndarray], Any]
@@ -118,6 +122,7 @@ class Device:
         queue_timeout: seconds after which the server gives up on a request in its queue; more than `breaker_window`,
             so that the devices of a server in trouble have stopped asking before its queue runs over.
         max_rows: largest number of inputs in one request; a larger batch makes several.
+        max_body: largest number of bytes in one request, as the server's limit; of large inputs fewer make a request.
         clock: monotonic time in seconds.
 
     Raises:
@@ -142,13 +147,14 @@ class Device:
         pause: float = 5.0,
         queue_timeout: float = 5.0,
         max_rows: int = 64,
+        max_body: int = LARGEST_BODY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         _check_times(deadline, failures, breaker_window, queue_timeout)
-        checks.integer(1, max_rows=max_rows)
+        checks.integer(1, max_rows=max_rows, max_body=max_body)
         checks.one_of(("fallback", "use"), stale=stale)
         self.card = read_card(folder)
-        self.deadline, self.stale, self.max_rows = deadline, stale, max_rows
+        self.deadline, self.stale, self.max_rows, self.max_body = deadline, stale, max_rows, max_body
         self._decider = "router" if "router" in self.card.parts else "rejector"
         self._rejector = _model(folder, self.card, self._decider)
         if client is None:
@@ -273,10 +279,12 @@ class Device:
 
     def _requests(self, chosen: np.ndarray, number: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Each server's number with the rows of one request."""
+        size = math.prod(self.card.input_shape) * np.dtype(self.card.input_dtype).itemsize
+        n_rows = max(1, min(self.max_rows, (self.max_body - REQUEST_FRAME) // size))
         for server in range(len(self._servers)):
             rows = chosen[number[chosen] == server]
-            for at in range(0, len(rows), self.max_rows):
-                yield server, rows[at : at + self.max_rows]
+            for at in range(0, len(rows), n_rows):
+                yield server, rows[at : at + n_rows]
 
     def _check_input(self, x: Any) -> None:
         """Refuse all but (n, ...) of the card's shape and type, n >= 1, finite."""
@@ -317,7 +325,7 @@ class Device:
 
     def _server_indices(self, replicas: Sequence[_Server], x: np.ndarray, end: float) -> tuple[np.ndarray, str]:
         """The class indices of the first replica whose breaker permits the call, and its URL."""
-        id = str(next(self._ids))
+        id = f"{next(self._ids)}-{secrets.token_hex(8)}"  # of two devices, or processes after a fork, none is the same
         headers, body = encode_request(x, id=id)
         if self._clock() >= end:  # no failure of a server
             raise _Failure("timeout", "the deadline passed before the request")

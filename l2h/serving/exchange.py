@@ -4,6 +4,8 @@ urllib3's time-outs hold for each read, so that a server that sends one byte per
 time-out counts from the moment it is set, for all reads and writes together.
 """
 
+import functools
+import os
 import queue
 import socket
 import ssl
@@ -46,6 +48,8 @@ class HttpAnswer(NamedTuple):
 class Exchange:
     """Requests to one server over pooled connections; calls from several threads at once are safe.
 
+    After a fork the child connects anew: on a connection that two processes share, each would read the other's answers.
+
     Args:
         url: http or https, of the server's root; without user name, query and fragment.
         ca: file of the certificates that are trusted, PEM; the system's without it. Certificates and host names are
@@ -73,13 +77,9 @@ class Exchange:
         self._path = (parsed.path or "").rstrip("/")
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         host, port = parsed.host.strip("[]"), parsed.port
-        if parsed.scheme == "http":
-            self._pool = urllib3.HTTPConnectionPool(host, port, maxsize=connections)
-            self._pool.ConnectionCls = _Connection
-        else:
-            context = _context(ca)
-            self._pool = urllib3.HTTPSConnectionPool(host, port, maxsize=connections, ssl_context=context)
-            self._pool.ConnectionCls = _TlsConnection
+        context = None if parsed.scheme == "http" else _context(ca)
+        self._new_pool = functools.partial(_pool, host, port, context, connections)
+        self._pool, self._process = self._new_pool(), os.getpid()
 
     def __repr__(self) -> str:
         return f"Exchange({self.url!r})"
@@ -98,6 +98,8 @@ class Exchange:
             ExchangeError: if there is no complete answer in time.
         """
         end = time.monotonic() + seconds
+        if self._process != os.getpid():
+            self._pool, self._process = self._new_pool(), os.getpid()
         try:
             response = self._pool.urlopen(
                 "POST",
@@ -124,6 +126,17 @@ class Exchange:
     def close(self) -> None:
         """Close the idle connections."""
         self._pool.close()
+
+
+def _pool(host: str, port: int | None, context: ssl.SSLContext | None, connections: int) -> urllib3.HTTPConnectionPool:
+    """A pool of connections to one server, over TLS where there is a context."""
+    if context is None:
+        plain = urllib3.HTTPConnectionPool(host, port, maxsize=connections)
+        plain.ConnectionCls = _Connection
+        return plain
+    secure = urllib3.HTTPSConnectionPool(host, port, maxsize=connections, ssl_context=context)
+    secure.ConnectionCls = _TlsConnection
+    return secure
 
 
 def _body(response: Any, largest: int) -> bytes:

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,8 +65,8 @@ class Card:
             server of options["servers"], a list of their k names.
         missing: a part without a file -> why it has none.
         data: hashes and sizes of the data it was fitted on; any JSON.
-        metrics: name -> {"estimate": ..., "low": ..., "high": ...} and more, on data that was not used for fitting;
-            None where a metric is undefined.
+        metrics: name -> {"estimate": ..., "low": ..., "high": ...} and more; None where a metric is undefined. "n" and
+            "data" say on which examples it was measured.
         versions: library -> version that made the folder.
         options: how it was fitted; any JSON.
     """
@@ -250,8 +251,8 @@ def _parsed(path: Path) -> Any:
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"expected each name once, got {repeated[0]!r} more often")
+    if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
+        raise ValueError(f"expected each name once, got {_shown(repeated[0])} more often")
     return dict(pairs)
 
 
@@ -275,6 +276,7 @@ def _text(card: Card) -> str:
     try:
         text = json.dumps({**content, "sha256": _digest(content)}, indent=1, allow_nan=False)
         _card(json.loads(text))
+        model_card(json.loads(text)).encode()  # a text of half a surrogate pair has no file
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"expected a card that can be saved, got one where this is wrong: {error}") from error
     return text + "\n"

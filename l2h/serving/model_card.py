@@ -16,8 +16,6 @@ the server's model e answers. The device asks where r - t <= 0, and keeps its ow
 {files}
 {missing}
 ## Evaluation
-On data that was not used for fitting; each estimate has its interval.
-
 {metrics}
 
 ## Data it was fitted on
@@ -87,7 +85,18 @@ def _decision(content: Mapping[str, Any]) -> str:
 
 def _metrics(metrics: Mapping[str, Any]) -> str:
     rows = [(name, *(_figure(entry[key]) for key in ("estimate", "low", "high"))) for name, entry in metrics.items()]
-    return _table(("metric", "estimate", "low", "high"), rows) if rows else "No metrics were saved."
+    if not rows:
+        return "No metrics were saved."
+    table = _table(("metric", "estimate", "low", "high"), rows)
+    return f"Each estimate has its interval. {_measured_on(metrics)}\n\n{table}"
+
+
+def _measured_on(metrics: Mapping[str, Any]) -> str:
+    """On which data the metrics were measured, as their entries say: those that chose a threshold flatter it."""
+    sources = dict.fromkeys((str(entry.get("n", "")), str(entry.get("data", ""))) for entry in metrics.values())
+    if not all(data for _, data in sources):
+        return "On which data they were measured is not stated."
+    return "Measured on " + " and on ".join(f"{n} of {_plain(data)}".removeprefix(" of ") for n, data in sources) + "."
 
 
 def _figure(value: float | None) -> str:

@@ -2,7 +2,10 @@
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,20 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from l2h import checks
 from l2h.evaluation.thresholds import with_threshold
 from l2h.problem import Costs, Predictions, asks, server_label
-from l2h.serving.estimator.clients import Answers, as_client, given_answers, label_indices
+from l2h.serving.estimator.clients import (
+    Answers,
+    are_probabilities,
+    as_array,
+    as_client,
+    given_answers,
+    label_indices,
+    look_like_one_probability,
+)
 from l2h.serving.estimator.networks import data_kind
-from l2h.serving.estimator.report import UNUSED, VALIDATION, Report, make_report, row_hashes
+from l2h.serving.estimator.report import UNKNOWN, UNUSED, VALIDATION, Report, make_report, row_hashes
 from l2h.serving.estimator.saving import ComparedInputs, loaded_parts, save_parts
 from l2h.serving.estimator.training import (
     FitSettings,
@@ -33,6 +45,10 @@ from l2h.serving.estimator.training import (
 from l2h.serving.folder import Card
 from l2h.serving.onnx.sessions import load_parts
 
+ONE_PROBABILITY = (
+    "expected scores of the client that are positive for the second class alone, got numbers in [0, 1], which all "
+    "stand for the second class: of its probability p give log(p / (1 - p)), or the probabilities of both classes, (n, 2)"
+)
 SAMPLE = 1000  # inputs on which an ONNX file is compared with its model
 
 
@@ -143,6 +159,13 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             TypeError: if the client, the rejector or the server is of another kind.
             NotFittedError: if the client is an estimator that is not fitted.
         """
+        with _unchanged_by_failure(self):
+            self._fit(X, y, client_labels, client_scores)
+        if self.interrupted_:
+            warnings.warn(self.interrupted_, UserWarning, stacklevel=2)
+        return self
+
+    def _fit(self, X: Any, y: Any, client_labels: Any, client_scores: Any) -> None:
         x, targets = self._fit_inputs(X, y)
         check_classification_targets(targets)
         classes, index = np.unique(targets, return_inverse=True)
@@ -152,11 +175,18 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         data_kind(x.shape[1:], x.dtype)
         given = client_labels is not None or client_scores is not None
         client = as_client(self.client, index, classes, given=given)
-        answers = given_answers(client_labels, client_scores, classes, len(x)) if given else client.answers(_raw(X), x)
+        self._given_probabilities = None if client_scores is None else are_probabilities(as_array(client_scores))
+        if given:
+            known = self._given_probabilities
+            answers = given_answers(client_labels, client_scores, classes, len(x), probabilities=known)
+        else:
+            answers = client.answers(_raw(X), x)
+        if look_like_one_probability(answers.scores):
+            warnings.warn(ONE_PROBABILITY, UserWarning, stacklevel=3)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        settings = FitSettings(
-            self.method, Costs(self.c1, self.ce), self.rejector, self.server, self.budget, self.epochs, seed
-        )
+        costs = Costs(self.c1, self.ce)
+        costs = Costs(float(costs.c1), float(costs.ce))  # JSON has no numbers of NumPy
+        settings = FitSettings(self.method, costs, self.rejector, self.server, self.budget, self.epochs, seed)
         check_settings(settings, has_scores=answers.scores is not None)
         data, rows = LabelledInputs(x, index, *answers, classes), split_rows(index, seed)
         parts = fit_parts(data, rows, settings)
@@ -166,10 +196,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         self.input_shape_, self.input_dtype_ = x.shape[1:], str(x.dtype)
         self.split_sizes_ = {name: len(part) for name, part in rows._asdict().items()}
         self._remember(data, rows.validation, settings)
-        self._options, self._costs = _options(settings, self), settings.costs
-        if self.interrupted_:
-            warnings.warn(self.interrupted_, UserWarning, stacklevel=2)
-        return self
+        self._options, self._costs, self._method = _options(settings, self), settings.costs, settings.method
 
     def _remember(self, data: LabelledInputs, validation: np.ndarray, settings: FitSettings) -> None:
         """What later reports and the card need of the data."""
@@ -186,7 +213,9 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         confidence = self._confidence_scores(part.scores)
         tuned = with_threshold(predictions, self.threshold_)
         self.report_: Report | None = None
-        self.report_ = make_report(tuned, costs=settings.costs, confidence=confidence, data=VALIDATION)
+        self.report_ = make_report(
+            tuned, costs=settings.costs, confidence=confidence, data=VALIDATION, ranking=predictions.r
+        )
 
     def _confidence_scores(self, scores: np.ndarray | None) -> np.ndarray | None:
         """Scores r of the rule on the client's confidence, with the threshold that fit chose for it."""
@@ -258,7 +287,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         scores = None
         if self.rejector_.reads == "client_scores":
             if client_scores is not None:
-                scores = given_answers(None, client_scores, self.classes_, len(x)).scores
+                scores = self._given(None, client_scores, len(x)).scores
             else:
                 scores = self.client_.scores(_raw(X), x)
         return self._r(x, scores)
@@ -305,18 +334,29 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"expected as many labels as inputs, got {len(index)} labels and {len(x)} inputs")
         data = self._unused_rows(x, index)
         examples = LabelledInputs(x, index, *answers, self.classes_)
-        predictions = with_threshold(part_predictions(self.rejector_, self.server_, examples), self.threshold_)
+        predictions = part_predictions(self.rejector_, self.server_, examples)
         confidence = self._confidence_scores(answers.scores)
-        report = make_report(predictions, costs=self._costs, confidence=confidence, data=data)
+        tuned = with_threshold(predictions, self.threshold_)
+        report = make_report(tuned, costs=self._costs, confidence=confidence, data=data, ranking=predictions.r)
         self.report_ = report
         return report
 
     def _unused_rows(self, x: np.ndarray, index: np.ndarray) -> str:
-        """What the examples are, after a look at the rows that fit used."""
+        """What the examples are, after a look at the rows that fit used.
+
+        Where most rows of fit were there more than once, as in a table of few values, new rows are equal to them, too.
+        """
         same = self._data_facts.get("sha256") == _digest(x, index)
+        if not (same or len(self._known_rows)):
+            return UNKNOWN
         known = len(x) if same else int(np.isin(row_hashes(x), self._known_rows).sum())
-        if known == len(x):
+        repeated = 2 * len(np.unique(self._known_rows)) <= len(self._known_rows)
+        if known == len(x) and (same or not repeated):
             raise ValueError(f"expected examples that fit did not use, got {known} of {len(x)} rows that it used")
+        if known and repeated:
+            text = f"{known} of the {len(x)} rows are equal to rows that fit used; whether they are new is not known"
+            warnings.warn(text, UserWarning, stacklevel=3)
+            return f"examples of which {known} are equal to rows that fit used"
         if known:
             text = f"{known} of the {len(x)} rows were used by fit, so that the report is too favourable"
             warnings.warn(text, UserWarning, stacklevel=3)
@@ -343,7 +383,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         card = Card(
             classes=tuple(self.classes_.tolist()),
             costs=self._costs,
-            method=self.method,
+            method=self._method,
             threshold=self.threshold_,
             input_shape=self.input_shape_,
             input_dtype=self.input_dtype_,
@@ -392,7 +432,8 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         helper._sample = ComparedInputs(
             np.zeros((1, *card.input_shape), card.input_dtype), Answers(np.zeros(1, np.int64), None)
         )
-        helper._costs = card.costs
+        helper._given_probabilities = options.get("client_scores_are_probabilities")
+        helper._costs, helper._method = card.costs, card.method
         helper.report_, helper._metrics = None, dict(card.metrics)
         return helper
 
@@ -420,18 +461,26 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         x = self._inputs(X)
         if client_labels is not None or client_scores is not None:
-            return x, given_answers(client_labels, client_scores, self.classes_, len(x))
+            return x, self._given(client_labels, client_scores, len(x))
         return x, self.client_.answers(_raw(X), x)
+
+    def _given(self, client_labels: Any, client_scores: Any, n: int) -> Answers:
+        """The client's answers that came as arrays, read as those of fit were."""
+        known = self._given_probabilities
+        return given_answers(client_labels, client_scores, self.classes_, n, probabilities=known)
 
     def _r(self, x: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
         values = x if self.rejector_.reads == "x" else scores
         if values is None:
             raise ValueError("expected client_scores=, which this rejector reads, got none")
         r: np.ndarray = self.rejector_(values) - np.float32(self.threshold_)
+        checks.finite(**{"scores of the rejector": r})  # NaN would keep
         return r
 
     def _server_indices(self, x: np.ndarray) -> np.ndarray:
-        labels = server_label(self.server_(x))
+        e = self.server_(x)
+        checks.finite(**{"scores of the server": e})
+        labels = server_label(e)
         return (labels + 1) // 2 if len(self.classes_) == 2 else labels
 
     def _fit_inputs(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -450,6 +499,18 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
                 f"{self.input_dtype_}, as in fit, got shape {x.shape} and type {x.dtype}"
             )
         return x
+
+
+@contextmanager
+def _unchanged_by_failure(estimator: BaseEstimator) -> Iterator[None]:
+    """After an error or an interrupt the estimator has the attributes that it had before."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def _validation(X: Any, *, bytes_are_images: bool) -> dict[str, Any]:
@@ -479,12 +540,13 @@ def _options(settings: FitSettings, helper: "LearningToHelpClassifier") -> dict[
     names = getattr(helper, "feature_names_in_", None)
     return {
         **{name: "default" if model is None else type(model).__name__ for name, model in given.items()},
-        "budget": settings.budget,
-        "epochs": settings.epochs,
-        "random_state": helper.random_state if isinstance(helper.random_state, int) else None,
+        "budget": None if settings.budget is None else float(settings.budget),
+        "epochs": None if settings.epochs is None else int(settings.epochs),
+        "random_state": int(helper.random_state) if isinstance(helper.random_state, Integral) else None,
         "seed": settings.seed,
         "interrupted": helper.interrupted_,
         "confidence_threshold": helper._confidence_threshold,
+        "client_scores_are_probabilities": helper._given_probabilities,
         "feature_names": None if names is None else [str(name) for name in names],
     }
 

@@ -42,10 +42,9 @@ class Client:
         classes: the labels of y, sorted.
     """
 
-    reason_not_callable = ""
-
     def __init__(self, classes: np.ndarray) -> None:
         self.classes = classes
+        self.gives_probabilities: bool | None = None  # known after the first scores, the same from then on
 
     def answers(self, inputs: Any, x: np.ndarray) -> Answers:
         """Labels and scores of n inputs.
@@ -155,7 +154,6 @@ class ModuleClient(Client):
     def __init__(self, classes: np.ndarray, module: nn.Module) -> None:
         super().__init__(classes)
         self.module = deepcopy(module).eval()
-        self.gives_probabilities: bool | None = None  # known after the first answers
 
     def answers(self, inputs: Any, x: np.ndarray) -> Answers:
         """The module's scores, and the label of the largest one."""
@@ -192,7 +190,9 @@ class FunctionClient(Client):
         """What the function gives."""
         given = self.function(inputs)
         labels, scores = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
-        return given_answers(labels, scores, self.classes, len(x))
+        if scores is not None and self.gives_probabilities is None:
+            self.gives_probabilities = are_probabilities(as_array(scores))
+        return given_answers(labels, scores, self.classes, len(x), probabilities=self.gives_probabilities)
 
 
 class OnnxClient(Client):
@@ -216,7 +216,6 @@ class OnnxClient(Client):
         if not self.path.is_file():
             raise FileNotFoundError(f"expected an ONNX file as client, got {self.path}, which is no file")
         self.content = self.path.read_bytes()
-        self.gives_probabilities: bool | None = None
         self._session: onnxruntime.InferenceSession | None = None
         if len(self.session.get_inputs()) != 1:
             names = [each.name for each in self.session.get_inputs()]
@@ -339,7 +338,9 @@ def _require_fitted(estimator: Any) -> None:
         )
 
 
-def given_answers(labels: Any, scores: Any, classes: np.ndarray, n: int) -> Answers:
+def given_answers(
+    labels: Any, scores: Any, classes: np.ndarray, n: int, *, probabilities: bool | None = None
+) -> Answers:
     """The client's answers from arrays of the user.
 
     Args:
@@ -347,6 +348,8 @@ def given_answers(labels: Any, scores: Any, classes: np.ndarray, n: int) -> Answ
         scores: (n,) or (n, K), or None.
         classes: the labels of y, sorted.
         n: number of inputs.
+        probabilities: whether rows of scores are probabilities; None where these rows alone have to show it. Of one
+            client all calls need the same answer, since some of its rows may look like the other kind.
 
     Returns:
         `Answers`.
@@ -360,8 +363,9 @@ def given_answers(labels: Any, scores: Any, classes: np.ndarray, n: int) -> Answ
     if labels is None and scores is None:
         raise ValueError("expected the client's labels or scores, got neither")
     if scores is not None:
-        values = np.asarray(scores.detach().cpu() if isinstance(scores, torch.Tensor) else scores)
-        scores = as_scores(values, len(classes), n, probabilities=are_probabilities(values))
+        values = as_array(scores)
+        known = are_probabilities(values) if probabilities is None else probabilities
+        scores = as_scores(values, len(classes), n, probabilities=known)
     if labels is None:
         return Answers(score_labels(scores), scores)
     m = label_indices(labels, classes, what="the client's labels")
@@ -387,7 +391,7 @@ def label_indices(labels: Any, classes: np.ndarray, *, what: str) -> np.ndarray:
     >>> label_indices(["b", "a"], np.array(["a", "b"]), what="labels")
     array([1, 0])
     """
-    labels = np.asarray(labels.detach().cpu() if isinstance(labels, torch.Tensor) else labels)
+    labels = as_array(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -399,6 +403,22 @@ def label_indices(labels: Any, classes: np.ndarray, *, what: str) -> np.ndarray:
         shown = ", ".join(map(repr, classes.tolist()[:10])) + (", ..." if len(classes) > 10 else "")
         raise ValueError(f"expected {what} among the classes of y, {shown}, got {unknown!r}")
     return np.array([positions[label] for label in given], dtype=np.int64)
+
+
+def as_array(values: Any) -> np.ndarray:
+    """A tensor, list or array as an array."""
+    return np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values)
+
+
+def look_like_one_probability(scores: np.ndarray | None) -> bool:
+    """Whether scores (n,), n >= 2, lie in [0, 1] like probabilities of the second class; as scores all are for it.
+
+    >>> look_like_one_probability(np.array([0.25, 0.75])), look_like_one_probability(np.array([-1.0, 0.75]))
+    (True, False)
+    """
+    if scores is None or scores.ndim != 1 or len(scores) < 2:
+        return False
+    return bool(((scores >= 0) & (scores <= 1)).all() and np.ptp(scores) > 0)
 
 
 def are_probabilities(values: np.ndarray) -> bool:
@@ -434,10 +454,16 @@ def as_scores(values: np.ndarray, n_classes: int, n: int, *, probabilities: bool
         wanted = f"({n},) or ({n}, 2)" if n_classes == 2 else f"({n}, {n_classes})"
         raise ValueError(f"expected scores of the client of shape {wanted}, got shape {values.shape}")
     checks.finite(**{"scores of the client": values})
-    if probabilities:
+    if probabilities and values.ndim == 2:
+        if (values < 0).any() or (values > 1 + ROW_SUM_TOLERANCE).any():
+            wrong = values[(values < 0) | (values > 1 + ROW_SUM_TOLERANCE)][0]
+            raise ValueError(f"expected probabilities in [0, 1] of the client, as it gave before, got {wrong:g}")
         return scores_from_probabilities(values)
-    values = values.astype(np.float32)
-    return values[:, 1] - values[:, 0] if values.shape == (n, 2) else values
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32)
+        values = values[:, 1] - values[:, 0] if values.shape == (n, 2) else values
+    checks.finite(**{"scores of the client as float32": values})
+    return values
 
 
 def scores_from_probabilities(probabilities: np.ndarray) -> np.ndarray:

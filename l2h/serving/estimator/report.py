@@ -32,7 +32,8 @@ FEWEST = 30  # examples below which no difference is called significant: its int
 NONE = Interval(float("nan"), float("nan"), float("nan"))  # of an empty subset
 TOO_FEW = "too few examples"
 UNUSED = "examples that fit did not use"
-VALIDATION = "the validation part of fit, on which the threshold was chosen"
+UNKNOWN = "examples of which a loaded helper does not know whether fit used some"
+VALIDATION = "the validation part of fit, on which the threshold was chosen, so that the report is too favourable"
 PHRASES = {
     OUTCOMES[0]: "lower than that of",
     OUTCOMES[1]: "higher than that of",
@@ -50,7 +51,8 @@ class Report:
         data: which examples these are.
         costs: c1 and ce.
         metrics: "system_loss", "accuracy", "coverage", "offload_rate" -> interval. The shares have exact intervals of
-            Clopper and Pearson, the loss Student's interval of its mean.
+            Clopper and Pearson, the loss Student's interval of its mean. Where all losses, or differences below, are
+            equal, the interval allows for the values that n examples may lack.
         table: the paper's Table I: accuracy of client and server on the kept and on the asked examples, with exact
             intervals given the subset.
         curve: (21,) accuracies at the coverages 0, 0.05, ..., 1, with a band that holds for all of them at once.
@@ -160,7 +162,12 @@ class Report:
 
 
 def make_report(
-    predictions: Predictions, *, costs: Costs, confidence: np.ndarray | None = None, data: str = UNUSED
+    predictions: Predictions,
+    *,
+    costs: Costs,
+    confidence: np.ndarray | None = None,
+    data: str = UNUSED,
+    ranking: np.ndarray | None = None,
 ) -> Report:
     """Evaluate a helper beside the client only, the server only, and the client's confidence.
 
@@ -169,6 +176,8 @@ def make_report(
         costs: c1 and ce.
         confidence: (n,) scores r of a rule on the client's confidence, or None where the client has no scores.
         data: which examples these are.
+        ranking: (n,) scores r before the threshold was subtracted, for the curve: of a threshold as large as that which
+            never asks, the differences of scores are lost in rounding. None where no threshold is that large.
 
     Returns:
         `Report`.
@@ -178,7 +187,6 @@ def make_report(
     """
     n = len(predictions.y)
     checks.at_least(2, examples=n)
-    loss = partial(loss_per_example, costs=costs)
     policies = {
         "client only": replace(predictions, r=np.ones(n)),
         "server only": replace(predictions, r=-np.ones(n)),
@@ -195,18 +203,48 @@ def make_report(
         costs=costs,
         metrics=metrics,
         table=_table_one(predictions),
-        curve=_curve(predictions),
+        curve=_curve(predictions if ranking is None else replace(predictions, r=ranking)),
         losses={name: _mean_loss(policy, costs) for name, policy in policies.items()},
-        differences=simultaneous_differences(
-            [predictions], {name: [policy] for name, policy in policies.items()}, loss, level=REPORT_LEVEL
-        ),
+        differences=_differences(predictions, policies, costs),
     )
 
 
 def _mean_loss(predictions: Predictions, costs: Costs) -> Interval:
     """The mean loss with Student's interval; no loss is below 0."""
+    losses = loss_per_example(predictions, costs=costs)
     mean = mean_interval([predictions], partial(loss_per_example, costs=costs), level=REPORT_LEVEL)
+    mean = _with_unseen(mean, losses, (0.0, _largest_loss(costs)), REPORT_LEVEL)
     return Interval(mean.estimate, max(mean.low, 0.0), mean.high)
+
+
+def _differences(predictions: Predictions, policies: Mapping[str, Predictions], costs: Costs) -> dict[str, Interval]:
+    """Policy -> the system's loss minus the policy's, simultaneous."""
+    loss, largest = partial(loss_per_example, costs=costs), _largest_loss(costs)
+    differences = simultaneous_differences(
+        [predictions], {name: [policy] for name, policy in policies.items()}, loss, level=REPORT_LEVEL
+    )
+    level = 1 - (1 - REPORT_LEVEL) / len(policies)
+    return {
+        name: _with_unseen(interval, loss(predictions) - loss(policies[name]), (-largest, largest), level)
+        for name, interval in differences.items()
+    }
+
+
+def _largest_loss(costs: Costs) -> float:
+    return max(1.0, costs.ce + costs.c1)
+
+
+def _with_unseen(interval: Interval, values: np.ndarray, bounds: tuple[float, float], level: float) -> Interval:
+    r"""The interval of a mean; where all values are equal, Student's has the length 0, and this one takes its place.
+
+    .. math:: [v - u (v - a), v + u (b - v)]
+
+    with the exact upper limit u of the probability of another value, of which n examples show none, between a and b.
+    """
+    if np.ptp(values) > 0:
+        return interval
+    unseen, value = proportion_interval(0, len(values), level=level).high, interval.estimate
+    return Interval(value, value - unseen * (value - bounds[0]), value + unseen * (bounds[1] - value))
 
 
 def _table_one(predictions: Predictions) -> TableOne:

@@ -1,7 +1,6 @@
 """Writes the parts of a fitted estimator into a helper's folder as ONNX files, and reads them back, without pickle."""
 
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -94,7 +93,7 @@ def save_parts(
 
 def _write_rejector(rejector: Scorer, path: Path, sample: ComparedInputs, threshold: float) -> None:
     if isinstance(rejector, OnnxScorer):
-        shutil.copyfile(rejector.model.path, path)
+        path.write_bytes(rejector.model.content())
     elif isinstance(rejector, EstimatorRejector):
         export_sklearn(rejector.estimator, path, x=sample.x, output="r", threshold=threshold)
     elif isinstance(rejector, NetworkScorer) and rejector.reads == "x":
@@ -136,7 +135,7 @@ def renamed_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
 
 def _write_server(server: Scorer, path: Path, sample: ComparedInputs, n_classes: int) -> None:
     if isinstance(server, OnnxScorer):
-        shutil.copyfile(server.model.path, path)
+        path.write_bytes(server.model.content())
     elif isinstance(server, EstimatorServer):
         export_sklearn(server.estimator, path, x=sample.x, output="e", n_classes=n_classes)
     elif isinstance(server, NetworkScorer):

@@ -221,6 +221,10 @@ def check_settings(settings: FitSettings, *, has_scores: bool) -> None:
     if not has_scores and (method in CONFIDENCE_METHODS or isinstance(rejector, str)):
         reader = f"rejector={rejector!r}" if isinstance(rejector, str) else f"method={method!r}"
         raise ValueError(f"expected a client with scores for {reader}, got one that gives labels alone")
+    if settings.budget is not None and method == "always_ask":
+        raise ValueError(
+            f"expected budget=None for method='always_ask', which asks for every input, got {settings.budget}"
+        )
     if settings.budget is not None and not 0 < settings.budget < 1:
         raise ValueError(f"expected a budget in (0, 1), or None, got {settings.budget}")
 

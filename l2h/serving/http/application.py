@@ -54,7 +54,7 @@ class ServerSettings:
     workers: int = 1  # batches that run at once
     queue_length: int = 128  # requests that wait; the next one is answered with 429
     max_rows: int = 64  # inputs of one request
-    max_body: int = 4 * 2**20
+    max_body: int = protocol.LARGEST_BODY
     body_seconds: float = 10.0  # for a whole body
     header_seconds: float = 10.0  # for all headers of a request
     request_seconds: float = 5.0  # from a whole request to its answer

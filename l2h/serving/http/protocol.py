@@ -21,6 +21,7 @@ INFER_PATH = f"/v2/models/{MODEL_NAME}/infer"
 LENGTH_HEADER = "Inference-Header-Content-Length"
 MODEL_HEADER = "L2h-Model-Sha256"  # of an answer: the SHA-256 of the file that the server serves
 DATATYPES = {"uint8": "UINT8", "float32": "FP32"}  # NumPy's name -> the protocol's
+LARGEST_BODY = 4 * 2**20  # bytes of a request that a server takes unless told otherwise
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 Message = tuple[dict[str, str], bytes]

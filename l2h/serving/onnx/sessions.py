@@ -43,6 +43,7 @@ class OnnxModel:
         input_dtype: "uint8", "float32" or another type of NumPy.
         input_shape: without the batch axis; None where any length is possible.
         outputs: name -> `TensorSpec`.
+        sha256: of the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -55,8 +56,9 @@ class OnnxModel:
         if not self.path.is_file():
             raise FileNotFoundError(f"expected an ONNX file, got {self.path}, which is no file")
         content = self.path.read_bytes()
-        if sha256 is not None and (digest := hashlib.sha256(content).hexdigest()) != sha256:
-            raise ValueError(f"expected {self.path} with the SHA-256 {sha256}, got {digest}")
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 is not None and self.sha256 != sha256:
+            raise ValueError(f"expected {self.path} with the SHA-256 {sha256}, got {self.sha256}")
         self._session = _session(self.path, content)
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
@@ -87,6 +89,27 @@ class OnnxModel:
             if not isinstance(values, np.ndarray) or values.ndim == 0 or len(values) != len(x):
                 raise ValueError(f"expected {len(x)} rows of {name!r} from {self.path}, got {np.shape(values)}")
         return named
+
+    def content(self) -> bytes:
+        """The bytes of the file, which must be those that this session was made of.
+
+        Raises:
+            FileNotFoundError: if the file is gone.
+            ValueError: if it was changed since.
+        """
+        if not self.path.is_file():
+            raise FileNotFoundError(f"expected the ONNX file {self.path}, which is gone since it was loaded")
+        content = self.path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise ValueError(f"expected {self.path} as it was loaded, got another content: load it again")
+        return content
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_session": self.content()}  # a session is no data
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._session = _session(self.path, state["_session"])
 
     def _check(self, x: np.ndarray) -> None:
         if not isinstance(x, np.ndarray):

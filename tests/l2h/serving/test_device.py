@@ -480,3 +480,36 @@ heavy = {{"torch", "sklearn", "scipy", "pandas", "matplotlib", "onnx", "starlett
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_request_of_large_inputs_is_no_larger_than_the_server_takes(tmp_path):
+    shape = (3, 400, 300)
+    small_helper(tmp_path / "helper", shape=shape, dtype="uint8")
+    sizes = []
+
+    def respond(path, headers, body):
+        sizes.append(len(body))
+        asked = decode_request(headers, body, dtype="uint8", shape=shape, max_rows=64)
+        headers, body = encode_answer(np.zeros(len(asked.x), np.float32), id=asked.id, binary=asked.binary)
+        return 200, headers, body
+
+    rewrite(tmp_path / "helper", read_card(tmp_path / "helper").parts, threshold=float(np.float32(1e9)))
+    with answering(respond) as port, Device(tmp_path / "helper", f"http://127.0.0.1:{port}", **PATIENT) as device:
+        answers = device.answers(np.zeros((14, *shape), dtype=np.uint8))
+    assert [answer.source for answer in answers] == ["server"] * 14
+    assert len(sizes) == 2 and max(sizes) <= ServerSettings().max_body
+
+
+def test_two_devices_never_use_one_name_for_two_requests(folder):
+    """An answer to a request of another process, as after a fork, is no answer."""
+    names = set()
+
+    def respond(path, headers, body):
+        names.add(decode_request(headers, body, dtype="float32", shape=(3,), max_rows=64).id)
+        return 503, {}, b""
+
+    with answering(respond) as port:
+        for _ in range(2):
+            with Device(folder, f"http://127.0.0.1:{port}", **PATIENT) as device:
+                device.answers(inputs(20))
+    assert len(names) == 2

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import random
 import socket
 import ssl
@@ -293,3 +294,16 @@ def test_certificates_are_checked_at_load(tmp_path):
         Exchange("https://host", ca=tmp_path / "empty.pem")
     with pytest.raises(ValueError, match="expected an https URL"):
         Exchange("http://host", ca=tmp_path / "empty.pem")
+
+
+def test_after_a_fork_the_child_uses_a_connection_of_its_own():
+    """The server answers one request of each connection, so that the parent's has no answer for the child."""
+    with sending(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") as port, connected(port) as client:
+        client.post("/", {}, b"parent", seconds=LATEST, largest=100)
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(ExchangeError):
+                if client.post("/", {}, b"child", seconds=LATEST, largest=100).body == b"ok":
+                    os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0

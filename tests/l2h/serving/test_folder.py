@@ -353,3 +353,11 @@ def test_a_card_holds_any_float32_threshold(tmp_path):
     for threshold in (-float(np.finfo(np.float32).max), float(np.float32(0.1)), -0.0):
         card = small_helper(tmp_path / str(threshold), threshold=threshold, costs=Costs(0.0, 0.0))
         assert isinstance(card, Card) and read_card(tmp_path / str(threshold)).threshold == threshold
+
+
+def test_a_card_of_very_many_names_is_read_in_time_that_grows_with_its_size(helper):
+    """Comparing each name with each other would take hours."""
+    path = helper / "card.json"
+    path.write_text("{" + ", ".join(f'"{number}": 0' for number in range(400_000)) + "}")
+    with pytest.raises(ValueError, match="is no valid card of a helper"):
+        read_card(helper)

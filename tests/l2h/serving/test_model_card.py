@@ -46,3 +46,12 @@ def test_a_card_without_metrics_says_so(tmp_path):
     small_helper(tmp_path / "helper", metrics={}, versions={})
     text = (tmp_path / "helper" / "README.md").read_text()
     assert "No metrics were saved." in text and "not stated" in text
+
+
+def test_the_readme_says_on_which_data_the_metrics_were_measured(tmp_path):
+    entry = {"estimate": 0.25, "low": 0.2, "high": 0.3}
+    small_helper(tmp_path / "known", metrics={"loss": {**entry, "n": 52, "data": "the part that chose the threshold"}})
+    assert "Measured on 52 of the part that chose the threshold.\n" in (tmp_path / "known" / "README.md").read_text()
+    small_helper(tmp_path / "unknown", metrics={"loss": entry})
+    text = (tmp_path / "unknown" / "README.md").read_text()
+    assert "On which data they were measured is not stated." in text and "not used" not in text

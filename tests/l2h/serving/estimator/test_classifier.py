@@ -28,7 +28,9 @@ import l2h
 from l2h.problem import asks
 from l2h.serving.estimator import training
 from l2h.serving.estimator.classifier import LearningToHelpClassifier
+from l2h.serving.estimator.networks import Constant
 from l2h.serving.estimator.report import UNUSED, VALIDATION
+from l2h.serving.estimator.scorers import NetworkScorer
 
 NO_SCORE_OF_A_CLASS = "decision_function is r, which decides who answers; these checks expect scores of the classes"
 EXPECTED = {"check_classifiers_train": NO_SCORE_OF_A_CLASS, "check_classifiers_classes": NO_SCORE_OF_A_CLASS}
@@ -395,3 +397,83 @@ def test_an_earlier_interrupt_leaves_the_estimator_as_it_was():
         "fit was interrupted before its last training: the estimator is as it was before fit"
     ]
     assert (helper.decision_function(X) == before).all()
+
+
+def linear(client, **params):
+    """An unfitted helper of linear parts, which fits in milliseconds."""
+    parts = {"rejector": LogisticRegression(), "server": LogisticRegression()}
+    return LearningToHelpClassifier(client, **{"method": "two_stage", "random_state": 0, **parts, **params})
+
+
+def second_feature(inputs):
+    return (np.asarray(inputs)[:, 1] > 0).astype(int)
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
+    X, y = pair()
+    helper = linear(second_feature).fit(X, y)
+    expected, names = helper.predict(X), set(vars(helper))
+    with pytest.raises(ValueError, match="the client's labels"):
+        helper.fit(X[:, :4], y, client_labels=np.full(len(y), 7))
+    assert (helper.predict(X) == expected).all() and set(vars(helper)) == names
+    never_fitted = linear(second_feature, method="nonsense")
+    with pytest.raises(ValueError, match="method"):
+        never_fitted.fit(X, y)
+    assert not hasattr(never_fitted, "n_features_in_")
+
+
+def test_numbers_of_numpy_are_saved_and_the_card_names_the_method_of_the_fit(tmp_path):
+    X, y = pair()
+    numbers = {"c1": np.int64(1), "ce": np.float32(0.25), "budget": np.float32(0.5), "random_state": np.int64(3)}
+    helper = linear(second_feature, epochs=np.int64(2), **numbers).fit(X, y)
+    card = helper.set_params(method="separate").save(tmp_path / "helper")
+    loaded = LearningToHelpClassifier.load(tmp_path / "helper")
+    assert card.method == loaded.method == "two_stage"
+    assert (loaded.c1, loaded.ce, loaded.budget, loaded.epochs, loaded.random_state) == (1, 0.25, 0.5, 2, 3)
+
+
+def test_a_budget_for_always_asking_is_refused():
+    X, y = pair()
+    with pytest.raises(ValueError, match="expected budget=None for method='always_ask'"):
+        linear(second_feature, method="always_ask", rejector=None, budget=0.2).fit(X, y)
+
+
+def test_new_rows_of_a_table_of_few_values_are_reported():
+    random = np.random.default_rng(0)
+    X = random.integers(2, size=(400, 3)).astype(np.float32)
+    y = (X.sum(1) + random.normal(size=400) > 1.5).astype(int)
+    helper = linear(second_feature).fit(X[:300], y[:300])
+    with pytest.warns(UserWarning, match="100 of the 100 rows are equal to rows that fit used"):
+        assert helper.report(X[300:], y[300:]).n == 100
+    with pytest.raises(ValueError, match="got 300 of 300 rows that it used"):
+        helper.report(X[:300], y[:300])
+
+
+def test_scores_that_are_no_numbers_decide_nothing():
+    """NaN <= 0 is false: such an input would be kept without a word."""
+    X, y = pair(80)
+    for part, asked in (("rejector", float("nan")), ("server", -1.0)):
+        helper = linear(second_feature).fit(X, y)
+        helper.rejector_ = NetworkScorer(Constant(asked))
+        helper.server_, helper.threshold_ = NetworkScorer(Constant(float("inf"))), 0.0
+        with pytest.raises(ValueError, match=f"expected finite scores of the {part}, got 80 entries"):
+            helper.predict(X.astype(np.float32))
+
+
+def test_a_sigmoid_in_place_of_scores_is_noticed():
+    """As scores, probabilities of the second class all stand for it."""
+    X, y = pair()
+    with pytest.warns(UserWarning, match=r"got numbers in \[0, 1\], which all stand for the second class"):
+        linear(nn.Sequential(nn.Linear(6, 1), nn.Sigmoid())).fit(X, y)
+
+
+def test_given_scores_are_read_as_those_of_fit_were(tmp_path):
+    X, y = load_iris(return_X_y=True)
+    scores = np.random.default_rng(0).normal(size=(150, 3))
+    helper = LearningToHelpClassifier(method="confidence", server=LogisticRegression(), random_state=0)
+    helper.fit(X, y, client_scores=scores).save(tmp_path / "helper")
+    like_probabilities = np.array([[0.5, 0.25, 0.25]])
+    batch = np.vstack([like_probabilities, scores[:1]])
+    for each in (helper, LearningToHelpClassifier.load(tmp_path / "helper")):
+        together = each.decision_function(X[:2], client_scores=batch)
+        assert each.decision_function(X[:1], client_scores=like_probabilities) == together[0]

@@ -130,3 +130,28 @@ def test_wrong_answers_are_refused(labels, scores, message):
 def test_a_class_instead_of_an_object_is_refused():
     with pytest.raises(TypeError, match="got LogisticRegression itself"):
         answers(LogisticRegression)
+
+
+def test_a_function_gives_the_same_kind_of_scores_in_every_batch():
+    """Rounded probabilities whose sums miss 1 a little are no probabilities; one row of them alone may look like some."""
+    rounded = np.array([[0.335, 0.335, 0.335], [0.5, 0.25, 0.25]])
+    client = clients.as_client(lambda rows: (CLASSES[[0, 0]][: len(rows)], rounded[: len(rows)]), Y, CLASSES)
+    together = client.answers(X[:2], X[:2]).scores
+    rounded = rounded[::-1]
+    assert (client.answers(X[:1], X[:1]).scores == together[1]).all()
+
+
+def test_probabilities_that_become_something_else_are_refused():
+    scores = np.array([[0.5, 0.25, 0.25]])
+    client = clients.as_client(lambda rows: (CLASSES[:1], scores), Y, CLASSES)
+    client.answers(X[:1], X[:1])
+    scores = np.array([[-1.0, 2.0, 0.0]])
+    with pytest.raises(
+        ValueError, match=r"expected probabilities in \[0, 1\] of the client, as it gave before, got -1"
+    ):
+        client.answers(X[:1], X[:1])
+
+
+def test_scores_that_float32_does_not_hold_are_refused():
+    with pytest.raises(ValueError, match="expected finite scores of the client as float32, got 1 entries"):
+        clients.given_answers(None, np.array([1e300, 1.0]), CLASSES[:2], 2)

@@ -81,3 +81,22 @@ def test_rows_are_known_by_their_hashes():
 def test_the_plot_has_a_band_and_the_point_in_use(ax):
     report.make_report(many(100), costs=COSTS).plot(ax)
     assert len(ax.lines) == 2 and len(ax.collections) == 1
+
+
+def test_equal_losses_are_no_proof_that_there_are_no_others():
+    """Of 40 examples without an error, the error rate may still be 9 %."""
+    made = report.make_report(system(40, 1.0, 1.0, lambda i: i < 0), costs=COSTS)
+    loss, accuracy_interval = made.metrics["system_loss"], made.metrics["accuracy"]
+    assert (loss.estimate, loss.low) == (0.0, 0.0) and loss.high >= 1 - accuracy_interval.low > 0.08
+    same, other = made.differences["client only"], made.differences["server only"]
+    assert same.low < same.estimate == 0.0 < same.high and other.low < other.estimate < other.high
+    assert made.outcomes["client only"] == "no significant difference"
+
+
+def test_the_curve_of_a_rejector_that_never_asks_still_has_its_order():
+    p = many(400)
+    lowest = np.float32(np.finfo(np.float32).min / 2)
+    never = Predictions(m=p.m, r=p.r.astype(np.float32) - lowest, e=p.e, y=p.y)
+    made = report.make_report(never, costs=COSTS, ranking=p.r)
+    assert made.metrics["coverage"].estimate == 1.0
+    assert made.curve.estimate.tolist() == report.make_report(p, costs=COSTS).curve.estimate.tolist()

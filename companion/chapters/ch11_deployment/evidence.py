@@ -32,7 +32,8 @@ Systems = Mapping[tuple[str, str], ExperimentConfig]
 def deployed_loss(predictions: Predictions, *, missed: float, costs: Costs) -> np.ndarray:
     r"""The expected loss of each example if a share of the requests has no answer within the limit.
 
-    .. math:: 1_{r > 0}\, 1_{m \neq y} + 1_{r \leq 0} \big(c_e + (1 - \varphi)\, c_1 1_{e \neq y} + \varphi\, 1_{m \neq y}\big)
+    .. math:: 1_{r > 0}\, 1_{m \neq y}
+              + 1_{r \leq 0} \big(c_e + (1 - \varphi)\, c_1 1_{e \neq y} + \varphi\, 1_{m \neq y}\big)
 
     Args:
         predictions: of a system.

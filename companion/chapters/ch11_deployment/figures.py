@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import line_style
 
+LEAST_SECONDS = 0.003  # where the bars begin
+
 
 def plot_over_links(
     ax: Axes, links: Sequence[str], bands: Mapping[str, Sequence[Any]], *, ylabel: str, logarithmic: bool = False
@@ -53,13 +55,14 @@ def plot_break_even(ax: Axes, boards: Mapping[str, float], links: Mapping[str, S
 
     Args:
         ax: where to draw.
-        boards: name -> seconds, > 0.
+        boards: name -> seconds; fewer than LEAST_SECONDS have no bar.
         links: name -> median and 99th percentile of a request's seconds.
     """
     for height, (name, (median, p99)) in enumerate(links.items()):
         ax.plot([median, p99], [height, height], **{**line_style(name, list(links)), "linestyle": "-"})
         ax.annotate(name, (p99, height), xytext=(6, -4), textcoords="offset points")
-    names, top = list(boards), len(links)
-    ax.barh(np.arange(top, top + len(names)), list(boards.values()), left=0, height=0.6, color="0.6")
-    ax.set_yticks(np.arange(top, top + len(names)), names)
-    ax.set(xscale="log", xlabel="seconds of a request")
+    heights = np.arange(len(links), len(links) + len(boards))
+    seconds = np.maximum(list(boards.values()), LEAST_SECONDS)
+    ax.barh(heights, seconds - LEAST_SECONDS, left=LEAST_SECONDS, height=0.6, color="0.7")
+    ax.set_yticks(heights, list(boards))
+    ax.set(xscale="log", xlabel="seconds of a request", xlim=(LEAST_SECONDS, 3.0))

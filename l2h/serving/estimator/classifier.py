@@ -47,7 +47,7 @@ from l2h.serving.onnx.sessions import load_parts
 
 ONE_PROBABILITY = (
     "expected scores of the client that are positive for the second class alone, got numbers in [0, 1], which all "
-    "stand for the second class: of its probability p give log(p / (1 - p)), or the probabilities of both classes, (n, 2)"
+    "stand for the second class: of its probability p give log(p / (1 - p)), or both classes' probabilities, (n, 2)"
 )
 SAMPLE = 1000  # inputs on which an ONNX file is compared with its model
 

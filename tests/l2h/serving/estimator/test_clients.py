@@ -133,7 +133,7 @@ def test_a_class_instead_of_an_object_is_refused():
 
 
 def test_a_function_gives_the_same_kind_of_scores_in_every_batch():
-    """Rounded probabilities whose sums miss 1 a little are no probabilities; one row of them alone may look like some."""
+    """Rows whose sums miss 1 a little are no probabilities; one of them alone may look like some."""
     rounded = np.array([[0.335, 0.335, 0.335], [0.5, 0.25, 0.25]])
     client = clients.as_client(lambda rows: (CLASSES[[0, 0]][: len(rows)], rounded[: len(rows)]), Y, CLASSES)
     together = client.answers(X[:2], X[:2]).scores

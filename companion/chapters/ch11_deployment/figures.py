@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from companion.chapters.ch11_deployment.deployments import POLICIES
 from l2h.plotting.lines import plot_bands
 from l2h.plotting.style import line_style
 
@@ -44,7 +45,8 @@ def plot_capacity(ax: Axes, device_counts: Sequence[int], bands: Mapping[str, Se
         bands: policy -> (mean, low, high) in seconds, one entry per count.
         limit: seconds that a deployment should keep.
     """
-    plot_bands(ax, device_counts, bands, xlabel="devices per server", ylabel="99th percentile of what is sent (s)")
+    labels = {"xlabel": "devices per server", "ylabel": "99th percentile of what is sent (s)"}
+    plot_bands(ax, device_counts, bands, order=list(POLICIES), **labels)
     ax.axhline(limit, color="black", linewidth=1, linestyle=":", label="limit")
     ax.set(xscale="log", yscale="log")
     ax.legend()

@@ -165,7 +165,10 @@ def read_arrays(path: Path, *, required: Sequence[str] = ("x", "y")) -> dict[str
     if not path.is_file():
         raise FileNotFoundError(f"expected an .npz file, got {path}, which is no file")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("a single array")
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # zipfile, zlib and NumPy have no common class
         raise ValueError(f"expected {path} as an .npz file of plain arrays, got: {error}") from error
@@ -198,7 +201,8 @@ def _fit(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     )
     helper.fit(data["x"], data["y"], **answers)
     if helper.interrupted_ and is_helper(options.folder):
-        raise ValueError(f"{options.folder} keeps the helper that it holds; the interrupted one was not saved")
+        options.interrupted = f"{options.folder} keeps the helper that it holds; the interrupted one was not saved"
+        raise KeyboardInterrupt
     try:
         report = helper.report_ if test is None else helper.report(test["x"], test["y"], **_client_answers(test))
     except ValueError as error:
@@ -234,8 +238,12 @@ def _check_test(options: argparse.Namespace, data: Mapping[str, np.ndarray], tes
 
 
 def _report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from l2h.serving.folder import read_card
+
     data = read_arrays(options.data)
-    from l2h.serving.estimator.classifier import LearningToHelpClassifier
+    if "client" not in read_card(options.folder).parts and not _client_answers(data):
+        raise ValueError(f"expected m and scores in {options.data}, since the helper has no file of its client")
+    from l2h.serving.estimator.classifier import LearningToHelpClassifier  # torch comes last: it takes seconds
 
     helper = LearningToHelpClassifier.load(options.folder)
     report = helper.report(data["x"], data["y"], **_client_answers(data))

@@ -22,7 +22,7 @@ X = np.random.default_rng(0).integers(0, 256, size=(10, 3), dtype=np.uint8)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served") / "helper"
-    small_helper(folder, shape=(3,), dtype="uint8", threshold=-0.25)
+    small_helper(folder, shape=(3,), dtype="uint8", threshold=0.3125)
     return folder
 
 

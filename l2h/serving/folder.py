@@ -155,6 +155,22 @@ def is_helper(folder: str | os.PathLike[str]) -> bool:
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
+def check_target(folder: str | os.PathLike[str]) -> None:
+    """Refuse a folder into which no helper may be saved.
+
+    Args:
+        folder: new, empty, or that of a saved helper.
+
+    Raises:
+        ValueError: if it holds anything but a helper.
+    """
+    folder = Path(folder)
+    if folder.exists() and not is_helper(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"expected a new or empty folder, or that of a saved helper, got {folder}; nothing was changed"
+        )
+
+
 @contextmanager
 def saving(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """A new folder beside `folder` for the files of a helper; at the end, if all is well, it takes its place.
@@ -172,10 +188,7 @@ def saving(folder: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: if `folder` holds anything but a helper, or the new folder is no valid helper at the end.
     """
     folder = Path(folder).resolve()
-    if folder.exists() and not is_helper(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
-            f"expected a new or empty folder, or that of a saved helper, got {folder}; nothing was changed"
-        )
+    check_target(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = folder.with_name(f".{folder.name}.{uuid4().hex}")  # on the same disk, so that it can be renamed
     new.mkdir()

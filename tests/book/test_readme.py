@@ -1,17 +1,22 @@
 """README's code blocks run as they stand, and the files beside it say what they must."""
 
 import doctest
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
+from contextlib import ExitStack
 from datetime import date
 from itertools import chain
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import yaml
+from helpers.serving import linear_onnx
 from packaging.requirements import Requirement
 
 from companion.build import render
@@ -24,7 +29,7 @@ COMMANDS = [line for language, text in BLOCKS if language == "bash" for line in 
 
 def test_every_block_is_of_a_kind_that_is_run_here():
     assert {language for language, _ in BLOCKS} == {"bash", "python"}
-    assert {command.split()[0] for command in COMMANDS} == {"make", "papermill"}
+    assert {command.split()[0] for command in COMMANDS} == {"make", "papermill", "l2h"}
 
 
 def test_python_blocks_give_what_they_show():
@@ -54,6 +59,39 @@ def test_papermill_runs_a_chapter_as_written(tmp_path):
     done = nbformat.read(tmp_path / "out.ipynb", as_version=4)
     assert done.metadata.papermill.parameters == {"profile": "quick", "ce_grid": [0, 0.1], "seeds": 2}
     assert all(cell.execution_count for cell in done.cells if cell.cell_type == "code")
+
+
+def test_the_command_does_what_is_written_in_one_folder(tmp_path):
+    """The commands in turn, on a task of three columns; the server that runs beside them gets a free port."""
+    make_task(tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    commands = [shlex.split(line) for line in COMMANDS if line.startswith("l2h ")]
+    assert {verb for _, verb, *_ in commands} == {"fit", "report", "serve", "ask", "export-triton", "verify"}
+    with ExitStack() as stack:
+        url = written_url = "http://127.0.0.1:8000"
+        for name, *arguments in commands:
+            command = [sys.executable, "-m", f"{name}.cli", *(word.replace(written_url, url) for word in arguments)]
+            if arguments[-1] == "&":
+                command = [*command[: command.index("--port")], "--port", "0", "--json"]
+                pipes = {"stdout": subprocess.PIPE, "text": True, "cwd": tmp_path, "env": environment}
+                server = stack.enter_context(subprocess.Popen(command, **pipes))
+                stack.callback(server.terminate)
+                state = json.loads(server.stdout.readline())
+                assert state["ready"], state
+                url = state["url"]
+            else:
+                run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+                assert run.returncode == 0, run.stderr[-4000:]
+    assert run.stdout.startswith("triton:\n")
+
+
+def make_task(folder):
+    """The files that README names: a client, two sets of examples, one input."""
+    linear_onnx(folder / "client.onnx", output="scores")
+    for seed, name in enumerate(("train", "test")):
+        x = np.random.default_rng(seed).normal(size=(120, 3)).astype(np.float32)
+        np.savez(folder / f"{name}.npz", x=x, y=(x[:, 0] > 0).astype(int))
+    np.save(folder / "input.npy", x[0])
 
 
 def test_paths_and_links_exist():

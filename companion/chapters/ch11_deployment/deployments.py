@@ -93,7 +93,7 @@ def deployed_device(rule: PolicyRule, board: str = BOARD) -> SimulatedDevice:
 
 def asked_share(rule: PolicyRule, predictions: Predictions) -> float:
     """The share of inputs that a policy sends; of a budget the largest."""
-    shares = {keep_always: 0.0, ask_always: 1.0, follow_rejector: offload_rate(predictions)}
+    shares: dict[OffloadPolicy, float] = {keep_always: 0.0, ask_always: 1.0, follow_rejector: offload_rate(predictions)}
     return shares.get(rule.decide, min(BUDGET * (1 + IN_ADVANCE / INPUTS), offload_rate(predictions)))
 
 

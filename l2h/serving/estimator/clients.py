@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
+from google.protobuf.message import DecodeError
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -203,11 +205,11 @@ class OnnxClient(Client):
 
     Args:
         classes: the labels of y, sorted.
-        path: of the file.
+        path: of the file; weights in a second file beside it, as torch's exporter writes them, are read, too.
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is no ONNX model with one input.
+        ValueError: if it is no ONNX model with one input, or its weights are not beside it.
     """
 
     def __init__(self, classes: np.ndarray, path: str | os.PathLike[str]) -> None:
@@ -215,7 +217,7 @@ class OnnxClient(Client):
         self.path = Path(path)
         if not self.path.is_file():
             raise FileNotFoundError(f"expected an ONNX file as client, got {self.path}, which is no file")
-        self.content = self.path.read_bytes()
+        self.content = _with_weights(self.path)
         self._session: onnxruntime.InferenceSession | None = None
         if len(self.session.get_inputs()) != 1:
             names = [each.name for each in self.session.get_inputs()]
@@ -269,6 +271,18 @@ class OnnxClient(Client):
             checks.class_labels(len(self.classes), **{f"m of {self.path}": given})
             return Answers(given.astype(np.int64), scores)
         return Answers(label_indices(given, self.classes, what=f"the labels of {self.path}"), scores)
+
+
+def _with_weights(path: Path) -> bytes:
+    """The content of an ONNX file, complete in itself: with the weights that it keeps in another file, if it does."""
+    content = path.read_bytes()
+    try:
+        model, complete = onnx.load_model_from_string(content), onnx.load_model(path)
+    except DecodeError:
+        return content  # no ONNX model, which the session says
+    except (onnx.checker.ValidationError, OSError, ValueError) as error:
+        raise ValueError(f"expected the weights of {path} in the file beside it that it names, got: {error}") from error
+    return content if model == complete else complete.SerializeToString()
 
 
 def _numpy_type(name: str, path: Path) -> Any:

@@ -131,7 +131,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"Report on {self.n} of {self.data}, c1 = {self.costs.c1:g}, ce = {self.costs.ce:g}",
+            f"Report on n = {self.n} ({self.data}), c1 = {self.costs.c1:g}, ce = {self.costs.ce:g}",
             self.sentence,
             "",
         ]

@@ -1,6 +1,9 @@
 """Whatever the user has as a client gives the same labels and scores, and wrong answers are refused."""
 
+import shutil
+
 import numpy as np
+import onnx
 import pytest
 import torch
 from helpers.serving import linear_onnx
@@ -90,6 +93,22 @@ def test_an_onnx_file_gives_scores_or_labels_with_scores(tmp_path):
     assert np.allclose(scores, X @ W + b, atol=1e-5) and (m == scores.argmax(1)).all()
     linear_onnx(path, shape=(4,), output="scores", n_scores=3, labels=True)
     assert (answers(str(path)).m == m).all()
+
+
+def test_weights_in_a_second_file_are_found_beside_the_first_whatever_the_working_folder(tmp_path, monkeypatch):
+    path, alone = tmp_path / "client.onnx", tmp_path / "alone" / "client.onnx"
+    linear_onnx(path, shape=(4,), output="scores", n_scores=3)
+    _, expected = answers(path)
+    onnx.save_model(onnx.load(path), path, save_as_external_data=True, location="client.data", size_threshold=0)
+    alone.parent.mkdir()
+    shutil.copy(path, alone)
+    for folder in (tmp_path, alone.parent):
+        monkeypatch.chdir(folder)
+        assert (answers(path)[1] == expected).all()
+        with pytest.raises(ValueError, match=r"expected the weights of .*alone/client.onnx in the file beside it"):
+            answers(alone)
+    client = clients.OnnxClient(CLASSES, path)
+    assert onnx.load_model_from_string(client.content).graph.initializer[0].raw_data
 
 
 def test_an_onnx_file_that_is_none_or_of_another_input_is_refused(tmp_path):

@@ -15,7 +15,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from google.protobuf.message import DecodeError
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -277,9 +276,11 @@ def _with_weights(path: Path) -> bytes:
     """The content of an ONNX file, complete in itself: with the weights that it keeps in another file, if it does."""
     content = path.read_bytes()
     try:
-        model, complete = onnx.load_model_from_string(content), onnx.load_model(path)
-    except DecodeError:
-        return content  # no ONNX model, which the session says
+        model = onnx.load_model_from_string(content)
+    except Exception:  # protobuf's; the session says that this is no ONNX model
+        return content
+    try:
+        complete = onnx.load_model(path)
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise ValueError(f"expected the weights of {path} in the file beside it that it names, got: {error}") from error
     return content if model == complete else complete.SerializeToString()

@@ -16,13 +16,13 @@ from l2h.data.dataset import scale_pixels
 from l2h.serving.device import Device
 from l2h.serving.estimator.classifier import LearningToHelpClassifier
 
-X = np.random.default_rng(0).integers(0, 256, size=(10, 3), dtype=np.uint8)
+X = np.random.default_rng(0).integers(0, 256, size=(10, 1, 2, 2), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served") / "helper"
-    small_helper(folder, shape=(3,), dtype="uint8", threshold=0.3125)
+    small_helper(folder, shape=(1, 2, 2), dtype="uint8", threshold=-0.25)
     return folder
 
 

@@ -1,5 +1,6 @@
 """A Sphinx extension: how the API reference shows docstrings."""
 
+import re
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -12,7 +13,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def skip_field(app: Sphinx, what: str, name: str, member: object, skip: bool, options: object) -> bool | None:
-    """Leave out the fields of a NamedTuple: its docstring describes them, and Python's own text says nothing.
+    """Leave out what a class documents elsewhere, or not itself.
+
+    The docstring of a NamedTuple describes its fields, for which Python's own text says nothing. The methods that
+    scikit-learn adds to its estimators, such as `set_score_request`, refer to scikit-learn's glossary.
 
     Args:
         app: unused, as are `what`, `skip` and `options`.
@@ -25,4 +29,5 @@ def skip_field(app: Sphinx, what: str, name: str, member: object, skip: bool, op
     Returns:
         True to leave it out; None lets autodoc decide.
     """
-    return True if str(getattr(member, "__doc__", "")).startswith("Alias for field number") else None
+    is_field = str(getattr(member, "__doc__", "")).startswith("Alias for field number")
+    return True if is_field or re.fullmatch(r"set_\w+_request", name) else None

@@ -71,7 +71,7 @@ class Network(nn.Module):
     """A network of the user's or a default one, in the form in which the methods train it, with checked outputs.
 
     Args:
-        body: from (n, *shape) to (n, K) or (n,).
+        body: from inputs (n, ...) to (n, K) or (n,).
         shape: of one input.
         n_outputs: 1 for scores (n,).
         bounded: scores in (-1, 1).
@@ -99,7 +99,7 @@ class Network(nn.Module):
         return self.scores(x.reshape(-1, *self.shape))
 
     def scores(self, x: Tensor) -> Tensor:
-        """Scores of inputs (n, *shape)."""
+        """Scores of inputs (n, ...)."""
         outputs = self.body(x)
         if self.one_axis:
             outputs = outputs.unsqueeze(1)

@@ -54,13 +54,13 @@ MODULES = {
     "with_threshold": "l2h.evaluation.thresholds",
 }
 
+# All but what needs the extra [serve], so that an import of all names works without it.
 __all__ = [
     "DISTRIBUTIONS",
     "METHODS",
     "Costs",
     "Examples",
     "ExperimentConfig",
-    "LearningToHelpClassifier",
     "OffloadCost",
     "Options",
     "Predictions",
@@ -106,4 +106,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names, whether they are imported yet or not."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *MODULES})

@@ -23,7 +23,7 @@ from l2h.serving.http.self_check import same_scores
 from l2h.serving.http.server import Server, serving
 from l2h.serving.onnx.sessions import load_parts
 
-TLS = Path(__file__).resolve().parents[2] / "helpers/tls"
+TLS = Path(__file__).resolve().parents[3] / "helpers/tls"
 X = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
 HEADERS, BODY = protocol.encode_request(X, id="a")
 TEXT = protocol.encode_request(X, binary=False)[1]

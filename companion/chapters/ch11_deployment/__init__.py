@@ -1,1 +1,0 @@
-"""Chapter 11, the deployment: what only this chapter computes and draws."""

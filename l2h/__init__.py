@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the same names as in MODULES; type checkers, editors and th
     from l2h.losses.surrogate import surrogate_loss
     from l2h.methods.base import Examples, Options, Splits, System
     from l2h.methods.registry import METHODS
-    from l2h.serving.estimator.classifier import LearningToHelpClassifier
+    from l2h.serving.estimator.classifier import LearningToHelpClassifier as LearningToHelpClassifier
     from l2h.theory.bayes import bayes_rejector, bayes_server
     from l2h.theory.calibration import alpha_deterministic
     from l2h.theory.distributions import DISTRIBUTIONS

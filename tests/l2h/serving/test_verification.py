@@ -8,6 +8,7 @@ from helpers.faults import answering
 from helpers.serving import linear_onnx, small_helper
 
 from l2h.serving.estimator.classifier import LearningToHelpClassifier
+from l2h.serving.estimator.report import VALIDATION
 from l2h.serving.folder import part_of, write_card
 from l2h.serving.http.protocol import INFER_PATH, MODEL_HEADER, decode_request, encode_answer
 from l2h.serving.http.server import serving
@@ -95,8 +96,7 @@ def test_other_data_fail(helper, data):
 
 
 def test_a_card_without_a_report_cannot_be_compared(data, tmp_path):
-    part = "the validation part of fit, on which the threshold was chosen"
-    entry = {"estimate": 0.5, "low": 0.4, "high": 0.6, "n": N, "data": part}
+    entry = {"estimate": 0.5, "low": 0.4, "high": 0.6, "n": N, "data": VALIDATION}
     small_helper(tmp_path / "helper", metrics={"accuracy": entry})
     check = verify(tmp_path / "helper", data=data)[1]
     assert not check.passed and "expected a card with metrics on data of a report" in check.found

@@ -39,7 +39,9 @@ def check_cases(
     if not callable(function):
         functions = [key for key, value in env.items() if callable(value) and not key.startswith("_")]
         similar = [f" Was it renamed to {other}?" for other in difflib.get_close_matches(name, functions, 1)]
-        raise AssertionError(f"The notebook defines no function {name}; the question is graded by this name.{similar and similar[0] or ''}")
+        raise AssertionError(
+            f"The notebook defines no function {name}; the question is graded by this name.{(similar and similar[0]) or ''}"
+        )
     values: list[Any] = []
     for case in cases:
         try:

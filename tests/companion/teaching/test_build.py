@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import zipfile
 
 import nbformat
@@ -66,7 +68,9 @@ def test_a_students_file_with_a_solution_is_refused(tmp_path):
         (tmp_path / f"01_loss.{suffix}").write_text(
             text.replace("## The loss\n", "## The loss\n\nAnswer: `return np.asarray(r) <= 0 `\n"), "utf8"
         )
-    (tmp_path / "02_other.md").write_text((tmp_path / "01_loss.md").read_text("utf8").replace("# BEGIN SOLUTION\n    ", ""))
+    (tmp_path / "02_other.md").write_text(
+        (tmp_path / "01_loss.md").read_text("utf8").replace("# BEGIN SOLUTION\n    ", "")
+    )
     (tmp_path / "02_other.yml").write_text((tmp_path / "01_loss.yml").read_text("utf8"))
     with pytest.raises((ValueError, AssertionError), match="SOLUTION"):
         build.build_assignment("02_other", tmp_path / "built", tmp_path)
@@ -83,17 +87,18 @@ def test_questions_and_tests_that_do_not_match_are_refused(tmp_path):
 
 def test_otters_own_runner_gives_the_grades_of_the_local_one(built, tmp_path):
     """On Gradescope Otter executes the notebook in a kernel."""
-    from otter.api import grade_submission
-
     notebook = nbformat.read(built / "01_loss" / "instructor" / "01_loss.ipynb", as_version=4)
     question = read_questions(build.ROOT / "course" / "01_loss.yml")[0]
     cell = next(cell for cell in notebook.cells if f"def {question.function}(" in cell.source)
     cell.source = question.misconceptions[0].code
     nbformat.write(notebook, tmp_path / "wrong.ipynb")
     autograder = built / "01_loss" / "autograder.zip"
-    results = grade_submission(str(tmp_path / "wrong.ipynb"), str(autograder), quiet=True)
+    otter = [sys.executable, "-m", "otter", "run", "-a", str(autograder), "-o", str(tmp_path), "wrong.ipynb"]
+    subprocess.run(otter, cwd=tmp_path, check=True, capture_output=True)
+    results = (tmp_path / "results.json").read_text("utf8")
     grade = grading.grade_folder(autograder, tmp_path, workers=1)[0]
-    assert {name: result.score for name, result in results.results.items()} == grade.scores
+    scores = {test["name"]: test["score"] for test in json.loads(results)["tests"] if test["name"] in grade.scores}
+    assert scores == grade.scores
     assert grade.scores == {"q1": 0, "q2": 2, "q3": 2, "q4": 2, "q5": 2, "q6": 2}
-    assert question.misconceptions[0].sentence in json.dumps(results.to_gradescope_dict())
+    assert question.misconceptions[0].sentence in json.dumps(json.loads(results), ensure_ascii=False)
     assert question.misconceptions[0].sentence in grade.message

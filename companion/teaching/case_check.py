@@ -15,7 +15,7 @@ def check_cases(
         name: of the function that the question asks for.
         cases: arguments as source, such as "np.zeros(3), 0.5"; each call gets fresh ones.
         expected: the solution's value of each case, nested lists of numbers.
-        misconceptions: pairs of a sentence and the values of each case to which it leads; a text where it raises an error.
+        misconceptions: pairs of a sentence and the values to which it leads, a text where it raises an error.
 
     Raises:
         AssertionError: if a value differs; it says what is wrong and quotes no expected value.
@@ -38,10 +38,9 @@ def check_cases(
     function = env.get(name)
     if not callable(function):
         functions = [key for key, value in env.items() if callable(value) and not key.startswith("_")]
-        similar = [f" Was it renamed to {other}?" for other in difflib.get_close_matches(name, functions, 1)]
-        raise AssertionError(
-            f"The notebook defines no function {name}; the question is graded by this name.{(similar and similar[0]) or ''}"
-        )
+        similar = difflib.get_close_matches(name, functions, 1)
+        hint = f" Was it renamed to {similar[0]}?" if similar else ""
+        raise AssertionError(f"The notebook defines no function {name}; the question is graded by this name.{hint}")
     values: list[Any] = []
     for case in cases:
         try:
@@ -49,11 +48,11 @@ def check_cases(
             values.append("nothing" if value is None else np.asarray(value, dtype=float).tolist())
         except Exception as error:
             values.append(f"{type(error).__name__}: {error}")
-    right = [agree(value, solution) for value, solution in zip(values, expected)]
+    right = [agree(value, solution) for value, solution in zip(values, expected, strict=True)]
     if all(right):
         return
     for sentence, wrong in misconceptions:
-        if all(agree(value, other) for value, other in zip(values, wrong)):
+        if all(agree(value, other) for value, other in zip(values, wrong, strict=True)):
             raise AssertionError(f"Misconception: {sentence}")
     number = right.index(False)
     value = values[number]

@@ -2,8 +2,8 @@
 
     python -m companion.teaching.grading AUTOGRADER.zip FOLDER GRADES.csv
 
-A submission is a notebook, or the archive that a student's notebook exports. Every file gets a row with its points and a
-message, whatever it does.
+A submission is a notebook, or the archive that a student's notebook exports. Every file gets a row with its points and
+a message, whatever it does.
 """
 
 import argparse
@@ -118,7 +118,7 @@ def _run_isolated(folder: Path, tests: Path, seconds: float) -> str:
     with (folder / "errors.txt").open("w+", encoding="utf8", errors="replace") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "companion.teaching.isolated", *arguments],
-            env={**variables, "PYTHONPATH": str(CHECKOUT), "HOME": str(folder), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env={**variables, "PYTHONPATH": str(CHECKOUT), "HOME": str(folder), "OMP_NUM_THREADS": "1"},
             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
         )  # fmt: skip
         try:

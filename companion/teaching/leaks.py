@@ -13,10 +13,10 @@ SHORTEST_LINE = 12  # characters of a solution's line; shorter ones, such as "re
 
 
 def file_texts(name: str, content: bytes) -> Iterator[tuple[str, str]]:
-    """The names and texts in a file: of an archive those of its members, of a notebook also its strings, decoded.
+    r"""The names and texts in a file: of an archive those of its members, of a notebook also its strings, decoded.
 
-    >>> list(file_texts("a.ipynb", b'{"x": "1 \\\\u2264 2"}'))
-    [('a.ipynb', '{"x": "1 \\\\u2264 2"}'), ('a.ipynb', '1 ≤ 2')]
+    >>> list(file_texts("a.ipynb", b'{"x": "1 \\u2264 2"}'))
+    [('a.ipynb', '{"x": "1 \\u2264 2"}'), ('a.ipynb', '1 ≤ 2')]
     """
     if zipfile.is_zipfile(io.BytesIO(content)):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -41,9 +41,9 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def secret_lines(code: str) -> set[str]:
-    """The lines of a solution by which it would be recognised.
+    r"""The lines of a solution by which it would be recognised.
 
-    >>> secret_lines("def f(r):\\n    return np.where(r > 0, 1, 2)\\n    # why")
+    >>> secret_lines("def f(r):\n    return np.where(r > 0, 1, 2)\n    # why")
     {'return np.where(r > 0, 1, 2)'}
     """
     lines = {line.strip() for line in code.splitlines()}

@@ -81,7 +81,7 @@ def test_questions_and_tests_that_do_not_match_are_refused(tmp_path):
     (tmp_path / "01_loss.md").write_text((build.ROOT / "course" / "01_loss.md").read_text("utf8"))
     questions = (build.ROOT / "course" / "01_loss.yml").read_text("utf8")
     (tmp_path / "01_loss.yml").write_text(questions[: questions.index("q6:")])
-    with pytest.raises(ValueError, match="expected the questions .*'q6'"):
+    with pytest.raises(ValueError, match=r"expected the questions .*'q6'"):
         build.build_assignment("01_loss", tmp_path / "built", tmp_path)
 
 

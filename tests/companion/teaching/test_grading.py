@@ -65,7 +65,7 @@ NOTHING = {"points": "0", "q1": "0"}
         ("exported.zip", FULL, ""),
         ("exception.ipynb", FULL, "Code cell 1: ZeroDivisionError"),
         ("deleted.ipynb", WITHOUT_Q1, "q1: The notebook defines no function asks"),
-        ("renamed.ipynb", WITHOUT_Q1, "q1: The notebook defines no function asks; the question is graded by this name. Was it renamed to ask?"),
+        ("renamed.ipynb", WITHOUT_Q1, "graded by this name. Was it renamed to ask?"),
         ("environment.ipynb", FULL, "Code cell 1 uses os.environ: look at it before you accept the grade."),
         ("killed.ipynb", NOTHING, "Not graded: the notebook ended its own process"),
         ("uncheckable.ipynb", NOTHING, "q1: The notebook defines no function asks"),

@@ -23,7 +23,7 @@ def test_questions_are_read_with_their_cases_as_source(tmp_path):
 
 @pytest.mark.parametrize("changes", [{"misconceptions": {"a": "x = 1"}}, {"cases": ["1"]}])
 def test_too_few_misconceptions_or_cases_are_refused(tmp_path, changes):
-    with pytest.raises(ValueError, match="expected 5 misconceptions and 2 cases or more for q1 of 01_a.yml"):
+    with pytest.raises(ValueError, match=r"expected 5 misconceptions and 2 cases or more for q1 of 01_a\.yml"):
         read_questions(write(tmp_path, **changes))
 
 
@@ -41,6 +41,6 @@ def test_a_wrong_solution_that_no_case_distinguishes_is_refused(code):
 
 
 def test_two_misconceptions_with_the_same_values_are_refused():
-    question = GradedQuestion("q1", "double", QUESTION.cases, WRONG + (Misconception("Same.", WRONG[0].code),))
+    question = GradedQuestion("q1", "double", QUESTION.cases, (*WRONG, Misconception("Same.", WRONG[0].code)))
     with pytest.raises(ValueError, match=r"distinguish 'Same\.' from 'It halves\.'"):
         question_tests(question, SOLUTION)

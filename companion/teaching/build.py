@@ -24,19 +24,19 @@ from nbformat import NotebookNode
 from otter.assign import main as otter_assign
 
 from companion.teaching import isolated, leaks
+from companion.teaching.grading import CHECKOUT
 from companion.teaching.misconceptions import GradedQuestion, question_tests, read_questions
 
-ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ("numpy>=2", "scipy", "scikit-learn>=1.5")  # of a student's notebook
 SOLUTION_BLOCK = re.compile(r"# BEGIN SOLUTION.*?# END SOLUTION", re.DOTALL)
 
 
-def assignment_names(course: Path = ROOT / "course") -> list[str]:
+def assignment_names(course: Path = CHECKOUT / "course") -> list[str]:
     """The names of the assignments: the masters in the folder."""
     return sorted(path.stem for path in course.glob("[0-9][0-9]_*.md"))
 
 
-def read_master(name: str, course: Path = ROOT / "course") -> NotebookNode:
+def read_master(name: str, course: Path = CHECKOUT / "course") -> NotebookNode:
     """The master of an assignment as a notebook; the names of its cells do not change from read to read."""
     notebook = jupytext.read(course / f"{name}.md")
     for number, cell in enumerate(notebook.cells):
@@ -126,7 +126,7 @@ def _configuration(name: str) -> str:
     )
 
 
-def build_assignment(name: str, target: Path, course: Path = ROOT / "course") -> None:
+def build_assignment(name: str, target: Path, course: Path = CHECKOUT / "course") -> None:
     """Build one assignment.
 
     Args:
@@ -176,7 +176,7 @@ def main() -> None:
     if unknown := [name for name in names if name not in assignment_names()]:
         sys.exit(f"expected assignments among {', '.join(assignment_names())}, got {', '.join(unknown)}")
     for name in names:
-        target = ROOT / "_build" / "course" / name
+        target = CHECKOUT / "_build" / "course" / name
         build_assignment(name, target)
         sys.stdout.write(f"{target}\n")
 

@@ -33,7 +33,7 @@ def test_the_solution_has_full_marks(built, name):
 def test_a_wrong_solution_loses_its_question_alone_and_gets_its_misconception_as_the_message(built, name):
     env = build.solution_variables(build.read_master(name))
     tests = graded(built, name)
-    for question in read_questions(build.ROOT / "course" / f"{name}.yml"):
+    for question in read_questions(build.CHECKOUT / "course" / f"{name}.yml"):
         for item in question.misconceptions:
             wrong = dict(env)
             exec(item.code, wrong)
@@ -58,13 +58,13 @@ def test_an_assignment_has_what_a_teacher_needs(name):
     master = build.read_master(name)
     text = "\n".join(cell.source for cell in master.cells if cell.cell_type == "markdown")
     assert all(part in text for part in ("**Learning goals.**", "**Chapter.**", "**Time.**", "**Rules.**"))
-    assert text.count("*Hint.*") >= len(read_questions(build.ROOT / "course" / f"{name}.yml"))
+    assert text.count("*Hint.*") >= len(read_questions(build.CHECKOUT / "course" / f"{name}.yml"))
     assert text.count("**Rubric.**") == text.count("*Graded by:*") == 2
 
 
 def test_a_students_file_with_a_solution_is_refused(tmp_path):
     for suffix in ("md", "yml"):
-        text = (build.ROOT / "course" / f"01_loss.{suffix}").read_text("utf8")
+        text = (build.CHECKOUT / "course" / f"01_loss.{suffix}").read_text("utf8")
         (tmp_path / f"01_loss.{suffix}").write_text(
             text.replace("## The loss\n", "## The loss\n\nAnswer: `return np.asarray(r) <= 0 `\n"), "utf8"
         )
@@ -78,8 +78,8 @@ def test_a_students_file_with_a_solution_is_refused(tmp_path):
 
 
 def test_questions_and_tests_that_do_not_match_are_refused(tmp_path):
-    (tmp_path / "01_loss.md").write_text((build.ROOT / "course" / "01_loss.md").read_text("utf8"))
-    questions = (build.ROOT / "course" / "01_loss.yml").read_text("utf8")
+    (tmp_path / "01_loss.md").write_text((build.CHECKOUT / "course" / "01_loss.md").read_text("utf8"))
+    questions = (build.CHECKOUT / "course" / "01_loss.yml").read_text("utf8")
     (tmp_path / "01_loss.yml").write_text(questions[: questions.index("q6:")])
     with pytest.raises(ValueError, match=r"expected the questions .*'q6'"):
         build.build_assignment("01_loss", tmp_path / "built", tmp_path)
@@ -88,7 +88,7 @@ def test_questions_and_tests_that_do_not_match_are_refused(tmp_path):
 def test_otters_own_runner_gives_the_grades_of_the_local_one(built, tmp_path):
     """On Gradescope Otter executes the notebook in a kernel."""
     notebook = nbformat.read(built / "01_loss" / "instructor" / "01_loss.ipynb", as_version=4)
-    question = read_questions(build.ROOT / "course" / "01_loss.yml")[0]
+    question = read_questions(build.CHECKOUT / "course" / "01_loss.yml")[0]
     cell = next(cell for cell in notebook.cells if f"def {question.function}(" in cell.source)
     cell.source = question.misconceptions[0].code
     nbformat.write(notebook, tmp_path / "wrong.ipynb")

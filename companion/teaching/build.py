@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import jupytext
 import nbformat
@@ -25,7 +26,7 @@ from otter.assign import main as otter_assign
 
 from companion.teaching import isolated, leaks
 from companion.teaching.grading import CHECKOUT
-from companion.teaching.misconceptions import GradedQuestion, question_tests, read_questions
+from companion.teaching.misconceptions import SHOWN_CASES, GradedQuestion, question_tests, read_questions
 
 REQUIREMENTS = ("numpy>=2", "scipy", "scikit-learn>=1.5")  # of a student's notebook
 SOLUTION_BLOCK = re.compile(r"# BEGIN SOLUTION.*?# END SOLUTION", re.DOTALL)
@@ -57,20 +58,21 @@ def solution_variables(master: NotebookNode) -> dict[str, Any]:
 
 
 def secrets_of(master: NotebookNode, questions: Sequence[GradedQuestion]) -> set[str]:
-    """The texts of an assignment that no student may see: lines of solutions, in code and in words, and wrong ones."""
-    shown = nbformat.v4.new_notebook(cells=[cell for cell in master.cells if cell.cell_type != "raw"])
-    codes = [block for cell in shown.cells for block in SOLUTION_BLOCK.findall(cell.source)]
-    lines = set().union(*map(leaks.secret_lines, codes))
-    lines |= {line for cell in _solutions_in_words(master) for line in leaks.secret_lines(cell.source)}
-    wrong = (leaks.secret_lines(item.code) for question in questions for item in question.misconceptions)
-    text = "\n".join(SOLUTION_BLOCK.sub("", cell.source) for cell in shown.cells if not _in(cell, master))
-    sentences = {item.sentence for question in questions for item in question.misconceptions}
-    cases = {case for question in questions for case in question.cases[1:] if len(case) >= leaks.SHORTEST_LINE}
-    return {line for line in lines.union(sentences, cases, *wrong) if line not in text}
+    """The texts of an assignment that no student may see: lines of right and wrong solutions, answers, hidden cases."""
+    blocks = [block for cell in master.cells for block in SOLUTION_BLOCK.findall(cell.source)]
+    answers = [re.sub(r"(?<=[.;:]) ", "\n", cell.source) for cell in _solutions_in_words(master)]
+    misconceptions = [item for question in questions for item in question.misconceptions]
+    codes = [*blocks, *answers, *(item.code for item in misconceptions)]
+    given = {line.strip() for cell in given_cells(master) for line in cell.source.splitlines()}
+    cases = {case for question in questions for case in question.cases[SHOWN_CASES:]}
+    long_cases = {case for case in cases if len(case) >= leaks.SHORTEST_LINE}
+    lines = set().union(*map(leaks.secret_lines, codes)) - given
+    return lines | long_cases | {item.sentence for item in misconceptions}
 
 
-def _in(cell: NotebookNode, master: NotebookNode) -> bool:
-    return any(cell is other for other in _solutions_in_words(master))
+def given_cells(master: NotebookNode) -> list[NotebookNode]:
+    """The code cells that students receive whole: those without a solution."""
+    return [cell for cell in master.cells if cell.cell_type == "code" and not SOLUTION_BLOCK.search(cell.source)]
 
 
 def _solutions_in_words(master: NotebookNode) -> list[NotebookNode]:
@@ -151,8 +153,18 @@ def build_assignment(name: str, target: Path, course: Path = CHECKOUT / "course"
         (built / "instructor").mkdir()
         (result / "autograder" / f"{name}.ipynb").replace(built / "instructor" / f"{name}.ipynb")
         (built / "instructor" / "misconceptions.md").write_text(_misconceptions_text(name, questions), "utf8")
+        _replace_folder(built, target)
+
+
+def _replace_folder(source: Path, target: Path) -> None:
+    """Put a copy of a folder in the place of another one; a copy that is interrupted is never the target."""
+    copy = target.with_name(f".{target.name}.{uuid4().hex}")
+    try:
+        shutil.copytree(source, copy)
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(built, target)
+        copy.replace(target)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
 
 
 def _write_archive(path: Path, files: Sequence[Path]) -> None:

@@ -96,19 +96,24 @@ def grade_submission_file(
     """Grade one file in a process of its own, which ends after `seconds` at the latest."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        problem = ""
         try:
             (folder / "submission.ipynb").write_bytes(notebook_text(submission))
             problem = _run_isolated(folder, tests, seconds)
-            outcome = json.loads((folder / "result.json").read_text("utf8"))
-            graded = outcome["questions"]
-            scores = {question: float(graded[question]["score"]) for question in possible}
-            messages = [f"{question}: {graded[question]['message']}" for question in possible]
-            kept = [message for message in messages if not message.endswith(": ")]
-            return Grade(submission.name, scores, possible, "\n".join([*kept, *outcome["notes"]]))
+            scores, message = _read_result(folder / "result.json", possible)
         except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            # Without a notebook, or without the result of the process.
-            reason = str(error) if "problem" not in locals() else problem
-            return Grade(submission.name, dict.fromkeys(possible, 0.0), possible, f"Not graded: {reason}")
+            # The file holds no notebook, or the process wrote no result.
+            scores, message = dict.fromkeys(possible, 0.0), f"Not graded: {problem or error}"
+        return Grade(submission.name, scores, possible, message)
+
+
+def _read_result(path: Path, possible: dict[str, float]) -> tuple[dict[str, float], str]:
+    """The points of each question and the message, from the file that `isolated` writes."""
+    result = json.loads(path.read_text("utf8"))
+    questions = result["questions"]
+    messages = [f"{name}: {questions[name]['message']}" for name in possible if questions[name]["message"]]
+    scores = {name: float(questions[name]["score"]) for name in possible}
+    return scores, "\n".join([*messages, *result["notes"]])
 
 
 def _run_isolated(folder: Path, tests: Path, seconds: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-MARKS = ("BEGIN SOLUTION", "# SOLUTION", "# SEED", "BEGIN TESTS", "BEGIN TEST CONFIG", "hidden=True")
+MARKS = ("BEGIN SOLUTION", "# SOLUTION", "# SEED", "BEGIN TESTS", "BEGIN TEST CONFIG", "hidden=True", "**Rubric.**")
 SHORTEST_LINE = 12  # characters of a solution's line; shorter ones, such as "return m", also stand elsewhere
 
 

@@ -1,9 +1,11 @@
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
 
 import nbformat
+import otter
 import pytest
 from otter.test_files import ExceptionTestFile
 
@@ -62,19 +64,36 @@ def test_an_assignment_has_what_a_teacher_needs(name):
     assert text.count("**Rubric.**") == text.count("*Graded by:*") == 2
 
 
-def test_a_students_file_with_a_solution_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "Look: `return np.asarray(r) <= 0`",  # a line of a solution
+        "```python\nreturn np.abs(r) < 0.4\n```",  # a wrong one
+        "A tie keeps. At r = 0 the device asks: the rule is r <= 0.",  # a misconception
+        "Test it with np.array([0.3, 0.0, -2.0, 1e-9])",  # a hidden case
+        "Random queries at 30 % gain 0.3 times 20, that is six points.",  # a model answer
+        "**Rubric.** 1 point: always asks, accuracy 1 - q.",
+        "x = 1  # SEED",
+    ],
+)
+def test_a_students_file_with_a_secret_is_refused(tmp_path, leak):
     for suffix in ("md", "yml"):
         text = (build.CHECKOUT / "course" / f"01_loss.{suffix}").read_text("utf8")
-        (tmp_path / f"01_loss.{suffix}").write_text(
-            text.replace("## The loss\n", "## The loss\n\nAnswer: `return np.asarray(r) <= 0 `\n"), "utf8"
-        )
-    (tmp_path / "02_other.md").write_text(
-        (tmp_path / "01_loss.md").read_text("utf8").replace("# BEGIN SOLUTION\n    ", "")
-    )
-    (tmp_path / "02_other.yml").write_text((tmp_path / "01_loss.yml").read_text("utf8"))
-    with pytest.raises((ValueError, AssertionError), match="SOLUTION"):
-        build.build_assignment("02_other", tmp_path / "built", tmp_path)
+        (tmp_path / f"01_loss.{suffix}").write_text(text.replace("## The loss\n", f"## The loss\n\n{leak}\n"), "utf8")
+    with pytest.raises(ValueError, match=r"expected no secret in the student's files of 01_loss, got: 01_loss\.ipynb"):
+        build.build_assignment("01_loss", tmp_path / "built", tmp_path)
     assert not (tmp_path / "built").exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_students_own_check_works_without_a_network(built, name, tmp_path, monkeypatch):
+    shutil.copytree(built / name / "student", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    grader = otter.Notebook(f"{name}.ipynb")
+    env = build.solution_variables(build.read_master(name))
+    for question in read_questions(build.CHECKOUT / "course" / f"{name}.yml"):
+        assert grader.check(question.name, global_env=env).grade == 1
+        assert grader.check(question.name, global_env={}).grade == 0
 
 
 def test_questions_and_tests_that_do_not_match_are_refused(tmp_path):
@@ -93,8 +112,8 @@ def test_otters_own_runner_gives_the_grades_of_the_local_one(built, tmp_path):
     cell.source = question.misconceptions[0].code
     nbformat.write(notebook, tmp_path / "wrong.ipynb")
     autograder = built / "01_loss" / "autograder.zip"
-    otter = [sys.executable, "-m", "otter", "run", "-a", str(autograder), "-o", str(tmp_path), "wrong.ipynb"]
-    subprocess.run(otter, cwd=tmp_path, check=True, capture_output=True)
+    command = [sys.executable, "-m", "otter", "run", "-a", str(autograder), "-o", str(tmp_path), "wrong.ipynb"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     results = (tmp_path / "results.json").read_text("utf8")
     grade = grading.grade_folder(autograder, tmp_path, workers=1)[0]
     scores = {test["name"]: test["score"] for test in json.loads(results)["tests"] if test["name"] in grade.scores}
@@ -102,3 +121,4 @@ def test_otters_own_runner_gives_the_grades_of_the_local_one(built, tmp_path):
     assert grade.scores == {"q1": 0, "q2": 2, "q3": 2, "q4": 2, "q5": 2, "q6": 2}
     assert question.misconceptions[0].sentence in json.dumps(json.loads(results), ensure_ascii=False)
     assert question.misconceptions[0].sentence in grade.message
+    assert not any(case in results for case in question.cases[1:])  # a student sees this report

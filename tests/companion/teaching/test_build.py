@@ -122,3 +122,18 @@ def test_otters_own_runner_gives_the_grades_of_the_local_one(built, tmp_path):
     assert question.misconceptions[0].sentence in json.dumps(json.loads(results), ensure_ascii=False)
     assert question.misconceptions[0].sentence in grade.message
     assert not any(case in results for case in question.cases[1:])  # a student sees this report
+
+
+def test_an_unknown_assignment_is_refused_with_the_names_of_all(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["build", "99_none"])
+    with pytest.raises(SystemExit, match=r"expected assignments among 01_loss, .*, got 99_none"):
+        build.main()
+
+
+def test_building_again_replaces_the_folder_and_leaves_nothing_beside_it(built, tmp_path):
+    (tmp_path / "01_loss").mkdir()
+    (tmp_path / "01_loss" / "old.txt").write_text("old")
+    build.build_assignment("01_loss", tmp_path / "01_loss")
+    assert [path.name for path in tmp_path.iterdir()] == ["01_loss"]
+    names = {path.name for path in (tmp_path / "01_loss").iterdir()}
+    assert names == {"student", "student.zip", "autograder.zip", "instructor"}

@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,8 @@ def _sentence(error: BaseException) -> str:
 
 def main(notebook: Path, tests: Path, result: Path) -> None:
     """Grade a notebook and write questions and notes to a JSON file."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with suppress(ValueError, OSError):  # macOS has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     files = [ExceptionTestFile.from_file(str(path)) for path in sorted(tests.glob("*.py"))]
     env, notes = execute_cells(nbformat.read(notebook, as_version=4))
     grade = {"questions": grade_questions(files, env), "notes": notes}

@@ -29,7 +29,9 @@ ROOMS = {
     r"|serving/(\w+|http/\w+|onnx/sessions))$)",
     "(matplotlib|seaborn)": r"l2h/plotting/|.*/figures$",
     "river": "l2h/(drift/detectors|data/tables)$",
-    "(papermill|jupytext|sphinx)": "companion/build/",
+    "(papermill|sphinx)": "companion/build/",
+    "jupytext": "companion/(build|teaching)/",
+    "otter": "companion/teaching/",
     "(z3|mpmath)": "companion/proofs/",
     "(onnx|onnxscript|onnxruntime|skl2onnx|starlette|uvicorn|urllib3|prometheus_client|simpy)": "l2h/serving/",
 }

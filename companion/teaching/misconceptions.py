@@ -1,0 +1,138 @@
+"""Graded questions with their cases and typical wrong solutions, read from `course/NN_name.yml`."""
+
+import inspect
+import json
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from companion.teaching.case_check import check_cases
+
+MIN_MISCONCEPTIONS = 5  # per question
+SHOWN_CASES = 1  # the first cases of a question stand in the student's notebook, with their values
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A typical wrong solution.
+
+    Args:
+        sentence: the misconception, as the student reads it.
+        code: a definition of the question's function that shows it.
+    """
+
+    sentence: str
+    code: str
+
+
+@dataclass(frozen=True)
+class GradedQuestion:
+    """What grades the function of one question.
+
+    Args:
+        name: of the question, such as "q1".
+        function: its name in the notebook.
+        cases: arguments as source, one text for each call.
+        misconceptions: typical wrong solutions.
+    """
+
+    name: str
+    function: str
+    cases: tuple[str, ...]
+    misconceptions: tuple[Misconception, ...]
+
+
+def read_questions(path: Path) -> list[GradedQuestion]:
+    """The graded questions of an assignment, in their order.
+
+    Raises:
+        ValueError: if a question has fewer than five misconceptions, or no case beside the shown one.
+    """
+    questions = []
+    for name, entry in yaml.safe_load(path.read_text("utf8")).items():
+        misconceptions = tuple(Misconception(sentence, code) for sentence, code in entry["misconceptions"].items())
+        if len(misconceptions) < MIN_MISCONCEPTIONS or len(entry["cases"]) <= SHOWN_CASES:
+            raise ValueError(
+                f"expected {MIN_MISCONCEPTIONS} misconceptions and {SHOWN_CASES + 1} cases or more for {name} "
+                f"of {path.name}, got {len(misconceptions)} and {len(entry['cases'])}"
+            )
+        questions.append(GradedQuestion(name, entry["function"], tuple(map(str, entry["cases"])), misconceptions))
+    return questions
+
+
+def values_of(function: Any, cases: tuple[str, ...]) -> list[Any]:
+    """The values of a function on the cases: nested lists of numbers, or a text where it raises an error.
+
+    >>> values_of(lambda x, y: x / y, ("np.ones(2), 2", "1, 0"))
+    [[0.5, 0.5], 'ZeroDivisionError']
+    """
+    values: list[Any] = []
+    for case in cases:
+        try:
+            value = eval(f"function({case})", {"np": np, "function": function})
+            values.append(np.asarray(value, dtype=float).tolist())
+        except Exception as error:
+            values.append(type(error).__name__)
+    return values
+
+
+def question_tests(question: GradedQuestion, solution: dict[str, Any]) -> tuple[str, str]:
+    """The test that the student sees and the hidden one, as cells of Otter's exception-based format.
+
+    Args:
+        question: of the assignment.
+        solution: the variables of the master notebook after its execution.
+
+    Returns:
+        Two sources; the first has the shown cases only, and no misconception.
+
+    Raises:
+        ValueError: if the cases do not distinguish the solution and all misconceptions from each other.
+    """
+    expected = values_of(solution[question.function], question.cases)
+    wrong = []
+    for misconception in question.misconceptions:
+        env = dict(solution)
+        exec(misconception.code, env)
+        wrong.append([misconception.sentence, values_of(env[question.function], question.cases)])
+    _require_distinct(question, expected, wrong)
+    shown = slice(SHOWN_CASES)
+    return (
+        _test_cell(question, question.cases[shown], expected[shown], [], hidden=False),
+        _test_cell(question, question.cases, expected, wrong, hidden=True),
+    )
+
+
+def _require_distinct(question: GradedQuestion, expected: list[Any], wrong: list[list[Any]]) -> None:
+    """Refuse cases on which two of the solutions have the same values."""
+    named = [["the solution", expected], *wrong]
+    for index, (sentence, values) in enumerate(named):
+        for other, other_values in named[:index]:
+            env = {question.function: dict(zip(question.cases, values, strict=True)).__getitem__}
+            try:
+                check_cases(env, question.function, [repr(case) for case in question.cases], other_values, [])
+            except AssertionError:
+                continue
+            raise ValueError(f"expected cases of {question.name} that distinguish {sentence!r} from {other!r}")
+
+
+def _test_cell(
+    question: GradedQuestion, cases: tuple[str, ...], expected: list[Any], wrong: list[list[Any]], *, hidden: bool
+) -> str:
+    """A test cell: the data stand on a line of their own, because a report of an error quotes the line of the call."""
+    data = json.dumps([list(cases), expected, wrong])
+    return "\n".join(
+        [
+            f'""" # BEGIN TEST CONFIG\nhidden: {str(hidden).lower()}\n""" # END TEST CONFIG',
+            f"def test_{question.name}_{'hidden' if hidden else 'shown'}(env):",
+            "    import json",
+            "    from typing import Any",
+            textwrap.indent(inspect.getsource(check_cases), "    "),
+            f"    data = json.loads({data!r})",
+            f"    check_cases(env, {question.function!r}, *data)",
+        ]
+    )

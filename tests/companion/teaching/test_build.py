@@ -1,0 +1,139 @@
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import nbformat
+import otter
+import pytest
+from otter.test_files import ExceptionTestFile
+
+from companion.teaching import build, grading, isolated
+from companion.teaching.misconceptions import read_questions
+
+NAMES = build.assignment_names()
+
+
+def graded(built, name):
+    """The test files of a built bundle, read as Otter reads them."""
+    with zipfile.ZipFile(built / name / "autograder.zip") as archive:
+        members = sorted(member for member in archive.namelist() if member.startswith("tests/"))
+        return [ExceptionTestFile.from_string(archive.read(member).decode("utf8")) for member in members]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_has_full_marks(built, name):
+    env, notes = isolated.execute_cells(nbformat.read(built / name / "instructor" / f"{name}.ipynb", as_version=4))
+    grades = isolated.grade_questions(graded(built, name), env)
+    assert notes == []
+    assert 4 <= len(grades) <= 8
+    assert all(grade["score"] == grade["possible"] > 0 and not grade["message"] for grade in grades.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_solution_loses_its_question_alone_and_gets_its_misconception_as_the_message(built, name):
+    env = build.solution_variables(build.read_master(name))
+    tests = graded(built, name)
+    for question in read_questions(build.CHECKOUT / "course" / f"{name}.yml"):
+        for item in question.misconceptions:
+            wrong = dict(env)
+            exec(item.code, wrong)
+            grades = isolated.grade_questions(tests, wrong)
+            lost = {key: grade for key, grade in grades.items() if grade["score"] < grade["possible"]}
+            assert list(lost) == [question.name], item.sentence
+            assert lost[question.name] == {
+                "score": 0, "possible": lost[question.name]["possible"], "message": f"Misconception: {item.sentence}",
+            }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_students_edition_as_it_is_handed_out_has_no_point_and_says_why(built, name):
+    env, notes = isolated.execute_cells(nbformat.read(built / name / "student" / f"{name}.ipynb", as_version=4))
+    grades = isolated.grade_questions(graded(built, name), env)
+    assert notes == []
+    assert all(grade["score"] == 0 and "not answered" in grade["message"] for grade in grades.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_assignment_has_what_a_teacher_needs(name):
+    master = build.read_master(name)
+    text = "\n".join(cell.source for cell in master.cells if cell.cell_type == "markdown")
+    assert all(part in text for part in ("**Learning goals.**", "**Chapter.**", "**Time.**", "**Rules.**"))
+    assert text.count("*Hint.*") >= len(read_questions(build.CHECKOUT / "course" / f"{name}.yml"))
+    assert text.count("**Rubric.**") == text.count("*Graded by:*") == 2
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "Look: `return np.asarray(r) <= 0`",  # a line of a solution
+        "```python\nreturn np.abs(r) < 0.4\n```",  # a wrong one
+        "A tie keeps. At r = 0 the device asks: the rule is r <= 0.",  # a misconception
+        "Test it with np.array([0.3, 0.0, -2.0, 1e-9])",  # a hidden case
+        "Random queries at 30 % gain 0.3 times 20, that is six points.",  # a model answer
+        "**Rubric.** 1 point: always asks, accuracy 1 - q.",
+        "x = 1  # SEED",
+    ],
+)
+def test_a_students_file_with_a_secret_is_refused(tmp_path, leak):
+    for suffix in ("md", "yml"):
+        text = (build.CHECKOUT / "course" / f"01_loss.{suffix}").read_text("utf8")
+        (tmp_path / f"01_loss.{suffix}").write_text(text.replace("## The loss\n", f"## The loss\n\n{leak}\n"), "utf8")
+    with pytest.raises(ValueError, match=r"expected no secret in the student's files of 01_loss, got: 01_loss\.ipynb"):
+        build.build_assignment("01_loss", tmp_path / "built", tmp_path)
+    assert not (tmp_path / "built").exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_students_own_check_works_without_a_network(built, name, tmp_path, monkeypatch):
+    shutil.copytree(built / name / "student", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    grader = otter.Notebook(f"{name}.ipynb")
+    env = build.solution_variables(build.read_master(name))
+    for question in read_questions(build.CHECKOUT / "course" / f"{name}.yml"):
+        assert grader.check(question.name, global_env=env).grade == 1
+        assert grader.check(question.name, global_env={}).grade == 0
+
+
+def test_questions_and_tests_that_do_not_match_are_refused(tmp_path):
+    (tmp_path / "01_loss.md").write_text((build.CHECKOUT / "course" / "01_loss.md").read_text("utf8"))
+    questions = (build.CHECKOUT / "course" / "01_loss.yml").read_text("utf8")
+    (tmp_path / "01_loss.yml").write_text(questions[: questions.index("q6:")])
+    with pytest.raises(ValueError, match=r"expected the questions .*'q6'"):
+        build.build_assignment("01_loss", tmp_path / "built", tmp_path)
+
+
+def test_otters_own_runner_gives_the_grades_of_the_local_one(built, tmp_path):
+    """On Gradescope Otter executes the notebook in a kernel."""
+    notebook = nbformat.read(built / "01_loss" / "instructor" / "01_loss.ipynb", as_version=4)
+    question = read_questions(build.CHECKOUT / "course" / "01_loss.yml")[0]
+    cell = next(cell for cell in notebook.cells if f"def {question.function}(" in cell.source)
+    cell.source = question.misconceptions[0].code
+    nbformat.write(notebook, tmp_path / "wrong.ipynb")
+    autograder = built / "01_loss" / "autograder.zip"
+    command = [sys.executable, "-m", "otter", "run", "-a", str(autograder), "-o", str(tmp_path), "wrong.ipynb"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    results = (tmp_path / "results.json").read_text("utf8")
+    grade = grading.grade_folder(autograder, tmp_path, workers=1)[0]
+    scores = {test["name"]: test["score"] for test in json.loads(results)["tests"] if test["name"] in grade.scores}
+    assert scores == grade.scores
+    assert grade.scores == {"q1": 0, "q2": 2, "q3": 2, "q4": 2, "q5": 2, "q6": 2}
+    assert question.misconceptions[0].sentence in json.dumps(json.loads(results), ensure_ascii=False)
+    assert question.misconceptions[0].sentence in grade.message
+    assert not any(case in results for case in question.cases[1:])  # a student sees this report
+
+
+def test_an_unknown_assignment_is_refused_with_the_names_of_all(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["build", "99_none"])
+    with pytest.raises(SystemExit, match=r"expected assignments among 01_loss, .*, got 99_none"):
+        build.main()
+
+
+def test_building_again_replaces_the_folder_and_leaves_nothing_beside_it(built, tmp_path):
+    (tmp_path / "01_loss").mkdir()
+    (tmp_path / "01_loss" / "old.txt").write_text("old")
+    build.build_assignment("01_loss", tmp_path / "01_loss")
+    assert [path.name for path in tmp_path.iterdir()] == ["01_loss"]
+    names = {path.name for path in (tmp_path / "01_loss").iterdir()}
+    assert names == {"student", "student.zip", "autograder.zip", "instructor"}

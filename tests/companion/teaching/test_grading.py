@@ -1,0 +1,150 @@
+import csv
+import io
+import os
+import shutil
+import zipfile
+
+import nbformat
+import psutil
+import pytest
+
+from companion.teaching import grading
+
+
+@pytest.fixture(scope="module")
+def submissions(built, tmp_path_factory):
+    """What students hand in: the solution, and everything that must not stop the grading."""
+    folder = tmp_path_factory.mktemp("submissions")
+    source = built / "01_loss" / "instructor" / "01_loss.ipynb"
+
+    def write(name, change):
+        notebook = nbformat.read(source, as_version=4)
+        change(notebook, next(cell for cell in notebook.cells if "def asks(" in cell.source))
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+
+    def insert(text):
+        return lambda notebook, cell: notebook.cells.insert(2, nbformat.v4.new_code_cell(text))
+
+    write("solution", lambda notebook, cell: None)
+    write("exception", insert("1 / 0"))
+    write("deleted", lambda notebook, cell: notebook.cells.remove(cell))
+    write("renamed", lambda notebook, cell: cell.update(source=cell.source.replace("asks", "ask")))
+    write("environment", insert("import os; SECRET = os.environ['L2H_TEST_SECRET']"))
+    write("killed", insert("import os; os._exit(0)"))
+    write("greedy", insert("import numpy as np; x = np.ones(2**40)"))
+    write("uncheckable", lambda notebook, cell: setattr(notebook, "cells", []))
+    write("children", insert(f"import subprocess; subprocess.Popen(['sleep', '{os.getpid() + 10_000}'])"))
+    with zipfile.ZipFile(folder / "exported.zip", "w") as archive:
+        archive.write(folder / "solution.ipynb", "some/01_loss.ipynb")
+    with zipfile.ZipFile(folder / "none.zip", "w") as archive:
+        archive.writestr("readme.txt", "")
+    (folder / "broken.zip").write_bytes(b"PK no archive")
+    (folder / "garbage.ipynb").write_bytes(b"\xff\x00 no notebook")
+    (folder / "notes.txt").write_text("no submission")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(built, submissions):
+    """The table of grades, by the names of the files."""
+    os.environ["L2H_TEST_SECRET"] = "of the teacher"
+    try:
+        grades = grading.grade_folder(built / "01_loss" / "autograder.zip", submissions)
+    finally:
+        del os.environ["L2H_TEST_SECRET"]
+    table = list(csv.DictReader(io.StringIO(grading.grades_table(grades))))
+    return {row["submission"]: row for row in table}
+
+
+FULL = {"points": "12", "q1": "2"}
+WITHOUT_Q1 = {"points": "10", "q1": "0", "q6": "2"}
+NOTHING = {"points": "0", "q1": "0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "message"),
+    [
+        ("solution.ipynb", FULL, ""),
+        ("exported.zip", FULL, ""),
+        ("exception.ipynb", FULL, "Code cell 1: ZeroDivisionError"),
+        ("deleted.ipynb", WITHOUT_Q1, "q1: The notebook defines no function asks"),
+        ("renamed.ipynb", WITHOUT_Q1, "graded by this name. Was it renamed to ask?"),
+        ("environment.ipynb", FULL, "Code cell 1 uses os.environ: look at it before you accept the grade."),
+        ("killed.ipynb", NOTHING, "Not graded: the notebook ended its own process"),
+        ("greedy.ipynb", FULL, "MemoryError"),
+        ("uncheckable.ipynb", NOTHING, "q1: The notebook defines no function asks"),
+        ("children.ipynb", FULL, "Code cell 1 uses subprocess"),
+        ("none.zip", NOTHING, "Not graded: expected one notebook in the archive, got 0"),
+        ("broken.zip", NOTHING, "Not graded: File is not a zip file"),
+        ("garbage.ipynb", NOTHING, "Not graded: the notebook ended its own process, or is no notebook"),
+    ],
+)  # fmt: skip
+def test_every_submission_has_a_grade_and_a_message(rows, name, points, message):
+    assert {key: rows[name][key] for key in points} == points
+    assert rows[name]["possible"] == "12"
+    assert message in rows[name]["message"] and bool(message) == bool(rows[name]["message"])
+
+
+def test_the_variables_of_the_teacher_do_not_reach_a_submission(rows):
+    assert "KeyError: 'L2H_TEST_SECRET'" in rows["environment.ipynb"]["message"]
+
+
+def test_every_submission_has_a_row_and_other_files_have_none(rows, submissions):
+    assert set(rows) == {path.name for path in submissions.iterdir()} - {"notes.txt"}
+
+
+def test_what_a_submission_started_is_ended(rows):
+    commands = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
+    assert len(commands) > 1 and ["sleep", str(os.getpid() + 10_000)] not in commands
+
+
+def test_a_process_that_takes_too_long_is_ended_with_a_message(built, submissions, tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("while True: pass")])
+    nbformat.write(notebook, tmp_path / "hang.ipynb")
+    (tmp_path / "tests").mkdir()
+    possible = grading.unpack_tests(built / "01_loss" / "autograder.zip", tmp_path / "tests")
+    grade = grading.grade_submission_file(
+        tmp_path / "hang.ipynb", tests=tmp_path / "tests", possible=possible, seconds=0.5
+    )
+    assert set(grade.scores.values()) == {0} and grade.message == "Not graded: the notebook was stopped after 0.5 s"
+
+
+def test_a_notebook_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(grading, "LARGEST_NOTEBOOK", 2**20)
+    (tmp_path / "large.ipynb").write_bytes(b" " * (2**20 + 1))
+    with pytest.raises(ValueError, match="expected a notebook of at most 1 MiB"):
+        grading.notebook_text(tmp_path / "large.ipynb")
+
+
+@pytest.mark.parametrize("wrong", ["no bundle", "no tests", "no submissions"])
+def test_what_cannot_be_graded_is_refused_before_the_first_submission(built, tmp_path, wrong):
+    (tmp_path / "bundle").mkdir()
+    autograder = tmp_path / "bundle" / "a.zip"
+    autograder.write_bytes((built / "01_loss" / "autograder.zip").read_bytes() if wrong == "no submissions" else b"")
+    if wrong == "no tests":
+        zipfile.ZipFile(autograder, "w").close()
+    if wrong != "no submissions":
+        (tmp_path / "a.ipynb").write_text("{}")
+    with pytest.raises(ValueError, match="expected"):
+        grading.grade_folder(autograder, tmp_path)
+
+
+def test_the_command_writes_the_table(built, submissions, tmp_path, monkeypatch):
+    (tmp_path / "one").mkdir()
+    shutil.copy(submissions / "exported.zip", tmp_path / "one")
+    arguments = [built / "01_loss" / "autograder.zip", tmp_path / "one", tmp_path / "grades.csv"]
+    monkeypatch.setattr("sys.argv", ["grading", *map(str, arguments)])
+    grading.main()
+    header, row = (tmp_path / "grades.csv").read_text("utf8").splitlines()
+    assert header == "submission,points,possible,q1,q2,q3,q4,q5,q6,message"
+    assert row == "exported.zip,12,12,2,2,2,2,2,2,"
+
+
+def test_the_command_names_what_it_cannot_read(built, tmp_path, monkeypatch, capsys):
+    arguments = [tmp_path / "no.zip", tmp_path, tmp_path / "grades.csv"]
+    (tmp_path / "a.ipynb").write_text("{}")
+    monkeypatch.setattr("sys.argv", ["grading", *map(str, arguments)])
+    with pytest.raises(SystemExit, match="2"):
+        grading.main()
+    assert "expected an autograder bundle, a zip file, got" in capsys.readouterr().err
+    assert not (tmp_path / "grades.csv").exists()

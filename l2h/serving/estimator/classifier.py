@@ -59,6 +59,9 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
     it is, and trains rejector and server for it on about 70 % of the examples; 10 % calibrate scores and error rates,
     and 20 % choose the threshold on r. The three parts are disjoint, stratified by class, and drawn by random_state.
 
+    `score` is the accuracy, which knows no costs: a search over c1 or ce by it prefers a free server. To compare costs,
+    compare reports.
+
     The client must see what the device sees. In `make_pipeline(StandardScaler(), LearningToHelpClassifier(client))` the
     client would see scaled inputs, for which it was not fitted. Scaling belongs into rejector and server:
 

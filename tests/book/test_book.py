@@ -230,6 +230,8 @@ def test_names_of_code_in_the_plain_pages_exist():
         for module, attribute in re.findall(r"`([a-z_]+)\.([A-Za-z_]+)(?:\([^`]*)?`", text):
             if (render.ROOT / module / attribute / "__init__.py").exists():  # a folder of a package
                 continue
+            if attribute in ("npz", "npy", "onnx", "json", "yaml", "py"):  # a file
+                continue
             sources = [path.read_text("utf8") for path in (render.ROOT / "l2h").rglob(f"{module}.py")]
             definition = re.compile(rf"^(def|class) {attribute}\b|^{attribute}\b.* = ", re.MULTILINE)
             assert any(map(definition.search, sources)), f"{name} names {module}.{attribute}"

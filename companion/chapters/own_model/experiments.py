@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,11 @@ class OwnTask(NamedTuple):
     y: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+
+
+def new_folder() -> Path:
+    """A folder for helpers that is new in each execution, in the system's folder of temporary files."""
+    return Path(tempfile.mkdtemp(prefix="l2h-"))
 
 
 def table_task() -> tuple[OwnTask, OwnTask]:

@@ -173,7 +173,7 @@ def test_the_records_have_summaries_of_all_their_runs():
     """Of each chapter that trains, readable by pandas, in files that are small together."""
     folders = notebooks.Folders()
     paths = sorted(folders.book.glob("*.runs.csv"))
-    assert sum(path.stat().st_size for path in paths) < 800 * 2**10
+    assert sum(path.stat().st_size for path in paths) < 2**20
     with_runs = {path.name.removesuffix(".runs.csv") for path in paths}
     code = Code(PACKAGE, notebooks.ROOT / "companion")
     training = {name for name in notebooks.chapter_names() if SWEEP in code.reached([cells_of(name, code)])}

@@ -92,3 +92,9 @@ def test_the_server_needs_no_token_of_the_environment_and_ends_with_its_context(
         with Device(folder, server.url, deadline=60, breaker_window=600, queue_timeout=1200) as device:
             assert "server" in {answer.source for answer in device.answers(X)}
     server.kill()  # again
+
+
+def test_each_folder_is_new_and_empty():
+    first, second = experiments.new_folder(), experiments.new_folder()
+    assert first != second and not any(first.iterdir())
+    first.rmdir(), second.rmdir()

@@ -227,7 +227,8 @@ def test_a_file_that_is_not_utf8_is_named(folder, coding):
 def test_the_committed_ledger_reads_and_its_chapters_are_named_as_chapters():
     ledger = registry.read_claims()
     assert len(ledger) > 30
-    assert all(re.fullmatch(r"\d\d_[a-z0-9]+|errata|choosing|intervals", claim.chapter) for claim in ledger.values())
+    others = {claim.chapter for claim in ledger.values()} - set(notebooks.chapter_names())
+    assert all(re.fullmatch(r"\d\d_[a-z0-9]+", chapter) for chapter in others)  # chapters that do not exist yet
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in ledger)
 
 

@@ -4,9 +4,11 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -165,9 +167,10 @@ def test_the_command_serves_what_ask_and_verify_ask(l2h, images, tmp_path, monke
     (tmp_path / "token").write_text("secret\n")
     environment = os.environ | {"L2H_TOKEN": "secret", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "l2h.cli", "serve", str(images), "--port", "0", "--json"]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as server:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # a shell may start the tests with SIGINT ignored, which a child would inherit
+    with_interrupts = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, env=environment, text=True, preexec_fn=with_interrupts, **pipes) as server:
         try:
             state = json.loads(server.stdout.readline())
             assert (state["ready"], state["fault"]) == (True, None)
@@ -183,7 +186,7 @@ def test_the_command_serves_what_ask_and_verify_ask(l2h, images, tmp_path, monke
             code, result, _ = l2h("verify", images, *there)
             assert code == 1 and result["failed"] == ["server"] and "401" in result["checks"][1]["found"]
         finally:
-            server.send_signal(subprocess.signal.SIGINT)
+            server.send_signal(signal.SIGINT)
         assert server.wait(120) == 130
         assert server.stderr.read() == "l2h: stopped\n"
 

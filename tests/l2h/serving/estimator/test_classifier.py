@@ -1,6 +1,7 @@
 """The estimator as a user of scikit-learn meets it: its checks, all kinds of data and clients, reports, and errors."""
 
 import threading
+from unittest import SkipTest
 
 import numpy as np
 import pandas
@@ -49,7 +50,10 @@ class WithoutScores(LearningToHelpClassifier):
 
 @parametrize_with_checks([LearningToHelpClassifier(epochs=3)], expected_failed_checks=lambda estimator: EXPECTED)
 def test_the_checks_of_scikit_learn(estimator, check):
-    check(estimator)
+    try:
+        check(estimator)
+    except SkipTest as reason:  # of arrays other than NumPy's, which SciPy has to be told of before it is imported
+        assert "SCIPY_ARRAY_API" in str(reason)
 
 
 @pytest.mark.parametrize("check", [check_classifiers_train, check_classifiers_classes])

@@ -174,7 +174,7 @@ def read_arrays(path: Path, *, required: Sequence[str] = ("x", "y")) -> dict[str
         raise ValueError(f"expected {path} as an .npz file of plain arrays, got: {error}") from error
     if missing := [name for name in required if name not in arrays]:
         raise ValueError(f"expected {', '.join(required)} in {path}, got {', '.join(arrays)}: no {missing[0]}")
-    for name in {"x", "y", *CLIENT_ANSWERS} & set(arrays):
+    for name in (name for name in ("x", "y", *CLIENT_ANSWERS) if name in arrays):  # x first: the others are as long
         if arrays[name].ndim == 0 or len(arrays[name]) != len(arrays["x"]):
             raise ValueError(
                 f"expected as many rows of {name} as of x in {path}, got {arrays[name].shape} and {arrays['x'].shape}"

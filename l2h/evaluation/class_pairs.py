@@ -35,7 +35,7 @@ class ClassPairsMean(NamedTuple):
     def new_pair_interval(self, *, level: float = 0.95) -> Interval:
         """The prediction interval of one new pair of new classes, measured with as many seeds.
 
-        Its simulated coverage at 95 % lies between 0.94 and 0.985: see the page "How the intervals were checked".
+        Its coverage was simulated: see the page "How the intervals were checked".
 
         Args:
             level: the probability of that, in (0, 1).

@@ -109,9 +109,7 @@ def deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) 
         results: of all runs of the chapter.
         settings: of the chapter.
     """
-    if not settings.decision_seeds:
-        return SweptRuns(results, settings.seeds)
-    return SweptRuns(results, settings.decision_seeds, first_seed=settings.seeds)
+    return _runs_after(settings.seeds, settings.decision_seeds, results, settings)
 
 
 def size_deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) -> SweptRuns:
@@ -121,7 +119,9 @@ def size_deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: 
         results: of all runs of the chapter.
         settings: of the chapter.
     """
-    if not settings.size_decision_seeds:
-        return SweptRuns(results, settings.seeds)
-    first_seed = settings.seeds + settings.decision_seeds
-    return SweptRuns(results, settings.size_decision_seeds, first_seed=first_seed)
+    return _runs_after(settings.seeds + settings.decision_seeds, settings.size_decision_seeds, results, settings)
+
+
+def _runs_after(first_seed: int, count: int, results: Mapping[ExperimentConfig, RunResult], settings: Any) -> SweptRuns:
+    """The runs of `count` seeds from `first_seed` on; where a profile has none, the first ones stand in."""
+    return SweptRuns(results, count, first_seed=first_seed) if count else SweptRuns(results, settings.seeds)

@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 
 from companion.chapters.intervals import simulation
 from companion.chapters.intervals.settings import RECORD_FOLDER, Settings
-from companion.chapters.intervals.simulation import Coverage
+from companion.chapters.intervals.simulation import RECORD_SEEDS, Coverage
 from companion.claims.evidence import Evidence
 from l2h import checks
 from l2h.evaluation.intervals import format_interval
@@ -20,13 +20,15 @@ SEED_COUNTS = (2, 3, 5, 10, 20)
 STUDENT_SEEDS = (3, 5, 10)
 ASKED_SHARES = (0.05, 0.2, 0.35)
 TRIALS = ((500, 0.05), (2000, 0.05), (2000, 0.3), (4000, 0.04))  # number and true proportion
-CLASS_SHARES = (0.0, 0.1, 1 / 3)
+TENTH, THIRD = 0.1, 1 / 3
+CLASS_SHARES = (0.0, 0.02, 0.05, TENTH, THIRD)  # from none to more than in any primary question
 N_CLASSES, JUDGED_CLASSES = 10, 9  # the pairs of nine classes judge the variant
 PRIMARY_LEVEL = 1 - 0.05 / 12  # of the first of twelve comparisons
+FAMILIES_PER_OLD_ONE = 24  # the old bootstrap takes long, and need not be known as exactly
 DECIDING_STREAM = 2  # of the families that decide, after those of a first look
 NEW, HEAVY, OLD = "crossed interval", "crossed interval, heavy tails", "old bootstrap"
 EXPONENT = "exponent, 10 seeds"
-SHARED_SEEDS = "five seeds that all pairs share"
+SHARED_SEEDS, NEW_PAIR = "five seeds that all pairs share", "a new pair"
 TOGETHER, OLD_TOGETHER = "simultaneous", "old bootstrap, simultaneous"
 POWER_QUESTIONS = {  # primary question -> quantity and baseline in the table of components
     "area, minus confidence": ("area", "confidence"),
@@ -103,7 +105,7 @@ def check_families(settings: Settings, tables: RecordTables) -> Series:
     old = simulation.family_coverage(
         tables.families,
         seeds=5,
-        n_samples=max(6, settings.n_families // 24),
+        n_samples=max(1, settings.n_families // FAMILIES_PER_OLD_ONE),
         old_resamples=settings.n_resamples,
         **common,
     )
@@ -128,16 +130,36 @@ def check_others(settings: Settings) -> dict[str, Coverage]:
 def check_class_pairs(settings: Settings) -> dict[str, Coverage]:
     """Coverage of means over pairs of classes, at 95 % and at the level of the first of twelve comparisons."""
     coverage = partial(simulation.class_pair_coverage, classes=N_CLASSES, n_samples=settings.n_samples)
-    found = {pairs_name(share): coverage(share) for share in CLASS_SHARES}
-    tenth, third = CLASS_SHARES[1:]
-    found[f"{pairs_name(third)}, heavy tails"] = coverage(third, effects=simulation.heavy_tailed)
-    found[f"{pairs_name(third)}, {SHARED_SEEDS}"] = coverage(third, seeds=5)
-    found[f"{pairs_name(third)}, nine classes"] = coverage(third, classes=JUDGED_CLASSES)
-    found |= {primary_name(share): coverage(share, level=PRIMARY_LEVEL) for share in (tenth, third)}
-    found[f"{primary_name(third)}, {SHARED_SEEDS}"] = coverage(third, seeds=5, level=PRIMARY_LEVEL)
-    found["a new pair"] = coverage(third, seeds=5, new_pair=True)
-    found["a new pair, heavy tails"] = coverage(third, seeds=5, new_pair=True, effects=simulation.heavy_tailed)
-    return found
+    new_pair = partial(
+        simulation.new_pair_coverage, THIRD, classes=N_CLASSES, n_samples=settings.n_samples, seeds=RECORD_SEEDS
+    )
+    return {
+        **{pairs_name(share): coverage(share) for share in CLASS_SHARES},
+        f"{pairs_name(THIRD)}, heavy tails": coverage(THIRD, effects=simulation.heavy_tailed),
+        f"{pairs_name(THIRD)}, {SHARED_SEEDS}": coverage(THIRD, seeds=RECORD_SEEDS),
+        f"{pairs_name(THIRD)}, nine classes": coverage(THIRD, classes=JUDGED_CLASSES),
+        **{primary_name(share): coverage(share, level=PRIMARY_LEVEL) for share in (TENTH, THIRD)},
+        f"{primary_name(THIRD)}, {SHARED_SEEDS}": coverage(THIRD, seeds=RECORD_SEEDS, level=PRIMARY_LEVEL),
+        NEW_PAIR: new_pair(),
+        f"{NEW_PAIR}, heavy tails": new_pair(effects=simulation.heavy_tailed),
+    }
+
+
+def describe_class_pairs(found: Mapping[str, Coverage]) -> str:
+    """Sentences on the rows of `check_class_pairs`.
+
+    Args:
+        found: of `check_class_pairs`.
+    """
+    share = {name: coverage.covered / coverage.n for name, coverage in found.items()}
+    by_share = ", ".join(f"{share[pairs_name(part)]:.3f} at {part:.0%}" for part in CLASS_SHARES)
+    failures = max(1 - share[name] for name in _primary_cases())
+    return (
+        f"By the share of the variance that is due to classes, the interval of level 0.95 covers {by_share}. At level "
+        f"{PRIMARY_LEVEL:.4f} it fails in at most {failures:.2%} of the experiments, where {1 - PRIMARY_LEVEL:.2%} are "
+        f"allowed. The interval of a new pair covers {share[NEW_PAIR]:.3f}, and "
+        f"{share[f'{NEW_PAIR}, heavy tails']:.3f} with heavy tails."
+    )
 
 
 def check_proportions() -> dict[str, float]:
@@ -215,20 +237,24 @@ def student_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
 
 def pairs_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
     """Evidence on means over pairs of classes, for the cases of the claim's rule."""
-    tenth, third = (pairs_name(share) for share in CLASS_SHARES[1:])
+    tenth, third = (pairs_name(share) for share in (TENTH, THIRD))
     names = (tenth, third, *(f"{third}, {kind}" for kind in ("heavy tails", SHARED_SEEDS, "nine classes")))
     return coverage_evidence({name: found[name] for name in names})
 
 
 def primary_level_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
     """Evidence on the same means at the level of the first of twelve comparisons."""
-    tenth, third = (primary_name(share) for share in CLASS_SHARES[1:])
-    return coverage_evidence({name: found[name] for name in (tenth, third, f"{third}, {SHARED_SEEDS}")})
+    return coverage_evidence({name: found[name] for name in _primary_cases()})
+
+
+def _primary_cases() -> tuple[str, ...]:
+    tenth, third = (primary_name(share) for share in (TENTH, THIRD))
+    return tenth, third, f"{third}, {SHARED_SEEDS}"
 
 
 def new_pair_evidence(found: Mapping[str, Coverage]) -> dict[str, Evidence]:
     """Evidence on the prediction interval of one new pair."""
-    return coverage_evidence({name: found[name] for name in ("a new pair", "a new pair, heavy tails")})
+    return coverage_evidence({name: found[name] for name in (NEW_PAIR, f"{NEW_PAIR}, heavy tails")})
 
 
 def expected_half_width(components: Sequence[float], *, seeds: int, images: int, level: float = 0.95) -> float:

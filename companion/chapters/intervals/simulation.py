@@ -4,7 +4,7 @@ The variance components are those of the record of chapter 06. Every simulated e
 its differences, all differences equally often.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import binom
 
 from companion.chapters.intervals.old_bootstrap import old_half_widths, old_simultaneous_half_widths
-from l2h.evaluation.class_pairs import class_pairs_mean
+from l2h.evaluation.class_pairs import ClassPairsMean, class_pairs_mean
 from l2h.evaluation.crossed import crossed_intervals
 from l2h.evaluation.intervals import Interval, power_law_exponent, proportion_interval, t_interval
 
@@ -261,17 +261,17 @@ def exponent_coverage(*, seeds: int, n_samples: int, exponent: float = -1.0) -> 
     return Coverage(covered, n_samples, float(half_widths(intervals).mean()))
 
 
-def class_pair_coverage(
-    class_share: float,
-    *,
-    classes: int,
-    n_samples: int,
-    seeds: int = 1,
-    level: float = 0.95,
-    new_pair: bool = False,
-    effects: Effects = normal,
-) -> Coverage:
-    """Coverage of a mean over all pairs of classes, for new classes, or of the value of one new pair.
+class ClassPairsExperiment(NamedTuple):
+    """One simulated experiment on all pairs of classes."""
+
+    mean: ClassPairsMean  # its true value is 0
+    new_pair: float  # the value of one new pair of new classes, with other seeds
+
+
+def class_pair_experiments(
+    class_share: float, *, classes: int, n_samples: int, seeds: int = 1, effects: Effects = normal
+) -> Iterator[ClassPairsExperiment]:
+    """Simulated experiments on all pairs of classes.
 
     With several seeds, a seed adds a tenth of a pair's variance to all pairs alike, and half of it to each pair alone.
 
@@ -280,26 +280,65 @@ def class_pair_coverage(
         classes: K.
         n_samples: simulated experiments.
         seeds: S, that all pairs share.
-        level: of confidence.
-        new_pair: whether the interval predicts one new pair of new classes, measured with as many seeds.
         effects: draws effects of variance 1.
     """
     generator = np.random.default_rng(classes)
     pairs: list[tuple[Any, Any]] = list(combinations(range(classes), 2))
-    noise = (SHARED_SEED_PART, OWN_SEED_PART) if seeds > 1 else (0.0, 0.0)
-    covered, widths = 0, 0.0
-    true_error = np.sqrt(
-        2 * class_share / classes + (1 - class_share + noise[1] / seeds) / len(pairs) + noise[0] / seeds
-    )
+    for_all, for_one = _seed_parts(seeds)
     first, second = np.array([*pairs, (classes, classes + 1)]).T  # the last pair is the new one
     for _ in range(n_samples):
         of_class = np.sqrt(class_share / 2) * effects(generator, (classes + 2,))
         of_pair = of_class[first] + of_class[second] + np.sqrt(1 - class_share) * effects(generator, (len(first),))
-        # the seeds of the new pair are others
-        shared = np.sqrt(noise[0]) * effects(generator, (2, seeds))[[0] * len(pairs) + [1]]
-        values = of_pair[:, None] + shared + np.sqrt(noise[1]) * effects(generator, (len(first), seeds))
-        mean = class_pairs_mean(pairs, values[:-1])
-        low, high = (mean.new_pair_interval(level=level) if new_pair else mean.interval(level=level))[1:]
-        covered += bool(low <= (values[-1].mean() if new_pair else 0) <= high)
-        widths += (high - low) / 2
-    return Coverage(covered, n_samples, float("nan") if new_pair else float(widths / n_samples / true_error))
+        shared = np.sqrt(for_all) * effects(generator, (2, seeds))[[0] * len(pairs) + [1]]
+        values = of_pair[:, None] + shared + np.sqrt(for_one) * effects(generator, (len(first), seeds))
+        yield ClassPairsExperiment(class_pairs_mean(pairs, values[:-1]), float(values[-1].mean()))
+
+
+def class_pair_coverage(
+    class_share: float, *, classes: int, n_samples: int, seeds: int = 1, level: float = 0.95, effects: Effects = normal
+) -> Coverage:
+    """Coverage of a mean over all pairs of classes, for new classes.
+
+    Args:
+        class_share: as in `class_pair_experiments`.
+        classes: as there.
+        n_samples: as there.
+        seeds: as there.
+        level: of confidence.
+        effects: as there.
+    """
+    experiments = class_pair_experiments(
+        class_share, classes=classes, n_samples=n_samples, seeds=seeds, effects=effects
+    )
+    intervals = [experiment.mean.interval(level=level) for experiment in experiments]
+    for_all, for_one = _seed_parts(seeds)
+    n_pairs = classes * (classes - 1) / 2
+    true_error = np.sqrt(2 * class_share / classes + (1 - class_share + for_one / seeds) / n_pairs + for_all / seeds)
+    covered = sum(interval.low <= 0 <= interval.high for interval in intervals)
+    return Coverage(covered, n_samples, float(half_widths(intervals).mean() / true_error))
+
+
+def new_pair_coverage(
+    class_share: float, *, classes: int, n_samples: int, seeds: int = 1, effects: Effects = normal
+) -> Coverage:
+    """Coverage of the 95 % prediction interval of one new pair of new classes, measured with as many seeds.
+
+    Args:
+        class_share: as in `class_pair_experiments`.
+        classes: as there.
+        n_samples: as there.
+        seeds: as there.
+        effects: as there.
+    """
+    covered = 0
+    for mean, value in class_pair_experiments(
+        class_share, classes=classes, n_samples=n_samples, seeds=seeds, effects=effects
+    ):
+        interval = mean.new_pair_interval()
+        covered += bool(interval.low <= value <= interval.high)
+    return Coverage(covered, n_samples, float("nan"))
+
+
+def _seed_parts(seeds: int) -> tuple[float, float]:
+    """The variances of a seed's effects on all pairs, and on one; one seed's effects count as those of the pairs."""
+    return (SHARED_SEED_PART, OWN_SEED_PART) if seeds > 1 else (0.0, 0.0)

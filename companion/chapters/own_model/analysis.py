@@ -1,5 +1,6 @@
 """Tables of the page on a frozen model of one's own."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from companion.chapters.own_model.experiments import AWAY, PHASES
 from companion.claims.evidence import Evidence
 from l2h.problem import asks
 from l2h.serving.device import DeviceAnswer
@@ -93,16 +95,14 @@ def outage_evidence(
         "while the server answers": labels that are not the system's; "while it is away": those that are not the
         client's.
     """
-    n = sum(map(len, answers.values()))
-    at = np.arange(n) % len(x)
-    system, client = helper.predict(x)[at], helper.classes_[helper.client_.answers(x, x).m][at]
-    wrong = {"while the server answers": 0, "while it is away": 0}
-    start = 0
-    for number, each in enumerate(answers.values()):
-        case, expected = (("while it is away", client), ("while the server answers", system))[number != 1]
-        labels = [answer.label for answer in each]
-        wrong[case] += sum(one != other for one, other in zip(labels, expected[start : start + len(each)], strict=True))
-        start += len(each)
+    system, client = helper.predict(x), helper.classes_[helper.client_.answers(x, x).m]
+    cases = {phase: ("while the server answers", system) for phase in PHASES}
+    cases[AWAY] = ("while it is away", client)
+    wrong = {case: 0 for case, _ in cases.values()}
+    inputs = itertools.cycle(range(len(x)))
+    for phase, each in answers.items():
+        case, labels = cases[phase]
+        wrong[case] += sum(answer.label != labels[row] for answer, row in zip(each, inputs, strict=False))
     return {case: Evidence.exact(float(count)) for case, count in wrong.items()}
 
 

@@ -1,7 +1,9 @@
 """What the page on a frozen model of one's own runs: two legacy clients, and a server that is killed and comes back."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ from l2h.data.dataset import Split, load_dataset, scale_pixels
 from l2h.serving.device import Device, DeviceAnswer
 from l2h.training.clients import fit_client
 
-PHASES = ("the server answers", "the server is killed", "the server is back")
+PHASES = ANSWERING, AWAY, BACK = ("the server answers", "the server is killed", "the server is back")
 PAUSE = 0.2  # seconds for which the device's breaker stays open
 
 
@@ -34,8 +36,10 @@ class OwnTask(NamedTuple):
 
 
 def new_folder() -> Path:
-    """A folder for helpers that is new in each execution, in the system's folder of temporary files."""
-    return Path(tempfile.mkdtemp(prefix="l2h-"))
+    """A folder for helpers that is new in each execution, and is removed when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="l2h-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def table_task() -> tuple[OwnTask, OwnTask]:
@@ -47,7 +51,8 @@ def table_task() -> tuple[OwnTask, OwnTask]:
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
     client, helper, test = np.split(order, [300, 1200])
-    return tuple(OwnTask(x[part], y[part], x[test], y[test]) for part in (client, helper))  # type: ignore[return-value]
+    x_test, y_test = x[test], y[test]
+    return OwnTask(x[client], y[client], x_test, y_test), OwnTask(x[helper], y[helper], x_test, y_test)
 
 
 def image_task(settings: Settings) -> tuple[OwnTask, nn.Module]:
@@ -152,10 +157,10 @@ def outage(folder: Path, x: np.ndarray, *, n_requests: int) -> dict[str, list[De
     with running_server(folder) as server:
         device = Device(folder, server.url, deadline=10.0, breaker_window=60.0, queue_timeout=120.0, pause=PAUSE)
         with device:
-            answers = {PHASES[0]: [device.answer(each) for each in inputs[0]]}
+            answers = {ANSWERING: [device.answer(each) for each in inputs[0]]}
             server.kill()
-            answers[PHASES[1]] = [device.answer(each) for each in inputs[1]]
+            answers[AWAY] = [device.answer(each) for each in inputs[1]]
             with running_server(folder, port=server.port):
                 time.sleep(2 * PAUSE)  # the breaker then lets one probe through
-                answers[PHASES[2]] = [device.answer(each) for each in inputs[2]]
+                answers[BACK] = [device.answer(each) for each in inputs[2]]
     return answers

@@ -108,3 +108,11 @@ def test_the_half_width_of_pairs_is_that_of_many_classes():
     interval = class_pairs_mean(pairs, values).interval()
     expected = analysis.pairs_half_width(1.0, classes=k)
     assert (interval.high - interval.low) / 2 == pytest.approx(expected, rel=0.15)
+
+
+def test_the_sentences_on_pairs_of_classes_have_their_numbers():
+    found = analysis.check_class_pairs(SETTINGS)
+    text = analysis.describe_class_pairs(found)
+    for name in (analysis.pairs_name(0.02), analysis.NEW_PAIR):
+        assert f"{found[name].covered / found[name].n:.3f}" in text
+    assert "0.42% are" in text and " at 33%" in text

@@ -90,8 +90,17 @@ def test_a_higher_level_covers_more_and_a_new_pair_has_no_width_of_a_mean():
     common = {"classes": 6, "n_samples": 300, "seeds": 3}
     lower, higher = (simulation.class_pair_coverage(1 / 3, level=level, **common) for level in (0.8, 0.99))
     assert lower.covered < 0.93 * 300 < higher.covered and lower.half_width < higher.half_width
-    new = simulation.class_pair_coverage(1 / 3, new_pair=True, **common)
+    new = simulation.new_pair_coverage(1 / 3, **common)
     assert 0.9 * 300 < new.covered <= 300 and np.isnan(new.half_width)
+
+
+def test_simulated_pairs_have_the_variances_that_they_state():
+    experiments = list(simulation.class_pair_experiments(0.5, classes=6, n_samples=4000, seeds=4))
+    means, new = np.array([(one.mean.estimate, one.new_pair) for one in experiments]).T
+    shared, own = simulation.SHARED_SEED_PART / 4, simulation.OWN_SEED_PART / 4
+    assert means.var() == pytest.approx(2 * 0.5 / 6 + (0.5 + own) / 15 + shared, rel=0.06)
+    assert new.var() == pytest.approx(1 + own + shared, rel=0.06)
+    assert abs(np.corrcoef(means, new)[0, 1]) < 0.05
 
 
 def test_other_random_numbers_give_other_families():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from companion.chapters.own_model import analysis
+from companion.chapters.own_model.experiments import ANSWERING, AWAY, BACK, PHASES
 from l2h.problem import Costs, Predictions
 from l2h.serving.device import DeviceAnswer
 from l2h.serving.estimator.report import make_report
@@ -59,16 +60,16 @@ def test_each_phase_is_compared_with_the_labels_that_it_should_have():
     """Of two inputs, cat by the client and dog by the system, three in each phase: the inputs begin anew."""
     system = helper([-1, -1], ["dog", "dog"])
     right = {
-        "answers": [answered("server", "dog")] * 3,
-        "killed": [answered("fallback", "cat")] * 3,
-        "back": [answered("server", "dog")] * 3,
+        ANSWERING: [answered("server", "dog")] * 3,
+        AWAY: [answered("fallback", "cat")] * 3,
+        BACK: [answered("server", "dog")] * 3,
     }
     x = np.zeros((2, 3))
     counts = {case: each.estimate for case, each in analysis.outage_evidence(right, system, x).items()}
     assert counts == {"while the server answers": 0.0, "while it is away": 0.0}
     wrong = right | {
-        "killed": [answered("server", "dog"), *right["killed"][1:]],
-        "back": [answered("client", "cat")] * 3,
+        AWAY: [answered("server", "dog"), *right[AWAY][1:]],
+        BACK: [answered("client", "cat")] * 3,
     }
     counts = {case: each.estimate for case, each in analysis.outage_evidence(wrong, system, x).items()}
     assert counts == {"while the server answers": 3.0, "while it is away": 1.0}
@@ -78,7 +79,7 @@ def test_the_inputs_of_a_phase_follow_those_of_the_phase_before():
     """Labels of the system alternate, so that a shift by one is seen."""
     system = helper([-1, -1], ["cat", "dog"])
     labels = iter(["cat", "dog", "cat", "dog", "cat", "dog", "cat", "dog", "cat"])
-    answers = {phase: [answered("server", next(labels)) for _ in range(3)] for phase in ("answers", "killed", "back")}
+    answers = {phase: [answered("server", next(labels)) for _ in range(3)] for phase in PHASES}
     evidence = analysis.outage_evidence(answers, system, np.zeros((2, 3)))
     assert evidence["while the server answers"].estimate == 0.0
     assert evidence["while it is away"].estimate == 2.0  # inputs 1, 0, 1: cat was expected, the client's label

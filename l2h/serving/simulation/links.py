@@ -133,7 +133,8 @@ class Outages:
     def from_quantiles(cls, down: Quantiles, up: Quantiles, *, seed: int, n: int = 1000) -> "Outages":
         """A pattern of n independent outages and of the times between them, drawn from their quantiles, seconds."""
         checks.integer(1, n=n)
-        between, lengths = (q.at(np.random.default_rng(seed + 2**16 * i).random(n)) for i, q in enumerate((up, down)))
+        streams = (np.random.default_rng([seed, i]) for i in (4, 5))  # 0 to 3 are those of `Link.delays`
+        between, lengths = (q.at(stream.random(n)) for q, stream in zip((up, down), streams, strict=True))
         end = np.cumsum(between + lengths)
         return cls(np.maximum(end - lengths, np.concatenate([[0.0], end[:-1]])), end, float(end[-1]))
 

@@ -295,7 +295,8 @@ def draw_workload(scenario: Scenario) -> Workload:
         `Workload`.
     """
     shape = (scenario.inputs, scenario.devices)
-    arrivals, examples, services, phases = (np.random.default_rng([scenario.seed, 1, i]) for i in range(4))
+    # Not [seed, 1, 0], ...: NumPy takes it for [seed, 1], which is a stream of `Link.delays`.
+    arrivals, examples, services, phases = np.random.default_rng(scenario.seed).spawn(4)
     delays = scenario.link.delays(shape, sent=scenario.sent, received=scenario.received, seed=scenario.seed)
     outages = scenario.link.outages
     # The share of the sum of n + 1 exponential numbers that the first k make up is the k-th of n sorted uniform ones.

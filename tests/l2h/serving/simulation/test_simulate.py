@@ -85,6 +85,20 @@ def test_what_is_drawn_depends_on_nothing_that_is_compared():
     assert not np.array_equal(first.arrival, again.arrival) and not np.array_equal(first.up, again.up)
 
 
+def test_what_is_drawn_for_an_input_is_independent_from_its_first_on():
+    """Streams of random numbers that are the same are so for the first inputs only, where none has been refused."""
+    wide = Quantiles((0, 100), (1.0, 2.0))
+    link = Link(Quantiles.constant(0.0), up=wide, down=wide)
+    case = scenario(link=link, server=SimulatedServer(wide), devices=1, inputs=20)
+    works = [simulation.draw_workload(replace(case, seed=seed)) for seed in range(200)]
+    drawn = [
+        np.concatenate([np.diff(work.arrival, axis=0, prepend=0.0) for work in works]),
+        *(np.concatenate([getattr(work, name) for work in works]) for name in ("example", "up", "down", "service")),
+    ]
+    correlations = np.corrcoef(np.array(drawn)[:, :, 0])
+    assert np.abs(correlations - np.eye(5)).max() < 0.08  # five standard errors of independent draws
+
+
 def test_arrivals_rise_and_have_one_rate():
     work = simulation.draw_workload(scenario(devices=5000, inputs=10, rate=2.0))
     assert (np.diff(work.arrival, axis=0) > 0).all()

@@ -498,6 +498,7 @@ def _decisions(scenario: Scenario, work: Workload) -> tuple[np.ndarray, np.ndarr
     device, r = scenario.device, scenario.predictions.r
     asked, decided = np.empty(work.arrival.shape, dtype=bool), np.empty(work.arrival.shape)
     free, n_asked = np.zeros(scenario.devices), np.zeros(scenario.devices, dtype=int)
+    sends = device.exchange_seconds > 0
     for j in range(scenario.inputs):
         decided[j] = np.maximum(work.arrival[j], free) + device.decision_seconds
         answer = scenario.policy(Situation(work.example[j], r[work.example[j]], decided[j], j, n_asked))
@@ -507,7 +508,7 @@ def _decisions(scenario: Scenario, work: Workload) -> tuple[np.ndarray, np.ndarr
             )
         asked[j] = answer
         n_asked = n_asked + asked[j]
-        free = decided[j] + np.where(asked[j], 0.0, device.label_seconds)
+        free = decided[j] + np.where(asked[j] & sends, 0.0, device.label_seconds)
     return asked, decided
 
 

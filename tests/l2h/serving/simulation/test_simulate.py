@@ -186,6 +186,14 @@ def test_without_time_for_a_request_none_is_sent(engine):
     assert answers.latency.min() == pytest.approx(0.6)
 
 
+def test_without_time_for_a_request_the_next_input_waits_for_the_label_of_this_one():
+    case = scenario(device=SimulatedDevice(0.1, 0.2, client_first=False, deadline=0.05), rate=4.0)
+    answers = simulation.simulate_at_scale(case)
+    agree(answers, simulation.simulate_events(case))
+    ends = np.sort((answers.arrival + answers.latency).reshape(15, 40), axis=0)
+    assert not answers.sent.any() and np.diff(ends, axis=0).min() >= 0.3 - 1e-9  # r and m of one input after another
+
+
 def test_a_request_is_refused_after_its_seconds_and_its_batch_goes_on():
     server = SimulatedServer(Quantiles.constant(0.3), request_seconds=0.2)
     case = scenario(policy=simulation.ask_always, server=server, device=SimulatedDevice(0, 0), devices=1, inputs=2)

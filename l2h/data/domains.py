@@ -63,10 +63,9 @@ def load(name: str, *, folder: str | Path | None = None, fallback: bool = False)
         return DATA_SETS[name](folder)
     except published.NotAvailableError as error:
         if not fallback:
-            raise
+            raise published.NotAvailableError(f"{error}, or ask for fallback=True") from error
         instead = FALLBACKS[name]
-        reason = str(error).removesuffix(published.FALLBACK_HINT)
-        banner = f"{reason}. {instead} is used instead of {name}: no number on it is a number on {name}."
+        banner = f"{error}. {instead} is used instead of {name}: no number on it is a number on {name}."
         return replace(DATA_SETS[instead](None), requested=name, banner=banner)
 
 
@@ -109,13 +108,13 @@ def known_domains(data: LabelledData) -> LabelledData:
 def _cifar10(folder: str | Path | None) -> LabelledData:
     configured = sources.configured_folder(folder)
     if configured and not (configured / sources.CIFAR10_FOLDER).exists():
-        reason = f"no {sources.CIFAR10_FOLDER} in {configured}"
+        home, reason = None, f"no {sources.CIFAR10_FOLDER} in {configured}"
     else:
-        reason = "" if sources.find_cifar10(folder) else "no answer to the download"
-    if reason:
-        hint = f"Set L2H_DATA to a folder that holds {sources.CIFAR10_FOLDER}{published.FALLBACK_HINT}"
+        home, reason = sources._locate_cifar10(folder)
+    if home is None:
+        hint = f"Set L2H_DATA to a folder that holds {sources.CIFAR10_FOLDER}"
         raise published.NotAvailableError(f"CIFAR-10 is not available ({reason}). {hint}")
-    images = sources.read_images("cifar10", folder)[1]
+    images = sources.read_images("cifar10", home)[1]
     return LabelledData(
         "cifar10",
         sources.CLASSES["cifar10"],

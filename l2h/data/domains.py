@@ -304,7 +304,10 @@ DATA_SETS: dict[str, Callable[[str | Path | None], LabelledData]] = {
         "Wolberg et al., Breast Cancer Wisconsin (Diagnostic), 1993",
     ),
     "segments": lambda folder: _table(
-        "segments", tables.read_segments, "river ImageSegments", "Brodley, Image Segmentation, 1990"
+        "segments",
+        tables.read_segments,
+        "river ImageSegments",
+        "Vision Group, University of Massachusetts, Image Segmentation, 1990",
     ),
 }
 _FIRST_MEASUREMENTS = {

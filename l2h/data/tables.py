@@ -121,8 +121,8 @@ def read_gas_drift(folder: Path) -> GasReadings:
         folder: with `uci270.zip` as published, or `gas_drift.npz`.
 
     Returns:
-        Eight features of each of 16 sensors, in the units of the source: their sizes differ up to 500,000-fold, so
-        scale each column by the training part before use.
+        Eight features of each of 16 sensors, in the units of the source: their standard deviations differ
+        more than 100,000-fold, so scale each column by the training part before use.
 
     Raises:
         OSError: if a file cannot be read.

@@ -60,7 +60,7 @@ def hashed_ngrams(texts: Sequence[str] | np.ndarray, n_features: int = NGRAM_FEA
         n_features: number of columns onto which n-grams are hashed, each with a sign.
 
     Returns:
-        (n, n_features) float32 without a unit, rows of Euclidean norm 1; a text without a letter has zeros.
+        (n, n_features) float32 without a unit, rows of Euclidean norm 1; a blank text has zeros.
 
     Raises:
         ValueError: if `texts` is one text.

@@ -228,6 +228,7 @@ def measured_link(name: str, *, outages: str | None = None, seed: int = 0) -> Li
 
     The round trips of 5G, LTE and HSPA+ were measured during a download, so queueing in the network is included. Their
     uplinks were not measured, and 4G and 3G have no measured losses: RATES_OF and LOSSES_OF name what stands for them.
+    The measured losses are those of pings, lost on either way; here a message is lost as often on each way.
 
     Args:
         name: one of 5G, LTE, HSPA+, 4G, 3G.

@@ -257,7 +257,7 @@ def extra_per_request(asking: Summary, keeping: Summary, *, fee: float = 0.0) ->
         `ExtraPerRequest`.
 
     Raises:
-        ValueError: if the first sent no request, or the second one.
+        ValueError: if the first sent no request, or the second sent one.
     """
     checks.positive(**{"share of requests of asking": asking.sent_share})
     if keeping.sent_share:

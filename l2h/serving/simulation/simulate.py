@@ -13,12 +13,12 @@ What happens to an input, in this order:
 The latency of an answer is the time from 1 until the device has its label, in seconds.
 
 All that is random is drawn beforehand (`draw_workload`), so that two policies, or two engines, meet the same inputs,
-delays and service times. Two engines play it: `simulate_events`, event by event with SimPy, has everything above.
+delays and service times. Two engines compute it: `simulate_events`, event by event with SimPy, has everything above.
 `simulate_at_scale` computes the same for a million devices in seconds. It needs devices that do not react to the
 servers: no breaker, and no device that waits for an answer before it looks at its next input.
 
-With its default options a simulated device does as `l2h.serving.device`, and a `SimulatedServer` with a limit of
-its queue and of the time of a request as `l2h.serving.http.server`.
+A simulated device with a deadline and `BreakerRule()` does as `l2h.serving.device`, with `one_at_a_time` as one that a
+single thread calls; a `SimulatedServer` with limits of its queue and of a request's time as `l2h.serving.http.server`.
 """
 
 from collections import deque

@@ -244,16 +244,13 @@ def _gas_drift(folder: str | Path | None) -> LabelledData:
 
 def _table(name: str, read: Callable[[], tables.PackagedTable], source: str, citation: str) -> LabelledData:
     x, y, classes = read()
-    pieces = np.split(sources.stratified_permutation(y), [len(y) // 5, 2 * (len(y) // 5)])
+    test, validation, train = np.split(sources.stratified_permutation(y), [len(y) // 5, 2 * (len(y) // 5)])
     everything = LabelledExamples(x, y, np.arange(len(y)))
-    parts = {
-        part: labelled.select(everything, np.sort(piece))
-        for part, piece in zip(("train", "validation", "test"), (pieces[2], pieces[1], pieces[0]), strict=True)
-    }
+    pieces = {"train": train, "validation": validation, "test": test}
     return LabelledData(
         name,
         classes,
-        parts,
+        {part: labelled.select(everything, np.sort(piece)) for part, piece in pieces.items()},
         content=f"{x.shape[1]} measurements, in the units of the source",
         split="stratified: a fifth for validation, a fifth for the test",
         group_kind="row",

@@ -9,8 +9,7 @@ import numpy as np
 
 from l2h import checks
 
-SAMPLES_PER_SECOND = 50
-WINDOW_SAMPLES = 100  # 2 s; windows of a recording do not overlap, and what is left at its end is dropped
+WINDOW_SAMPLES = 100  # 2 s at 50 Hz; windows of a recording do not overlap, and what is left at its end is dropped
 N_ACCELERATIONS = 3  # the first three of six channels
 N_GAS_FEATURES = 128
 GASES = ("Ethanol", "Ethylene", "Ammonia", "Acetaldehyde", "Acetone", "Toluene")

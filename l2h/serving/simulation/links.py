@@ -307,11 +307,11 @@ def quantile_table(folder: Path) -> Iterator[TableRow]:
         names = {"round trip ms": "rtt_ms", "up Mbit/s": "upload_mbps", "down Mbit/s": "download_mbps"}
         for quantity, column in names.items():
             values[row["access_technology"], quantity].append(float(row[column]))
-    patterns = outages_of_traces(folder / "cellular_capacity_100ms.csv.gz")
-    for name, pattern in ((name, pattern) for name, pattern in patterns.items() if name in OUTAGES):
-        lengths = pattern.end - pattern.start
-        values[name, "outage s"] = list(lengths)
-        values[name, "between outages s"] = list(np.diff(pattern.start) - lengths[:-1])
+    for name, pattern in outages_of_traces(folder / "cellular_capacity_100ms.csv.gz").items():
+        if name in OUTAGES:
+            lengths = pattern.end - pattern.start
+            values[name, "outage s"] = list(lengths)
+            values[name, "between outages s"] = list(np.diff(pattern.start) - lengths[:-1])
     for (source, quantity), numbers in values.items():
         yield TableRow(source, quantity, len(numbers), float(np.mean(numbers)), Quantiles.measured(numbers))
 

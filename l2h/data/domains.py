@@ -145,23 +145,22 @@ def _digits(folder: str | Path | None) -> LabelledData:
 
 
 def _cifar100(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("cifar100", folder)
+    home, origin = _find("cifar100", folder)
     images = cifar100.read_cifar100(home)
     return LabelledData(
-        "cifar100",
-        images.classes,
-        _image_parts(*images[:4]),
+        classes=images.classes,
+        parts=_image_parts(*images[:4]),
         content="image, 3 x 32 x 32 bytes",
         split="the official test part; a stratified fifth of the official training part validates",
         group_kind="image",
         coarse_classes=images.superclasses,
         coarse_of=images.superclass_of,
-        **_origin("cifar100", edition),
+        **origin,
     )
 
 
 def _clinc150(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("clinc150", folder)
+    home, origin = _find("clinc150", folder)
     queries = text.read_clinc150(home)
     parts, first = {}, 0
     for published_name, name in CLINC150_PARTS.items():
@@ -169,20 +168,19 @@ def _clinc150(folder: str | Path | None) -> LabelledData:
         parts[name] = LabelledExamples(texts, intents, np.arange(first, first + len(texts)))
         first += len(texts)
     return LabelledData(
-        "clinc150",
-        queries.intents,
-        parts,
+        classes=queries.intents,
+        parts=parts,
         content="query, a text",
         split="the published one; queries outside all intents are parts of their own",
         group_kind="query",
         coarse_classes=queries.domains,
         coarse_of=queries.domain_of,
-        **_origin("clinc150", edition),
+        **origin,
     )
 
 
 def _fsdd(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("fsdd", folder)
+    home, origin = _find("fsdd", folder)
     x, digit, speaker, take = sound.read_fsdd(home)
     everything = LabelledExamples(x, digit, speaker)
     unseen = speaker == UNSEEN_SPEAKER
@@ -194,18 +192,17 @@ def _fsdd(folder: str | Path | None) -> LabelledData:
         "unseen_speaker": unseen,
     }
     return LabelledData(
-        "fsdd",
-        tuple("0123456789"),
-        {name: labelled.select(everything, mask) for name, mask in masks.items()},
+        classes=tuple("0123456789"),
+        parts={name: labelled.select(everything, mask) for name, mask in masks.items()},
         content="waveform, 8000 samples of 16 bits at 8 kHz; zeros follow a word",
         split=f"takes 0-4 of each speaker are the official test part, 5-9 validate; {UNSEEN_SPEAKER} is a part alone",
         group_kind="speaker",
-        **_origin("fsdd", edition),
+        **origin,
     )
 
 
 def _smartwatch(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("smartwatch", folder)
+    home, origin = _find("smartwatch", folder)
     x, exercise, subject, exercises = tables.read_smartwatch(home)
     masks = {
         "train": ~np.isin(subject, WATCH_VALIDATION + WATCH_TEST),
@@ -213,18 +210,17 @@ def _smartwatch(folder: str | Path | None) -> LabelledData:
         "test": np.isin(subject, WATCH_TEST),
     }
     return LabelledData(
-        "smartwatch",
-        exercises,
-        {name: labelled.select(LabelledExamples(x, exercise, subject), mask) for name, mask in masks.items()},
+        classes=exercises,
+        parts={name: labelled.select(LabelledExamples(x, exercise, subject), mask) for name, mask in masks.items()},
         content="window of 2 s: 100 samples x 3 accelerations (g) and 3 rates of rotation (rad/s)",
         split="by subject: 1-5 train, 6-7 validate, 8-10 test",
         group_kind="subject",
-        **_origin("smartwatch", edition),
+        **origin,
     )
 
 
 def _gas_drift(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("gas_drift", folder)
+    home, origin = _find("gas_drift", folder)
     readings = tables.read_gas_drift(home)
     masks = {
         "train": np.isin(readings.batch, GAS_TRAIN),
@@ -232,13 +228,12 @@ def _gas_drift(folder: str | Path | None) -> LabelledData:
         "test": readings.batch > max(GAS_VALIDATION),
     }
     return LabelledData(
-        "gas_drift",
-        tables.GASES,
-        {name: labelled.select(LabelledExamples(*readings), mask) for name, mask in masks.items()},
+        classes=tables.GASES,
+        parts={name: labelled.select(LabelledExamples(*readings), mask) for name, mask in masks.items()},
         content="128 features of 16 gas sensors, in the units of the source",
         split="by month: batches 1-2 (months 1-10) train, 3 (11-13) validates, later ones test",
         group_kind="batch",
-        **_origin("gas_drift", edition),
+        **origin,
     )
 
 
@@ -271,14 +266,16 @@ def _image_parts(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.nd
     }
 
 
-def _origin(name: str, edition: published.Edition) -> dict[str, Any]:
-    """Where published data come from, and what the files lack."""
+def _find(name: str, folder: str | Path | None) -> tuple[Path, dict[str, Any]]:
+    """The folder of a published set, and the fields of `LabelledData` on its origin and on what its files lack."""
+    home, edition = published.find_edition(name, folder)
     publication = published.PUBLICATIONS[name]
-    return {
+    return home, {
+        "name": name,
+        "requested": name,
         "source": f"{edition.folder}: {', '.join(edition.hashes)}",
         "licence": publication.licence,
         "citation": publication.citation,
-        "requested": name,
         "banner": f"A part of {publication.title}: {edition.lacks}." if edition.lacks else "",
     }
 

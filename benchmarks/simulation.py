@@ -50,7 +50,8 @@ def batching_servers(devices: int) -> simulation.Scenario:
 
 def _scenario(devices: int, server: simulation.SimulatedServer) -> simulation.Scenario:
     generator = np.random.default_rng(0)
-    y, n = 2 * generator.integers(0, 2, 2000) - 1, 2000
+    n = 2000
+    y = 2 * generator.integers(0, 2, n) - 1
     e = np.where(generator.random(n) < 0.95, y, -y).astype(float)
     r = generator.permutation(np.linspace(-ASKED, 1 - ASKED, n, endpoint=False) + 0.5 / n)
     return simulation.Scenario(

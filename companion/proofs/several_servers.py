@@ -123,7 +123,8 @@ def several_servers_reactions() -> dict[str, Certificate]:
 
     .. math:: T_1 \leq T_1': \quad T_1' \leq \min(p, T_2) \implies T_1 \leq \min(p, T_2)
 
-    T_2 stands for the least cost of asking any other server, so the statements hold for every k.
+    T_2 stands for the least cost of asking any other server, so the statements hold for every k, up to ties: the rule
+    asks the first of tied servers (tests/l2h/theory/test_several_servers.py has them).
 
     Returns:
         Certificates "larger-c1-asks-a-server-less", "larger-ce-asks-a-server-less", "larger-q-asks-a-server-less",

@@ -63,10 +63,9 @@ def load(name: str, *, folder: str | Path | None = None, fallback: bool = False)
         return DATA_SETS[name](folder)
     except published.NotAvailableError as error:
         if not fallback:
-            raise
+            raise published.NotAvailableError(f"{error}, or ask for fallback=True") from error
         instead = FALLBACKS[name]
-        reason = str(error).removesuffix(published.FALLBACK_HINT)
-        banner = f"{reason}. {instead} is used instead of {name}: no number on it is a number on {name}."
+        banner = f"{error}. {instead} is used instead of {name}: no number on it is a number on {name}."
         return replace(DATA_SETS[instead](None), requested=name, banner=banner)
 
 
@@ -109,13 +108,13 @@ def known_domains(data: LabelledData) -> LabelledData:
 def _cifar10(folder: str | Path | None) -> LabelledData:
     configured = sources.configured_folder(folder)
     if configured and not (configured / sources.CIFAR10_FOLDER).exists():
-        reason = f"no {sources.CIFAR10_FOLDER} in {configured}"
+        home, reason = None, f"no {sources.CIFAR10_FOLDER} in {configured}"
     else:
-        reason = "" if sources.find_cifar10(folder) else "no answer to the download"
-    if reason:
-        hint = f"Set L2H_DATA to a folder that holds {sources.CIFAR10_FOLDER}{published.FALLBACK_HINT}"
+        home, reason = sources._locate_cifar10(folder)
+    if home is None:
+        hint = f"Set L2H_DATA to a folder that holds {sources.CIFAR10_FOLDER}"
         raise published.NotAvailableError(f"CIFAR-10 is not available ({reason}). {hint}")
-    images = sources.read_images("cifar10", folder)[1]
+    images = sources.read_images("cifar10", home)[1]
     return LabelledData(
         "cifar10",
         sources.CLASSES["cifar10"],
@@ -146,23 +145,22 @@ def _digits(folder: str | Path | None) -> LabelledData:
 
 
 def _cifar100(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("cifar100", folder)
+    home, origin = _find("cifar100", folder)
     images = cifar100.read_cifar100(home)
     return LabelledData(
-        "cifar100",
-        images.classes,
-        _image_parts(*images[:4]),
+        classes=images.classes,
+        parts=_image_parts(*images[:4]),
         content="image, 3 x 32 x 32 bytes",
         split="the official test part; a stratified fifth of the official training part validates",
         group_kind="image",
         coarse_classes=images.superclasses,
         coarse_of=images.superclass_of,
-        **_origin("cifar100", edition),
+        **origin,
     )
 
 
 def _clinc150(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("clinc150", folder)
+    home, origin = _find("clinc150", folder)
     queries = text.read_clinc150(home)
     parts, first = {}, 0
     for published_name, name in CLINC150_PARTS.items():
@@ -170,20 +168,19 @@ def _clinc150(folder: str | Path | None) -> LabelledData:
         parts[name] = LabelledExamples(texts, intents, np.arange(first, first + len(texts)))
         first += len(texts)
     return LabelledData(
-        "clinc150",
-        queries.intents,
-        parts,
+        classes=queries.intents,
+        parts=parts,
         content="query, a text",
         split="the published one; queries outside all intents are parts of their own",
         group_kind="query",
         coarse_classes=queries.domains,
         coarse_of=queries.domain_of,
-        **_origin("clinc150", edition),
+        **origin,
     )
 
 
 def _fsdd(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("fsdd", folder)
+    home, origin = _find("fsdd", folder)
     x, digit, speaker, take = sound.read_fsdd(home)
     everything = LabelledExamples(x, digit, speaker)
     unseen = speaker == UNSEEN_SPEAKER
@@ -195,18 +192,17 @@ def _fsdd(folder: str | Path | None) -> LabelledData:
         "unseen_speaker": unseen,
     }
     return LabelledData(
-        "fsdd",
-        tuple("0123456789"),
-        {name: labelled.select(everything, mask) for name, mask in masks.items()},
+        classes=tuple("0123456789"),
+        parts={name: labelled.select(everything, mask) for name, mask in masks.items()},
         content="waveform, 8000 samples of 16 bits at 8 kHz; zeros follow a word",
         split=f"takes 0-4 of each speaker are the official test part, 5-9 validate; {UNSEEN_SPEAKER} is a part alone",
         group_kind="speaker",
-        **_origin("fsdd", edition),
+        **origin,
     )
 
 
 def _smartwatch(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("smartwatch", folder)
+    home, origin = _find("smartwatch", folder)
     x, exercise, subject, exercises = tables.read_smartwatch(home)
     masks = {
         "train": ~np.isin(subject, WATCH_VALIDATION + WATCH_TEST),
@@ -214,18 +210,17 @@ def _smartwatch(folder: str | Path | None) -> LabelledData:
         "test": np.isin(subject, WATCH_TEST),
     }
     return LabelledData(
-        "smartwatch",
-        exercises,
-        {name: labelled.select(LabelledExamples(x, exercise, subject), mask) for name, mask in masks.items()},
+        classes=exercises,
+        parts={name: labelled.select(LabelledExamples(x, exercise, subject), mask) for name, mask in masks.items()},
         content="window of 2 s: 100 samples x 3 accelerations (g) and 3 rates of rotation (rad/s)",
         split="by subject: 1-5 train, 6-7 validate, 8-10 test",
         group_kind="subject",
-        **_origin("smartwatch", edition),
+        **origin,
     )
 
 
 def _gas_drift(folder: str | Path | None) -> LabelledData:
-    home, edition = published.find_edition("gas_drift", folder)
+    home, origin = _find("gas_drift", folder)
     readings = tables.read_gas_drift(home)
     masks = {
         "train": np.isin(readings.batch, GAS_TRAIN),
@@ -233,28 +228,24 @@ def _gas_drift(folder: str | Path | None) -> LabelledData:
         "test": readings.batch > max(GAS_VALIDATION),
     }
     return LabelledData(
-        "gas_drift",
-        tables.GASES,
-        {name: labelled.select(LabelledExamples(*readings), mask) for name, mask in masks.items()},
+        classes=tables.GASES,
+        parts={name: labelled.select(LabelledExamples(*readings), mask) for name, mask in masks.items()},
         content="128 features of 16 gas sensors, in the units of the source",
         split="by month: batches 1-2 (months 1-10) train, 3 (11-13) validates, later ones test",
         group_kind="batch",
-        **_origin("gas_drift", edition),
+        **origin,
     )
 
 
 def _table(name: str, read: Callable[[], tables.PackagedTable], source: str, citation: str) -> LabelledData:
     x, y, classes = read()
-    pieces = np.split(sources.stratified_permutation(y), [len(y) // 5, 2 * (len(y) // 5)])
+    test, validation, train = np.split(sources.stratified_permutation(y), [len(y) // 5, 2 * (len(y) // 5)])
     everything = LabelledExamples(x, y, np.arange(len(y)))
-    parts = {
-        part: labelled.select(everything, np.sort(piece))
-        for part, piece in zip(("train", "validation", "test"), (pieces[2], pieces[1], pieces[0]), strict=True)
-    }
+    pieces = {"train": train, "validation": validation, "test": test}
     return LabelledData(
         name,
         classes,
-        parts,
+        {part: labelled.select(everything, np.sort(piece)) for part, piece in pieces.items()},
         content=f"{x.shape[1]} measurements, in the units of the source",
         split="stratified: a fifth for validation, a fifth for the test",
         group_kind="row",
@@ -275,14 +266,16 @@ def _image_parts(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.nd
     }
 
 
-def _origin(name: str, edition: published.Edition) -> dict[str, Any]:
-    """Where published data come from, and what the files lack."""
+def _find(name: str, folder: str | Path | None) -> tuple[Path, dict[str, Any]]:
+    """The folder of a published set, and the fields of `LabelledData` on its origin and on what its files lack."""
+    home, edition = published.find_edition(name, folder)
     publication = published.PUBLICATIONS[name]
-    return {
+    return home, {
+        "name": name,
+        "requested": name,
         "source": f"{edition.folder}: {', '.join(edition.hashes)}",
         "licence": publication.licence,
         "citation": publication.citation,
-        "requested": name,
         "banner": f"A part of {publication.title}: {edition.lacks}." if edition.lacks else "",
     }
 
@@ -305,7 +298,10 @@ DATA_SETS: dict[str, Callable[[str | Path | None], LabelledData]] = {
         "Wolberg et al., Breast Cancer Wisconsin (Diagnostic), 1993",
     ),
     "segments": lambda folder: _table(
-        "segments", tables.read_segments, "river ImageSegments", "Brodley, Image Segmentation, 1990"
+        "segments",
+        tables.read_segments,
+        "river ImageSegments",
+        "Vision Group, University of Massachusetts, Image Segmentation, 1990",
     ),
 }
 _FIRST_MEASUREMENTS = {

@@ -69,7 +69,8 @@ class LabelledData:
         for name, part in self.parts.items():
             checks.same_length(x=part.x, y=part.y, group=part.group)
             if name.startswith(OUT_OF_SCOPE_PREFIX):
-                checks.one_of((OUT_OF_SCOPE,), **{f"label in {name}": label for label in np.unique(part.y)})
+                for label in np.unique(part.y).tolist():
+                    checks.one_of((OUT_OF_SCOPE,), **{f"label in {name}": label})
             else:
                 checks.class_labels(len(self.classes), **{f"labels of {name}": part.y})
 

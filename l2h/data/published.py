@@ -19,7 +19,6 @@ from typing import NamedTuple
 from l2h import checks
 from l2h.data import sources
 
-FALLBACK_HINT = ", or ask for fallback=True"
 SUMS_FILE = "SHA256SUMS"  # an edition that has it has every file that it lists
 
 
@@ -212,9 +211,7 @@ def find_edition(name: str, folder: str | Path | None = None) -> tuple[Path, Edi
         edition = None if reason else PUBLICATIONS[name].editions[0]
     if edition is None:
         reason = reason or f"no {' or '.join(_folders(name))} in {home}"
-        raise NotAvailableError(
-            f"{PUBLICATIONS[name].title} is not available ({reason}). {installation_hint(name)}{FALLBACK_HINT}"
-        )
+        raise NotAvailableError(f"{PUBLICATIONS[name].title} is not available ({reason}). {installation_hint(name)}")
     _verify(edition, home / edition.folder)
     return home / edition.folder, edition
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from l2h import checks
 
-SAMPLES_PER_SECOND = 50
-WINDOW_SAMPLES = 100  # 2 s; windows of a recording do not overlap, and what is left at its end is dropped
+WINDOW_SAMPLES = 100  # 2 s at 50 Hz; windows of a recording do not overlap, and what is left at its end is dropped
 N_ACCELERATIONS = 3  # the first three of six channels
 N_GAS_FEATURES = 128
 GASES = ("Ethanol", "Ethylene", "Ammonia", "Acetaldehyde", "Acetone", "Toluene")
@@ -121,8 +120,8 @@ def read_gas_drift(folder: Path) -> GasReadings:
         folder: with `uci270.zip` as published, or `gas_drift.npz`.
 
     Returns:
-        Eight features of each of 16 sensors, in the units of the source: their sizes differ up to 500,000-fold, so
-        scale each column by the training part before use.
+        Eight features of each of 16 sensors, in the units of the source: their standard deviations differ
+        more than 100,000-fold, so scale each column by the training part before use.
 
     Raises:
         OSError: if a file cannot be read.

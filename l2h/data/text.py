@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from l2h.data.labelled import OUT_OF_SCOPE
+
 NGRAM_FEATURES = 2048
 NGRAM_LENGTHS = (2, 4)  # characters, within a word and the spaces around it
 OUT_OF_SCOPE_INTENT = "oos"
@@ -16,7 +18,8 @@ class Queries(NamedTuple):
     """Queries of each published part as (n,) texts with (n,) intents; the intents of each of the ten domains.
 
     Args:
-        parts: "train", "val", "test", "oos_train", "oos_val", "oos_test" -> texts, and numbers in `intents`, or -1.
+        parts: "train", "val", "test", "oos_train", "oos_val", "oos_test" -> texts, and numbers in `intents`, or
+            OUT_OF_SCOPE.
         intents: 150 names, domain by domain.
         domains: ten names.
         domain_of: the domain of each intent.
@@ -42,7 +45,7 @@ def read_clinc150(folder: Path) -> Queries:
     """
     domains = json.loads((folder / "domains.json").read_text("utf8"))
     intents = tuple(intent for members in domains.values() for intent in members)
-    number = {OUT_OF_SCOPE_INTENT: -1, **{intent: k for k, intent in enumerate(intents)}}
+    number = {OUT_OF_SCOPE_INTENT: OUT_OF_SCOPE, **{intent: k for k, intent in enumerate(intents)}}
     parts = {}
     for name, pairs in json.loads((folder / "data_full.json").read_text("utf8")).items():
         if unknown := {intent for _, intent in pairs} - set(number):
@@ -60,7 +63,7 @@ def hashed_ngrams(texts: Sequence[str] | np.ndarray, n_features: int = NGRAM_FEA
         n_features: number of columns onto which n-grams are hashed, each with a sign.
 
     Returns:
-        (n, n_features) float32 without a unit, rows of Euclidean norm 1; a text without a letter has zeros.
+        (n, n_features) float32 without a unit, rows of Euclidean norm 1; a blank text has zeros.
 
     Raises:
         ValueError: if `texts` is one text.

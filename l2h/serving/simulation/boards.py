@@ -17,12 +17,13 @@ import csv
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from l2h import checks
 
 BOARD_TABLE = Path(__file__).with_name("boards.csv")
-FLOAT32_SLOWDOWN = 3.0  # Bosch's results in v1.2 for float32 over int8: 2.7 and 3.0 (ResNet-8), 2.8 and 3.8 (dense)
+# Bosch's results in v1.2 for float32 over int8 on Cortex-M7 and M4: 2.7 and 3.0 (ResNet-8), 3.8 and 2.8 (dense).
+FLOAT32_SLOWDOWN = 3.0
 
 
 class NetworkNeeds(NamedTuple):
@@ -88,8 +89,7 @@ def boards() -> dict[str, Board]:
     1.52207
     """
     with BOARD_TABLE.open(encoding="utf8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    return {row[0]: _board(row) for row in rows}
+        return {row["board"]: _board(row) for row in csv.DictReader(file)}
 
 
 class BoardUse(NamedTuple):
@@ -204,18 +204,6 @@ def largest_that_fits(board: Board, rejectors: Sequence[NetworkNeeds], **options
     return max(fitting, key=lambda needs: needs.weights, default=None)
 
 
-def _board(row: list[str]) -> Board:
-    clock, ram, flash, resnet_seconds, resnet_joules, dense_seconds, dense_joules = row[2:-1]
-    joules = (float(text) if text else None for text in (resnet_joules, dense_joules))
-    return Board(
-        board=row[0],
-        processor=row[1],
-        megahertz=float(clock),
-        ram_bytes=float(ram),
-        flash_bytes=float(flash),
-        resnet_seconds=float(resnet_seconds),
-        resnet_joules=next(joules),
-        dense_seconds=float(dense_seconds),
-        dense_joules=next(joules),
-        result=row[-1],
-    )
+def _board(row: dict[str, str]) -> Board:
+    numbers: dict[str, Any] = {name: float(row[name]) if row[name] else None for name in Board._fields[2:-1]}
+    return Board(board=row["board"], processor=row["processor"], result=row["result"], **numbers)

@@ -133,7 +133,8 @@ class Outages:
     def from_quantiles(cls, down: Quantiles, up: Quantiles, *, seed: int, n: int = 1000) -> "Outages":
         """A pattern of n independent outages and of the times between them, drawn from their quantiles, seconds."""
         checks.integer(1, n=n)
-        between, lengths = (q.at(np.random.default_rng(seed + 2**16 * i).random(n)) for i, q in enumerate((up, down)))
+        streams = (np.random.default_rng([seed, i]) for i in (4, 5))  # 0 to 3 are those of `Link.delays`
+        between, lengths = (q.at(stream.random(n)) for q, stream in zip((up, down), streams, strict=True))
         end = np.cumsum(between + lengths)
         return cls(np.maximum(end - lengths, np.concatenate([[0.0], end[:-1]])), end, float(end[-1]))
 
@@ -227,6 +228,7 @@ def measured_link(name: str, *, outages: str | None = None, seed: int = 0) -> Li
 
     The round trips of 5G, LTE and HSPA+ were measured during a download, so queueing in the network is included. Their
     uplinks were not measured, and 4G and 3G have no measured losses: RATES_OF and LOSSES_OF name what stands for them.
+    The measured losses are those of pings, lost on either way; here a message is lost as often on each way.
 
     Args:
         name: one of 5G, LTE, HSPA+, 4G, 3G.
@@ -305,11 +307,11 @@ def quantile_table(folder: Path) -> Iterator[TableRow]:
         names = {"round trip ms": "rtt_ms", "up Mbit/s": "upload_mbps", "down Mbit/s": "download_mbps"}
         for quantity, column in names.items():
             values[row["access_technology"], quantity].append(float(row[column]))
-    patterns = outages_of_traces(folder / "cellular_capacity_100ms.csv.gz")
-    for name, pattern in ((name, pattern) for name, pattern in patterns.items() if name in OUTAGES):
-        lengths = pattern.end - pattern.start
-        values[name, "outage s"] = list(lengths)
-        values[name, "between outages s"] = list(np.diff(pattern.start) - lengths[:-1])
+    for name, pattern in outages_of_traces(folder / "cellular_capacity_100ms.csv.gz").items():
+        if name in OUTAGES:
+            lengths = pattern.end - pattern.start
+            values[name, "outage s"] = list(lengths)
+            values[name, "between outages s"] = list(np.diff(pattern.start) - lengths[:-1])
     for (source, quantity), numbers in values.items():
         yield TableRow(source, quantity, len(numbers), float(np.mean(numbers)), Quantiles.measured(numbers))
 

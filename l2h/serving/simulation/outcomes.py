@@ -1,7 +1,7 @@
 """What a simulated deployment achieves: accuracy, latency, energy, money and loss; capacity; implied costs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +43,7 @@ class RunningPrices:
     server_second: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.at_least(0, **{field.name: getattr(self, field.name) for field in fields(self)})
+        checks.at_least(0, **vars(self))
 
 
 class Summary(NamedTuple):
@@ -257,7 +257,7 @@ def extra_per_request(asking: Summary, keeping: Summary, *, fee: float = 0.0) ->
         `ExtraPerRequest`.
 
     Raises:
-        ValueError: if the first sent no request, or the second one.
+        ValueError: if the first sent no request, or the second sent one.
     """
     checks.positive(**{"share of requests of asking": asking.sent_share})
     if keeping.sent_share:

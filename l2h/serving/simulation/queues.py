@@ -6,10 +6,10 @@ The vectorised recursions handle ten million requests; `l2h.serving.simulation.s
 
 from collections import deque
 from heapq import heapreplace
-from math import exp, lgamma, log
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import poisson
 
 from l2h import checks
 
@@ -228,7 +228,7 @@ def erlang_c(rate: float, service_mean: float, servers: int) -> float:
         servers: k >= 1.
 
     Returns:
-        C, in (0, 1).
+        C, in [0, 1).
 
     Raises:
         ValueError: if a number is out of range, or the load of a server is 1 or more.
@@ -241,11 +241,9 @@ def erlang_c(rate: float, service_mean: float, servers: int) -> float:
     offered = rate * service_mean
     load = _stable(offered / servers)
 
-    def relative(j: int) -> float:  # a^j / j! over a^k / k!, without overflow
-        return exp((j - servers) * log(offered) - lgamma(j + 1) + lgamma(servers + 1))
-
-    waits = 1 / (1 - load)
-    return waits / (waits + sum(relative(j) for j in range(servers)))
+    # Probabilities of a Poisson distribution are the terms over e^a, so that none overflows.
+    waits = float(poisson.pmf(servers, offered)) / (1 - load)
+    return waits / (float(poisson.cdf(servers - 1, offered)) + waits)
 
 
 def fluid_answered_share(rate: float, service_mean: float, servers: int) -> float:

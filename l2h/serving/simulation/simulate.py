@@ -13,12 +13,12 @@ What happens to an input, in this order:
 The latency of an answer is the time from 1 until the device has its label, in seconds.
 
 All that is random is drawn beforehand (`draw_workload`), so that two policies, or two engines, meet the same inputs,
-delays and service times. Two engines play it: `simulate_events`, event by event with SimPy, has everything above.
+delays and service times. Two engines compute it: `simulate_events`, event by event with SimPy, has everything above.
 `simulate_at_scale` computes the same for a million devices in seconds. It needs devices that do not react to the
 servers: no breaker, and no device that waits for an answer before it looks at its next input.
 
-With its default options a simulated device does as `l2h.serving.device`, and a `SimulatedServer` with a limit of
-its queue and of the time of a request as `l2h.serving.http.server`.
+A simulated device with a deadline and `BreakerRule()` does as `l2h.serving.device`, with `one_at_a_time` as one that a
+single thread calls; a `SimulatedServer` with limits of its queue and of a request's time as `l2h.serving.http.server`.
 """
 
 from collections import deque
@@ -295,7 +295,8 @@ def draw_workload(scenario: Scenario) -> Workload:
         `Workload`.
     """
     shape = (scenario.inputs, scenario.devices)
-    arrivals, examples, services, phases = (np.random.default_rng([scenario.seed, 1, i]) for i in range(4))
+    # Not [seed, 1, 0], ...: NumPy takes it for [seed, 1], which is a stream of `Link.delays`.
+    arrivals, examples, services, phases = np.random.default_rng(scenario.seed).spawn(4)
     delays = scenario.link.delays(shape, sent=scenario.sent, received=scenario.received, seed=scenario.seed)
     outages = scenario.link.outages
     # The share of the sum of n + 1 exponential numbers that the first k make up is the k-th of n sorted uniform ones.
@@ -330,9 +331,9 @@ def simulate_at_scale(scenario: Scenario, workload: Workload | None = None) -> S
     work = draw_workload(scenario) if workload is None else workload
     device, outages = scenario.device, scenario.link.outages
     asked, decided = _decisions(scenario, work)
-    answers = _without_requests(scenario, work, decided)
+    answers, flat = _without_requests(scenario, work, decided), asked.ravel()
     sent = decided[asked]
-    answers.source[asked.ravel()] = FALLBACK
+    answers.source[flat] = FALLBACK
     if device.exchange_seconds == 0:
         return _with_labels(scenario, answers, busy_seconds=0.0)
     phase = np.broadcast_to(work.phase, asked.shape)[asked] if outages else 0.0
@@ -341,7 +342,6 @@ def simulate_at_scale(scenario: Scenario, workload: Workload | None = None) -> S
     exchange = left + work.down[asked] + (outages.wait(left + phase) if outages else 0.0) - sent
     failed = refused | (exchange > device.exchange_seconds)
     exchange = np.minimum(exchange, device.exchange_seconds)
-    flat = asked.ravel()
     answers.sent_at[flat], answers.exchange[flat] = sent, exchange
     answers.source[flat] = np.where(failed, FALLBACK, SERVER)
     answers.latency[flat] = sent + exchange + failed * device.label_seconds - work.arrival[asked]
@@ -497,6 +497,7 @@ def _decisions(scenario: Scenario, work: Workload) -> tuple[np.ndarray, np.ndarr
     device, r = scenario.device, scenario.predictions.r
     asked, decided = np.empty(work.arrival.shape, dtype=bool), np.empty(work.arrival.shape)
     free, n_asked = np.zeros(scenario.devices), np.zeros(scenario.devices, dtype=int)
+    sends = device.exchange_seconds > 0
     for j in range(scenario.inputs):
         decided[j] = np.maximum(work.arrival[j], free) + device.decision_seconds
         answer = scenario.policy(Situation(work.example[j], r[work.example[j]], decided[j], j, n_asked))
@@ -506,7 +507,7 @@ def _decisions(scenario: Scenario, work: Workload) -> tuple[np.ndarray, np.ndarr
             )
         asked[j] = answer
         n_asked = n_asked + asked[j]
-        free = decided[j] + np.where(asked[j], 0.0, device.label_seconds)
+        free = decided[j] + np.where(asked[j] & sends, 0.0, device.label_seconds)
     return asked, decided
 
 

@@ -60,12 +60,18 @@ def test_the_digest_is_of_content_not_of_layout():
     assert data({**PARTS, "train": texts}).sha256 != data({**PARTS, "train": moved}).sha256
 
 
+def test_each_label_of_a_part_outside_all_classes_is_checked():
+    two = LabelledExamples(np.zeros((2, 2)), np.array([-2, -1]), np.array(["f", "f"]))
+    with pytest.raises(ValueError, match="expected label in out_of_scope_test to be one of -1, got -2"):
+        data({**PARTS, "out_of_scope_test": two})
+
+
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
         ("train", dict(y=np.array([0, 1, 2, 0, 1, 3])), r"expected labels of train in 0..2, got 3"),
         ("test", dict(y=np.array([-1])), r"expected labels of test in 0..2, got -1"),
-        ("out_of_scope_test", dict(y=np.array([1])), "expected label in out_of_scope_test to be one of -1, got"),
+        ("out_of_scope_test", dict(y=np.array([1])), "expected label in out_of_scope_test to be one of -1, got 1"),
         ("train", dict(group=np.array(["a"])), "expected arrays of one length, got x: 6, y: 6, group: 1"),
     ],
 )

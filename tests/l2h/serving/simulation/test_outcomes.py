@@ -110,8 +110,10 @@ def test_the_most_devices_keep_the_limit_and_one_step_more_does_not():
     most = outcomes.most_devices(case, sent_p99=0.12, upper=1000)
     assert 20 < most < 60  # one server of 10 ms is full at 50 devices
     assert outcomes.most_devices(case, sent_p99=0.12, upper=1000, total=200_000) == pytest.approx(most, rel=0.2)
-    (within,) = outcomes.capacity(replace(case, inputs=20_000 // most + 1), [most])
-    assert within.summary.sent_p99 <= 0.12
+    within, beyond = (
+        outcomes.capacity(replace(case, inputs=-(-20_000 // n)), [n])[0].summary.sent_p99 for n in (most, most + 1)
+    )
+    assert within <= 0.12 < beyond
     assert outcomes.most_devices(case, sent_p99=0.01, upper=1000) == 0
     assert outcomes.most_devices(case.with_policy(simulation.keep_always), sent_p99=0.12, upper=100) == 100
 

@@ -124,6 +124,7 @@ def test_the_wait_for_several_servers_is_erlangs(servers):
 def test_erlangs_formula_holds_for_many_servers():
     assert 0 < queues.erlang_c(950.0, 1.0, 1000) < 0.1
     assert queues.erlang_c(1.0, 1.0, 2) == pytest.approx(1 / 3)
+    assert 0 <= queues.erlang_c(5.0, 1.0, 500) < 1e-300
 
 
 def test_above_capacity_a_bounded_queue_answers_the_fluid_share():

@@ -85,6 +85,20 @@ def test_what_is_drawn_depends_on_nothing_that_is_compared():
     assert not np.array_equal(first.arrival, again.arrival) and not np.array_equal(first.up, again.up)
 
 
+def test_what_is_drawn_for_an_input_is_independent_from_its_first_on():
+    """Streams of random numbers that are the same are so for the first inputs only, where none has been refused."""
+    wide = Quantiles((0, 100), (1.0, 2.0))
+    link = Link(Quantiles.constant(0.0), up=wide, down=wide)
+    case = scenario(link=link, server=SimulatedServer(wide), devices=1, inputs=20)
+    works = [simulation.draw_workload(replace(case, seed=seed)) for seed in range(200)]
+    drawn = [
+        np.concatenate([np.diff(work.arrival, axis=0, prepend=0.0) for work in works]),
+        *(np.concatenate([getattr(work, name) for work in works]) for name in ("example", "up", "down", "service")),
+    ]
+    correlations = np.corrcoef(np.array(drawn)[:, :, 0])
+    assert np.abs(correlations - np.eye(5)).max() < 0.08  # five standard errors of independent draws
+
+
 def test_arrivals_rise_and_have_one_rate():
     work = simulation.draw_workload(scenario(devices=5000, inputs=10, rate=2.0))
     assert (np.diff(work.arrival, axis=0) > 0).all()
@@ -170,6 +184,14 @@ def test_without_time_for_a_request_none_is_sent(engine):
     answers = engine(scenario(device=slow, rate=0.1))
     assert not answers.sent.any() and (answers.source == FALLBACK).any() and answers.busy_seconds == 0
     assert answers.latency.min() == pytest.approx(0.6)
+
+
+def test_without_time_for_a_request_the_next_input_waits_for_the_label_of_this_one():
+    case = scenario(device=SimulatedDevice(0.1, 0.2, client_first=False, deadline=0.05), rate=4.0)
+    answers = simulation.simulate_at_scale(case)
+    agree(answers, simulation.simulate_events(case))
+    ends = np.sort((answers.arrival + answers.latency).reshape(15, 40), axis=0)
+    assert not answers.sent.any() and np.diff(ends, axis=0).min() >= 0.3 - 1e-9  # r and m of one input after another
 
 
 def test_a_request_is_refused_after_its_seconds_and_its_batch_goes_on():

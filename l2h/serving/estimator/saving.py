@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from l2h.serving.folder import Card, PartFile, part_of, saving, write_card
 from l2h.serving.onnx.export import agreement, export_client, export_sklearn, export_torch
 from l2h.serving.onnx.from_torch import torch_graph
 from l2h.serving.onnx.graphs import ELEMENT_TYPES, IR_VERSION, OPSET, ConversionError, export_versions, write_graph
-from l2h.serving.onnx.sessions import OnnxModel
+from l2h.serving.onnx.sessions import OnnxModel, check_part
 
 NO_GRAPH = {
     "FunctionClient": "the client is a Python function, which has no ONNX graph",
@@ -73,7 +74,7 @@ def save_parts(
         writers: dict[str, Callable[[Path], None]] = {
             "rejector": lambda path: _write_rejector(rejector, path, sample, card.threshold),
             "server": lambda path: _write_server(server, path, sample, len(card.classes)),
-            "client": lambda path: _write_client(client, path, sample, card.classes),
+            "client": lambda path: _write_client(client, path, sample, card),
         }
         for name, write in writers.items():
             path = new / f"{name}.onnx"
@@ -82,7 +83,7 @@ def save_parts(
                 parts[name] = part_of(new, path.name, reads=rejector.reads if name == "rejector" else "x")
             except ConversionError as error:
                 missing[name] = str(error)
-        complete = Card(**{**vars(card), "parts": parts, "missing": missing, "versions": export_versions()})
+        complete = replace(card, parts=parts, missing=missing, versions=export_versions())
         write_card(new, complete)
     for name, reason in missing.items():
         if reason not in NO_GRAPH.values():
@@ -144,27 +145,37 @@ def _write_server(server: Scorer, path: Path, sample: ComparedInputs, n_classes:
         raise ConversionError(f"a server of type {type(server).__name__} has no graph")
 
 
-def _write_client(client: Client, path: Path, sample: ComparedInputs, classes: tuple[Any, ...]) -> None:
+def _write_client(client: Client, path: Path, sample: ComparedInputs, card: Card) -> None:
     reference = {name: values for name, values in sample.answers._asdict().items() if values is not None}
     if isinstance(client, MajorityClient):
         file = write_graph(constant_label_graph(sample.x, client.index), path.parent)
         file.replace(path)
-    elif isinstance(client, OnnxClient) and "m" in [each.name for each in client.session.get_outputs()]:
-        path.write_bytes(client.content)
     elif isinstance(client, OnnxClient):
         copy = path.with_name(f".{path.name}")
         copy.write_bytes(client.content)
         try:
-            export_client(copy, path, x=sample.x, classes=classes, reference=reference)
+            if _is_client_part(copy, card):
+                copy.rename(path)
+            else:
+                export_client(copy, path, x=sample.x, classes=card.classes, reference=reference)
         finally:
-            copy.unlink()
+            copy.unlink(missing_ok=True)
     elif isinstance(client, EstimatorClient | ModuleClient):
         model = client.estimator if isinstance(client, EstimatorClient) else client.module
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "X does not have valid feature names")  # the graph has none
-            export_client(model, path, x=sample.x, classes=classes, reference=reference)
+            export_client(model, path, x=sample.x, classes=card.classes, reference=reference)
     else:
         raise ConversionError(NO_GRAPH[type(client).__name__])
+
+
+def _is_client_part(file: Path, card: Card) -> bool:
+    """Whether an ONNX file is a client as a helper's folder holds it: labels "m" of inputs "x" of the card's type."""
+    try:
+        check_part(replace(card, parts={"client": part_of(file.parent, file.name)}), "client", OnnxModel(file))
+    except ValueError:
+        return False
+    return True
 
 
 def constant_label_graph(x: np.ndarray, index: int) -> onnx.ModelProto:

@@ -356,11 +356,15 @@ def _are_probabilities(values: np.ndarray) -> bool:
 
 def _adapted_file(path: Path, x: np.ndarray, n_classes: int) -> tuple[onnx.ModelProto, dict[str, np.ndarray], bool]:
     """Graph and answers of the ONNX file of a client, and whether its scores are probabilities."""
-    session = OnnxModel(path)
+    try:
+        session = OnnxModel(path)
+    except ValueError as error:
+        reason = str(error).replace(str(path), "the file")
+        raise ConversionError(f"the client's file cannot be adapted: {reason}") from error
     names = [name for name, spec in session.outputs.items() if spec.dtype.startswith("float") and len(spec.shape) < 2]
     if not names:
         raise ConversionError(
-            f"expected scores (n,) or (n, K) among the outputs of {path}, got {list(session.outputs)}"
+            f"expected scores (n,) or (n, K) among the outputs of the client's file, got {list(session.outputs)}"
         )
     values = (x.reshape(len(x), -1) if len(session.input_shape) == 1 else x).astype(session.input_dtype)
     given = np.concatenate([session(values[i : i + BATCH])[names[0]] for i in range(0, len(x), BATCH)])
@@ -369,7 +373,7 @@ def _adapted_file(path: Path, x: np.ndarray, n_classes: int) -> tuple[onnx.Model
     model = onnx.load(path)
     opset = {each.domain: each.version for each in model.opset_import}.get("", 0)
     if opset < SMALLEST_OPSET:
-        raise ConversionError(f"expected an ONNX file of opset >= {SMALLEST_OPSET}, got {path} of opset {opset}")
+        raise ConversionError(f"expected an ONNX file of opset >= {SMALLEST_OPSET}, got the client's of opset {opset}")
     form = "logarithm" if probabilities else "plain"
     made = score_nodes(PREFIX + names[0], "scores", n_columns=columns.shape[1], n_classes=n_classes, form=form)
     label = label_of_score_nodes(n_classes)

@@ -18,6 +18,7 @@ DTYPES = {
     "tensor(uint8)": "uint8",
     "tensor(int64)": "int64",
     "tensor(bool)": "bool",
+    "tensor(string)": "object",
 }
 SILENT = 4  # onnxruntime's level of fatal errors alone: all others are raised, too
 

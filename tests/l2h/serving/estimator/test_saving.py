@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from helpers.serving import linear_onnx
+from skl2onnx import to_onnx
 from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -121,6 +122,32 @@ def test_the_onnx_file_of_a_client_is_adapted(tmp_path):
     helper = linear_helper(tmp_path / "own.onnx")
     helper.save(tmp_path / "helper")
     assert set(OnnxModel(tmp_path / "helper" / "client.onnx").outputs) == {"m", "scores"}
+    same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
+
+
+@pytest.mark.parametrize("zipmap", [False, True], ids=["an array of probabilities", "a list of mappings"])
+def test_a_file_of_the_converter_of_scikit_learn_is_a_client_and_never_prevents_the_save(tmp_path, zipmap):
+    """Its labels are texts; mappings of probabilities, its default, are no scores that a device reads."""
+    model = LogisticRegression().fit(X[::5], NAMES[::5])
+    content = to_onnx(model, X[:1], options={id(model): {"zipmap": zipmap}}).SerializeToString()
+    (tmp_path / "own.onnx").write_bytes(content)
+    helper = linear_helper(tmp_path / "own.onnx")
+    if zipmap:
+        with pytest.warns(UserWarning, match=r"the client's file cannot be adapted: .* got seq\(map"):
+            card = helper.save(tmp_path / "helper")
+        assert set(card.missing) == {"client"} and str(tmp_path) not in card.missing["client"]
+        return
+    assert helper.save(tmp_path / "helper").missing == {}
+    same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
+
+
+@pytest.mark.parametrize("other", [{"reads": "table"}, {"dtype": "uint8"}])
+def test_a_client_with_labels_whose_input_is_another_is_adapted(tmp_path, other):
+    """As it is, it would be refused as part of the folder, which could not be loaded any more."""
+    linear_onnx(tmp_path / "own.onnx", shape=(4,), output="scores", n_scores=3, labels=True, **other)
+    helper = linear_helper(tmp_path / "own.onnx")
+    card = helper.save(tmp_path / "helper")
+    assert card.missing == {}
     same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
 
 

@@ -220,41 +220,6 @@ def agreement(
     return Agreement(len(x), difference, n_different, n_near, tolerance)
 
 
-def threshold_between(r: np.ndarray, threshold: float) -> float:
-    """A threshold that makes the same decisions on given scores, and is far from all of them.
-
-    A threshold that is the score of an example itself, as the one with the smallest loss is, decides that example by
-    the last binary digit, in which two implementations of one rejector differ.
-
-    Args:
-        r: (n,) scores on the validation split.
-        threshold: t of asks(r - t).
-
-    Returns:
-        The middle of the largest score that asks and the smallest that keeps, as float32 represents it; the threshold
-        itself, rounded, where all ask or all keep.
-
-    Raises:
-        ValueError: if no number of float32 lies between the two.
-
-    >>> threshold_between(np.array([0.25, 0.5, 1.0]), 0.5)
-    0.75
-    """
-    checks.one_dimensional(r=r)
-    checks.finite(r=r)
-    asked = asks(np.asarray(r, float) - threshold)
-    if asked.all() or not asked.any():
-        rounded = np.clip(threshold, -np.finfo(np.float32).max, np.finfo(np.float32).max).astype(np.float32)
-        if (asks(np.asarray(r, np.float32) - rounded) == asked).all():
-            return float(rounded)
-        raise ValueError(f"expected a threshold that float32 represents, got {threshold}")
-    low, high = float(r[asked].max()), float(r[~asked].min())
-    middle = np.float32((low + high) / 2)
-    if not low <= middle < high:
-        raise ValueError(f"expected a number of float32 between the scores {low} and {high}, got none")
-    return float(middle)
-
-
 def _compared(
     graphs: list[onnx.ModelProto],
     references: list[dict[str, np.ndarray]],

@@ -19,10 +19,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from l2h import checks
 from l2h.evaluation.thresholds import with_threshold
-from l2h.problem import Costs, Predictions, asks, server_label
+from l2h.problem import Costs, Predictions, asks
 from l2h.serving.estimator.clients import (
     Answers,
-    are_probabilities,
     as_array,
     as_client,
     given_answers,
@@ -44,6 +43,7 @@ from l2h.serving.estimator.training import (
 )
 from l2h.serving.folder import Card
 from l2h.serving.onnx.sessions import load_parts
+from l2h.serving.scores import are_probabilities, score_labels
 
 ONE_PROBABILITY = (
     "expected scores of the client that are positive for the second class alone, got numbers in [0, 1], which all "
@@ -483,8 +483,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
     def _server_indices(self, x: np.ndarray) -> np.ndarray:
         e = self.server_(x)
         checks.finite(**{"scores of the server": e})
-        labels = server_label(e)
-        return (labels + 1) // 2 if len(self.classes_) == 2 else labels
+        return score_labels(e)
 
     def _fit_inputs(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Checked inputs, float32 or bytes of images, and labels; they set what is expected later."""

@@ -22,7 +22,6 @@ from l2h.serving.onnx.from_sklearn import is_estimator, sklearn_graphs
 from l2h.serving.onnx.from_torch import BATCH, ClientModule, ScoreModule, torch_graph, torch_outputs
 from l2h.serving.onnx.graphs import (
     PREFIX,
-    SMALLEST_PROBABILITY,
     ConversionError,
     adapted,
     first_line,
@@ -34,9 +33,9 @@ from l2h.serving.onnx.graphs import (
     write_graph,
 )
 from l2h.serving.onnx.sessions import OnnxModel
+from l2h.serving.scores import are_probabilities, as_scores, score_labels
 
 TOLERANCE = 1e-5  # of scores, relative to the largest one where that exceeds 1: float32 has 24 binary digits
-SUM_TOLERANCE = 1e-3  # of the sum of a row of probabilities
 SMALLEST_OPSET = 13  # of a given file; the nodes that are added mean the same from here on
 
 
@@ -160,7 +159,7 @@ def export_client(
     x = _checked(x)
     probabilities = False
     if isinstance(client, nn.Module):
-        probabilities = _are_probabilities(torch_outputs(client, x)[0])
+        probabilities = are_probabilities(torch_outputs(client, x)[0])
         module = ClientModule(client, len(classes), probabilities=probabilities)
         candidates = [(torch_graph(module, x, ["m", "scores"]), _named(["m", "scores"], torch_outputs(module, x)))]
     elif isinstance(client, str | os.PathLike):
@@ -312,13 +311,6 @@ def _given_for(own: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]) -
     return {name: given.get(name, values) for name, values in own.items()}
 
 
-def _are_probabilities(values: np.ndarray) -> bool:
-    """Whether rows of K scores are probabilities: numbers in [0, 1] with sum 1."""
-    if values.ndim != 2 or values.shape[1] < 2:
-        return False
-    return bool((values >= 0).all() and (values <= 1).all() and abs(values.sum(1) - 1).max() < SUM_TOLERANCE)
-
-
 def _adapted_file(path: Path, x: np.ndarray, n_classes: int) -> tuple[onnx.ModelProto, dict[str, np.ndarray], bool]:
     """Graph and answers of the ONNX file of a client, and whether its scores are probabilities."""
     try:
@@ -333,14 +325,13 @@ def _adapted_file(path: Path, x: np.ndarray, n_classes: int) -> tuple[onnx.Model
         )
     values = (x.reshape(len(x), -1) if len(session.input_shape) == 1 else x).astype(session.input_dtype)
     given = np.concatenate([session(values[i : i + BATCH])[names[0]] for i in range(0, len(x), BATCH)])
-    columns = given.reshape(len(x), -1).astype(np.float32)
-    probabilities = _are_probabilities(columns)
+    probabilities = are_probabilities(given)
     model = onnx.load(path)
     opset = {each.domain: each.version for each in model.opset_import}.get("", 0)
     if opset < SMALLEST_OPSET:
         raise ConversionError(f"expected an ONNX file of opset >= {SMALLEST_OPSET}, got the client's of opset {opset}")
     form = "logarithm" if probabilities else "plain"
-    made = score_nodes(PREFIX + names[0], "scores", n_columns=columns.shape[1], n_classes=n_classes, form=form)
+    made = score_nodes(PREFIX + names[0], "scores", n_columns=given[0].size, n_classes=n_classes, form=form)
     label = label_of_score_nodes(n_classes)
     graph = adapted(
         model,
@@ -350,8 +341,5 @@ def _adapted_file(path: Path, x: np.ndarray, n_classes: int) -> tuple[onnx.Model
         constants=made[1] | label[1],
         outputs=[label_info(), score_info("scores", n_classes)],
     )
-    scores = np.log(np.clip(columns, SMALLEST_PROBABILITY, None)) if probabilities else columns
-    if n_classes == 2:
-        scores = scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores[:, 0]
-    index = scores.argmax(1) if n_classes > 2 else (server_label(scores) + 1) // 2
-    return graph, {"m": index, "scores": scores}, probabilities
+    scores = as_scores(given, n_classes, len(x), probabilities=probabilities)
+    return graph, {"m": score_labels(scores), "scores": scores}, probabilities

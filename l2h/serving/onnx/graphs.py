@@ -14,11 +14,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from l2h.serving.scores import SMALLEST_PROBABILITY
+
 OPSET = 20  # of ONNX's own operators
 ML_OPSET = 3  # of ai.onnx.ml: trees and encoders of labels
 IR_VERSION = 10
 LARGEST_MODEL = 2**31 - 1  # bytes: protobuf holds no more in one file
-SMALLEST_PROBABILITY = 1e-12  # below, a probability counts as this one: its logarithm stays finite
 ONE_AXIS = np.array([-1], np.int64)
 PREFIX = "given."  # of the names in an adapted graph, so that none of them is "x" or an output of ours
 LIBRARIES = ("l2h", "onnx", "onnxruntime", "onnxscript", "skl2onnx", "torch", "scikit-learn", "numpy")

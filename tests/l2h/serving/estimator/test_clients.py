@@ -13,6 +13,7 @@ from sklearn.svm import LinearSVC
 from torch import nn
 
 from l2h.serving.estimator import clients
+from l2h.serving.scores import SMALLEST_PROBABILITY
 
 CLASSES = np.array(["bird", "cat", "dog"])
 RNG = np.random.default_rng(0)
@@ -39,7 +40,7 @@ def test_an_estimator_gives_logarithms_of_its_probabilities():
 def test_an_estimator_of_some_of_the_classes_has_the_smallest_probability_for_the_others():
     few = Y != 1
     m, scores = answers(FrozenEstimator(LogisticRegression().fit(X[few], CLASSES[Y][few])))
-    assert set(m) <= {0, 2} and np.allclose(scores[:, 1], np.log(clients.LEAST_PROBABILITY))
+    assert set(m) <= {0, 2} and np.allclose(scores[:, 1], np.log(SMALLEST_PROBABILITY))
 
 
 def test_an_estimator_of_two_classes_has_one_score():

@@ -18,6 +18,7 @@ from torch import nn
 
 from l2h import checks
 from l2h.problem import asks, server_label
+from l2h.serving.folder import READS
 from l2h.serving.onnx.from_sklearn import is_estimator, sklearn_graphs
 from l2h.serving.onnx.from_torch import BATCH, ClientModule, ScoreModule, torch_graph, torch_outputs
 from l2h.serving.onnx.graphs import (
@@ -57,6 +58,7 @@ def export_torch(
     output: str,
     n_classes: int = 2,
     threshold: float = 0.0,
+    reads: str = "x",
 ) -> Agreement:
     """Write a torch module as the ONNX file of a rejector ("r") or a server ("e"). Its mode is left as it was.
 
@@ -69,6 +71,7 @@ def export_torch(
         output: "r" or "e".
         n_classes: K of the server.
         threshold: of the rejector, at which decisions are compared.
+        reads: "x", or "client_scores" for a rejector of the client's scores, which may be (n,).
 
     Returns:
         `Agreement`.
@@ -78,10 +81,11 @@ def export_torch(
         FileExistsError: if the path is not new.
     """
     checks.one_of(("r", "e"), output=output)
-    example = _checked(example)
+    checks.one_of(READS, reads=reads)
+    example = _checked(example, fewest_axes=2 if reads == "x" else 1)
     scores = ScoreModule(module, n_classes if output == "e" else 2)
-    reference = dict(zip([output], torch_outputs(scores, example), strict=True))
-    return _compared([torch_graph(scores, example, [output])], [reference], example, path, threshold, exact=True)[0]
+    graph, reference = torch_graph(scores, example, [output], reads=reads), torch_outputs(scores, example)
+    return _compared([graph], [_named([output], reference)], example, path, threshold, exact=True)[0]
 
 
 def export_sklearn(
@@ -259,7 +263,7 @@ def _different(
     """(n,) where the decisions differ, and where the model's score is within the tolerance of its boundary."""
     if "r" in reference:
         margin = abs(reference["r"] - threshold)
-        pair = (asks(each["r"] - _of_type(each["r"], threshold)) for each in (answers, reference))
+        pair = (asks(each["r"] - each["r"].dtype.type(threshold)) for each in (answers, reference))
     elif "e" in reference:
         margin = _margin(reference["e"])
         pair = (server_label(each["e"]) for each in (answers, reference))
@@ -268,10 +272,6 @@ def _different(
         pair = (each["m"] for each in (answers, reference))
     first, second = pair
     return first != second, margin <= 2 * tolerance
-
-
-def _of_type(r: np.ndarray, threshold: float) -> np.floating:
-    return r.dtype.type(threshold)
 
 
 def _margin(scores: np.ndarray) -> np.ndarray:
@@ -286,12 +286,12 @@ def _largest(values: np.ndarray) -> float:
     return float(abs(values).max()) if values.size else 0.0
 
 
-def _checked(x: Any) -> np.ndarray:
-    """Inputs as the device has them: uint8 or finite float32, at least one row with at least one axis."""
+def _checked(x: Any, *, fewest_axes: int = 2) -> np.ndarray:
+    """Inputs as the device has them: uint8 or finite float32, at least one row, which has an axis if it is an x."""
     x = np.asarray(x)
     if str(x.dtype) not in ("uint8", "float32"):
         raise ValueError(f"expected inputs of type uint8 or float32, got {x.dtype}")
-    if x.ndim < 2 or x.size == 0:
+    if x.ndim < fewest_axes or x.size == 0:
         raise ValueError(f"expected inputs of shape (n, ...) with n >= 1, got {x.shape}")
     if x.dtype.kind == "f":
         checks.finite(x=x)

@@ -97,6 +97,16 @@ def test_a_rejector_on_the_scores_of_the_client_is_saved_with_that_input(tmp_pat
     same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
 
 
+@pytest.mark.parametrize("method", ["confidence", "two_stage"])
+def test_a_rejector_on_one_score_of_the_client_is_saved(tmp_path, method):
+    few, rejector = Y < 2, "client_scores" if method == "two_stage" else None
+    client = FrozenEstimator(LogisticRegression().fit(X[few][::5, :], NAMES[few][::5]))
+    helper = LearningToHelpClassifier(client, method=method, rejector=rejector, epochs=2, random_state=0)
+    card = helper.fit(X[few], NAMES[few]).save(tmp_path / "helper")
+    assert card.missing == {} and card.parts["rejector"].reads == "client_scores"
+    same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X[few])
+
+
 def test_what_does_not_convert_says_why_and_serves_in_this_process(tmp_path):
     helper = table_helper(server=HistGradientBoostingClassifier(max_iter=3))
     with pytest.warns(

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from l2h import checks
+from l2h.serving.onnx.sessions import first_line, new_session
 from l2h.serving.scores import are_probabilities, as_scores, estimator_scores, score_labels
 
 CLIENT_BATCH = 500  # inputs that a torch module gets at once, which bounds the memory
@@ -148,7 +149,7 @@ class ModuleClient(Client):
         except (RuntimeError, TypeError) as error:
             raise ValueError(
                 f"expected a client that reads {x.dtype} inputs of shape {('n', *x.shape[1:])}, with its scaling "
-                f"inside the module; it failed: {str(error).splitlines()[0]}"
+                f"inside the module; it failed: {first_line(error)}"
             ) from error
         if not all(isinstance(output, torch.Tensor) for output in outputs):
             raise ValueError(f"expected a tensor of scores from the client, got a {type(outputs[0]).__name__}")
@@ -211,15 +212,9 @@ class OnnxClient(Client):
 
     @property
     def session(self) -> onnxruntime.InferenceSession:
-        """The model in onnxruntime, on one thread."""
+        """The model in onnxruntime, made when it is first needed."""
         if self._session is None:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
-            options.log_severity_level = 4
-            try:
-                self._session = onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
-            except Exception as error:  # onnxruntime's errors have no other common class
-                raise ValueError(f"expected {self.path} as an ONNX model, got: {error}") from error
+            self._session = new_session(self.path, self.content)
         return self._session
 
     def answers(self, inputs: Any, x: np.ndarray) -> Answers:
@@ -231,7 +226,7 @@ class OnnxClient(Client):
         try:
             results = self.session.run(None, {source.name: values})
         except Exception as error:  # onnxruntime's errors have no other common class
-            raise ValueError(f"{self.path} failed on inputs of shape {values.shape}: {error}") from error
+            raise ValueError(f"{self.path} failed on inputs of shape {values.shape}: {first_line(error)}") from error
         names = [each.name for each in self.session.get_outputs()]
         return self._interpreted(dict(zip(names, results, strict=True)), len(x))
 

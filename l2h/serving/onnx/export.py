@@ -25,7 +25,6 @@ from l2h.serving.onnx.graphs import (
     PREFIX,
     ConversionError,
     adapted,
-    first_line,
     label_info,
     label_of_score_nodes,
     new_file,
@@ -33,7 +32,7 @@ from l2h.serving.onnx.graphs import (
     score_nodes,
     write_graph,
 )
-from l2h.serving.onnx.sessions import OnnxModel
+from l2h.serving.onnx.sessions import OnnxModel, first_line
 from l2h.serving.scores import are_probabilities, as_scores, score_labels
 
 TOLERANCE = 1e-5  # of scores, relative to the largest one where that exceeds 1: float32 has 24 binary digits

@@ -20,7 +20,6 @@ from l2h.serving.onnx.graphs import (
     PREFIX,
     ConversionError,
     adapted,
-    first_line,
     label_info,
     label_nodes,
     quiet,
@@ -28,6 +27,7 @@ from l2h.serving.onnx.graphs import (
     score_info,
     score_nodes,
 )
+from l2h.serving.onnx.sessions import first_line
 from l2h.serving.scores import estimator_scores
 
 GraphWithAnswers = tuple[onnx.ModelProto, dict[str, np.ndarray]]

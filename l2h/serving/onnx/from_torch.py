@@ -9,7 +9,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from l2h.serving.onnx.graphs import OPSET, ConversionError, check_size, first_line, quiet
+from l2h.serving.onnx.graphs import OPSET, ConversionError, check_size, quiet
+from l2h.serving.onnx.sessions import first_line
 from l2h.serving.scores import SMALLEST_PROBABILITY
 
 BATCH = 256  # inputs at once, which bounds the memory

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from l2h.serving.onnx.sessions import first_line
 from l2h.serving.scores import SMALLEST_PROBABILITY
 
 OPSET = 20  # of ONNX's own operators
@@ -278,11 +279,6 @@ def quiet() -> Iterator[None]:
     finally:
         logging.disable(disabled)
         root.handlers[:] = handlers  # `logging.warning` adds one, to the redirected stream, where there is none
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, shortened."""
-    return str(error).strip().partition("\n")[0][:200]
 
 
 def _strip(model: onnx.ModelProto) -> None:

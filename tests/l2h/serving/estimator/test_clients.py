@@ -80,6 +80,15 @@ def test_a_torch_module_of_two_classes_has_one_or_two_outputs(n_outputs):
     assert (m == (scores >= 0)).all()
 
 
+def test_a_torch_module_that_fails_without_a_word_is_one_clear_error():
+    class Failing(nn.Module):
+        def forward(self, x):
+            raise RuntimeError
+
+    with pytest.raises(ValueError, match=r"expected a client that reads float32 inputs of shape .*; it failed: $"):
+        answers(Failing())
+
+
 def test_a_function_gives_labels_with_or_without_scores():
     labels, probabilities = CLASSES[Y], np.eye(3)[Y]
     assert (answers(lambda x: labels).m == Y).all() and answers(lambda x: labels).scores is None
@@ -115,7 +124,7 @@ def test_weights_in_a_second_file_are_found_beside_the_first_whatever_the_workin
 def test_an_onnx_file_that_is_none_or_of_another_input_is_refused(tmp_path):
     path = tmp_path / "client.onnx"
     path.write_bytes(b"no graph")
-    with pytest.raises(ValueError, match="as an ONNX model, got"):
+    with pytest.raises(ValueError, match="as an ONNX model that can be run, got"):
         answers(path)
     linear_onnx(path, shape=(5,), output="scores", n_scores=3)
     with pytest.raises(ValueError, match=r"failed on inputs of shape \(30, 4\)"):

@@ -329,7 +329,8 @@ def _as_input(x: np.ndarray, card: Any) -> np.ndarray:
 
 def _read_array(path: Path) -> np.ndarray:
     try:
-        array: np.ndarray = np.load(path, allow_pickle=False)
+        with path.open("rb") as stream:  # `np.load` would read an .npz file of this name, too
+            array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"expected {path} as an .npy file of a plain array, got: {error}") from error
     return array

@@ -12,6 +12,7 @@ from l2h.evaluation.curves import loss_curve
 from l2h.problem import Costs, Predictions, asks
 
 NEVER_ASK_THRESHOLD = -float(np.finfo(float).max)  # r minus this threshold is finite and above 0
+SCORE_MARGIN = 2e-4  # of a score that would be kept above the largest one that asks, relative to it where it exceeds 1
 
 
 def min_loss_threshold(predictions: Predictions, *, costs: Costs) -> float:
@@ -100,6 +101,39 @@ def retuned(predictions: Predictions, *, n_labels: int, costs: Costs, seed: int 
         for indices in (order[:n_labels], order[n_labels:])
     )
     return others, with_threshold(others, min_loss_threshold(labelled, costs=costs))
+
+
+def threshold_between(r: np.ndarray, threshold: float) -> float:
+    """A threshold that makes the same decisions on given scores, and is far from all of them.
+
+    A threshold that is the score of an example itself, as the one with the smallest loss is, decides that example by
+    the last binary digit, in which two implementations of one rejector differ.
+
+    Args:
+        r: (n,) scores, which count as float32.
+        threshold: t of asks(r - t).
+
+    Returns:
+        The middle of the largest score that asks and the smallest that keeps, as float32 represents it. Where all keep,
+        the threshold takes the place of the former; where all ask, the latter is a little above the largest score.
+
+    Raises:
+        ValueError: if a score is not finite, or no number of float32 makes the same decisions.
+
+    >>> threshold_between(np.array([0.25, 0.5, 1.0]), 0.5)
+    0.75
+    """
+    checks.one_dimensional(r=r)
+    checks.finite(r=r)
+    asked = asks(np.asarray(r, float) - threshold)
+    scores, largest = np.asarray(r, np.float32), float(np.finfo(np.float32).max)
+    low = float(scores[asked].max()) if asked.any() else max(threshold, -largest)
+    above = min(low + SCORE_MARGIN * max(1.0, abs(low)), largest)
+    high = above if asked.all() else float(scores[~asked].min())
+    for between in np.array([(low + high) / 2, low], np.float32):  # the second where the two are neighbours
+        if (asks(scores - between) == asked).all():
+            return float(between)
+    raise ValueError(f"expected a number of float32 between the scores {low} and {high}, got none")
 
 
 def threshold_grid(r: np.ndarray, n_thresholds: int) -> np.ndarray:

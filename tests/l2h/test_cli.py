@@ -371,6 +371,8 @@ def test_inputs_that_are_none_are_refused(l2h, images, table, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "cut.npy").write_bytes(b"\x93NUMPY")
     np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object))
+    np.savez(tmp_path / "several.npz", x=np.zeros(SHAPE, np.uint8))
+    (tmp_path / "several.npz").rename(tmp_path / "several.npy")
     np.save(tmp_path / "shape.npy", np.zeros((2, 2)))
     np.save(tmp_path / "empty.npy", np.zeros((0, *SHAPE), np.uint8))
     np.save(tmp_path / "float.npy", np.zeros(SHAPE))
@@ -381,6 +383,7 @@ def test_inputs_that_are_none_are_refused(l2h, images, table, tmp_path):
         "text.png": "expected an image, an .npy or an .npz file",
         "cut.npy": "as an .npy file of a plain array",
         "pickled.npy": "as an .npy file of a plain array",
+        "several.npy": "as an .npy file of a plain array",
         "shape.npy": "expected inputs of shape (3, 4, 5) or (n, 3, 4, 5)",
         "empty.npy": "got (0, 3, 4, 5)",
         "float.npy": "expected x as a NumPy array of type uint8, got float64",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state
@@ -18,11 +19,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from l2h import checks
-from l2h.evaluation.thresholds import with_threshold
-from l2h.problem import Costs, Predictions, asks, server_label
+from l2h.problem import Costs, Predictions, asks
 from l2h.serving.estimator.clients import (
     Answers,
-    are_probabilities,
     as_array,
     as_client,
     given_answers,
@@ -36,7 +35,6 @@ from l2h.serving.estimator.training import (
     FitSettings,
     LabelledInputs,
     SplitRows,
-    check_settings,
     choose_threshold,
     fit_parts,
     part_predictions,
@@ -44,6 +42,7 @@ from l2h.serving.estimator.training import (
 )
 from l2h.serving.folder import Card
 from l2h.serving.onnx.sessions import load_parts
+from l2h.serving.scores import are_probabilities, score_labels
 
 ONE_PROBABILITY = (
     "expected scores of the client that are positive for the second class alone, got numbers in [0, 1], which all "
@@ -190,7 +189,6 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         costs = Costs(self.c1, self.ce)
         costs = Costs(float(costs.c1), float(costs.ce))  # JSON has no numbers of NumPy
         settings = FitSettings(self.method, costs, self.rejector, self.server, self.budget, self.epochs, seed)
-        check_settings(settings, has_scores=answers.scores is not None)
         data, rows = LabelledInputs(x, index, *answers, classes), split_rows(index, seed)
         parts = fit_parts(data, rows, settings)
         self.classes_, self.client_ = classes, client
@@ -198,8 +196,9 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         self.history_, self.interrupted_ = parts.history, parts.interrupted
         self.input_shape_, self.input_dtype_ = x.shape[1:], str(x.dtype)
         self.split_sizes_ = {name: len(part) for name, part in rows._asdict().items()}
+        self._costs, self._method = settings.costs, settings.method
         self._remember(data, rows.validation, settings)
-        self._options, self._costs, self._method = _options(settings, self), settings.costs, settings.method
+        self._options = _options(settings, self)
 
     def _remember(self, data: LabelledInputs, validation: np.ndarray, settings: FitSettings) -> None:
         """What later reports and the card need of the data."""
@@ -213,19 +212,14 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         self._data_facts = {"n": len(data.y), "sha256": _digest(data.x, data.y), **self.split_sizes_}
         shown = np.arange(min(len(data.y), SAMPLE))
         self._sample = ComparedInputs(data.x[shown], Answers(*data.rows(shown)[2:4]))
-        confidence = self._confidence_scores(part.scores)
-        tuned = with_threshold(predictions, self.threshold_)
-        self.report_: Report | None = None
-        self.report_ = make_report(
-            tuned, costs=settings.costs, confidence=confidence, data=VALIDATION, ranking=predictions.r
-        )
+        self.report_: Report | None = self._report(predictions, part.scores, VALIDATION)
 
-    def _confidence_scores(self, scores: np.ndarray | None) -> np.ndarray | None:
-        """Scores r of the rule on the client's confidence, with the threshold that fit chose for it."""
-        if scores is None or self._confidence_threshold is None:
-            return None
-        r: np.ndarray = _confidence(scores) - np.float32(self._confidence_threshold)
-        return r
+    def _report(self, predictions: Predictions, scores: np.ndarray | None, data: str) -> Report:
+        """The report on predictions without the threshold, and on the client's scores of the same examples."""
+        confidence = None
+        if scores is not None and self._confidence_threshold is not None:
+            confidence = _confidence(scores) - np.float32(self._confidence_threshold)
+        return make_report(predictions, costs=self._costs, confidence=confidence, threshold=self.threshold_, data=data)
 
     def predict(self, X: Any, *, client_labels: Any = None, client_scores: Any = None) -> np.ndarray:
         """Labels of the system: the client's where the device keeps, the server's where it asks.
@@ -337,10 +331,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"expected as many labels as inputs, got {len(index)} labels and {len(x)} inputs")
         data = self._unused_rows(x, index)
         examples = LabelledInputs(x, index, *answers, self.classes_)
-        predictions = part_predictions(self.rejector_, self.server_, examples)
-        confidence = self._confidence_scores(answers.scores)
-        tuned = with_threshold(predictions, self.threshold_)
-        report = make_report(tuned, costs=self._costs, confidence=confidence, data=data, ranking=predictions.r)
+        report = self._report(part_predictions(self.rejector_, self.server_, examples), answers.scores, data)
         self.report_ = report
         return report
 
@@ -483,13 +474,11 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
     def _server_indices(self, x: np.ndarray) -> np.ndarray:
         e = self.server_(x)
         checks.finite(**{"scores of the server": e})
-        labels = server_label(e)
-        return (labels + 1) // 2 if len(self.classes_) == 2 else labels
+        return score_labels(e)
 
     def _fit_inputs(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Checked inputs, float32 or bytes of images, and labels; they set what is expected later."""
-        labels = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y
-        x, targets = validate_data(self, _raw(X), labels, **_validation(X, bytes_are_images=True))
+        x, targets = validate_data(self, _raw(X), _raw(y), **_validation(X, bytes_are_images=True))
         return x, targets
 
     def _inputs(self, X: Any) -> np.ndarray:
@@ -524,17 +513,17 @@ def _validation(X: Any, *, bytes_are_images: bool) -> dict[str, Any]:
     return {"dtype": np.uint8 if kept else np.float32, "ensure_2d": axes <= 2, "allow_nd": axes > 2}
 
 
-def _raw(X: Any) -> Any:
-    """The inputs as the client sees them: tensors become arrays, all else is unchanged."""
-    return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+def _raw(values: Any) -> Any:
+    """Inputs as the client sees them, or labels: tensors become arrays, all else is unchanged."""
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
 
 
 def _confidence(scores: np.ndarray) -> np.ndarray:
     """The client's confidence: its largest probability, or for two classes the absolute value of its score."""
     if scores.ndim == 1:
         return np.abs(scores)
-    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return (1 / shifted.sum(axis=1)).astype(np.float32)
+    probabilities: np.ndarray = softmax(scores, axis=1)
+    return probabilities.max(axis=1)
 
 
 def _options(settings: FitSettings, helper: "LearningToHelpClassifier") -> dict[str, Any]:

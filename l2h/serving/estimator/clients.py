@@ -21,9 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from l2h import checks
+from l2h.serving.onnx.sessions import first_line, new_session
+from l2h.serving.scores import are_probabilities, as_scores, estimator_scores, score_labels
 
-LEAST_PROBABILITY = 1e-12  # below, a probability counts as this one: its logarithm stays finite
-ROW_SUM_TOLERANCE = 1e-3  # rows of numbers in [0, 1] whose sums are this close to 1 are probabilities
 CLIENT_BATCH = 500  # inputs that a torch module gets at once, which bounds the memory
 FREEZE_HINT = "wrap your fitted model: LearningToHelpClassifier(client=FrozenEstimator(model))"
 KINDS = "a scikit-learn estimator, a torch module, a function, the path of an ONNX file, or None"
@@ -115,7 +115,9 @@ class EstimatorClient(Client):
         """The estimator's labels, and its probabilities or decision function as scores."""
         inputs = self._inputs(inputs)
         m = label_indices(self.estimator.predict(inputs), self.classes, what="the client's labels")
-        return Answers(m, self._scores(inputs))
+        if self.columns is None:
+            return Answers(m, None)
+        return Answers(m, estimator_scores(self.estimator, inputs, self.columns, len(self.classes)))
 
     def _inputs(self, inputs: Any) -> Any:
         """A table with names for an estimator that was fitted with names, else an array with one row per input."""
@@ -123,23 +125,6 @@ class EstimatorClient(Client):
             return inputs
         inputs = np.asarray(inputs)
         return inputs.reshape(len(inputs), -1) if inputs.ndim > 2 else inputs
-
-    def _scores(self, inputs: Any) -> np.ndarray | None:
-        n_classes = len(self.classes)
-        if self.columns is None:
-            return None
-        if hasattr(self.estimator, "predict_proba"):
-            probabilities = np.zeros((len(inputs), n_classes))
-            probabilities[:, self.columns] = self.estimator.predict_proba(inputs)
-            return scores_from_probabilities(probabilities)
-        if hasattr(self.estimator, "decision_function"):
-            values = np.asarray(self.estimator.decision_function(inputs))
-            if len(self.columns) == n_classes and values.shape == (
-                len(inputs),
-                *(() if n_classes == 2 else (n_classes,)),
-            ):
-                return values.astype(np.float32)
-        return None
 
 
 class ModuleClient(Client):
@@ -164,7 +149,7 @@ class ModuleClient(Client):
         except (RuntimeError, TypeError) as error:
             raise ValueError(
                 f"expected a client that reads {x.dtype} inputs of shape {('n', *x.shape[1:])}, with its scaling "
-                f"inside the module; it failed: {str(error).splitlines()[0]}"
+                f"inside the module; it failed: {first_line(error)}"
             ) from error
         if not all(isinstance(output, torch.Tensor) for output in outputs):
             raise ValueError(f"expected a tensor of scores from the client, got a {type(outputs[0]).__name__}")
@@ -227,15 +212,9 @@ class OnnxClient(Client):
 
     @property
     def session(self) -> onnxruntime.InferenceSession:
-        """The model in onnxruntime, on one thread."""
+        """The model in onnxruntime, made when it is first needed."""
         if self._session is None:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
-            options.log_severity_level = 4
-            try:
-                self._session = onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
-            except Exception as error:  # onnxruntime's errors have no other common class
-                raise ValueError(f"expected {self.path} as an ONNX model, got: {error}") from error
+            self._session = new_session(self.path, self.content)
         return self._session
 
     def answers(self, inputs: Any, x: np.ndarray) -> Answers:
@@ -247,7 +226,7 @@ class OnnxClient(Client):
         try:
             results = self.session.run(None, {source.name: values})
         except Exception as error:  # onnxruntime's errors have no other common class
-            raise ValueError(f"{self.path} failed on inputs of shape {values.shape}: {error}") from error
+            raise ValueError(f"{self.path} failed on inputs of shape {values.shape}: {first_line(error)}") from error
         names = [each.name for each in self.session.get_outputs()]
         return self._interpreted(dict(zip(names, results, strict=True)), len(x))
 
@@ -434,67 +413,3 @@ def look_like_one_probability(scores: np.ndarray | None) -> bool:
     if scores is None or scores.ndim != 1 or len(scores) < 2:
         return False
     return bool(((scores >= 0) & (scores <= 1)).all() and np.ptp(scores) > 0)
-
-
-def are_probabilities(values: np.ndarray) -> bool:
-    """Whether rows of K scores are probabilities: numbers in [0, 1] with sum 1.
-
-    >>> are_probabilities(np.array([[0.25, 0.75]])), are_probabilities(np.array([[0.25, 2.0]]))
-    (True, False)
-    """
-    if values.dtype.kind not in "fiu" or values.ndim != 2 or values.shape[1] < 2 or values.size == 0:
-        return False
-    in_range = (values >= 0).all() and (values <= 1).all()
-    return bool(in_range and np.abs(values.sum(1) - 1).max() < ROW_SUM_TOLERANCE)
-
-
-def as_scores(values: np.ndarray, n_classes: int, n: int, *, probabilities: bool) -> np.ndarray:
-    """Scores or probabilities as float32 scores: (n,) for two classes, (n, K) for more.
-
-    Args:
-        values: (n, K), or (n,) or (n, 1) for two classes.
-        n_classes: K.
-        n: number of inputs.
-        probabilities: whether rows are probabilities, whose logarithms are the scores.
-
-    Raises:
-        ValueError: if the shape is another, or a score is not finite.
-    """
-    values = np.asarray(values)
-    if values.dtype.kind not in "fiu":
-        raise ValueError(f"expected numbers as scores of the client, got {values.dtype}")
-    if n_classes == 2 and values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.shape not in ({(n, n_classes), (n,)} if n_classes == 2 else {(n, n_classes)}):
-        wanted = f"({n},) or ({n}, 2)" if n_classes == 2 else f"({n}, {n_classes})"
-        raise ValueError(f"expected scores of the client of shape {wanted}, got shape {values.shape}")
-    checks.finite(**{"scores of the client": values})
-    if probabilities and values.ndim == 2:
-        if (values < 0).any() or (values > 1 + ROW_SUM_TOLERANCE).any():
-            wrong = values[(values < 0) | (values > 1 + ROW_SUM_TOLERANCE)][0]
-            raise ValueError(f"expected probabilities in [0, 1] of the client, as it gave before, got {wrong:g}")
-        return scores_from_probabilities(values)
-    with np.errstate(over="ignore"):
-        values = values.astype(np.float32)
-        values = values[:, 1] - values[:, 0] if values.shape == (n, 2) else values
-    checks.finite(**{"scores of the client as float32": values})
-    return values
-
-
-def scores_from_probabilities(probabilities: np.ndarray) -> np.ndarray:
-    """Logarithms of (n, K) probabilities, or for two classes their difference (n,), as float32.
-
-    >>> scores_from_probabilities(np.array([[0.5, 0.5]]))
-    array([0.], dtype=float32)
-    """
-    logs = np.log(np.clip(probabilities.astype(np.float64), LEAST_PROBABILITY, None))
-    return (logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs).astype(np.float32)
-
-
-def score_labels(scores: np.ndarray) -> np.ndarray:
-    """Class indices of scores: the second class where a single score is >= 0 (convention C2), else the largest one.
-
-    >>> score_labels(np.array([0.0, -1.0])), score_labels(np.array([[0.0, 2.0, 1.0]]))
-    (array([1, 0]), array([1]))
-    """
-    return (scores >= 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(1)

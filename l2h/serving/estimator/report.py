@@ -24,6 +24,7 @@ from l2h.evaluation.metrics import (
     loss_per_example,
 )
 from l2h.evaluation.multiple_comparisons import OUTCOMES, comparison_outcome, simultaneous_differences
+from l2h.evaluation.thresholds import with_threshold
 from l2h.problem import Costs, Predictions, asks
 
 REPORT_LEVEL = 0.95
@@ -166,18 +167,18 @@ def make_report(
     *,
     costs: Costs,
     confidence: np.ndarray | None = None,
+    threshold: float = 0.0,
     data: str = UNUSED,
-    ranking: np.ndarray | None = None,
 ) -> Report:
     """Evaluate a helper beside the client only, the server only, and the client's confidence.
 
     Args:
-        predictions: of n >= 2 examples; the threshold is subtracted from r.
+        predictions: of n >= 2 examples.
         costs: c1 and ce.
         confidence: (n,) scores r of a rule on the client's confidence, or None where the client has no scores.
+        threshold: of the helper. The curve is that of the scores before it is subtracted: of one as large as that which
+            never asks, their differences are lost in rounding.
         data: which examples these are.
-        ranking: (n,) scores r before the threshold was subtracted, for the curve: of a threshold as large as that which
-            never asks, the differences of scores are lost in rounding. None where no threshold is that large.
 
     Returns:
         `Report`.
@@ -185,7 +186,7 @@ def make_report(
     Raises:
         ValueError: if there are fewer than two examples.
     """
-    n = len(predictions.y)
+    n, tuned = len(predictions.y), with_threshold(predictions, threshold)
     checks.at_least(2, examples=n)
     policies = {
         "client only": replace(predictions, r=np.ones(n)),
@@ -194,18 +195,18 @@ def make_report(
     if confidence is not None:
         policies["the client's confidence"] = replace(predictions, r=confidence)
     shares = {"accuracy": correctness, "coverage": keep_indicator, "offload_rate": ask_indicator}
-    metrics = {"system_loss": _mean_loss(predictions, costs)}
+    metrics = {"system_loss": _mean_loss(tuned, costs)}
     for name, per_example in shares.items():
-        metrics[name] = proportion_interval(int(per_example(predictions).sum()), n, level=REPORT_LEVEL)
+        metrics[name] = proportion_interval(int(per_example(tuned).sum()), n, level=REPORT_LEVEL)
     return Report(
         n=n,
         data=data,
         costs=costs,
         metrics=metrics,
-        table=_table_one(predictions),
-        curve=_curve(predictions if ranking is None else replace(predictions, r=ranking)),
+        table=_table_one(tuned),
+        curve=_curve(predictions),
         losses={name: _mean_loss(policy, costs) for name, policy in policies.items()},
-        differences=_differences(predictions, policies, costs),
+        differences=_differences(tuned, policies, costs),
     )
 
 

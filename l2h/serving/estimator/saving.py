@@ -3,12 +3,11 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper
 
 from l2h.serving.estimator.clients import (
     Answers,
@@ -21,10 +20,9 @@ from l2h.serving.estimator.clients import (
 )
 from l2h.serving.estimator.scorers import EstimatorRejector, EstimatorServer, NetworkScorer, OnnxScorer, Scorer
 from l2h.serving.folder import Card, PartFile, part_of, saving, write_card
-from l2h.serving.onnx.export import agreement, export_client, export_sklearn, export_torch
-from l2h.serving.onnx.from_torch import torch_graph
-from l2h.serving.onnx.graphs import ELEMENT_TYPES, IR_VERSION, OPSET, ConversionError, export_versions, write_graph
-from l2h.serving.onnx.sessions import OnnxModel
+from l2h.serving.onnx.export import export_client, export_sklearn, export_torch
+from l2h.serving.onnx.graphs import ConversionError, constant_label_graph, export_versions, write_graph
+from l2h.serving.onnx.sessions import OnnxModel, check_part
 
 NO_GRAPH = {
     "FunctionClient": "the client is a Python function, which has no ONNX graph",
@@ -71,9 +69,9 @@ def save_parts(
         parts: dict[str, PartFile] = {}
         missing: dict[str, str] = {}
         writers: dict[str, Callable[[Path], None]] = {
-            "rejector": lambda path: _write_rejector(rejector, path, sample, card.threshold),
-            "server": lambda path: _write_server(server, path, sample, len(card.classes)),
-            "client": lambda path: _write_client(client, path, sample, card.classes),
+            "rejector": lambda path: _write_scorer(rejector, path, sample, card, output="r"),
+            "server": lambda path: _write_scorer(server, path, sample, card, output="e"),
+            "client": lambda path: _write_client(client, path, sample, card),
         }
         for name, write in writers.items():
             path = new / f"{name}.onnx"
@@ -82,7 +80,7 @@ def save_parts(
                 parts[name] = part_of(new, path.name, reads=rejector.reads if name == "rejector" else "x")
             except ConversionError as error:
                 missing[name] = str(error)
-        complete = Card(**{**vars(card), "parts": parts, "missing": missing, "versions": export_versions()})
+        complete = replace(card, parts=parts, missing=missing, versions=export_versions())
         write_card(new, complete)
     for name, reason in missing.items():
         if reason not in NO_GRAPH.values():
@@ -91,101 +89,51 @@ def save_parts(
     return complete
 
 
-def _write_rejector(rejector: Scorer, path: Path, sample: ComparedInputs, threshold: float) -> None:
-    if isinstance(rejector, OnnxScorer):
-        path.write_bytes(rejector.model.content())
-    elif isinstance(rejector, EstimatorRejector):
-        export_sklearn(rejector.estimator, path, x=sample.x, output="r", threshold=threshold)
-    elif isinstance(rejector, NetworkScorer) and rejector.reads == "x":
-        export_torch(rejector.module, sample.x, path, output="r", threshold=threshold)
-    elif isinstance(rejector, NetworkScorer):
-        _write_score_rejector(rejector, path, sample, threshold)
+def _write_scorer(scorer: Scorer, path: Path, sample: ComparedInputs, card: Card, *, output: str) -> None:
+    """A rejector, with the output "r", or a server, with the output "e"."""
+    options: dict[str, Any] = {"output": output, "n_classes": len(card.classes), "threshold": card.threshold}
+    if isinstance(scorer, OnnxScorer):
+        path.write_bytes(scorer.model.content())
+    elif isinstance(scorer, EstimatorRejector | EstimatorServer):
+        export_sklearn(scorer.estimator, path, x=sample.x, **options)
+    elif isinstance(scorer, NetworkScorer):
+        example = sample.x if scorer.reads == "x" else sample.answers.scores
+        assert example is not None
+        export_torch(scorer.module, example, path, reads=scorer.reads, **options)
     else:
-        raise ConversionError(f"a rejector of type {type(rejector).__name__} has no graph")
+        raise ConversionError(f"a {type(scorer).__name__} has no graph")
 
 
-def _write_score_rejector(rejector: NetworkScorer, path: Path, sample: ComparedInputs, threshold: float) -> None:
-    """A rejector that reads the client's scores: its graph with the input of that name."""
-    scores = sample.answers.scores
-    assert scores is not None
-    graph = renamed_input(torch_graph(rejector.module, scores, ["r"]), "client_scores")
-    file = write_graph(graph, path.parent)
-    try:
-        agreed = agreement(OnnxModel(file), {"r": rejector(scores)}, scores, threshold=threshold)
-        if agreed.n_different or agreed.largest_difference > agreed.tolerance:
-            raise ConversionError(f"expected an ONNX file that agrees with its model, got {agreed}")
-        file.replace(path)
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def renamed_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    """A graph with one input under another name; the given model is changed.
-
-    Args:
-        model: with one input.
-        name: that no value of the graph has.
-    """
-    (source,) = model.graph.input
-    for node in model.graph.node:
-        node.input[:] = [name if each == source.name else each for each in node.input]
-    source.name = name
-    return model
-
-
-def _write_server(server: Scorer, path: Path, sample: ComparedInputs, n_classes: int) -> None:
-    if isinstance(server, OnnxScorer):
-        path.write_bytes(server.model.content())
-    elif isinstance(server, EstimatorServer):
-        export_sklearn(server.estimator, path, x=sample.x, output="e", n_classes=n_classes)
-    elif isinstance(server, NetworkScorer):
-        export_torch(server.module, sample.x, path, output="e", n_classes=n_classes)
-    else:
-        raise ConversionError(f"a server of type {type(server).__name__} has no graph")
-
-
-def _write_client(client: Client, path: Path, sample: ComparedInputs, classes: tuple[Any, ...]) -> None:
+def _write_client(client: Client, path: Path, sample: ComparedInputs, card: Card) -> None:
     reference = {name: values for name, values in sample.answers._asdict().items() if values is not None}
     if isinstance(client, MajorityClient):
-        file = write_graph(constant_label_graph(sample.x, client.index), path.parent)
-        file.replace(path)
-    elif isinstance(client, OnnxClient) and "m" in [each.name for each in client.session.get_outputs()]:
-        path.write_bytes(client.content)
+        write_graph(constant_label_graph(sample.x, client.index), path.parent).replace(path)
     elif isinstance(client, OnnxClient):
         copy = path.with_name(f".{path.name}")
         copy.write_bytes(client.content)
         try:
-            export_client(copy, path, x=sample.x, classes=classes, reference=reference)
+            if _is_client_part(copy, card):
+                copy.rename(path)
+            else:
+                export_client(copy, path, x=sample.x, classes=card.classes, reference=reference)
         finally:
-            copy.unlink()
+            copy.unlink(missing_ok=True)
     elif isinstance(client, EstimatorClient | ModuleClient):
         model = client.estimator if isinstance(client, EstimatorClient) else client.module
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "X does not have valid feature names")  # the graph has none
-            export_client(model, path, x=sample.x, classes=classes, reference=reference)
+            export_client(model, path, x=sample.x, classes=card.classes, reference=reference)
     else:
         raise ConversionError(NO_GRAPH[type(client).__name__])
 
 
-def constant_label_graph(x: np.ndarray, index: int) -> onnx.ModelProto:
-    """The graph of a client that gives the same label to every input.
-
-    Args:
-        x: (n, ...) inputs, for their type and shape.
-        index: of the label.
-
-    Returns:
-        A model from "x" to "m".
-    """
-    value = helper.make_tensor("value", TensorProto.INT64, [1], [index])
-    nodes = [
-        helper.make_node("Shape", ["x"], ["n"], start=0, end=1),
-        helper.make_node("ConstantOfShape", ["n"], ["m"], value=value),
-    ]
-    source = helper.make_tensor_value_info("x", ELEMENT_TYPES[str(x.dtype)], ["batch", *x.shape[1:]])
-    label = helper.make_tensor_value_info("m", TensorProto.INT64, ["batch"])
-    graph = helper.make_graph(nodes, "client", [source], [label])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+def _is_client_part(file: Path, card: Card) -> bool:
+    """Whether an ONNX file is a client as a helper's folder holds it: labels "m" of inputs "x" of the card's type."""
+    try:
+        check_part(replace(card, parts={"client": part_of(file.parent, file.name)}), "client", OnnxModel(file))
+    except ValueError:
+        return False
+    return True
 
 
 class LoadedParts(NamedTuple):

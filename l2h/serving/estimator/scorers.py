@@ -8,8 +8,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import has_fit_parameter
 from torch import nn
 
-from l2h.serving.estimator.clients import label_indices, scores_from_probabilities
+from l2h.serving.estimator.clients import label_indices
 from l2h.serving.onnx.sessions import OnnxModel
+from l2h.serving.scores import estimator_scores
 
 SCORER_BATCH = 500  # inputs at once, which bounds the memory
 
@@ -65,7 +66,7 @@ class OnnxScorer:
 
 
 class EstimatorServer:
-    """A fitted scikit-learn classifier as server: logarithms of its probabilities, or its decision function.
+    """A fitted scikit-learn classifier as server: `estimator_scores`, or of its labels where it has none.
 
     Args:
         estimator: fitted on class indices; a `FrozenEstimator` was fitted on the user's labels before.
@@ -85,17 +86,10 @@ class EstimatorServer:
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Scores e (n,), positive for the second of two classes, or (n, K)."""
         table = as_table(values)
-        if hasattr(self.estimator, "predict_proba"):
-            probabilities = np.zeros((len(table), self.n_classes))
-            probabilities[:, self.columns] = self.estimator.predict_proba(table)
-            return scores_from_probabilities(probabilities)
-        if hasattr(self.estimator, "decision_function"):
-            decision = np.asarray(self.estimator.decision_function(table), dtype=np.float32)
-            expected = (len(table),) if self.n_classes == 2 else (len(table), self.n_classes)
-            if len(self.columns) == self.n_classes and decision.shape == expected:
-                return decision
-        positions = {label: index for label, index in zip(self.estimator.classes_.tolist(), self.columns, strict=True)}
-        index = np.array([positions[label] for label in self.estimator.predict(table).tolist()])
+        scores = estimator_scores(self.estimator, table, self.columns, self.n_classes)
+        if scores is not None:
+            return scores
+        index = self.columns[np.searchsorted(self.estimator.classes_, self.estimator.predict(table))]
         return 2.0 * index.astype(np.float32) - 1 if self.n_classes == 2 else np.eye(self.n_classes, dtype="f4")[index]
 
 

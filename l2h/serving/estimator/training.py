@@ -23,7 +23,7 @@ from torch import nn
 from tqdm import tqdm
 
 from l2h import checks
-from l2h.evaluation.thresholds import budget_threshold, min_loss_threshold
+from l2h.evaluation.thresholds import budget_threshold, min_loss_threshold, threshold_between
 from l2h.losses.deferral import ask_cost
 from l2h.methods import error_estimation, registry
 from l2h.methods.base import SERVER_NETWORKS, Examples, Options, Splits, System
@@ -75,7 +75,6 @@ EPOCHS = (6, 60)  # fewest and most passes over the data
 BATCH_SIZES = (16, 96)  # smallest and largest
 OUT_OF_FOLD_PARTS = 5  # of the train part, for a server's predictions on examples that it was not trained on
 PROGRESS_DELAY = 2.0  # seconds before a progress bar appears
-LOWEST = float(np.finfo(np.float32).min)  # a threshold that never asks
 LOCK = RLock()
 NUMBERS = count()  # of the fits of this process, for the names of their networks
 
@@ -603,26 +602,7 @@ def choose_threshold(predictions: Predictions, settings: FitSettings) -> float:
     threshold = min_loss_threshold(predictions, costs=settings.costs)
     if settings.budget is not None:
         threshold = min(threshold, budget_threshold(predictions.r, budget=settings.budget).threshold)
-    return halfway(predictions.r, max(threshold, LOWEST))
-
-
-def halfway(r: np.ndarray, threshold: float) -> float:
-    """A threshold with the same decisions on these scores, halfway to the next higher score, as float32.
-
-    Args:
-        r: (n,) float32 scores.
-        threshold: any number.
-
-    Returns:
-        A number that float32 represents.
-
-    >>> halfway(np.array([0.0, 1.0, 2.0], dtype=np.float32), 1.0)
-    1.5
-    """
-    above = r[r > threshold]
-    upper = float(above.min()) if len(above) else threshold + 2e-4 * max(1.0, abs(threshold))
-    middle = float(np.float32((threshold + upper) / 2))
-    return middle if threshold <= middle < upper else float(np.float32(threshold))
+    return threshold_between(predictions.r, threshold)
 
 
 def seeded_clone(estimator: Any, seed: int) -> Any:

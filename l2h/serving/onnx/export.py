@@ -18,14 +18,13 @@ from torch import nn
 
 from l2h import checks
 from l2h.problem import asks, server_label
+from l2h.serving.folder import READS
 from l2h.serving.onnx.from_sklearn import is_estimator, sklearn_graphs
 from l2h.serving.onnx.from_torch import BATCH, ClientModule, ScoreModule, torch_graph, torch_outputs
 from l2h.serving.onnx.graphs import (
     PREFIX,
-    SMALLEST_PROBABILITY,
     ConversionError,
     adapted,
-    first_line,
     label_info,
     label_of_score_nodes,
     new_file,
@@ -33,10 +32,10 @@ from l2h.serving.onnx.graphs import (
     score_nodes,
     write_graph,
 )
-from l2h.serving.onnx.sessions import OnnxModel
+from l2h.serving.onnx.sessions import OnnxModel, first_line
+from l2h.serving.scores import are_probabilities, as_scores, score_labels
 
 TOLERANCE = 1e-5  # of scores, relative to the largest one where that exceeds 1: float32 has 24 binary digits
-SUM_TOLERANCE = 1e-3  # of the sum of a row of probabilities
 SMALLEST_OPSET = 13  # of a given file; the nodes that are added mean the same from here on
 
 
@@ -58,6 +57,7 @@ def export_torch(
     output: str,
     n_classes: int = 2,
     threshold: float = 0.0,
+    reads: str = "x",
 ) -> Agreement:
     """Write a torch module as the ONNX file of a rejector ("r") or a server ("e"). Its mode is left as it was.
 
@@ -70,6 +70,7 @@ def export_torch(
         output: "r" or "e".
         n_classes: K of the server.
         threshold: of the rejector, at which decisions are compared.
+        reads: "x", or "client_scores" for a rejector of the client's scores, which may be (n,).
 
     Returns:
         `Agreement`.
@@ -79,10 +80,11 @@ def export_torch(
         FileExistsError: if the path is not new.
     """
     checks.one_of(("r", "e"), output=output)
-    example = _checked(example)
+    checks.one_of(READS, reads=reads)
+    example = _checked(example, fewest_axes=2 if reads == "x" else 1)
     scores = ScoreModule(module, n_classes if output == "e" else 2)
-    reference = dict(zip([output], torch_outputs(scores, example), strict=True))
-    return _compared([torch_graph(scores, example, [output])], [reference], example, path, threshold, exact=True)[0]
+    graph, reference = torch_graph(scores, example, [output], reads=reads), torch_outputs(scores, example)
+    return _compared([graph], [_named([output], reference)], example, path, threshold, exact=True)[0]
 
 
 def export_sklearn(
@@ -160,7 +162,7 @@ def export_client(
     x = _checked(x)
     probabilities = False
     if isinstance(client, nn.Module):
-        probabilities = _are_probabilities(torch_outputs(client, x)[0])
+        probabilities = are_probabilities(torch_outputs(client, x)[0])
         module = ClientModule(client, len(classes), probabilities=probabilities)
         candidates = [(torch_graph(module, x, ["m", "scores"]), _named(["m", "scores"], torch_outputs(module, x)))]
     elif isinstance(client, str | os.PathLike):
@@ -220,41 +222,6 @@ def agreement(
     return Agreement(len(x), difference, n_different, n_near, tolerance)
 
 
-def threshold_between(r: np.ndarray, threshold: float) -> float:
-    """A threshold that makes the same decisions on given scores, and is far from all of them.
-
-    A threshold that is the score of an example itself, as the one with the smallest loss is, decides that example by
-    the last binary digit, in which two implementations of one rejector differ.
-
-    Args:
-        r: (n,) scores on the validation split.
-        threshold: t of asks(r - t).
-
-    Returns:
-        The middle of the largest score that asks and the smallest that keeps, as float32 represents it; the threshold
-        itself, rounded, where all ask or all keep.
-
-    Raises:
-        ValueError: if no number of float32 lies between the two.
-
-    >>> threshold_between(np.array([0.25, 0.5, 1.0]), 0.5)
-    0.75
-    """
-    checks.one_dimensional(r=r)
-    checks.finite(r=r)
-    asked = asks(np.asarray(r, float) - threshold)
-    if asked.all() or not asked.any():
-        rounded = np.clip(threshold, -np.finfo(np.float32).max, np.finfo(np.float32).max).astype(np.float32)
-        if (asks(np.asarray(r, np.float32) - rounded) == asked).all():
-            return float(rounded)
-        raise ValueError(f"expected a threshold that float32 represents, got {threshold}")
-    low, high = float(r[asked].max()), float(r[~asked].min())
-    middle = np.float32((low + high) / 2)
-    if not low <= middle < high:
-        raise ValueError(f"expected a number of float32 between the scores {low} and {high}, got none")
-    return float(middle)
-
-
 def _compared(
     graphs: list[onnx.ModelProto],
     references: list[dict[str, np.ndarray]],
@@ -295,7 +262,7 @@ def _different(
     """(n,) where the decisions differ, and where the model's score is within the tolerance of its boundary."""
     if "r" in reference:
         margin = abs(reference["r"] - threshold)
-        pair = (asks(each["r"] - _of_type(each["r"], threshold)) for each in (answers, reference))
+        pair = (asks(each["r"] - each["r"].dtype.type(threshold)) for each in (answers, reference))
     elif "e" in reference:
         margin = _margin(reference["e"])
         pair = (server_label(each["e"]) for each in (answers, reference))
@@ -304,10 +271,6 @@ def _different(
         pair = (each["m"] for each in (answers, reference))
     first, second = pair
     return first != second, margin <= 2 * tolerance
-
-
-def _of_type(r: np.ndarray, threshold: float) -> np.floating:
-    return r.dtype.type(threshold)
 
 
 def _margin(scores: np.ndarray) -> np.ndarray:
@@ -322,12 +285,12 @@ def _largest(values: np.ndarray) -> float:
     return float(abs(values).max()) if values.size else 0.0
 
 
-def _checked(x: Any) -> np.ndarray:
-    """Inputs as the device has them: uint8 or finite float32, at least one row with at least one axis."""
+def _checked(x: Any, *, fewest_axes: int = 2) -> np.ndarray:
+    """Inputs as the device has them: uint8 or finite float32, at least one row, which has an axis if it is an x."""
     x = np.asarray(x)
     if str(x.dtype) not in ("uint8", "float32"):
         raise ValueError(f"expected inputs of type uint8 or float32, got {x.dtype}")
-    if x.ndim < 2 or x.size == 0:
+    if x.ndim < fewest_axes or x.size == 0:
         raise ValueError(f"expected inputs of shape (n, ...) with n >= 1, got {x.shape}")
     if x.dtype.kind == "f":
         checks.finite(x=x)
@@ -347,31 +310,27 @@ def _given_for(own: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]) -
     return {name: given.get(name, values) for name, values in own.items()}
 
 
-def _are_probabilities(values: np.ndarray) -> bool:
-    """Whether rows of K scores are probabilities: numbers in [0, 1] with sum 1."""
-    if values.ndim != 2 or values.shape[1] < 2:
-        return False
-    return bool((values >= 0).all() and (values <= 1).all() and abs(values.sum(1) - 1).max() < SUM_TOLERANCE)
-
-
 def _adapted_file(path: Path, x: np.ndarray, n_classes: int) -> tuple[onnx.ModelProto, dict[str, np.ndarray], bool]:
     """Graph and answers of the ONNX file of a client, and whether its scores are probabilities."""
-    session = OnnxModel(path)
+    try:
+        session = OnnxModel(path)
+    except ValueError as error:
+        reason = str(error).replace(str(path), "the file")
+        raise ConversionError(f"the client's file cannot be adapted: {reason}") from error
     names = [name for name, spec in session.outputs.items() if spec.dtype.startswith("float") and len(spec.shape) < 2]
     if not names:
         raise ConversionError(
-            f"expected scores (n,) or (n, K) among the outputs of {path}, got {list(session.outputs)}"
+            f"expected scores (n,) or (n, K) among the outputs of the client's file, got {list(session.outputs)}"
         )
     values = (x.reshape(len(x), -1) if len(session.input_shape) == 1 else x).astype(session.input_dtype)
     given = np.concatenate([session(values[i : i + BATCH])[names[0]] for i in range(0, len(x), BATCH)])
-    columns = given.reshape(len(x), -1).astype(np.float32)
-    probabilities = _are_probabilities(columns)
+    probabilities = are_probabilities(given)
     model = onnx.load(path)
     opset = {each.domain: each.version for each in model.opset_import}.get("", 0)
     if opset < SMALLEST_OPSET:
-        raise ConversionError(f"expected an ONNX file of opset >= {SMALLEST_OPSET}, got {path} of opset {opset}")
+        raise ConversionError(f"expected an ONNX file of opset >= {SMALLEST_OPSET}, got the client's of opset {opset}")
     form = "logarithm" if probabilities else "plain"
-    made = score_nodes(PREFIX + names[0], "scores", n_columns=columns.shape[1], n_classes=n_classes, form=form)
+    made = score_nodes(PREFIX + names[0], "scores", n_columns=given[0].size, n_classes=n_classes, form=form)
     label = label_of_score_nodes(n_classes)
     graph = adapted(
         model,
@@ -381,8 +340,5 @@ def _adapted_file(path: Path, x: np.ndarray, n_classes: int) -> tuple[onnx.Model
         constants=made[1] | label[1],
         outputs=[label_info(), score_info("scores", n_classes)],
     )
-    scores = np.log(np.clip(columns, SMALLEST_PROBABILITY, None)) if probabilities else columns
-    if n_classes == 2:
-        scores = scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores[:, 0]
-    index = scores.argmax(1) if n_classes > 2 else (server_label(scores) + 1) // 2
-    return graph, {"m": index, "scores": scores}, probabilities
+    scores = as_scores(given, n_classes, len(x), probabilities=probabilities)
+    return graph, {"m": score_labels(scores), "scores": scores}, probabilities

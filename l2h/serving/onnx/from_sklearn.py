@@ -18,10 +18,8 @@ from l2h.serving.onnx.graphs import (
     ML_OPSET,
     OPSET,
     PREFIX,
-    SMALLEST_PROBABILITY,
     ConversionError,
     adapted,
-    first_line,
     label_info,
     label_nodes,
     quiet,
@@ -29,6 +27,8 @@ from l2h.serving.onnx.graphs import (
     score_info,
     score_nodes,
 )
+from l2h.serving.onnx.sessions import first_line
+from l2h.serving.scores import estimator_scores
 
 GraphWithAnswers = tuple[onnx.ModelProto, dict[str, np.ndarray]]
 Parts = tuple[list[onnx.NodeProto], dict[str, np.ndarray], dict[str, np.ndarray]]  # nodes, their constants, own answers
@@ -149,19 +149,11 @@ def _classifier(
         nodes.append(helper.make_node("MatMul", [source, "selection"], ["all_columns"]))
         source, n_columns = "all_columns", len(classes)
     made, used = score_nodes(source, output, n_columns=n_columns, n_classes=len(classes), form=form.change)
-    answers[output] = _scores(estimator, table, form.source, columns, len(classes))
+    scores = estimator_scores(estimator, table, columns, len(classes))
+    if scores is None:
+        raise ConversionError(f"expected scores of the classes {list(classes)}, got {type(estimator).__name__} without")
+    answers[output] = scores
     return nodes + made, constants | used, answers
-
-
-def _scores(estimator: Any, table: np.ndarray, source: str, columns: list[int], n_classes: int) -> np.ndarray:
-    """The estimator's own scores, (n,) for two classes, else (n, K): logarithms of probabilities, or its decisions."""
-    values = np.asarray(getattr(estimator, source)(table))
-    if source != "predict_proba":
-        return values.astype(np.float32)
-    probabilities = np.zeros((len(table), n_classes))
-    probabilities[:, columns] = values
-    logs = np.log(np.clip(probabilities, SMALLEST_PROBABILITY, None))
-    return (logs[:, 1] - logs[:, 0] if n_classes == 2 else logs).astype(np.float32)
 
 
 def _n_columns(output: onnx.ValueInfoProto) -> int:

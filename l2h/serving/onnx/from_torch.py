@@ -9,7 +9,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from l2h.serving.onnx.graphs import OPSET, SMALLEST_PROBABILITY, ConversionError, check_size, first_line, quiet
+from l2h.serving.onnx.graphs import OPSET, ConversionError, check_size, quiet
+from l2h.serving.onnx.sessions import first_line
+from l2h.serving.scores import SMALLEST_PROBABILITY
 
 BATCH = 256  # inputs at once, which bounds the memory
 
@@ -54,16 +56,17 @@ class ClientModule(ScoreModule):
         return (scores >= 0).long() if self.n_classes == 2 else scores.argmax(1), scores
 
 
-def torch_graph(module: nn.Module, example: np.ndarray, outputs: Sequence[str]) -> onnx.ModelProto:
+def torch_graph(module: nn.Module, example: np.ndarray, outputs: Sequence[str], *, reads: str = "x") -> onnx.ModelProto:
     """The graph of a module with a free batch axis. Nothing that the exporter warns of or prints reaches the user.
 
     Args:
-        module: x -> one tensor, or as many as outputs.
-        example: (n, ...) with the shape and type of x.
+        module: input -> one tensor, or as many as outputs.
+        example: (n, ...) with the shape and type of the input.
         outputs: names.
+        reads: name of the input.
 
     Returns:
-        The model, with the input "x".
+        The model.
 
     Raises:
         ConversionError: if it is too large, or its forward does not convert; it names the reason.
@@ -77,7 +80,7 @@ def torch_graph(module: nn.Module, example: np.ndarray, outputs: Sequence[str]) 
                 module,
                 (x,),
                 dynamo=True,
-                input_names=["x"],
+                input_names=[reads],
                 output_names=list(outputs),
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 opset_version=OPSET,

@@ -14,15 +14,17 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from l2h.serving.onnx.sessions import first_line
+from l2h.serving.scores import SMALLEST_PROBABILITY
+
 OPSET = 20  # of ONNX's own operators
 ML_OPSET = 3  # of ai.onnx.ml: trees and encoders of labels
 IR_VERSION = 10
 LARGEST_MODEL = 2**31 - 1  # bytes: protobuf holds no more in one file
-SMALLEST_PROBABILITY = 1e-12  # below, a probability counts as this one: its logarithm stays finite
 ONE_AXIS = np.array([-1], np.int64)
 PREFIX = "given."  # of the names in an adapted graph, so that none of them is "x" or an output of ours
 LIBRARIES = ("l2h", "onnx", "onnxruntime", "onnxscript", "skl2onnx", "torch", "scikit-learn", "numpy")
-ELEMENT_TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
+ELEMENT_TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}  # of inputs
 
 
 class ConversionError(ValueError):
@@ -97,7 +99,7 @@ def adapted(
     every_node = [*head, *graph.node, *nodes]
     del graph.node[:], graph.input[:], graph.output[:]
     graph.node.extend(every_node)
-    graph.input.append(helper.make_tensor_value_info("x", ELEMENT_TYPES[dtype], ["n", *shape]))
+    graph.input.append(_input_info(dtype, shape))
     graph.output.extend(outputs)
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     return model
@@ -176,6 +178,22 @@ def score_info(name: str, n_classes: int) -> onnx.ValueInfoProto:
 def label_info() -> onnx.ValueInfoProto:
     """The entry of the output "m": int64 (n,) indices of classes."""
     return helper.make_tensor_value_info("m", TensorProto.INT64, ["n"])
+
+
+def constant_label_graph(x: np.ndarray, index: int) -> onnx.ModelProto:
+    """The graph of a client that gives the same label m to every input.
+
+    Args:
+        x: (n, ...) inputs, for their type and shape.
+        index: of the label.
+    """
+    value = helper.make_tensor("value", TensorProto.INT64, [1], [index])
+    nodes = [
+        helper.make_node("Shape", ["x"], ["length"], start=0, end=1),
+        helper.make_node("ConstantOfShape", ["length"], ["m"], value=value),
+    ]
+    graph = helper.make_graph(nodes, "client", [_input_info(str(x.dtype), x.shape[1:])], [label_info()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
 def label_of_score_nodes(n_classes: int) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
@@ -263,11 +281,6 @@ def quiet() -> Iterator[None]:
         root.handlers[:] = handlers  # `logging.warning` adds one, to the redirected stream, where there is none
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, shortened."""
-    return str(error).strip().partition("\n")[0][:200]
-
-
 def _strip(model: onnx.ModelProto) -> None:
     """Pin versions and names, and remove all that describes the source: its stack traces hold paths of this machine."""
     model.producer_name, model.producer_version, model.domain, model.doc_string = "l2h", version("l2h"), "", ""
@@ -281,6 +294,10 @@ def _strip(model: onnx.ModelProto) -> None:
     for entry in [*graph.node, *graph.input, *graph.output, *graph.initializer]:
         entry.doc_string = ""
         del entry.metadata_props[:]
+
+
+def _input_info(dtype: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info("x", ELEMENT_TYPES[dtype], ["n", *shape])
 
 
 def _lengths(tensor: onnx.TypeProto.Tensor, shape: Sequence[int]) -> list[int]:

@@ -12,12 +12,11 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from l2h import checks
-from l2h.evaluation.thresholds import min_loss_threshold
+from l2h.evaluation.thresholds import min_loss_threshold, threshold_between
 from l2h.problem import Predictions, asks
 from l2h.serving.folder import Card, part_of, saving, write_card
-from l2h.serving.onnx.export import threshold_between
-from l2h.serving.onnx.graphs import ConversionError, first_line, quiet, write_graph
-from l2h.serving.onnx.sessions import OnnxModel, check_part, load_parts
+from l2h.serving.onnx.graphs import ConversionError, quiet, write_graph
+from l2h.serving.onnx.sessions import OnnxModel, check_part, first_line, load_parts
 
 INTEGER_PRODUCTS = {"MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul", "DynamicQuantizeLinear"}
 

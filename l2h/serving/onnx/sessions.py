@@ -18,6 +18,7 @@ DTYPES = {
     "tensor(uint8)": "uint8",
     "tensor(int64)": "int64",
     "tensor(bool)": "bool",
+    "tensor(string)": "object",
 }
 SILENT = 4  # onnxruntime's level of fatal errors alone: all others are raised, too
 
@@ -59,7 +60,7 @@ class OnnxModel:
         self.sha256 = hashlib.sha256(content).hexdigest()
         if sha256 is not None and self.sha256 != sha256:
             raise ValueError(f"expected {self.path} with the SHA-256 {sha256}, got {self.sha256}")
-        self._session = _session(self.path, content)
+        self._session = new_session(self.path, content)
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
             raise ValueError(f"expected one input of {self.path}, got {[each.name for each in inputs]}")
@@ -83,7 +84,7 @@ class OnnxModel:
         try:
             outputs = self._session.run(None, {self.input_name: np.ascontiguousarray(x)})
         except Exception as error:  # onnxruntime's errors have no other common class
-            raise ValueError(f"{self.path} failed on an input of shape {x.shape}: {_first_line(error)}") from error
+            raise ValueError(f"{self.path} failed on an input of shape {x.shape}: {first_line(error)}") from error
         named = dict(zip(self.outputs, outputs, strict=True))
         for name, values in named.items():
             if not isinstance(values, np.ndarray) or values.ndim == 0 or len(values) != len(x):
@@ -109,7 +110,7 @@ class OnnxModel:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._session = _session(self.path, state["_session"])
+        self._session = new_session(self.path, state["_session"])
 
     def _check(self, x: np.ndarray) -> None:
         if not isinstance(x, np.ndarray):
@@ -178,14 +179,23 @@ def check_part(card: Card, name: str, model: OnnxModel) -> None:
         )
 
 
-def _session(path: Path, content: bytes) -> onnxruntime.InferenceSession:
+def new_session(path: Path, content: bytes) -> onnxruntime.InferenceSession:
+    """A session of onnxruntime on one thread, which reads no other file that the model may name.
+
+    Args:
+        path: of the file, for the error.
+        content: all of it.
+
+    Raises:
+        ValueError: if it is no ONNX model that onnxruntime can run.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = SILENT
-    try:  # from bytes, not from the path: then onnxruntime reads no other file that the model may name
+    try:  # from bytes, not from the path
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no other common class
-        raise ValueError(f"expected {path} as an ONNX model that can be run, got: {_first_line(error)}") from error
+        raise ValueError(f"expected {path} as an ONNX model that can be run, got: {first_line(error)}") from error
 
 
 def _spec(path: Path, node: Any) -> TensorSpec:
@@ -209,5 +219,6 @@ def _listed(specs: Mapping[str, TensorSpec]) -> str:
     return " and ".join(f"{name} {_described(spec)}" for name, spec in specs.items())
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, shortened."""
     return str(error).strip().partition("\n")[0][:300]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from oracles import evaluation, theory
 
 from l2h.evaluation.metrics import coverage
-from l2h.evaluation.thresholds import budget_threshold, min_loss_threshold, with_threshold
-from l2h.problem import Costs, Predictions
+from l2h.evaluation.thresholds import budget_threshold, min_loss_threshold, threshold_between, with_threshold
+from l2h.problem import Costs, Predictions, asks
 
 
 @given(
@@ -103,3 +103,26 @@ def test_thresholds_survive_a_device_that_computes_in_single_precision():
     for ce in np.linspace(0, 0.5, 21):
         threshold = min_loss_threshold(exact, costs=Costs(c1=1.0, ce=ce))
         assert np.array_equal(on_device - np.float32(threshold) > 0, exact.r > threshold)
+
+
+@given(st.lists(st.integers(-20, 20), min_size=1, max_size=20), st.integers(0, 19))
+def test_a_threshold_between_scores_decides_as_that_at_a_score(values, index):
+    r = np.array(values, np.float64) / 8
+    threshold = r[index % len(r)]
+    between = threshold_between(r, threshold)
+    assert float(np.float32(between)) == between
+    np.testing.assert_array_equal(asks(r - between), asks(r - threshold))
+    assert abs(r - between).min() >= (0.9e-4 if asks(r - threshold).all() else 1 / 16)
+
+
+def test_a_threshold_that_never_asks_stays_one():
+    assert not asks(np.zeros(1, np.float32) - np.float32(threshold_between(np.zeros(3), -1e300))).any()
+    with pytest.raises(ValueError, match="between the scores"):
+        threshold_between(np.array([1.0, 1.0 + 1e-12]), 1.0)
+
+
+def test_a_threshold_between_neighbours_of_float32_is_the_lower_one():
+    r = np.array([1.0, np.nextafter(np.float32(1), np.float32(2))], np.float32)
+    assert threshold_between(r, 1.0) == 1.0
+    largest = float(np.finfo(np.float32).max)
+    assert threshold_between(np.array([0.0, largest], np.float32), largest) == largest

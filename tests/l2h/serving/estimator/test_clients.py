@@ -13,6 +13,7 @@ from sklearn.svm import LinearSVC
 from torch import nn
 
 from l2h.serving.estimator import clients
+from l2h.serving.scores import SMALLEST_PROBABILITY
 
 CLASSES = np.array(["bird", "cat", "dog"])
 RNG = np.random.default_rng(0)
@@ -39,7 +40,7 @@ def test_an_estimator_gives_logarithms_of_its_probabilities():
 def test_an_estimator_of_some_of_the_classes_has_the_smallest_probability_for_the_others():
     few = Y != 1
     m, scores = answers(FrozenEstimator(LogisticRegression().fit(X[few], CLASSES[Y][few])))
-    assert set(m) <= {0, 2} and np.allclose(scores[:, 1], np.log(clients.LEAST_PROBABILITY))
+    assert set(m) <= {0, 2} and np.allclose(scores[:, 1], np.log(SMALLEST_PROBABILITY))
 
 
 def test_an_estimator_of_two_classes_has_one_score():
@@ -79,6 +80,15 @@ def test_a_torch_module_of_two_classes_has_one_or_two_outputs(n_outputs):
     assert (m == (scores >= 0)).all()
 
 
+def test_a_torch_module_that_fails_without_a_word_is_one_clear_error():
+    class Failing(nn.Module):
+        def forward(self, x):
+            raise RuntimeError
+
+    with pytest.raises(ValueError, match=r"expected a client that reads float32 inputs of shape .*; it failed: $"):
+        answers(Failing())
+
+
 def test_a_function_gives_labels_with_or_without_scores():
     labels, probabilities = CLASSES[Y], np.eye(3)[Y]
     assert (answers(lambda x: labels).m == Y).all() and answers(lambda x: labels).scores is None
@@ -114,7 +124,7 @@ def test_weights_in_a_second_file_are_found_beside_the_first_whatever_the_workin
 def test_an_onnx_file_that_is_none_or_of_another_input_is_refused(tmp_path):
     path = tmp_path / "client.onnx"
     path.write_bytes(b"no graph")
-    with pytest.raises(ValueError, match="as an ONNX model, got"):
+    with pytest.raises(ValueError, match="as an ONNX model that can be run, got"):
         answers(path)
     linear_onnx(path, shape=(5,), output="scores", n_scores=3)
     with pytest.raises(ValueError, match=r"failed on inputs of shape \(30, 4\)"):

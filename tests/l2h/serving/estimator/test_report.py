@@ -1,6 +1,7 @@
 """The report's figures are those of the evaluation, and its sentence says what its intervals show."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,8 +96,7 @@ def test_equal_losses_are_no_proof_that_there_are_no_others():
 
 def test_the_curve_of_a_rejector_that_never_asks_still_has_its_order():
     p = many(400)
-    lowest = np.float32(np.finfo(np.float32).min / 2)
-    never = Predictions(m=p.m, r=p.r.astype(np.float32) - lowest, e=p.e, y=p.y)
-    made = report.make_report(never, costs=COSTS, ranking=p.r)
+    p = replace(p, r=p.r.astype(np.float32))
+    made = report.make_report(p, costs=COSTS, threshold=float(np.finfo(np.float32).min / 2))
     assert made.metrics["coverage"].estimate == 1.0
     assert made.curve.estimate.tolist() == report.make_report(p, costs=COSTS).curve.estimate.tolist()

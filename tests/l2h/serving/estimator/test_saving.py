@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from helpers.serving import linear_onnx
+from skl2onnx import to_onnx
 from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -96,6 +97,16 @@ def test_a_rejector_on_the_scores_of_the_client_is_saved_with_that_input(tmp_pat
     same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
 
 
+@pytest.mark.parametrize("method", ["confidence", "two_stage"])
+def test_a_rejector_on_one_score_of_the_client_is_saved(tmp_path, method):
+    few, rejector = Y < 2, "client_scores" if method == "two_stage" else None
+    client = FrozenEstimator(LogisticRegression().fit(X[few][::5, :], NAMES[few][::5]))
+    helper = LearningToHelpClassifier(client, method=method, rejector=rejector, epochs=2, random_state=0)
+    card = helper.fit(X[few], NAMES[few]).save(tmp_path / "helper")
+    assert card.missing == {} and card.parts["rejector"].reads == "client_scores"
+    same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X[few])
+
+
 def test_what_does_not_convert_says_why_and_serves_in_this_process(tmp_path):
     helper = table_helper(server=HistGradientBoostingClassifier(max_iter=3))
     with pytest.warns(
@@ -121,6 +132,32 @@ def test_the_onnx_file_of_a_client_is_adapted(tmp_path):
     helper = linear_helper(tmp_path / "own.onnx")
     helper.save(tmp_path / "helper")
     assert set(OnnxModel(tmp_path / "helper" / "client.onnx").outputs) == {"m", "scores"}
+    same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
+
+
+@pytest.mark.parametrize("zipmap", [False, True], ids=["an array of probabilities", "a list of mappings"])
+def test_a_file_of_the_converter_of_scikit_learn_is_a_client_and_never_prevents_the_save(tmp_path, zipmap):
+    """Its labels are texts; mappings of probabilities, its default, are no scores that a device reads."""
+    model = LogisticRegression().fit(X[::5], NAMES[::5])
+    content = to_onnx(model, X[:1], options={id(model): {"zipmap": zipmap}}).SerializeToString()
+    (tmp_path / "own.onnx").write_bytes(content)
+    helper = linear_helper(tmp_path / "own.onnx")
+    if zipmap:
+        with pytest.warns(UserWarning, match=r"the client's file cannot be adapted: .* got seq\(map"):
+            card = helper.save(tmp_path / "helper")
+        assert set(card.missing) == {"client"} and str(tmp_path) not in card.missing["client"]
+        return
+    assert helper.save(tmp_path / "helper").missing == {}
+    same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
+
+
+@pytest.mark.parametrize("other", [{"reads": "table"}, {"dtype": "uint8"}])
+def test_a_client_with_labels_whose_input_is_another_is_adapted(tmp_path, other):
+    """As it is, it would be refused as part of the folder, which could not be loaded any more."""
+    linear_onnx(tmp_path / "own.onnx", shape=(4,), output="scores", n_scores=3, labels=True, **other)
+    helper = linear_helper(tmp_path / "own.onnx")
+    card = helper.save(tmp_path / "helper")
+    assert card.missing == {}
     same(helper, LearningToHelpClassifier.load(tmp_path / "helper"), X)
 
 

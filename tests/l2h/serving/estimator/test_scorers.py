@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers.serving import linear_onnx
+from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.neighbors import KNeighborsClassifier
@@ -22,7 +23,8 @@ Y = (X[:, 0] > 0) + (X[:, 1] > 0).astype(int)
 def test_a_server_of_scikit_learn_ranks_the_classes_as_its_labels(n_classes):
     few = n_classes > Y
     labels = np.array(["a", "b", "c"])[:n_classes]
-    for model in (LogisticRegression(), Perceptron(), DecisionTreeClassifier(max_depth=2)):
+    votes = VotingClassifier([("tree", DecisionTreeClassifier(max_depth=2))])  # labels alone
+    for model in (LogisticRegression(), Perceptron(), DecisionTreeClassifier(max_depth=2), votes):
         model.fit(X[few], Y[few])
         e = scorers.EstimatorServer(model, labels)(X[few])
         index = (e >= 0).astype(int) if n_classes == 2 else e.argmax(1)

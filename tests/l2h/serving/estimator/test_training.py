@@ -13,7 +13,7 @@ from l2h.methods import registry
 from l2h.methods.base import SERVER_NETWORKS
 from l2h.problem import Costs, Predictions, asks
 from l2h.serving.estimator import training
-from l2h.serving.estimator.clients import scores_from_probabilities
+from l2h.serving.scores import scores_from_probabilities
 
 COSTS = Costs(1.0, 0.1)
 

@@ -5,8 +5,6 @@ import onnx
 import pytest
 import torch
 from helpers.serving import linear_onnx
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -19,7 +17,7 @@ from torch import nn
 
 from l2h.problem import asks
 from l2h.serving.onnx import export
-from l2h.serving.onnx.export import agreement, export_client, export_sklearn, export_torch, threshold_between
+from l2h.serving.onnx.export import agreement, export_client, export_sklearn, export_torch
 from l2h.serving.onnx.graphs import ConversionError
 from l2h.serving.onnx.sessions import OnnxModel
 
@@ -217,20 +215,3 @@ def test_near_decisions_pass_for_scikit_learn_and_not_for_torch(tmp_path, monkey
     assert export_sklearn(fitted, tmp_path / "r.onnx", x=X, output="r") == near
     with pytest.raises(ConversionError, match="1 of 10 decisions differ, 1 of them at the boundary"):
         export_torch(nn.Linear(6, 1), X, tmp_path / "torch.onnx", output="r")
-
-
-@given(st.lists(st.integers(-20, 20), min_size=1, max_size=20), st.integers(0, 19))
-def test_a_threshold_between_scores_decides_as_that_at_a_score(values, index):
-    r = np.array(values, np.float64) / 8
-    threshold = r[index % len(r)]
-    between = threshold_between(r, threshold)
-    assert float(np.float32(between)) == between
-    np.testing.assert_array_equal(asks(r - between), asks(r - threshold))
-    if not asks(r - threshold).all():
-        assert abs(r - between).min() >= 1 / 16
-
-
-def test_a_threshold_that_never_asks_stays_one():
-    assert not asks(np.zeros(1, np.float32) - np.float32(threshold_between(np.zeros(3), -1e300))).any()
-    with pytest.raises(ValueError, match="between the scores"):
-        threshold_between(np.array([1.0, 1.0 + 1e-12]), 1.0)

@@ -94,7 +94,7 @@ class _Connection(H11Protocol):
 
 async def _too_many_connections(scope: Scope, receive: Receive, send: Send) -> None:
     refused = Refused(503, "expected fewer connections at once", RETRY)
-    await refusal(refused, complete=False).send(send)
+    await refusal(refused, complete=False)(scope, receive, send)
 
 
 class _Uvicorn(uvicorn.Server):

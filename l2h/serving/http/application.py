@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 RETRY = {"Retry-After": "1"}  # seconds
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # probes carry no token
 CHECK_HEADER = "l2h-start-up-check"
+UNCHECKED = "the check at the start is not done yet"
 ONCE = tuple(
     name.lower().encode()
     for name in ("Content-Length", "Content-Encoding", "Content-Type", "Authorization", protocol.LENGTH_HEADER)
@@ -165,7 +166,7 @@ class Service:
     def __init__(self, card: Card, model: OnnxModel, settings: ServerSettings, token: str | None) -> None:
         self.card, self.model, self.settings = card, model, settings
         self.metrics = _Metrics()
-        self.fault: str | None = "the check at the start is not done yet"
+        self.fault: str | None = UNCHECKED
         self._check_key = secrets.token_hex(16)
         self._authorization = None if token is None else f"Bearer {token}".encode()
         self.batcher = Batcher(
@@ -257,13 +258,13 @@ class Service:
         self.metrics.rows.inc(len(e))
         return answer
 
-    async def wrong_answer(self, ask: Ask) -> str | None:
-        """What is wrong with the answers to four known inputs; until all are checked, nobody else is answered.
+    async def check(self, ask: Ask) -> None:
+        """Compare the answers to four known inputs; nobody else is answered before all are right.
 
         Args:
             ask: sends headers and body of a request to this server.
         """
-        self.fault = "the check at the start is not done yet"
+        self.fault = UNCHECKED
         x = known_inputs(self.card)
         expected = np.concatenate([self.model(row)["e"] for row in x[:, None]])
         own = {CHECK_HEADER: self._check_key}
@@ -273,7 +274,7 @@ class Service:
         async def admitted(headers: dict[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
             return await ask({**headers, **own}, body)
 
-        return await wrong_answer(x, expected, admitted)
+        self.fault = await wrong_answer(x, expected, admitted)
 
     def _contract(self) -> dict[str, Any]:
         return {
@@ -397,7 +398,7 @@ def make_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         service.batcher.start()
-        service.fault = await service.wrong_answer(functools.partial(_ask_in_process, app))
+        await service.check(functools.partial(_ask_in_process, app))
         yield
         await service.batcher.close()
 

@@ -110,11 +110,11 @@ class _Uvicorn(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        fault = self._service.fault or await self._service.wrong_answer(self._ask)
-        self._service.fault = fault
-        if fault is not None:
-            logger.error("not ready: %s", fault)
-        self.announce(fault)
+        if self._service.fault is None:
+            await self._service.check(self._ask)
+        if self._service.fault is not None:
+            logger.error("not ready: %s", self._service.fault)
+        self.announce(self._service.fault)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.fault = "the server shuts down"

@@ -299,8 +299,7 @@ def _routes(service: Service) -> dict[str, _Route]:
         "/metrics": _Route("GET", service.show_metrics),
         "/openapi.json": _Route("GET", service.show_description),
     }
-    model = f"/v2/models/{protocol.MODEL_NAME}"
-    for path in (model, f"{model}/versions/{protocol.MODEL_VERSION}"):
+    for path in protocol.MODEL_PATHS:
         routes[path] = _Route("GET", service.model_metadata)
         routes[f"{path}/ready"] = _Route("GET", service.ready)
         routes[f"{path}/infer"] = _Route("POST", service.infer)

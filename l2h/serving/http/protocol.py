@@ -18,6 +18,7 @@ MODEL_VERSION = "1"
 INPUT_NAME = "x"
 OUTPUT_NAME = "e"
 INFER_PATH = f"/v2/models/{MODEL_NAME}/infer"
+MODEL_PATHS = (f"/v2/models/{MODEL_NAME}", f"/v2/models/{MODEL_NAME}/versions/{MODEL_VERSION}")
 LENGTH_HEADER = "Inference-Header-Content-Length"
 MODEL_HEADER = "L2h-Model-Sha256"  # of an answer: the SHA-256 of the file that the server serves
 DATATYPES = {"uint8": "UINT8", "float32": "FP32"}  # NumPy's name -> the protocol's

@@ -370,6 +370,24 @@ def refusal(refused: Refused, complete: bool) -> Response:
     return Response(protocol.encode_error(str(refused)), refused.status, headers)
 
 
+def load_server(folder: str | PathLike[str]) -> tuple[Card, OnnxModel]:
+    """The card of a helper and its server model, which fits the card.
+
+    Args:
+        folder: of a saved helper.
+
+    Raises:
+        FileNotFoundError, ValueError: if the folder is no helper's, or its server has no file or a damaged one.
+    """
+    card = read_card(folder)
+    if "server" not in card.parts:
+        raise ValueError(f"expected a server as ONNX in {folder}, got none: {card.missing['server']}")
+    part = card.parts["server"]
+    model = OnnxModel(Path(folder) / part.file, sha256=part.sha256)
+    check_part(card, "server", model)
+    return card, model
+
+
 def make_app(
     folder: str | PathLike[str], settings: ServerSettings = DEFAULT_SETTINGS, *, token: str | None = None
 ) -> Starlette:
@@ -386,13 +404,7 @@ def make_app(
     """
     if token is not None and not (token and all("!" <= character <= "~" for character in token)):
         raise ValueError("expected a token of visible ASCII characters, got another")
-    card = read_card(folder)
-    if "server" not in card.parts:
-        raise ValueError(f"expected a server as ONNX in {folder}, got none: {card.missing.get('server', 'no reason')}")
-    part = card.parts["server"]
-    model = OnnxModel(Path(folder) / part.file, sha256=part.sha256)
-    check_part(card, "server", model)
-    service = Service(card, model, settings, token)
+    service = Service(*load_server(folder), settings, token)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import urllib3
-from helpers.engines import WAIT, server_process
+from helpers.engines import WAIT
+from helpers.faults import ServerProcess
 from helpers.mutations import random_request
 from helpers.serving import small_helper
 
@@ -298,12 +299,12 @@ def test_what_was_accepted_is_answered_before_the_end(folder):
 
 
 def test_a_signal_ends_the_process_after_its_answers(folder):
-    with server_process(folder) as (process, url):
+    with ServerProcess(folder) as server:
         with urllib3.PoolManager(retries=False, timeout=WAIT) as pool:
             for _ in range(20):
-                assert pool.request("POST", url + protocol.INFER_PATH, headers=HEADERS, body=BODY).status == 200
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(WAIT) == -signal.SIGTERM
+                assert pool.request("POST", server.url + protocol.INFER_PATH, headers=HEADERS, body=BODY).status == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(WAIT) == -signal.SIGTERM
 
 
 def test_random_requests_over_the_network_get_an_answer_each_and_no_500(url, caplog):

@@ -291,13 +291,17 @@ def test_the_check_of_the_start_sees_wrong_scores(images, tmp_path, monkeypatch)
 
 if "triton" in ENGINES:
 
-    def test_triton_with_wrong_scores_is_not_served(repository):
+    def test_triton_with_wrong_scores_is_not_served_and_leaves_no_files(repository, tmp_path, monkeypatch):
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        monkeypatch.setenv("TMPDIR", str(temporary))
         path = repository / "models/server/1/model.py"
         path.write_text(path.read_text().replace("np.ascontiguousarray(e,", "np.ascontiguousarray(e + 1,"))
         done = subprocess.run(**triton_command(repository), capture_output=True, timeout=5 * WAIT, check=False)
         assert done.returncode == 1
         assert "Triton is not served: expected the scores [" in done.stderr
         assert "ready on" not in done.stdout
+        assert not list(temporary.glob("triton-*"))
 
     def test_triton_with_a_token_refuses_who_lacks_it_and_keeps_files_closed(repository, monkeypatch):
         monkeypatch.setenv("L2H_TOKEN", "right")

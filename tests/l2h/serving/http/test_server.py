@@ -16,7 +16,6 @@ import urllib3
 from helpers.engines import WAIT
 from helpers.faults import ServerProcess
 from helpers.mutations import random_request
-from helpers.serving import small_helper
 
 from l2h.serving.http import protocol, server
 from l2h.serving.http.application import ServerSettings
@@ -28,13 +27,6 @@ TLS = Path(__file__).resolve().parents[3] / "helpers/tls"
 X = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
 HEADERS, BODY = protocol.encode_request(X, id="a")
 TEXT = protocol.encode_request(X, binary=False)[1]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small") / "helper"
-    small_helper(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

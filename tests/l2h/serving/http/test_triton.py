@@ -111,13 +111,6 @@ MANIFESTS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small") / "helper"
-    small_helper(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images") / "helper"
     small_helper(folder, classes=tuple(range(10)), shape=(3, 8, 8), dtype="uint8")

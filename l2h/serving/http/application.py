@@ -196,9 +196,11 @@ class Service:
             message = "expected either Content-Length or Transfer-Encoding, got both"
             raise Refused(400, message, {"Connection": "close"})  # where its body ends is anyone's guess
         given = dict(headers)
-        expected = given.get(b"authorization", b"") if self._authorization is None else self._authorization
-        right = hmac.compare_digest(given.get(b"authorization", b""), expected)
-        if not right and scope["path"] not in OPEN_PATHS:
+        if (
+            self._authorization is not None
+            and scope["path"] not in OPEN_PATHS
+            and not hmac.compare_digest(given.get(b"authorization", b""), self._authorization)
+        ):
             challenge = {"WWW-Authenticate": "Bearer"}
             raise Refused(401, "expected the header Authorization: Bearer TOKEN with the right token", challenge)
         if given.get(b"content-encoding", b"identity").lower() != b"identity":

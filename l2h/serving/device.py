@@ -365,12 +365,11 @@ class Device:
 
     def _scores(self, answer: HttpAnswer, *, n: int, id: str) -> np.ndarray:
         """The scores in an answer of status 200, or a failure with its reason."""
+        self._judge_model(answer.headers)  # first: another model's scores may have another form
         try:
-            e = decode_answer(answer.headers, answer.body, n=n, n_classes=len(self.card.classes), id=id)
+            return decode_answer(answer.headers, answer.body, n=n, n_classes=len(self.card.classes), id=id)
         except ProtocolError as error:
             raise _Failure("malformed", error) from error
-        self._judge_model(answer.headers)
-        return e
 
     def _judge_model(self, headers: Mapping[str, str]) -> None:
         """Count, and in the mode "fallback" refuse, an answer that states another model than the card's."""

@@ -373,7 +373,7 @@ class Device:
 
     def _judge_model(self, headers: Mapping[str, str]) -> None:
         """Count, and in the mode "fallback" refuse, an answer that states another model than the card's."""
-        stated = {name.lower(): value for name, value in headers.items()}.get(MODEL_HEADER.lower())
+        stated = headers.get(MODEL_HEADER)
         if stated is None or "server" not in self.card.parts or stated == self.card.parts["server"].sha256:
             return
         self._add(stale=1)

@@ -41,7 +41,7 @@ class HttpAnswer(NamedTuple):
     """An answer of any status."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # names in any case
     body: bytes
 
 
@@ -113,7 +113,7 @@ class Exchange:
                 decode_content=False,
             )
             try:
-                return HttpAnswer(response.status, dict(response.headers), _body(response, largest))
+                return HttpAnswer(response.status, response.headers, _body(response, largest))
             finally:
                 response.close()  # after a complete answer the connection is in the pool again, and stays open
         except (HTTPError, OSError, ValueError) as fault:  # ValueError: of headers that break HTTP

@@ -291,10 +291,8 @@ class Device:
         if not isinstance(x, np.ndarray) or x.dtype != self.card.input_dtype:
             given = x.dtype if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
             raise ValueError(f"expected x as a NumPy array of type {self.card.input_dtype}, got {given}")
-        lengths = self.card.input_shape  # None where any length is possible
-        fits = x.ndim == len(lengths) + 1 and all(q in (None, p) for p, q in zip(x.shape[1:], lengths, strict=True))
-        if not fits or len(x) == 0:
-            expected = ", ".join(["n >= 1", *("any" if each is None else str(each) for each in lengths)])
+        if x.shape[1:] != self.card.input_shape or len(x) == 0:
+            expected = ", ".join(["n >= 1", *map(str, self.card.input_shape)])
             raise ValueError(f"expected x of shape ({expected}), got {x.shape}")
         if x.dtype.kind == "f":
             checks.finite(x=x)

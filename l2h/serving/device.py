@@ -28,7 +28,7 @@ from l2h.serving.http.protocol import (
     encode_request,
     score_columns,
 )
-from l2h.serving.onnx.sessions import OnnxModel, check_part
+from l2h.serving.onnx.sessions import OnnxModel, load_part
 from l2h.theory.several_servers import rejector_score
 
 logger = logging.getLogger(__name__)
@@ -430,10 +430,7 @@ def _model(folder: str | Path, card: Card, name: str) -> OnnxModel:
     if name not in card.parts:
         hint = "; give the client as client=" if name == "client" else ""
         raise ValueError(f"expected a helper with the file of its {name}, got one without: {card.missing[name]}{hint}")
-    part = card.parts[name]
-    model = OnnxModel(Path(folder) / part.file, sha256=part.sha256)
-    check_part(card, name, model)
-    return model
+    return load_part(folder, card, name)
 
 
 def _onnx_client(model: OnnxModel, needs_scores: bool) -> ClientFunction:

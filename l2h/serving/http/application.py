@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from os import PathLike
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -30,7 +29,7 @@ from l2h.serving.http import protocol
 from l2h.serving.http.batching import Batcher, ModelFailed, QueueFull
 from l2h.serving.http.openapi import description
 from l2h.serving.http.self_check import Ask, known_inputs, wrong_answer
-from l2h.serving.onnx.sessions import OnnxModel, check_part
+from l2h.serving.onnx.sessions import OnnxModel, load_part
 
 logger = logging.getLogger(__name__)
 
@@ -384,10 +383,7 @@ def load_server(folder: str | PathLike[str]) -> tuple[Card, OnnxModel]:
     card = read_card(folder)
     if "server" not in card.parts:
         raise ValueError(f"expected a server as ONNX in {folder}, got none: {card.missing['server']}")
-    part = card.parts["server"]
-    model = OnnxModel(Path(folder) / part.file, sha256=part.sha256)
-    check_part(card, "server", model)
-    return card, model
+    return card, load_part(folder, card, "server")
 
 
 def make_app(

@@ -40,12 +40,11 @@ class InferenceRequest(NamedTuple):
     binary: bool  # whether the answer holds the bytes of e
 
 
-def encode_request(x: np.ndarray, *, name: str = INPUT_NAME, id: str | None = None, binary: bool = True) -> Message:
+def encode_request(x: np.ndarray, *, id: str | None = None, binary: bool = True) -> Message:
     """A request for the server's scores of some inputs.
 
     Args:
         x: (n, ...) uint8 or float32, n >= 1.
-        name: of the input.
         id: text that the answer repeats.
         binary: whether x, and later e, travel as bytes; else as JSON.
 
@@ -66,19 +65,13 @@ def encode_request(x: np.ndarray, *, name: str = INPUT_NAME, id: str | None = No
         raise ProtocolError(f"expected x of shape (n, ...) with at least one number, got shape {x.shape}")
     _require_finite(x, "x")
     document: dict[str, Any] = {} if id is None else {"id": id}
-    tensor, data = _encode_tensor(name, x, binary=binary)
+    tensor, data = _encode_tensor(INPUT_NAME, x, binary=binary)
     output = {"name": OUTPUT_NAME, "parameters": {"binary_data": binary}}
     return _message({**document, "inputs": [tensor], "outputs": [output]}, data)
 
 
 def decode_request(
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    dtype: str,
-    shape: tuple[int, ...],
-    max_rows: int,
-    name: str = INPUT_NAME,
+    headers: Mapping[str, str], body: bytes, *, dtype: str, shape: tuple[int, ...], max_rows: int
 ) -> InferenceRequest:
     """The inputs of a request.
 
@@ -88,7 +81,6 @@ def decode_request(
         dtype: of one input, "uint8" or "float32".
         shape: of one input, without the first axis.
         max_rows: largest number of inputs, >= 1.
-        name: of the input.
 
     Raises:
         ProtocolError: if the message breaks the contract.
@@ -101,11 +93,11 @@ def decode_request(
     id = document.get("id")
     if id is not None and not isinstance(id, str):
         raise ProtocolError(f"expected id as text, got {_shown(id)}")
-    tensor = _only_tensor(document, "inputs", name)
+    tensor = _only_tensor(document, "inputs", INPUT_NAME)
     rows = _rows(tensor, shape)
     if not 1 <= rows <= max_rows:
-        raise ProtocolError(f"expected 1 to {max_rows} rows of {name}, got {_shown(rows)}")
-    x = _decode_tensor(tensor, data, name=name, dtype=dtype, shape=(rows, *shape))
+        raise ProtocolError(f"expected 1 to {max_rows} rows of {INPUT_NAME}, got {_shown(rows)}")
+    x = _decode_tensor(tensor, data, name=INPUT_NAME, dtype=dtype, shape=(rows, *shape))
     return InferenceRequest(x, id, _wants_binary(document))
 
 

@@ -27,6 +27,7 @@ from urllib3.exceptions import (
 from urllib3.util import Timeout, parse_url
 
 PIECE = 65536  # bytes of an answer read at once
+CONNECTIONS = 8  # idle ones that are kept
 
 
 class ExchangeError(OSError):
@@ -55,16 +56,13 @@ class Exchange:
         ca: file of the certificates that are trusted, PEM; the system's without it. Certificates and host names are
             always verified.
         token: sent as `Authorization: Bearer`, never logged or shown.
-        connections: largest number of idle connections that are kept, >= 1.
 
     Raises:
         FileNotFoundError: if there is no file `ca`.
         ValueError: if the URL, the token or the certificates are not as described; a token is not repeated.
     """
 
-    def __init__(
-        self, url: str, *, ca: str | Path | None = None, token: str | None = None, connections: int = 8
-    ) -> None:
+    def __init__(self, url: str, *, ca: str | Path | None = None, token: str | None = None) -> None:
         parsed = parse_url(url)
         if parsed.scheme not in ("http", "https") or not parsed.host or parsed.auth or parsed.query or parsed.fragment:
             shown = "a URL with a user name" if parsed.auth else repr(url)
@@ -78,7 +76,7 @@ class Exchange:
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         host, port = parsed.host.strip("[]"), parsed.port
         context = None if parsed.scheme == "http" else _context(ca)
-        self._new_pool = functools.partial(_pool, host, port, context, connections)
+        self._new_pool = functools.partial(_pool, host, port, context)
         self._pool, self._process = self._new_pool(), os.getpid()
 
     def __repr__(self) -> str:
@@ -128,13 +126,13 @@ class Exchange:
         self._pool.close()
 
 
-def _pool(host: str, port: int | None, context: ssl.SSLContext | None, connections: int) -> urllib3.HTTPConnectionPool:
+def _pool(host: str, port: int | None, context: ssl.SSLContext | None) -> urllib3.HTTPConnectionPool:
     """A pool of connections to one server, over TLS where there is a context."""
     if context is None:
-        plain = urllib3.HTTPConnectionPool(host, port, maxsize=connections)
+        plain = urllib3.HTTPConnectionPool(host, port, maxsize=CONNECTIONS)
         plain.ConnectionCls = _Connection
         return plain
-    secure = urllib3.HTTPSConnectionPool(host, port, maxsize=connections, ssl_context=context)
+    secure = urllib3.HTTPSConnectionPool(host, port, maxsize=CONNECTIONS, ssl_context=context)
     secure.ConnectionCls = _TlsConnection
     return secure
 

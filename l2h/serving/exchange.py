@@ -26,6 +26,8 @@ from urllib3.exceptions import (
 )
 from urllib3.util import Timeout, parse_url
 
+from l2h.serving.http.protocol import authorization
+
 PIECE = 65536  # bytes of an answer read at once
 CONNECTIONS = 8  # idle ones that are kept
 
@@ -69,11 +71,9 @@ class Exchange:
             raise ValueError(f"expected a URL as http://host:port or https://host:port, got {shown}")
         if ca is not None and parsed.scheme == "http":
             raise ValueError(f"expected an https URL beside trusted certificates, got {url!r}")
-        if token is not None and not (token and token.isascii() and token.isprintable() and " " not in token):
-            raise ValueError("expected a token of printable ASCII characters without spaces, got another (not shown)")
         self.url = url.rstrip("/")
         self._path = (parsed.path or "").rstrip("/")
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._headers = {} if token is None else {"Authorization": authorization(token)}
         host, port = parsed.host.strip("[]"), parsed.port
         context = None if parsed.scheme == "http" else _context(ca)
         self._new_pool = functools.partial(_pool, host, port, context)

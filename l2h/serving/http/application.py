@@ -167,7 +167,7 @@ class Service:
         self.metrics = _Metrics()
         self.fault: str | None = UNCHECKED
         self._check_key = secrets.token_hex(16)
-        self._authorization = None if token is None else f"Bearer {token}".encode()
+        self._authorization = None if token is None else protocol.authorization(token).encode()
         self.batcher = Batcher(
             lambda x: self.model(x)["e"],
             max_rows=settings.max_batch,
@@ -400,8 +400,6 @@ def make_app(
         FileNotFoundError, ValueError: if the folder is no helper's, its server has no file, or the token is not made of
             visible ASCII characters.
     """
-    if token is not None and not (token and all("!" <= character <= "~" for character in token)):
-        raise ValueError("expected a token of visible ASCII characters, got another")
     service = Service(*load_server(folder), settings, token)
 
     @asynccontextmanager

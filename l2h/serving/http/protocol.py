@@ -189,6 +189,20 @@ def model_metadata(*, dtype: str, shape: tuple[int, ...], n_classes: int) -> dic
     }
 
 
+def authorization(token: str) -> str:
+    """What the header `Authorization` holds for a token.
+
+    Raises:
+        ValueError: if it is not made of visible ASCII characters; it is not repeated.
+
+    >>> authorization("abc")
+    'Bearer abc'
+    """
+    if not (token and all("!" <= character <= "~" for character in token)):
+        raise ValueError("expected a token of visible ASCII characters, got another (not shown)")
+    return f"Bearer {token}"
+
+
 def score_columns(n_classes: int) -> int:
     """The number of scores per input on the wire: one for two classes, else K.
 

@@ -3,20 +3,16 @@
 All connections belong to one process that sends the next request on a connection once it has the answer to the last.
 """
 
-import os
-import queue
 import selectors
 import socket
-import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import onnx
@@ -26,17 +22,16 @@ from benchmarks.figures import Figure
 from l2h.problem import Costs, asks
 from l2h.serving.folder import Card, part_of, write_card
 from l2h.serving.http import protocol
-from l2h.serving.http.server import serve
 from l2h.serving.http.triton import write_triton_repository
 from l2h.serving.onnx.sessions import OnnxModel
+from tests.helpers.engines import ENGINES, triton_process
+from tests.helpers.faults import ServerProcess
 
-ROOT = Path(__file__).resolve().parents[1]
 SHAPE = (3, 32, 32)
 CONNECTIONS = (1, 8, 64)
 SECONDS = 4.0
 BYTES_BUDGET = 3500  # of a request for an image of CIFAR-10
 DECISION_BUDGET = 1.0  # milliseconds
-START_SECONDS = 120
 
 
 def figures(seconds: float = SECONDS) -> Iterator[Figure]:
@@ -45,12 +40,12 @@ def figures(seconds: float = SECONDS) -> Iterator[Figure]:
         folder = write_helper(Path(scratch) / "helper")
         image = np.random.default_rng(0).integers(256, size=(1, *SHAPE), dtype=np.uint8)
         engines: dict[str, Callable[[], Any]] = {"own": lambda: _own(folder)}
-        if (python := triton_python()) is not None:
-            engines["triton"] = lambda: _triton(python, write_triton_repository(folder, Path(scratch) / "triton"))
+        if "triton" in ENGINES:
+            engines["triton"] = lambda: triton_process(write_triton_repository(folder, Path(scratch) / "triton"))
         for name, start in engines.items():
-            with start() as address:
+            with start() as url:
                 for connections in CONNECTIONS:
-                    yield _throughput(name, address, connections, folder, image, seconds)
+                    yield _throughput(name, _address(url), connections, folder, image, seconds)
         size = len(http_request(image))
         yield Figure("request_bytes", size / BYTES_BUDGET, "ratio", "the budget of bytes", size, BYTES_BUDGET)
         decision = _decision_milliseconds(folder, image)
@@ -141,57 +136,16 @@ def _decision_milliseconds(folder: Path, image: np.ndarray, n: int = 2000) -> fl
 
 
 @contextmanager
-def _own(folder: Path) -> Iterator[tuple[str, int]]:
-    """The address of our server, in a process of its own."""
-    context = get_context("spawn")
-    announced = context.Queue()
-    process = context.Process(target=_serve, args=(folder, announced))
-    process.start()
-    try:
-        url, fault = announced.get(timeout=START_SECONDS)
-        if fault is not None:
-            raise RuntimeError(f"expected a server that is ready, got: {fault}")
-        yield _address(url)
-    finally:
-        process.terminate()
-        process.join()
-
-
-def _serve(folder: Path, announced: Any) -> None:
-    serve(folder, port=0, announce=lambda url, fault: announced.put((url, fault)))
-
-
-def triton_python() -> Path | None:
-    """The Python of Triton's environment: L2H_TRITON, else what `.ci/triton` builds, else None."""
-    path = Path(os.environ.get("L2H_TRITON") or ROOT / "_build/triton/bin/python")
-    return path if path.exists() else None
-
-
-@contextmanager
-def _triton(python: Path, repository: Path) -> Iterator[tuple[str, int]]:
-    """The address of Triton, in a process of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
-        port, metrics_port = (str(each.getsockname()[1]) for each in (first, second))
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [str(python), str(repository / "run.py"), "--port", port, "--metrics-port", metrics_port]
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
-    )
-    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True)
-    reader.start()
-    try:
-        while not (line := lines.get(timeout=START_SECONDS)).startswith("ready on "):
-            pass
-        yield _address(line.removeprefix("ready on ").strip())
-    finally:
-        process.terminate()
-        process.wait()
+def _own(folder: Path) -> Iterator[str]:
+    """The URL of our server, in a process of its own."""
+    with ServerProcess(folder) as server:
+        yield server.url
 
 
 def _address(url: str) -> tuple[str, int]:
-    host, _, port = url.rpartition("//")[2].rpartition(":")
-    return host, int(port)
+    parts = urlsplit(url)
+    assert parts.hostname is not None and parts.port is not None
+    return parts.hostname, parts.port
 
 
 def write_helper(folder: Path) -> Path:

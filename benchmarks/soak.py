@@ -19,12 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l2h.problem import asks
 from l2h.serving.device import Counts, Device
-from l2h.serving.folder import read_card
-from l2h.serving.onnx.sessions import OnnxModel
 from tests.helpers.faults import Fault, Proxy, ServerProcess
-from tests.helpers.serving import small_helper
+from tests.helpers.serving import right_answers, small_helper
 
 THREADS = 4
 TIMES = {"deadline": 0.5, "breaker_window": 3.0, "queue_timeout": 5.0, "pause": 0.2}
@@ -62,11 +59,7 @@ class _Asking:
     def __init__(self, device: Device, folder: Path, *, pace: float) -> None:
         self.device, self.pace = device, pace
         self.x = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)
-        models = {part: OnnxModel(folder / f"{part}.onnx") for part in ("rejector", "server", "client")}
-        self.asks = asks(models["rejector"](self.x)["r"] - np.float32(read_card(folder).threshold))
-        labels = np.array(read_card(folder).classes)
-        self.client = labels[models["client"](self.x)["m"]]
-        self.server = labels[models["server"](self.x)["e"].argmax(1)]
+        self.client, self.server, self.asks = right_answers(folder, self.x)
         self.stopped = threading.Event()
         self.answers, self.latest, self._lock = 0, 0.0, threading.Lock()
 

@@ -28,7 +28,7 @@ from l2h.serving.http.protocol import (
     encode_request,
     score_columns,
 )
-from l2h.serving.onnx.sessions import OnnxModel, check_part
+from l2h.serving.onnx.sessions import OnnxModel, load_part
 from l2h.theory.several_servers import rejector_score
 
 logger = logging.getLogger(__name__)
@@ -291,10 +291,8 @@ class Device:
         if not isinstance(x, np.ndarray) or x.dtype != self.card.input_dtype:
             given = x.dtype if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
             raise ValueError(f"expected x as a NumPy array of type {self.card.input_dtype}, got {given}")
-        lengths = self.card.input_shape  # None where any length is possible
-        fits = x.ndim == len(lengths) + 1 and all(q in (None, p) for p, q in zip(x.shape[1:], lengths, strict=True))
-        if not fits or len(x) == 0:
-            expected = ", ".join(["n >= 1", *("any" if each is None else str(each) for each in lengths)])
+        if x.shape[1:] != self.card.input_shape or len(x) == 0:
+            expected = ", ".join(["n >= 1", *map(str, self.card.input_shape)])
             raise ValueError(f"expected x of shape ({expected}), got {x.shape}")
         if x.dtype.kind == "f":
             checks.finite(x=x)
@@ -365,16 +363,15 @@ class Device:
 
     def _scores(self, answer: HttpAnswer, *, n: int, id: str) -> np.ndarray:
         """The scores in an answer of status 200, or a failure with its reason."""
+        self._judge_model(answer.headers)  # first: another model's scores may have another form
         try:
-            e = decode_answer(answer.headers, answer.body, n=n, n_classes=len(self.card.classes), id=id)
+            return decode_answer(answer.headers, answer.body, n=n, n_classes=len(self.card.classes), id=id)
         except ProtocolError as error:
             raise _Failure("malformed", error) from error
-        self._judge_model(answer.headers)
-        return e
 
     def _judge_model(self, headers: Mapping[str, str]) -> None:
         """Count, and in the mode "fallback" refuse, an answer that states another model than the card's."""
-        stated = {name.lower(): value for name, value in headers.items()}.get(MODEL_HEADER.lower())
+        stated = headers.get(MODEL_HEADER)
         if stated is None or "server" not in self.card.parts or stated == self.card.parts["server"].sha256:
             return
         self._add(stale=1)
@@ -433,10 +430,7 @@ def _model(folder: str | Path, card: Card, name: str) -> OnnxModel:
     if name not in card.parts:
         hint = "; give the client as client=" if name == "client" else ""
         raise ValueError(f"expected a helper with the file of its {name}, got one without: {card.missing[name]}{hint}")
-    part = card.parts[name]
-    model = OnnxModel(Path(folder) / part.file, sha256=part.sha256)
-    check_part(card, name, model)
-    return model
+    return load_part(folder, card, name)
 
 
 def _onnx_client(model: OnnxModel, needs_scores: bool) -> ClientFunction:

@@ -26,7 +26,10 @@ from urllib3.exceptions import (
 )
 from urllib3.util import Timeout, parse_url
 
+from l2h.serving.http.protocol import authorization
+
 PIECE = 65536  # bytes of an answer read at once
+CONNECTIONS = 8  # idle ones that are kept
 
 
 class ExchangeError(OSError):
@@ -41,7 +44,7 @@ class HttpAnswer(NamedTuple):
     """An answer of any status."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # names in any case
     body: bytes
 
 
@@ -55,30 +58,25 @@ class Exchange:
         ca: file of the certificates that are trusted, PEM; the system's without it. Certificates and host names are
             always verified.
         token: sent as `Authorization: Bearer`, never logged or shown.
-        connections: largest number of idle connections that are kept, >= 1.
 
     Raises:
         FileNotFoundError: if there is no file `ca`.
         ValueError: if the URL, the token or the certificates are not as described; a token is not repeated.
     """
 
-    def __init__(
-        self, url: str, *, ca: str | Path | None = None, token: str | None = None, connections: int = 8
-    ) -> None:
+    def __init__(self, url: str, *, ca: str | Path | None = None, token: str | None = None) -> None:
         parsed = parse_url(url)
         if parsed.scheme not in ("http", "https") or not parsed.host or parsed.auth or parsed.query or parsed.fragment:
             shown = "a URL with a user name" if parsed.auth else repr(url)
             raise ValueError(f"expected a URL as http://host:port or https://host:port, got {shown}")
         if ca is not None and parsed.scheme == "http":
             raise ValueError(f"expected an https URL beside trusted certificates, got {url!r}")
-        if token is not None and not (token and token.isascii() and token.isprintable() and " " not in token):
-            raise ValueError("expected a token of printable ASCII characters without spaces, got another (not shown)")
         self.url = url.rstrip("/")
         self._path = (parsed.path or "").rstrip("/")
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._headers = {} if token is None else {"Authorization": authorization(token)}
         host, port = parsed.host.strip("[]"), parsed.port
         context = None if parsed.scheme == "http" else _context(ca)
-        self._new_pool = functools.partial(_pool, host, port, context, connections)
+        self._new_pool = functools.partial(_pool, host, port, context)
         self._pool, self._process = self._new_pool(), os.getpid()
 
     def __repr__(self) -> str:
@@ -113,7 +111,7 @@ class Exchange:
                 decode_content=False,
             )
             try:
-                return HttpAnswer(response.status, dict(response.headers), _body(response, largest))
+                return HttpAnswer(response.status, response.headers, _body(response, largest))
             finally:
                 response.close()  # after a complete answer the connection is in the pool again, and stays open
         except (HTTPError, OSError, ValueError) as fault:  # ValueError: of headers that break HTTP
@@ -128,13 +126,13 @@ class Exchange:
         self._pool.close()
 
 
-def _pool(host: str, port: int | None, context: ssl.SSLContext | None, connections: int) -> urllib3.HTTPConnectionPool:
+def _pool(host: str, port: int | None, context: ssl.SSLContext | None) -> urllib3.HTTPConnectionPool:
     """A pool of connections to one server, over TLS where there is a context."""
     if context is None:
-        plain = urllib3.HTTPConnectionPool(host, port, maxsize=connections)
+        plain = urllib3.HTTPConnectionPool(host, port, maxsize=CONNECTIONS)
         plain.ConnectionCls = _Connection
         return plain
-    secure = urllib3.HTTPSConnectionPool(host, port, maxsize=connections, ssl_context=context)
+    secure = urllib3.HTTPSConnectionPool(host, port, maxsize=CONNECTIONS, ssl_context=context)
     secure.ConnectionCls = _TlsConnection
     return secure
 

@@ -118,7 +118,7 @@ def _server_check(card: Card, models: Mapping[str, OnnxModel], exchange: Exchang
     finally:
         exchange.close()
     seconds, expected = time.monotonic() - started, models["server"](x)["e"]
-    stated = {name.lower(): value for name, value in answer.headers.items()}.get(MODEL_HEADER.lower())
+    stated = answer.headers.get(MODEL_HEADER)
     if stated not in (None, card.parts["server"].sha256):
         return Check("server", False, f"expected the model {card.parts['server'].sha256}, got {stated}")
     difference = f"differ by at most {float(abs(e - expected).max()):.1e}"

@@ -1,10 +1,9 @@
-"""The engines that serve a helper: our server in a thread or a process of its own, and Triton where it is installed."""
+"""The engines that serve a helper: our server in a thread, and Triton where it is installed."""
 
 import os
 import queue
 import socket
 import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,7 @@ from l2h.serving.http.triton import write_triton_repository
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT = 120  # seconds, on a machine of any load
-
-SERVE = """
-import sys
-from l2h.serving.http.server import serve
-serve(sys.argv[1], announce=lambda url, fault: print(fault or url, flush=True), port=int(sys.argv[2]))
-"""
+READY = "ready on "  # then the URL: what Triton's run.py announces
 
 
 def triton_python():
@@ -38,34 +32,23 @@ def engine(name, folder, scratch):
         with serving(folder) as url:
             yield url
     else:
-        repository = write_triton_repository(folder, scratch)
-        with triton_process(repository) as (_, url):
+        with triton_process(write_triton_repository(folder, scratch)) as url:
             yield url
 
 
-@contextmanager
-def server_process(folder, *, port=0, script=SERVE):
-    """Our server in a process of its own, once it is ready: (process, URL)."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with announced([sys.executable, "-c", script, str(folder), str(port)], "http", environment) as started:
-        yield started
+def triton_command(repository):
+    """What starts Triton at two free ports, without our packages, as arguments of `subprocess`."""
+    port, metrics_port = map(str, free_ports())
+    ports = ["--port", port, "--metrics-port", metrics_port]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {"args": [str(triton_python()), str(repository / "run.py"), *ports], "env": environment, "text": True}
 
 
 @contextmanager
 def triton_process(repository):
-    """Triton in a process of its own, once it is ready: (process, URL)."""
-    port, metrics_port = map(str, free_ports())
-    ports = ["--port", port, "--metrics-port", metrics_port]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    with announced([str(triton_python()), str(repository / "run.py"), *ports], "ready on ", environment) as started:
-        yield started
-
-
-@contextmanager
-def announced(command, prefix, environment):
-    """A process that has announced its URL on a line that begins with a prefix."""
+    """The URL of Triton in a process of its own, once it is ready."""
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        **triton_command(repository), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"
     )
     lines, seen = queue.SimpleQueue(), []
 
@@ -77,11 +60,11 @@ def announced(command, prefix, environment):
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        while not seen or not seen[-1].startswith(prefix):
+        while not seen or not seen[-1].startswith(READY):
             seen.append(lines.get(timeout=WAIT))
             if not seen[-1]:
-                raise RuntimeError(f"expected a line that begins with {prefix!r}, got {''.join(seen)}")
-        yield process, seen[-1].strip().removeprefix("ready on ")
+                raise RuntimeError(f"expected a line that begins with {READY!r}, got {''.join(seen)}")
+        yield seen[-1].strip().removeprefix(READY)
     finally:
         process.terminate()
         try:

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from l2h.problem import Costs
 from l2h.serving.folder import Card, part_of, write_card
+from l2h.serving.onnx.sessions import load_parts
 
 TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
 
@@ -54,6 +55,15 @@ def linear_onnx(path, *, shape=(3,), dtype="float32", reads="x", output="e", n_s
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return W, b
+
+
+def right_answers(folder, x):
+    """Labels of the client and of the server for x, by the models alone, and whether the rejector asks."""
+    card, models = load_parts(folder)
+    e, labels = models["server"](x)["e"], np.array(card.classes)
+    index = (e >= 0).astype(int) if e.ndim == 1 else e.argmax(1)
+    asks = models["rejector"](x)["r"] - np.float32(card.threshold) <= 0
+    return labels[models["client"](x)["m"]], labels[index], asks
 
 
 def small_helper(folder, *, classes=("cat", "dog"), shape=(3,), dtype="float32", client=True, seed=0, **fields):

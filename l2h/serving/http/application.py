@@ -6,20 +6,21 @@ It answers with the model's scores or with a status and what was expected; it re
 import asyncio
 import functools
 import hmac
-import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from os import PathLike
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from l2h import checks
@@ -28,13 +29,14 @@ from l2h.serving.http import protocol
 from l2h.serving.http.batching import Batcher, ModelFailed, QueueFull
 from l2h.serving.http.openapi import description
 from l2h.serving.http.self_check import Ask, known_inputs, wrong_answer
-from l2h.serving.onnx.sessions import OnnxModel, check_part
+from l2h.serving.onnx.sessions import OnnxModel, load_part
 
 logger = logging.getLogger(__name__)
 
 RETRY = {"Retry-After": "1"}  # seconds
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # probes carry no token
 CHECK_HEADER = "l2h-start-up-check"
+UNCHECKED = "the check at the start is not done yet"
 ONCE = tuple(
     name.lower().encode()
     for name in ("Content-Length", "Content-Encoding", "Content-Type", "Authorization", protocol.LENGTH_HEADER)
@@ -88,25 +90,6 @@ class Refused(Exception):
         self.status, self.headers = status, dict(headers or {})
 
 
-class Reply(NamedTuple):
-    """Status, headers and body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    async def send(self, send: Send) -> None:
-        """Send it as ASGI messages."""
-        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
-        pairs.append((b"content-length", str(len(self.body)).encode()))
-        await send({"type": "http.response.start", "status": self.status, "headers": pairs})
-        await send({"type": "http.response.body", "body": self.body})
-
-
-class _Disconnected(Exception):
-    """The other side is gone."""
-
-
 class _Metrics:
     """What `GET /metrics` shows; labels hold names of routes and statuses, nothing that a request says."""
 
@@ -125,15 +108,11 @@ class _Metrics:
         self.queue = Gauge("l2h_queue_length", "Requests that wait", registry=self.registry)
         self.ready = Gauge("l2h_ready", "1 where the server is ready", registry=self.registry)
 
-    @functools.lru_cache(maxsize=512)  # noqa: B019 -- as many as routes times statuses, and the server lives as long
-    def _labelled(self, metric: Any, *labels: str) -> Any:
-        return metric.labels(*labels)
-
     def count(self, route: str, status: int, seconds: float | None = None) -> None:
         """Count an answer, and the seconds that it took where they are known."""
-        self._labelled(self._requests, route, str(status)).inc()
+        self._requests.labels(route, str(status)).inc()
         if seconds is not None:
-            self._labelled(self._seconds, route).observe(seconds)
+            self._seconds.labels(route).observe(seconds)
 
 
 class _Body:
@@ -170,7 +149,7 @@ class _Body:
                 expected = f"expected the whole body within {self._settings.body_seconds:g} s"
                 raise Refused(408, f"{expected}, got {self._size} bytes of it") from None
             if message["type"] == "http.disconnect":
-                raise _Disconnected
+                raise ClientDisconnect
             part = message.get("body", b"")
             self._size += len(part)
             self.complete = not message.get("more_body", False)
@@ -186,9 +165,9 @@ class Service:
     def __init__(self, card: Card, model: OnnxModel, settings: ServerSettings, token: str | None) -> None:
         self.card, self.model, self.settings = card, model, settings
         self.metrics = _Metrics()
-        self.fault: str | None = "the check at the start is not done yet"
+        self.fault: str | None = UNCHECKED
         self._check_key = secrets.token_hex(16)
-        self._authorization = None if token is None else f"Bearer {token}".encode()
+        self._authorization = None if token is None else protocol.authorization(token).encode()
         self.batcher = Batcher(
             lambda x: self.model(x)["e"],
             max_rows=settings.max_batch,
@@ -216,44 +195,45 @@ class Service:
             message = "expected either Content-Length or Transfer-Encoding, got both"
             raise Refused(400, message, {"Connection": "close"})  # where its body ends is anyone's guess
         given = dict(headers)
-        expected = given.get(b"authorization", b"") if self._authorization is None else self._authorization
-        right = hmac.compare_digest(given.get(b"authorization", b""), expected)
-        if not right and scope["path"] not in OPEN_PATHS:
+        if (
+            self._authorization is not None
+            and scope["path"] not in OPEN_PATHS
+            and not hmac.compare_digest(given.get(b"authorization", b""), self._authorization)
+        ):
             challenge = {"WWW-Authenticate": "Bearer"}
             raise Refused(401, "expected the header Authorization: Bearer TOKEN with the right token", challenge)
         if given.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "expected a body without Content-Encoding")
 
-    async def live(self, _: Scope) -> Reply:
+    async def live(self, _: Scope) -> Response:
         """Whether the process answers."""
-        return _json({"live": True})
+        return JSONResponse({"live": True})
 
-    async def ready(self, _: Scope) -> Reply:
+    async def ready(self, _: Scope) -> Response:
         """Whether requests are answered, or why not."""
         if self.fault is not None:
             raise Refused(503, f"not ready: {self.fault}", RETRY)
-        return _json({"ready": True})
+        return JSONResponse({"ready": True})
 
-    async def server_metadata(self, _: Scope) -> Reply:
+    async def server_metadata(self, _: Scope) -> Response:
         """Name, version and extensions."""
-        return _json({"name": "l2h", "version": protocol.MODEL_VERSION, "extensions": ["binary_tensor_data"]})
+        return JSONResponse({"name": "l2h", "version": protocol.MODEL_VERSION, "extensions": ["binary_tensor_data"]})
 
-    async def model_metadata(self, _: Scope) -> Reply:
+    async def model_metadata(self, _: Scope) -> Response:
         """Names, datatypes and shapes of the model's input and output."""
-        return _json(protocol.model_metadata(**self._contract()))
+        return JSONResponse(protocol.model_metadata(**self._contract()))
 
-    async def show_metrics(self, _: Scope) -> Reply:
+    async def show_metrics(self, _: Scope) -> Response:
         """Counters for Prometheus."""
-        kind = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        return Reply(200, kind, generate_latest(self.metrics.registry))
+        return Response(generate_latest(self.metrics.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def show_description(self, _: Scope) -> Reply:
+    async def show_description(self, _: Scope) -> Response:
         """The contract as OpenAPI."""
-        return _json(description(**self._contract(), max_rows=self.settings.max_rows))
+        return JSONResponse(description(**self._contract(), max_rows=self.settings.max_rows))
 
-    async def infer(self, scope: Scope) -> Reply:
+    async def infer(self, scope: Scope) -> Response:
         """The scores of the inputs in a request."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = Headers(scope=scope)
         checking = hmac.compare_digest(headers.get(CHECK_HEADER, "").encode(), self._check_key.encode())
         if self.fault is not None and not checking:
             raise Refused(503, f"not ready: {self.fault}", RETRY)
@@ -266,7 +246,7 @@ class Service:
                 e = await self.batcher(asked.x)
             described, content = protocol.encode_answer(e, id=asked.id, binary=asked.binary)
             described[protocol.MODEL_HEADER] = self.card.parts["server"].sha256
-            answer = Reply(200, described, content)
+            answer = Response(content, headers=described)
         except protocol.ProtocolError as fault:
             raise Refused(400, str(fault)) from None
         except QueueFull as fault:
@@ -279,13 +259,13 @@ class Service:
         self.metrics.rows.inc(len(e))
         return answer
 
-    async def wrong_answer(self, ask: Ask) -> str | None:
-        """What is wrong with the answers to four known inputs; until all are checked, nobody else is answered.
+    async def check(self, ask: Ask) -> None:
+        """Compare the answers to four known inputs; nobody else is answered before all are right.
 
         Args:
             ask: sends headers and body of a request to this server.
         """
-        self.fault = "the check at the start is not done yet"
+        self.fault = UNCHECKED
         x = known_inputs(self.card)
         expected = np.concatenate([self.model(row)["e"] for row in x[:, None]])
         own = {CHECK_HEADER: self._check_key}
@@ -295,7 +275,7 @@ class Service:
         async def admitted(headers: dict[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
             return await ask({**headers, **own}, body)
 
-        return await wrong_answer(x, expected, admitted)
+        self.fault = await wrong_answer(x, expected, admitted)
 
     def _contract(self) -> dict[str, Any]:
         return {
@@ -305,15 +285,11 @@ class Service:
         }
 
 
-def _json(document: Mapping[str, Any]) -> Reply:
-    return Reply(200, {"Content-Type": "application/json"}, json.dumps(document, separators=(",", ":")).encode())
-
-
 class _Route(NamedTuple):
     """What answers a path."""
 
     method: str
-    endpoint: Callable[[Scope], Awaitable[Reply]]
+    endpoint: Callable[[Scope], Awaitable[Response]]
 
 
 def _routes(service: Service) -> dict[str, _Route]:
@@ -324,8 +300,7 @@ def _routes(service: Service) -> dict[str, _Route]:
         "/metrics": _Route("GET", service.show_metrics),
         "/openapi.json": _Route("GET", service.show_description),
     }
-    model = f"/v2/models/{protocol.MODEL_NAME}"
-    for path in (model, f"{model}/versions/{protocol.MODEL_VERSION}"):
+    for path in protocol.MODEL_PATHS:
         routes[path] = _Route("GET", service.model_metadata)
         routes[f"{path}/ready"] = _Route("GET", service.ready)
         routes[f"{path}/infer"] = _Route("POST", service.infer)
@@ -362,14 +337,14 @@ class _Application(Starlette):
         route = self._routes.get(scope["path"])
         try:
             answer = await self._answer(scope, route, body)
-            await answer.send(send)
-            status = answer.status
-        except _Disconnected:
+            await answer(scope, receive, send)
+            status = answer.status_code
+        except ClientDisconnect:
             status = 499  # nobody reads an answer
         name = "none" if route is None else route.endpoint.__name__
         self._service.metrics.count(name, status, perf_counter() - started)
 
-    async def _answer(self, scope: Scope, route: _Route | None, body: _Body) -> Reply:
+    async def _answer(self, scope: Scope, route: _Route | None, body: _Body) -> Response:
         try:
             self._service.admit(scope)
             if route is None:
@@ -383,17 +358,32 @@ class _Application(Starlette):
             if refused.status != 408 and "Connection" not in refused.headers:
                 await body.discard()
             return refusal(refused, body.complete)
-        except _Disconnected:
+        except ClientDisconnect:
             raise
         except Exception:
             logger.exception("a request failed")
             return refusal(Refused(500, "expected no failure of the server; its log says more"), body.complete)
 
 
-def refusal(refused: Refused, complete: bool) -> Reply:
+def refusal(refused: Refused, complete: bool) -> Response:
     """The answer to a request that is refused; what is left of its body is no other request."""
     headers = {"Content-Type": "application/json", **refused.headers, **({} if complete else {"Connection": "close"})}
-    return Reply(refused.status, headers, protocol.encode_error(str(refused)))
+    return Response(protocol.encode_error(str(refused)), refused.status, headers)
+
+
+def load_server(folder: str | PathLike[str]) -> tuple[Card, OnnxModel]:
+    """The card of a helper and its server model, which fits the card.
+
+    Args:
+        folder: of a saved helper.
+
+    Raises:
+        FileNotFoundError, ValueError: if the folder is no helper's, or its server has no file or a damaged one.
+    """
+    card = read_card(folder)
+    if "server" not in card.parts:
+        raise ValueError(f"expected a server as ONNX in {folder}, got none: {card.missing['server']}")
+    return card, load_part(folder, card, "server")
 
 
 def make_app(
@@ -410,20 +400,12 @@ def make_app(
         FileNotFoundError, ValueError: if the folder is no helper's, its server has no file, or the token is not made of
             visible ASCII characters.
     """
-    if token is not None and not (token and all("!" <= character <= "~" for character in token)):
-        raise ValueError("expected a token of visible ASCII characters, got another")
-    card = read_card(folder)
-    if "server" not in card.parts:
-        raise ValueError(f"expected a server as ONNX in {folder}, got none: {card.missing.get('server', 'no reason')}")
-    part = card.parts["server"]
-    model = OnnxModel(Path(folder) / part.file, sha256=part.sha256)
-    check_part(card, "server", model)
-    service = Service(card, model, settings, token)
+    service = Service(*load_server(folder), settings, token)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         service.batcher.start()
-        service.fault = await service.wrong_answer(functools.partial(_ask_in_process, app))
+        await service.check(functools.partial(_ask_in_process, app))
         yield
         await service.batcher.close()
 

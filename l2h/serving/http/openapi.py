@@ -46,7 +46,7 @@ def description(*, dtype: str, shape: tuple[int, ...], n_classes: int, max_rows:
         "/openapi.json": "This document",
     }
     paths: dict[str, Any] = {path: {"get": _operation(summary)} for path, summary in gets.items()}
-    for model in (f"/v2/models/{protocol.MODEL_NAME}", f"/v2/models/{protocol.MODEL_NAME}/versions/1"):
+    for model in protocol.MODEL_PATHS:
         paths[model] = {"get": _operation("Names, datatypes and shapes of input and output")}
         paths[f"{model}/ready"] = {"get": _operation("Whether the model answers")}
         paths[f"{model}/infer"] = {"post": _inference()}

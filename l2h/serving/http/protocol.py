@@ -18,6 +18,7 @@ MODEL_VERSION = "1"
 INPUT_NAME = "x"
 OUTPUT_NAME = "e"
 INFER_PATH = f"/v2/models/{MODEL_NAME}/infer"
+MODEL_PATHS = (f"/v2/models/{MODEL_NAME}", f"/v2/models/{MODEL_NAME}/versions/{MODEL_VERSION}")
 LENGTH_HEADER = "Inference-Header-Content-Length"
 MODEL_HEADER = "L2h-Model-Sha256"  # of an answer: the SHA-256 of the file that the server serves
 DATATYPES = {"uint8": "UINT8", "float32": "FP32"}  # NumPy's name -> the protocol's
@@ -39,12 +40,11 @@ class InferenceRequest(NamedTuple):
     binary: bool  # whether the answer holds the bytes of e
 
 
-def encode_request(x: np.ndarray, *, name: str = INPUT_NAME, id: str | None = None, binary: bool = True) -> Message:
+def encode_request(x: np.ndarray, *, id: str | None = None, binary: bool = True) -> Message:
     """A request for the server's scores of some inputs.
 
     Args:
         x: (n, ...) uint8 or float32, n >= 1.
-        name: of the input.
         id: text that the answer repeats.
         binary: whether x, and later e, travel as bytes; else as JSON.
 
@@ -65,19 +65,13 @@ def encode_request(x: np.ndarray, *, name: str = INPUT_NAME, id: str | None = No
         raise ProtocolError(f"expected x of shape (n, ...) with at least one number, got shape {x.shape}")
     _require_finite(x, "x")
     document: dict[str, Any] = {} if id is None else {"id": id}
-    tensor, data = _encode_tensor(name, x, binary=binary)
+    tensor, data = _encode_tensor(INPUT_NAME, x, binary=binary)
     output = {"name": OUTPUT_NAME, "parameters": {"binary_data": binary}}
     return _message({**document, "inputs": [tensor], "outputs": [output]}, data)
 
 
 def decode_request(
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    dtype: str,
-    shape: tuple[int, ...],
-    max_rows: int,
-    name: str = INPUT_NAME,
+    headers: Mapping[str, str], body: bytes, *, dtype: str, shape: tuple[int, ...], max_rows: int
 ) -> InferenceRequest:
     """The inputs of a request.
 
@@ -87,7 +81,6 @@ def decode_request(
         dtype: of one input, "uint8" or "float32".
         shape: of one input, without the first axis.
         max_rows: largest number of inputs, >= 1.
-        name: of the input.
 
     Raises:
         ProtocolError: if the message breaks the contract.
@@ -100,11 +93,11 @@ def decode_request(
     id = document.get("id")
     if id is not None and not isinstance(id, str):
         raise ProtocolError(f"expected id as text, got {_shown(id)}")
-    tensor = _only_tensor(document, "inputs", name)
+    tensor = _only_tensor(document, "inputs", INPUT_NAME)
     rows = _rows(tensor, shape)
     if not 1 <= rows <= max_rows:
-        raise ProtocolError(f"expected 1 to {max_rows} rows of {name}, got {_shown(rows)}")
-    x = _decode_tensor(tensor, data, name=name, dtype=dtype, shape=(rows, *shape))
+        raise ProtocolError(f"expected 1 to {max_rows} rows of {INPUT_NAME}, got {_shown(rows)}")
+    x = _decode_tensor(tensor, data, name=INPUT_NAME, dtype=dtype, shape=(rows, *shape))
     return InferenceRequest(x, id, _wants_binary(document))
 
 
@@ -194,6 +187,20 @@ def model_metadata(*, dtype: str, shape: tuple[int, ...], n_classes: int) -> dic
         "inputs": [{"name": INPUT_NAME, "datatype": DATATYPES[dtype], "shape": [-1, *shape]}],
         "outputs": [{"name": OUTPUT_NAME, "datatype": "FP32", "shape": [-1, score_columns(n_classes)]}],
     }
+
+
+def authorization(token: str) -> str:
+    """What the header `Authorization` holds for a token.
+
+    Raises:
+        ValueError: if it is not made of visible ASCII characters; it is not repeated.
+
+    >>> authorization("abc")
+    'Bearer abc'
+    """
+    if not (token and all("!" <= character <= "~" for character in token)):
+        raise ValueError("expected a token of visible ASCII characters, got another (not shown)")
+    return f"Bearer {token}"
 
 
 def score_columns(n_classes: int) -> int:

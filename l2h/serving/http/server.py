@@ -94,27 +94,24 @@ class _Connection(H11Protocol):
 
 async def _too_many_connections(scope: Scope, receive: Receive, send: Send) -> None:
     refused = Refused(503, "expected fewer connections at once", RETRY)
-    await refusal(refused, complete=False).send(send)
+    await refusal(refused, complete=False)(scope, receive, send)
 
 
 class _Uvicorn(uvicorn.Server):
     """Is not ready before its check over the network has passed, nor once it shuts down."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, bound: socket.socket, ask: Ask) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, ask: Ask) -> None:
         super().__init__(config)
-        self._service, self._bound, self._ask = service, bound, ask
+        self._service, self._ask = service, ask
         self.announce: Callable[[str | None], None] = lambda _: None
-
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        super().run([self._bound, *(sockets or [])])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        fault = self._service.fault or await self._service.wrong_answer(self._ask)
-        self._service.fault = fault
-        if fault is not None:
-            logger.error("not ready: %s", fault)
-        self.announce(fault)
+        if self._service.fault is None:
+            await self._service.check(self._ask)
+        if self._service.fault is not None:
+            logger.error("not ready: %s", self._service.fault)
+        self.announce(self._service.fault)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.fault = "the server shuts down"
@@ -152,13 +149,14 @@ class Server:
         app = make_app(folder, settings, token=token)
         config = _config(app, settings, certificate, key)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.create_server((host, port), family=family, backlog=1024)
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else an answer's body waits 40 ms for its headers
+        self._bound = socket.create_server((host, port), family=family, backlog=1024)
+        # else an answer's body waits 40 ms for its headers
+        self._bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if host not in LOCAL_HOSTS and token is None:
             logger.warning("everyone who reaches %s may send requests: there is no token", host)
-        self.url = _url(bound, "http" if certificate is None else "https")
+        self.url = _url(self._bound, "http" if certificate is None else "https")
         ask = functools.partial(ask_over_network, self.url, certificate=certificate)
-        self._uvicorn = _Uvicorn(config, app.state.service, bound, ask)
+        self._uvicorn = _Uvicorn(config, app.state.service, ask)
 
     def run(self, announce: Callable[[str, str | None], None] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or `stop`; what was accepted is answered first.
@@ -168,7 +166,7 @@ class Server:
         """
         if announce is not None:
             self._uvicorn.announce = functools.partial(announce, self.url)
-        self._uvicorn.run()
+        self._uvicorn.run([self._bound])
 
     def stop(self) -> None:
         """Begin to shut down; from any thread."""

@@ -6,17 +6,14 @@ serves.
 """
 
 import re
-import shutil
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from string import Template
 
-from l2h.serving.folder import read_card
 from l2h.serving.http import protocol
-from l2h.serving.http.application import DEFAULT_SETTINGS, ServerSettings
+from l2h.serving.http.application import DEFAULT_SETTINGS, ServerSettings, load_server
 from l2h.serving.http.self_check import SCORE_TOLERANCE
-from l2h.serving.onnx.sessions import OnnxModel, check_part
 
 TEMPLATES = Path(__file__).with_name("triton_files")
 TRITON_FILES = {  # template -> file in the repository
@@ -59,19 +56,14 @@ def write_triton_repository(
     for value, pattern in ((name, KUBERNETES_NAME), (image, IMAGE_NAME)):
         if not re.fullmatch(pattern, value):
             raise ValueError(f"expected a name that matches {pattern}, got {value!r}")
-    card = read_card(folder)
-    if "server" not in card.parts:
-        raise ValueError(f"expected a server as ONNX in {folder}, got none: {card.missing['server']}")
-    part = card.parts["server"]
-    source = Path(folder) / part.file
-    check_part(card, "server", OnnxModel(source, sha256=part.sha256))
+    card, model = load_server(folder)
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"expected a new or empty folder for the repository, got {out}")
     values = {
         "name": name,
         "image": image,
-        "sha256": part.sha256,
+        "sha256": model.sha256,
         "dtype": card.input_dtype,
         "datatype": protocol.DATATYPES[card.input_dtype],
         "shape": card.input_shape,
@@ -89,5 +81,5 @@ def write_triton_repository(
         path = out / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(Template((TEMPLATES / template).read_text("utf8")).substitute(values), "utf8")
-    shutil.copyfile(source, out / "models/server/1/server.onnx")
+    (out / "models/server/1/server.onnx").write_bytes(model.content())
     return out

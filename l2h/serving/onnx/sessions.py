@@ -138,10 +138,25 @@ def load_parts(folder: str | os.PathLike[str]) -> tuple[Card, dict[str, OnnxMode
         ValueError: if the card is not valid, or a file is damaged or a model of another input or output.
     """
     card = read_card(folder)
-    models = {name: OnnxModel(Path(folder) / part.file, sha256=part.sha256) for name, part in card.parts.items()}
-    for name, model in models.items():
-        check_part(card, name, model)
-    return card, models
+    return card, {name: load_part(folder, card, name) for name in card.parts}
+
+
+def load_part(folder: str | os.PathLike[str], card: Card, name: str) -> OnnxModel:
+    """The session of one part of a helper, which fits the card.
+
+    Args:
+        folder: of the helper.
+        card: of this folder.
+        name: a part that has a file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged or a model of another input or output.
+    """
+    part = card.parts[name]
+    model = OnnxModel(Path(folder) / part.file, sha256=part.sha256)
+    check_part(card, name, model)
+    return model
 
 
 def check_part(card: Card, name: str, model: OnnxModel) -> None:

@@ -256,6 +256,17 @@ def test_a_stale_server_is_used_where_the_user_says_so(folder, stub):
         assert device.counts.stale == 1 and not any(device.counts.fallback.values())
 
 
+def test_an_answer_of_another_form_by_a_stale_server_is_stale(device, stub):
+    """Its model has more classes than the card's, say."""
+
+    def other_model(status, headers, body):
+        return status, {**headers, MODEL_HEADER: "0" * 64}, other_rows(status, headers, body)[2]
+
+    stub.change = other_model
+    assert {answer.reason for answer in device.answers(inputs(60))} == {None, "stale"}
+    assert device.counts.stale == 1
+
+
 def test_a_server_that_states_no_model_is_not_stale(device, stub):
     def silent(status, headers, body):
         return status, {name: value for name, value in headers.items() if name != MODEL_HEADER}, body

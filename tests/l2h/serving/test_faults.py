@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 import urllib3
 from helpers.faults import Fault, Proxy, ServerProcess, answering, named
-from helpers.serving import small_helper
+from helpers.serving import right_answers, small_helper
 
 from benchmarks import soak
 from l2h.serving.device import Device, DeviceAnswer
 from l2h.serving.exchange import Exchange, ExchangeError
-from l2h.serving.folder import read_card
 from l2h.serving.http.protocol import INFER_PATH, encode_request
-from l2h.serving.onnx.sessions import OnnxModel
 
 N = 1000
 DEADLINE = 0.2
@@ -48,12 +46,7 @@ def x():
 
 @pytest.fixture(scope="module")
 def right(folder, x):
-    """Labels of client and server for x, and whether the rejector asks."""
-    card = read_card(folder)
-    models = {part: OnnxModel(folder / f"{part}.onnx") for part in ("rejector", "server", "client")}
-    labels = np.array(card.classes)
-    asks = models["rejector"](x)["r"] - np.float32(card.threshold) <= 0
-    return labels[models["client"](x)["m"]], labels[models["server"](x)["e"].argmax(1)], asks
+    return right_answers(folder, x)
 
 
 def lost(seed):

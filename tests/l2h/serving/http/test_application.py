@@ -25,13 +25,6 @@ LIVE = {"method": "GET", "path": "/v2/health/live"}
 METRICS = {"method": "GET", "path": "/metrics"}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small") / "helper"
-    small_helper(folder)
-    return folder
-
-
 def one(folder, request, settings=None, **options):
     return answers(make_app(folder, **options), request, settings=settings)[0]
 

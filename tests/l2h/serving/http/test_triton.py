@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import types
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import urllib3
 import yaml
-from helpers.engines import ENGINES, ROOT, WAIT, free_ports, serving, triton_process, triton_python
+from helpers.engines import ENGINES, ROOT, WAIT, serving, triton_command, triton_process, triton_python
 from helpers.serving import small_helper
 
 from l2h.serving.http import protocol
@@ -109,13 +108,6 @@ MANIFESTS = {
         },
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small") / "helper"
-    small_helper(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -290,28 +282,24 @@ def test_the_check_of_the_start_sees_wrong_scores(images, tmp_path, monkeypatch)
         assert run.wrong_answer(port) == "expected 10 scores of a known input, got none of that number"
 
 
-def environment_without_paths():
-    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-
-
 if "triton" in ENGINES:
 
-    def test_triton_with_wrong_scores_is_not_served(repository):
+    def test_triton_with_wrong_scores_is_not_served_and_leaves_no_files(repository, tmp_path, monkeypatch):
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        monkeypatch.setenv("TMPDIR", str(temporary))
         path = repository / "models/server/1/model.py"
         path.write_text(path.read_text().replace("np.ascontiguousarray(e,", "np.ascontiguousarray(e + 1,"))
-        port, metrics_port = map(str, free_ports())
-        command = [str(triton_python()), str(repository / "run.py"), "--port", port, "--metrics-port", metrics_port]
-        done = subprocess.run(
-            command, env=environment_without_paths(), capture_output=True, text=True, timeout=5 * WAIT, check=False
-        )
+        done = subprocess.run(**triton_command(repository), capture_output=True, timeout=5 * WAIT, check=False)
         assert done.returncode == 1
         assert "Triton is not served: expected the scores [" in done.stderr
         assert "ready on" not in done.stdout
+        assert not list(temporary.glob("triton-*"))
 
     def test_triton_with_a_token_refuses_who_lacks_it_and_keeps_files_closed(repository, monkeypatch):
         monkeypatch.setenv("L2H_TOKEN", "right")
         headers, body = protocol.encode_request(X)
-        with triton_process(repository) as (_, url), urllib3.PoolManager() as pool:
+        with triton_process(repository) as url, urllib3.PoolManager() as pool:
             infer = url + protocol.INFER_PATH
             statuses = [
                 pool.request("POST", infer, headers={**headers, **more}, body=body).status

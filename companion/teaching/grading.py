@@ -26,10 +26,10 @@ from pathlib import Path
 from otter.test_files import ExceptionTestFile
 
 from l2h.experiments import store
+from l2h.experiments.fingerprint import PACKAGE
 
 SUBMISSION_SECONDS = 120.0  # for a submission, its start included
 LARGEST_NOTEBOOK = 20 * 2**20  # bytes
-CHECKOUT = Path(__file__).resolve().parents[2]
 VARIABLES = ("PATH", "LANG", "LC_ALL")  # of the environment, what a submission's process receives
 
 
@@ -123,7 +123,7 @@ def _run_isolated(folder: Path, tests: Path, seconds: float) -> str:
     with (folder / "errors.txt").open("w+", encoding="utf8", errors="replace") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "companion.teaching.isolated", *arguments],
-            env={**variables, "PYTHONPATH": str(CHECKOUT), "HOME": str(folder), "OMP_NUM_THREADS": "1"},
+            env={**variables, "PYTHONPATH": str(PACKAGE.parent), "HOME": str(folder), "OMP_NUM_THREADS": "1"},
             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
         )  # fmt: skip
         try:

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,28 @@ def test_an_assignment_has_what_a_teacher_needs(name):
     assert all(part in text for part in ("**Learning goals.**", "**Chapter.**", "**Time.**", "**Rules.**"))
     assert text.count("*Hint.*") >= len(read_questions(build.COURSE / f"{name}.yml"))
     assert text.count("**Rubric.**") == text.count("*Graded by:*") == 2
+
+
+def test_the_page_for_teachers_names_title_time_and_libraries_of_every_assignment():
+    page = (notebooks.ROOT / "book" / "teach.md").read_text("utf8")
+    rows = re.findall(r"^\| (\d), (.+?) \| .+? \| (.+?) \|", page, re.MULTILINE)
+    texts = [(build.COURSE / f"{name}.md").read_text("utf8") for name in NAMES]
+    found = [
+        re.search(r"^# Assignment (\d): ([^\n]+)\n.+?\*\*Time\.\*\* (.+?)[.;]", text, re.M | re.S) for text in texts
+    ]
+    assert rows == [match.groups() for match in found]
+    installed = re.search(r"^pip install (.+)$", page, re.MULTILINE)[1].split()
+    assert {re.match(r"[\w-]+", line)[0] for line in build.REQUIREMENTS} < set(installed)
+    for chapter, heading in re.findall(r'{doc}`(\w+)` to the end of "(.+?)"', page):
+        assert f"\n## {heading}\n" in (notebooks.ROOT / "book" / f"{chapter}.md").read_text("utf8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_points_are_those_that_the_head_states(built, name):
+    text = (build.COURSE / f"{name}.md").read_text("utf8")
+    possible = sum(test.possible for test in graded(built, name))
+    by_hand = sum(map(int, re.findall(r"^points: (\d+)\nmanual: true$", text, re.MULTILINE)))
+    assert f"**Points.** {possible:g} for code, {by_hand} for words." in text
 
 
 @pytest.mark.parametrize(

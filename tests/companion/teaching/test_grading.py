@@ -113,7 +113,7 @@ def test_a_notebook_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(grading, "LARGEST_NOTEBOOK", 2**20)
     (tmp_path / "large.ipynb").write_bytes(b" " * (2**20 + 1))
     with pytest.raises(ValueError, match="expected a notebook of at most 1 MiB"):
-        grading.notebook_text(tmp_path / "large.ipynb")
+        grading.notebook_bytes(tmp_path / "large.ipynb")
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def without_local_details(notebook: NotebookNode, *, images: bool = True) -> Not
 
 
 def is_fresh(name: str, record: NotebookNode, source: NotebookNode) -> bool:
-    """Whether a record shows what it was executed with, its code, study, torch and modules, on the data it names."""
+    """Whether a record has the key that its source has now, and the outputs that its execution wrote."""
     recorded = record.metadata.get("l2h", {})
     if "key" not in recorded or not outputs.unchanged(record) or len(code_cells(record)) != len(code_cells(source)):
         return False

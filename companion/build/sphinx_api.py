@@ -8,11 +8,11 @@ from sphinx.application import Sphinx
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the extension; Sphinx calls this."""
-    app.connect("autodoc-skip-member", skip_field)
+    app.connect("autodoc-skip-member", skip_member)
     return {"parallel_read_safe": True}
 
 
-def skip_field(app: Sphinx, what: str, name: str, member: object, skip: bool, options: object) -> bool | None:
+def skip_member(app: Sphinx, what: str, name: str, member: object, skip: bool, options: object) -> bool | None:
     """Leave out what a class documents elsewhere, or not itself.
 
     The docstring of a NamedTuple describes its fields, for which Python's own text says nothing. The methods that

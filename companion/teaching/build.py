@@ -12,37 +12,27 @@ import re
 import shutil
 import sys
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import jupytext
 import nbformat
 import yaml
 from nbformat import NotebookNode
 from otter.assign import main as otter_assign
 
+from companion.build import notebooks, render
 from companion.teaching import isolated, leaks
-from companion.teaching.grading import CHECKOUT
 from companion.teaching.misconceptions import SHOWN_CASES, GradedQuestion, question_tests, read_questions
 
+COURSE = notebooks.ROOT / "course"
 REQUIREMENTS = ("numpy>=2", "scipy", "scikit-learn>=1.5")  # of a student's notebook
 SOLUTION_BLOCK = re.compile(r"# BEGIN SOLUTION.*?# END SOLUTION", re.DOTALL)
 
 
-def assignment_names(course: Path = CHECKOUT / "course") -> list[str]:
-    """The names of the assignments: the masters in the folder."""
-    return sorted(path.stem for path in course.glob("[0-9][0-9]_*.md"))
-
-
-def read_master(name: str, course: Path = CHECKOUT / "course") -> NotebookNode:
-    """The master of an assignment as a notebook; the names of its cells do not change from read to read."""
-    notebook = jupytext.read(course / f"{name}.md")
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number}"
-    return notebook
+def assignment_names() -> list[str]:
+    """The names of the assignments: their masters."""
+    return sorted(path.stem for path in COURSE.glob("[0-9][0-9]_*.md"))
 
 
 def solution_variables(master: NotebookNode) -> dict[str, Any]:
@@ -128,7 +118,7 @@ def _configuration(name: str) -> str:
     )
 
 
-def build_assignment(name: str, target: Path, course: Path = CHECKOUT / "course") -> None:
+def build_assignment(name: str, target: Path, course: Path = COURSE) -> None:
     """Build one assignment.
 
     Args:
@@ -139,38 +129,21 @@ def build_assignment(name: str, target: Path, course: Path = CHECKOUT / "course"
     Raises:
         ValueError: if the master is wrong, or if a file for students holds what only the instructor may see.
     """
-    master, questions = read_master(name, course), read_questions(course / f"{name}.yml")
-    with tempfile.TemporaryDirectory() as folder:
-        path, result = Path(folder, f"{name}.ipynb"), Path(folder, "result")
+    master, questions = notebooks.read_source(name, course), read_questions(course / f"{name}.yml")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=target.parent) as folder:
+        path, result, built = Path(folder, f"{name}.ipynb"), Path(folder, "result"), Path(folder, "built")
         nbformat.write(otter_master(name, master, questions), path)
         otter_assign(str(path), str(result), no_pdfs=True, no_run_tests=True)
-        built = Path(folder, "built")
         shutil.copytree(result / "student", built / "student")
-        _write_archive(built / "student.zip", sorted((result / "student").iterdir()))
+        shutil.make_archive(str(built / "student"), "zip", built / "student")
         if found := leaks.find_leaks(built, secrets_of(master, questions)):
             raise ValueError(f"expected no secret in the student's files of {name}, got: {'; '.join(found)}")
         next((result / "autograder").glob("*.zip")).replace(built / "autograder.zip")
         (built / "instructor").mkdir()
         (result / "autograder" / f"{name}.ipynb").replace(built / "instructor" / f"{name}.ipynb")
         (built / "instructor" / "misconceptions.md").write_text(_misconceptions_text(name, questions), "utf8")
-        _replace_folder(built, target)
-
-
-def _replace_folder(source: Path, target: Path) -> None:
-    """Put a copy of a folder in the place of another one; a copy that is interrupted is never the target."""
-    copy = target.with_name(f".{target.name}.{uuid4().hex}")
-    try:
-        shutil.copytree(source, copy)
-        shutil.rmtree(target, ignore_errors=True)
-        copy.replace(target)
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
-
-
-def _write_archive(path: Path, files: Sequence[Path]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in files:
-            archive.write(file, file.name)
+        render.replace_folder(built, target)
 
 
 def _misconceptions_text(name: str, questions: Sequence[GradedQuestion]) -> str:
@@ -188,7 +161,7 @@ def main() -> None:
     if unknown := [name for name in names if name not in assignment_names()]:
         sys.exit(f"expected assignments among {', '.join(assignment_names())}, got {', '.join(unknown)}")
     for name in names:
-        target = CHECKOUT / "_build" / "course" / name
+        target = render.BUILD_FOLDER / "course" / name
         build_assignment(name, target)
         sys.stdout.write(f"{target}\n")
 

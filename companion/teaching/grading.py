@@ -26,10 +26,10 @@ from pathlib import Path
 from otter.test_files import ExceptionTestFile
 
 from l2h.experiments import store
+from l2h.experiments.fingerprint import PACKAGE
 
 SUBMISSION_SECONDS = 120.0  # for a submission, its start included
 LARGEST_NOTEBOOK = 20 * 2**20  # bytes
-CHECKOUT = Path(__file__).resolve().parents[2]
 VARIABLES = ("PATH", "LANG", "LC_ALL")  # of the environment, what a submission's process receives
 
 
@@ -71,7 +71,7 @@ def unpack_tests(autograder: Path, folder: Path) -> dict[str, float]:
     return {test.name: test.possible for test in tests}
 
 
-def notebook_text(submission: Path) -> bytes:
+def notebook_bytes(submission: Path) -> bytes:
     """The bytes of a submitted notebook, or of the only notebook in a submitted archive.
 
     Raises:
@@ -80,7 +80,7 @@ def notebook_text(submission: Path) -> bytes:
     if submission.suffix != ".zip":
         content = submission.read_bytes() if submission.stat().st_size <= LARGEST_NOTEBOOK else None
     else:
-        with zipfile.ZipFile(io.BytesIO(submission.read_bytes())) as archive:
+        with zipfile.ZipFile(submission) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".ipynb")]
             if len(members) != 1:
                 raise ValueError(f"expected one notebook in the archive, got {len(members)}")
@@ -98,7 +98,7 @@ def grade_submission_file(
         folder = Path(name)
         problem = ""
         try:
-            (folder / "submission.ipynb").write_bytes(notebook_text(submission))
+            (folder / "submission.ipynb").write_bytes(notebook_bytes(submission))
             problem = _run_isolated(folder, tests, seconds)
             scores, message = _read_result(folder / "result.json", possible)
         except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
@@ -123,7 +123,7 @@ def _run_isolated(folder: Path, tests: Path, seconds: float) -> str:
     with (folder / "errors.txt").open("w+", encoding="utf8", errors="replace") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "companion.teaching.isolated", *arguments],
-            env={**variables, "PYTHONPATH": str(CHECKOUT), "HOME": str(folder), "OMP_NUM_THREADS": "1"},
+            env={**variables, "PYTHONPATH": str(PACKAGE.parent), "HOME": str(folder), "OMP_NUM_THREADS": "1"},
             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
         )  # fmt: skip
         try:
@@ -153,7 +153,7 @@ def grade_folder(autograder: Path, folder: Path, *, workers: int | None = None) 
     Raises:
         ValueError: if the bundle is none, or if the folder holds no submission.
     """
-    submissions = sorted(path for path in folder.glob("*") if path.suffix in (".ipynb", ".zip"))
+    submissions = sorted(path for path in folder.iterdir() if path.suffix in (".ipynb", ".zip"))
     if not submissions:
         raise ValueError(f"expected notebooks (.ipynb) or archives (.zip) in {folder}, got none")
     with tempfile.TemporaryDirectory() as name:

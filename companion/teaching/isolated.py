@@ -2,7 +2,7 @@
 
     python -m companion.teaching.isolated NOTEBOOK TESTS RESULT
 
-A cell or a question that takes too long is stopped, an error in a cell does not keep the next one from its execution.
+A cell or a question that takes too long is stopped; an error in a cell does not keep the next one from its execution.
 """
 
 import json
@@ -23,7 +23,9 @@ from otter.test_files import ExceptionTestFile
 CELL_SECONDS = 10.0  # for a cell, and for a question
 MEMORY = 4 * 2**30  # bytes of address space
 OTTER_CELL = re.compile(r"# Initialize Otter|grader\.|# Save your notebook first")
-SYSTEM_CALL = re.compile(r"\bos\.(environ|getenv|system|popen)\b|\bsubprocess\b|\bsocket\b")
+SYSTEM_CALL = re.compile(
+    r"\bos\.(environ|getenv|system|popen|exec\w+|spawn\w+|fork)\b|\bfrom os import\b|\bsubprocess\b|\bsocket\b"
+)
 
 
 class TimeLimitError(BaseException):

@@ -4,13 +4,14 @@ import inspect
 import json
 import textwrap
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
-from companion.teaching.case_check import check_cases
+from companion.teaching import case_check
+from companion.teaching.case_check import agree, values_of
 
 MIN_MISCONCEPTIONS = 5  # per question
 SHOWN_CASES = 1  # the first cases of a question stand in the student's notebook, with their values
@@ -64,22 +65,6 @@ def read_questions(path: Path) -> list[GradedQuestion]:
     return questions
 
 
-def values_of(function: Any, cases: tuple[str, ...]) -> list[Any]:
-    """The values of a function on the cases: nested lists of numbers, or a text where it raises an error.
-
-    >>> values_of(lambda x, y: x / y, ("np.ones(2), 2", "1, 0"))
-    [[0.5, 0.5], 'ZeroDivisionError']
-    """
-    values: list[Any] = []
-    for case in cases:
-        try:
-            value = eval(f"function({case})", {"np": np, "function": function})
-            values.append(np.asarray(value, dtype=float).tolist())
-        except Exception as error:
-            values.append(type(error).__name__)
-    return values
-
-
 def question_tests(question: GradedQuestion, solution: dict[str, Any]) -> tuple[str, str]:
     """The test that the student sees and the hidden one, as cells of Otter's exception-based format.
 
@@ -109,14 +94,8 @@ def question_tests(question: GradedQuestion, solution: dict[str, Any]) -> tuple[
 
 def _require_distinct(question: GradedQuestion, expected: list[Any], wrong: list[list[Any]]) -> None:
     """Refuse cases on which two of the solutions have the same values."""
-    named = [["the solution", expected], *wrong]
-    for index, (sentence, values) in enumerate(named):
-        for other, other_values in named[:index]:
-            env = {question.function: dict(zip(question.cases, values, strict=True)).__getitem__}
-            try:
-                check_cases(env, question.function, [repr(case) for case in question.cases], other_values, [])
-            except AssertionError:
-                continue
+    for (other, other_values), (sentence, values) in combinations([["the solution", expected], *wrong], 2):
+        if agree(values, other_values):
             raise ValueError(f"expected cases of {question.name} that distinguish {sentence!r} from {other!r}")
 
 
@@ -130,8 +109,7 @@ def _test_cell(
             f'""" # BEGIN TEST CONFIG\nhidden: {str(hidden).lower()}\n""" # END TEST CONFIG',
             f"def test_{question.name}_{'hidden' if hidden else 'shown'}(env):",
             "    import json",
-            "    from typing import Any",
-            textwrap.indent(inspect.getsource(check_cases), "    "),
+            textwrap.indent(inspect.getsource(case_check), "    "),
             f"    data = json.loads({data!r})",
             f"    check_cases(env, {question.function!r}, *data)",
         ]

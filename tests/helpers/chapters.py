@@ -1,5 +1,9 @@
 """How every small chapter of the tests begins, and one that trains on digits."""
 
+from contextlib import contextmanager
+
+import pytest
+
 from companion.build import execute
 from companion.build.notebooks import Folders
 from l2h.experiments.config import ExperimentConfig
@@ -47,13 +51,21 @@ def toy_configs():
     return [ExperimentConfig(method, ce=0.1, source="digits") for method in ("learning_to_help", "confidence")]
 
 
-def execute_toy_runs(folder, patch):
+@contextmanager
+def toy_environment(folder):
+    """A store of its own, one worker, and a machine without CIFAR-10."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("L2H_RUNS", str(folder / "runs"))
+        patch.setenv("L2H_WORKERS", "1")
+        patch.setattr(execute, "cifar10_folder", lambda: None)
+        yield
+
+
+def record_toy_runs(folder):
     """Record a book with the one chapter RUNS, and return its folders."""
     folders = Folders(folder / "book", folder / "notebooks", folder / "references")
     folders.book.mkdir()
     (folders.book / "91_runs.md").write_text(RUNS)
-    patch.setenv("L2H_WORKERS", "1")
-    patch.setattr(execute, "cifar10_folder", lambda: None)
     execute.execute_chapters("paper", ["91_runs"], folders)
     execute._publish(folders.notebooks / "paper" / "91_runs.ipynb", folders.book / "91_runs.ipynb")
     return folders

@@ -1,26 +1,19 @@
-"""A recorded toy chapter, for the tests of summaries and of the audit; loggers that are as before after each test."""
-
-import logging
+"""A recorded toy chapter, for the tests of summaries and of the audit."""
 
 import pytest
-from helpers.chapters import execute_toy_runs
+from helpers.chapters import record_toy_runs, toy_environment
+
+
+@pytest.fixture(scope="session")
+def recorded_toy(tmp_path_factory):
+    """The folders of a book with one chapter that trains on digits, recorded once, and its store."""
+    folder = tmp_path_factory.mktemp("toy")
+    with toy_environment(folder):
+        return record_toy_runs(folder)
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    """The folders of a book with one chapter that trains on digits, recorded, and its store."""
-    folder = tmp_path_factory.mktemp("toy")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("L2H_RUNS", str(folder / "runs"))
-        yield execute_toy_runs(folder, patch)
-
-
-@pytest.fixture(autouse=True)
-def _loggers():
-    """A command that is called in this process turns the packages' loggers up."""
-    loggers = [logging.getLogger(name) for name in ("l2h", "companion")]
-    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
-    yield
-    for logger, level, handlers in before:
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
+def toy(recorded_toy):
+    """The same folders, while commands find the store of the toy chapter and no CIFAR-10."""
+    with toy_environment(recorded_toy.book.parent):
+        yield recorded_toy

@@ -1,6 +1,7 @@
 """The audit of a record of small runs: what it draws, what it finds, and how it ends."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from companion.build import audit, notebooks, summaries
 from companion.build.notebooks import Folders
 from companion.build.sweep import SWEEP
 from l2h.experiments.fingerprint import PACKAGE, Code
+from l2h.experiments.store import Store
 
 N_RECORDED = 6  # runs of the toy chapter: two clients, a server, confidence, learning to help, also under corruption
 
@@ -23,6 +25,24 @@ def copied(toy, tmp_path):
     for path in toy.book.iterdir():
         (folders.book / path.name).write_bytes(path.read_bytes())
     return folders
+
+
+@pytest.fixture(scope="module")
+def retrained(toy, tmp_path_factory):
+    """A store with all runs of the toy chapter, trained again by the audit."""
+    store = Store(tmp_path_factory.mktemp("retrained"))
+    audit.train([one.run for one in audit.read_recorded_runs(toy)], store)
+    return store
+
+
+@pytest.fixture
+def trained_once(retrained, monkeypatch):
+    """Audits that compare with the runs of `retrained`, so that each is trained again once for many tests."""
+
+    def copy_runs(_, store):
+        shutil.copytree(retrained.folder, store.folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(audit, "train", copy_runs)
 
 
 def falsify(folders, row, column, change):
@@ -52,6 +72,7 @@ def test_a_right_record_passes_whatever_the_draw(toy, capsys):
         assert out.count("largest difference +0.0000") == 3, "this machine made the record"
 
 
+@pytest.mark.usefixtures("trained_once")
 @pytest.mark.parametrize("change", [0.05, -0.05])
 def test_a_falsified_summary_is_found_whenever_the_run_is_drawn(copied, capsys, change):
     recorded = audit.read_recorded_runs(copied)
@@ -68,6 +89,7 @@ def test_a_falsified_summary_is_found_whenever_the_run_is_drawn(copied, capsys, 
     assert set(drawn_at) == {True, False}
 
 
+@pytest.mark.usefixtures("trained_once")
 @pytest.mark.parametrize(
     ("method", "column"),
     [("client", "client_accuracy"), ("plain_server", "server_accuracy"), ("learning_to_help", "accuracy on noise 4")],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,6 +60,27 @@ def folders(tmp_path, monkeypatch):
     monkeypatch.delenv("L2H_WORKERS", raising=False)
     (tmp_path / "book").mkdir()
     return Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The folder of a book whose chapter c1 was executed once, for its record."""
+    base = tmp_path_factory.mktemp("recorded")
+    folders = Folders(base / "book", base / "notebooks", base / "references")
+    folders.book.mkdir()
+    write(folders, c1=QUIET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT)
+        assert main(["record"], folders) == 0
+    return base
+
+
+@pytest.fixture
+def book_with_record(recorded, folders, monkeypatch):
+    """A copy of that book, on a machine with CIFAR-10."""
+    monkeypatch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT)
+    shutil.copytree(recorded, folders.book.parent, dirs_exist_ok=True)
+    return folders
 
 
 def write(folders, **sources):
@@ -121,16 +143,22 @@ def test_a_failure_names_chapter_cell_and_traceback_and_stops_the_rest(folders, 
 def test_two_commands_that_execute_a_chapter_do_not_share_its_notebook(folders, capsys, monkeypatch):
     write(folders, c1=QUIET)
     names, processes = set(), (os.getpid(), os.getppid())  # both exist
+
+    async def failed(job, partial, environment):
+        notebooks.write_notebook(partial, job.notebook)
+        return "papermill: exit code 1"
+
+    monkeypatch.setattr(execute, "_papermill", failed)
     for process in processes:
         monkeypatch.setattr(os, "getpid", lambda process=process: process)
-        write(folders, c1=QUIET + f"\n```{{code-cell}} ipython3\n{process} / 0\n```\n")
-        run(capsys, folders, "quick")
+        assert run(capsys, folders, "quick")[0] == 1
         names |= {path.name for path in folders.notebooks.glob("quick/*.partial.ipynb")}
     assert names == {f"c1.{process}.partial.ipynb" for process in processes}
 
 
-def test_what_ended_processes_left_half_executed_is_removed(folders, capsys):
+def test_what_ended_processes_left_half_executed_is_removed(folders, capsys, monkeypatch):
     write(folders, c1=QUIET)
+    monkeypatch.setattr(execute, "_reuse_execution", lambda *_: True)
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
     left = [folders.notebooks / profile / f"c0.{ended.pid}.partial.ipynb" for profile in ("quick", "paper-digits")]
@@ -233,8 +261,15 @@ def test_a_kernel_that_dies_is_a_failure(folders, capsys):
     assert "gone failed in code cell 2 at quick" in printed and "os._exit(3)" in printed and "Kernel died" in printed
 
 
-def test_code_that_changes_meanwhile_spoils_an_execution(folders, capsys, monkeypatch):
-    write(folders, c1=QUIET)
+def test_code_that_changes_meanwhile_spoils_an_execution(book_with_record, capsys, monkeypatch):
+    folders = book_with_record
+    executed_notebook = read_notebook(folders.notebooks / "paper" / "c1.ipynb")
+
+    async def executed(job, partial, environment):
+        notebooks.write_notebook(partial, executed_notebook)
+        return ""
+
+    monkeypatch.setattr(execute, "_papermill", executed)
     keys = iter("ab")
     monkeypatch.setattr(notebooks, "chapter_key", lambda *_, **__: next(keys))
     code, _, printed = run(capsys, folders, "quick")
@@ -285,10 +320,8 @@ def _alive(process):
     return True
 
 
-def test_records_and_references_are_made_of_executions(folders, capsys, monkeypatch):
-    write(folders, c1=QUIET)
-    monkeypatch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT)
-    assert run(capsys, folders, "record")[0] == 0
+def test_records_and_references_are_made_of_executions(book_with_record, capsys):
+    folders = book_with_record
     record = read_notebook(folders.book / "c1.ipynb")
     assert same_source(record, read_source("c1", folders.book))
     assert code_cells(record)[-1].outputs[0].text.startswith("paper 1 ")
@@ -305,10 +338,8 @@ def test_records_and_references_are_made_of_executions(folders, capsys, monkeypa
 
 
 @pytest.mark.parametrize("folder_name", ["notebooks", "book"])
-def test_edited_outputs_are_not_reused(folders, capsys, monkeypatch, folder_name):
-    write(folders, c1=QUIET)
-    monkeypatch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT)
-    assert run(capsys, folders, "record")[0] == 0
+def test_edited_outputs_are_not_reused(book_with_record, capsys, folder_name):
+    folders = book_with_record
     kept = folders.notebooks / "paper" / "c1.ipynb"
     record = folders.book / "c1.ipynb"
     good = record.read_text()

@@ -1,5 +1,6 @@
 """The command that makes a chapter's runs in advance: its cells, its exit codes, Ctrl-C, a cluster."""
 
+import logging
 import os
 import re
 import signal
@@ -69,6 +70,17 @@ def folders(tmp_path, monkeypatch):
     monkeypatch.setenv("L2H_WORKERS", "1")
     monkeypatch.setenv("L2H_SCHEDULER", "")
     return Folders(book=tmp_path / "book")
+
+
+@pytest.fixture(autouse=True)
+def _loggers():
+    """The command, called in this process, turns the packages' loggers up."""
+    loggers = [logging.getLogger(name) for name in ("l2h", "companion")]
+    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 def kept(folders):

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import otter
 import pytest
 from otter.test_files import ExceptionTestFile
 
+from companion.build import notebooks
 from companion.teaching import build, grading, isolated
 from companion.teaching.misconceptions import read_questions
 
@@ -32,12 +34,11 @@ def test_the_solution_has_full_marks(built, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_wrong_solution_loses_its_question_alone_and_gets_its_misconception_as_the_message(built, name):
-    env = build.solution_variables(build.read_master(name))
+def test_a_wrong_solution_loses_its_question_alone_and_its_message_is_the_misconception(built, solutions, name):
     tests = graded(built, name)
-    for question in read_questions(build.CHECKOUT / "course" / f"{name}.yml"):
+    for question in read_questions(build.COURSE / f"{name}.yml"):
         for item in question.misconceptions:
-            wrong = dict(env)
+            wrong = dict(solutions[name])
             exec(item.code, wrong)
             grades = isolated.grade_questions(tests, wrong)
             lost = {key: grade for key, grade in grades.items() if grade["score"] < grade["possible"]}
@@ -57,11 +58,33 @@ def test_the_students_edition_as_it_is_handed_out_has_no_point_and_says_why(buil
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_assignment_has_what_a_teacher_needs(name):
-    master = build.read_master(name)
+    master = notebooks.read_source(name, build.COURSE)
     text = "\n".join(cell.source for cell in master.cells if cell.cell_type == "markdown")
     assert all(part in text for part in ("**Learning goals.**", "**Chapter.**", "**Time.**", "**Rules.**"))
-    assert text.count("*Hint.*") >= len(read_questions(build.CHECKOUT / "course" / f"{name}.yml"))
+    assert text.count("*Hint.*") >= len(read_questions(build.COURSE / f"{name}.yml"))
     assert text.count("**Rubric.**") == text.count("*Graded by:*") == 2
+
+
+def test_the_page_for_teachers_names_title_time_and_libraries_of_every_assignment():
+    page = (notebooks.ROOT / "book" / "teach.md").read_text("utf8")
+    rows = re.findall(r"^\| (\d), (.+?) \| .+? \| (.+?) \|", page, re.MULTILINE)
+    texts = [(build.COURSE / f"{name}.md").read_text("utf8") for name in NAMES]
+    found = [
+        re.search(r"^# Assignment (\d): ([^\n]+)\n.+?\*\*Time\.\*\* (.+?)[.;]", text, re.M | re.S) for text in texts
+    ]
+    assert rows == [match.groups() for match in found]
+    installed = re.search(r"^pip install (.+)$", page, re.MULTILINE)[1].split()
+    assert {re.match(r"[\w-]+", line)[0] for line in build.REQUIREMENTS} < set(installed)
+    for chapter, heading in re.findall(r'{doc}`(\w+)` to the end of "(.+?)"', page):
+        assert f"\n## {heading}\n" in (notebooks.ROOT / "book" / f"{chapter}.md").read_text("utf8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_points_are_those_that_the_head_states(built, name):
+    text = (build.COURSE / f"{name}.md").read_text("utf8")
+    possible = sum(test.possible for test in graded(built, name))
+    by_hand = sum(map(int, re.findall(r"^points: (\d+)\nmanual: true$", text, re.MULTILINE)))
+    assert f"**Points.** {possible:g} for code, {by_hand} for words." in text
 
 
 @pytest.mark.parametrize(
@@ -78,7 +101,7 @@ def test_an_assignment_has_what_a_teacher_needs(name):
 )
 def test_a_students_file_with_a_secret_is_refused(tmp_path, leak):
     for suffix in ("md", "yml"):
-        text = (build.CHECKOUT / "course" / f"01_loss.{suffix}").read_text("utf8")
+        text = (build.COURSE / f"01_loss.{suffix}").read_text("utf8")
         (tmp_path / f"01_loss.{suffix}").write_text(text.replace("## The loss\n", f"## The loss\n\n{leak}\n"), "utf8")
     with pytest.raises(ValueError, match=r"expected no secret in the student's files of 01_loss, got: 01_loss\.ipynb"):
         build.build_assignment("01_loss", tmp_path / "built", tmp_path)
@@ -86,19 +109,18 @@ def test_a_students_file_with_a_secret_is_refused(tmp_path, leak):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_students_own_check_works_without_a_network(built, name, tmp_path, monkeypatch):
+def test_the_students_own_check_works_without_a_network(built, solutions, name, tmp_path, monkeypatch):
     shutil.copytree(built / name / "student", tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     grader = otter.Notebook(f"{name}.ipynb")
-    env = build.solution_variables(build.read_master(name))
-    for question in read_questions(build.CHECKOUT / "course" / f"{name}.yml"):
-        assert grader.check(question.name, global_env=env).grade == 1
+    for question in read_questions(build.COURSE / f"{name}.yml"):
+        assert grader.check(question.name, global_env=dict(solutions[name])).grade == 1
         assert grader.check(question.name, global_env={}).grade == 0
 
 
 def test_questions_and_tests_that_do_not_match_are_refused(tmp_path):
-    (tmp_path / "01_loss.md").write_text((build.CHECKOUT / "course" / "01_loss.md").read_text("utf8"))
-    questions = (build.CHECKOUT / "course" / "01_loss.yml").read_text("utf8")
+    (tmp_path / "01_loss.md").write_text((build.COURSE / "01_loss.md").read_text("utf8"))
+    questions = (build.COURSE / "01_loss.yml").read_text("utf8")
     (tmp_path / "01_loss.yml").write_text(questions[: questions.index("q6:")])
     with pytest.raises(ValueError, match=r"expected the questions .*'q6'"):
         build.build_assignment("01_loss", tmp_path / "built", tmp_path)
@@ -107,7 +129,7 @@ def test_questions_and_tests_that_do_not_match_are_refused(tmp_path):
 def test_otters_own_runner_gives_the_grades_of_the_local_one(built, tmp_path):
     """On Gradescope Otter executes the notebook in a kernel."""
     notebook = nbformat.read(built / "01_loss" / "instructor" / "01_loss.ipynb", as_version=4)
-    question = read_questions(build.CHECKOUT / "course" / "01_loss.yml")[0]
+    question = read_questions(build.COURSE / "01_loss.yml")[0]
     cell = next(cell for cell in notebook.cells if f"def {question.function}(" in cell.source)
     cell.source = question.misconceptions[0].code
     nbformat.write(notebook, tmp_path / "wrong.ipynb")

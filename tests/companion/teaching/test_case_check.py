@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from companion.teaching.case_check import check_cases
+from companion.teaching.case_check import check_cases, values_of
 
 CASES = ["np.array([1.0, 2.0])", "np.array([0.0])"]
 EXPECTED = [[2.0, 4.0], [0.0]]
@@ -27,8 +27,10 @@ def test_a_misconception_is_named_only_if_all_its_values_agree():
 
 
 def test_a_misconception_that_raises_an_error_is_recognised():
-    crash = ["It divides by zero.", ["ZeroDivisionError", "ZeroDivisionError"]]
+    crash = ["It divides by zero.", values_of(lambda x: 1 / 0, CASES)]
     assert message(lambda x: 1 // 0, [crash]) == "Misconception: It divides by zero."
+    assert message(lambda x: [][0], [crash]).startswith("double raised IndexError")
+    assert "not answered" in message(lambda x: None, [crash])
 
 
 @pytest.mark.parametrize(

@@ -113,11 +113,18 @@ def test_a_notebook_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(grading, "LARGEST_NOTEBOOK", 2**20)
     (tmp_path / "large.ipynb").write_bytes(b" " * (2**20 + 1))
     with pytest.raises(ValueError, match="expected a notebook of at most 1 MiB"):
-        grading.notebook_text(tmp_path / "large.ipynb")
+        grading.notebook_bytes(tmp_path / "large.ipynb")
 
 
-@pytest.mark.parametrize("wrong", ["no bundle", "no tests", "no submissions"])
-def test_what_cannot_be_graded_is_refused_before_the_first_submission(built, tmp_path, wrong):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("no bundle", "expected an autograder bundle, a zip file, got"),
+        ("no tests", "expected tests in .*, got none"),
+        ("no submissions", "expected notebooks .* or archives .*, got none"),
+    ],
+)
+def test_what_cannot_be_graded_is_refused_before_the_first_submission(built, tmp_path, wrong, message):
     (tmp_path / "bundle").mkdir()
     autograder = tmp_path / "bundle" / "a.zip"
     autograder.write_bytes((built / "01_loss" / "autograder.zip").read_bytes() if wrong == "no submissions" else b"")
@@ -125,7 +132,7 @@ def test_what_cannot_be_graded_is_refused_before_the_first_submission(built, tmp
         zipfile.ZipFile(autograder, "w").close()
     if wrong != "no submissions":
         (tmp_path / "a.ipynb").write_text("{}")
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=message):
         grading.grade_folder(autograder, tmp_path)
 
 

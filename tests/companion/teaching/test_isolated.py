@@ -48,7 +48,9 @@ def test_an_endless_cell_is_stopped_although_it_catches_exceptions():
     assert notes == ["Code cell 1: TimeLimitError: stopped after 0.2 s"] and env["x"] == 3
 
 
-@pytest.mark.parametrize("use", ["import os\nx = os.environ", "import subprocess", "import os\nos.system('true')"])
+@pytest.mark.parametrize(
+    "use", ["import os\nx = os.environ", "import subprocess", "import os\nos.system('true')", "from os import environ"]
+)
 def test_a_cell_that_uses_the_operating_system_is_named(use):
     _, (note,) = execute(use)
     assert "look at it before you accept the grade" in note

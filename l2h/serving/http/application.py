@@ -9,7 +9,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, fields
 from os import PathLike
 from time import perf_counter
@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
@@ -101,6 +100,7 @@ class _Metrics:
         self._seconds = Histogram(
             "l2h_request_seconds", "From the headers of a request to its answer", ["route"], registry=self.registry
         )
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}  # (route, status) -> those of this answer
         self.rows = Counter("l2h_rows", "Inputs that were answered", registry=self.registry)
         self.batch = Histogram(
             "l2h_batch_rows", "Inputs per batch", buckets=[2**k for k in range(11)], registry=self.registry
@@ -110,9 +110,12 @@ class _Metrics:
 
     def count(self, route: str, status: int, seconds: float | None = None) -> None:
         """Count an answer, and the seconds that it took where they are known."""
-        self._requests.labels(route, str(status)).inc()
+        if (route, status) not in self._children:
+            self._children[route, status] = self._requests.labels(route, str(status)), self._seconds.labels(route)
+        requests, durations = self._children[route, status]
+        requests.inc()
         if seconds is not None:
-            self._seconds.labels(route).observe(seconds)
+            durations.observe(seconds)
 
 
 class _Body:
@@ -127,36 +130,35 @@ class _Body:
         self.complete = False
 
     async def read(self) -> bytes:
-        """All of it."""
-        return b"".join([part async for part in self._parts()])
+        """All of it; a body that is a little too large is read to its end before it is refused."""
+        limit = self._settings.max_body
+        parts: list[bytes] = []
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                while not self.complete and max(self._size, self._announced) <= 2 * limit:
+                    part = await self._part()
+                    if self._size <= limit:
+                        parts.append(part)
+        except TimeoutError:
+            expected = f"expected the whole body within {self._settings.body_seconds:g} s"
+            raise Refused(408, f"{expected}, got {self._size} bytes of it") from None
+        if (size := max(self._size, self._announced)) > limit:
+            raise Refused(413, f"expected a body of at most {limit} bytes, got {size} or more")
+        return b"".join(parts)
 
     async def discard(self) -> None:
         """Read what is left of it, so that the other side comes to read the answer; if it is too large, leave it."""
-        try:
-            async for _ in self._parts():
-                pass
-        except Refused:
-            return
+        with suppress(Refused):
+            await self.read()
 
-    async def _parts(self) -> AsyncIterator[bytes]:
-        """Its parts; a body that is a little too large is read to its end before it is refused."""
-        limit = self._settings.max_body
-        while not self.complete and max(self._size, self._announced) <= 2 * limit:
-            try:
-                async with asyncio.timeout_at(self._deadline):
-                    message = await self._receive()
-            except TimeoutError:
-                expected = f"expected the whole body within {self._settings.body_seconds:g} s"
-                raise Refused(408, f"{expected}, got {self._size} bytes of it") from None
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            part = message.get("body", b"")
-            self._size += len(part)
-            self.complete = not message.get("more_body", False)
-            if self._size <= limit:
-                yield part
-        if (size := max(self._size, self._announced)) > limit:
-            raise Refused(413, f"expected a body of at most {limit} bytes, got {size} or more")
+    async def _part(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part: bytes = message.get("body", b"")
+        self._size += len(part)
+        self.complete = not message.get("more_body", False)
+        return part
 
 
 class Service:
@@ -233,8 +235,9 @@ class Service:
 
     async def infer(self, scope: Scope) -> Response:
         """The scores of the inputs in a request."""
-        headers = Headers(scope=scope)
-        checking = hmac.compare_digest(headers.get(CHECK_HEADER, "").encode(), self._check_key.encode())
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        given = headers.get(CHECK_HEADER)
+        checking = given is not None and hmac.compare_digest(given.encode(), self._check_key.encode())
         if self.fault is not None and not checking:
             raise Refused(503, f"not ready: {self.fault}", RETRY)
         body = await scope["l2h.body"].read()
@@ -242,8 +245,7 @@ class Service:
             asked = protocol.decode_request(
                 headers, body, dtype=self.card.input_dtype, shape=self.card.input_shape, max_rows=self.settings.max_rows
             )
-            async with asyncio.timeout(None if checking else self.settings.request_seconds):
-                e = await self.batcher(asked.x)
+            e = await self.batcher(asked.x, None if checking else self.settings.request_seconds)
             described, content = protocol.encode_answer(e, id=asked.id, binary=asked.binary)
             described[protocol.MODEL_HEADER] = self.card.parts["server"].sha256
             answer = Response(content, headers=described)

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,44 @@ class QueueFull(RuntimeError):
 
 class ModelFailed(RuntimeError):
     """The model raised an error on a batch; the log has it."""
+
+
+class Deadlines:
+    """One timer for many futures: each that is not done after its time fails with a TimeoutError.
+
+    The times of all must be the same, so that the oldest is due first. All its methods belong to one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._due: deque[tuple[float, asyncio.Future[Any]]] = deque()  # in the order of their times
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """The number of futures that it keeps."""
+        return len(self._due)
+
+    def watch(self, future: asyncio.Future[Any], seconds: float) -> None:
+        """Let a future fail after so many seconds unless it is done by then."""
+        while self._due and self._due[0][1].done():
+            self._due.popleft()
+        loop = future.get_loop()
+        self._due.append((loop.time() + seconds, future))
+        if self._timer is None:
+            self._timer = loop.call_at(self._due[0][0], self._expire, loop)
+
+    def close(self) -> None:
+        """Forget all futures."""
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._due and (self._due[0][1].done() or self._due[0][0] <= loop.time()):
+            future = self._due.popleft()[1]
+            if not future.done():
+                future.set_exception(TimeoutError())
+        self._timer = loop.call_at(self._due[0][0], self._expire, loop) if self._due else None
 
 
 class Batcher:
@@ -47,6 +87,7 @@ class Batcher:
         self._run, self._max_rows, self._delay, self._queue_length = run, max_rows, delay, queue_length
         self._n_workers, self._observe = workers, observe
         self._waiting: dict[asyncio.Future[np.ndarray], np.ndarray] = {}  # in the order of arrival
+        self._deadlines = Deadlines()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -67,22 +108,27 @@ class Batcher:
             future.cancel()
         self._arrived.set()
         await asyncio.gather(*self._tasks)
+        self._deadlines.close()
         self._pool.shutdown(wait=True)
 
-    async def __call__(self, x: np.ndarray) -> np.ndarray:
+    async def __call__(self, x: np.ndarray, seconds: float | None = None) -> np.ndarray:
         """The model's outputs for the inputs of one request.
 
         Args:
             x: (n, ...), 1 <= n <= max_rows.
+            seconds: after which it is given up, the same for all requests; None waits without end.
 
         Raises:
             QueueFull: if as many requests wait as may wait.
+            TimeoutError: if there are no outputs in time.
             ModelFailed: if the model raises an error on the batch.
         """
         if len(self._waiting) >= self._queue_length:
             raise QueueFull(f"expected at most {self._queue_length} requests that wait")
         future = asyncio.get_running_loop().create_future()
         self._waiting[future] = x
+        if seconds is not None:
+            self._deadlines.watch(future, seconds)
         self._arrived.set()
         try:
             return await future

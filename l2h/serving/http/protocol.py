@@ -20,6 +20,7 @@ OUTPUT_NAME = "e"
 INFER_PATH = f"/v2/models/{MODEL_NAME}/infer"
 MODEL_PATHS = (f"/v2/models/{MODEL_NAME}", f"/v2/models/{MODEL_NAME}/versions/{MODEL_VERSION}")
 LENGTH_HEADER = "Inference-Header-Content-Length"
+LOWER_LENGTH_HEADER = LENGTH_HEADER.lower()
 MODEL_HEADER = "L2h-Model-Sha256"  # of an answer: the SHA-256 of the file that the server serves
 DATATYPES = {"uint8": "UINT8", "float32": "FP32"}  # NumPy's name -> the protocol's
 LARGEST_BODY = 4 * 2**20  # bytes of a request that a server takes unless told otherwise
@@ -166,7 +167,7 @@ def encode_error(message: str) -> bytes:
     >>> encode_error("expected POST, got GET")
     b'{"error":"expected POST, got GET"}'
     """
-    return json.dumps({"error": message}, separators=(",", ":")).encode()
+    return _WRITER.encode({"error": message}).encode()
 
 
 def model_metadata(*, dtype: str, shape: tuple[int, ...], n_classes: int) -> dict[str, Any]:
@@ -214,7 +215,7 @@ def score_columns(n_classes: int) -> int:
 
 def _message(document: Mapping[str, Any], data: bytes | None) -> Message:
     """Headers and body of a document and, behind it, the bytes of a tensor."""
-    text = json.dumps(document, separators=(",", ":")).encode()
+    text = _WRITER.encode(document).encode()
     if data is None:
         return {"Content-Type": "application/json"}, text
     return {"Content-Type": "application/octet-stream", LENGTH_HEADER: str(len(text))}, text + data
@@ -231,7 +232,7 @@ def _encode_tensor(name: str, values: np.ndarray, *, binary: bool) -> tuple[dict
 
 def _split(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], bytes | None]:
     """The JSON object of a message, and the bytes behind it where the header of its length is there."""
-    lengths = [value for key, value in headers.items() if key.lower() == LENGTH_HEADER.lower()]
+    lengths = [value for key, value in headers.items() if key.lower() == LOWER_LENGTH_HEADER]
     if not lengths:
         return _json_object(body), None
     text = lengths[0]
@@ -243,7 +244,7 @@ def _split(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], byt
 def _json_object(text: bytes) -> dict[str, Any]:
     """A JSON object without NaN and infinities."""
     try:
-        document = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
+        document = _READER.decode(text.decode("utf-8"))
     except (ValueError, RecursionError) as fault:  # of bytes that are no UTF-8, too
         raise ProtocolError(f"expected a JSON object in UTF-8, got {_shown(text[:40])}: {_shown(str(fault))}") from None
     if not isinstance(document, dict):
@@ -254,6 +255,11 @@ def _json_object(text: bytes) -> dict[str, Any]:
 def _refuse_constant(name: str) -> NoReturn:
     """Python's reader accepts NaN and infinities, which JSON does not have."""
     raise ValueError(f"{name} is no JSON")
+
+
+# made once: `json.loads` and `json.dumps` make a new one in each call with options
+_READER = json.JSONDecoder(parse_constant=_refuse_constant)
+_WRITER = json.JSONEncoder(separators=(",", ":"))
 
 
 def _only_tensor(document: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
@@ -359,8 +365,8 @@ def _parameters(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _require_finite(values: np.ndarray, name: str) -> None:
     """Refuse NaN and infinities."""
-    wrong = 0 if values.dtype.kind == "u" else int((~np.isfinite(values)).sum())
-    if wrong:
+    if values.dtype.kind != "u" and not (finite := np.isfinite(values)).all():
+        wrong = int((~finite).sum())
         raise ProtocolError(f"expected finite {name}, got {wrong} entries that are not")
 
 

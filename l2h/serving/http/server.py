@@ -1,100 +1,25 @@
-"""The server on the network: connections with limits, TLS, and a shutdown that answers what was accepted."""
+"""The server on the network: its address, TLS, and a shutdown that answers what was accepted."""
 
-import asyncio
 import functools
 import logging
 import queue
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
-import h11
 import uvicorn
 from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from l2h.serving.http import protocol
-from l2h.serving.http.application import DEFAULT_SETTINGS, RETRY, Refused, ServerSettings, Service, make_app, refusal
+from l2h.serving.http.application import DEFAULT_SETTINGS, ServerSettings, Service, make_app
+from l2h.serving.http.connection import Connection, KnownHeads
 from l2h.serving.http.self_check import Ask, ask_over_network
 
 logger = logging.getLogger(__name__)
 
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
-
-
-class _Connection(H11Protocol):
-    """One connection: it waits for headers only so long, and says what it expected of a request that is no HTTP."""
-
-    def __init__(self, *, service: Service, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
-        self.access_log = False  # paths are what others wrote
-        self._service = service
-        self._headers_due: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > self._service.settings.max_connections:
-            self.app = _too_many_connections
-        self._watch_headers(begun=True)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch_headers(begun=self._has_part_of_headers())
-
-    def on_response_complete(self) -> None:
-        """Called after an answer; behind its request the next one may have begun."""
-        super().on_response_complete()
-        self._watch_headers(begun=self._has_part_of_headers())
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._watch_headers(begun=False)
-        super().connection_lost(exc)
-
-    def _has_part_of_headers(self) -> bool:
-        return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
-
-    def _watch_headers(self, *, begun: bool) -> None:
-        """A connection that never sends all of its headers is closed."""
-        if begun and self._headers_due is None:
-            seconds = self._service.settings.header_seconds
-            message = f"expected all headers within {seconds:g} s"
-            self._headers_due = self.loop.call_later(seconds, self._refuse, 408, message)
-        elif not begun and self._headers_due is not None:
-            self._headers_due.cancel()
-            self._headers_due = None
-
-    def send_400_response(self, msg: str) -> None:
-        """Called where a request is no HTTP, with h11's error as the one being handled."""
-        error = sys.exc_info()[1]
-        status = getattr(error, "error_status_hint", 400)
-        limit = self._service.settings.max_header_bytes
-        self._refuse(status, f"expected an HTTP/1.1 request with at most {limit} bytes of headers, got: {error}")
-
-    def _refuse(self, status: int, message: str) -> None:
-        if self.transport.is_closing():
-            return
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            body = protocol.encode_error(message)
-            headers = [
-                ("content-type", "application/json"),
-                ("content-length", str(len(body))),
-                ("connection", "close"),
-            ]
-            response = h11.Response(status_code=status, headers=headers)
-            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
-            self._service.metrics.count("none", status)
-        self.transport.close()
-
-
-async def _too_many_connections(scope: Scope, receive: Receive, send: Send) -> None:
-    refused = Refused(503, "expected fewer connections at once", RETRY)
-    await refusal(refused, complete=False)(scope, receive, send)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -248,7 +173,7 @@ def _config(
         raise ValueError("expected certificate and key, or neither, got one of them")
     config = uvicorn.Config(
         app,
-        http=functools.partial(_Connection, service=app.state.service),  # type: ignore[arg-type]
+        http=functools.partial(Connection, service=app.state.service, heads=KnownHeads()),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from l2h.serving.http.batching import Batcher, ModelFailed, QueueFull
+from l2h.serving.http.batching import Batcher, Deadlines, ModelFailed, QueueFull
 
 
 class Model:
@@ -181,3 +181,38 @@ def test_the_end_waits_for_the_batch_under_way_and_cancels_who_still_waits():
 def test_limits_below_one_are_refused(option):
     with pytest.raises(ValueError, match=f"expected a whole {option} >= 1, got 0"):
         batcher(Model(), [], **{option: 0})
+
+
+def test_a_request_without_outputs_in_time_is_given_up_whether_it_waits_or_runs():
+    model, sizes = Model(free=False), []
+    batch = batcher(model, sizes)
+
+    async def scenario():
+        given_up = await asyncio.gather(*(batch(rows(1, k), 0.01) for k in range(3)), return_exceptions=True)
+        assert [type(each) for each in given_up] == [TimeoutError] * 3 and len(batch) == 0
+        model.free.set()
+        return await batch(rows(2, 3), 60.0)
+
+    assert np.array_equal(run(batch, scenario), rows(2, 6))
+
+
+def test_one_timer_serves_all_and_keeps_no_future_that_is_done():
+    async def scenario():
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+        futures = [loop.create_future() for _ in range(5)]
+        for future in futures[:4]:
+            deadlines.watch(future, 0.01)
+            future.set_result(None)
+        assert len(deadlines) == 1
+        deadlines.watch(futures[4], 0.01)
+        assert len(deadlines) == 1
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(futures[4], 60)
+        assert len(deadlines) == 0
+        late = loop.create_future()
+        deadlines.watch(late, 0.0)
+        deadlines.close()
+        await asyncio.sleep(0.01)
+        assert not late.done() and len(deadlines) == 0
+
+    asyncio.run(scenario())

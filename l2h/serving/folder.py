@@ -165,18 +165,27 @@ def check_target(folder: str | os.PathLike[str]) -> None:
         ValueError: if it holds anything but a helper.
     """
     folder = Path(folder)
-    if folder.exists() and not is_helper(folder) and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not is_helper(folder) and (not folder.is_dir() or not all(map(_is_ours, folder.iterdir()))):
         raise ValueError(
             f"expected a new or empty folder, or that of a saved helper, got {folder}; nothing was changed"
         )
 
 
+def _is_ours(path: Path) -> bool:
+    """Whether an entry of a folder is what a killed save left, or what a file system makes at its top."""
+    return (
+        path.name == "lost+found"
+        or re.fullmatch(rf"\.{re.escape(path.parent.name)}\.[0-9a-f]{{32}}", path.name) is not None
+    )
+
+
 @contextmanager
 def saving(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """A new folder beside `folder` for the files of a helper; at the end, if all is well, it takes its place.
+    """A new folder for the files of a helper; at the end, if all is well, they take their place in `folder`.
 
-    A process that is killed before the end leaves `folder` as it was. Where `folder` holds a helper, its files are
-    replaced one by one, the card last: in between its digests do not fit, so that no mixture is read.
+    A process that is killed before the end leaves `folder` as it was. A new one gets its name when it is complete. In
+    one that is there, which may be a mount point or in a folder that may not be written, files are replaced one by one,
+    the card last: in between its digests do not fit, so that no mixture is read.
 
     Args:
         folder: new, empty, or that of a saved helper; files that belong to no helper stay there.
@@ -186,19 +195,21 @@ def saving(folder: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         ValueError: if `folder` holds anything but a helper, or the new folder is no valid helper at the end.
+        OSError: if `folder` cannot be written.
     """
     folder = Path(folder).resolve()
     check_target(folder)
+    there = folder.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    new = folder.with_name(f".{folder.name}.{uuid4().hex}")  # on the same disk, so that it can be renamed
+    new = (folder if there else folder.parent) / f".{folder.name}.{uuid4().hex}"  # on the disk of its place
     new.mkdir()
     try:
         yield new
         read_card(new)
-        if is_helper(folder):
+        if there:
             _replace_files(folder, new)
         else:
-            new.rename(folder)  # also over an empty folder
+            new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 

@@ -12,7 +12,7 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from l2h import checks
-from l2h.evaluation.thresholds import min_loss_threshold, threshold_between
+from l2h.evaluation.thresholds import budget_threshold, min_loss_threshold, threshold_between
 from l2h.problem import Predictions, asks
 from l2h.serving.folder import Card, part_of, saving, write_card
 from l2h.serving.onnx.graphs import ConversionError, quiet, write_graph
@@ -46,7 +46,9 @@ def quantise_rejector(
     figures, and so the threshold, are of one input at a time, as a device decides.
 
     Its threshold asks for as many of the given inputs as the float rejector does, or has the smallest loss on given
-    predictions. The metrics of the card were measured with the float rejector: they move to its options.
+    predictions. Where the card names an offload budget, it is at most the one that keeps it: with probability 0.95 over
+    the draw of x, the rate on future inputs is at most the budget. The metrics of the card were measured with the float
+    rejector: they move to its options.
 
     Args:
         folder: of a saved helper, which stays as it is.
@@ -80,7 +82,7 @@ def quantise_rejector(
         check_part(card, "rejector", quantised)
         asked = asks(r - np.float32(card.threshold))
         new_r = _scores_one_by_one(quantised, x)
-        threshold = _threshold(new_r, int(asked.sum()), predictions, card)
+        threshold, rule = _threshold(new_r, int(asked.sum()), predictions, card)
         new_asked = asks(new_r - np.float32(threshold))
         result = Quantised(
             threshold,
@@ -90,19 +92,25 @@ def quantise_rejector(
             float(asked.mean()),
             *((path / part.file).stat().st_size for path in (new, folder)),
         )
-        write_card(new, _new_card(card, result, new, "smallest loss" if predictions else "same share asked"))
+        write_card(new, _new_card(card, result, new, rule))
     return result
 
 
-def _threshold(r: np.ndarray, n_asked: int, predictions: Predictions | None, card: Card) -> float:
-    """The quantised rejector's own threshold, between its scores."""
-    if predictions is not None:
-        own = replace(predictions, r=r.astype(np.float64))
-        return threshold_between(r, min_loss_threshold(own, costs=card.costs))
+def _threshold(r: np.ndarray, n_asked: int, predictions: Predictions | None, card: Card) -> tuple[float, str]:
+    """The quantised rejector's own threshold, between its scores, and the rule by which it was chosen."""
     ordered = np.sort(r)
-    if n_asked == 0:
-        return float(np.nextafter(ordered[0], np.float32(-np.inf)))
-    return threshold_between(r, float(ordered[n_asked - 1]))
+    if predictions is not None:
+        rule = "smallest loss"
+        threshold = min_loss_threshold(replace(predictions, r=r.astype(np.float64)), costs=card.costs)
+    else:
+        rule = "same share asked"
+        threshold = float(ordered[n_asked - 1] if n_asked else np.nextafter(ordered[0], np.float32(-np.inf)))
+    budget = card.options.get("budget")
+    if budget is not None:
+        largest = budget_threshold(r, budget=budget).threshold
+        if largest < threshold:
+            threshold, rule = largest, f"budget of {budget:g}"
+    return threshold_between(r, threshold), rule
 
 
 def _new_card(card: Card, result: Quantised, new: Path, rule: str) -> Card:

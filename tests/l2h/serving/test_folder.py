@@ -1,5 +1,6 @@
 """A helper's folder: what was saved is read, and anything else is one clear error."""
 
+import errno
 import json
 import os
 import re
@@ -252,6 +253,45 @@ def test_saving_makes_a_folder_or_fills_an_empty_one(tmp_path):
         saved(path, 0)
         assert read_card(path).classes == ("cat", "dog")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "empty"]
+
+
+@pytest.mark.parametrize("there", ["empty", "a helper", "a new file system"])
+def test_saving_into_a_mount_point_works(tmp_path, monkeypatch, there):
+    """A mount point cannot be renamed or replaced, its files cannot be renamed from outside, its parent is not ours."""
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    if there == "a helper":
+        saved(mount, 0)
+    if there == "a new file system":
+        (mount / "lost+found").mkdir()
+
+    def refuse_other_disks(name):
+        original = getattr(Path, name)
+
+        def checked(self, target):
+            if mount in (self, Path(target)):
+                raise OSError(errno.EBUSY, "Device or resource busy", str(mount))
+            if (mount in self.parents) != (mount in Path(target).parents):
+                raise OSError(errno.EXDEV, "Invalid cross-device link", str(self))
+            return original(self, target)
+
+        monkeypatch.setattr(Path, name, checked)
+
+    refuse_other_disks("rename")
+    refuse_other_disks("replace")
+    saved(mount, 5, threshold=0.5)
+    assert read_card(mount).threshold == 0.5
+    assert not [path for path in mount.iterdir() if path.name.startswith(".")]
+    assert [path.name for path in tmp_path.iterdir()] == ["mount"]
+
+
+def test_a_killed_save_into_an_empty_folder_can_be_made_again(tmp_path):
+    (tmp_path / "helper" / f".helper.{'0' * 32}").mkdir(parents=True)
+    saved(tmp_path / "helper", 0)
+    assert read_card(tmp_path / "helper").classes == ("cat", "dog")
+    (tmp_path / "other" / f".helper.{'0' * 32}").mkdir(parents=True)
+    with pytest.raises(ValueError, match="expected a new or empty folder"):
+        saved(tmp_path / "other", 0)
 
 
 def test_saving_replaces_a_helper_and_keeps_what_is_not_its_own(tmp_path):

@@ -57,6 +57,23 @@ def test_the_threshold_may_have_the_smallest_loss(helper, tmp_path):
     assert card.options["quantisation"]["rule of its threshold"] == "smallest loss"
 
 
+@pytest.mark.parametrize("with_predictions", [False, True])
+@pytest.mark.parametrize("budget", [0.1, 0.001, 0.9])
+def test_the_threshold_keeps_the_budget_of_the_card(tmp_path, budget, with_predictions):
+    small_helper(tmp_path / "helper", shape=(40,), threshold=0.0, options={"budget": budget})
+    wrong, right = -np.ones(500), np.ones(500)
+    predictions = Predictions(m=wrong, r=np.zeros(500), e=right, y=right) if with_predictions else None  # asks for all
+    result = quantise_rejector(helper := tmp_path / "helper", tmp_path / "small", X, predictions=predictions)
+    after, card = decisions(tmp_path / "small")
+    largest = {0.1: 40 / 500, 0.001: 0.0, 0.9: 1.0}[budget]  # of 500 inputs, 0.1 allows 39 at a confidence of 0.95
+    assert after.mean() == result.share_asked <= largest
+    rule = card.options["quantisation"]["rule of its threshold"]
+    if budget == 0.9 and not with_predictions:
+        assert rule == "same share asked" and result.share_asked == decisions(helper)[0].mean() > 0.1
+    else:
+        assert rule == f"budget of {budget:g}"
+
+
 def test_what_cannot_be_quantised_is_refused(helper, tmp_path):
     quantise_rejector(helper, tmp_path / "small", X)
     with pytest.raises(ValueError, match="quantised already"):

@@ -3,7 +3,16 @@
 import logging
 import sys
 
-from benchmarks import evaluation, serving, simulation, step_efficiency, sweep, time_to_quality, workers
+from benchmarks import (
+    evaluation,
+    helped_accuracy,
+    serving,
+    simulation,
+    step_efficiency,
+    sweep,
+    time_to_quality,
+    workers,
+)
 from benchmarks.figures import line
 
 BENCHMARKS = {
@@ -13,6 +22,7 @@ BENCHMARKS = {
     "workers": workers.figures,
     "evaluation": evaluation.figures,
     "serving": serving.figures,
+    "helped_accuracy": helped_accuracy.figures,
     "simulation": simulation.figures,
 }
 

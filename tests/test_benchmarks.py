@@ -10,6 +10,7 @@ import torch
 from benchmarks import (
     evaluation,
     fast_training,
+    helped_accuracy,
     released,
     serving,
     simulation,
@@ -156,6 +157,29 @@ def test_requests_are_counted_by_their_whole_answers(tmp_path):
         assert serving.request_rate(address, request, connections=3, seconds=1.0) > 0
         with pytest.raises(RuntimeError, match=r"expected status 200, got b'HTTP/1\.1 404"):
             serving.request_rate(address, request.replace(b"/server/", b"/others/"), connections=1, seconds=60.0)
+
+
+def test_throughput_is_the_median_of_the_ratios_of_short_rounds(tmp_path, monkeypatch):
+    rates = iter([(100.0, 10.0), (300.0, 10.0), (100.0, 10.0), (100.0, 20.0), (400.0, 10.0), (600.0, 30.0)])
+    monkeypatch.setattr(serving, "bare_rate", lambda *_: serving.Rate(*next(rates)))
+    requests = iter([100.0, 80.0, 100.0])
+    monkeypatch.setattr(serving, "request_rate", lambda *_: next(requests))
+    monkeypatch.setattr(serving, "OnnxModel", lambda path: None)
+    (figure,) = serving.throughput("own", ("127.0.0.1", 1), 8, tmp_path, seconds=1.0, rounds=3)
+    assert (figure.name, figure.value) == ("own_8_connections", 0.5)  # of 0.5, 0.8 and 0.2
+    assert (figure.own_value, figure.baseline_value) == (100.0, 200.0)
+
+
+def test_the_served_helper_of_the_benchmark_answers_as_its_device_decides(tmp_path):
+    figures = {figure.name: figure for figure in helped_accuracy.figures(smallest_time=0.01)}
+    accuracy = figures["system_accuracy"]
+    assert 0.5 < accuracy.own_value < accuracy.baseline_value <= 1  # the server is better than the tree
+    assert all(figure.own_value > 0 and figure.baseline_value > 0 for figure in figures.values())
+    assert set(figures) == {
+        "system_accuracy",
+        "right_answers_per_server_second",
+        "gained_answers_per_server_second",
+    }
 
 
 def test_an_answer_is_complete_with_its_last_byte():

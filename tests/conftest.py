@@ -3,6 +3,10 @@
 import os
 import shutil
 
+# Before NumPy and torch are imported, here and in child processes: on small arrays the second thread of a pool only
+# waits, and a waiting thread is a busy one. Tests of threads ask for their number.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest

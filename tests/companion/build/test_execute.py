@@ -58,6 +58,7 @@ def folders(tmp_path, monkeypatch):
     """An empty book, on a machine without CIFAR-10 whose data nobody needs."""
     monkeypatch.setattr(execute, "cifar10_folder", lambda: None)
     monkeypatch.delenv("L2H_WORKERS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     (tmp_path / "book").mkdir()
     return Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
 
@@ -391,6 +392,7 @@ def test_nothing_is_injected_into_a_record(monkeypatch):
 
 def test_kernels_get_the_data_that_were_found_one_thread_and_their_share_of_the_cores(monkeypatch):
     monkeypatch.delenv("L2H_WORKERS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT / "images")
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     environment = execute._environment(5)

@@ -81,12 +81,14 @@ def test_global_settings_of_torch_are_as_before():
     data, settings = examples(2), training.FitSettings("learning_to_help", COSTS, epochs=1)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(2)
     try:
         training.fit_parts(data, training.split_rows(data.y, 0), settings)
-        assert torch.get_default_dtype() == torch.float64
+        assert torch.get_default_dtype() == torch.float64 and torch.get_num_threads() == 2
     finally:
         torch.set_default_dtype(torch.float32)
-    assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """The audit of a record of small runs: what it draws, what it finds, and how it ends."""
 
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
+import time
 
 import pytest
+from helpers.commands import ended, forked
+from helpers.sweeps import wait_until
 
 from companion.build import audit, notebooks, summaries
 from companion.build.notebooks import Folders
@@ -170,20 +172,14 @@ def test_without_the_images_nothing_is_compared(copied, capsys):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_audit_says_so_by_its_exit_code(toy, number, code):
-    program = (
-        "import signal, sys, time; from pathlib import Path; from companion.build import audit, notebooks\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "audit.train = lambda *_: (print('begun', flush=True), time.sleep(600)); base = Path(sys.argv[1])\n"
-        "sys.exit(audit.main([], notebooks.Folders(base / 'book', base / 'notebooks', base / 'references')))"
-    )
-    command = [sys.executable, "-c", program, str(toy.book.parent)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline().startswith("audit: ")
-        assert process.stdout.readline() == "begun\n"
-        process.send_signal(number)
-        _, err = process.communicate()
-    assert process.returncode == code and "Traceback" not in err
+def test_an_interrupted_audit_says_so_by_its_exit_code(toy, tmp_path, monkeypatch, number, code):
+    monkeypatch.setattr(audit, "train", lambda *_: (print("begun"), time.sleep(600)))
+    with forked(tmp_path, lambda: audit.main([], toy)) as process:
+        wait_until(lambda: (tmp_path / "stdout").exists() and "begun\n" in (tmp_path / "stdout").read_text())
+        os.kill(process.pid, number)
+        assert ended(process) == code
+    assert (tmp_path / "stdout").read_text().startswith("audit: ")
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
 
 
 def cells_of(name, code):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers.chapters import HEADER
+from helpers.commands import ended, forked
 
 from companion.build import execute, notebooks
 from companion.build.execute import main
@@ -289,17 +290,10 @@ def test_a_kernel_that_does_not_exist_is_a_failure(folders, capsys):
 def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path, sent, code):
     note = f"import os, pathlib, time\n\npathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
     write(folders, slow=SLEEPY.replace("import time", note))
-    program = (
-        "import signal, sys; from pathlib import Path\n"
-        "from companion.build import execute; from companion.build.notebooks import Folders\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell starts it ignoring interrupts
-        "execute.cifar10_folder = lambda: None; base = Path(sys.argv[1])\n"
-        "sys.exit(execute.main(['quick'], Folders(base / 'book', base / 'notebooks', base / 'references')))"
-    )
-    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stderr=subprocess.DEVNULL) as runner:
+    with forked(tmp_path, lambda: main(["quick"], folders)) as runner:
         kernel = _written(tmp_path / "pid", 300)
-        runner.send_signal(sent)
-        assert runner.wait(300) == code
+        os.kill(runner.pid, sent)
+        assert ended(runner) == code
     deadline = time.monotonic() + 15
     while _alive(kernel) and time.monotonic() < deadline:
         time.sleep(0.1)

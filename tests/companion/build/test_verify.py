@@ -1,13 +1,13 @@
 """`make verify` on a small book: what it prints, writes and refuses, and how it ends."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 from helpers.chapters import HEADER
+from helpers.commands import ended, forked
+from helpers.sweeps import wait_until
 
 from companion.build import audit, execute, outputs, verify
 from companion.build.notebooks import ROOT, Folders
@@ -228,18 +228,9 @@ def test_an_interrupted_check_says_so_by_its_exit_code(book, tmp_path, mode, num
     wait = f"import pathlib, time\n\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(600)\n```\n"
     (book.book / "91_toy.md").write_text(HEADER + wait)
     report.write_text("[]\n")
-    program = (
-        "import signal, sys; from pathlib import Path; from companion.build import execute, notebooks, verify\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell starts it ignoring interrupts
-        "execute.cifar10_folder = lambda: None; base = Path(sys.argv[1])\n"
-        "folders = notebooks.Folders(base / 'book', base / 'notebooks', base / 'references')\n"
-        "sys.exit(verify.main([sys.argv[2]], folders, base / 'claims', base / 'claims.json'))"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path), mode]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as checking:
-        while not begun.exists() and checking.poll() is None:
-            time.sleep(0.1)
-        checking.send_signal(number)
-        _, err = checking.communicate()
-    assert checking.returncode == code and "Traceback" not in err
+    with forked(tmp_path, lambda: main([mode], book, tmp_path / "claims", report)) as checking:
+        wait_until(lambda: begun.exists() or not checking.is_alive())
+        os.kill(checking.pid, number)
+        assert ended(checking) == code
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
     assert mode == "record" or report.read_text() == "[]\n", "the report of an earlier check stays"

@@ -11,7 +11,9 @@ import platform
 import re
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from l2h.experiments.fingerprint import PACKAGE
 from l2h.training.device import accelerator_name
 
 EXCLUDED_FROM_KEYS = ("run_key", "shifted_key")  # how keys are made, which changes no result
+HEADER_END = "---"
 LOCAL_KEYS = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
 ROOT = PACKAGE.parent
 
@@ -48,7 +51,14 @@ class Folders:
 
 def chapter_names(book: Path = ROOT / "book") -> list[str]:
     """The names of the pages that are executed: those whose header names a kernel."""
-    return [path.stem for path in sorted(book.glob("*.md")) if "kernelspec" in jupytext.read(path).metadata]
+    return [path.stem for path in sorted(book.glob("*.md")) if _names_a_kernel(path.read_text(encoding="utf-8"))]
+
+
+def _names_a_kernel(source: str) -> bool:
+    """Whether the header of a page, between two lines of three dashes, has the key `kernelspec`."""
+    first, *lines = source.splitlines() or [""]
+    header = takewhile(lambda line: line.rstrip() != HEADER_END, lines)
+    return first.rstrip() == HEADER_END and any(line.startswith("kernelspec:") for line in header)
 
 
 def read_source(name: str, book: Path = ROOT / "book") -> NotebookNode:
@@ -99,7 +109,7 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
     Raises:
         ValueError: if a code cell is not plain Python.
     """
-    code, cells = fingerprint.Code(PACKAGE, ROOT / "companion"), [cell.source for cell in code_cells(notebook)]
+    code, cells = source_code(), [cell.source for cell in code_cells(notebook)]
     try:
         roots = [code.add(name, "\n\n".join(cells))]
         statements = [_statements(cell) for cell in cells]  # what a cell shows depends on where it ends
@@ -117,6 +127,17 @@ def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[s
         versions=run.library_versions(),
         **_committed_tables(name),
     )
+
+
+def source_code() -> fingerprint.Code:
+    """The definitions of the packages that chapters use; they are read once while no module changes."""
+    paths = [path for folder in (PACKAGE, ROOT / "companion") for path in sorted(folder.rglob("*.py"))]
+    return _code(tuple((path, (facts := path.stat()).st_mtime_ns, facts.st_size) for path in paths))
+
+
+@lru_cache(maxsize=1)
+def _code(_: tuple[tuple[Path, int, int], ...]) -> fingerprint.Code:
+    return fingerprint.Code(PACKAGE, ROOT / "companion")
 
 
 def _committed_tables(name: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from companion.build import notebooks
 from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
-from l2h.experiments.fingerprint import PACKAGE, Code, Definition
+from l2h.experiments.fingerprint import Definition
 
 SWEEP = Definition("l2h.experiments.sweep", "sweep")
 SETTINGS_CELL = 2  # the code cell that checks the parameters and loads the settings
@@ -102,7 +102,7 @@ def run_cells(name: str, parameters: dict[str, Any], folders: Folders) -> None:
 
 def _cells_up_to_sweep(name: str, cells: Sequence[str]) -> int:
     """The number of cells up to the last one that sweeps, itself or in a function; the first one imports."""
-    code = Code(PACKAGE, notebooks.ROOT / "companion")
+    code = notebooks.source_code()
     texts = [cells[0], *(f"{cells[0]}\n\n{source}" for source in cells[1:])]
     cell_definitions = [code.add(f"{name}, code cell {number}", text) for number, text in enumerate(texts, 2)]
     numbers = [number for number, cell in enumerate(cell_definitions, 1) if SWEEP in code.reached([cell])]

@@ -9,9 +9,9 @@ from multiprocessing import get_context
 
 @contextmanager
 def forked(folder, command):
-    """A process that ends with the exit code of `command()`; `folder` gets its files `stdout` and `stderr`.
+    """A process in a session of its own that ends with the exit code of `command()`.
 
-    The tests use one thread each, so that a copy of this process can compute.
+    `folder` gets its files `stdout` and `stderr`. Tests use one thread, so that a copy of their process can compute.
     """
     process = get_context("fork").Process(target=_run, args=(folder, command))
     process.start()
@@ -23,6 +23,7 @@ def forked(folder, command):
 
 
 def _run(folder, command):
+    os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell starts tests that ignore interrupts
     for name in ("stdout", "stderr"):
         stream = (folder / name).open("w", buffering=1)

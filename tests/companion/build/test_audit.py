@@ -13,7 +13,6 @@ from helpers.sweeps import wait_until
 from companion.build import audit, notebooks, summaries
 from companion.build.notebooks import Folders
 from companion.build.sweep import SWEEP
-from l2h.experiments.fingerprint import PACKAGE, Code
 from l2h.experiments.store import Store
 
 N_RECORDED = 6  # runs of the toy chapter: two clients, a server, confidence, learning to help, also under corruption
@@ -193,7 +192,7 @@ def test_the_records_have_summaries_of_all_their_runs():
     paths = sorted(folders.book.glob("*.runs.csv"))
     assert sum(path.stat().st_size for path in paths) < 2**20
     with_runs = {path.name.removesuffix(".runs.csv") for path in paths}
-    code = Code(PACKAGE, notebooks.ROOT / "companion")
+    code = notebooks.source_code()
     training = {name for name in notebooks.chapter_names() if SWEEP in code.reached([cells_of(name, code)])}
     assert len(training) > 5
     assert with_runs == training | {"06_comparison.full"}, "run `make record`"  # the last of all pairs of classes

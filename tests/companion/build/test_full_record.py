@@ -30,6 +30,7 @@ def patch(tmp_path_factory):
     labels = HumanLabels(*[[0.5]] * 4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("L2H_RUNS", str(tmp_path_factory.mktemp("runs")))
+        patch.setenv("L2H_WORKERS", "1")
         patch.setattr(class_pairs, "PAIR_SEEDS", 1)
         patch.setattr(class_pairs, "groups_of_seed", groups)
         patch.setattr(execute, "cifar10_folder", lambda: tmp_path_factory.getbasetemp())

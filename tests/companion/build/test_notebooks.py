@@ -4,6 +4,7 @@ import copy
 from importlib import import_module
 from pathlib import Path
 
+import jupytext
 import nbformat
 import pytest
 from helpers.chapters import HEADER
@@ -82,7 +83,17 @@ def key(text, book, **changed):
 
 
 def test_chapters_are_the_pages_that_name_a_kernel(book):
+    (book / "92_text.md").write_text("---\nlanguage: python\n---\n\nkernelspec:\n")
+    (book / "93_empty.md").write_text("")
+    (book / "94_line.md").write_text("A\nkernelspec:\n---\n")
     assert notebooks.chapter_names(book) == ["91_toy"]
+
+
+def test_the_chapters_are_those_that_jupytext_gives_a_kernel():
+    pages = (notebooks.ROOT / "book").glob("*.md")
+    assert notebooks.chapter_names() == [
+        page.stem for page in sorted(pages) if "kernelspec" in jupytext.read(page).metadata
+    ]
 
 
 def test_a_source_reads_the_same_each_time(book):
@@ -213,6 +224,17 @@ def test_what_is_not_there_or_broken_is_no_notebook(tmp_path):
     (tmp_path / "broken.ipynb").write_text('{"cells": [')
     assert notebooks.read_notebook(tmp_path / "none.ipynb") is None
     assert notebooks.read_notebook(tmp_path / "broken.ipynb") is None
+
+
+def test_a_key_depends_on_the_modules_as_they_are_now(book, monkeypatch):
+    """Though they are read once for many chapters."""
+    monkeypatch.setattr(notebooks, "ROOT", book.parent)
+    (module := book.parent / "companion" / "toy.py").parent.mkdir()
+    source, keys = SOURCE.replace("from l2h.problem import", "from companion.toy import"), []
+    for threshold in (0, 10):
+        module.write_text(f"def asks(r):\n    return r <= {threshold}\n")
+        keys += [key(source, book), key(SOURCE, book), key(source, book)]
+    assert keys[:3] == [keys[0], keys[1], keys[0]] and keys[3:] == [keys[3], keys[1], keys[3]] and len(set(keys)) == 3
 
 
 def test_a_key_depends_on_the_tables_that_a_chapter_reads(book, monkeypatch):

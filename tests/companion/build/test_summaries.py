@@ -60,14 +60,8 @@ def test_pandas_alone_reads_the_file(toy):
     assert table.dropna(subset="accuracy on noise 4")["method"].to_list() == ["learning_to_help"]
 
 
-def test_summaries_are_the_same_when_all_runs_come_from_the_store(toy):
-    before = (toy.book / "91_runs.runs.csv").read_text()
-    execute.execute_chapters("paper", ["91_runs"], toy, reuse=False)
-    assert (toy.notebooks / "paper" / "91_runs.runs.csv").read_text() == before
-    assert not list(toy.notebooks.glob("*/*.partial.*"))
-
-
 def test_a_record_without_its_own_summaries_is_not_reused(toy, tmp_path, capsys):
+    """It is executed again, with the same summaries when all runs come from the store."""
     folders = Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
     folders.book.mkdir()
     for path in toy.book.iterdir():
@@ -75,14 +69,18 @@ def test_a_record_without_its_own_summaries_is_not_reused(toy, tmp_path, capsys)
     execute.execute_chapters("paper", ["91_runs"], folders)
     assert capsys.readouterr().out == "91_runs: fresh, not executed again\n"
     made = folders.notebooks / "paper"
-    assert (made / "91_runs.runs.csv").read_text() == (toy.book / "91_runs.runs.csv").read_text()
+    before = (toy.book / "91_runs.runs.csv").read_text()
+    assert (made / "91_runs.runs.csv").read_text() == before
 
     (made / "91_runs.ipynb").unlink()
+    (made / "91_runs.runs.csv").unlink()
     (folders.book / "91_runs.runs.csv").unlink()
     execute.execute_chapters("paper", ["91_runs"], folders)
     out = capsys.readouterr().out
     assert "91_runs.ipynb: not reused" in out and "91_runs: started at paper" in out
     assert summaries.belong_to(notebooks.read_notebook(made / "91_runs.ipynb"), made / "91_runs.ipynb")
+    assert (made / "91_runs.runs.csv").read_text() == before
+    assert not list(folders.notebooks.glob("*/*.partial.*"))
 
 
 def test_a_notebook_without_runs_has_no_file(tmp_path):

@@ -4,11 +4,10 @@ import logging
 import os
 import re
 import signal
-import subprocess
-import sys
 
 import pytest
 from distributed import LocalCluster
+from helpers.commands import ended, forked
 from helpers.sweeps import is_alive, wait_until
 
 from companion.build import notebooks, sweep
@@ -143,33 +142,18 @@ def test_what_the_page_on_many_runs_shows_exists():
         assert '\nif __name__ == "__main__":\n' in script
 
 
-INTERRUPTED = """
-import signal
-import sys
-from pathlib import Path
-
-from companion.build import sweep
-from companion.build.notebooks import Folders
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    sys.exit(sweep.main(["paper", "runs"], Folders(book=Path(sys.argv[1]))))
-"""
-
-
-def test_ctrl_c_stops_everything_and_says_how_to_go_on(folders, tmp_path):
-    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
-    command = [sys.executable, tmp_path / "interrupted.py", folders.book]
-    options = {"env": {**os.environ, "L2H_WORKERS": "2"}, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, start_new_session=True, **options) as sweeping:
+def test_ctrl_c_stops_everything_and_says_how_to_go_on(folders, tmp_path, monkeypatch):
+    monkeypatch.setenv("L2H_WORKERS", "2")
+    with forked(tmp_path, lambda: sweep.main(["paper", "runs"], folders)) as sweeping:
         wait_until(lambda: kept(folders) > 3)  # the clients are made, and a run
         os.killpg(sweeping.pid, signal.SIGINT)  # as a terminal does, to every process of the command
-        printed = sweeping.communicate(timeout=300)[1]
-    assert sweeping.returncode == 130
+        assert ended(sweeping) == 130
+    printed = (tmp_path / "stderr").read_text()
     assert "KeyboardInterrupt: " in printed
     assert f"are kept in {tmp_path / 'runs'}; the same sweep makes the others" in printed
     assert "Traceback" not in printed
     wait_until(lambda: not is_alive(sweeping.pid))
+    monkeypatch.setenv("L2H_WORKERS", "1")
     assert sweep.main(["paper", "runs"], folders) == 0
     assert kept(folders) == 6
 

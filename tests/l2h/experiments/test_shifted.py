@@ -65,6 +65,7 @@ def test_whatever_may_change_a_result_changes_its_key(monkeypatch):
     assert experiments_shifted.corruption_key(HELP) != before
 
 
+@pytest.mark.usefixtures("copied_workers")
 def test_workers_change_nothing(store, tmp_path, monkeypatch):
     configs = [replace(HELP, method="client", ce=0.0, seed=seed) for seed in (0, 1)]
     one = sweep_under_corruption(configs, store=store)

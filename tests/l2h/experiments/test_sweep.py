@@ -18,6 +18,7 @@ import dask
 import numpy as np
 import pytest
 from distributed import LocalCluster
+from helpers.commands import forked
 from helpers.sweeps import BASE, HELP, SLOW, is_alive, wait_until
 
 from l2h.experiments import config as experiments_config
@@ -118,6 +119,7 @@ def deadly(config, *, store):
     return run.run(config, store=store)
 
 
+@pytest.mark.usefixtures("copied_workers")
 def test_a_run_that_kills_its_workers_is_named_and_what_was_made_is_kept(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(experiments_sweep, "RESTARTS", 1)
     monkeypatch.setenv("L2H_WORKERS", "2")
@@ -255,6 +257,7 @@ def test_a_sweep_that_is_killed_at_any_moment_goes_on_where_it_stopped(tmp_path)
     assert counts["halves"] >= 1, "none of them hit a write"
 
 
+@pytest.mark.usefixtures("copied_workers")
 def test_a_killed_worker_costs_the_runs_under_way_and_nothing_else(alone, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("L2H_WORKERS", "2")
     store, before = Store(tmp_path), {}
@@ -285,6 +288,7 @@ def dask_cluster(count):
         yield cluster
 
 
+@pytest.mark.usefixtures("copied_workers")
 def test_a_dask_cluster_loses_a_worker_and_nothing_else(alone, tmp_path, monkeypatch):
     store = Store(tmp_path)
     with dask_cluster(3) as cluster:
@@ -307,25 +311,11 @@ def test_a_dask_cluster_loses_a_worker_and_nothing_else(alone, tmp_path, monkeyp
     assert before.items() <= files(store).items()
 
 
-SWEEPING = """
-import sys
-from pathlib import Path
-from l2h.experiments.sweep import sweep
-from l2h.experiments.store import Store
-from helpers.sweeps import SLOW
-
-if __name__ == "__main__":
-    sweep(SLOW, store=Store(Path(sys.argv[1])))
-"""
-
-
-def test_workers_end_with_the_sweep_that_is_killed(tmp_path):
-    store, script = Store(tmp_path / "runs"), tmp_path / "sweeping.py"
-    script.write_text(SWEEPING)
-    environment = {**os.environ, "L2H_WORKERS": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, script, store.folder], env=environment, start_new_session=True) as sweeping:
+def test_workers_end_with_the_sweep_that_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setenv("L2H_WORKERS", "2")
+    store = Store(tmp_path / "runs")
+    with forked(tmp_path, lambda: sweep(SLOW, store=store)) as sweeping:
         wait_until(lambda: len(files(store)) > 1)
-        sweeping.kill()
 
     wait_until(lambda: not is_alive(sweeping.pid))
 
@@ -338,6 +328,16 @@ from l2h.experiments.run import ExperimentConfig
 from l2h.experiments.store import Store
 
 sweep(over_seeds(ExperimentConfig("random", source="digits"), 2), store=Store(Path(sys.argv[1])))
+"""
+SWEEPING = """
+import sys
+from pathlib import Path
+from l2h.experiments.sweep import sweep
+from l2h.experiments.store import Store
+from helpers.sweeps import SLOW
+
+if __name__ == "__main__":
+    sweep(SLOW, store=Store(Path(sys.argv[1])))
 """
 TO_WRITE = 'below `if __name__ == "__main__":`'
 

@@ -25,8 +25,9 @@ settings.load_profile("book")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+BROWSER_TESTS = ["book/test_browser.py", "book/test_browser_figures.py"]
 # Without a browser its tests do not exist, and the summary says so; L2H_BROWSER=required makes that a failure.
-collect_ignore = [] if CHROMIUM or os.environ.get("L2H_BROWSER") == "required" else ["book/test_browser.py"]
+collect_ignore = [] if CHROMIUM or os.environ.get("L2H_BROWSER") == "required" else BROWSER_TESTS
 
 
 def pytest_terminal_summary(terminalreporter):

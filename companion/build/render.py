@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from companion.build import banner, claims_page, outputs, reference_pages
+from companion.build import banner, claims_page, outputs, quizzes, reference_pages
 from companion.build.notebooks import ROOT
 from companion.claims import ledger, registry
 
@@ -27,6 +27,7 @@ LEDGER_MARKER = "% l2h: the ledger in short"  # a comment in a plain page; what 
 DIGEST_FILE = ".inputs.sha256"  # lies in the built book and says from what it was built
 WHERE = "where the pages go: a new or an empty folder, or a book built before, which is replaced as a whole"
 BUILD_FOLDER = ROOT / "_build"
+SOURCE_SUFFIXES = (".py", ".jinja", ".js", ".css", ".svg", ".csv")  # of the packages' files that change a page
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -114,8 +115,11 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
     for name in ("_config.yml", "references.bib"):
         shutil.copy(root / name, staged)
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")
+    for path in (root / "book" / quizzes.FOLDER).glob("*.yml"):
+        shutil.copy(path, staged / quizzes.FOLDER)
     for name, notebook in executed.items():
-        page = claims_page.with_anchors(with_provenance(banner.with_banner(name, notebook)))
+        page = quizzes.with_quiz(name, banner.with_banner(name, notebook), root / "book" / quizzes.FOLDER)
+        page = claims_page.with_anchors(with_provenance(page))
         (staged / f"{name}.ipynb").write_text(json.dumps(page), "utf8")
     for name, text in plain_pages(executed, staged, root=root).items():
         (staged / name).parent.mkdir(exist_ok=True)
@@ -150,7 +154,7 @@ def plain_pages(executed: dict[str, dict[str, Any]], staged: Path, *, root: Path
         figure = write_landing_figure(executed, staged, root)
         summary = claims_page.landing_section(entries, figure, claims_page.landing_sentences(executed))
         pages[name] = pages[name].replace(LEDGER_MARKER, summary)
-    return pages
+    return {name: quizzes.with_marker_replaced(name, text) for name, text in pages.items()}
 
 
 def write_landing_figure(
@@ -207,7 +211,7 @@ def input_digest(staged: Path) -> str:
     """The SHA-256 of everything that the pages are built from: a staged folder, and the sources of the two packages."""
     files = sorted(path for path in staged.rglob("*") if path.is_file())
     package_files = [path for name in reference_pages.PACKAGES for path in (ROOT / name).rglob("*.*")]
-    sources = sorted(path for path in package_files if path.suffix in (".py", ".jinja"))
+    sources = sorted(path for path in package_files if path.suffix in SOURCE_SUFFIXES)
     named = {str(path.relative_to(staged)): path for path in files}
     named |= {str(path.relative_to(ROOT)): path for path in sources}
     parts = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {name}" for name, path in named.items()]

@@ -2,13 +2,9 @@
 
 import random
 import re
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Error, expect, sync_playwright
+from playwright.sync_api import Error, expect
 
 from companion.build import render
 from companion.chapters.ch02_bayes.interactive import interactive_regions, read_asset
@@ -16,61 +12,9 @@ from l2h.problem import Costs
 from l2h.theory.bayes import ask_threshold, pointwise_bayes_risk, region_areas, server_error
 
 PAGES = [*render.page_names(), "api/l2h_theory", "search", "genindex"]  # of the reference's pages, the longest
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 TYPESET = "() => [...document.querySelectorAll('.math')].every(part => part.querySelector('mjx-container'))"
 
 SCROLLING = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.innerText)"
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def address(built_book):
-    """Where the book is served."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(built_book))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=FLAGS) as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser):
-    """An empty page that notes what goes wrong and lets no request leave the machine."""
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
-    page.faults = []
-
-    def local_only(route):
-        if urlparse(route.request.url).hostname in ("127.0.0.1", None, ""):
-            route.continue_()
-        else:
-            page.faults.append(f"request to {route.request.url}")
-            route.abort()
-
-    page.route("**/*", local_only)
-    page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("response", lambda answer: answer.status >= 400 and page.faults.append(f"{answer.status} {answer.url}"))
-    yield page
-    page.close()
 
 
 def test_a_fault_is_noticed(page, address):

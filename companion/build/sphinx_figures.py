@@ -11,9 +11,13 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from companion.chapters.ch04_surrogate.interactive import surrogate_figure
+from companion.chapters.choosing.interactive import coverage_figure
 from l2h.problem import Costs
 
-FIGURES: dict[str, Callable[[], str]] = {"surrogate": lambda: surrogate_figure(Costs(c1=1.0, ce=0.18))}
+FIGURES: dict[str, Callable[[], str]] = {
+    "surrogate": lambda: surrogate_figure(Costs(c1=1.0, ce=0.18)),
+    "coverage": coverage_figure,
+}
 
 
 class Interactive(SphinxDirective):

@@ -10,6 +10,7 @@ from playwright.sync_api import Error, expect
 from companion.build import notebooks, quizzes
 from companion.chapters import html_figures
 from companion.chapters.ch04_surrogate.interactive import RANGES, ROWS, number_text, surrogate_figure, surrogate_numbers
+from companion.chapters.choosing.interactive import coverage_figure, coverage_numbers, read_systems, score_text
 from l2h.problem import Costs
 
 COSTS = Costs(c1=1.0, ce=0.18)
@@ -92,6 +93,68 @@ def test_the_surrogate_moves_by_keyboard_alone(open_alone):
     expect(page.locator("[data-part=summary]")).to_contain_text("would ask, as the Bayes rule does")
 
 
+def assert_coverage(page, system, predictions, share, costs):
+    """That the script's numbers are those of Python, as data and as text."""
+    numbers, root = coverage_numbers(predictions, share, costs), page.locator(".l2h-coverage")
+    for name in ("accuracy", "coverage", "loss", "least", "never", "always"):
+        shown = float(root.get_attribute(f"data-{name}"))
+        assert shown == pytest.approx(getattr(numbers, name), abs=1e-9), (name, system, share, costs)
+    for name, (number, client_right, server_right) in numbers.cells.items():
+        texts = [root.locator(f"[data-part={name}-{column}]").inner_text() for column in range(3)]
+        assert texts[0] == str(number)
+        if number:
+            shares = [float(text.removesuffix(" %")) for text in texts[1:]]
+            assert shares == pytest.approx([100 * client_right / number, 100 * server_right / number], abs=0.051)
+        else:
+            assert texts[1:] == ["–", "–"]
+    text = root.locator("[data-part=summary]").inner_text()
+    assert f"t = {score_text(numbers.threshold)}, {system} sends" in text
+
+
+def test_accuracy_against_coverage_agrees_with_python_wherever_its_controls_stand(open_alone):
+    page, systems = open_alone(coverage_figure()), read_systems()
+    assert_coverage(page, "learning to help", systems["learning to help"], 0.3, Costs(1.0, 0.1))
+    chance = random.Random(0)
+    for number in range(30):
+        system = list(systems)[number % len(systems)]
+        share = (0.0, 1.0)[number] if number < 2 else chance.randrange(201) / 200
+        costs = Costs(chance.randrange(41) / 20, chance.randrange(101) / 100)
+        page.locator("[data-part=system]").select_option(system)
+        for name, value in {"share": share, "c1": costs.c1, "ce": costs.ce}.items():
+            page.locator(f"[data-part={name}]").fill(str(value))
+        assert_coverage(page, system, systems[system], share, costs)
+    assert page.faults == []
+
+
+def test_the_script_draws_the_coverage_that_python_draws(open_alone):
+    def state(page):
+        parts = {"curve": ("points",), "random": ("y1", "y2"), "least": ("x", "y"), "point": ("cx", "cy")}
+        texts = [page.locator(f"[data-part={part}]").get_attribute(name) for part in parts for name in parts[part]]
+        return [float(number) for text in texts for number in re.split("[ ,]", text)]
+
+    page = open_alone(coverage_figure())
+    page.locator("[data-part=system]").select_option("triage")
+    page.locator("[data-part=share]").fill("0.55")
+    page.locator("[data-part=ce]").fill("0.3")
+    by_script = state(page)
+    html = coverage_figure("triage", share=0.55, costs=Costs(1.0, 0.3))
+    assert by_script == pytest.approx(
+        state(open_alone(re.sub(r"<script>.*</script>", "", html, flags=re.DOTALL))), abs=0.11
+    )
+
+
+def test_the_threshold_moves_by_keyboard_alone_and_says_where_it_stands(open_alone):
+    page = open_alone(coverage_figure())
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("[data-part=system]").input_value() == "confidence"
+    press(page, "share", "ArrowRight", 2)
+    assert_coverage(page, "confidence", read_systems()["confidence"], 0.31, Costs(1.0, 0.1))
+    assert re.fullmatch(
+        r"t = −?\d\.\d{4}, 31\.0 % sent", page.locator("[data-part=share]").get_attribute("aria-valuetext")
+    )
+
+
 def test_without_scripts_a_figure_stands_still_and_says_so(browser, tmp_path):
     context = browser.new_context(java_script_enabled=False)
     page, path = context.new_page(), tmp_path / "figure.html"
@@ -117,7 +180,7 @@ def test_the_style_of_the_figures_is_sound(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("name", "kind"), [("04_surrogate", "l2h-surrogate")])
+@pytest.mark.parametrize(("name", "kind"), [("04_surrogate", "l2h-surrogate"), ("choosing", "l2h-coverage")])
 def test_the_figure_stands_in_its_chapter_and_fits_a_phone(page, address, name, kind, scheme):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 360, "height": 740})

@@ -37,9 +37,7 @@ ROWS = {
 }
 
 
-def surrogate_figure(
-    costs: Costs, *, alpha: float = 1.0, beta: float = 2.0, p: float = 0.85, eta: float = 0.85
-) -> str:
+def surrogate_figure(costs: Costs, *, alpha: float = 1.0, beta: float = 2.0, p: float = 0.85, eta: float = 0.85) -> str:
     """The figure in HTML.
 
     Args:

@@ -34,7 +34,7 @@ def test_a_figure_follows_the_words_that_introduce_it(build, name):
 
 
 def test_an_unknown_figure_is_an_error_of_the_build(build):
-    assert "expected a figure among surrogate" in build("unknown")[1]
+    assert "expected a figure among surrogate, coverage, got unknown" in build("unknown")[1]
 
 
 @pytest.mark.parametrize("name", FIGURES)

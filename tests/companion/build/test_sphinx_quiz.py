@@ -64,6 +64,8 @@ def test_without_scripts_the_reasons_are_folded_and_there_is_no_dead_button(buil
         assert page.find(id=f"{radio['id']}-reason")
 
 
-@pytest.mark.parametrize(("questions", "message"), [(None, "No such file"), ([{**QUIZ[0], "options": []}], "at least 3")])
+@pytest.mark.parametrize(
+    ("questions", "message"), [(None, "No such file"), ([{**QUIZ[0], "options": []}], "at least 3")]
+)
 def test_what_cannot_be_shown_is_an_error_of_the_build(build, questions, message):
     assert message in build(questions)[1]

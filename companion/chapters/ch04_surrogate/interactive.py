@@ -1,6 +1,7 @@
 """The surrogate risk at one input, and where it is smallest, with sliders for alpha, beta, p and eta."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,8 @@ HIGHEST_DRAWN = 6.0  # above the frame, where the curve is cut off
 SCORES = np.linspace(-2, 2, 81)
 TIE = 1e-12  # two risks that differ by less are equal up to rounding
 CAPTION = (
-    "Solid: the surrogate risk <i>F</i>(<i>r</i>). Dot: where it is smallest; a minimum beyond the axis is drawn at its "
-    "end. Dashed: the risk of asking, on the left, and of keeping, on the right."
+    "Solid: the surrogate risk <i>F</i>(<i>r</i>). Dot: where it is smallest; a minimum beyond the axis is drawn at "
+    "its end. Dashed: the risk of asking, on the left, and of keeping, on the right."
 )
 RANGES = {  # name -> label, lowest and highest value, step, decimals
     "alpha": ("<i>α</i>", 0.1, 6.0, 0.05, 2),
@@ -83,7 +84,7 @@ def surrogate_figure(costs: Costs, *, alpha: float = 1.0, beta: float = 2.0, p: 
 
 def surrogate_numbers(costs: Costs, *, alpha: float, beta: float, p: float, eta: float) -> dict[str, float]:
     """The numbers of the figure's table, by the names of `ROWS`, for one state of the sliders."""
-    given = {"costs": costs, "alpha": alpha, "beta": beta}
+    given: dict[str, Any] = {"costs": costs, "alpha": alpha, "beta": beta}
     mu = server_error(np.asarray(eta))
     best, slope = minimiser(eta, p, **given), float(slope_at_zero(eta, p, **given))
     gain = p - (costs.c1 * float(mu) + costs.ce)
@@ -122,7 +123,7 @@ def _slider(name: str, value: float) -> Slider:
 
 
 def _drawing(costs: Costs, numbers: dict[str, float], *, alpha: float, beta: float, p: float, eta: float) -> str:
-    given = {"eta": eta, "p": p, "costs": costs, "alpha": alpha, "beta": beta}
+    given: dict[str, Any] = {"eta": eta, "p": p, "costs": costs, "alpha": alpha, "beta": beta}
     risks = np.minimum(partial_min_risk(SCORES, **given), HIGHEST_DRAWN)
     shown_r = min(max(numbers["r"], FRAME.left), FRAME.right)
     shown_risk = min(float(partial_min_risk(shown_r, **given)), FRAME.top)

@@ -212,10 +212,10 @@ def _drawing(predictions: Predictions, numbers: CoverageNumbers) -> str:
 
 def _summary(system: str, numbers: CoverageNumbers, costs: Costs) -> str:
     return (
-        f"With the threshold t = {score_text(numbers.threshold)}, {system} sends {100 * (1 - numbers.coverage):.1f} % of "
-        f"the images: accuracy {100 * numbers.accuracy:.2f} %, system loss {numbers.loss:.4f} at c1 = {costs.c1:.2f} and "
-        f"ce = {costs.ce:.2f}. The least loss of any threshold on these images is {numbers.least:.4f}, where it sends "
-        f"{100 * (1 - numbers.least_coverage):.1f} %."
+        f"With the threshold t = {score_text(numbers.threshold)}, {system} sends {100 * (1 - numbers.coverage):.1f} % "
+        f"of the images: accuracy {100 * numbers.accuracy:.2f} %, system loss {numbers.loss:.4f} at "
+        f"c1 = {costs.c1:.2f} and ce = {costs.ce:.2f}. The least loss of any threshold on these "
+        f"images is {numbers.least:.4f}, where it sends {100 * (1 - numbers.least_coverage):.1f} %."
     )
 
 
@@ -241,7 +241,7 @@ def cell_texts(number: int, client_right: int, server_right: int) -> tuple[str, 
 
 
 def _script_data(systems: dict[str, Predictions]) -> str:
-    """The systems as JSON: scores in increasing order, and for each image a digit, 1 for a right client + 2 for a server."""
+    """The systems as JSON: scores in increasing order, and for each image 1 for a right client + 2 for a server."""
     data = {}
     for name, predictions in systems.items():
         order = np.argsort(predictions.r, kind="stable")

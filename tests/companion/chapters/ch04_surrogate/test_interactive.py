@@ -1,4 +1,4 @@
-"""The figure of the surrogate as text: its first state, its numbers, and that it loads nothing. Browser tests move it."""
+"""The surrogate's figure as text: its first state, its numbers, and that it loads nothing. Browser tests move it."""
 
 import re
 

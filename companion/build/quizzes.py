@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-FOLDER = "quizzes"  # below the folder of the pages
+QUIZ_FOLDER = "quizzes"  # below the folder of the pages
 MARKER = "% l2h: quick checks"  # a comment in a plain page; its quick checks take its place
 EXERCISES = "## Exercises"
 INTRODUCTION = "Choose an answer and check it. Each list of reasons explains every option."
@@ -47,7 +47,7 @@ class Question:
     options: tuple[Option, ...]
 
 
-def read_questions(path: Path) -> list[Question]:
+def read_quiz(path: Path) -> list[Question]:
     """The questions of a page.
 
     Args:

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from companion.build import banner, claims_page, outputs, quizzes, reference_pages
+from companion.build import banner, claims_page, launch, outputs, quizzes, reference_pages
 from companion.build.notebooks import ROOT
 from companion.claims import ledger, registry
 
@@ -112,13 +112,14 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
     """
     executed = {name: read_chapter(notebooks / f"{name}.ipynb") for name in listed_chapters(root)}
     shutil.copytree(root / "book", staged, ignore=shutil.ignore_patterns("*.md", "*.ipynb", "*.yml", ".*"))
-    for name in ("_config.yml", "references.bib"):
-        shutil.copy(root / name, staged)
+    shutil.copy(root / "references.bib", staged)
+    config = (root / "_config.yml").read_text("utf8")
+    (staged / "_config.yml").write_text(launch.with_buttons(config, os.environ), "utf8")
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")
-    for path in (root / "book" / quizzes.FOLDER).glob("*.yml"):
-        shutil.copy(path, staged / quizzes.FOLDER)
+    for path in (root / "book" / quizzes.QUIZ_FOLDER).glob("*.yml"):
+        shutil.copy(path, staged / quizzes.QUIZ_FOLDER)
     for name, notebook in executed.items():
-        page = quizzes.with_quiz(name, banner.with_banner(name, notebook), root / "book" / quizzes.FOLDER)
+        page = quizzes.with_quiz(name, banner.with_banner(name, notebook), root / "book" / quizzes.QUIZ_FOLDER)
         page = claims_page.with_anchors(with_provenance(page))
         (staged / f"{name}.ipynb").write_text(json.dumps(page), "utf8")
     for name, text in plain_pages(executed, staged, root=root).items():

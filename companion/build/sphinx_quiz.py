@@ -24,10 +24,10 @@ class Quiz(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The nodes of the introduction and of the questions; an unreadable file is an error of the directive."""
         name = self.arguments[0]
-        path = Path(self.env.srcdir) / quizzes.FOLDER / f"{name}.yml"
+        path = Path(self.env.srcdir) / quizzes.QUIZ_FOLDER / f"{name}.yml"
         self.env.note_dependency(str(path))
         try:
-            questions = quizzes.read_questions(path)
+            questions = quizzes.read_quiz(path)
         except (OSError, ValueError) as error:
             raise self.error(str(error)) from error
         introduction = nodes.container()

@@ -20,9 +20,9 @@ from l2h.experiments.store import Store, write_atomically
 from l2h.problem import Predictions
 
 SETTING = "as_released, easy pair"  # the paper's
-SYSTEMS = ("learning to help", "confidence", "separate", "two-stage", "triage", "random")
+FIGURE_SYSTEMS = ("learning to help", "confidence", "separate", "two-stage", "triage", "random")
 KEY_DIGITS = 16  # of a run's key, as in the summaries beside the record
-SIGNIFICANT_DIGITS = 5
+SCORE_DIGITS = 5
 FILE = notebooks.ROOT / "companion" / "chapters" / "choosing" / "systems.csv"
 
 
@@ -33,7 +33,7 @@ def main(path: Path = FILE) -> int:
     except LookupError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    write_atomically(path, score_table(stored).to_csv(index=False, float_format=f"%.{SIGNIFICANT_DIGITS}g"))
+    write_atomically(path, score_table(stored).to_csv(index=False, float_format=f"%.{SCORE_DIGITS}g"))
     return 0
 
 
@@ -51,10 +51,12 @@ def stored_predictions(store: Store) -> dict[tuple[str, str], Predictions]:
     """
     settings = replace(settings_for("06_comparison", "paper"), data="cifar10")
     grid = experiments.comparison_grid(settings)[SETTING]
-    keys = {name: run.run_key(grid[name]) for name in SYSTEMS}
+    keys = {name: run.run_key(grid[name]) for name in FIGURE_SYSTEMS}
     missing = [name for name, key in keys.items() if key not in store]
     if missing:
-        raise LookupError(f"expected the runs of {len(SYSTEMS)} systems in {store.folder}, got none of {missing}")
+        raise LookupError(
+            f"expected the runs of {len(FIGURE_SYSTEMS)} systems in {store.folder}, got none of {missing}"
+        )
     return {(name, key[:KEY_DIGITS]): run.run(grid[name], store=store).predictions() for name, key in keys.items()}
 
 

@@ -9,7 +9,13 @@ from playwright.sync_api import Error, expect
 
 from companion.build import notebooks, quizzes
 from companion.chapters import html_figures
-from companion.chapters.ch04_surrogate.interactive import RANGES, ROWS, number_text, surrogate_figure, surrogate_numbers
+from companion.chapters.ch04_surrogate.interactive import (
+    ROWS,
+    SURROGATE_RANGES,
+    number_text,
+    surrogate_figure,
+    surrogate_numbers,
+)
 from companion.chapters.choosing.interactive import coverage_figure, coverage_numbers, read_systems, score_text
 from l2h.problem import Costs
 
@@ -84,7 +90,7 @@ def test_the_script_draws_what_python_draws(open_alone):
 def test_the_surrogate_moves_by_keyboard_alone(open_alone):
     page = open_alone(surrogate_figure(COSTS))
     before = page.locator("[data-part=curve]").get_attribute("points")
-    for name in RANGES:
+    for name in SURROGATE_RANGES:
         page.keyboard.press("Tab")
         assert page.evaluate("() => document.activeElement.dataset.part") == name
     press(page, "alpha", "ArrowRight", 20)
@@ -192,9 +198,11 @@ def test_the_figure_stands_in_its_chapter_and_fits_a_phone(page, address, name, 
     assert page.faults == []
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (notebooks.ROOT / "book" / quizzes.FOLDER).glob("*.yml")))
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (notebooks.ROOT / "book" / quizzes.QUIZ_FOLDER).glob("*.yml"))
+)
 def test_each_page_checks_its_answers(page, address, name):
-    questions = yaml.safe_load((notebooks.ROOT / "book" / quizzes.FOLDER / f"{name}.yml").read_text("utf8"))
+    questions = yaml.safe_load((notebooks.ROOT / "book" / quizzes.QUIZ_FOLDER / f"{name}.yml").read_text("utf8"))
     page.goto(f"{address}/{name}.html", wait_until="load")
     shown = page.locator(".quiz")
     assert shown.count() == len(questions)

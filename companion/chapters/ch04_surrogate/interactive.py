@@ -13,15 +13,15 @@ from l2h.theory.bayes import server_error
 from l2h.theory.calibration import alpha_from_mu, alpha_from_p
 from l2h.theory.conditional_risk import minimiser, partial_min_risk, slope_at_zero
 
-FRAME = Frame(46, 12, 360, 264, left=-2, right=2, bottom=0, top=3)  # as in surrogate.svg
+SURROGATE_FRAME = Frame(46, 12, 360, 264, left=-2, right=2, bottom=0, top=3)  # as in surrogate.svg
 HIGHEST_DRAWN = 6.0  # above the frame, where the curve is cut off
 SCORES = np.linspace(-2, 2, 81)
 TIE = 1e-12  # two risks that differ by less are equal up to rounding
-CAPTION = (
+SURROGATE_CAPTION = (
     "Solid: the surrogate risk <i>F</i>(<i>r</i>). Dot: where it is smallest; a minimum beyond the axis is drawn at "
     "its end. Dashed: the risk of asking, on the left, and of keeping, on the right."
 )
-RANGES = {  # name -> label, lowest and highest value, step, decimals
+SURROGATE_RANGES = {  # name -> label, lowest and highest value, step, decimals
     "alpha": ("<i>α</i>", 0.1, 6.0, 0.05, 2),
     "beta": ("<i>β</i>", 0.5, 4.0, 0.1, 1),
     "p": ("error probability of the client, <i>p</i>", 0.0, 1.0, 0.01, 2),
@@ -60,7 +60,7 @@ def surrogate_figure(costs: Costs, *, alpha: float = 1.0, beta: float = 2.0, p: 
     checks.positive(ce=costs.ce)
     values = {"alpha": alpha, "beta": beta, "p": p, "eta": eta}
     for name, value in values.items():
-        _, lowest, highest, *_ = RANGES[name]
+        _, lowest, highest, *_ = SURROGATE_RANGES[name]
         if not lowest <= value <= highest:
             raise ValueError(f"expected {name} in [{lowest:g}, {highest:g}], got {value:g}")
     numbers = surrogate_numbers(costs, **values)
@@ -69,7 +69,7 @@ def surrogate_figure(costs: Costs, *, alpha: float = 1.0, beta: float = 2.0, p: 
         "l2h-surrogate",
         label="The surrogate and its minimiser",
         drawing=_drawing(costs, numbers, **values),
-        caption=CAPTION,
+        caption=SURROGATE_CAPTION,
         controls="".join(html_figures.slider(name, _slider(name, value)) for name, value in values.items()),
         summary=_summary(costs, numbers, **values),
         numbers=html_figures.table(
@@ -118,22 +118,22 @@ def number_text(value: float) -> str:
 
 
 def _slider(name: str, value: float) -> Slider:
-    label, lowest, highest, step, decimals = RANGES[name]
+    label, lowest, highest, step, decimals = SURROGATE_RANGES[name]
     return Slider(label, lowest, highest, step, value, f"{value:.{decimals}f}")
 
 
 def _drawing(costs: Costs, numbers: dict[str, float], *, alpha: float, beta: float, p: float, eta: float) -> str:
     given: dict[str, Any] = {"eta": eta, "p": p, "costs": costs, "alpha": alpha, "beta": beta}
     risks = np.minimum(partial_min_risk(SCORES, **given), HIGHEST_DRAWN)
-    shown_r = min(max(numbers["r"], FRAME.left), FRAME.right)
-    shown_risk = min(float(partial_min_risk(shown_r, **given)), FRAME.top)
-    x, y = FRAME.position(shown_r, shown_risk)
-    asked, kept = FRAME.position(0, p - numbers["gain"])[1], FRAME.position(0, p)[1]
+    shown_r = min(max(numbers["r"], SURROGATE_FRAME.left), SURROGATE_FRAME.right)
+    shown_risk = min(float(partial_min_risk(shown_r, **given)), SURROGATE_FRAME.top)
+    x, y = SURROGATE_FRAME.position(shown_r, shown_risk)
+    asked, kept = SURROGATE_FRAME.position(0, p - numbers["gain"])[1], SURROGATE_FRAME.position(0, p)[1]
     svg = (Path(__file__).parent / "surrogate.svg").read_text(encoding="utf-8")
     return html_figures.drawn(
         svg,
         {
-            "curve": {"points": FRAME.points(zip(SCORES, risks, strict=True))},
+            "curve": {"points": SURROGATE_FRAME.points(zip(SCORES, risks, strict=True))},
             "asked": {"y1": asked, "y2": asked},
             "kept": {"y1": kept, "y2": kept},
             "point": {"cx": x, "cy": y},

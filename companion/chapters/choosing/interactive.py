@@ -20,13 +20,13 @@ from l2h.problem import Costs, Predictions, asks
 
 SYSTEMS_FILE = Path(__file__).parent / "systems.csv"
 SYSTEMS_SHA256 = "6d15b376ce784884b07b57cbf3b35a2f29a64ce079dbca57eb5bac2ac877fddb"  # of the file
-FRAME = Frame(56, 12, 350, 264, left=0, right=1, bottom=0.7, top=0.95)  # as in coverage.svg
+COVERAGE_FRAME = Frame(56, 12, 350, 264, left=0, right=1, bottom=0.7, top=0.95)  # as in coverage.svg
 SHARE_STEP = 0.005  # of the slider of the threshold
-CAPTION = (
+COVERAGE_CAPTION = (
     "Solid: the system at every threshold. Dashed: random offloading to the same server. Dot: the chosen threshold. "
     "Square: the threshold of least loss on these images."
 )
-RANGES = {  # name -> label, highest value, step, decimals
+COVERAGE_RANGES = {  # name -> label, highest value, step, decimals
     "share": ("threshold <i>t</i>, from the one that sends no image to the one that sends all", 1.0, SHARE_STEP, 3),
     "c1": ("cost of an error of the server, <i>c</i><sub>1</sub>", 2.0, 0.05, 2),
     "ce": ("cost of asking, <i>c</i><sub>e</sub>", 1.0, 0.01, 2),
@@ -106,8 +106,8 @@ def coverage_numbers(predictions: Predictions, share: float, costs: Costs) -> Co
     """
     n_sent = round(share * len(predictions.r))
     threshold = float(np.sort(predictions.r)[n_sent - 1]) if n_sent else -np.inf
-    system = with_threshold(predictions, threshold)
-    least = with_threshold(predictions, min_loss_threshold(predictions, costs=costs))
+    system = kept_above(predictions, threshold)
+    least = kept_above(predictions, min_loss_threshold(predictions, costs=costs))
     client_right, server_right = metrics.client_server_correctness(predictions)
     cells = {}
     for name, chosen in (("kept", ~asks(system.r)), ("asked", asks(system.r))):
@@ -126,7 +126,7 @@ def coverage_numbers(predictions: Predictions, share: float, costs: Costs) -> Co
     )
 
 
-def with_threshold(predictions: Predictions, threshold: float) -> Predictions:
+def kept_above(predictions: Predictions, threshold: float) -> Predictions:
     """The predictions with r > threshold kept; -inf keeps all."""
     return replace(predictions, r=np.where(predictions.r > threshold, 1.0, -1.0))
 
@@ -155,8 +155,8 @@ def coverage_figure(
         raise ValueError(f"expected a system among {', '.join(systems)}, got {system}")
     values = {"share": share, "c1": costs.c1, "ce": costs.ce}
     for name, value in values.items():
-        if not 0 <= value <= RANGES[name][1]:
-            raise ValueError(f"expected {name} in [0, {RANGES[name][1]:g}], got {value:g}")
+        if not 0 <= value <= COVERAGE_RANGES[name][1]:
+            raise ValueError(f"expected {name} in [0, {COVERAGE_RANGES[name][1]:g}], got {value:g}")
     numbers = coverage_numbers(systems[system], share, costs)
     controls = html_figures.choice("system", "the system", systems, system) + "".join(
         html_figures.slider(name, _slider(name, value, numbers)) for name, value in values.items()
@@ -165,7 +165,7 @@ def coverage_figure(
         "l2h-coverage",
         label="Accuracy against coverage",
         drawing=_drawing(systems[system], numbers),
-        caption=CAPTION,
+        caption=COVERAGE_CAPTION,
         controls=controls,
         summary=_summary(system, numbers, costs),
         numbers=_tables(numbers),
@@ -186,7 +186,7 @@ def score_text(value: float) -> str:
 
 
 def _slider(name: str, value: float, numbers: CoverageNumbers) -> Slider:
-    label, highest, step, decimals = RANGES[name]
+    label, highest, step, decimals = COVERAGE_RANGES[name]
     text = score_text(numbers.threshold) if name == "share" else f"{value:.{decimals}f}"
     return Slider(label, 0, highest, step, value, text)
 
@@ -194,15 +194,15 @@ def _slider(name: str, value: float, numbers: CoverageNumbers) -> Slider:
 def _drawing(predictions: Predictions, numbers: CoverageNumbers) -> str:
     curve = accuracy_coverage_curve(predictions)
     least_accuracy = float(np.interp(numbers.least_coverage, curve.coverage, curve.accuracy))
-    x, y = FRAME.position(numbers.coverage, numbers.accuracy)
-    least_x, least_y = FRAME.position(numbers.least_coverage, least_accuracy)
-    start, end = (FRAME.position(0, curve.accuracy[place])[1] for place in (0, -1))
+    x, y = COVERAGE_FRAME.position(numbers.coverage, numbers.accuracy)
+    least_x, least_y = COVERAGE_FRAME.position(numbers.least_coverage, least_accuracy)
+    start, end = (COVERAGE_FRAME.position(0, curve.accuracy[place])[1] for place in (0, -1))
     n = len(predictions.r)
     shown = np.isin(np.round(curve.coverage * n), np.arange(0, n + 1, 10))
     return html_figures.drawn(
         (Path(__file__).parent / "coverage.svg").read_text(encoding="utf-8"),
         {
-            "curve": {"points": FRAME.points(zip(curve.coverage[shown], curve.accuracy[shown], strict=True))},
+            "curve": {"points": COVERAGE_FRAME.points(zip(curve.coverage[shown], curve.accuracy[shown], strict=True))},
             "random": {"y1": float(start), "y2": float(end)},
             "point": {"cx": x, "cy": y},
             "least": {"x": least_x - 7, "y": least_y - 7},

@@ -7,7 +7,7 @@ import yaml
 
 from companion.build import notebooks, quizzes, render
 
-FOLDER = notebooks.ROOT / "book" / quizzes.FOLDER
+FOLDER = notebooks.ROOT / "book" / quizzes.QUIZ_FOLDER
 PAGES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 OPTIONS = [{"text": "Yes.", "reason": "So it is.", "correct": True}, *({"text": t, "reason": "No."} for t in "ab")]
 ENTRY = {"question": "Is it?", "sentence": "It is.", "options": OPTIONS}
@@ -21,20 +21,20 @@ def page_text(name):
 def test_the_landing_page_and_every_chapter_have_two_or_three_questions():
     chapters = set(notebooks.chapter_names()) - {"errata"}
     assert set(PAGES) == {"index", *chapters}
-    counts = {name: len(quizzes.read_questions(FOLDER / f"{name}.yml")) for name in PAGES}
+    counts = {name: len(quizzes.read_quiz(FOLDER / f"{name}.yml")) for name in PAGES}
     assert counts["index"] == 3 and set(counts.values()) <= {2, 3}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_states_what_makes_an_answer_right(name):
-    for question in quizzes.read_questions(FOLDER / f"{name}.yml"):
+    for question in quizzes.read_quiz(FOLDER / f"{name}.yml"):
         assert len(question.sentence.split()) >= 5
         assert " ".join(question.sentence.split()) in page_text(name), question.question
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_options_differ_and_no_answer_holds_a_measured_number(name):
-    for question in quizzes.read_questions(FOLDER / f"{name}.yml"):
+    for question in quizzes.read_quiz(FOLDER / f"{name}.yml"):
         texts = [option.text for option in question.options] + [option.reason for option in question.options]
         assert len(set(texts)) == len(texts)
         assert not re.search(r"\d\.\d|\d ?%", " ".join([question.question, *texts]))
@@ -44,7 +44,7 @@ def test_the_right_answers_do_not_stand_at_one_place():
     places = [
         [option.correct for option in question.options].index(True)
         for name in PAGES
-        for question in quizzes.read_questions(FOLDER / f"{name}.yml")
+        for question in quizzes.read_quiz(FOLDER / f"{name}.yml")
     ]
     assert max(map(places.count, set(places))) <= 0.6 * len(places)
 
@@ -52,7 +52,7 @@ def test_the_right_answers_do_not_stand_at_one_place():
 def read(tmp_path, entries):
     path = tmp_path / "one.yml"
     path.write_text(yaml.safe_dump(entries), "utf8")
-    return quizzes.read_questions(path)
+    return quizzes.read_quiz(path)
 
 
 def test_questions_are_read_in_order(tmp_path):

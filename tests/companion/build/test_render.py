@@ -9,46 +9,15 @@ from base64 import b64encode
 from functools import partial
 
 import pytest
-import yaml
+from helpers.small_book import cell, make_small_book, notebook
 
 from companion.build import notebooks, outputs, render
-
-CLAIMS = """
-- {id: gains, statement: It gains., source: x, kind: empirical, verdict: open,
-   rule: {estimand: gain, method: t, holds: {above: 0}}}
-"""
-
-
-def cell(source, **more):
-    plain = {"cell_type": "code", "id": "c", "metadata": {}, "outputs": [], "execution_count": 1}
-    return plain | {"source": source} | more
-
-
-def notebook(*cells, **metadata):
-    title = {"cell_type": "markdown", "id": "t", "metadata": {}, "source": "# A chapter\n\nIt is about $x$."}
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return {"cells": [title, *cells], "metadata": kernel | metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
 @pytest.fixture
 def root(tmp_path):
     """A repository with the smallest book: one plain page and one chapter, executed."""
-    root = tmp_path / "repository"
-    (root / "book").mkdir(parents=True)
-    (root / "book" / "claims").mkdir()
-    (root / "book" / "claims" / "01_problem.yml").write_text(CLAIMS)
-    shutil.copy(notebooks.ROOT / "_config.yml", root)
-    shutil.copytree(notebooks.ROOT / "book" / "_templates", root / "book" / "_templates")
-    shutil.copytree(notebooks.ROOT / "book" / "_static", root / "book" / "_static")
-    (root / "references.bib").write_text("")
-    chapters = [{"file": "book/01_problem"}, {"file": "book/status"}]
-    toc = {"format": "jb-book", "root": "book/index", "parts": [{"chapters": chapters}]}
-    (root / "_toc.yml").write_text(yaml.safe_dump(toc))
-    (root / "book" / "index.md").write_text("# Index\n\nSee {doc}`01_problem`.\n")
-    (root / "book" / "status.md").write_text("# Status\n")
-    (root / "book" / "01_problem.md").write_text("---\nkernelspec:\n  name: python3\n---\n\n# A chapter\n")
-    executed(root, notebook(cell("1 + 1")))
-    return root
+    return make_small_book(tmp_path / "repository")
 
 
 def executed(root, content):

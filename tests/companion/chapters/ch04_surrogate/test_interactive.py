@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from companion.chapters.ch04_surrogate.interactive import FRAME, RANGES, ROWS, surrogate_figure, surrogate_numbers
+from companion.chapters.ch04_surrogate.interactive import (
+    ROWS,
+    SURROGATE_FRAME,
+    SURROGATE_RANGES,
+    surrogate_figure,
+    surrogate_numbers,
+)
 from l2h.problem import Costs
 from l2h.theory.conditional_risk import partial_min_risk
 from l2h.theory.regret import pointwise_regret
@@ -51,7 +57,7 @@ def test_the_first_state_shows_its_numbers_as_text_and_in_the_drawing():
     point = page.find(attrs={"data-part": "point"})
     assert abs(float(point["cx"]) - lowest[0]) <= 360 / 80 and float(point["cy"]) == pytest.approx(lowest[1], abs=0.5)
     kept = page.find(attrs={"data-part": "kept"})
-    assert float(kept["y1"]) == float(kept["y2"]) == pytest.approx(FRAME.position(0, 0.85)[1], abs=0.05)
+    assert float(kept["y1"]) == float(kept["y2"]) == pytest.approx(SURROGATE_FRAME.position(0, 0.85)[1], abs=0.05)
 
 
 @pytest.mark.parametrize(("p", "eta"), [(0.0, 0.5), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
@@ -83,13 +89,13 @@ def test_without_a_script_there_are_no_dead_sliders():
     page = BeautifulSoup(surrogate_figure(COSTS), "html.parser")
     assert page.find(attrs={"data-part": "controls"}).has_attr("hidden")
     assert not page.find(attrs={"data-part": "no-script"}).has_attr("hidden")
-    assert len(page.find_all("input")) == len(RANGES) == 4
+    assert len(page.find_all("input")) == len(SURROGATE_RANGES) == 4
 
 
-@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("name", SURROGATE_RANGES)
 def test_a_value_beyond_its_slider_is_refused(name):
     with pytest.raises(ValueError, match=rf"expected {name} in \["):
-        surrogate_figure(COSTS, **{name: RANGES[name][2] + 0.1})
+        surrogate_figure(COSTS, **{name: SURROGATE_RANGES[name][2] + 0.1})
 
 
 def test_asking_must_cost_something():

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.chapters.choosing.interactive import RANGES, coverage_figure, coverage_numbers, read_systems
+from companion.chapters.choosing.interactive import COVERAGE_RANGES, coverage_figure, coverage_numbers, read_systems
 from l2h.problem import Costs, Predictions
 
 SYSTEMS = read_systems()
@@ -79,7 +79,7 @@ def test_it_loads_nothing_its_script_finds_its_parts_and_it_is_small():
         ({"system": "oracle"}, "expected a system among learning to help, .*, got oracle"),
         ({"share": 1.2}, r"expected share in \[0, 1\], got 1.2"),
         ({"costs": Costs(1.0, 1.5)}, r"expected ce in \[0, 1\]"),
-        ({"costs": Costs(RANGES["c1"][1] + 1, 0.1)}, r"expected c1 in \[0, 2\]"),
+        ({"costs": Costs(COVERAGE_RANGES["c1"][1] + 1, 0.1)}, r"expected c1 in \[0, 2\]"),
     ],
 )
 def test_what_the_controls_cannot_show_is_refused(arguments, message):

@@ -4,7 +4,9 @@ import numpy as np
 
 from l2h.problem import Predictions
 from l2h.serving.simulation import simulate as simulation
-from l2h.serving.simulation.links import Link, Quantiles
+from l2h.serving.simulation.links import Link, Quantiles, Radio
+
+RADIO = Radio(joules_per_byte_sent=3.5e-6, watts=1.0, tail_watts=1.0, tail_seconds=10.0)
 
 
 def predictions(n=500, seed=0):

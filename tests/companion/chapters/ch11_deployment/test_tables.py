@@ -1,0 +1,59 @@
+"""Tables of boards, implied costs and queues in chapter 11 against hand computations."""
+
+import numpy as np
+import pytest
+from helpers.deployment import RADIO, predictions
+
+from companion.chapters.ch11_deployment import tables
+from companion.chapters.ch11_deployment.deployments import LINKS, REJECTOR, USER_PRICES, deployed_link, request_seconds
+from l2h.evaluation.metrics import system_loss
+from l2h.problem import Costs
+from l2h.serving.simulation.boards import RESNET8, boards, network_on_board
+
+SEED = {"confidence": predictions(), "learning to help": predictions(seed=1)}
+
+
+def test_a_rejector_fits_where_both_networks_are_smaller_than_the_flash_memory():
+    table = tables.boards_table(0.1)
+    assert list(table.index) == list(boards())
+    for name, board in boards().items():
+        assert table["fits, 32 bits"][name] == (4 * REJECTOR.weights + RESNET8.weights <= board.flash_bytes)
+        units = table["hidden units that fit, 32 bits"][name]
+        assert 4 * (3073 * units + units + 1) + RESNET8.weights <= board.flash_bytes
+
+
+def test_at_the_break_even_asking_takes_as_long_as_the_client_alone():
+    share = 0.25
+    for board in boards().values():
+        request = tables.longest_request(board, share)
+        client, rejector = (network_on_board(board, network).seconds for network in (RESNET8, REJECTOR))
+        assert rejector + share * request + (1 - share) * client == pytest.approx(client)
+
+
+def test_median_requests_are_those_of_simulated_requests():
+    found = tables.median_requests(2001)
+    assert found["LTE"] == np.sort(request_seconds(deployed_link("LTE"), 2001))[1000]
+
+
+def test_the_implied_ce_is_the_price_of_seconds_bytes_and_joules():
+    table = tables.implied_costs_table(SEED, devices=100, radio=RADIO)
+    assert len(table) == 2 * len(LINKS)
+    row = table.loc["LTE", "tail"]
+    price = 1000 * row["seconds"] * USER_PRICES.millisecond + row["bytes"] * USER_PRICES.byte
+    assert row["ce"] == pytest.approx((price + row["joules"] * USER_PRICES.joule) / USER_PRICES.client_mistake)
+
+
+def test_losses_of_wrong_costs_are_means_over_seeds():
+    test = {0.1: [predictions(seed=0), predictions(seed=1)], 0.3: [predictions(seed=2), predictions(seed=3)]}
+    table = tables.wrong_costs_table(test, test, (0.1,))
+    expected = np.mean([system_loss(p, costs=Costs(1.0, 0.1)) for p in test[0.3]])
+    assert table.loc[(0.1, 0.3), "loss, r = 0"] == pytest.approx(expected)
+    assert (table["excess over the least"] >= 0).all()
+    assert (table["with a new threshold"] <= table["loss, r = 0"]).all()  # tuned on the same examples
+
+
+def test_simulated_queues_agree_with_the_formulas():
+    table = tables.queue_validation_table(20_000)
+    assert (table["difference"].abs() < 4).all()
+    assert table.loc[("constant service, 1 server", 0.5), "formula"] == 0.5
+    assert table.loc[("exponential service, 1 server", 0.8), "formula"] == pytest.approx(4.0)

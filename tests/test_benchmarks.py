@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.serving import small_helper
 
 from benchmarks import (
     evaluation,
     fast_training,
     helped_accuracy,
+    loopback,
     released,
     serving,
     simulation,
@@ -27,7 +29,7 @@ from l2h.problem import Costs
 from l2h.serving.http import server
 from l2h.serving.onnx.sessions import load_parts
 from l2h.serving.simulation.outcomes import summary_of
-from l2h.serving.simulation.simulate import simulate_at_scale
+from l2h.serving.simulation.simulate import KEPT, SERVER, BreakerRule, draw_workload, simulate_at_scale
 from l2h.training import clients, loop
 
 PER_IMAGE = {  # multiplications of one pass forward
@@ -196,3 +198,31 @@ def test_the_simulation_is_measured_with_the_load_that_it_names():
         assert summary.load <= 1.05 * simulation.LOAD  # batches that share their overhead need less
         assert summary.sent_share == pytest.approx(simulation.ASKED, abs=0.02)
         assert summary.load >= 0.5 * simulation.LOAD
+
+
+def test_the_service_is_measured_with_the_delays_that_the_simulator_draws(tmp_path):
+    folder = tmp_path / "helper"
+    small_helper(folder)
+    names = ["kept", "asked", "overloaded"]
+    assert [regime.name for regime in loopback.regimes()] == names
+    for regime in loopback.regimes(0.02)[:2]:
+        device = replace(regime.scenario.device, deadline=60.0, breaker=BreakerRule(3, 200.0, 5.0))
+        server = replace(regime.scenario.server, request_seconds=300.0)
+        regime = regime._replace(scenario=replace(regime.scenario, devices=2, device=device, server=server))
+        work = draw_workload(regime.scenario)
+        latency, source = loopback.measure(regime, work, folder)
+        expected = KEPT if regime.name == "kept" else SERVER
+        assert latency.shape == work.arrival.shape and (source == expected).all()
+        least = regime.scenario.device.client_seconds
+        if regime.name == "asked":
+            least = least + work.up + work.down + work.service
+        assert (latency >= least - 1e-3).all()  # what sleeps wakes too late, not too early
+
+
+def test_the_ratio_of_equal_latencies_is_zero_and_of_twice_as_long_ones_one():
+    latency = np.random.default_rng(0).exponential(size=(50, 8))
+    rows = list(loopback.compare(loopback.regimes()[0], latency, 2 * latency))
+    assert [row.quantile for row in rows] == ["p50", "p99"]
+    assert [(row.ratio, row.low, row.high) for row in rows] == [(1.0, 1.0, 1.0)] * 2
+    noisy = next(iter(loopback.compare(loopback.regimes()[0], latency, latency[:, ::-1])))
+    assert noisy.low < noisy.ratio == 0.0 < noisy.high

@@ -23,6 +23,7 @@ class Fault:
 
     drop: float = 0.0  # this share of requests vanishes, and their connection is dead from then on
     delay: float = 0.0  # seconds before each chunk of a request and of an answer is passed on
+    latency: float = 0.0  # seconds for which a request is held back, and its answer, however many chunks it has
     freeze: bool = False  # the server's answer never arrives
     reset_after: int | None = None  # bytes of the answer after which the connection is reset
     garbage: bool = False  # random bytes in place of the answer
@@ -45,6 +46,7 @@ class Request:
     fault: Fault = Fault()
     dropped: bool = False
     answered: int = 1  # bytes of the answer passed on; 0 while the request is read
+    due: float = 0.0  # when the loop's clock lets the request, or the answer, pass
 
 
 class Proxy:
@@ -118,9 +120,10 @@ class Proxy:
         while chunk := await reader.read(CHUNK):
             if request.answered:  # the last answer has begun, so this is a new request
                 request.answered, request.fault = 0, self.fault
+                request.due = self._loop.time() + self.fault.latency
                 request.dropped = request.dropped or self._random.random() < self.fault.drop
                 self.log.append(("dropped" if request.dropped else "request", len(chunk)))
-            await asyncio.sleep(request.fault.delay)
+            await asyncio.sleep(request.fault.delay + max(0.0, request.due - self._loop.time()))
             if not request.dropped:
                 writer.write(chunk)
                 await writer.drain()
@@ -128,7 +131,9 @@ class Proxy:
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:
         while chunk := await reader.read(CHUNK):
             fault = request.fault
-            await asyncio.sleep(fault.delay)
+            if not request.answered:
+                request.due = self._loop.time() + fault.latency
+            await asyncio.sleep(fault.delay + max(0.0, request.due - self._loop.time()))
             if fault.freeze:
                 self.log.append(("frozen", len(chunk)))
                 await asyncio.Event().wait()
@@ -229,12 +234,16 @@ class ServerProcess:
         folder: of the helper.
         token: of the server.
         stuck: whether its model never ends a batch, once the check at the start is done.
+        slow: seconds that its model takes longer for a batch, from then on.
         settings: of `ServerSettings`.
     """
 
-    def __init__(self, folder: Any, *, token: str | None = None, stuck: bool = False, **settings: Any):
+    def __init__(
+        self, folder: Any, *, token: str | None = None, stuck: bool = False, slow: float = 0.0, **settings: Any
+    ):
         self.port = 0
-        self._folder, self._token, self._stuck, self._settings = folder, token, stuck, settings
+        self._folder, self._token, self._settings = folder, token, settings
+        self._sleep = 3600 if stuck else slow
 
     def __enter__(self) -> "ServerProcess":
         return self.start()
@@ -249,7 +258,7 @@ class ServerProcess:
     def start(self) -> "ServerProcess":
         """Start it, at the port that it had before if any, and wait until it is ready."""
         options = {"folder": str(self._folder), "port": self.port, "token": self._token}
-        code = SERVER_PROCESS.format(options=options, settings=self._settings, stuck=self._stuck)
+        code = SERVER_PROCESS.format(options=options, settings=self._settings, sleep=self._sleep)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen([sys.executable, "-c", code], **pipes)
         hanging = threading.Timer(120, self.process.kill)
@@ -285,8 +294,9 @@ def end_with_the_tests():
     os._exit(1)
 
 def announce(url, fault):
-    if {stuck}:
-        server._uvicorn._service.model = lambda x: time.sleep(3600)
+    service = server._uvicorn._service
+    if {sleep}:
+        service.model = lambda x, model=service.model: time.sleep({sleep}) or model(x)
     print(url, fault, flush=True)
 
 threading.Thread(target=end_with_the_tests, daemon=True).start()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from companion.chapters.ch11_deployment.deployments import LINKS, REJECTOR, deployed_link, missed_share, request_seconds
 from companion.chapters.paired_evidence import (
@@ -84,6 +85,18 @@ def gains_of_deployments(
         fits = all(rejector_on_board(board, REJECTOR, bytes_per_number=size).fits for board in boards().values())
         evidence[f"fits on every board, {8 * size} bits"] = Evidence.exact(fits)
     return evidence
+
+
+def simulated_over_measured(table: pd.DataFrame) -> dict[str, Evidence]:
+    """Evidence on the latency of the simulator over that of the running service, minus 1, by regime and quantile.
+
+    Args:
+        table: that of `tables.service_validation_table`.
+    """
+    return {
+        f"{regime}, {quantile}": Evidence(row["ratio"], row["low"], row["high"], n=row["answers"])
+        for (regime, quantile), row in table.iterrows()
+    }
 
 
 def accuracy_gains_over_confidence(

@@ -74,7 +74,7 @@ def plot_regions(
         links: name -> seconds of a request.
     """
     colours = [line_style(name, list(POLICIES))["color"] for name in policies]
-    shown = {"cmap": ListedColormap(colours), "vmin": -0.5, "vmax": len(policies) - 0.5, "alpha": 0.45}
+    shown: dict[str, Any] = {"cmap": ListedColormap(colours), "vmin": -0.5, "vmax": len(policies) - 0.5, "alpha": 0.45}
     ax.pcolormesh(*seconds, least, shading="nearest", rasterized=True, **shown)
     for number, (name, value) in enumerate(boards.items()):
         ax.axhline(value, color="black", linewidth=0.7)

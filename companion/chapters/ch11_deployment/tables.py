@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,7 @@ from l2h.serving.simulation.outcomes import (
 
 HIDDEN_UNITS = (4, 8, 16, 30, 60, 120, 240, 480)  # of the rejectors that are tried on a board
 LOADS = (0.5, 0.8, 0.9)
+BOOK = Path(__file__).resolve().parents[3] / "book"
 BATCHES = 20  # of consecutive requests, whose means give the standard error of a simulated mean
 
 
@@ -165,6 +167,15 @@ def queue_validation_table(n: int, *, seed: int = 0) -> pd.DataFrame:
         rows["exponential service, 1 server", load] = _against_formula(exponential_wait, exponential_formula)
         rows["exponential service, 4 servers", load] = _against_formula(four, erlang)
     return pd.DataFrame(rows).T.rename_axis(["queue", "load"]).sort_index()
+
+
+def service_validation_table() -> pd.DataFrame:
+    """Latencies of the running service and of the simulator, from the committed table of `benchmarks.loopback`.
+
+    Returns:
+        One row per regime and quantile: seconds measured and simulated, and their ratio minus 1 with 95 % limits.
+    """
+    return pd.read_csv(BOOK / "11_deployment.loopback.csv").set_index(["regime", "quantile"])
 
 
 def _against_formula(waits: np.ndarray, formula: float) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.deployment import predictions
 
-from companion.chapters.ch11_deployment import evidence
+from companion.chapters.ch11_deployment import evidence, tables
 from companion.chapters.ch11_deployment.deployments import LINKS
 from companion.claims.registry import bounds_by_claim
 from l2h.evaluation.metrics import accuracy, correctness, loss_per_example, offload_rate, system_loss
@@ -101,3 +101,9 @@ def test_a_wrong_training_is_compared_with_the_right_one_at_the_true_costs():
     losses = [np.mean([system_loss(p, costs=costs) for p in RUNS.predictions(COST_GRID[ce])]) for ce in (0.02, 0.3)]
     case = found["wrong-ce-raises-the-loss"]["trained for 0.02 instead of 0.3"]
     assert case.estimate == pytest.approx(losses[0] - losses[1])
+
+
+def test_the_service_is_compared_case_by_case():
+    found = evidence.simulated_over_measured(tables.service_validation_table())
+    assert list(found) == list(bounds_by_claim("11_deployment")["simulator-matches-the-service"])
+    assert all(item.low <= item.estimate <= item.high and item.n > 500 for item in found.values())

@@ -10,7 +10,12 @@ from l2h.problem import Predictions, asks, server_label
 from l2h.serving.simulation.boards import RESNET8, boards, network_on_board
 from l2h.serving.simulation.links import Radio
 
-COMPARED = ("keep", "confidence", "learning to help", "ask")  # policies whose decision is a function of the input alone
+STATELESS_POLICIES = (
+    "keep",
+    "confidence",
+    "learning to help",
+    "ask",
+)  # policies whose decision is a function of the input alone
 REQUEST_SECONDS = np.geomspace(0.01, 3.0, 121)
 CLIENT_SECONDS = np.geomspace(0.005, 3.0, 101)
 
@@ -54,7 +59,7 @@ def mean_prices(
     joules = radio.joules_per_byte_sent * SENT_BYTES + radio.joules_per_byte_received * RECEIVED_BYTES
     joules = joules + radio.watts * request + radio.tail_watts * radio.tail_seconds
     found = {}
-    for name in COMPARED:
+    for name in STATELESS_POLICIES:
         kept_mistakes, asked_mistakes, share = np.mean([_shares(name, seed) for seed in systems], axis=0)
         rule = POLICIES[name]
         decision = client * (rule.client_first + rule.rejector * relative_rejector_seconds())

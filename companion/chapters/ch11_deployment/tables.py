@@ -39,7 +39,7 @@ from l2h.serving.simulation.outcomes import (
 
 HIDDEN_UNITS = (4, 8, 16, 30, 60, 120, 240, 480)  # of the rejectors that are tried on a board
 LOADS = (0.5, 0.8, 0.9)
-BOOK = Path(__file__).resolve().parents[3] / "book"
+LOOPBACK_TABLE = Path(__file__).resolve().parents[3] / "book" / "11_deployment.loopback.csv"
 BATCHES = 20  # of consecutive requests, whose means give the standard error of a simulated mean
 
 
@@ -175,7 +175,7 @@ def service_validation_table() -> pd.DataFrame:
     Returns:
         One row per regime and quantile: seconds measured and simulated, and their ratio minus 1 with 95 % limits.
     """
-    return pd.read_csv(BOOK / "11_deployment.loopback.csv").set_index(["regime", "quantile"])
+    return pd.read_csv(LOOPBACK_TABLE).set_index(["regime", "quantile"])
 
 
 def _against_formula(waits: np.ndarray, formula: float) -> dict[str, float]:

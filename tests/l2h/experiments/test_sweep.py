@@ -365,7 +365,6 @@ def darkness(parts, *, costs, seed, options):
     return System(lambda examples: examples.x.flatten(1).double().mean(1) - 77, require_server_scores, False, False)
 
 
-@pytest.mark.usefixtures("copied_workers")
 def test_a_method_of_the_readers_own_is_made_in_this_process(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.TWO_STAGE, "darkness", darkness)
     monkeypatch.setenv("L2H_WORKERS", "2")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the same names as in MODULES; type checkers, editors and th
     from l2h.methods.base import Examples, Options, Splits, System
     from l2h.methods.registry import METHODS
     from l2h.serving.estimator.classifier import LearningToHelpClassifier as LearningToHelpClassifier
+    from l2h.serving.estimator.scoring import system_loss_scorer as system_loss_scorer
     from l2h.theory.bayes import bayes_rejector, bayes_server
     from l2h.theory.calibration import alpha_deterministic
     from l2h.theory.distributions import DISTRIBUTIONS
@@ -51,6 +52,7 @@ MODULES = {
     "simultaneous_differences": "l2h.evaluation.multiple_comparisons",
     "surrogate_loss": "l2h.losses.surrogate",
     "sweep": "l2h.experiments.sweep",
+    "system_loss_scorer": "l2h.serving.estimator.scoring",
     "with_threshold": "l2h.evaluation.thresholds",
 }
 

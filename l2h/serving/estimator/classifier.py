@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from numbers import Integral
@@ -28,18 +28,13 @@ from l2h.serving.estimator.clients import (
     label_indices,
     look_like_one_probability,
 )
+from l2h.serving.estimator.examples import LabelledInputs, SplitRows, part_predictions, split_rows
 from l2h.serving.estimator.networks import data_kind
 from l2h.serving.estimator.report import UNKNOWN, UNUSED, VALIDATION, Report, make_report, row_hashes
 from l2h.serving.estimator.saving import ComparedInputs, loaded_parts, save_parts
-from l2h.serving.estimator.training import (
-    FitSettings,
-    LabelledInputs,
-    SplitRows,
-    choose_threshold,
-    fit_parts,
-    part_predictions,
-    split_rows,
-)
+from l2h.serving.estimator.scoring import warn_of_class_scores
+from l2h.serving.estimator.settings import FitSettings
+from l2h.serving.estimator.training import choose_threshold, fit_parts
 from l2h.serving.folder import Card
 from l2h.serving.onnx.sessions import load_parts
 from l2h.serving.scores import are_probabilities, score_labels
@@ -58,8 +53,9 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
     it is, and trains rejector and server for it on about 70 % of the examples; 10 % calibrate scores and error rates,
     and 20 % choose the threshold on r. The three parts are disjoint, stratified by class, and drawn by random_state.
 
-    `score` is the accuracy, which knows no costs: a search over c1 or ce by it prefers a free server. To compare costs,
-    compare reports.
+    `score` is the accuracy, which knows no costs: a search over c1 or ce by it prefers a free server. Such a search
+    needs the costs that count, `GridSearchCV(helper, {"ce": [0.1, 0.2]}, scoring=system_loss_scorer(c1=1, ce=0.1))`.
+    Scorers that read decision_function as scores of a class, as "roc_auc" does, measure nothing here; they warn.
 
     The client must see what the device sees. In `make_pipeline(StandardScaler(), LearningToHelpClassifier(client))` the
     client would see scaled inputs, for which it was not fitted. Scaling belongs into rejector and server:
@@ -88,17 +84,19 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             which answers with the most frequent label, or, where `fit` gets its answers as arrays, cannot be asked.
         c1: cost of an error of the server, in units of one error of the client, >= 0.
         ce: cost of asking the server, >= 0.
-        method: a name in `training.METHOD_NAMES`.
+        method: a name in `settings.METHOD_NAMES`.
         rejector: a torch module from x to scores (n,) or (n, 1), whose copy is trained; a scikit-learn classifier, for
             method="two_stage"; "client_scores" for a linear layer on the client's scores; None for a network with one
             hidden layer.
         server: a torch module from x to scores (n, K), or (n,) for two classes, whose copy is trained; a scikit-learn
-            classifier, for the methods in `training.TRAINED_BEFORE`; None for a network that fits the kind of data.
+            classifier, for the methods in `settings.TRAINED_BEFORE`; None for a network that fits the kind of data.
         budget: largest offload rate, in (0, 1): with probability 0.95 over the draw of the validation part, the rate on
             future inputs is at most this. None sets no limit.
         random_state: of the parts, initial weights and batches.
         epochs: passes over the train part in each training of a network; None derives about 400 steps or more, within
             6 to 60 passes.
+        method_options: name -> value of the options that the method reads besides, in `settings.METHOD_OPTIONS`; as
+            {"alpha": 1.5, "beta": 1.0} for learning to help. None takes the defaults of `Options`.
 
     Attributes:
         classes_: the labels, sorted.
@@ -128,6 +126,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         budget: float | None = None,
         random_state: Any = None,
         epochs: int | None = None,
+        method_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.client = client
         self.c1 = c1
@@ -138,6 +137,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         self.budget = budget
         self.random_state = random_state
         self.epochs = epochs
+        self.method_options = method_options
 
     def fit(
         self, X: Any, y: Any, *, client_labels: Any = None, client_scores: Any = None
@@ -188,7 +188,9 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         costs = Costs(self.c1, self.ce)
         costs = Costs(float(costs.c1), float(costs.ce))  # JSON has no numbers of NumPy
-        settings = FitSettings(self.method, costs, self.rejector, self.server, self.budget, self.epochs, seed)
+        settings = FitSettings(
+            self.method, costs, self.rejector, self.server, self.budget, self.epochs, seed, self.method_options
+        )
         data, rows = LabelledInputs(x, index, *answers, classes), split_rows(index, seed)
         parts = fit_parts(data, rows, settings)
         self.classes_, self.client_ = classes, client
@@ -270,7 +272,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: Any, *, client_scores: Any = None) -> np.ndarray:
         """The rejector's score r, from which the threshold is subtracted: above 0 the device keeps, else it asks.
 
-        It is no score of a class, as that of other classifiers is.
+        It is no score of a class, as that of other classifiers is: a scorer of scikit-learn that reads it so warns.
 
         Args:
             X: (n, ...) inputs.
@@ -280,6 +282,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             (n,) float32.
         """
         check_is_fitted(self)
+        warn_of_class_scores()
         x = self._inputs(X)
         scores = None
         if self.rejector_.reads == "client_scores":
@@ -410,7 +413,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         card, models = load_parts(folder)
         parts, options = loaded_parts(card, models, folder), card.options
         client = str(Path(folder) / card.parts["client"].file) if "client" in card.parts else None
-        params = {name: options.get(name) for name in ("budget", "random_state", "epochs")}
+        params = {name: options.get(name) for name in ("budget", "random_state", "epochs", "method_options")}
         helper = cls(client, c1=card.costs.c1, ce=card.costs.ce, method=card.method, **params)
         helper.classes_, helper.client_ = np.array(card.classes), parts.client
         helper.rejector_, helper.server_, helper.threshold_ = parts.rejector, parts.server, card.threshold
@@ -540,7 +543,13 @@ def _options(settings: FitSettings, helper: "LearningToHelpClassifier") -> dict[
         "confidence_threshold": helper._confidence_threshold,
         "client_scores_are_probabilities": helper._given_probabilities,
         "feature_names": None if names is None else [str(name) for name in names],
+        **({"method_options": _as_json(settings.method_options)} if settings.method_options else {}),
     }
+
+
+def _as_json(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a method without NumPy's numbers."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
 
 
 def _digest(x: np.ndarray, y: np.ndarray) -> str:

@@ -28,7 +28,14 @@ from l2h.losses.deferral import ask_cost
 from l2h.methods import error_estimation, registry
 from l2h.methods.base import SERVER_NETWORKS, Examples, Options, Splits, System
 from l2h.models.networks import LinearOnFeatures
-from l2h.problem import Costs, Predictions, server_label
+from l2h.problem import Predictions, server_label
+from l2h.serving.estimator.examples import (
+    LabelledInputs,
+    SplitRows,
+    as_examples,
+    part_predictions,
+    with_scores_as_inputs,
+)
 from l2h.serving.estimator.networks import (
     Build,
     ConfidenceRejector,
@@ -49,27 +56,18 @@ from l2h.serving.estimator.scorers import (
     is_sklearn_model,
     weight_parameter,
 )
+from l2h.serving.estimator.settings import (
+    CLIENT_SCORES,
+    CONFIDENCE_METHODS,
+    FIXED_DECISIONS,
+    JOINT_METHODS,
+    TEACHER,
+    FitSettings,
+    check_settings,
+)
 from l2h.training import loop
 from l2h.training.config import TrainConfig
 
-TEACHER = "mozannar_sontag"  # whose decisions the method "distilled" imitates
-CLIENT_SCORES = "client_scores"  # the rejector that reads the client's scores instead of x
-TRAINED_BEFORE = ("confidence", "separate", "two_stage", "two_sigmoid", "stage_rejector", "always_ask", "always_keep")
-# These train rejector and server together.
-JOINT_METHODS = ("learning_to_help", "stage_switching", "weighted_server", "differentiable_triage", "budgeted")
-OWN_SERVER = (*JOINT_METHODS, "confidence_specialist", "distilled")
-METHOD_NAMES = (*OWN_SERVER, *TRAINED_BEFORE)
-FIXED_DECISIONS = {"always_ask": -1.0, "always_keep": 1.0}  # r of every input
-CONFIDENCE_METHODS = ("confidence", "confidence_specialist")
-REFUSED = {
-    **dict.fromkeys(
-        registry.TEACHERS, "its decision needs the server's scores; method='distilled' imitates it on the device"
-    ),
-    "oracle": "its decision needs the true label and the server",
-    "random": "its decision does not depend on the input",
-    "plain_server": "it has no rejector; method='always_ask' is the same server, asked for every input",
-    "on_device_classifier": "it replaces the frozen client by another model",
-}
 STEPS = 400  # of a training on few examples
 EPOCHS = (6, 60)  # fewest and most passes over the data
 BATCH_SIZES = (16, 96)  # smallest and largest
@@ -77,41 +75,6 @@ OUT_OF_FOLD_PARTS = 5  # of the train part, for a server's predictions on exampl
 PROGRESS_DELAY = 2.0  # seconds before a progress bar appears
 LOCK = RLock()
 NUMBERS = count()  # of the fits of this process, for the names of their networks
-
-
-class LabelledInputs(NamedTuple):
-    """The examples of a fit."""
-
-    x: np.ndarray  # (n, ...) float32 or uint8
-    y: np.ndarray  # (n,) class indices
-    m: np.ndarray  # (n,) the client's class indices
-    scores: np.ndarray | None  # the client's scores, (n,) or (n, K)
-    classes: np.ndarray  # the user's labels, sorted
-
-    def rows(self, index: np.ndarray) -> "LabelledInputs":
-        """The examples of some rows."""
-        scores = None if self.scores is None else self.scores[index]
-        return LabelledInputs(self.x[index], self.y[index], self.m[index], scores, self.classes)
-
-
-class SplitRows(NamedTuple):
-    """Rows of the three disjoint parts."""
-
-    train: np.ndarray  # rejector and server are trained here
-    calibration: np.ndarray  # temperatures and error rates are estimated here
-    validation: np.ndarray  # the threshold is chosen here
-
-
-class FitSettings(NamedTuple):
-    """What is fitted, and how."""
-
-    method: str
-    costs: Costs
-    rejector: Any = None
-    server: Any = None
-    budget: float | None = None
-    epochs: int | None = None
-    seed: int = 0
 
 
 class FittedParts(NamedTuple):
@@ -133,38 +96,6 @@ class NetworkOptions(Options):
         checks.probabilities(budget=self.budget)
 
 
-def split_rows(y: np.ndarray, seed: int) -> SplitRows:
-    """About 70 % of the rows for training, 10 % for calibration and 20 % for the threshold, stratified by class.
-
-    The first row of each class, in random order, is for training; of each ten of the others two are for validation and
-    one is for calibration. Where that leaves none for calibration, the rows of validation serve for it, too.
-
-    Args:
-        y: (n,) class indices.
-        seed: of the random order.
-
-    Returns:
-        Rows in rising order.
-
-    Raises:
-        ValueError: if there is no row beside one of each class.
-
-    >>> [len(part) for part in split_rows(np.arange(100) % 2, seed=0)]
-    [70, 10, 20]
-    """
-    order = np.random.default_rng(seed).permutation(len(y))
-    order = order[np.argsort(y[order], kind="stable")]
-    first = np.append(True, np.diff(y[order]) > 0)
-    rest = order[~first]
-    if len(rest) == 0:
-        raise ValueError(f"expected more examples than classes, got n_samples={len(y)} and {int(first.sum())} classes")
-    position = np.arange(len(rest)) % 10
-    validation, calibration = rest[np.isin(position, (0, 4))], rest[position == 2]
-    train = np.concatenate([order[first], rest[~np.isin(position, (0, 2, 4))]])
-    calibration = calibration if len(calibration) else validation
-    return SplitRows(*(np.sort(rows) for rows in (train, calibration, validation)))
-
-
 def training_config(n: int, epochs: int | None = None) -> TrainConfig:
     """How networks are trained on n examples: about 400 steps or more, within 6 to 60 passes over the data.
 
@@ -181,55 +112,6 @@ def training_config(n: int, epochs: int | None = None) -> TrainConfig:
     batch_size = min(max(n // 8, BATCH_SIZES[0]), BATCH_SIZES[1])
     derived = min(max(ceil(STEPS / ceil(n / batch_size)), EPOCHS[0]), EPOCHS[1])
     return TrainConfig(epochs=derived if epochs is None else epochs, batch_size=batch_size, lr=3e-3, betas=(0.8, 0.99))
-
-
-def check_settings(settings: FitSettings, *, has_scores: bool) -> None:
-    """Refuse a method that does not run on a device, and models that the method cannot fit.
-
-    Args:
-        settings: method, rejector and server.
-        has_scores: whether the client gives scores.
-
-    Raises:
-        ValueError: with the reason.
-        TypeError: if a rejector or server is neither a torch module nor a scikit-learn estimator.
-    """
-    method, rejector = settings.method, settings.rejector
-    if method in REFUSED:
-        raise ValueError(f"expected a method that decides on the device, got {method!r}: {REFUSED[method]}")
-    checks.one_of(METHOD_NAMES, method=method)
-    for role, model in {"rejector": rejector, "server": settings.server}.items():
-        score_reader = role == "rejector" and isinstance(model, str) and model == CLIENT_SCORES
-        if not (model is None or isinstance(model, nn.Module) or is_sklearn_model(model) or score_reader):
-            also = f", or {CLIENT_SCORES!r}" if role == "rejector" else ""
-            raise TypeError(
-                f"expected a torch module, a scikit-learn estimator, or None{also} as {role}, got {_named(model)}"
-            )
-    if is_sklearn_model(rejector) and method != "two_stage":
-        raise ValueError(
-            f"expected method='two_stage' for a scikit-learn estimator as rejector, got {method!r}, which trains "
-            "torch modules by gradient"
-        )
-    if is_sklearn_model(settings.server) and method not in TRAINED_BEFORE:
-        raise ValueError(
-            f"expected one of the methods {', '.join(TRAINED_BEFORE)} for a scikit-learn estimator as server, "
-            f"got {method!r}, which trains torch modules by gradient"
-        )
-    if isinstance(rejector, str) and method in (*JOINT_METHODS, *CONFIDENCE_METHODS):
-        raise ValueError(f"expected a rejector of its own, as method {method!r} has, got {rejector!r}")
-    if not has_scores and (method in CONFIDENCE_METHODS or isinstance(rejector, str)):
-        reader = f"rejector={rejector!r}" if isinstance(rejector, str) else f"method={method!r}"
-        raise ValueError(f"expected a client with scores for {reader}, got one that gives labels alone")
-    if settings.budget is not None and method == "always_ask":
-        raise ValueError(
-            f"expected budget=None for method='always_ask', which asks for every input, got {settings.budget}"
-        )
-    if settings.budget is not None and not 0 < settings.budget < 1:
-        raise ValueError(f"expected a budget in (0, 1), or None, got {settings.budget}")
-
-
-def _named(model: Any) -> str:
-    return f"the class {model.__name__}" if isinstance(model, type) else repr(model)
 
 
 def fit_parts(data: LabelledInputs, rows: SplitRows, settings: FitSettings) -> FittedParts:
@@ -447,7 +329,7 @@ class _Training:
         before = {role: len(networks) for role, networks in self.names.built.items()}
         self.progress.role = "server" if server is None or method == "learning_to_help" else "rejector"
         if isinstance(self.settings.rejector, str):
-            splits = _with_scores_as_inputs(splits)
+            splits = with_scores_as_inputs(splits)
         try:
             self.history = self._call(method, splits).history
         except KeyboardInterrupt as interrupt:
@@ -502,6 +384,7 @@ class _Training:
             alpha="deterministic" if self.n_classes == 2 else "posterior",
             budget=0.5 if self.settings.budget is None else self.settings.budget,
         )
+        options = replace(options, **(self.settings.method_options or {}))
         fit: Callable[..., System] = registry.METHODS[method]
         return fit(splits, costs=self.settings.costs, seed=self.settings.seed, options=options)
 
@@ -515,34 +398,6 @@ class _Training:
             parts.append(as_examples(part, scores))
         train, calibration, validation = parts
         return Splits(train, calibration, validation)
-
-
-def as_examples(data: LabelledInputs, server_scores: np.ndarray | None = None) -> Examples:
-    """Examples of the registry's methods: inputs flattened to (n, D, 1, 1), labels -1/+1 for two classes.
-
-    Args:
-        data: the examples.
-        server_scores: of a server trained beforehand.
-
-    Returns:
-        The examples; where the client has no scores, they are zeros.
-    """
-    n, n_classes = len(data.y), len(data.classes)
-    x = torch.from_numpy(np.ascontiguousarray(data.x).reshape(n, -1, 1, 1))
-    scores = torch.zeros(n) if n_classes == 2 else torch.zeros(n, n_classes)
-    if data.scores is not None:
-        scores = torch.from_numpy(data.scores)
-    y, m = (torch.from_numpy(_coded(labels, n_classes)) for labels in (data.y, data.m))
-    return Examples(x, y, m, scores, None if server_scores is None else torch.from_numpy(server_scores))
-
-
-def _with_scores_as_inputs(splits: Splits) -> Splits:
-    """The splits for a rejector that reads the client's scores: they stand where the inputs stood."""
-    train, calibration, validation = (
-        part._replace(x=part.client_scores.reshape(len(part.y), -1, 1, 1))
-        for part in (splits.train, splits.calibration, splits.validation)
-    )
-    return Splits(train, calibration, validation)
 
 
 def score_rejector_builder(calibration: Examples) -> Build:
@@ -564,27 +419,6 @@ def score_rejector_builder(calibration: Examples) -> Build:
         return Network(body, tuple(scores.shape[1:]), n_outputs, bounded=bounded, role="rejector")
 
     return build
-
-
-def _coded(index: np.ndarray, n_classes: int) -> np.ndarray:
-    return 2 * index - 1 if n_classes == 2 else index
-
-
-def part_predictions(rejector: Scorer, server: Scorer, data: LabelledInputs) -> Predictions:
-    """Predictions of rejector and server on examples, without a threshold.
-
-    Args:
-        rejector: fitted.
-        server: fitted.
-        data: the examples; the client's scores where the rejector reads them.
-
-    Returns:
-        `Predictions`, with labels -1/+1 for two classes.
-    """
-    values = data.x if rejector.reads == "x" else data.scores
-    assert values is not None
-    n_classes = len(data.classes)
-    return Predictions(_coded(data.m, n_classes), rejector(values), server(data.x), _coded(data.y, n_classes))
 
 
 def choose_threshold(predictions: Predictions, settings: FitSettings) -> float:

@@ -27,7 +27,7 @@ from torch import nn
 
 import l2h
 from l2h.problem import asks
-from l2h.serving.estimator import training
+from l2h.serving.estimator import settings
 from l2h.serving.estimator.classifier import LearningToHelpClassifier
 from l2h.serving.estimator.networks import Constant
 from l2h.serving.estimator.report import UNUSED, VALIDATION
@@ -89,6 +89,27 @@ def test_it_is_part_of_the_public_interface():
     assert l2h.LearningToHelpClassifier is LearningToHelpClassifier
 
 
+def test_options_of_a_method_change_its_fit_alone_and_stand_in_the_card(tmp_path):
+    X, y = pair(120)
+
+    def r(**options):
+        return LearningToHelpClassifier(random_state=0, epochs=2, **options).fit(X, y).decision_function(X)
+
+    default = r()
+    assert (r(method_options=None) == default).all() and (r(method_options={"beta": 2.0}) == default).all()
+    assert (r(method_options={"beta": 0.5}) != default).any()
+    assert (r(method_options={"alpha": 0.2}) != default).any()
+    helper = LearningToHelpClassifier(random_state=0, epochs=2, method_options={"beta": np.float32(0.5)}).fit(X, y)
+    assert clone(helper).method_options == {"beta": 0.5}
+    helper.save(tmp_path / "helper")
+    loaded = LearningToHelpClassifier.load(tmp_path / "helper")
+    assert loaded.method_options == {"beta": 0.5} and loaded._options["method_options"] == {"beta": 0.5}
+    with pytest.raises(
+        ValueError, match="expected options among alpha, beta for the method 'learning_to_help', got 'gamma'"
+    ):
+        LearningToHelpClassifier(method_options={"gamma": 1}).fit(X, y)
+
+
 def test_predictions_follow_the_sign_rule(fitted):
     helper, X, y = fitted
     r, asked, (labels, source) = helper.decision_function(X), helper.asks(X), helper.predict_with_source(X)
@@ -126,7 +147,7 @@ def test_two_fits_in_two_threads_do_not_mix():
         assert (LearningToHelpClassifier(epochs=2, random_state=seed).fit(X, y).decision_function(X) == r).all()
 
 
-@pytest.mark.parametrize("method", training.METHOD_NAMES)
+@pytest.mark.parametrize("method", settings.METHOD_NAMES)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_each_method_that_decides_on_a_device_is_available(method, n_classes):
     X, y = load_iris(return_X_y=True)
@@ -134,11 +155,11 @@ def test_each_method_that_decides_on_a_device_is_available(method, n_classes):
     client = FrozenEstimator(DecisionTreeClassifier(max_depth=1, random_state=0).fit(X[::5, :], y[::5]))
     helper = LearningToHelpClassifier(client, method=method, epochs=2, random_state=0).fit(X, y)
     assert helper.predict(X).shape == y.shape
-    if method in training.FIXED_DECISIONS:
+    if method in settings.FIXED_DECISIONS:
         assert (helper.asks(X) == (method == "always_ask")).all()
 
 
-@pytest.mark.parametrize(("method", "reason"), training.REFUSED.items())
+@pytest.mark.parametrize(("method", "reason"), settings.REFUSED.items())
 def test_a_method_that_cannot_decide_on_a_device_is_refused_with_the_reason(method, reason):
     X, y = pair(60)
     with pytest.raises(ValueError, match=f"got '{method}': {reason[:30]}"):

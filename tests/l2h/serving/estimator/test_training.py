@@ -5,7 +5,6 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from torch import nn
 
 from l2h.evaluation.metrics import offload_rate, system_loss
 from l2h.evaluation.thresholds import min_loss_threshold, with_threshold
@@ -13,6 +12,8 @@ from l2h.methods import registry
 from l2h.methods.base import SERVER_NETWORKS
 from l2h.problem import Costs, Predictions, asks
 from l2h.serving.estimator import training
+from l2h.serving.estimator.examples import LabelledInputs, as_examples, part_predictions, split_rows
+from l2h.serving.estimator.settings import FIXED_DECISIONS, METHOD_NAMES, TEACHER, FitSettings
 from l2h.serving.scores import scores_from_probabilities
 
 COSTS = Costs(1.0, 0.1)
@@ -27,20 +28,10 @@ def examples(n_classes, n=90, seed=0):
     probabilities = noise / noise.sum(1, keepdims=True)
     scores = scores_from_probabilities(probabilities)
     m = (scores >= 0).astype(int) if n_classes == 2 else scores.argmax(1)
-    return training.LabelledInputs(x, y, m, scores, np.arange(n_classes))
+    return LabelledInputs(x, y, m, scores, np.arange(n_classes))
 
 
-@pytest.mark.parametrize("n", [3, 10, 57, 400])
-def test_the_parts_are_disjoint_stratified_and_complete(n):
-    y = np.arange(n) % 2
-    train, calibration, validation = training.split_rows(y, seed=3)
-    parts = [train, validation] if np.array_equal(calibration, validation) else [train, calibration, validation]
-    assert sorted(np.concatenate(parts)) == list(range(n)) and set(y[train]) == {0, 1}
-    if n == 400:
-        assert all(abs(y[part].mean() - 0.5) < 0.02 for part in parts)
-
-
-@pytest.mark.parametrize("method", training.METHOD_NAMES)
+@pytest.mark.parametrize("method", METHOD_NAMES)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_what_is_deployed_has_the_scores_of_the_registry(method, n_classes, monkeypatch):
     systems = {}
@@ -52,16 +43,16 @@ def test_what_is_deployed_has_the_scores_of_the_registry(method, n_classes, monk
 
         return call
 
-    names = (method, "plain_server", training.TEACHER)
+    names = (method, "plain_server", TEACHER)
     monkeypatch.setattr(registry, "METHODS", {name: recording(name, registry.METHODS[name]) for name in names})
     data = examples(n_classes)
-    rows = training.split_rows(data.y, 0)
-    parts = training.fit_parts(data, rows, training.FitSettings(method, COSTS, epochs=1))
-    deployed = training.part_predictions(parts.rejector, parts.server, data)
-    if method in training.FIXED_DECISIONS:
+    rows = split_rows(data.y, 0)
+    parts = training.fit_parts(data, rows, FitSettings(method, COSTS, epochs=1))
+    deployed = part_predictions(parts.rejector, parts.server, data)
+    if method in FIXED_DECISIONS:
         assert (asks(deployed.r) == (method == "always_ask")).all()
         return
-    given = training.as_examples(data, deployed.e)
+    given = as_examples(data, deployed.e)
     r, e = (part(given).numpy() for part in systems[method][:2])
     shift = (deployed.r - r).mean() if method == "budgeted" else 0  # its own threshold is another constant
     assert np.allclose(deployed.r, r + shift, atol=1e-5)
@@ -71,19 +62,17 @@ def test_what_is_deployed_has_the_scores_of_the_registry(method, n_classes, monk
 
 def test_the_registered_networks_of_a_fit_go_with_it():
     before = set(SERVER_NETWORKS)
-    training.fit_parts(
-        examples(2), training.split_rows(examples(2).y, 0), training.FitSettings("two_stage", COSTS, epochs=1)
-    )
+    training.fit_parts(examples(2), split_rows(examples(2).y, 0), FitSettings("two_stage", COSTS, epochs=1))
     assert set(SERVER_NETWORKS) == before
 
 
 def test_global_settings_of_torch_are_as_before():
-    data, settings = examples(2), training.FitSettings("learning_to_help", COSTS, epochs=1)
+    data, settings = examples(2), FitSettings("learning_to_help", COSTS, epochs=1)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(2)
     try:
-        training.fit_parts(data, training.split_rows(data.y, 0), settings)
+        training.fit_parts(data, split_rows(data.y, 0), settings)
         assert torch.get_default_dtype() == torch.float64 and torch.get_num_threads() == 2
     finally:
         torch.set_default_dtype(torch.float32)
@@ -101,9 +90,9 @@ def test_a_scikit_learn_rejector_asks_where_asking_costs_less(rejector):
     y = np.arange(n) // 2 % 2
     wrong = (np.arange(n) // 4) % 20 < np.where(x[:, 0] == 0, 1, 10)
     inputs = np.column_stack([x, y]).astype(np.float32)  # the server sees the label
-    data = training.LabelledInputs(inputs, y, np.where(wrong, 1 - y, y), None, np.arange(2))
-    settings = training.FitSettings("two_stage", Costs(1.0, 0.2), rejector, LogisticRegression())
-    parts = training.fit_parts(data, training.split_rows(y, 0), settings)
+    data = LabelledInputs(inputs, y, np.where(wrong, 1 - y, y), None, np.arange(2))
+    settings = FitSettings("two_stage", Costs(1.0, 0.2), rejector, LogisticRegression())
+    parts = training.fit_parts(data, split_rows(y, 0), settings)
     asked = asks(parts.rejector(inputs))
     assert (asked == (x[:, 0] == 1)).all()
 
@@ -112,10 +101,10 @@ def test_a_scikit_learn_rejector_asks_where_asking_costs_less(rejector):
 def test_a_rejector_of_one_target_alone_is_constant(right):
     data = examples(2)
     m = data.y if right else 1 - data.y
-    settings = training.FitSettings("two_stage", Costs(1.0, 0.0), LogisticRegression(), KNeighborsClassifier(1))
+    settings = FitSettings("two_stage", Costs(1.0, 0.0), LogisticRegression(), KNeighborsClassifier(1))
     if not right:  # the server is right everywhere, the client nowhere
         data = data._replace(x=np.column_stack([data.y, data.y]).astype(np.float32) * 9)
-    parts = training.fit_parts(data._replace(m=m), training.split_rows(data.y, 0), settings)
+    parts = training.fit_parts(data._replace(m=m), split_rows(data.y, 0), settings)
     assert (parts.rejector(data.x) == (1.0 if right else -1.0)).all()
 
 
@@ -124,7 +113,7 @@ def test_the_threshold_has_the_least_loss_and_lies_between_two_scores():
     r = rng.normal(size=200).astype(np.float32)
     y = rng.choice([-1, 1], 200)
     p = Predictions(m=np.where(rng.random(200) < 0.6, y, -y), r=r, e=y * 1.0, y=y)
-    threshold = training.choose_threshold(p, training.FitSettings("two_stage", COSTS))
+    threshold = training.choose_threshold(p, FitSettings("two_stage", COSTS))
     assert float(np.float32(threshold)) == threshold and threshold not in r
     best = with_threshold(p, min_loss_threshold(p, costs=COSTS))
     assert system_loss(with_threshold(p, threshold), costs=COSTS) == system_loss(best, costs=COSTS)
@@ -135,7 +124,7 @@ def test_the_budget_is_a_limit(budget):
     rng = np.random.default_rng(0)
     y = np.ones(300, dtype=int)
     p = Predictions(m=-y, r=rng.normal(size=300).astype(np.float32), e=1.0 * y, y=y)
-    threshold = training.choose_threshold(p, training.FitSettings("two_stage", COSTS, budget=budget))
+    threshold = training.choose_threshold(p, FitSettings("two_stage", COSTS, budget=budget))
     limited = with_threshold(p, np.float32(threshold))
     assert offload_rate(limited) <= budget and (budget < 0.01) == (offload_rate(limited) == 0)
     assert np.isfinite(limited.r).all()
@@ -144,10 +133,3 @@ def test_the_budget_is_a_limit(budget):
 def test_random_states_that_are_none_get_the_seed():
     assert training.seeded_clone(LogisticRegression(), 5).random_state == 5
     assert training.seeded_clone(LogisticRegression(random_state=1), 5).random_state == 1
-
-
-def test_another_module_of_torch_is_no_estimator():
-    settings = training.FitSettings("confidence", COSTS, server=nn.Linear(2, 1))
-    training.check_settings(settings, has_scores=True)
-    with pytest.raises(ValueError, match="expected a client with scores"):
-        training.check_settings(settings, has_scores=False)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import re
+import shlex
 import subprocess
 import sys
 import types
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import onnxruntime
 import pytest
 import urllib3
 import yaml
@@ -177,6 +180,24 @@ def test_the_parts_of_the_manifest_refer_to_each_other(repository):
     assert service["spec"]["ports"][0]["targetPort"] in {port["name"] for port in container["ports"]}
     volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
     assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+
+
+def test_the_dockerfile_parses_and_starts_what_the_manifests_start(repository):
+    """No image can be built here, so that its instructions are read as Docker reads them."""
+    lines = [line for line in (repository / "Dockerfile").read_text().splitlines() if line and not line.startswith("#")]
+    instructions = [tuple(line.split(maxsplit=1)) for line in lines]
+    assert [name for name, _ in instructions] == ["FROM", "RUN", "COPY", "USER", "CMD"]
+    given = dict(instructions)
+    assert re.fullmatch(r"[a-z]+:[0-9.]+", given["FROM"])
+    words = shlex.split(given["RUN"])
+    assert words[:3] == ["pip", "install", "--no-cache-dir"] and "numpy<2" in words
+    assert f"onnxruntime=={onnxruntime.__version__}" in words
+    source, target = given["COPY"].split()
+    assert (source, target) == (".", "/helper") and (repository / "run.py").is_file()
+    deployment, _ = yaml.safe_load_all((repository / "kubernetes.yaml").read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert json.loads(given["CMD"]) == container["args"]
+    assert int(given["USER"]) == container["securityContext"]["runAsUser"] != 0
 
 
 @pytest.mark.parametrize(

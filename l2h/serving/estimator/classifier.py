@@ -4,13 +4,11 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
@@ -29,8 +27,9 @@ from l2h.serving.estimator.clients import (
     look_like_one_probability,
 )
 from l2h.serving.estimator.examples import LabelledInputs, SplitRows, part_predictions, split_rows
+from l2h.serving.estimator.inputs import as_given, digest, provenance, validation_options
 from l2h.serving.estimator.networks import data_kind
-from l2h.serving.estimator.report import UNKNOWN, UNUSED, VALIDATION, Report, make_report, row_hashes
+from l2h.serving.estimator.report import VALIDATION, Report, make_report, row_hashes
 from l2h.serving.estimator.saving import ComparedInputs, loaded_parts, save_parts
 from l2h.serving.estimator.scoring import warn_of_class_scores
 from l2h.serving.estimator.settings import FitSettings
@@ -182,7 +181,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             known = self._given_probabilities
             answers = given_answers(client_labels, client_scores, classes, len(x), probabilities=known)
         else:
-            answers = client.answers(_raw(X), x)
+            answers = client.answers(as_given(X), x)
         if look_like_one_probability(answers.scores):
             warnings.warn(ONE_PROBABILITY, UserWarning, stacklevel=3)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -211,7 +210,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             by_confidence = Predictions(predictions.m, _confidence(part.scores), predictions.e, predictions.y)
             self._confidence_threshold = choose_threshold(by_confidence, settings)
         self._known_rows = np.sort(row_hashes(data.x))
-        self._data_facts = {"n": len(data.y), "sha256": _digest(data.x, data.y), **self.split_sizes_}
+        self._data_facts = {"n": len(data.y), "sha256": digest(data.x, data.y), **self.split_sizes_}
         shown = np.arange(min(len(data.y), SAMPLE))
         self._sample = ComparedInputs(data.x[shown], Answers(*data.rows(shown)[2:4]))
         self.report_: Report | None = self._report(predictions, part.scores, VALIDATION)
@@ -289,7 +288,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
             if client_scores is not None:
                 scores = self._given(None, client_scores, len(x)).scores
             else:
-                scores = self.client_.scores(_raw(X), x)
+                scores = self.client_.scores(as_given(X), x)
         return self._r(x, scores)
 
     def score(
@@ -332,33 +331,11 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         index = label_indices(y, self.classes_, what="y")
         if len(index) != len(x):
             raise ValueError(f"expected as many labels as inputs, got {len(index)} labels and {len(x)} inputs")
-        data = self._unused_rows(x, index)
+        data = provenance(x, index, facts=self._data_facts, known_rows=self._known_rows)
         examples = LabelledInputs(x, index, *answers, self.classes_)
         report = self._report(part_predictions(self.rejector_, self.server_, examples), answers.scores, data)
         self.report_ = report
         return report
-
-    def _unused_rows(self, x: np.ndarray, index: np.ndarray) -> str:
-        """What the examples are, after a look at the rows that fit used.
-
-        Where most rows of fit were there more than once, as in a table of few values, new rows are equal to them, too.
-        """
-        same = self._data_facts.get("sha256") == _digest(x, index)
-        if not (same or len(self._known_rows)):
-            return UNKNOWN
-        known = len(x) if same else int(np.isin(row_hashes(x), self._known_rows).sum())
-        repeated = 2 * len(np.unique(self._known_rows)) <= len(self._known_rows)
-        if known == len(x) and (same or not repeated):
-            raise ValueError(f"expected examples that fit did not use, got {known} of {len(x)} rows that it used")
-        if known and repeated:
-            text = f"{known} of the {len(x)} rows are equal to rows that fit used; whether they are new is not known"
-            warnings.warn(text, UserWarning, stacklevel=3)
-            return f"examples of which {known} are equal to rows that fit used"
-        if known:
-            text = f"{known} of the {len(x)} rows were used by fit, so that the report is too favourable"
-            warnings.warn(text, UserWarning, stacklevel=3)
-            return f"{UNUSED}, but {known} of them"
-        return UNUSED
 
     def save(self, folder: str | os.PathLike[str]) -> Card:
         """Write the helper's folder: ONNX files, card.json and README.md; nothing is pickled.
@@ -459,7 +436,7 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         x = self._inputs(X)
         if client_labels is not None or client_scores is not None:
             return x, self._given(client_labels, client_scores, len(x))
-        return x, self.client_.answers(_raw(X), x)
+        return x, self.client_.answers(as_given(X), x)
 
     def _given(self, client_labels: Any, client_scores: Any, n: int) -> Answers:
         """The client's answers that came as arrays, read as those of fit were."""
@@ -481,13 +458,13 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit_inputs(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Checked inputs, float32 or bytes of images, and labels; they set what is expected later."""
-        x, targets = validate_data(self, _raw(X), _raw(y), **_validation(X, bytes_are_images=True))
+        x, targets = validate_data(self, as_given(X), as_given(y), **validation_options(X, bytes_are_images=True))
         return x, targets
 
     def _inputs(self, X: Any) -> np.ndarray:
         """Checked inputs of the shape and type of those in fit."""
-        options = _validation(X, bytes_are_images=self.input_dtype_ == "uint8")
-        x: np.ndarray = validate_data(self, _raw(X), reset=False, **options)
+        options = validation_options(X, bytes_are_images=self.input_dtype_ == "uint8")
+        x: np.ndarray = validate_data(self, as_given(X), reset=False, **options)
         if x.shape[1:] != self.input_shape_ or str(x.dtype) != self.input_dtype_:
             raise ValueError(
                 f"expected inputs of shape (n, {', '.join(map(str, self.input_shape_))}) and type "
@@ -506,19 +483,6 @@ def _unchanged_by_failure(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _validation(X: Any, *, bytes_are_images: bool) -> dict[str, Any]:
-    """How `validate_data` checks inputs: tables by scikit-learn's rules, and arrays of more axes."""
-    axes = getattr(X, "ndim", None)
-    axes = np.asarray(X).ndim if axes is None else axes
-    kept = bytes_are_images and axes > 2 and str(getattr(X, "dtype", "")) in ("uint8", "torch.uint8")
-    return {"dtype": np.uint8 if kept else np.float32, "ensure_2d": axes <= 2, "allow_nd": axes > 2}
-
-
-def _raw(values: Any) -> Any:
-    """Inputs as the client sees them, or labels: tensors become arrays, all else is unchanged."""
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
 
 
 def _confidence(scores: np.ndarray) -> np.ndarray:
@@ -550,7 +514,3 @@ def _options(settings: FitSettings, helper: "LearningToHelpClassifier") -> dict[
 def _as_json(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a method without NumPy's numbers."""
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
-
-
-def _digest(x: np.ndarray, y: np.ndarray) -> str:
-    return sha256(np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(y).tobytes()).hexdigest()

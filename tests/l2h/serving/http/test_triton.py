@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 
 import jsonschema
+import kubernetes_validate
 import numpy as np
 import onnxruntime
 import pytest
@@ -25,6 +26,7 @@ from l2h.serving.http.triton import write_triton_repository
 from l2h.serving.onnx.sessions import load_parts
 
 X = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 1.0]], dtype=np.float32)
+SCHEMA_VERSION = "1.37"  # of Kubernetes
 NAME = {"type": "string", "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"}
 METADATA = {"type": "object", "required": ["name"], "properties": {"name": NAME}}
 PROBE = {
@@ -170,6 +172,22 @@ def test_the_manifests_fit_their_schema(folder, tmp_path, file, kinds):
         for changed in ({**document, "kind": "Pod"}, {key: document[key] for key in document if key != "spec"}):
             with pytest.raises(jsonschema.ValidationError):
                 jsonschema.validate(changed, MANIFESTS[document["kind"]])
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Service", "InferenceService"])
+def test_the_manifests_fit_the_published_schema_of_kubernetes(repository, kind):
+    """Strictly, so that an unknown field is an error; of KServe, what a predictor shares with a pod."""
+    files = [repository / name for name in ("kubernetes.yaml", "kserve.yaml")]
+    documents = [document for file in files for document in yaml.safe_load_all(file.read_text())]
+    document = next(document for document in documents if document["kind"] == kind)
+    if kind == "InferenceService":
+        own = ("minReplicas", "maxReplicas")
+        spec = {name: value for name, value in document["spec"]["predictor"].items() if name not in own}
+        document = {"apiVersion": "v1", "kind": "Pod", "metadata": document["metadata"], "spec": spec}
+    kubernetes_validate.validate(document, SCHEMA_VERSION, strict=True)
+    for changed in ({**document["spec"], "replica": 1}, {**document["spec"], "ports": "8000", "template": "none"}):
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate({**document, "spec": changed}, SCHEMA_VERSION, strict=True)
 
 
 def test_the_parts_of_the_manifest_refer_to_each_other(repository):

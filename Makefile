@@ -5,6 +5,7 @@
 # audit    train RUNS runs of the record again, drawn with SEED, and compare
 # record   execute stale chapters at the paper profile and replace the committed record
 # full     make the runs over all pairs of classes, in hours, and replace the committed table; resumes
+# launch   write the notebooks that the launch buttons open, in Binder and Colab, into _build/launch
 # course   build the assignments into _build/course: for students, for the autograder and for the instructor
 # PYTHON names the Python that makes the environment; TORCH=cpu takes the build of torch without CUDA.
 PYTHON ?= python3
@@ -22,7 +23,7 @@ unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 LOCK = $(if $(filter cpu,$(TORCH)),grep -Ev '^(cuda|nvidia|triton==)',cat) requirements.txt
 INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if $(filter cpu,$(TORCH)),--torch-backend cpu)
 
-.PHONY: book html test verify audit record full reference course bench lock clean unbroken
+.PHONY: book html test verify audit record full reference launch course bench lock clean unbroken
 
 book: $(VENV)/.ready
 	$(PY) -m companion.build.execute quick
@@ -48,6 +49,9 @@ full: $(VENV)/.ready
 
 reference: $(VENV)/.ready
 	$(PY) -m companion.build.execute reference
+
+launch: $(VENV)/.ready
+	$(PY) -m companion.build.launch _build/launch
 
 course: $(VENV)/.ready
 	$(PY) -m companion.teaching.build

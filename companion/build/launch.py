@@ -50,6 +50,7 @@ if importlib.util.find_spec("companion") is None:
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{address}", "{folder}"], check=True)
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *{pins}], check=True)
     sys.path.insert(0, os.path.abspath("{folder}"))
+    os.environ["PYTHONPATH"] = os.path.abspath("{folder}")  # of processes that a chapter starts
 """
 
 

@@ -86,7 +86,7 @@ def table(caption: str, head: Iterable[str], rows: Mapping[str, tuple[str, ...]]
         shown = "".join(f'<td data-part="{name}-{i}">{cell}</td>' for i, cell in enumerate(cells))
         lines.append(f'<tr><th scope="row">{label}</th>{shown}</tr>')
     return (
-        f'<div class="l2h-table"><table><caption>{caption}</caption><thead><tr>{header}</tr></thead>'
+        f'<div class="l2h-table" role="group" aria-label="Table" tabindex="0"><table><caption>{caption}</caption><thead><tr>{header}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 

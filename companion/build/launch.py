@@ -40,6 +40,7 @@ TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 CHECKOUT = "learning-to-help"  # where the cell puts the checkout
 INSTALL = """\
 # Fetches the book's packages, unless they are there, and installs what they need: the light part of the lock.
+# It sets no variable, because a chapter takes variables for parameters.
 import importlib.util
 import os
 import subprocess
@@ -49,6 +50,7 @@ if importlib.util.find_spec("companion") is None:
     if not os.path.isdir("{folder}"):
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{address}", "{folder}"], check=True)
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *{pins}], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "-e", "./{folder}"], check=True)
     sys.path.insert(0, os.path.abspath("{folder}"))
     os.environ["PYTHONPATH"] = os.path.abspath("{folder}")  # of processes that a chapter starts
 """

@@ -85,8 +85,9 @@ def table(caption: str, head: Iterable[str], rows: Mapping[str, tuple[str, ...]]
         name, _, label = key.partition("|")
         shown = "".join(f'<td data-part="{name}-{i}">{cell}</td>' for i, cell in enumerate(cells))
         lines.append(f'<tr><th scope="row">{label}</th>{shown}</tr>')
-    return (
-        f'<div class="l2h-table" role="group" aria-label="Table" tabindex="0"><table><caption>{caption}</caption><thead><tr>{header}</tr></thead>'
+    return (  # it may scroll on a narrow screen, and so must be reached by keyboard
+        '<div class="l2h-table" role="group" aria-label="Table" tabindex="0">'
+        f"<table><caption>{caption}</caption><thead><tr>{header}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 

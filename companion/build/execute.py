@@ -2,8 +2,9 @@
 
 Papermill executes, two chapters at a time with one thread each, into `_build/notebooks/<profile>`. Fresh chapters are
 not executed again. The mode `record` executes at `paper` and replaces the committed records in `book`; the mode
-`reference` executes at `quick` on CIFAR-10 and on digits and replaces `tests/book/reference`. Beside each executed
-notebook lies a summary of every run that it rests on.
+`reference` executes at `quick` on CIFAR-10 and on digits and replaces `tests/book/reference`. Where digits take the
+place of CIFAR-10, chapters on other published data compute on their stand-in, too. Beside each executed notebook lies
+a summary of every run that it rests on.
 """
 
 import argparse
@@ -27,7 +28,8 @@ from companion.build import notebooks, outputs, summaries
 from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
-from l2h.data import dataset, sources
+from l2h.data import dataset, domains, sources
+from l2h.data.published import NotAvailableError
 from l2h.experiments import run_log, store
 
 DEFAULT_SECONDS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
@@ -113,11 +115,12 @@ def update_records(names: Sequence[str], folders: Folders) -> None:
         folders: where they lie and where they go.
 
     Raises:
-        FileNotFoundError: without CIFAR-10, which the records are about.
+        FileNotFoundError: without CIFAR-10 or another published data set which the records are about.
         ChapterError: if a chapter fails; no record is replaced.
     """
     if cifar10_folder() is None:
         raise FileNotFoundError("expected CIFAR-10 for the records, found none; set L2H_DATA to its folder")
+    _require_domains(names)
     output = execute_chapters("paper", names, folders)
     for name in names:
         _publish(output / f"{name}.ipynb", folders.book / f"{name}.ipynb")
@@ -131,8 +134,11 @@ def update_references(names: Sequence[str], folders: Folders) -> None:
         folders: where they lie and where they go.
 
     Raises:
+        FileNotFoundError: with CIFAR-10, but without another published data set of a chapter.
         ChapterError: if a chapter fails.
     """
+    if cifar10_folder() is not None:
+        _require_domains(names)
     for source in ("digits",) if cifar10_folder() is None else ("cifar10", "digits"):
         output = execute_chapters("quick", names, folders, source=source)
         for name in names:
@@ -159,6 +165,22 @@ def _data_facts(source: str) -> dict[str, Any]:
     return dataset.load_dataset(source=source, folder=cifar10_folder() if source == "cifar10" else None).metadata()
 
 
+@lru_cache(maxsize=8)
+def domain_facts(name: str) -> dict[str, Any] | None:
+    """Of a published data set beside images; None where it is not at hand."""
+    try:
+        return domains.load(name).metadata()
+    except NotAvailableError:
+        return None
+
+
+def _require_domains(names: Sequence[str]) -> None:
+    for name in names:
+        needed = notebooks.domain(name)
+        if needed and domain_facts(needed) is None:
+            raise FileNotFoundError(f"expected {needed} for {name}, found none; set L2H_DATA to the folder that has it")
+
+
 class Job(NamedTuple):
     """One chapter to execute: its source, what is injected, what it depends on, where it goes."""
 
@@ -170,17 +192,21 @@ class Job(NamedTuple):
     profile: str
     data: dict[str, Any] | None
     expected_seconds: float
+    stand_in: bool = False  # whether a stand-in takes the place of a published data set, though it may be at hand
 
 
 def _job(name: str, profile: str, source: str, output: Path, folders: Folders) -> Job:
     notebook = notebooks.read_source(name, folders.book)
-    facts = _data_facts(source) if notebooks.needs_data(name) else None
+    facts, domain = _data_facts(source) if notebooks.needs_data(name) else None, notebooks.domain(name)
     parameters = {"profile": profile} if profile != "paper" else {}  # a record shows its source as it stands
     if facts and source == "digits":
         parameters["data"] = source
+    if domain and source != "digits":
+        facts = domain_facts(domain)
     key = notebooks.chapter_key(name, notebook, profile=profile, data=facts)
     path = output / f"{name}.ipynb"
-    return Job(name, notebook, parameters, path, key, profile, facts, _expected(path, profile, folders))
+    stand_in = domain is not None and facts is None
+    return Job(name, notebook, parameters, path, key, profile, facts, _expected(path, profile, folders), stand_in)
 
 
 def _expected(path: Path, profile: str, folders: Folders) -> float:
@@ -315,6 +341,8 @@ async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> st
         # matplotlib, IPython and Python's import look into the working folder first
         command += ["--cwd", folder]
         variables = _without_settings(environment, Path(folder))
+        if job.stand_in:
+            variables["L2H_DATA"] = folder  # in which there are no data
         process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=variables)
         try:
             _, errors = await process.communicate()

@@ -94,6 +94,11 @@ def needs_data(name: str) -> bool:
     return name in chapters_with_settings() and hasattr(settings_for(name, "paper"), "data")
 
 
+def domain(name: str) -> str | None:
+    """The published data set beside images on which a chapter computes: the field `domain` of its settings, if any."""
+    return getattr(settings_for(name, "paper"), "domain", None) if name in chapters_with_settings() else None
+
+
 def chapter_key(name: str, notebook: NotebookNode, *, profile: str, data: dict[str, Any] | None) -> str:
     """The one rule of staleness, for a chapter: its code, settings, data and rules, and the libraries' versions.
 

@@ -1,0 +1,1 @@
+"""The page on a client that really ages: its readings, experiments, analysis, evidence and figures."""

@@ -15,7 +15,7 @@ from companion.chapters.ageing.experiments import (
 )
 from companion.chapters.ageing.readings import Readings
 from l2h.drift.detectors import DETECTORS
-from l2h.evaluation.crossed import crossed_intervals
+from l2h.evaluation.crossed import crossed_intervals, variance_components
 from l2h.evaluation.intervals import Interval, format_interval, pointwise_t_intervals, poisson_rate
 from l2h.losses.deferral import ask_cost
 from l2h.problem import asks
@@ -169,6 +169,18 @@ def simultaneous_intervals(differences: Mapping[str, np.ndarray], *, level: floa
     single = 1 - (1 - level) / len(differences)
     intervals = crossed_intervals(np.stack(list(differences.values())), signed=True, level=single)
     return dict(zip(differences, intervals, strict=True))
+
+
+def spread_summary(reductions: Mapping[str, np.ndarray]) -> str:
+    """The standard deviations of loss reductions between batches and between seeds, averaged over policies, in words.
+
+    Args:
+        reductions: policy -> (S, B).
+    """
+    components = [variance_components(values) for values in reductions.values()]
+    batches = np.mean([math.sqrt(component.example) for component in components])
+    seeds = np.mean([math.sqrt(component.seed + component.interaction) for component in components])
+    return f"Standard deviation of a loss reduction: {batches:.3f} between batches, {seeds:.3f} between seeds"
 
 
 def adaptive_policies(runs: PolicyRuns) -> list[str]:

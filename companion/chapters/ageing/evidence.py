@@ -1,6 +1,7 @@
 """The evidence that the page on ageing sensors hands in for its claims; verdicts beside those on corruptions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from companion.chapters.ageing.readings import Readings
 from companion.chapters.ageing.settings import COUNTERPARTS, Settings
 from companion.chapters.paired_evidence import evidence_on_differences
 from companion.claims import registry
-from companion.claims.evidence import Evidence
+from companion.claims.evidence import EQUIVALENCE_LEVEL, EQUIVALENCE_LIMITS, Evidence
 from companion.claims.verdicts import SINGLE_CASE, claim_verdict
 from l2h.drift.detectors import DETECTORS
 from l2h.evaluation.intervals import poisson_rate, t_interval
@@ -27,6 +28,7 @@ from l2h.evaluation.intervals import poisson_rate, t_interval
 CHAPTER = "ageing"
 POLICIES_IN_CLAIM = ("budget", "re-estimated", "recalibrated", "experts", "alarm r")
 ESTIMATING_POLICIES = ("re-estimated", "recalibrated")
+SHARES = ("ageing-guarantee-breaks", "ageing-detectors-find")  # claims about a mean of values in [0, 1]
 NOT_AT_HAND = Evidence.absent("the readings of the gas sensors are not at hand")
 Cases = Mapping[str, np.ndarray]  # case -> (S, B) differences
 
@@ -121,7 +123,7 @@ def claim_evidence(
     }
     measured = {
         claim: {
-            case: evidence_on_differences(values, bounds=bounds[claim][case], data=data)
+            case: _measured(values, bounds[claim][case], data, is_share=claim in SHARES)
             for case, values in cases.items()
         }
         for claim, cases in differences.items()
@@ -134,27 +136,63 @@ def claim_evidence(
     return measured | theorems
 
 
+def _measured(values: np.ndarray, bounds: Mapping[str, Any], data: str | None, *, is_share: bool) -> Evidence:
+    evidence = evidence_on_differences(values, bounds=bounds, data=str(data))
+    if not is_share:
+        return evidence
+    limits = {name: getattr(evidence, name) for name in ("low", "high", *EQUIVALENCE_LIMITS)}
+    return replace(evidence, **{name: min(max(limit, 0.0), 1.0) for name, limit in limits.items()})
+
+
 def _regret_evidence(regrets: Sequence[Regret], data: str | None) -> Evidence:
     return Evidence(*t_interval([one.bound - one.measured for one in regrets]), seeds=len(regrets), data=data)
 
 
-def beside_corruptions(settings: Settings, evidence: Mapping[str, Any]) -> pd.DataFrame:
+def on_these_batches(differences: Mapping[str, Cases], evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """The evidence if the observed batches are taken as fixed: Student's intervals over seeds of means over batches.
+
+    Args:
+        differences: `differences_by_claim`.
+        evidence: `claim_evidence`; what does not rest on a mean over batches stays as it is.
+    """
+    fixed_batches = {
+        claim: {case: _over_seeds(values.mean(axis=1)) for case, values in cases.items()}
+        for claim, cases in differences.items()
+        if evidence[claim] is not NOT_AT_HAND
+    }
+    return {**evidence, **fixed_batches}
+
+
+def _over_seeds(values: np.ndarray) -> Evidence:
+    narrower = t_interval(values, level=EQUIVALENCE_LEVEL)
+    limits = dict(zip(EQUIVALENCE_LIMITS, narrower[1:], strict=True))
+    return Evidence(*t_interval(values), seeds=len(values), **limits)
+
+
+def beside_corruptions(
+    settings: Settings, evidence: Mapping[str, Any], differences: Mapping[str, Cases]
+) -> pd.DataFrame:
     """The verdict on each finding here, beside the committed verdict on the same question on corruptions.
 
     Args:
         settings: with the verdicts of chapter 09.
         evidence: `claim_evidence`.
+        differences: `differences_by_claim`.
 
     Returns:
-        One row per claim that has a counterpart.
+        One row per claim that has a counterpart; the second column takes the batches as fixed.
     """
     claims, there = registry.chapter_claims(CHAPTER), dict(settings.corruption_verdicts)
+    seeds_only = on_these_batches(differences, evidence)
+
+    def verdict(name: str, stated: Mapping[str, Any]) -> str:
+        return claim_verdict(claims[name].rule, registry.evidence_by_case(claims[name], stated[name]))
+
     rows = {
         name: {
-            "on ageing sensors": claim_verdict(
-                claims[name].rule, registry.evidence_by_case(claims[name], evidence[name])
-            ),
-            "on corruptions (chapter 09)": there[counterpart],
+            "further batches (the claim)": verdict(name, evidence),
+            "these batches alone": verdict(name, seeds_only),
+            "corruptions (chapter 09)": there[counterpart],
         }
         for name, counterpart in COUNTERPARTS.items()
     }

@@ -26,6 +26,7 @@ from l2h.problem import Costs, Predictions
 COSTS = Costs(c1=1.0, ce=0.1)
 GROUP, DELAY = 25, 1  # inputs that are decided together, and for how many groups their labels are late
 N_EXPERTS = 33  # thresholds
+TREE_SAMPLE = 1000  # readings of one tree, so that a server with many labels trains in the time of one with few
 SERVER_FOLDS = 5  # for labels of readings to which the server was not fitted
 LABEL_BURST = 200  # inputs that are asked and labelled after an alarm
 PSEUDO_LABEL_SUFFIX = ", pseudo-labels"
@@ -85,12 +86,19 @@ def fit_client(readings: Readings) -> tuple[StandardScaler, LogisticRegression]:
     """The legacy device: a logistic regression of the first batch, whose columns it scales."""
     first = readings.batch == readings.batch[0]
     scaler = StandardScaler().fit(readings.x[first])
-    return scaler, LogisticRegression(max_iter=5000).fit(scaler.transform(readings.x[first]), readings.y[first])
+    # Solved to rounding: with the default tolerance the probabilities of aged readings depend on the processor.
+    regression = LogisticRegression(solver="newton-cholesky", tol=1e-10, max_iter=1000)
+    return scaler, regression.fit(scaler.transform(readings.x[first]), readings.y[first])
 
 
 def fit_server(readings: Readings, rows: np.ndarray, *, n_trees: int, seed: int) -> RandomForestClassifier:
-    """A random forest of some readings."""
-    return RandomForestClassifier(n_trees, random_state=seed).fit(readings.x[rows], readings.y[rows])
+    """A random forest of some readings, each tree of a random sample of at most `TREE_SAMPLE`."""
+    return new_forest(len(rows), n_trees=n_trees, seed=seed).fit(readings.x[rows], readings.y[rows])
+
+
+def new_forest(n: int, *, n_trees: int, seed: int) -> RandomForestClassifier:
+    """A forest that is not fitted yet, for n readings or a few less."""
+    return RandomForestClassifier(n_trees, random_state=seed, max_samples=min(1.0, TREE_SAMPLE / n))
 
 
 def deploy(readings: Readings, *, n_trees: int, seed: int) -> Deployment:
@@ -137,7 +145,7 @@ def deploy(readings: Readings, *, n_trees: int, seed: int) -> Deployment:
 
 def _out_of_fold_labels(readings: Readings, rows: np.ndarray, *, n_trees: int, seed: int) -> np.ndarray:
     folds = KFold(SERVER_FOLDS, shuffle=True, random_state=seed)
-    forest = RandomForestClassifier(n_trees, random_state=seed)
+    forest = new_forest(len(rows), n_trees=n_trees, seed=seed)
     return np.asarray(cross_val_predict(forest, readings.x[rows], readings.y[rows], cv=folds))
 
 

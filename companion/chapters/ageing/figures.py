@@ -13,7 +13,9 @@ from l2h.plotting.style import COLOURS, line_style
 BATCH_LABEL = "batch, and its months"
 
 
-def plot_by_batch(ax: Axes, readings: Readings, bands: Mapping[str, Interval], *, quantity: str) -> None:
+def plot_by_batch(
+    ax: Axes, readings: Readings, bands: Mapping[str, Interval], *, quantity: str, shares: bool = False
+) -> None:
     """Lines with bands over seeds against the batch; the first point is the held-out part of the second batch.
 
     Args:
@@ -21,11 +23,16 @@ def plot_by_batch(ax: Axes, readings: Readings, bands: Mapping[str, Interval], *
         readings: whose batches are named.
         bands: name -> (1 + B,) means with limits.
         quantity: name and unit of the vertical axis.
+        shares: whether values lie in [0, 1]; Student's bands may leave it.
     """
     numbers = list(readings.months)[1:]
     plot_bands(ax, np.arange(len(numbers)), bands, xlabel=BATCH_LABEL, ylabel=quantity)
     ax.set_xticks(range(len(numbers)), [f"{number}\n{readings.months[number]}" for number in numbers], fontsize=8)
     ax.axvline(0.5, color="black", linewidth=1, linestyle=":")
+    if shares:
+        ax.set_ylim(-0.03, 1.03)
+    else:
+        ax.set_ylim(bottom=0)
 
 
 def plot_reductions_by_batch(

@@ -54,8 +54,8 @@ class Settings(ChapterSettings):
 
 
 PROFILES = (
-    Settings("quick", seeds=3, n_trees=10, n_readings=300, stationary_length=2000),
-    Settings("paper", seeds=5, n_trees=50, n_readings=4000),
+    Settings("quick", seeds=3, n_trees=10, n_readings=200, stationary_length=2000),
+    Settings("paper", seeds=8, n_trees=50, n_readings=4000),
     Settings("full", seeds=20, n_trees=200, n_readings=4000, stationary_length=40_000),
 )
 REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from companion.chapters.ageing.experiments import (
     COSTS,
-    PSEUDO_LABEL_SUFFIX,
+    PSEUDO_SUFFIX,
     Deployment,
     PolicyRuns,
 )
@@ -20,7 +20,7 @@ from l2h.evaluation.intervals import Interval, format_interval, pointwise_t_inte
 from l2h.losses.deferral import ask_cost
 from l2h.problem import asks
 
-DETECTION_WINDOW = 1000  # inputs of a batch within which an alarm counts
+ALARM_WINDOW = 1000  # inputs of a batch within which an alarm counts
 DELTA = 0.05  # with this probability Hoeffding's bound fails
 FEWEST_OF_A_GAS = 10  # held-out readings of a gas that is compared by itself
 FIXED = "fixed"
@@ -47,7 +47,7 @@ def loss_trajectories(deployments: Sequence[Deployment], runs: PolicyRuns) -> Tr
 
     Args:
         deployments: one per seed.
-        runs: of `experiments.run_policies`.
+        runs: of `experiments.simulate_all_policies`.
 
     Returns:
         Losses by name; "retrained, DETECTOR" is the policy that retrains the layer after alarms of that detector.
@@ -84,7 +84,7 @@ def accuracy_trajectories(deployments: Sequence[Deployment], all_feedback: Seque
     return Trajectories(values, [d.batch for d in deployments])
 
 
-def bands(trajectories: Trajectories, names: Sequence[str]) -> dict[str, Interval]:
+def batch_bands(trajectories: Trajectories, names: Sequence[str]) -> dict[str, Interval]:
     """Means of the held-out readings and of each aged batch, with Student's bands over seeds: name -> (1 + B,)."""
     return {name: pointwise_t_intervals(trajectories.means(name, aged=False)) for name in names}
 
@@ -125,11 +125,11 @@ def rise_with_gases_equal(deployments: Sequence[Deployment], losses: Trajectorie
 
 
 def alarm_in_batch(deployments: Sequence[Deployment], alarms: Sequence[np.ndarray]) -> np.ndarray:
-    """Whether there is an alarm within the first `DETECTION_WINDOW` inputs of each aged batch: (S, B), 0 or 1."""
+    """Whether there is an alarm within the first `ALARM_WINDOW` inputs of each aged batch: (S, B), 0 or 1."""
     return np.array(
         [
             [
-                np.isin(np.flatnonzero(deployment.batch == number)[:DETECTION_WINDOW], steps).any()
+                np.isin(np.flatnonzero(deployment.batch == number)[:ALARM_WINDOW], steps).any()
                 for number in deployment.aged_batches
             ]
             for deployment, steps in zip(deployments, alarms, strict=True)
@@ -152,13 +152,13 @@ def pseudo_label_bias_error(deployment: Deployment) -> float:
     return max(abs(float((bias - stated)[deployment.batch == number].mean())) for number in np.unique(deployment.batch))
 
 
-def loss_reductions(losses: Trajectories, names: Sequence[str]) -> dict[str, np.ndarray]:
+def reductions_by_batch(losses: Trajectories, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Loss of the fixed threshold with the frozen server minus that of each policy: name -> (S, B)."""
     return {name: losses.means(FIXED) - losses.means(name) for name in names}
 
 
-def simultaneous_intervals(differences: Mapping[str, np.ndarray], *, level: float = 0.95) -> dict[str, Interval]:
-    r"""Crossed intervals of k means over seeds and batches that hold together, by Bonferroni.
+def bonferroni_intervals(differences: Mapping[str, np.ndarray], *, level: float = 0.95) -> dict[str, Interval]:
+    r"""Crossed intervals of k means over seeds and batches, simultaneous by Bonferroni.
 
     .. math:: \text{each of } k \text{ at the level } 1 - (1 - c) / k
 
@@ -201,7 +201,7 @@ def batch_table(
     return table.set_axis(pd.Index([f"{held_out}, held out", *aged], name="batch (months)"))
 
 
-def policy_table(losses: Trajectories, asked: Trajectories, runs: PolicyRuns) -> pd.DataFrame:
+def aged_policy_table(losses: Trajectories, asked: Trajectories, runs: PolicyRuns) -> pd.DataFrame:
     """Losses, offload and label rates on the aged batches, each batch counted equally, and loss reductions."""
     labelled = Trajectories({name: [r.labelled for r in by_seed] for name, by_seed in runs.results.items()},
                             losses.batches)  # fmt: skip
@@ -215,12 +215,12 @@ def policy_table(losses: Trajectories, asked: Trajectories, runs: PolicyRuns) ->
         for name in (*references, *runs.results)
     }
     table = pd.DataFrame(rows).T.round(3)
-    reductions = simultaneous_intervals(loss_reductions(losses, adaptive_policies(runs)))
+    reductions = bonferroni_intervals(reductions_by_batch(losses, adaptive_policies(runs)))
     table["loss reduction"] = pd.Series({name: format_interval(interval) for name, interval in reductions.items()})
     return table.fillna("")
 
 
-def detector_table(
+def aged_detector_table(
     deployments: Sequence[Deployment], runs: PolicyRuns, losses: Trajectories, counts: Mapping[str, int], *, inputs: int
 ) -> pd.DataFrame:
     """Shares of batches with an alarm, false alarms, and the loss reduction of what the alarms trigger.
@@ -232,8 +232,8 @@ def detector_table(
         counts: detector -> false alarms of all seeds together.
         inputs: in which they were counted.
     """
-    reductions = loss_reductions(losses, [f"retrained, {name}" for name in DETECTORS])
-    intervals = simultaneous_intervals(reductions)
+    reductions = reductions_by_batch(losses, [f"retrained, {name}" for name in DETECTORS])
+    intervals = bonferroni_intervals(reductions)
     rows = {}
     for name in DETECTORS:
         found = crossed_intervals(alarm_in_batch(deployments, runs.alarms[name])[None], signed=False)[0]
@@ -246,11 +246,11 @@ def detector_table(
     return pd.DataFrame(rows).T
 
 
-def pseudo_label_table(losses: Trajectories, asked: Trajectories) -> pd.DataFrame:
+def aged_pseudo_label_table(losses: Trajectories, asked: Trajectories) -> pd.DataFrame:
     """Losses and offload rates on the aged batches with true labels and with the server's."""
     rows = {}
     for name in ("re-estimated", "recalibrated"):
-        for source, policy in {"true labels": name, "pseudo-labels": name + PSEUDO_LABEL_SUFFIX}.items():
+        for source, policy in {"true labels": name, "pseudo-labels": name + PSEUDO_SUFFIX}.items():
             rows[name, source] = {
                 "loss": losses.means(policy).mean(),
                 "offload rate": asked.means(policy).mean(),

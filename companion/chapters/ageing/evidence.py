@@ -10,7 +10,7 @@ import pandas as pd
 from companion.chapters.ageing import analysis
 from companion.chapters.ageing.analysis import FIXED, Trajectories
 from companion.chapters.ageing.experiments import (
-    PSEUDO_LABEL_SUFFIX,
+    PSEUDO_SUFFIX,
     RETRAINED_SERVER_SUFFIX,
     Deployment,
     PolicyRuns,
@@ -26,8 +26,8 @@ from l2h.drift.detectors import DETECTORS
 from l2h.evaluation.intervals import poisson_rate, t_interval
 
 CHAPTER = "ageing"
-POLICIES_IN_CLAIM = ("budget", "re-estimated", "recalibrated", "experts", "alarm r")
-ESTIMATING_POLICIES = ("re-estimated", "recalibrated")
+CLAIMED_POLICIES = ("budget", "re-estimated", "recalibrated", "experts", "alarm r")
+PSEUDO_LABEL_POLICIES = ("re-estimated", "recalibrated")
 SHARES = ("ageing-guarantee-breaks", "ageing-detectors-find")  # claims about a mean of values in [0, 1]
 NOT_AT_HAND = Evidence.absent("the readings of the gas sensors are not at hand")
 Cases = Mapping[str, np.ndarray]  # case -> (S, B) differences
@@ -47,10 +47,10 @@ def differences_by_claim(
     Returns:
         Differences by claim and case.
     """
-    fixed, reductions = losses.means(FIXED), analysis.loss_reductions(losses, list(losses.values))
+    fixed, reductions = losses.means(FIXED), analysis.reductions_by_batch(losses, list(losses.values))
     others = np.arange(fixed.shape[1]) != fixed.mean(axis=0).argmax()
-    pseudo = {name: name + PSEUDO_LABEL_SUFFIX for name in ESTIMATING_POLICIES}
-    helped = {name: reductions[name] for name in POLICIES_IN_CLAIM}
+    pseudo = {name: name + PSEUDO_SUFFIX for name in PSEUDO_LABEL_POLICIES}
+    helped = {name: reductions[name] for name in CLAIMED_POLICIES}
     fixed_retrained = losses.means(FIXED + RETRAINED_SERVER_SUFFIX)
     adapted = {name: losses.means(name + RETRAINED_SERVER_SUFFIX) for name in ("recalibrated", "experts")}
     alone = losses.means("client alone")
@@ -119,7 +119,7 @@ def claim_evidence(
     bounds, data = registry.bounds_by_claim(CHAPTER), readings.facts["sha256"]
     theorems: dict[str, Any] = {
         "ageing-regret": {name: _regret_evidence(by_seed, data) for name, by_seed in regrets.items()},
-        "ageing-answers-overrated": Evidence.exact(bias_error),
+        "ageing-pseudo-label-bias": Evidence.exact(bias_error),
     }
     measured = {
         claim: {

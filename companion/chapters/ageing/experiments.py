@@ -25,11 +25,11 @@ from l2h.problem import Costs, Predictions
 
 COSTS = Costs(c1=1.0, ce=0.1)
 GROUP, DELAY = 25, 1  # inputs that are decided together, and for how many groups their labels are late
-N_EXPERTS = 33  # thresholds
+N_THRESHOLDS = 33  # thresholds
 TREE_SAMPLE = 1000  # readings of one tree, so that a server with many labels trains in the time of one with few
-SERVER_FOLDS = 5  # for labels of readings to which the server was not fitted
-LABEL_BURST = 200  # inputs that are asked and labelled after an alarm
-PSEUDO_LABEL_SUFFIX = ", pseudo-labels"
+FOREST_FOLDS = 5  # for labels of readings to which the server was not fitted
+ALARM_LABELS = 200  # inputs that are asked and labelled after an alarm
+PSEUDO_SUFFIX = ", pseudo-labels"
 RETRAINED_SERVER_SUFFIX = ", server retrained"
 RETRAINED_SERVER_POLICIES = ("fixed", "recalibrated", "experts")
 
@@ -57,7 +57,7 @@ class Deployment(NamedTuple):
         return np.unique(self.batch)[1:]
 
 
-class Parts(NamedTuple):
+class BatchParts(NamedTuple):
     """Rows of the second batch, drawn at random."""
 
     train: np.ndarray  # half: the server and the rejector are fitted here
@@ -75,14 +75,14 @@ def coded_as_errors(m: np.ndarray, r: np.ndarray, e: np.ndarray, y: np.ndarray) 
     return Predictions(np.where(m == y, 1, -1), r, np.where(e == y, 1.0, -1.0), np.ones(len(y), dtype=int))
 
 
-def second_batch_parts(batch: np.ndarray, seed: int) -> Parts:
+def second_batch_parts(batch: np.ndarray, seed: int) -> BatchParts:
     """A random half, quarter and quarter of the second batch."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(batch == np.unique(batch)[1]))
     half, quarter = len(rows) // 2, len(rows) // 4
-    return Parts(*np.split(rows, [half, half + quarter]))
+    return BatchParts(*np.split(rows, [half, half + quarter]))
 
 
-def fit_client(readings: Readings) -> tuple[StandardScaler, LogisticRegression]:
+def fit_first_client(readings: Readings) -> tuple[StandardScaler, LogisticRegression]:
     """The legacy device: a logistic regression of the first batch, whose columns it scales."""
     first = readings.batch == readings.batch[0]
     scaler = StandardScaler().fit(readings.x[first])
@@ -118,7 +118,7 @@ def deploy(readings: Readings, *, n_trees: int, seed: int) -> Deployment:
     Returns:
         The deployment.
     """
-    scaler, client = fit_client(readings)
+    scaler, client = fit_first_client(readings)
     parts = second_batch_parts(readings.batch, seed)
     first_rows = np.flatnonzero(readings.batch == readings.batch[0])
     server_rows = np.concatenate([first_rows, parts.train])
@@ -144,7 +144,7 @@ def deploy(readings: Readings, *, n_trees: int, seed: int) -> Deployment:
 
 
 def _out_of_fold_labels(readings: Readings, rows: np.ndarray, *, n_trees: int, seed: int) -> np.ndarray:
-    folds = KFold(SERVER_FOLDS, shuffle=True, random_state=seed)
+    folds = KFold(FOREST_FOLDS, shuffle=True, random_state=seed)
     forest = new_forest(len(rows), n_trees=n_trees, seed=seed)
     return np.asarray(cross_val_predict(forest, readings.x[rows], readings.y[rows], cv=folds))
 
@@ -181,7 +181,7 @@ def coded_stream(deployment: Deployment, e: np.ndarray | None = None) -> Predict
     return coded_as_errors(deployment.m, deployment.r, deployment.e if e is None else e, deployment.y)
 
 
-def fixed_share_config(deployment: Deployment) -> FixedShareConfig:
+def experts_config(deployment: Deployment) -> FixedShareConfig:
     """The settings of the experts: about one switch per aged batch."""
     sigma = GROUP * len(deployment.aged_batches) / len(deployment.row)
     return FixedShareConfig(eta=0.1, gamma=0.05, sigma=sigma, batch=GROUP, delay=DELAY)
@@ -198,8 +198,8 @@ def labels_ordered_policy() -> Policy:
 
 def experts_policy(deployment: Deployment) -> Policy:
     """Prediction with expert advice over thresholds, as `experts.fixed_share_policy`."""
-    thresholds = threshold_grid(deployment.validation.r, N_EXPERTS)
-    policy = experts.fixed_share_policy(thresholds, costs=COSTS, fixed_share=fixed_share_config(deployment))
+    thresholds = threshold_grid(deployment.validation.r, N_THRESHOLDS)
+    policy = experts.fixed_share_policy(thresholds, costs=COSTS, fixed_share=experts_config(deployment))
 
     def choose(observation: Observation, r: np.ndarray) -> Action:
         action = policy(observation, r)
@@ -228,25 +228,25 @@ def frozen_server_policies(deployment: Deployment, alarms: np.ndarray) -> dict[s
     return {
         "fixed": policies.fixed_policy(),
         "budget": policies.budget_policy(offload_rate(held_out), initial_scores=held_out.r, memory=500),
-        **{name + suffix: policy for name, policy in estimates.items() for suffix in ("", PSEUDO_LABEL_SUFFIX)},
+        **{name + suffix: policy for name, policy in estimates.items() for suffix in ("", PSEUDO_SUFFIX)},
         "experts": experts_policy(deployment),
-        **alarm_policies(deployment, alarms),
-        "batch known": policies.alarm_threshold_policy(begins, costs=COSTS, label_burst=LABEL_BURST, batch=GROUP),
+        **rejector_alarm_policies(deployment, alarms),
+        "batch known": policies.alarm_threshold_policy(begins, costs=COSTS, label_burst=ALARM_LABELS, batch=GROUP),
     }
 
 
-def alarm_policies(deployment: Deployment, alarms: np.ndarray) -> dict[str, Policy]:
+def rejector_alarm_policies(deployment: Deployment, alarms: np.ndarray) -> dict[str, Policy]:
     """After each alarm the next inputs are asked and labelled; then the threshold or the layer is fitted to them."""
     layers = LastLayers(deployment.layer, np.zeros(2))
     retraining = last_layer.retraining_policies(layers, costs=COSTS)["r"]
-    options: dict[str, Any] = {"label_burst": LABEL_BURST, "batch": GROUP}
+    options: dict[str, Any] = {"label_burst": ALARM_LABELS, "batch": GROUP}
     return {
         "alarm r": policies.alarm_threshold_policy(alarms, costs=COSTS, **options),
         "alarm r, retrained": policies.after_alarm_policy(alarms, retraining, **options),
     }
 
 
-def simulate(
+def simulate_policy(
     deployment: Deployment, policy: Policy, *, e: np.ndarray | None = None, pseudo_labels: bool = False
 ) -> EpisodeResult:
     """Simulate a policy along the stream, under the feedback rule.
@@ -290,14 +290,14 @@ def simulate_with_retraining(
         The result, and (T,) the labels of the server in use.
     """
     e = deployment.e.copy()
-    result = simulate(deployment, policy, e=e)
+    result = simulate_policy(deployment, policy, e=e)
     for number in deployment.aged_batches[:-1]:
         labelled = result.labelled & (deployment.batch <= number)
         rows = np.concatenate([deployment.server_rows, deployment.row[labelled]])
         later = deployment.batch > number
         server = fit_server(readings, rows, n_trees=n_trees, seed=deployment.seed)
         e[later] = server.predict(readings.x[deployment.row[later]])
-        result = simulate(deployment, policy, e=e)
+        result = simulate_policy(deployment, policy, e=e)
     return result, e
 
 
@@ -326,6 +326,14 @@ def false_alarms(deployment: Deployment, detector: str, *, length: int) -> int:
     return len(detectors.detector_alarms(r, deployment.validation.r, detector=detector, seed=deployment.seed))
 
 
+def count_false_alarms(deployments: Sequence[Deployment], *, length: int) -> dict[str, int]:
+    """The false alarms of each detector, of all seeds together."""
+    return {
+        name: sum(false_alarms(deployment, name, length=length) for deployment in deployments)
+        for name in detectors.DETECTORS
+    }
+
+
 class PolicyRuns(NamedTuple):
     """Simulations of all policies, by name and seed."""
 
@@ -334,7 +342,7 @@ class PolicyRuns(NamedTuple):
     alarms: dict[str, list[np.ndarray]]  # detector -> steps
 
 
-def run_policies(deployments: Sequence[Deployment], readings: Readings, *, n_trees: int) -> PolicyRuns:
+def simulate_all_policies(deployments: Sequence[Deployment], readings: Readings, *, n_trees: int) -> PolicyRuns:
     """All policies on all streams, each simulated alone.
 
     Args:
@@ -350,15 +358,15 @@ def run_policies(deployments: Sequence[Deployment], readings: Readings, *, n_tre
     for deployment, steps in zip(deployments, alarms["ADWIN"], strict=True):
         candidates = frozen_server_policies(deployment, steps)
         for name, policy in candidates.items():
-            pseudo = name.endswith(PSEUDO_LABEL_SUFFIX)
-            results.setdefault(name, []).append(simulate(deployment, policy, pseudo_labels=pseudo))
+            pseudo = name.endswith(PSEUDO_SUFFIX)
+            results.setdefault(name, []).append(simulate_policy(deployment, policy, pseudo_labels=pseudo))
         for name in RETRAINED_SERVER_POLICIES:
             policy = labels_ordered_policy() if name == "fixed" else candidates[name]
             result, _ = simulate_with_retraining(deployment, policy, readings, n_trees=n_trees)
             results.setdefault(name + RETRAINED_SERVER_SUFFIX, []).append(result)
     triggered = {
         name: [
-            simulate(deployment, alarm_policies(deployment, steps)["alarm r, retrained"])
+            simulate_policy(deployment, rejector_alarm_policies(deployment, steps)["alarm r, retrained"])
             for deployment, steps in zip(deployments, by_seed, strict=True)
         ]
         for name, by_seed in alarms.items()
@@ -373,11 +381,11 @@ class Regret(NamedTuple):
     bound: float
 
 
-def expert_regret(deployment: Deployment) -> Regret:
+def stream_regret(deployment: Deployment) -> Regret:
     """The experts' regret against the best thresholds in hindsight that change once per aged batch."""
-    fixed_share, thresholds = fixed_share_config(deployment), threshold_grid(deployment.validation.r, N_EXPERTS)
+    fixed_share, thresholds = experts_config(deployment), threshold_grid(deployment.validation.r, N_THRESHOLDS)
     predictions, switches = coded_stream(deployment), len(deployment.aged_batches)
-    result = simulate(deployment, experts_policy(deployment))
+    result = simulate_policy(deployment, experts_policy(deployment))
     options: dict[str, Any] = {"costs": COSTS, "switches": switches}
     best = experts.best_sequence_losses(predictions, thresholds, batch=GROUP, **options)
     measured = experts.expected_loss(predictions, result, costs=COSTS).sum() - best.sum()

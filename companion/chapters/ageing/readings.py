@@ -87,7 +87,7 @@ def stand_in(reason: str) -> Readings:
     )
 
 
-def description(readings: Readings) -> str:
+def describe_readings(readings: Readings) -> str:
     """Banner, licence, citation and sizes of the data, in Markdown."""
     counts = {number: int((readings.batch == number).sum()) for number in readings.months}
     sizes = ", ".join(f"{number} ({readings.months[number]}): {count}" for number, count in counts.items())

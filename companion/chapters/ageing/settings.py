@@ -17,7 +17,7 @@ COUNTERPARTS = {  # claim of this page -> the claim of chapter 09 on corruptions
     "ageing-against-confidence": "drift-against-confidence",
     "ageing-refit-helps": "drift-refit-helps",
     "ageing-refit-beats-thresholds": "drift-refit-beats-thresholds",
-    "ageing-answers-overrated": "drift-answers-overrated",
+    "ageing-pseudo-label-bias": "drift-answers-overrated",
     "ageing-answers-help": "drift-answers-help",
     "ageing-labels-beat-answers": "drift-labels-beat-answers",
     "ageing-answers-overask": "drift-answers-overask",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.chapters import HEADER
@@ -377,6 +378,44 @@ def test_a_chapter_on_images_gets_its_source_and_depends_on_it(monkeypatch, sour
     assert job.parameters == {"profile": "quick"} | injected
     assert job.data == facts
     assert job.expected_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("source", "facts", "stand_in"),
+    [("cifar10", {"name": "gas_drift", "source": "a file", "sha256": "0" * 64}, False), ("cifar10", None, True),
+     ("digits", None, True)],
+)  # fmt: skip
+def test_a_chapter_on_other_published_data_depends_on_them_or_on_its_stand_in(monkeypatch, source, facts, stand_in):
+    at_hand = facts or ({"source": "a file", "sha256": "1" * 64} if source == "digits" else None)
+    monkeypatch.setattr(execute, "domain_facts", lambda name: at_hand if name == "gas_drift" else None)
+    job = execute._job("ageing", "quick", source, notebooks.ROOT / "nowhere", Folders())
+    assert (job.data, job.stand_in, job.parameters) == (facts, stand_in, {"profile": "quick"})
+
+
+def test_a_stand_in_is_computed_where_no_data_are(folders, monkeypatch, capsys):
+    write(folders, c1=HEADER + "import os\n\nprint(os.listdir(os.environ['L2H_DATA']), profile)\n```\n")
+    monkeypatch.setattr(notebooks, "domain", lambda name: "gas_drift")
+    assert run(capsys, folders, "quick")[0] == 0
+    printed = code_cells(read_notebook(folders.notebooks / "quick" / "c1.ipynb"))[-1].outputs[0].text
+    assert "gas-drift" not in printed and printed.endswith("quick\n")
+
+
+@pytest.mark.parametrize("mode", ["record", "reference"])
+def test_records_and_references_need_the_data_they_are_about(folders, monkeypatch, capsys, mode):
+    write(folders, c1=QUIET)
+    monkeypatch.setattr(execute, "cifar10_folder", lambda: notebooks.ROOT)
+    monkeypatch.setattr(notebooks, "domain", lambda name: "gas_drift")
+    monkeypatch.setattr(execute, "domain_facts", lambda name: None)
+    code, printed, errors = run(capsys, folders, mode)
+    assert (code, printed) == (1, "")
+    assert errors == "expected gas_drift for c1, found none; set L2H_DATA to the folder that has it\n"
+
+
+def test_facts_of_published_data_are_those_of_the_loader(monkeypatch, tmp_path):
+    monkeypatch.setenv("L2H_DATA", str(tmp_path))
+    assert execute.domain_facts.__wrapped__("gas_drift") is None
+    monkeypatch.setattr(execute.domains, "load", lambda name: SimpleNamespace(metadata=lambda: {"name": name}))
+    assert execute.domain_facts.__wrapped__("gas_drift") == {"name": "gas_drift"}
 
 
 def test_nothing_is_injected_into_a_record(monkeypatch):

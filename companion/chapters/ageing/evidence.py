@@ -138,6 +138,9 @@ def claim_evidence(
 
 def _measured(values: np.ndarray, bounds: Mapping[str, Any], data: str | None, *, is_share: bool) -> Evidence:
     evidence = evidence_on_differences(values, bounds=bounds, data=str(data))
+    # There are fewer batches than would settle most cases, and not too few seeds.
+    needed = evidence_on_differences(values.T, bounds=bounds, data=str(data)).settled_by
+    evidence = replace(evidence, units="batches", settled_by=needed)
     if not is_share:
         return evidence
     limits = {name: getattr(evidence, name) for name in ("low", "high", *EQUIVALENCE_LIMITS)}

@@ -31,7 +31,7 @@ FOREST_FOLDS = 5  # for labels of readings to which the server was not fitted
 ALARM_LABELS = 200  # inputs that are asked and labelled after an alarm
 PSEUDO_SUFFIX = ", pseudo-labels"
 RETRAINED_SERVER_SUFFIX = ", server retrained"
-RETRAINED_SERVER_POLICIES = ("fixed", "recalibrated", "experts")
+RETRAINED_SERVER_POLICIES = ("always ask", "fixed", "recalibrated", "experts")
 
 
 class Deployment(NamedTuple):
@@ -187,13 +187,24 @@ def experts_config(deployment: Deployment) -> FixedShareConfig:
     return FixedShareConfig(eta=0.1, gamma=0.05, sigma=sigma, batch=GROUP, delay=DELAY)
 
 
-def labels_ordered_policy() -> Policy:
-    """The fixed threshold, with the true label of each asked input ordered."""
+def labels_ordered_policy(threshold: float = 0.0) -> Policy:
+    """A fixed threshold, with the true label of each asked input ordered."""
 
     def choose(observation: Observation, r: np.ndarray) -> Action:
-        return Action(policies.ask_probability(r, 0.0))
+        return Action(policies.ask_probability(r, threshold))
 
     return choose
+
+
+def retrained_server_policies(deployment: Deployment) -> dict[str, Policy]:
+    """The policies that order labels, on which a server can be retrained: `RETRAINED_SERVER_POLICIES`."""
+    no_alarms = np.array([], dtype=int)
+    always = float(np.abs(deployment.r).max())  # no score of the stream exceeds it
+    return {
+        **frozen_server_policies(deployment, no_alarms),
+        "fixed": labels_ordered_policy(),
+        "always ask": labels_ordered_policy(always),
+    }
 
 
 def experts_policy(deployment: Deployment) -> Policy:
@@ -356,13 +367,12 @@ def simulate_all_policies(deployments: Sequence[Deployment], readings: Readings,
     alarms = {name: [alarms_on_scores(d, name) for d in deployments] for name in detectors.DETECTORS}
     results: dict[str, list[EpisodeResult]] = {}
     for deployment, steps in zip(deployments, alarms["ADWIN"], strict=True):
-        candidates = frozen_server_policies(deployment, steps)
-        for name, policy in candidates.items():
+        for name, policy in frozen_server_policies(deployment, steps).items():
             pseudo = name.endswith(PSEUDO_SUFFIX)
             results.setdefault(name, []).append(simulate_policy(deployment, policy, pseudo_labels=pseudo))
+        ordering = retrained_server_policies(deployment)
         for name in RETRAINED_SERVER_POLICIES:
-            policy = labels_ordered_policy() if name == "fixed" else candidates[name]
-            result, _ = simulate_with_retraining(deployment, policy, readings, n_trees=n_trees)
+            result, _ = simulate_with_retraining(deployment, ordering[name], readings, n_trees=n_trees)
             results.setdefault(name + RETRAINED_SERVER_SUFFIX, []).append(result)
     triggered = {
         name: [

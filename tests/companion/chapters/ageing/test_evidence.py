@@ -69,6 +69,18 @@ def test_limits_of_a_share_stay_in_the_unit_interval(differences, of_sensors):
     assert found.low == 0 and 0 <= found.equivalence_low <= found.equivalence_high <= found.high <= 1
 
 
+def test_an_open_case_says_how_many_batches_would_settle_it(differences, of_sensors):
+    def evidence_on(values):
+        changed = {**differences, "ageing-refit-helps": {"holds": np.tile(values, (2, 1))}}
+        return claims_of(changed, of_sensors)["ageing-refit-helps"]["holds"]
+
+    values = np.array([0.09, -0.02, 0.08, 0.01])
+    found = evidence_on(values)
+    assert found.units == "batches" and found.low < 0 < found.estimate
+    assert found.settled_by is not None and 4 < found.settled_by < 40
+    assert evidence_on(np.tile(values, found.settled_by // 4 + 1)).low > 0
+
+
 def test_with_fixed_batches_the_seeds_alone_vary(differences, of_sensors):
     values = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.1, 1.0]])
     changed = {**differences, "ageing-refit-helps": {"holds": values}}

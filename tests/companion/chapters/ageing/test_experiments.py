@@ -108,7 +108,7 @@ def test_a_retrained_server_and_its_policy_know_no_future(aged, deployments, nam
     other_readings = aged._replace(y=np.where(aged.batch == last, (aged.y + 1) % 6, aged.y))
     outcomes = []
     for one, known in ((deployment, aged), (other, other_readings)):
-        policy = experiments.frozen_server_policies(one, np.array([], dtype=int))[name]
+        policy = experiments.retrained_server_policies(one)[name]
         outcomes.append(experiments.simulate_with_retraining(one, policy, known, n_trees=TREES))
     (first, e), (second, other_e) = outcomes
     assert np.array_equal(e, other_e)
@@ -123,6 +123,15 @@ def test_the_server_with_all_earlier_labels_knows_no_later_ones(aged, deployment
     known, changed = (experiments.labels_with_all_feedback(deployment, one, n_trees=TREES) for one in (aged, unknown))
     assert np.array_equal(known[deployment.batch <= 5], changed[deployment.batch <= 5])
     assert not np.array_equal(known[deployment.batch == 6], changed[deployment.batch == 6])
+
+
+def test_always_asking_knows_all_labels_and_has_the_server_with_all_earlier_ones(aged, deployments):
+    deployment = deployments[0]
+    policy = experiments.retrained_server_policies(deployment)["always ask"]
+    result, _ = experiments.simulate_with_retraining(deployment, policy, aged, n_trees=TREES)
+    assert result.asked.all() and result.labelled.all()
+    frozen = deployment.batch <= 3
+    assert result.loss[frozen] == pytest.approx(COSTS.ce + (deployment.e != deployment.y)[frozen])
 
 
 def test_the_order_of_the_source_has_the_same_inputs(deployments):

@@ -25,10 +25,10 @@ from companion.claims.verdicts import SINGLE_CASE, claim_verdict
 from l2h.drift.detectors import DETECTORS
 from l2h.evaluation.intervals import poisson_rate, t_interval
 
-CHAPTER = "ageing"
+PAGE = "ageing"
 CLAIMED_POLICIES = ("budget", "re-estimated", "recalibrated", "experts", "alarm r")
 PSEUDO_LABEL_POLICIES = ("re-estimated", "recalibrated")
-SHARES = ("ageing-guarantee-breaks", "ageing-detectors-find")  # claims about a mean of values in [0, 1]
+SHARE_CLAIMS = ("ageing-guarantee-breaks", "ageing-detectors-find")  # claims about a mean of values in [0, 1]
 NOT_AT_HAND = Evidence.absent("the readings of the gas sensors are not at hand")
 Cases = Mapping[str, np.ndarray]  # case -> (S, B) differences
 
@@ -116,14 +116,14 @@ def claim_evidence(
     Returns:
         Evidence by claim and case.
     """
-    bounds, data = registry.bounds_by_claim(CHAPTER), readings.facts["sha256"]
+    bounds, data = registry.bounds_by_claim(PAGE), readings.facts["sha256"]
     theorems: dict[str, Any] = {
         "ageing-regret": {name: _regret_evidence(by_seed, data) for name, by_seed in regrets.items()},
         "ageing-pseudo-label-bias": Evidence.exact(bias_error),
     }
     measured = {
         claim: {
-            case: _measured(values, bounds[claim][case], data, is_share=claim in SHARES)
+            case: _measured(values, bounds[claim][case], data, is_share=claim in SHARE_CLAIMS)
             for case, values in cases.items()
         }
         for claim, cases in differences.items()
@@ -185,7 +185,7 @@ def beside_corruptions(
     Returns:
         One row per claim that has a counterpart; the second column takes the batches as fixed.
     """
-    claims, there = registry.chapter_claims(CHAPTER), dict(settings.corruption_verdicts)
+    claims, there = registry.chapter_claims(PAGE), dict(settings.corruption_verdicts)
     seeds_only = on_these_batches(differences, evidence)
 
     def verdict(name: str, stated: Mapping[str, Any]) -> str:

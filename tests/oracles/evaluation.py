@@ -55,3 +55,25 @@ def lenet_operations():
     first = 6 * 28 * 28 * (3 * 5 * 5)
     second = 16 * 10 * 10 * (6 * 5 * 5)
     return 2 * (first + second + 400 * 120 + 120 * 84 + 84)
+
+
+def restricted_maximum_likelihood(y, variances, design):
+    """The variance between tasks by a search over the density of k - p error contrasts, whose mean is zero."""
+    import numpy as np
+    from scipy.linalg import null_space
+    from scipy.optimize import minimize_scalar
+    from scipy.stats import multivariate_normal
+
+    contrasts = null_space(np.asarray(design).T)  # (k, k - p)
+    values = contrasts.T @ y
+
+    def negative(tau_squared):
+        covariance = contrasts.T @ np.diag(np.asarray(variances) + tau_squared) @ contrasts
+        return -multivariate_normal.logpdf(values, np.zeros(len(values)), covariance)
+
+    largest = 10 * float(np.var(y)) + max(variances)
+    grid = np.linspace(0, largest, 400)
+    best = int(np.argmin([negative(each) for each in grid]))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, 399)]
+    found = minimize_scalar(negative, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).x
+    return 0.0 if negative(0.0) <= negative(found) else float(found)

@@ -1,0 +1,1 @@
+"""Chapter 10, other domains: what only this chapter computes and draws."""

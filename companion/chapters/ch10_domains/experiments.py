@@ -1,0 +1,173 @@
+"""The runs of chapter 10: for each task and seed a client, and helpers that the public estimator fits for it."""
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+
+from companion.chapters.ch10_domains.settings import Settings
+from companion.chapters.ch10_domains.tasks import TaskSplits, data_digest, task_splits, tasks_of
+from companion.chapters.systems import COMPARISON_CE
+from l2h.experiments import run
+from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
+from l2h.experiments.store import Store
+from l2h.problem import Predictions
+from l2h.serving.estimator.classifier import LearningToHelpClassifier
+from l2h.serving.scores import score_labels
+
+METHODS = {"learning to help": "learning_to_help", "two-stage": "two_stage", "separate": "separate"}
+PLAIN_SERVER = "two-stage"  # its server was trained alone, and is that of the client's confidence, too
+SYSTEMS = (*METHODS, "confidence")
+R_DIGITS = 6  # significant digits of a stored score
+
+
+@dataclass(frozen=True)
+class DomainRun:
+    """One run: a client, and a helper of each method, for one task and seed.
+
+    Args:
+        task: name in `tasks.TASKS`.
+        seed: of all draws and trainings.
+        n_client: most examples of the client.
+        n_fit: most examples of the helper.
+        n_test: most examples of a part.
+        epochs: of each training of rejector and server; None for those of the estimator.
+    """
+
+    task: str
+    seed: int
+    n_client: int
+    n_fit: int
+    n_test: int
+    epochs: int | None = None
+
+
+def domain_runs(settings: Settings) -> list[DomainRun]:
+    """All runs of the chapter.
+
+    Args:
+        settings: of the chapter.
+    """
+    options = (settings.n_client, settings.n_fit, settings.n_test, settings.epochs)
+    names = tasks_of(settings.tasks, settings.data or "cifar10")
+    return [DomainRun(name, seed, *options) for name in names for seed in range(settings.seeds)]
+
+
+def compute(config: DomainRun) -> dict[str, Any]:
+    """Train the client and the helpers of a run, and evaluate them on every part.
+
+    Args:
+        config: of the run.
+
+    Returns:
+        Part -> what JSON can hold: whether the client is right, its confidence, and for each system its scores r and
+        whether its server is right.
+    """
+    limits = {"n_client": config.n_client, "n_fit": config.n_fit, "n_test": config.n_test}
+    splits = task_splits(config.task, seed=config.seed, **limits)
+    helpers = {name: _fit_helper(splits, method, config) for name, method in METHODS.items()}
+    return {part: _part_result(splits, helpers, part) for part in splits.parts}
+
+
+def _fit_helper(splits: TaskSplits, method: str, config: DomainRun) -> LearningToHelpClassifier:
+    helper = LearningToHelpClassifier(
+        method=method, c1=1.0, ce=COMPARISON_CE, random_state=config.seed, epochs=config.epochs
+    )
+    return helper.fit(splits.fit.x, splits.fit.y, client_scores=splits.probabilities["fit"])
+
+
+def _part_result(splits: TaskSplits, helpers: dict[str, LearningToHelpClassifier], part: str) -> dict[str, Any]:
+    (x, y, _), probabilities = splits.parts[part], splits.probabilities[part]
+    result: dict[str, Any] = {
+        "client_right": (probabilities.argmax(1) == y).astype(int).tolist(),
+        "confidence": _rounded(probabilities.max(1)),
+    }
+    for name, helper in helpers.items():
+        server_right = helper.classes_[score_labels(helper.server_(x))] == y
+        result[name] = {"r": _rounded(helper.rejector_(x)), "server_right": server_right.astype(int).tolist()}
+    return result
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.{R_DIGITS}g}") for value in values.tolist()]
+
+
+class DomainResult:
+    """The stored result of a run.
+
+    Args:
+        config: of the run.
+        parts: as `compute` gives them.
+    """
+
+    def __init__(self, config: DomainRun, parts: dict[str, Any]) -> None:
+        self.config, self.parts = config, parts
+
+    def predictions(self, system: str, part: str = "test") -> Predictions:
+        """The predictions of a system, coded as right (+1) and wrong (-1): y is +1 everywhere.
+
+        All metrics of the package depend on which labels are right alone, whatever the number of classes.
+
+        Args:
+            system: in SYSTEMS.
+            part: of the task's data.
+        """
+        result = self.parts[part]
+        own = result[PLAIN_SERVER if system == "confidence" else system]
+        r = result["confidence"] if system == "confidence" else own["r"]
+        m, e = (2 * np.array(right) - 1 for right in (result["client_right"], own["server_right"]))
+        return Predictions(m=m, r=np.array(r, dtype=float), e=e.astype(float), y=np.ones(len(m), dtype=int))
+
+
+def run_domain(config: DomainRun, store: Store | None = None) -> DomainResult:
+    """The result of a run, from the store or computed now.
+
+    Args:
+        config: of the run.
+        store: that keeps results; by default the one of all runs.
+    """
+    store = store or Store()
+    known = store.get(run_key(config))
+    if known is None:
+        known = compute(config)
+        store.put(run_key(config), known)
+    return DomainResult(config, known)
+
+
+def run_key(config: DomainRun) -> str:
+    """The digest of all that a run depends on: configuration, data, code and versions of libraries.
+
+    Args:
+        config: of the run.
+    """
+    facts = asdict(config)
+    return key(run=facts, data=data_digest(config.task), code=_code_digest(), versions=run.library_versions())
+
+
+@lru_cache(maxsize=1)
+def _code_digest() -> str:
+    return Code(PACKAGE, PACKAGE.parent / "companion").fingerprint([Definition(__name__, "compute")])
+
+
+def sweep_domains(configs: Sequence[DomainRun]) -> list[DomainResult]:
+    """The results of many runs, computed in L2H_WORKERS processes where the store lacks them.
+
+    A run that is done stays in the store, so that an interrupted sweep continues where it was.
+
+    Args:
+        configs: of the runs.
+
+    Returns:
+        Results in the order of the configurations.
+    """
+    missing = [config for config in configs if run_key(config) not in Store()]
+    workers = min(int(os.environ.get("L2H_WORKERS", os.cpu_count() or 1)), len(missing))
+    if workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            list(pool.map(run_domain, missing))
+    return [run_domain(config) for config in configs]

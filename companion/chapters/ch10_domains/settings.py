@@ -1,0 +1,39 @@
+"""The settings of chapter 10 at each profile."""
+
+from dataclasses import dataclass
+
+from companion.chapters.settings import TWO_SEEDS, ChapterSettings
+
+DOMAINS = ("cifar100", "clinc150", "fsdd", "smartwatch", "gas_drift")
+TABLES = ("digits", "segments", "breast_cancer", "wine")  # that installed packages ship
+
+
+@dataclass(frozen=True)
+class Settings(ChapterSettings):
+    """Chapter 10, other domains.
+
+    Args:
+        seeds: how many seeds, from 0 on.
+        tasks: names in `tasks.TASKS`; on digits, where no data folder is read, those of TABLES alone.
+        n_client: most examples on which a client is trained.
+        n_fit: most examples on which a helper is fitted.
+        n_test: most examples of a part on which a system is evaluated.
+        epochs: passes over the data in each training of rejector and server; None for those of the estimator.
+        data: "cifar10" for the published data sets, "digits" for the tables of installed packages alone.
+    """
+
+    seeds: int
+    tasks: tuple[str, ...] = (*DOMAINS, *TABLES)
+    n_client: int = 2000
+    n_fit: int = 3000
+    n_test: int = 2000
+    epochs: int | None = None
+    data: str | None = None
+
+
+PROFILES = (
+    Settings("quick", seeds=2, tasks=("smartwatch", "gas_drift", *TABLES), n_client=300, n_fit=400, n_test=400),
+    Settings("paper", seeds=3),
+    Settings("full", seeds=10, n_client=10_000, n_fit=10_000, n_test=10_000),
+)
+REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

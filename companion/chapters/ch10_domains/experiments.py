@@ -3,16 +3,18 @@
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from companion.chapters.ch10_domains.settings import Settings
-from companion.chapters.ch10_domains.tasks import TaskSplits, data_digest, task_splits, tasks_of
+from companion.chapters.ch10_domains.tasks import IMAGES, Task, TaskSplits, data_digest, task_splits, tasks_of
 from companion.chapters.systems import COMPARISON_CE
+from l2h.data import domains
+from l2h.data.published import NotAvailableError
 from l2h.experiments import run
 from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
 from l2h.experiments.store import Store
@@ -24,6 +26,7 @@ METHODS = {"learning to help": "learning_to_help", "two-stage": "two_stage", "se
 PLAIN_SERVER = "two-stage"  # its server was trained alone, and is that of the client's confidence, too
 SYSTEMS = (*METHODS, "confidence")
 R_DIGITS = 6  # significant digits of a stored score
+FIRST_SEED = 1  # seed 0 was looked at before the rules of the claims were written
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,52 @@ class DomainRun:
     epochs: int | None = None
 
 
-def domain_runs(settings: Settings) -> list[DomainRun]:
-    """All runs of the chapter.
+class AvailableTasks(NamedTuple):
+    """The tasks whose data are at hand, and what readers have to know of the data."""
+
+    tasks: dict[str, Task]
+    banners: tuple[str, ...]  # on data sets that are missing, or of which there is only a part
+
+
+def available_tasks(settings: Settings) -> AvailableTasks:
+    """The tasks of a chapter's settings whose data are at hand; without a data folder those of installed packages.
 
     Args:
         settings: of the chapter.
     """
-    options = (settings.n_client, settings.n_fit, settings.n_test, settings.epochs)
-    names = tasks_of(settings.tasks, settings.data or "cifar10")
-    return [DomainRun(name, seed, *options) for name in names for seed in range(settings.seeds)]
+    wanted, banners = tasks_of(settings.tasks, settings.data or "cifar10"), []
+    if settings.data == "digits":
+        banners.append("No published data set is read: all tasks are tables that installed packages ship.")
+    available = {}
+    for name, task in wanted.items():
+        try:
+            data = domains.load(name)
+        except NotAvailableError as error:
+            banners.append(f"Left out: {error}.")
+        else:
+            available[name] = task
+            banners += [data.banner] if data.banner else []
+    return AvailableTasks(available, tuple(banners))
+
+
+def domain_runs(settings: Settings, tasks: Iterable[str]) -> list[DomainRun]:
+    """All runs of the chapter.
+
+    Args:
+        settings: of the chapter.
+        tasks: names in `tasks.TASKS`.
+    """
+    options = {
+        name: (settings.image_fit, settings.n_test, settings.image_epochs)
+        if name == IMAGES
+        else (settings.n_fit, settings.n_test, None)
+        for name in tasks
+    }
+    return [
+        DomainRun(name, seed, settings.n_client, *options[name])
+        for name in tasks
+        for seed in range(FIRST_SEED, FIRST_SEED + settings.seeds)
+    ]
 
 
 def compute(config: DomainRun) -> dict[str, Any]:

@@ -18,7 +18,9 @@ class Settings(ChapterSettings):
         n_client: most examples on which a client is trained.
         n_fit: most examples on which a helper is fitted.
         n_test: most examples of a part on which a system is evaluated.
-        epochs: passes over the data in each training of rejector and server; None for those of the estimator.
+        image_fit: most photographs on which a helper is fitted.
+        image_epochs: passes over them in each training of rejector and server; on all other data the number is the
+            estimator's.
         data: "cifar10" for the published data sets, "digits" for the tables of installed packages alone.
     """
 
@@ -27,13 +29,16 @@ class Settings(ChapterSettings):
     n_client: int = 2000
     n_fit: int = 3000
     n_test: int = 2000
-    epochs: int | None = None
+    image_fit: int = 3000
+    image_epochs: int = 10
     data: str | None = None
 
 
 PROFILES = (
-    Settings("quick", seeds=2, tasks=("smartwatch", "gas_drift", *TABLES), n_client=300, n_fit=400, n_test=400),
+    Settings(
+        "quick", seeds=2, tasks=("smartwatch", "gas_drift", *TABLES), n_client=200, n_fit=150, n_test=400, image_fit=150
+    ),
     Settings("paper", seeds=3),
-    Settings("full", seeds=10, n_client=10_000, n_fit=10_000, n_test=10_000),
+    Settings("full", seeds=10, n_client=10_000, n_fit=10_000, n_test=10_000, image_fit=10_000),
 )
 REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

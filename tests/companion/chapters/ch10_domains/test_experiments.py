@@ -1,0 +1,96 @@
+"""The runs of chapter 10: computed once, and evaluated on right and wrong labels alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from companion.chapters.ch10_domains import experiments
+from companion.chapters.ch10_domains.experiments import DomainResult, DomainRun
+from companion.chapters.ch10_domains.tasks import TASKS
+from companion.chapters.parameters import settings_for
+from l2h.data import domains
+from l2h.data.published import NotAvailableError
+from l2h.evaluation.metrics import client_server_correctness
+from l2h.experiments.store import Store
+
+SMALL = DomainRun("wine", 1, n_client=54, n_fit=54, n_test=20, epochs=2)
+PARTS = {
+    "test": {
+        "client_right": [1, 0, 1],
+        "confidence": [0.9, 0.4, 0.8],
+        "learning to help": {"r": [0.5, -0.5, 0.1], "server_right": [1, 1, 0]},
+        "two-stage": {"r": [0.2, -0.1, -0.3], "server_right": [0, 1, 1]},
+    }
+}
+
+
+def test_predictions_know_which_labels_are_right():
+    result = DomainResult(SMALL, PARTS)
+    ours, confidence = (result.predictions(system) for system in ("learning to help", "confidence"))
+    assert [right.astype(int).tolist() for right in client_server_correctness(ours)] == [[1, 0, 1], [1, 1, 0]]
+    assert [right.astype(int).tolist() for right in client_server_correctness(confidence)] == [[1, 0, 1], [0, 1, 1]]
+    assert (ours.r.tolist(), confidence.r.tolist()) == ([0.5, -0.5, 0.1], [0.9, 0.4, 0.8])
+
+
+def test_a_run_is_computed_once_and_is_the_same_again(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    first = experiments.run_domain(SMALL, store)
+    assert set(first.parts) == {"validation", "test"}
+    assert set(first.parts["test"]) == {"client_right", "confidence", *experiments.METHODS}
+    assert len(first.predictions("separate").y) == 20
+    again = experiments.run_domain(SMALL, Store(tmp_path / "other"))
+    assert again.parts == first.parts
+
+    def refuse(config):
+        raise AssertionError(f"computed again: {config}")
+
+    monkeypatch.setattr(experiments, "compute", refuse)
+    assert experiments.run_domain(SMALL, store).parts == first.parts
+    with pytest.raises(AssertionError, match="computed again"):
+        experiments.run_domain(replace(SMALL, seed=2), store)
+
+
+def test_a_key_depends_on_the_configuration_and_on_the_data(monkeypatch):
+    key = experiments.run_key(SMALL)
+    assert experiments.run_key(replace(SMALL, n_fit=53)) != key
+    monkeypatch.setattr(experiments, "data_digest", lambda name: "other data")
+    assert experiments.run_key(SMALL) != key
+
+
+def test_the_runs_of_a_chapter_leave_out_the_seed_that_was_seen():
+    settings = settings_for("10_domains", "paper")
+    runs = experiments.domain_runs(settings, ["wine", "cifar100"])
+    assert len(runs) == 2 * settings.seeds and min(run.seed for run in runs) == experiments.FIRST_SEED == 1
+    assert {run.n_fit for run in runs if run.task == "cifar100"} == {settings.image_fit}
+    assert {run.epochs for run in runs if run.task == "wine"} == {None}
+
+
+def test_a_sweep_reads_what_the_store_has(tmp_path, monkeypatch):
+    monkeypatch.setenv("L2H_RUNS", str(tmp_path))
+    monkeypatch.setenv("L2H_WORKERS", "1")
+    configs = [SMALL, replace(SMALL, epochs=1)]
+    results = experiments.sweep_domains(configs)
+    assert [result.config for result in results] == configs
+    assert len(list(tmp_path.glob("*.json"))) == 2
+    monkeypatch.setattr(experiments, "compute", None)
+    assert [result.parts for result in experiments.sweep_domains(configs)] == [result.parts for result in results]
+
+
+def test_a_task_without_data_is_left_out_and_said(monkeypatch):
+    load = domains.load
+
+    def only_packages(name):
+        if name == "gas_drift":
+            raise NotAvailableError("no gases")
+        return load(name)
+
+    monkeypatch.setattr(experiments.domains, "load", only_packages)
+    settings = replace(settings_for("10_domains", "quick"), tasks=("gas_drift", "wine"), data="cifar10")
+    assert experiments.available_tasks(settings) == ({"wine": TASKS["wine"]}, ("Left out: no gases.",))
+    of_digits, (banner,) = experiments.available_tasks(replace(settings, data="digits"))
+    assert list(of_digits) == ["wine"] and "No published data set" in banner
+
+
+def test_confidence_is_stored_with_six_digits():
+    assert experiments._rounded(np.array([1 / 3, 1e-9, 1.0])) == [0.333333, 1e-9, 1.0]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 
 from companion.chapters.ch10_domains.experiments import SYSTEMS, DomainResult
 from companion.chapters.ch10_domains.tasks import TASKS
@@ -14,10 +15,10 @@ from companion.chapters.summaries import PerExample, format_mean
 from companion.chapters.systems import COMPARISON_CE
 from l2h.evaluation.comparisons import differences_per_example, mean_difference, reference_losses_at_costs
 from l2h.evaluation.crossed import variance_components
-from l2h.evaluation.curves import auc_contributions
+from l2h.evaluation.curves import auc_contributions, error_auroc_contributions
 from l2h.evaluation.forecast import ClientProperties, client_properties
 from l2h.evaluation.intervals import Interval, format_interval
-from l2h.evaluation.metrics import ask_indicator, correctness, loss_per_example, system_loss
+from l2h.evaluation.metrics import ask_indicator, correctness, loss_per_example, server_correctness, system_loss
 from l2h.evaluation.multiple_comparisons import comparison_outcome
 from l2h.evaluation.random_effects import RandomEffects, random_effects
 from l2h.evaluation.thresholds import tuned_on_validation
@@ -32,6 +33,7 @@ PROPERTIES = {
     "server_lead": "the server's lead in accuracy",
 }
 COSTS = Costs(c1=1.0, ce=COMPARISON_CE)
+FAILED_SERVER = 0.1  # a joint server that is less accurate by this much counts as a failed training
 COST_GRID = tuple(Costs(c1=c1, ce=ce) for c1 in (0.5, 1.0) for ce in (0.02, 0.1, 0.3))
 ByTask = Mapping[str, Sequence[DomainResult]]  # one result per seed
 
@@ -168,6 +170,47 @@ def difference_table(by_task: ByTask) -> pd.DataFrame:
                 row = {"area": _signed(area), "by area": _outcome(*area)} | row
             rows[name, baseline] = row
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(["task", "minus"])
+
+
+def reason_table(by_task: ByTask) -> pd.DataFrame:
+    """Why a system has more or less area: how well its score finds the client's errors, and how good its server is.
+
+    Args:
+        by_task: the results.
+
+    Returns:
+        One row per task: the AUROC of each system's score r for the client's errors on the test part, and the accuracy
+        of the server that was trained with the rejector and of the one that was trained alone.
+    """
+    rows = {}
+    for name, results in by_task.items():
+        predictions = {system: predictions_of(results, system) for system in SYSTEMS}
+        servers = {"joint server": predictions[OURS], "server trained alone": predictions["confidence"]}
+        rows[name] = {
+            **{f"AUROC, {s}": np.mean([error_auroc_contributions(p) for p in each]) for s, each in predictions.items()},
+            **{server: np.mean([server_correctness(p) for p in each]) for server, each in servers.items()},
+        }
+    return pd.DataFrame(rows).T
+
+
+def describe_servers(by_task: ByTask) -> Markdown:
+    """A sentence on the runs whose joint training ended with a much worse server than training it alone.
+
+    Args:
+        by_task: the results.
+    """
+    failures, n_runs = [], 0
+    for name, results in by_task.items():
+        for result in results:
+            n_runs += 1
+            joint, alone = (server_correctness(result.predictions(s)).mean() for s in (OURS, "confidence"))
+            if alone - joint > FAILED_SERVER:
+                failures.append(f"{name}, seed {result.config.seed}: {joint:.3f} and {alone:.3f}")
+    details = f" ({'; '.join(failures)})" if failures else ""
+    return Markdown(
+        f"In {len(failures)} of {n_runs} runs the server that was trained with the rejector is less accurate than the "
+        f"one that was trained alone by more than {FAILED_SERVER:g}{details}. No run was left out for that."
+    )
 
 
 def area_difference(results: Sequence[DomainResult], baseline: str, part: str = "test") -> Interval:
@@ -311,6 +354,28 @@ def synthesis_table(by_task: ByTask) -> pd.DataFrame:
             "I squared": round(effects.i_squared, 2),
         }
     return pd.DataFrame(rows).T
+
+
+def describe_synthesis(by_task: ByTask) -> Markdown:
+    """Sentences on the mean advantage over tasks, on a new task, and on the tasks one by one.
+
+    Args:
+        by_task: the results of three tasks or more.
+    """
+    lines = []
+    for baseline in BASELINES:
+        effects = synthesis(task_effects(by_task, baseline))
+        mean, new = effects.mean_interval(), effects.new_task_interval()
+        outcomes = [_outcome(*area_difference(results, baseline)) for results in by_task.values()]
+        better, worse = (outcomes.count(outcome) for outcome in ("better", "worse"))
+        on_average = {"better": "is better", "worse": "is worse"}.get(_outcome(*mean), "differs by nothing significant")
+        next_task = {"better": "be better", "worse": "be worse"}.get(_outcome(*new), "be better or worse")
+        lines.append(
+            f"Compared with {baseline}, learning to help {on_average} on average over {len(by_task)} tasks (by "
+            f"{_signed(mean)} in area); it is significantly better on {better} of them and worse on {worse}, and on a "
+            f"new task it may {next_task}."
+        )
+    return Markdown(" ".join(lines))
 
 
 def property_table(by_task: ByTask) -> pd.DataFrame:

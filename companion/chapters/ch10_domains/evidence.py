@@ -23,7 +23,7 @@ from companion.chapters.ch10_domains.forecasts import (
 )
 from companion.chapters.ch10_domains.tasks import data_digest
 from companion.chapters.paired_evidence import Bounds, least_difference_evidence, paired_evidence
-from companion.claims.evidence import EQUIVALENCE_LEVEL, EQUIVALENCE_LIMITS, Evidence
+from companion.claims.evidence import EQUIVALENCE_LEVEL, Evidence
 from companion.claims.power import LARGEST_FACTOR
 from companion.claims.registry import bounds_by_claim
 from companion.claims.verdicts import INCONCLUSIVE, case_verdict
@@ -83,8 +83,9 @@ def mean_advantage(by_task: ByTask, baseline: str) -> Evidence:
         baseline: in `analysis.BASELINES`.
     """
     effects = synthesis(task_effects(by_task, baseline))
-    _, *equivalence = effects.mean_interval(level=EQUIVALENCE_LEVEL)
-    return _of_tasks(effects.mean_interval(), by_task, **dict(zip(EQUIVALENCE_LIMITS, equivalence, strict=True)))
+    narrower = effects.mean_interval(level=EQUIVALENCE_LEVEL)
+    evidence = _of_tasks(effects.mean_interval(), by_task)
+    return replace(evidence, equivalence_low=narrower.low, equivalence_high=narrower.high)
 
 
 def deviation_between_tasks(by_task: ByTask) -> Evidence:
@@ -140,6 +141,5 @@ def _tasks_to_settle(share: float, bounds: Bounds, n: int) -> int | None:
     return None
 
 
-def _of_tasks(interval: Interval, by_task: ByTask, **limits: float) -> Evidence:
-    seeds = min(len(results) for results in by_task.values())
-    return Evidence(*interval, n=len(by_task), seeds=seeds, **limits)
+def _of_tasks(interval: Interval, by_task: ByTask) -> Evidence:
+    return Evidence(*interval, n=len(by_task), seeds=min(len(results) for results in by_task.values()))

@@ -36,7 +36,7 @@ class Settings(ChapterSettings):
 
 PROFILES = (
     Settings(
-        "quick", seeds=2, tasks=("smartwatch", "gas_drift", *TABLES), n_client=200, n_fit=150, n_test=400, image_fit=150
+        "quick", seeds=3, tasks=("smartwatch", "gas_drift", *TABLES), n_client=200, n_fit=150, n_test=400, image_fit=150
     ),
     Settings("paper", seeds=3),
     Settings("full", seeds=10, n_client=10_000, n_fit=10_000, n_test=10_000, image_fit=10_000),

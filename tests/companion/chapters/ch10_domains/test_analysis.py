@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from helpers.domains import TASKS, results_of, task_results
+from oracles.evaluation import auroc
 
 from companion.chapters.ch10_domains import analysis
 from companion.chapters.ch10_domains.experiments import SYSTEMS
@@ -155,3 +156,30 @@ def test_the_property_that_made_the_effects_explains_them():
     first = table.iloc[0]
     assert first["slope per 0.1"].startswith("-") and int(first.explained.rstrip("%")) > 70
     assert len(table) == 3
+
+
+def test_the_reasons_are_how_well_errors_are_found_and_how_good_the_servers_are():
+    row = analysis.reason_table({"wine": WINE}).loc["wine"]
+    right = [result.parts["test"] for result in WINE]
+    assert row["joint server"] == pytest.approx(np.mean([each["learning to help"]["server_right"] for each in right]))
+    assert row["server trained alone"] == pytest.approx(np.mean([each["two-stage"]["server_right"] for each in right]))
+    aurocs = [auroc(each["confidence"], each["client_right"]) for each in right]
+    assert row["AUROC, confidence"] == pytest.approx(np.mean(aurocs))
+
+
+def test_the_synthesis_is_described_with_its_numbers():
+    text = analysis.describe_synthesis(BY_TASK).data
+    effects = analysis.synthesis(analysis.task_effects(BY_TASK, "two-stage"))
+    assert "{:+.3f} [{:+.3f}, {:+.3f}]".format(*effects.mean_interval()) in text
+    outcomes = [comparison_outcome(analysis.area_difference(each, "two-stage")) for each in BY_TASK.values()]
+    counts = f"better on {outcomes.count('better')} of them and worse on {outcomes.count('worse')}"
+    assert text.count("Compared with") == 3 and counts in text
+
+
+def test_runs_with_a_much_worse_joint_server_are_named():
+    assert analysis.describe_servers(BY_TASK).data.startswith("In 0 of 12 runs")
+    failed = task_results("wine")
+    failed[1].parts["test"]["learning to help"]["server_right"] = [0] * 200
+    alone = np.mean(failed[1].parts["test"]["two-stage"]["server_right"])
+    text = analysis.describe_servers({"wine": failed}).data
+    assert text.startswith("In 1 of 2 runs") and f"(wine, seed 1: 0.000 and {alone:.3f})" in text

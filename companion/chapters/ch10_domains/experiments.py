@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from companion.chapters.ch10_domains.settings import Settings
 from companion.chapters.ch10_domains.tasks import IMAGES, Task, TaskSplits, data_digest, task_splits, tasks_of
@@ -18,8 +19,9 @@ from l2h.data.published import NotAvailableError
 from l2h.experiments import run
 from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
 from l2h.experiments.store import Store
-from l2h.problem import Predictions
-from l2h.serving.estimator.classifier import LearningToHelpClassifier
+from l2h.problem import Costs, Predictions
+from l2h.serving.estimator.clients import given_answers
+from l2h.serving.estimator.training import FitSettings, FittedParts, LabelledInputs, fit_parts, split_rows
 from l2h.serving.scores import score_labels
 
 METHODS = {"learning to help": "learning_to_help", "two-stage": "two_stage", "separate": "separate"}
@@ -110,26 +112,40 @@ def compute(config: DomainRun) -> dict[str, Any]:
     """
     limits = {"n_client": config.n_client, "n_fit": config.n_fit, "n_test": config.n_test}
     splits = task_splits(config.task, seed=config.seed, **limits)
-    helpers = {name: _fit_helper(splits, method, config) for name, method in METHODS.items()}
+    options = {"seed": config.seed, "epochs": config.epochs}
+    helpers = {name: fit_helper(splits, method, **options) for name, method in METHODS.items()}
     return {part: _part_result(splits, helpers, part) for part in splits.parts}
 
 
-def _fit_helper(splits: TaskSplits, method: str, config: DomainRun) -> LearningToHelpClassifier:
-    helper = LearningToHelpClassifier(
-        method=method, c1=1.0, ce=COMPARISON_CE, random_state=config.seed, epochs=config.epochs
-    )
-    return helper.fit(splits.fit.x, splits.fit.y, client_scores=splits.probabilities["fit"])
+def fit_helper(splits: TaskSplits, method: str, *, seed: int, epochs: int | None) -> FittedParts:
+    """Fit rejector and server for the client of a task, exactly as `LearningToHelpClassifier.fit` does.
+
+    The estimator's saving and serving are left aside, so that a change of these makes no run stale.
+
+    Args:
+        splits: the task.
+        method: in `training.METHOD_NAMES`.
+        seed: the estimator's random_state.
+        epochs: the estimator's epochs.
+    """
+    classes, index = np.unique(splits.fit.y, return_inverse=True)
+    answers = given_answers(None, splits.probabilities["fit"], classes, len(index), probabilities=True)
+    fit_seed = int(check_random_state(seed).randint(2**31 - 1))
+    settings = FitSettings(method, Costs(1.0, COMPARISON_CE), epochs=epochs, seed=fit_seed)
+    data = LabelledInputs(splits.fit.x, index.astype(np.int64), *answers, classes)
+    return fit_parts(data, split_rows(data.y, fit_seed), settings)
 
 
-def _part_result(splits: TaskSplits, helpers: dict[str, LearningToHelpClassifier], part: str) -> dict[str, Any]:
+def _part_result(splits: TaskSplits, helpers: dict[str, FittedParts], part: str) -> dict[str, Any]:
     (x, y, _), probabilities = splits.parts[part], splits.probabilities[part]
+    classes = np.unique(splits.fit.y)
     result: dict[str, Any] = {
         "client_right": (probabilities.argmax(1) == y).astype(int).tolist(),
         "confidence": _rounded(probabilities.max(1)),
     }
     for name, helper in helpers.items():
-        server_right = helper.classes_[score_labels(helper.server_(x))] == y
-        result[name] = {"r": _rounded(helper.rejector_(x)), "server_right": server_right.astype(int).tolist()}
+        server_right = classes[score_labels(helper.server(x))] == y
+        result[name] = {"r": _rounded(helper.rejector(x)), "server_right": server_right.astype(int).tolist()}
     return result
 
 

@@ -7,12 +7,13 @@ import pytest
 
 from companion.chapters.ch10_domains import experiments
 from companion.chapters.ch10_domains.experiments import DomainResult, DomainRun
-from companion.chapters.ch10_domains.tasks import TASKS
+from companion.chapters.ch10_domains.tasks import TASKS, task_splits
 from companion.chapters.parameters import settings_for
 from l2h.data import domains
 from l2h.data.published import NotAvailableError
 from l2h.evaluation.metrics import client_server_correctness
 from l2h.experiments.store import Store
+from l2h.serving.estimator.classifier import LearningToHelpClassifier
 
 SMALL = DomainRun("wine", 1, n_client=54, n_fit=54, n_test=20, epochs=2)
 PARTS = {
@@ -49,6 +50,19 @@ def test_a_run_is_computed_once_and_is_the_same_again(tmp_path, monkeypatch):
     assert experiments.run_domain(SMALL, store).parts == first.parts
     with pytest.raises(AssertionError, match="computed again"):
         experiments.run_domain(replace(SMALL, seed=2), store)
+
+
+@pytest.mark.parametrize("method", experiments.METHODS.values())
+@pytest.mark.parametrize("task", ["wine", "breast_cancer", "digits"])
+def test_a_helper_is_the_one_that_the_public_estimator_fits(task, method):
+    splits = task_splits(task, seed=3, n_client=60, n_fit=60, n_test=20)
+    parts = experiments.fit_helper(splits, method, seed=3, epochs=2)
+    estimator = LearningToHelpClassifier(method=method, c1=1.0, ce=0.1, random_state=3, epochs=2)
+    estimator.fit(splits.fit.x, splits.fit.y, client_scores=splits.probabilities["fit"])
+    x = splits.parts["test"].x
+    assert np.array_equal(parts.rejector(x), estimator.rejector_(x))
+    assert np.array_equal(parts.server(x), estimator.server_(x))
+    assert parts.threshold == estimator.threshold_
 
 
 def test_a_key_depends_on_the_configuration_and_on_the_data(monkeypatch):

@@ -112,8 +112,9 @@ def compute(config: DomainRun) -> dict[str, Any]:
     """
     limits = {"n_client": config.n_client, "n_fit": config.n_fit, "n_test": config.n_test}
     splits = task_splits(config.task, seed=config.seed, **limits)
-    options = {"seed": config.seed, "epochs": config.epochs}
-    helpers = {name: fit_helper(splits, method, **options) for name, method in METHODS.items()}
+    helpers = {
+        name: fit_helper(splits, method, seed=config.seed, epochs=config.epochs) for name, method in METHODS.items()
+    }
     return {part: _part_result(splits, helpers, part) for part in splits.parts}
 
 

@@ -126,7 +126,7 @@ def task_table(by_task: ByTask) -> pd.DataFrame:
             "calibration error": properties.calibration_error,
             "server's lead on the test part": mean_properties(results, "test").server_lead,
         }
-    return pd.DataFrame(rows).T
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def system_table(by_task: ByTask) -> pd.DataFrame:
@@ -260,7 +260,7 @@ def cost_table(by_task: ByTask) -> pd.DataFrame:
                 "oracle": float(reference["oracle"][0]),
                 "least": best if losses[best] < constant else "none",
             }
-    return pd.DataFrame(rows).T.rename_axis(["task", "c1", "ce"])
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["task", "c1", "ce"])
 
 
 def apart_table(by_task: ByTask) -> pd.DataFrame:

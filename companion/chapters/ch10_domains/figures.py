@@ -22,6 +22,7 @@ from l2h.plotting.lines import plot_accuracy_curves
 from l2h.plotting.style import COLOURS, share_legend, subplot_grid
 
 AREA_LABEL = "area minus that of the baseline"
+RANGE, SMALLEST_RANGE = 1.6, 0.05  # of the axis of differences: in units of the largest estimate, and at least
 
 
 def plot_curves(by_task: ByTask) -> None:
@@ -34,6 +35,8 @@ def plot_curves(by_task: ByTask) -> None:
     for ax, (name, results) in zip(axes, by_task.items(), strict=True):
         bands = accuracy_bands({system: predictions_of(results, system) for system in SYSTEMS})
         plot_accuracy_curves(ax, COVERAGE_GRID, bands, order=SYSTEMS)
+        low, high = ax.get_ylim()  # Student's band of few seeds may leave the possible accuracies
+        ax.set(xlabel="coverage (share kept)", ylabel="accuracy", ylim=(max(low, -0.02), min(high, 1.02)))
         ax.set_title(TASKS[name].title, fontsize="medium")
     share_legend(figure, *axes)
 
@@ -61,6 +64,8 @@ def _plot_rows(ax: Axes, rows: dict[str, Interval]) -> None:
         ax.hlines(row, interval.low, interval.high, color=colour, lw=2)
         ax.plot(interval.estimate, row, "o" if row <= last_task else "D", color=colour)
     ax.axhline(last_task + 0.5, color="grey", lw=0.8)
+    widest = max(SMALLEST_RANGE, RANGE * max(abs(interval.estimate) for interval in rows.values()))
+    ax.set_xlim(-widest, widest)  # the interval of one unstable task would hide all others
     ax.set_yticks(range(len(rows)), list(rows))
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)

@@ -21,6 +21,8 @@ def test_each_task_has_a_panel_of_curves():
     figures.plot_curves(BY_TASK)
     used = [ax for ax in plt.gcf().axes if ax.axison]
     assert [ax.get_title() for ax in used] == [tasks.TASKS[name].title for name in BY_TASK]
+    assert all(-0.02 <= low < high <= 1.02 for low, high in (ax.get_ylim() for ax in used))
+    assert labels(used[0]) == ("coverage (share kept)", "accuracy")
 
 
 def test_the_synthesis_shows_tasks_mean_and_a_new_task():
@@ -32,6 +34,7 @@ def test_the_synthesis_shows_tasks_mean_and_a_new_task():
     points = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1]
     assert points[:5] == effects.estimates.tolist()
     assert points[5:] == [effects.mean_interval().estimate] * 2
+    assert ax.get_xlim()[1] == pytest.approx(max(0.05, 1.6 * max(map(abs, points))))
 
 
 def test_the_advantage_is_drawn_against_the_auroc(ax):

@@ -17,7 +17,7 @@ from l2h import checks
 from l2h.evaluation.intervals import Interval, check_level
 
 GRID = np.concatenate([[0.0], np.geomspace(1e-6, 1e2, 49)])  # of tau^2, in units of the largest square of a deviation
-STEPS = 200  # of Fisher scoring, at most
+SCORING_STEPS = 200  # of Fisher scoring, at most
 PRECISION = 1e-12  # of tau^2, in the same units
 
 
@@ -199,7 +199,7 @@ def _reml(y: np.ndarray, variances: np.ndarray, design: np.ndarray) -> float:
         return 0.0
     likelihoods = [_restricted_likelihood(y, variances, design, tau_squared) for tau_squared in GRID * scale]
     tau_squared = float(GRID[int(np.argmax(likelihoods))] * scale)
-    for _ in range(STEPS):
+    for _ in range(SCORING_STEPS):
         projection, _ = _projection(variances + tau_squared, design)
         residual = projection @ y
         step = float((residual @ residual - np.trace(projection)) / (projection**2).sum())

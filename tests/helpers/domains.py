@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from companion.chapters.ch10_domains.experiments import METHODS, DomainResult, DomainRun
+from companion.chapters.ch10_domains.experiments import HELPER_METHODS, DomainResult, DomainRun
 from companion.chapters.ch10_domains.forecasts import PairsOfClasses
 
 TASKS = ("gas_drift", "segments", "digits", "breast_cancer", "wine", "smartwatch")
@@ -15,7 +15,7 @@ def part(random, n, confidence_noise, rejector_noise):
         "client_right": right.tolist(),
         "confidence": np.clip(0.6 + 0.1 * right + confidence_noise * random.normal(size=n), 0, 1).tolist(),
     }
-    for name in METHODS:
+    for name in HELPER_METHODS:
         r = right - 0.5 + rejector_noise * random.normal(size=n)
         result[name] = {"r": r.tolist(), "server_right": (random.random(n) < 0.9).astype(int).tolist()}
     return result

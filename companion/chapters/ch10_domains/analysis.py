@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from companion.chapters.ch10_domains.experiments import SYSTEMS, DomainResult
+from companion.chapters.ch10_domains.experiments import HELPER_SYSTEMS, DomainResult
 from companion.chapters.ch10_domains.tasks import TASKS
 from companion.chapters.summaries import PerExample, format_mean
 from companion.chapters.systems import COMPARISON_CE
@@ -25,7 +25,7 @@ from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.problem import Costs, Predictions
 
 OURS = "learning to help"
-BASELINES = tuple(name for name in SYSTEMS if name != OURS)
+BASELINES = tuple(name for name in HELPER_SYSTEMS if name != OURS)
 CONSTANT = {"client only": 1.0, "server only": -1.0}  # r of every example
 PROPERTIES = {
     "auroc": "AUROC of the client's confidence for its errors",
@@ -72,7 +72,7 @@ def predictions_of(results: Sequence[DomainResult], system: str, part: str = "te
 
     Args:
         results: of the task.
-        system: in `experiments.SYSTEMS`, or in CONSTANT: with the server trained alone.
+        system: in `experiments.HELPER_SYSTEMS`, or in CONSTANT: with the server trained alone.
         part: of the task's data.
     """
     if system in CONSTANT:
@@ -140,7 +140,7 @@ def system_table(by_task: ByTask) -> pd.DataFrame:
     """
     rows = {}
     for name, results in by_task.items():
-        for system in (*SYSTEMS, *CONSTANT):
+        for system in (*HELPER_SYSTEMS, *CONSTANT):
             decided = tuned(results, system)
             rows[name, system] = {
                 "accuracy": format_mean(decided, correctness),
@@ -166,7 +166,7 @@ def difference_table(by_task: ByTask) -> pd.DataFrame:
             loss = loss_difference(results, baseline)
             row = {"loss": _signed(loss), "by loss": _outcome(-loss.estimate, -loss.high, -loss.low)}
             if baseline in BASELINES:
-                area = area_difference(results, baseline)
+                area = area_advantage(results, baseline)
                 row = {"area": _signed(area), "by area": _outcome(*area)} | row
             rows[name, baseline] = row
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(["task", "minus"])
@@ -184,7 +184,7 @@ def reason_table(by_task: ByTask) -> pd.DataFrame:
     """
     rows = {}
     for name, results in by_task.items():
-        predictions = {system: predictions_of(results, system) for system in SYSTEMS}
+        predictions = {system: predictions_of(results, system) for system in HELPER_SYSTEMS}
         servers = {"joint server": predictions[OURS], "server trained alone": predictions["confidence"]}
         rows[name] = {
             **{f"AUROC, {s}": np.mean([error_auroc_contributions(p) for p in each]) for s, each in predictions.items()},
@@ -213,7 +213,7 @@ def describe_servers(by_task: ByTask) -> Markdown:
     )
 
 
-def area_difference(results: Sequence[DomainResult], baseline: str, part: str = "test") -> Interval:
+def area_advantage(results: Sequence[DomainResult], baseline: str, part: str = "test") -> Interval:
     """The area of learning to help minus that of a baseline, with its interval.
 
     Args:
@@ -251,7 +251,7 @@ def cost_table(by_task: ByTask) -> pd.DataFrame:
     for name, results in by_task.items():
         for costs in COST_GRID:
             losses = {s: float(np.mean([system_loss(p, costs=costs) for p in tuned(results, s, costs=costs)]))
-                      for s in SYSTEMS}  # fmt: skip
+                      for s in HELPER_SYSTEMS}  # fmt: skip
             reference = reference_losses_at_costs([costs], predictions_of(results, "confidence"))
             constant, best = float(reference["random, best rate"][0]), min(losses, key=lambda system: losses[system])
             rows[name, costs.c1, costs.ce] = {
@@ -264,7 +264,7 @@ def cost_table(by_task: ByTask) -> pd.DataFrame:
 
 
 def apart_table(by_task: ByTask) -> pd.DataFrame:
-    """Parts that lie apart from the test part: a speaker never heard, and queries outside all classes.
+    """Parts that lie apart from the test part: a speaker who is new, and queries outside all classes.
 
     Args:
         by_task: the results.
@@ -276,7 +276,7 @@ def apart_table(by_task: ByTask) -> pd.DataFrame:
     rows = {}
     for name, results in by_task.items():
         for part in results[0].parts:
-            for system in SYSTEMS if part not in ("test", "validation") else ():
+            for system in HELPER_SYSTEMS if part not in ("test", "validation") else ():
                 decided, on_test = tuned(results, system, part), tuned(results, system)
                 has_answer = not part.startswith("out_of_scope")
                 area = format_mean(predictions_of(results, system, part), auc_contributions)
@@ -366,7 +366,7 @@ def describe_synthesis(by_task: ByTask) -> Markdown:
     for baseline in BASELINES:
         effects = synthesis(task_effects(by_task, baseline))
         mean, new = effects.mean_interval(), effects.new_task_interval()
-        outcomes = [_outcome(*area_difference(results, baseline)) for results in by_task.values()]
+        outcomes = [_outcome(*area_advantage(results, baseline)) for results in by_task.values()]
         better, worse = (outcomes.count(outcome) for outcome in ("better", "worse"))
         on_average = {"better": "is better", "worse": "is worse"}.get(_outcome(*mean), "differs by nothing significant")
         next_task = {"better": "be better", "worse": "be worse"}.get(_outcome(*new), "be better or worse")

@@ -31,7 +31,7 @@ from l2h.evaluation.comparisons import differences_per_example
 from l2h.evaluation.intervals import Interval, proportion_interval
 from l2h.evaluation.metrics import loss_per_example
 
-CHAPTER = "10_domains"
+DOMAINS_CHAPTER = "10_domains"
 CONSTANT_OF_CASE = {"never asking": "client only", "always asking": "server only"}
 NOT_AT_HAND = Evidence.absent("its data are not at hand at this profile")
 TOO_FEW_TASKS = Evidence.absent("too few tasks are at hand")
@@ -45,7 +45,7 @@ def gains_over_never_and_always(by_task: ByTask, task: str, claim: str) -> dict[
         task: name of the task.
         claim: that has these two cases.
     """
-    bounds = bounds_by_claim(CHAPTER)[claim]
+    bounds = bounds_by_claim(DOMAINS_CHAPTER)[claim]
     if task not in by_task:
         return dict.fromkeys(CONSTANT_OF_CASE, NOT_AT_HAND)
     ours, loss = tuned(by_task[task], OURS), partial(loss_per_example, costs=COSTS)
@@ -61,7 +61,7 @@ def least_gains(by_task: ByTask) -> dict[str, Evidence]:
     Args:
         by_task: the results.
     """
-    cases = bounds_by_claim(CHAPTER)["helps-in-other-domains"]
+    cases = bounds_by_claim(DOMAINS_CHAPTER)["helps-in-other-domains"]
     return {
         task: _least_gain(by_task[task], bounds, data_digest(task)) if task in by_task else NOT_AT_HAND
         for task, bounds in cases.items()
@@ -116,7 +116,7 @@ def coverage_of_forecasts(by_task: ByTask, pairs: PairsOfClasses) -> dict[str, E
         by_task: the results.
         pairs: of CIFAR-10's classes.
     """
-    bounds = bounds_by_claim(CHAPTER)["forecast-covers-tasks-left-out"]
+    bounds = bounds_by_claim(DOMAINS_CHAPTER)["forecast-covers-tasks-left-out"]
     forecasts = {
         "fitted on the other tasks": forecasts_from_other_tasks(by_task),
         "fitted on pairs of CIFAR-10": forecasts_from_pairs(by_task, pairs),

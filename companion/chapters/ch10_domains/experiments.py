@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from companion.chapters.ch10_domains.settings import Settings
-from companion.chapters.ch10_domains.tasks import IMAGES, Task, TaskSplits, data_digest, task_splits, tasks_of
+from companion.chapters.ch10_domains.tasks import IMAGES, DomainTask, TaskSplits, data_digest, task_splits, tasks_of
 from companion.chapters.systems import COMPARISON_CE
 from l2h.data import domains
 from l2h.data.published import NotAvailableError
@@ -24,9 +24,9 @@ from l2h.serving.estimator.clients import given_answers
 from l2h.serving.estimator.training import FitSettings, FittedParts, LabelledInputs, fit_parts, split_rows
 from l2h.serving.scores import score_labels
 
-METHODS = {"learning to help": "learning_to_help", "two-stage": "two_stage", "separate": "separate"}
+HELPER_METHODS = {"learning to help": "learning_to_help", "two-stage": "two_stage", "separate": "separate"}
 PLAIN_SERVER = "two-stage"  # its server was trained alone, and is that of the client's confidence, too
-SYSTEMS = (*METHODS, "confidence")
+HELPER_SYSTEMS = (*HELPER_METHODS, "confidence")
 R_DIGITS = 6  # significant digits of a stored score
 FIRST_SEED = 1  # seed 0 was looked at before the rules of the claims were written
 
@@ -55,7 +55,7 @@ class DomainRun:
 class AvailableTasks(NamedTuple):
     """The tasks whose data are at hand, and what readers have to know of the data."""
 
-    tasks: dict[str, Task]
+    tasks: dict[str, DomainTask]
     banners: tuple[str, ...]  # on data sets that are missing, or of which there is only a part
 
 
@@ -113,7 +113,8 @@ def compute(config: DomainRun) -> dict[str, Any]:
     limits = {"n_client": config.n_client, "n_fit": config.n_fit, "n_test": config.n_test}
     splits = task_splits(config.task, seed=config.seed, **limits)
     helpers = {
-        name: fit_helper(splits, method, seed=config.seed, epochs=config.epochs) for name, method in METHODS.items()
+        name: fit_helper(splits, method, seed=config.seed, epochs=config.epochs)
+        for name, method in HELPER_METHODS.items()
     }
     return {part: _part_result(splits, helpers, part) for part in splits.parts}
 
@@ -171,7 +172,7 @@ class DomainResult:
         All metrics of the package depend on which labels are right alone, whatever the number of classes.
 
         Args:
-            system: in SYSTEMS.
+            system: in HELPER_SYSTEMS.
             part: of the task's data.
         """
         result = self.parts[part]
@@ -189,14 +190,14 @@ def run_domain(config: DomainRun, store: Store | None = None) -> DomainResult:
         store: that keeps results; by default the one of all runs.
     """
     store = store or Store()
-    known = store.get(run_key(config))
+    known = store.get(domain_run_key(config))
     if known is None:
         known = compute(config)
-        store.put(run_key(config), known)
+        store.put(domain_run_key(config), known)
     return DomainResult(config, known)
 
 
-def run_key(config: DomainRun) -> str:
+def domain_run_key(config: DomainRun) -> str:
     """The digest of all that a run depends on: configuration, data, code and versions of libraries.
 
     Args:
@@ -222,7 +223,7 @@ def sweep_domains(configs: Sequence[DomainRun]) -> list[DomainResult]:
     Returns:
         Results in the order of the configurations.
     """
-    missing = [config for config in configs if run_key(config) not in Store()]
+    missing = [config for config in configs if domain_run_key(config) not in Store()]
     workers = min(int(os.environ.get("L2H_WORKERS", os.cpu_count() or 1)), len(missing))
     if workers > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

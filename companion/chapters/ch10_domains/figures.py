@@ -7,13 +7,13 @@ from companion.chapters.ch10_domains.analysis import (
     BASELINES,
     OURS,
     ByTask,
-    area_difference,
+    area_advantage,
     predictions_of,
     property_values,
     synthesis,
     task_effects,
 )
-from companion.chapters.ch10_domains.experiments import SYSTEMS
+from companion.chapters.ch10_domains.experiments import HELPER_SYSTEMS
 from companion.chapters.ch10_domains.forecasts import LEAST_OTHER_TASKS, PairsOfClasses
 from companion.chapters.ch10_domains.tasks import TASKS
 from companion.chapters.summaries import COVERAGE_GRID, accuracy_bands
@@ -33,8 +33,8 @@ def plot_curves(by_task: ByTask) -> None:
     """
     figure, axes = subplot_grid(len(by_task), 3, (3.6, 3.2))
     for ax, (name, results) in zip(axes, by_task.items(), strict=True):
-        bands = accuracy_bands({system: predictions_of(results, system) for system in SYSTEMS})
-        plot_accuracy_curves(ax, COVERAGE_GRID, bands, order=SYSTEMS)
+        bands = accuracy_bands({system: predictions_of(results, system) for system in HELPER_SYSTEMS})
+        plot_accuracy_curves(ax, COVERAGE_GRID, bands, order=HELPER_SYSTEMS)
         low, high = ax.get_ylim()  # Student's band of few seeds may leave the possible accuracies
         ax.set(xlabel="coverage (share kept)", ylabel="accuracy", ylim=(max(low, -0.02), min(high, 1.02)))
         ax.set_title(TASKS[name].title, fontsize="medium")
@@ -50,7 +50,7 @@ def plot_syntheses(by_task: ByTask) -> None:
     _, axes = subplot_grid(len(BASELINES), 2, (4.6, 0.32 * len(by_task) + 1.4))
     for ax, baseline in zip(axes, BASELINES, strict=True):
         effects = synthesis(task_effects(by_task, baseline))
-        rows = {name: area_difference(results, baseline) for name, results in by_task.items()}
+        rows = {name: area_advantage(results, baseline) for name, results in by_task.items()}
         rows |= {"mean over tasks": effects.mean_interval(), "a new task": effects.new_task_interval()}
         _plot_rows(ax, rows)
         ax.set(title=f"{OURS} minus {baseline}", xlabel=AREA_LABEL)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from companion.chapters.settings import TWO_SEEDS, ChapterSettings
 
 DOMAINS = ("cifar100", "clinc150", "fsdd", "smartwatch", "gas_drift")
-TABLES = ("digits", "segments", "breast_cancer", "wine")  # that installed packages ship
+PACKAGED_TABLES = ("digits", "segments", "breast_cancer", "wine")  # that installed packages ship
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Settings(ChapterSettings):
 
     Args:
         seeds: how many seeds, from 0 on.
-        tasks: names in `tasks.TASKS`; on digits, where no data folder is read, those of TABLES alone.
+        tasks: names in `tasks.TASKS`; on digits, where no data folder is read, those of PACKAGED_TABLES alone.
         n_client: most examples on which a client is trained.
         n_fit: most examples on which a helper is fitted.
         n_test: most examples of a part on which a system is evaluated.
@@ -25,7 +25,7 @@ class Settings(ChapterSettings):
     """
 
     seeds: int
-    tasks: tuple[str, ...] = (*DOMAINS, *TABLES)
+    tasks: tuple[str, ...] = (*DOMAINS, *PACKAGED_TABLES)
     n_client: int = 2000
     n_fit: int = 3000
     n_test: int = 2000
@@ -36,7 +36,13 @@ class Settings(ChapterSettings):
 
 PROFILES = (
     Settings(
-        "quick", seeds=3, tasks=("smartwatch", "gas_drift", *TABLES), n_client=200, n_fit=150, n_test=400, image_fit=150
+        "quick",
+        seeds=3,
+        tasks=("smartwatch", "gas_drift", *PACKAGED_TABLES),
+        n_client=200,
+        n_fit=150,
+        n_test=400,
+        image_fit=150,
     ),
     Settings("paper", seeds=3),
     Settings("full", seeds=10, n_client=10_000, n_fit=10_000, n_test=10_000, image_fit=10_000),

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from companion.chapters.ch10_domains.settings import DOMAINS, TABLES
+from companion.chapters.ch10_domains.settings import DOMAINS, PACKAGED_TABLES
 from l2h.data import domains
 from l2h.data.dataset import Split
 from l2h.data.labelled import LabelledData, LabelledExamples, select
@@ -49,7 +49,7 @@ def first_months(data: LabelledData, half: np.ndarray) -> np.ndarray:
     return np.asarray(data.train.group == domains.FIRST_GAS_BATCH)
 
 
-class Task(NamedTuple):
+class DomainTask(NamedTuple):
     """A data set with a client.
 
     Args:
@@ -76,36 +76,36 @@ class TaskSplits(NamedTuple):
     probabilities: dict[str, np.ndarray]  # "fit" and the names of the parts -> the client's probabilities (n, K)
 
 
-TASKS: dict[str, Task] = {
-    "cifar100": Task(
+TASKS: dict[str, DomainTask] = {
+    "cifar100": DomainTask(
         "CIFAR-100, 20 superclasses", "it is a small network, LeNet", ("superclasses",), ("superclasses",)
     ),
-    "clinc150": Task(
+    "clinc150": DomainTask(
         "queries to an assistant (CLINC150)",
         "it knows 3 of the 10 domains",
         ("domains", "ngrams"),
         ("domains", "ngrams"),
         half_of_known_domains,
     ),
-    "fsdd": Task(
+    "fsdd": DomainTask(
         "spoken digits (FSDD)", "it hears the first fifth of the word", ("first_fifth", "log_mel"), ("log_mel",)
     ),
-    "smartwatch": Task(
+    "smartwatch": DomainTask(
         "exercises on a smartwatch (SPAR)",
         "it reads the mean acceleration, and knows two subjects",
         ("mean_acceleration",),
         (),
         first_subjects,
     ),
-    "gas_drift": Task("gas sensors that age", "it was trained in the first months", (), (), first_months),
+    "gas_drift": DomainTask("gas sensors that age", "it was trained in the first months", (), (), first_months),
     **{
-        name: Task(f"{name.replace('_', ' ')} (a packaged table)", QUARTER, ("first_measurements",), ())
-        for name in TABLES
+        name: DomainTask(f"{name.replace('_', ' ')} (a packaged table)", QUARTER, ("first_measurements",), ())
+        for name in PACKAGED_TABLES
     },
 }
 
 
-def tasks_of(names: Sequence[str], data: str) -> dict[str, Task]:
+def tasks_of(names: Sequence[str], data: str) -> dict[str, DomainTask]:
     """The tasks that are computed from the data at hand.
 
     Args:

@@ -8,7 +8,7 @@ from helpers.domains import TASKS, results_of, task_results
 from oracles.evaluation import auroc
 
 from companion.chapters.ch10_domains import analysis
-from companion.chapters.ch10_domains.experiments import SYSTEMS
+from companion.chapters.ch10_domains.experiments import HELPER_SYSTEMS
 from l2h.evaluation.comparisons import mean_difference
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve, auc_contributions
 from l2h.evaluation.intervals import Interval
@@ -56,7 +56,7 @@ def test_properties_are_means_over_seeds():
 
 def test_the_table_of_systems_holds_means_over_seeds():
     table = analysis.system_table({"wine": WINE})
-    assert list(table.index) == [("wine", system) for system in (*SYSTEMS, "client only", "server only")]
+    assert list(table.index) == [("wine", system) for system in (*HELPER_SYSTEMS, "client only", "server only")]
     row, decided = table.loc["wine", "two-stage"], analysis.tuned(WINE, "two-stage")
     assert first_number(row.accuracy) == to_three_digits(np.mean([accuracy(p) for p in decided]))
     assert first_number(row.loss) == to_three_digits(np.mean([system_loss(p, costs=analysis.COSTS) for p in decided]))
@@ -75,7 +75,7 @@ def to_three_digits(number):
 
 def test_differences_are_those_of_paired_intervals():
     table = analysis.difference_table({"smartwatch": BY_TASK["smartwatch"]})
-    found = analysis.area_difference(BY_TASK["smartwatch"], "confidence")
+    found = analysis.area_advantage(BY_TASK["smartwatch"], "confidence")
     ours, theirs = (analysis.predictions_of(BY_TASK["smartwatch"], name) for name in ("learning to help", "confidence"))
     assert found == mean_difference(ours, theirs, auc_contributions)
     row = table.loc["smartwatch", "confidence"]
@@ -97,7 +97,7 @@ def test_the_table_of_costs_names_the_least_loss_or_none():
         costs = Costs(c1, ce)
         mean = np.mean([system_loss(p, costs=costs) for p in analysis.tuned(WINE, "confidence", costs=costs)])
         assert row.confidence == pytest.approx(mean)
-        least = min(SYSTEMS, key=lambda name: row[name])
+        least = min(HELPER_SYSTEMS, key=lambda name: row[name])
         assert row["least"] == (least if row[least] < row["no rejector"] else "none")
         references = [reference_losses(p, costs=costs) for p in analysis.predictions_of(WINE, "confidence")]
         assert row.oracle == pytest.approx(np.mean([each.oracle for each in references]))
@@ -107,7 +107,7 @@ def test_parts_that_lie_apart_have_rows_of_their_own():
     assert analysis.apart_table({"wine": WINE}).empty
     results = task_results("digits", extra=("out_of_scope_test", "unseen_speaker"))
     table = analysis.apart_table({"digits": results})
-    assert len(table) == 2 * len(SYSTEMS)
+    assert len(table) == 2 * len(HELPER_SYSTEMS)
     outside = table.loc["digits", "out_of_scope_test", "separate"]
     assert (outside.accuracy, outside["area"]) == ("no right answer", "")
     asked = np.mean([offload_rate(p) for p in analysis.tuned(results, "separate", "out_of_scope_test")])
@@ -120,7 +120,7 @@ def test_effects_of_tasks_and_their_standard_errors():
     effects = analysis.task_effects(BY_TASK, "confidence")
     assert effects.tasks == TASKS
     for name, estimate in zip(TASKS, effects.estimates, strict=True):
-        assert estimate == analysis.area_difference(BY_TASK[name], "confidence").estimate
+        assert estimate == analysis.area_advantage(BY_TASK[name], "confidence").estimate
     rest = effects.without(1)
     assert rest.tasks == (TASKS[0], *TASKS[2:]) and rest.estimates.tolist() == np.delete(effects.estimates, 1).tolist()
 
@@ -171,7 +171,7 @@ def test_the_synthesis_is_described_with_its_numbers():
     text = analysis.describe_synthesis(BY_TASK).data
     effects = analysis.synthesis(analysis.task_effects(BY_TASK, "two-stage"))
     assert "{:+.3f} [{:+.3f}, {:+.3f}]".format(*effects.mean_interval()) in text
-    outcomes = [comparison_outcome(analysis.area_difference(each, "two-stage")) for each in BY_TASK.values()]
+    outcomes = [comparison_outcome(analysis.area_advantage(each, "two-stage")) for each in BY_TASK.values()]
     counts = f"better on {outcomes.count('better')} of them and worse on {outcomes.count('worse')}"
     assert text.count("Compared with") == 3 and counts in text
 

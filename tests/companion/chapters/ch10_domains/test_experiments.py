@@ -38,7 +38,7 @@ def test_a_run_is_computed_once_and_is_the_same_again(tmp_path, monkeypatch):
     store = Store(tmp_path)
     first = experiments.run_domain(SMALL, store)
     assert set(first.parts) == {"validation", "test"}
-    assert set(first.parts["test"]) == {"client_right", "confidence", *experiments.METHODS}
+    assert set(first.parts["test"]) == {"client_right", "confidence", *experiments.HELPER_METHODS}
     assert len(first.predictions("separate").y) == 20
     again = experiments.run_domain(SMALL, Store(tmp_path / "other"))
     assert again.parts == first.parts
@@ -52,7 +52,7 @@ def test_a_run_is_computed_once_and_is_the_same_again(tmp_path, monkeypatch):
         experiments.run_domain(replace(SMALL, seed=2), store)
 
 
-@pytest.mark.parametrize("method", experiments.METHODS.values())
+@pytest.mark.parametrize("method", experiments.HELPER_METHODS.values())
 @pytest.mark.parametrize("task", ["wine", "breast_cancer", "digits"])
 def test_a_helper_is_the_one_that_the_public_estimator_fits(task, method):
     splits = task_splits(task, seed=3, n_client=60, n_fit=60, n_test=20)
@@ -66,10 +66,10 @@ def test_a_helper_is_the_one_that_the_public_estimator_fits(task, method):
 
 
 def test_a_key_depends_on_the_configuration_and_on_the_data(monkeypatch):
-    key = experiments.run_key(SMALL)
-    assert experiments.run_key(replace(SMALL, n_fit=53)) != key
+    key = experiments.domain_run_key(SMALL)
+    assert experiments.domain_run_key(replace(SMALL, n_fit=53)) != key
     monkeypatch.setattr(experiments, "data_digest", lambda name: "other data")
-    assert experiments.run_key(SMALL) != key
+    assert experiments.domain_run_key(SMALL) != key
 
 
 def test_the_runs_of_a_chapter_leave_out_the_seed_that_was_seen():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from companion.chapters.ch10_domains import tasks
-from companion.chapters.ch10_domains.settings import DOMAINS, TABLES
+from companion.chapters.ch10_domains.settings import DOMAINS, PACKAGED_TABLES
 from l2h.data import domains
 from l2h.data.labelled import LabelledData, LabelledExamples
 
@@ -12,7 +12,7 @@ LIMITS = {"n_client": 60, "n_fit": 40, "n_test": 30}
 
 
 def test_every_task_has_views_that_its_data_know():
-    assert set(tasks.TASKS) == {*DOMAINS, *TABLES}
+    assert set(tasks.TASKS) == {*DOMAINS, *PACKAGED_TABLES}
     for name, task in tasks.TASKS.items():
         assert set(task.client_views) <= set(domains.VIEWS[name])
         assert task.server_views == domains.SERVER_VIEWS[name]

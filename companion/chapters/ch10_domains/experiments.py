@@ -21,7 +21,9 @@ from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
 from l2h.experiments.store import Store
 from l2h.problem import Costs, Predictions
 from l2h.serving.estimator.clients import given_answers
-from l2h.serving.estimator.training import FitSettings, FittedParts, LabelledInputs, fit_parts, split_rows
+from l2h.serving.estimator.examples import LabelledInputs, split_rows
+from l2h.serving.estimator.settings import FitSettings
+from l2h.serving.estimator.training import FittedParts, fit_parts
 from l2h.serving.scores import score_labels
 
 HELPER_METHODS = {"learning to help": "learning_to_help", "two-stage": "two_stage", "separate": "separate"}

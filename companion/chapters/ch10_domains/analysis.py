@@ -32,7 +32,7 @@ PROPERTIES = {
     "calibration_error": "calibration error of the client's confidence",
     "server_lead": "the server's lead in accuracy",
 }
-COSTS = Costs(c1=1.0, ce=COMPARISON_CE)
+COMPARED_COSTS = Costs(c1=1.0, ce=COMPARISON_CE)
 FAILED_SERVER = 0.1  # a joint server that is less accurate by this much counts as a failed training
 COST_GRID = tuple(Costs(c1=c1, ce=ce) for c1 in (0.5, 1.0) for ce in (0.02, 0.1, 0.3))
 ByTask = Mapping[str, Sequence[DomainResult]]  # one result per seed
@@ -82,7 +82,7 @@ def predictions_of(results: Sequence[DomainResult], system: str, part: str = "te
 
 
 def tuned(
-    results: Sequence[DomainResult], system: str, part: str = "test", *, costs: Costs = COSTS
+    results: Sequence[DomainResult], system: str, part: str = "test", *, costs: Costs = COMPARED_COSTS
 ) -> list[Predictions]:
     """The predictions of a system with the threshold of least loss on the validation part, one per seed.
 
@@ -136,7 +136,7 @@ def system_table(by_task: ByTask) -> pd.DataFrame:
         by_task: the results.
 
     Returns:
-        One row per task and system; thresholds are those of least validation loss at COSTS.
+        One row per task and system; thresholds are those of least validation loss at COMPARED_COSTS.
     """
     rows = {}
     for name, results in by_task.items():
@@ -145,7 +145,7 @@ def system_table(by_task: ByTask) -> pd.DataFrame:
             rows[name, system] = {
                 "accuracy": format_mean(decided, correctness),
                 "coverage": round(1 - float(np.mean([ask_indicator(p).mean() for p in decided])), 3),
-                "loss": format_mean(decided, partial(loss_per_example, costs=COSTS)),
+                "loss": format_mean(decided, partial(loss_per_example, costs=COMPARED_COSTS)),
                 "area": format_mean(predictions_of(results, system), auc_contributions),
             }
     return pd.DataFrame(rows).T.rename_axis(["task", "system"])
@@ -225,7 +225,7 @@ def area_advantage(results: Sequence[DomainResult], baseline: str, part: str = "
     return mean_difference(ours, theirs, auc_contributions)
 
 
-def loss_difference(results: Sequence[DomainResult], baseline: str, *, costs: Costs = COSTS) -> Interval:
+def loss_difference(results: Sequence[DomainResult], baseline: str, *, costs: Costs = COMPARED_COSTS) -> Interval:
     """The loss of learning to help minus that of a baseline, both with tuned thresholds.
 
     Args:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from companion.chapters.ch10_domains.analysis import (
-    COSTS,
+    COMPARED_COSTS,
     OURS,
     ByTask,
     property_values,
@@ -33,7 +33,7 @@ from l2h.evaluation.metrics import loss_per_example
 
 DOMAINS_CHAPTER = "10_domains"
 CONSTANT_OF_CASE = {"never asking": "client only", "always asking": "server only"}
-NOT_AT_HAND = Evidence.absent("its data are not at hand at this profile")
+DATA_MISSING = Evidence.absent("its data are not at hand at this profile")
 TOO_FEW_TASKS = Evidence.absent("too few tasks are at hand")
 
 
@@ -47,8 +47,8 @@ def gains_over_never_and_always(by_task: ByTask, task: str, claim: str) -> dict[
     """
     bounds = bounds_by_claim(DOMAINS_CHAPTER)[claim]
     if task not in by_task:
-        return dict.fromkeys(CONSTANT_OF_CASE, NOT_AT_HAND)
-    ours, loss = tuned(by_task[task], OURS), partial(loss_per_example, costs=COSTS)
+        return dict.fromkeys(CONSTANT_OF_CASE, DATA_MISSING)
+    ours, loss = tuned(by_task[task], OURS), partial(loss_per_example, costs=COMPARED_COSTS)
     return {
         case: paired_evidence(tuned(by_task[task], policy), ours, loss, bounds=bounds[case], data=data_digest(task))
         for case, policy in CONSTANT_OF_CASE.items()
@@ -63,13 +63,13 @@ def least_gains(by_task: ByTask) -> dict[str, Evidence]:
     """
     cases = bounds_by_claim(DOMAINS_CHAPTER)["helps-in-other-domains"]
     return {
-        task: _least_gain(by_task[task], bounds, data_digest(task)) if task in by_task else NOT_AT_HAND
+        task: _least_gain(by_task[task], bounds, data_digest(task)) if task in by_task else DATA_MISSING
         for task, bounds in cases.items()
     }
 
 
 def _least_gain(results: Sequence[DomainResult], bounds: Bounds, data: str) -> Evidence:
-    loss = partial(loss_per_example, costs=COSTS)
+    loss = partial(loss_per_example, costs=COMPARED_COSTS)
     ours = tuned(results, OURS)
     gains = [differences_per_example(tuned(results, policy), ours, loss) for policy in CONSTANT_OF_CASE.values()]
     return least_difference_evidence(gains, bounds=bounds, data=data)

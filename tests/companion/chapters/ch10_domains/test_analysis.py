@@ -59,7 +59,9 @@ def test_the_table_of_systems_holds_means_over_seeds():
     assert list(table.index) == [("wine", system) for system in (*HELPER_SYSTEMS, "client only", "server only")]
     row, decided = table.loc["wine", "two-stage"], analysis.tuned(WINE, "two-stage")
     assert first_number(row.accuracy) == to_three_digits(np.mean([accuracy(p) for p in decided]))
-    assert first_number(row.loss) == to_three_digits(np.mean([system_loss(p, costs=analysis.COSTS) for p in decided]))
+    assert first_number(row.loss) == to_three_digits(
+        np.mean([system_loss(p, costs=analysis.COMPARED_COSTS) for p in decided])
+    )
     areas = [area(result.predictions("two-stage")) for result in WINE]
     assert first_number(row["area"]) == to_three_digits(np.mean(areas))
     assert row.coverage == to_three_digits(1 - np.mean([offload_rate(p) for p in decided]))
@@ -83,7 +85,7 @@ def test_differences_are_those_of_paired_intervals():
     assert row["by area"] == comparison_outcome(found)
     loss = analysis.loss_difference(BY_TASK["smartwatch"], "client only")
     tuned = [analysis.tuned(BY_TASK["smartwatch"], name) for name in ("learning to help", "client only")]
-    assert loss == mean_difference(*tuned, partial(loss_per_example, costs=analysis.COSTS))
+    assert loss == mean_difference(*tuned, partial(loss_per_example, costs=analysis.COMPARED_COSTS))
     assert loss.estimate < 0
     assert table.loc["smartwatch", "client only"]["by loss"] == comparison_outcome(
         Interval(-loss.estimate, -loss.high, -loss.low)

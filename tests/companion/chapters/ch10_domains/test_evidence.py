@@ -35,8 +35,8 @@ def test_a_server_that_leads_helps(by_task):
 
 def test_a_task_that_is_not_at_hand_is_no_evidence(by_task):
     absent = evidence.gains_over_never_and_always({}, "cifar100", "effective-on-cifar100")
-    assert {gain.reason for gain in absent.values()} == {evidence.NOT_AT_HAND.reason}
-    assert evidence.least_gains(by_task)["fsdd"] == evidence.NOT_AT_HAND
+    assert {gain.reason for gain in absent.values()} == {evidence.DATA_MISSING.reason}
+    assert evidence.least_gains(by_task)["fsdd"] == evidence.DATA_MISSING
 
 
 def test_the_mean_advantage_has_the_limits_of_both_levels(by_task):

@@ -1,5 +1,6 @@
 # book     execute every chapter at the quick profile and render the book; again, only what changed
 # html     render the committed record; executes nothing
+# pdf      print the committed record with an installed Chromium or Chrome: each page of the contents, and the whole book
 # test     everything that can be checked
 # verify   compute verdicts from the records and exact claims from scratch, then audit; PROFILE=paper recomputes everything
 # audit    train RUNS runs of the record again, drawn with SEED, and compare
@@ -23,7 +24,7 @@ unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 LOCK = $(if $(filter cpu,$(TORCH)),grep -Ev '^(cuda|nvidia|triton==)',cat) requirements.txt
 INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if $(filter cpu,$(TORCH)),--torch-backend cpu)
 
-.PHONY: book html test verify audit record full reference launch course bench lock clean unbroken
+.PHONY: book html pdf test verify audit record full reference launch course bench lock clean unbroken
 
 book: $(VENV)/.ready
 	$(PY) -m companion.build.execute quick
@@ -31,6 +32,9 @@ book: $(VENV)/.ready
 
 html: $(VENV)/.ready
 	$(PY) -m companion.build.render book
+
+pdf: $(VENV)/.ready
+	$(PY) -m companion.build.pdf
 
 test: $(VENV)/.ready
 	$(PY) -m pytest -q

@@ -14,6 +14,7 @@ from helpers.engines import ENGINES
 from hypothesis import settings
 
 from companion.build import execute, notebooks, render
+from companion.build.browser import NAMES
 from l2h.data import sources as data_sources
 from l2h.plotting import style
 
@@ -23,9 +24,8 @@ matplotlib.use("Agg")
 settings.register_profile("book", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("book")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-BROWSER_TESTS = ["book/test_browser.py", "book/test_browser_figures.py"]
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+BROWSER_TESTS = [f"book/{name}.py" for name in ("test_browser", "test_browser_figures", "test_reading")]
 # Without a browser its tests do not exist, and the summary says so; L2H_BROWSER=required makes that a failure.
 collect_ignore = [] if CHROMIUM or os.environ.get("L2H_BROWSER") == "required" else BROWSER_TESTS
 
@@ -44,7 +44,7 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="session")
 def chromium():
     """The installed browser."""
-    assert CHROMIUM, f"L2H_BROWSER=required, but none of {', '.join(BROWSERS)} is on the PATH"
+    assert CHROMIUM, f"L2H_BROWSER=required, but none of {', '.join(NAMES)} is on the PATH"
     return CHROMIUM
 
 

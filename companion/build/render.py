@@ -8,18 +8,19 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from companion.build import banner, claims_page, launch, outputs, quizzes, reference_pages
+from companion.build import banner, claims_page, finish, launch, outputs, quizzes, reference_pages, tables
 from companion.build.notebooks import ROOT
 from companion.claims import ledger, registry
 
@@ -28,6 +29,7 @@ DIGEST_FILE = ".inputs.sha256"  # lies in the built book and says from what it w
 WHERE = "where the pages go: a new or an empty folder, or a book built before, which is replaced as a whole"
 BUILD_FOLDER = ROOT / "_build"
 SOURCE_SUFFIXES = (".py", ".jinja", ".js", ".css", ".svg", ".csv")  # of the packages' files that change a page
+PHOTOGRAPHS = re.compile(r"(Two t|T)est images ")  # how the alternative text of a figure of photographs begins
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -120,7 +122,9 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
         shutil.copy(path, staged / quizzes.QUIZ_FOLDER)
     for name, notebook in executed.items():
         page = quizzes.with_quiz(name, banner.with_banner(name, notebook), root / "book" / quizzes.QUIZ_FOLDER)
-        page = claims_page.with_anchors(with_provenance(page))
+        committed = tables.copy_committed_tables(root / "book", name, staged)
+        page = claims_page.with_anchors(with_provenance(page, committed))
+        page = with_tagged_photographs(tables.with_downloads(page, name, staged))
         (staged / f"{name}.ipynb").write_text(json.dumps(page), "utf8")
     for name, text in plain_pages(executed, staged, root=root).items():
         (staged / name).parent.mkdir(exist_ok=True)
@@ -199,13 +203,29 @@ def read_chapter(path: Path) -> dict[str, Any]:
     return notebook
 
 
-def with_provenance(notebook: dict[str, Any]) -> dict[str, Any]:
-    """The notebook with a last line that says how it was executed."""
-    line = (
-        f":::{{div}} provenance\n{reference_pages.provenance_sentence(notebook['metadata'])} See {{doc}}`status`.\n:::"
-    )
+def with_provenance(notebook: dict[str, Any], committed: Sequence[str] = ()) -> dict[str, Any]:
+    """The notebook with a last line that says how it was executed, and links to the tables beside its record."""
+    links = ", ".join(f'<a href="{tables.FOLDER}/{name}" download>{name}</a>' for name in committed)
+    offered = f" Tables of the committed record: {links}." if links else ""
+    sentence = reference_pages.provenance_sentence(notebook["metadata"])
+    line = f":::{{div}} provenance\n{sentence} See {{doc}}`status`.{offered}\n:::"
     cell = {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": line}
     return notebook | {"cells": [*notebook["cells"], cell]}
+
+
+def with_tagged_photographs(notebook: dict[str, Any]) -> dict[str, Any]:
+    """The notebook with a tag for each cell that shows photographs, whose colours the dark theme must not change.
+
+    A figure of photographs says so first: its alternative text begins with "Test images" or "Two test images".
+    """
+
+    def tagged(cell: dict[str, Any]) -> dict[str, Any]:
+        metadata = cell["metadata"]
+        if not PHOTOGRAPHS.match(metadata.get("mystnb", {}).get("image", {}).get("alt", "")):
+            return cell
+        return cell | {"metadata": metadata | {"tags": [*metadata.get("tags", ()), "photographs"]}}
+
+    return notebook | {"cells": list(map(tagged, notebook["cells"]))}
 
 
 def input_digest(staged: Path) -> str:
@@ -239,9 +259,7 @@ def run_jupyter_book(staged: Path, output: Path) -> Path:
         output_text = (process.stdout + process.stderr).replace(str(staged), "book")
         raise RuntimeError(f"the book was not built; the last good one is kept\n{output_text}")
     html = output / "_build" / "html"
-    for bundle in (html / "_static" / "mathjax").glob("*.js"):
-        if bundle.name != "tex-chtml.js":  # the one that the pages load; the others triple the size of the book
-            bundle.unlink()
+    finish.finish_pages(html)
     return html
 
 

@@ -1,4 +1,4 @@
-"""A browser on the rendered book, served from this machine and cut off from every other."""
+"""The built book behind an address, and a browser that is cut off from every other machine."""
 
 import threading
 from functools import partial
@@ -8,15 +8,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import sync_playwright
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from companion.build.browser import OPTIONS
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -37,15 +29,15 @@ def address(built_book):
 
 @pytest.fixture(scope="module")
 def browser(chromium):
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=FLAGS) as browser:
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=OPTIONS) as browser:
         yield browser
 
 
 @pytest.fixture
 def page(browser):
-    """An empty page that notes what goes wrong and lets no request leave the machine."""
+    """An empty page that notes what goes wrong and what it loads, and lets no request leave the machine."""
     page = browser.new_page(viewport={"width": 1200, "height": 900})
-    page.faults = []
+    page.faults, page.sizes = [], []
 
     def local_only(route):
         if urlparse(route.request.url).hostname in ("127.0.0.1", None, ""):
@@ -58,5 +50,6 @@ def page(browser):
     page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.on("response", lambda answer: answer.status >= 400 and page.faults.append(f"{answer.status} {answer.url}"))
+    page.on("response", lambda answer: page.sizes.append(int(answer.headers.get("content-length", 0))))
     yield page
     page.close()

@@ -1,5 +1,6 @@
 """The rendered book, read as files: what any reader and any screen reader meets, without a browser."""
 
+import csv
 import json
 import os
 import re
@@ -185,6 +186,31 @@ def test_search_theme_switch_and_copy_buttons_are_there(pages, built_book):
     for name, page in pages.items():
         assert page.find(class_="theme-switch-button"), name
         assert page.find("script", src=re.compile("copybutton")), name
+
+
+def test_each_claim_has_a_link_of_its_own(pages):
+    links = {link.text: link["href"] for link in pages["claims.html"].select("a.claim-link")}
+    assert links == {name: f"#claim-{name}" for name in registry.read_claims()}
+
+
+def test_each_page_of_the_contents_says_how_to_cite_it(pages):
+    entries = {name: pages[f"{name}.html"].select_one("details.citation-of-page pre") for name in render.page_names()}
+    for name, entry in entries.items():
+        assert re.match(r"@misc\{l2h-companion-[a-z0-9-]+,\n", entry.text), name
+        assert re.search(r"Version \d+\.\d+\.\d+, rendered on \d{4}-\d\d-\d\d", entry.text), name
+    assert len({entry.text for entry in entries.values()}) == len(entries)
+    assert pages["search.html"].select_one("details.citation-of-page") is None
+
+
+def test_each_table_of_a_chapter_can_be_downloaded(pages, built_book):
+    for name in render.listed_chapters():
+        page = pages[f"{name}.html"]
+        links = [link["href"] for link in page.select(".table-download a")]
+        assert len(links) == len(page.select(".cell_output table")), name
+        tables = {link: list(csv.reader((built_book / link).read_text("utf8").splitlines())) for link in links}
+        assert {link for link, rows in tables.items() if len(rows) < 2 or len({*map(len, rows)}) != 1} == set()
+    beside = [path.name for path in (render.ROOT / "book").glob("*.runs.csv")]
+    assert beside and all((built_book / "_static" / "csv" / name).exists() for name in beside)
 
 
 def test_bibliography_lists_every_work_with_its_address(pages):

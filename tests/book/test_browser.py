@@ -7,13 +7,12 @@ import pytest
 from playwright.sync_api import Error, expect
 
 from companion.build import render
+from companion.build.browser import TYPESET
 from companion.chapters.ch02_bayes.interactive import interactive_regions, read_asset
 from l2h.problem import Costs
 from l2h.theory.bayes import ask_threshold, pointwise_bayes_risk, region_areas, server_error
 
 PAGES = [*render.page_names(), "api/l2h_theory", "search", "genindex"]  # of the reference's pages, the longest
-TYPESET = "() => [...document.querySelectorAll('.math')].every(part => part.querySelector('mjx-container'))"
-
 SCROLLING = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.innerText)"
 
 
@@ -28,6 +27,7 @@ def test_a_fault_is_noticed(page, address):
 def test_each_page_loads_without_fault_typesets_fits_and_scrolls_no_code(page, address, name):
     page.goto(f"{address}/{name}.html", wait_until="load")
     page.wait_for_function(TYPESET)
+    assert 500_000 < sum(page.sizes) <= 3_000_000 and 10 < len(page.sizes) <= 60
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     page.set_viewport_size({"width": 1280 - 15, "height": 900})  # a scroll bar takes the 15
     assert page.locator(".cell_input pre").evaluate_all(SCROLLING) == []

@@ -1,0 +1,135 @@
+"""Print the book: `python -m companion.build.pdf` renders the committed record and prints it with an installed browser.
+
+`_build/html/pdf` then holds a PDF for each page of the contents and one for the whole book, and the landing page links
+to them. A page has the same number in both; bookmarks are the headings.
+"""
+
+import argparse
+import html as html_text
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from companion.build import browser as installed
+from companion.build import render
+from l2h.experiments.store import write_atomically
+
+FOLDER, BOOK_FILE = "pdf", "learning-to-help.pdf"
+LINK_CLASS = "book-pdf"
+PAGE_STYLE = """
+@page {{
+  size: A4; margin: 20mm 18mm;
+  @top-center {{ content: "{title}"; font: 9pt sans-serif; color: #555; }}
+  @bottom-center {{ content: counter(page); font: 9pt sans-serif; color: #555; }}
+}}
+html {{ counter-reset: page {before}; }}
+"""
+# A link to another page of the book would lead to where it was printed; folded parts are printed.
+PREPARE = """() => {
+  for (const part of document.querySelectorAll('details')) part.open = true;
+  for (const link of document.querySelectorAll('a[href]')) {
+    if (!/^(#|https?:)/.test(link.getAttribute('href'))) link.removeAttribute('href');
+  }
+}"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command: renders, prints, and prints the path of the whole book; an error is one line and exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m companion.build.pdf", description="Print the book.")
+    parser.add_argument("--html", type=Path, default=render.BUILD_FOLDER / "html", help=render.WHERE)
+    options = parser.parse_args(arguments)
+    try:
+        executable = installed.find_browser()
+        index = render.render(render.ROOT / "book", options.html)
+        if not (index.parent / FOLDER).exists():
+            with (
+                sync_playwright() as playwright,
+                playwright.chromium.launch(executable_path=executable, args=installed.OPTIONS) as browser,
+            ):
+                print_book(browser, index.parent, render.page_names())
+        sys.stdout.write(f"{index.parent / FOLDER / BOOK_FILE}\n")
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def print_book(browser: Browser, html: Path, names: Sequence[str]) -> Path:
+    """Print pages of a built book, each into a file and all into one, and link to them from the landing page.
+
+    Args:
+        browser: a Chromium.
+        html: folder of the pages; its folder `pdf` is made once everything is printed.
+        names: of the pages in order, without suffix.
+
+    Returns:
+        The path of the whole book.
+    """
+    from pypdf import PdfWriter  # only where something is printed
+
+    with tempfile.TemporaryDirectory(prefix=".pdf-", dir=html) as temporary:
+        folder = Path(temporary) / FOLDER
+        folder.mkdir()
+        titles = dict(_print_pages(browser, html, names, folder))
+        book = PdfWriter()
+        for name in names:
+            book.append(folder / f"{name}.pdf")
+        book.add_metadata({"/Title": "Learning To Help, the executable companion"})
+        book.write(folder / BOOK_FILE)
+        folder.rename(html / FOLDER)
+    index = html / "index.html"
+    write_atomically(index, with_links(index.read_text("utf8"), titles))
+    return html / FOLDER / BOOK_FILE
+
+
+def _print_pages(browser: Browser, html: Path, names: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
+    """Print each page with numbers that go on from page to page; yields its name and its title."""
+    from pypdf import PdfReader
+
+    before = 0
+    for name in names:
+        page = browser.new_page()
+        page.goto((html / f"{name}.html").absolute().as_uri(), wait_until="load")
+        page.wait_for_function(installed.TYPESET)
+        title = page.locator("article h1").first.evaluate("heading => heading.firstChild.textContent.trim()")
+        page.evaluate(PREPARE)
+        style = PAGE_STYLE.format(title=title.replace("\\", "").replace('"', "'"), before=before)
+        page.add_style_tag(content=style)
+        path = folder / f"{name}.pdf"
+        page.pdf(path=path, outline=True, tagged=True, prefer_css_page_size=True)
+        page.close()
+        before += len(PdfReader(path).pages)
+        yield name, title
+
+
+def with_links(index: str, titles: dict[str, str]) -> str:
+    """The landing page with links to the printed pages below its title.
+
+    Args:
+        index: the page in HTML.
+        titles: of the printed pages, by name.
+
+    Returns:
+        The page with the links, once however often it is called.
+
+    >>> page = with_links("<h1>Book</h1><p>Text.</p>", {"notation": "Notation & units"})
+    >>> page == with_links(page, {"notation": "Notation & units"})
+    True
+    >>> 'href="pdf/notation.pdf">Notation &amp; units</a>' in page
+    True
+    """
+    if LINK_CLASS in index:
+        return index
+    pages = ", ".join(f'<a href="{FOLDER}/{name}.pdf">{html_text.escape(title)}</a>' for name, title in titles.items())
+    whole = f'<p><a href="{FOLDER}/{BOOK_FILE}">The whole book as PDF</a></p>'
+    single = f"<details><summary>Single pages as PDF</summary><p>{pages}</p></details>"
+    links = f'<div class="{LINK_CLASS}">{whole}{single}</div>'
+    title, end, text = index.partition("</h1>")
+    return title + end + links + text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,7 +17,7 @@ from companion.build import browser as installed
 from companion.build import render
 from l2h.experiments.store import write_atomically
 
-FOLDER, BOOK_FILE = "pdf", "learning-to-help.pdf"
+PDF_FOLDER, BOOK_FILE = "pdf", "learning-to-help.pdf"
 LINK_CLASS = "book-pdf"
 PAGE_STYLE = """
 @page {{
@@ -44,13 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         executable = installed.find_browser()
         index = render.render(render.ROOT / "book", options.html)
-        if not (index.parent / FOLDER).exists():
+        if not (index.parent / PDF_FOLDER).exists():
             with (
                 sync_playwright() as playwright,
                 playwright.chromium.launch(executable_path=executable, args=installed.OPTIONS) as browser,
             ):
                 print_book(browser, index.parent, render.page_names())
-        sys.stdout.write(f"{index.parent / FOLDER / BOOK_FILE}\n")
+        sys.stdout.write(f"{index.parent / PDF_FOLDER / BOOK_FILE}\n")
     except (OSError, ValueError, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -71,7 +71,7 @@ def print_book(browser: Browser, html: Path, names: Sequence[str]) -> Path:
     from pypdf import PdfWriter  # only where something is printed
 
     with tempfile.TemporaryDirectory(prefix=".pdf-", dir=html) as temporary:
-        folder = Path(temporary) / FOLDER
+        folder = Path(temporary) / PDF_FOLDER
         folder.mkdir()
         titles = dict(_print_pages(browser, html, names, folder))
         book = PdfWriter()
@@ -79,10 +79,10 @@ def print_book(browser: Browser, html: Path, names: Sequence[str]) -> Path:
             book.append(folder / f"{name}.pdf")
         book.add_metadata({"/Title": "Learning To Help, the executable companion"})
         book.write(folder / BOOK_FILE)
-        folder.rename(html / FOLDER)
+        folder.rename(html / PDF_FOLDER)
     index = html / "index.html"
     write_atomically(index, with_links(index.read_text("utf8"), titles))
-    return html / FOLDER / BOOK_FILE
+    return html / PDF_FOLDER / BOOK_FILE
 
 
 def _print_pages(browser: Browser, html: Path, names: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
@@ -123,8 +123,10 @@ def with_links(index: str, titles: dict[str, str]) -> str:
     """
     if LINK_CLASS in index:
         return index
-    pages = ", ".join(f'<a href="{FOLDER}/{name}.pdf">{html_text.escape(title)}</a>' for name, title in titles.items())
-    whole = f'<p><a href="{FOLDER}/{BOOK_FILE}">The whole book as PDF</a></p>'
+    pages = ", ".join(
+        f'<a href="{PDF_FOLDER}/{name}.pdf">{html_text.escape(title)}</a>' for name, title in titles.items()
+    )
+    whole = f'<p><a href="{PDF_FOLDER}/{BOOK_FILE}">The whole book as PDF</a></p>'
     single = f"<details><summary>Single pages as PDF</summary><p>{pages}</p></details>"
     links = f'<div class="{LINK_CLASS}">{whole}{single}</div>'
     title, end, text = index.partition("</h1>")

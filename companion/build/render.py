@@ -205,7 +205,7 @@ def read_chapter(path: Path) -> dict[str, Any]:
 
 def with_provenance(notebook: dict[str, Any], committed: Sequence[str] = ()) -> dict[str, Any]:
     """The notebook with a last line that says how it was executed, and links to the tables beside its record."""
-    links = ", ".join(f'<a href="{tables.FOLDER}/{name}" download>{name}</a>' for name in committed)
+    links = ", ".join(f'<a href="{tables.CSV_FOLDER}/{name}" download>{name}</a>' for name in committed)
     offered = f" Tables of the committed record: {links}." if links else ""
     sentence = reference_pages.provenance_sentence(notebook["metadata"])
     line = f":::{{div}} provenance\n{sentence} See {{doc}}`status`.{offered}\n:::"

@@ -11,8 +11,8 @@ from sphinx.application import Sphinx
 
 from companion.build.notebooks import ROOT
 
-BOOK = "Learning To Help: the executable companion"
-AUTHOR = "the authors of the Learning To Help companion"
+COMPANION_TITLE = "Learning To Help: the executable companion"
+COMPANION_AUTHOR = "the authors of the Learning To Help companion"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -59,9 +59,9 @@ def citation(page: str, title: str, *, version: str, day: str) -> str:
     """
     path = page.replace("_", r"\_")
     fields = {
-        "author": f"{{{AUTHOR}}}",
+        "author": f"{{{COMPANION_AUTHOR}}}",
         "title": f"{{{title}}}",
-        "howpublished": rf"{BOOK}, page \texttt{{{path}}}",
+        "howpublished": rf"{COMPANION_TITLE}, page \texttt{{{path}}}",
         "note": f"Version {version}, rendered on {day}",
         "year": day[:4],
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from bs4 import BeautifulSoup, Tag
 
-FOLDER = "_static/csv"  # in the built book; of the staged folder, Sphinx copies `_static` as it is
+CSV_FOLDER = "_static/csv"  # in the built book; of the staged folder, Sphinx copies `_static` as it is
 EMPTY_HEADER = re.compile(r"<th([^>]*)>\s*</th>")  # pandas leaves one in the corner above the index
 
 
@@ -23,22 +23,23 @@ def with_downloads(notebook: dict[str, Any], name: str, staged: Path) -> dict[st
     Returns:
         A copy, in which empty headers of tables are plain cells, since a screen reader would announce a header.
     """
-    folder = staged / FOLDER
+    folder = staged / CSV_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     number = 0
 
     def with_links(output: dict[str, Any]) -> dict[str, Any]:
         nonlocal number
         html = "".join(output.get("data", {}).get("text/html", ""))
-        tables = BeautifulSoup(html, "html.parser").find_all("table")
-        if not tables:
+        parts = BeautifulSoup(html, "html.parser")
+        tables = parts.find_all("table")
+        if not tables or parts.find("script"):  # the numbers of a figure with sliders change with them
             return output
         links = []
         for table in tables:
             number += 1
             file = f"{name}-table-{number}.csv"
             (folder / file).write_text(table_to_csv(table), "utf8")
-            links.append(f'<a href="{FOLDER}/{file}" download>Table {number} as CSV</a>')
+            links.append(f'<a href="{CSV_FOLDER}/{file}" download>Table {number} as CSV</a>')
         html = EMPTY_HEADER.sub(r"<td\1></td>", html) + f'<p class="table-download">{" ".join(links)}</p>'
         return output | {"data": output["data"] | {"text/html": html}}
 
@@ -90,7 +91,7 @@ def copy_committed_tables(book: Path, name: str, staged: Path) -> list[str]:
         The names of the files, in order.
     """
     paths = sorted(book.glob(f"{name}.*csv"))
-    (staged / FOLDER).mkdir(parents=True, exist_ok=True)
+    (staged / CSV_FOLDER).mkdir(parents=True, exist_ok=True)
     for path in paths:
-        (staged / FOLDER / path.name).write_bytes(path.read_bytes())
+        (staged / CSV_FOLDER / path.name).write_bytes(path.read_bytes())
     return [path.name for path in paths]

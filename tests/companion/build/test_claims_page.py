@@ -45,7 +45,7 @@ def test_claims_of_the_paper_and_ours_are_counted_apart():
 
 def test_a_row_tells_claim_verdict_and_evidence_and_leads_to_the_cell():
     told = rows([entry()])["claim-gains"]
-    assert told[0] == "It gains < 1 & more. empirical; the summary"
+    assert told[0] == "It gains < 1 & more. gains empirical; the summary"
     assert told[1] == "reproduced"
     assert told[2] == "0.2 [0.1, 0.3], n = 10, 2 seeds.  The cell. Rule: gain; Student's t; > 0."
     page = claims_page.claims_page([entry()], {"91_toy": "A toy"})

@@ -12,7 +12,7 @@ def test_without_a_browser_the_command_says_so_and_renders_nothing(tmp_path, mon
 
 
 def test_a_book_that_is_printed_is_not_printed_again(tmp_path, monkeypatch, capsys):
-    (tmp_path / pdf.FOLDER).mkdir()
+    (tmp_path / pdf.PDF_FOLDER).mkdir()
     monkeypatch.setattr(pdf.installed, "find_browser", lambda: "/nonexistent/browser")
     monkeypatch.setattr(pdf.render, "render", lambda *_: tmp_path / "index.html")
     assert pdf.main(["--html", str(tmp_path)]) == 0

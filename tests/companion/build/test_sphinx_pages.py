@@ -13,7 +13,9 @@ def test_version_author_and_title_are_those_of_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf8"))
     assert sphinx_pages.version() == project["version"] == cited["version"]
-    assert cited["title"] == sphinx_pages.BOOK and cited["authors"] == [{"name": sphinx_pages.AUTHOR}]
+    assert cited["title"] == sphinx_pages.COMPANION_TITLE and cited["authors"] == [
+        {"name": sphinx_pages.COMPANION_AUTHOR}
+    ]
 
 
 def test_the_day_is_that_of_the_build_unless_it_is_set(monkeypatch):

@@ -42,7 +42,7 @@ def test_the_csv_of_a_frame_holds_its_values(frame):
 def test_each_table_of_a_chapter_can_be_downloaded_and_has_no_empty_header(tmp_path):
     frame = pd.DataFrame({"a": [1]}).to_html()
     picture = {"output_type": "display_data", "data": {"image/png": "AA=="}, "metadata": {}}
-    notebook = chapter(shown([frame, frame]), picture, shown("<p>No table.</p>"), shown(frame))
+    notebook = chapter(shown([frame, frame]), picture, shown(f"{frame}<script>slide()</script>"), shown(frame))
     before = repr(notebook)
     outputs = tables.with_downloads(notebook, "05_x", tmp_path)["cells"][1]["outputs"]
     assert repr(notebook) == before and outputs[1:3] == notebook["cells"][1]["outputs"][1:3]
@@ -60,5 +60,5 @@ def test_the_tables_beside_a_record_are_copied(tmp_path):
     for name in ("06_x.runs.csv", "06_x.full.csv", "06_x.ipynb", "07_y.runs.csv"):
         (book / name).write_text(name)
     assert tables.copy_committed_tables(book, "06_x", staged) == ["06_x.full.csv", "06_x.runs.csv"]
-    assert (staged / tables.FOLDER / "06_x.full.csv").read_text() == "06_x.full.csv"
-    assert not (staged / tables.FOLDER / "07_y.runs.csv").exists()
+    assert (staged / tables.CSV_FOLDER / "06_x.full.csv").read_text() == "06_x.full.csv"
+    assert not (staged / tables.CSV_FOLDER / "07_y.runs.csv").exists()

@@ -22,7 +22,7 @@ VIOLATIONS = """options => axe.run(document, {resultTypes: ['violations'], ...op
 # What scrolls sideways, other than boxes of code, of tables, of mathematics and of figures.
 SIDEWAYS = """() => [...document.querySelectorAll('body *')].filter(part =>
   part.scrollWidth > part.clientWidth + 1 && ['auto', 'scroll'].includes(getComputedStyle(part).overflowX)
-  && !part.closest('pre, .highlight, .cell_output, .math, .pst-scrollable-table-container, dt.sig')
+  && !part.closest('pre, .highlight, .cell_output, .math, .pst-scrollable-table-container, .l2h-table, dt.sig')
 ).map(part => part.outerHTML.slice(0, 200))"""
 
 

@@ -15,6 +15,7 @@ class Settings(ChapterSettings):
         expert_ce: cost of asking an expert.
         big_ce: cost of asking the server that knows everything.
         big_ce_grid: further costs of the latter, for the figure.
+        image_seeds: how many of the seeds train servers on smaller images.
         sides: of the images that are sent, in pixels, the raw one first.
         sizes: images in the four training splits of CIFAR-10; empty for all.
         data: "cifar10", which stands for the published sets, CLINC150 among them, or "digits".
@@ -26,6 +27,7 @@ class Settings(ChapterSettings):
     expert_ce: float = 0.05
     big_ce: float = 0.15
     big_ce_grid: tuple[float, ...] = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+    image_seeds: int = 3
     sides: tuple[int, ...] = (32, 16, 8, 4)
     sizes: tuple[int, ...] = ()
     data: str | None = None
@@ -34,7 +36,7 @@ class Settings(ChapterSettings):
 
 PROFILES = (
     Settings("quick", seeds=2, sizes=QUICK_SPLIT_SIZES, precision="float64"),
-    Settings("paper", seeds=3),
-    Settings("full", seeds=10),
+    Settings("paper", seeds=5),
+    Settings("full", seeds=10, image_seeds=10),
 )
 REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

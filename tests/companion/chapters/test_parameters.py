@@ -176,7 +176,9 @@ def test_digits_that_were_asked_for_are_announced_and_all_used(shown):
 
 
 LEAST = {
-    "seeds": {"06_comparison": 2, "07_multiclass": 2, "09_drift": 2, "10_domains": 2, "11_deployment": 2},
+    "seeds": {
+        "06_comparison": 2, "07_multiclass": 2, "09_drift": 2, "10_domains": 2, "11_deployment": 2, "several_servers": 2,
+    },  # fmt: skip
     "n_samples": {"02_bayes": 100},
 }
 COUNTS = [(name, one) for name in CHAPTERS for one in ("seeds", "n_samples") if one in parameter_names(name)]

@@ -34,7 +34,15 @@ ROOMS = {
     "(z3|mpmath)": "companion/proofs/",
     "(onnx|onnxscript|onnxruntime|skl2onnx|starlette|uvicorn|urllib3|prometheus_client|simpy)": "l2h/serving/",
 }
-SAME_EVERYWHERE = {"main", "setup", "logger", "Settings", "PROFILES", "REQUIREMENTS"}  # of a command, an extension, ...
+SAME_EVERYWHERE = {
+    "main",
+    "setup",
+    "logger",
+    "Settings",
+    "PROFILES",
+    "REQUIREMENTS",
+    "PAGE",
+}  # of a command, an extension, ...
 DEVICE_CHOICES = {"cuda", "mps", "set_default_device"}
 # Unambiguous words of the private vocabulary that the project had; each has a term of the field.
 WORDS = re.compile(

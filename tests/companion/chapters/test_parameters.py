@@ -177,7 +177,12 @@ def test_digits_that_were_asked_for_are_announced_and_all_used(shown):
 
 LEAST = {
     "seeds": {
-        "06_comparison": 2, "07_multiclass": 2, "09_drift": 2, "10_domains": 2, "11_deployment": 2, "several_servers": 2,
+        "06_comparison": 2,
+        "07_multiclass": 2,
+        "09_drift": 2,
+        "10_domains": 2,
+        "11_deployment": 2,
+        "several_servers": 2,
     },  # fmt: skip
     "n_samples": {"02_bayes": 100},
 }

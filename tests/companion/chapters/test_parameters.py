@@ -182,8 +182,9 @@ LEAST = {
         "09_drift": 2,
         "10_domains": 2,
         "11_deployment": 2,
+        "ageing": 2,
         "several_servers": 2,
-    },  # fmt: skip
+    },
     "n_samples": {"02_bayes": 100},
 }
 COUNTS = [(name, one) for name in CHAPTERS for one in ("seeds", "n_samples") if one in parameter_names(name)]

@@ -7,6 +7,7 @@
 # record   execute stale chapters at the paper profile and replace the committed record
 # full     make the runs over all pairs of classes, in hours, and replace the committed table; resumes
 # launch   write the notebooks that the launch buttons open, in Binder and Colab, into _build/launch
+# mutants  change the core in MUTANTS random places, drawn with SEED, and count the changes that its tests notice
 # course   build the assignments into _build/course: for students, for the autograder and for the instructor
 # PYTHON names the Python that makes the environment; TORCH=cpu takes the build of torch without CUDA.
 PYTHON ?= python3
@@ -14,6 +15,7 @@ VENV ?= .venv
 TORCH ?= default
 RUNS ?= 20
 SEED ?= 7
+MUTANTS ?= 400
 PY := $(VENV)/bin/python
 export PYTHONUNBUFFERED := 1
 # What the shell tells pip about other places would lead out of the environment.
@@ -24,7 +26,7 @@ unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 LOCK = $(if $(filter cpu,$(TORCH)),grep -Ev '^(cuda|nvidia|triton==)',cat) requirements.txt
 INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if $(filter cpu,$(TORCH)),--torch-backend cpu)
 
-.PHONY: book html pdf test verify audit record full reference launch course bench lock clean unbroken
+.PHONY: book html pdf test verify audit record full reference launch course bench mutants lock clean unbroken
 
 book: $(VENV)/.ready
 	$(PY) -m companion.build.execute quick
@@ -63,11 +65,14 @@ course: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(PY) -m benchmarks
 
+mutants: $(VENV)/.ready
+	$(PY) -m benchmarks.mutants --number $(MUTANTS) --seed $(SEED)
+
 lock: $(VENV)/.ready
 	$(PY) -m uv pip compile --quiet --universal --python-version 3.11 requirements.in --output-file requirements.txt
 
 clean:
-	rm -rf _build
+	rm -rf _build mutants
 
 # An upgrade of the system's Python leaves links to one that is gone, and an environment that looks ready.
 unbroken:

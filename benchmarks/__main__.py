@@ -4,6 +4,7 @@ import logging
 import sys
 
 from benchmarks import (
+    doors,
     evaluation,
     helped_accuracy,
     serving,
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "serving": serving.figures,
     "helped_accuracy": helped_accuracy.figures,
     "simulation": simulation.figures,
+    "doors": doors.figures,
 }
 
 

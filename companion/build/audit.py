@@ -13,11 +13,9 @@ of the number of runs, because the differences have both signs.
 
 import argparse
 import math
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -25,7 +23,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from nbformat import NotebookNode
 
-from companion.build import execute, notebooks, summaries
+from companion.build import console, execute, notebooks, summaries
 from companion.build.execute import print_line
 from companion.build.notebooks import Folders
 from l2h import checks
@@ -72,20 +70,17 @@ class Difference(NamedTuple):
 
 
 def main(arguments: list[str] | None = None, folders: Folders | None = None) -> int:
-    """The command: a line per run on stdout; exit code 1 if a run contradicts the record, 130 or 143 if interrupted."""
+    """The command: a line per run on stdout; exit code 1 if a run contradicts the record; see `console.run_command`."""
     parser = argparse.ArgumentParser(prog="python -m companion.build.audit", description="Audit the record's runs.")
     add_arguments(parser)
     options = parser.parse_args(arguments)
-    try:
-        with exit_when_terminated():
-            lines = audit(options.runs, seed=options.seed, folders=folders or Folders())
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130  # as a shell reports a command that Ctrl-C ended
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
-    return 1 if lines else 0
+
+    def audited() -> int:
+        lines = audit(options.runs, seed=options.seed, folders=folders or Folders())
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        return 1 if lines else 0
+
+    return console.run_command(audited)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -245,20 +240,6 @@ def mean_differences(differences: Sequence[Difference]) -> list[Difference]:
 def run_label(logged: LoggedRun) -> str:
     """A run in words: its configuration, and whether its test images are corrupted."""
     return f"{logged.config}{' on corrupted images' if logged.conditions else ''}"
-
-
-@contextmanager
-def exit_when_terminated() -> Iterator[None]:
-    """End with exit code 143 when the process is terminated, after workers and temporary files are removed."""
-
-    def leave(*_: Any) -> None:
-        sys.exit(143)  # as a shell reports a command that was terminated
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _size(difference: Difference) -> str:

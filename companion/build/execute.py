@@ -24,7 +24,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from companion.build import notebooks, outputs, summaries
+from companion.build import console, notebooks, outputs, summaries
 from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
@@ -37,6 +37,18 @@ SINGLE_THREAD_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS",
 MAX_PARALLEL_CHAPTERS = 2
 PROGRESS_INTERVAL = 30.0  # seconds between the lines about a long chapter
 PARTIAL = re.compile(r"\.(\d+)\.partial\.(ipynb|jsonl)$")  # the number is that of the process which executes it
+# Papermill, which ends as soon as this command does, even if it is killed: its standard input then ends, too.
+PAPERMILL = """import os, threading
+
+def end_with_command():
+    os.read(0, 1)
+    os._exit(1)
+
+threading.Thread(target=end_with_command, daemon=True).start()
+from papermill.__main__ import papermill
+
+papermill()
+"""
 INLINE = "module://matplotlib_inline.backend_inline"
 # Of the user's shell: they would run code in a kernel, change what its code does or prints, or replace the kernel.
 LEFT_OUT = ("PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "JUPYTER_PATH", "IPYKERNEL_CELL_NAME")
@@ -50,25 +62,20 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     parser.add_argument("mode", choices=(*PROFILE_NAMES, "record", "reference"))
     parser.add_argument("chapters", nargs="*", help="names such as 05_cifar10; all, if none is given")
     options = parser.parse_args(arguments)
-    folders = folders or Folders()
-    try:
-        chapter_names = notebooks.chapter_names(folders.book)
-        for name in options.chapters:
-            checks.one_of(chapter_names, chapter=name)
-        names = options.chapters or chapter_names
-        if options.mode == "record":
-            update_records(names, folders)
-        elif options.mode == "reference":
-            update_references(names, folders)
-        else:
-            execute_chapters(options.mode, names, folders)
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130  # as a shell reports a command that Ctrl-C ended
-    except asyncio.CancelledError:
-        return 143  # and one that was terminated
+    return console.run_command(lambda: _execute_mode(options.mode, options.chapters, folders or Folders()))
+
+
+def _execute_mode(mode: str, chapters: Sequence[str], folders: Folders) -> int:
+    chapter_names = notebooks.chapter_names(folders.book)
+    for name in chapters:
+        checks.one_of(chapter_names, chapter=name)
+    names = chapters or chapter_names
+    if mode == "record":
+        update_records(names, folders)
+    elif mode == "reference":
+        update_references(names, folders)
+    else:
+        execute_chapters(mode, names, folders)
     return 0
 
 
@@ -103,7 +110,11 @@ def execute_chapters(
     for job in jobs:
         if job not in stale_jobs:
             print_line(f"{job.name}: fresh, not executed again")
-    asyncio.run(execute_all(stale_jobs, _environment(len(stale_jobs))))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        asyncio.run(execute_all(stale_jobs, _environment(len(stale_jobs))))
+    finally:
+        signal.signal(signal.SIGTERM, before)  # the event loop leaves the default
     return output
 
 
@@ -333,7 +344,7 @@ async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> st
     """Execute a notebook by papermill, which is stopped if this command is; return its errors if it failed, else ""."""
     notebooks.write_notebook(partial, job.notebook)
     path = str(partial.absolute())
-    command = [sys.executable, "-m", "papermill", path, path, "--no-progress-bar"]
+    command = [sys.executable, "-c", PAPERMILL, path, path, "--no-progress-bar"]
     command += ["--start-timeout", "300"]  # two kernels that import torch on a busy laptop take their time
     command += ["-y", yaml.safe_dump(job.parameters)] if job.parameters else []
     pipe = asyncio.subprocess.PIPE
@@ -343,13 +354,20 @@ async def _papermill(job: Job, partial: Path, environment: dict[str, str]) -> st
         variables = _without_settings(environment, Path(folder))
         if job.stand_in:
             variables["L2H_DATA"] = folder  # in which there are no data
-        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=variables)
+        alive, held_here = os.pipe()
         try:
-            _, errors = await process.communicate()
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=alive, stdout=pipe, stderr=pipe, env=variables
+            )
+            try:
+                _, errors = await process.communicate()
+            finally:
+                if process.returncode is None:
+                    process.terminate()
+                    await process.communicate()
         finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.communicate()
+            os.close(alive)
+            os.close(held_here)
     return f"papermill: exit code {process.returncode}\n{errors.decode(errors='replace')}" if process.returncode else ""
 
 

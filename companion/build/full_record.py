@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from companion.build import execute, summaries
+from companion.build import console, execute, summaries
 from companion.build.execute import print_line
 from companion.build.notebooks import Folders
 from companion.chapters.ch06_comparison import class_pairs, human_uncertainty
@@ -25,15 +25,13 @@ from l2h.experiments.sweep import sweep, with_dependencies
 
 
 def main(folders: Folders | None = None) -> int:
-    """The command: a line per seed on stdout; exit code 1 on an error, 130 after Ctrl-C."""
-    try:
+    """The command: a line per seed on stdout; it ends as `console.run_command` says."""
+
+    def made() -> int:
         make_full_record((folders or Folders()).book)
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130  # as a shell reports a command that Ctrl-C ended; the sweep has logged how to resume
-    return 0
+        return 0
+
+    return console.run_command(made)
 
 
 def make_full_record(book: Path) -> None:

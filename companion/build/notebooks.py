@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 import re
+import warnings
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -29,6 +30,7 @@ from l2h.experiments.fingerprint import PACKAGE
 from l2h.training.device import accelerator_name
 
 EXCLUDED_FROM_KEYS = ("run_key", "shifted_key")  # how keys are made, which changes no result
+FACTS = ("l2h", "papermill")  # the metadata that state how a notebook was executed
 HEADER_END = "---"
 LOCAL_KEYS = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
 ROOT = PACKAGE.parent
@@ -70,11 +72,25 @@ def read_source(name: str, book: Path = ROOT / "book") -> NotebookNode:
 
 
 def read_notebook(path: Path) -> NotebookNode | None:
-    """An executed notebook, or None where there is none, or none that can be read."""
+    """An executed notebook, or None where there is none, or a file that is damaged or no notebook."""
     try:
-        return nbformat.read(path, as_version=4)
-    except (FileNotFoundError, nbformat.reader.NotJSONError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a cell without an id is no reason to warn a reader
+            notebook = nbformat.v4.reads(path.read_text("utf-8"))
+            nbformat.validate(notebook, version=4, version_minor=5)
+    except FileNotFoundError:
         return None
+    except (nbformat.ValidationError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return None  # nbformat raises all of these for JSON of another form
+    return notebook if all(isinstance(notebook.metadata.get(name, {}), dict) for name in FACTS) else None
+
+
+def expected_notebook(path: Path) -> ValueError:
+    """The error for a file that should be an executed notebook and is none."""
+    return ValueError(
+        f"expected an executed notebook, got {path}, which is damaged or none; `git checkout` restores a committed "
+        "record, and an execution replaces it"
+    )
 
 
 def write_notebook(path: Path, notebook: NotebookNode) -> None:

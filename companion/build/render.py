@@ -20,8 +20,9 @@ from typing import Any
 
 import yaml
 
-from companion.build import banner, claims_page, finish, launch, outputs, quizzes, reference_pages, tables
-from companion.build.notebooks import ROOT
+
+from companion.build import banner, claims_page, console, finish, launch, outputs, quizzes, reference_pages, tables
+from companion.build.notebooks import ROOT, expected_notebook, read_notebook
 from companion.claims import ledger, registry
 
 LEDGER_MARKER = "% l2h: the ledger in short"  # a comment in a plain page; what the landing page shows takes its place
@@ -33,17 +34,17 @@ PHOTOGRAPHS = re.compile(r"(Two t|T)est images ")  # how the alternative text of
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: renders, and prints the path of index.html; an error is one line on stderr and exit code 1."""
+    """The command: renders, and prints the path of index.html; it ends as `console.run_command` says."""
     parser = argparse.ArgumentParser(prog="python -m companion.build.render", description="Render the book.")
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "book", help="folder of executed .ipynb")
     parser.add_argument("--html", type=Path, default=BUILD_FOLDER / "html", help=WHERE)
     options = parser.parse_args(arguments)
-    try:
+
+    def rendered() -> int:
         sys.stdout.write(f"{render(options.folder, options.html)}\n")
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+        return 0
+
+    return console.run_command(rendered)
 
 
 def render(notebooks: Path, html: Path = BUILD_FOLDER / "html") -> Path:
@@ -187,11 +188,13 @@ def read_chapter(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is none, naming the commands that make it.
-        ValueError: if its execution failed, if a code cell was never executed, or if the notebook names our execution
-            and shows other outputs.
+        ValueError: if the file is no notebook, if its execution failed, if a code cell was never executed, or if the
+            notebook names our execution and shows other outputs.
     """
     if not path.exists():
         raise FileNotFoundError(f"expected an executed chapter {path}, found none; `make book` makes the quick ones")
+    if read_notebook(path) is None:
+        raise expected_notebook(path)
     notebook: dict[str, Any] = json.loads(path.read_text("utf8"))
     if notebook["metadata"].get("papermill", {}).get("exception"):
         raise ValueError(f"expected a chapter executed to its end, got {path}, whose execution failed")

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from companion.build import notebooks
+from companion.build import console, notebooks
 from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
@@ -27,7 +27,7 @@ logger = logging.getLogger("companion.build.sweep")  # __name__ is "__main__" in
 
 
 def main(arguments: list[str] | None = None, folders: Folders | None = None) -> int:
-    """The command: progress on stderr; exit code 0 if every run is made, 1 if one failed, 130 after Ctrl-C."""
+    """The command: progress on stderr; exit code 0 if every run is made, 1 if one failed; see `console.run_command`."""
     parser = argparse.ArgumentParser(
         prog="python -m companion.build.sweep", description="Make the runs of a chapter in advance."
     )
@@ -40,17 +40,16 @@ def main(arguments: list[str] | None = None, folders: Folders | None = None) -> 
     if options.scheduler:
         os.environ["L2H_SCHEDULER"] = options.scheduler
     _log_to_stderr()
-    try:
+
+    def swept() -> int:
         parameters = parse_parameters(options.parameters)
         for name in options.chapters:
             checks.one_of(notebooks.chapter_names(folders.book), chapter=name)
             run_cells(name, {"profile": options.profile, **parameters}, folders)
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130  # as a shell reports a command that Ctrl-C ended; the sweep's log explains how to resume
-    return 0
+        return 0
+
+    # A chapter raises a TypeError for a parameter of a wrong type, and an OverflowError for one beyond all floats.
+    return console.run_command(swept, (*console.EXPECTED_ERRORS, TypeError, OverflowError))
 
 
 def parse_parameters(text: str) -> dict[str, Any]:
@@ -63,7 +62,7 @@ def parse_parameters(text: str) -> dict[str, Any]:
         The parameters; the chapter itself refuses unknown ones.
 
     Raises:
-        ValueError: if the text is not a mapping.
+        ValueError: if the text is not a mapping, or names the profile.
 
     >>> parse_parameters("{seeds: 3, ce_grid: [0, 0.1]}")
     {'seeds': 3, 'ce_grid': [0, 0.1]}
@@ -74,6 +73,8 @@ def parse_parameters(text: str) -> dict[str, Any]:
         raise ValueError(f"expected parameters as YAML, such as {{seeds: 3}}, got {text!r}: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"expected parameters as a mapping, such as {{seeds: 3}}, got {text!r}")
+    if "profile" in values:
+        raise ValueError(f"expected the profile as the first word of the command, got it in {text!r}, too")
     return values
 
 

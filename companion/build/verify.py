@@ -9,7 +9,6 @@ committed records into the ledger.
 """
 
 import argparse
-import asyncio
 import json
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from companion.build import audit, execute, notebooks, outputs, summaries
+from companion.build import audit, console, execute, notebooks, outputs, summaries
 from companion.build.execute import print_line
 from companion.build.notebooks import ROOT, Folders
 from companion.chapters.parameters import settings_for
@@ -42,29 +41,30 @@ def main(
     claims_folder: Path = registry.CLAIMS_FOLDER,
     report: Path = REPORT_PATH,
 ) -> int:
-    """The command: the table on stdout, errors on stderr, with exit code 1; 130 or 143 if it is interrupted."""
+    """The command: the table on stdout, errors on stderr; it ends as `console.run_command` says."""
     parser = argparse.ArgumentParser(prog="python -m companion.build.verify", description="Verify the record.")
     modes = (RECORD, *(name for name in PROFILE_NAMES if name != "quick"), UPDATE)
     parser.add_argument("mode", choices=modes, nargs="?", default=RECORD)
     audit.add_arguments(parser)
     options, folders = parser.parse_args(arguments), folders or Folders()
-    try:
-        if options.mode == UPDATE:
-            lines = ledger.update_verdicts(_entries_of_records(folders, claims_folder), claims_folder)
-            print_line("\n".join(lines) or "every verdict stands")
-            return 0
-        errors = _verify(options, folders, claims_folder, report)
-    except (OSError, ValueError, RuntimeError) as error:
-        if options.mode != UPDATE:
+
+    def updated() -> int:
+        lines = ledger.update_verdicts(_entries_of_records(folders, claims_folder), claims_folder)
+        print_line("\n".join(lines) or "every verdict stands")
+        return 0
+
+    def verified() -> int:
+        try:
+            errors = _verify(options, folders, claims_folder, report)
+        except BrokenPipeError:
+            raise
+        except console.EXPECTED_ERRORS:
             report.unlink(missing_ok=True)  # the report of an earlier check would hide that this one failed
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130  # as a shell reports a command that Ctrl-C ended; the report of an earlier check stays
-    except asyncio.CancelledError:
-        return 143  # and one that was terminated
-    sys.stderr.write("".join(f"{line}\n" for line in errors))
-    return 1 if errors else 0
+            raise
+        sys.stderr.write("".join(f"{line}\n" for line in errors))
+        return 1 if errors else 0
+
+    return console.run_command(updated if options.mode == UPDATE else verified)
 
 
 def _verify(options: argparse.Namespace, folders: Folders, claims_folder: Path, report: Path) -> list[str]:
@@ -187,15 +187,14 @@ def _audit_if_possible(options: argparse.Namespace, folders: Folders) -> list[st
     if execute.cifar10_folder() is None:
         print_line("no run was audited: CIFAR-10 is not at hand; set L2H_DATA to its folder")
         return []
-    with audit.exit_when_terminated():
-        return audit.audit(options.runs, seed=options.seed, folders=folders)
+    return audit.audit(options.runs, seed=options.seed, folders=folders)
 
 
 def read_executed_notebooks(folder: Path, names: list[str]) -> dict[str, Mapping[str, Any]]:
     """The executed chapters of a folder, by name; a chapter that was never executed is left out.
 
     Raises:
-        ValueError: if code or outputs of a chapter were changed after its execution.
+        ValueError: if a file is no notebook, or code or outputs of a chapter were changed after its execution.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for name in names:
@@ -204,6 +203,8 @@ def read_executed_notebooks(folder: Path, names: list[str]) -> dict[str, Mapping
         if notebook is not None:
             outputs.check(notebook, path)
             found[name] = notebook
+        elif path.exists():
+            raise notebooks.expected_notebook(path)
     return found
 
 

@@ -115,7 +115,7 @@ def read_claims(folder: Path = CLAIMS_FOLDER) -> dict[str, Claim]:
         if path.suffix != ".yml" and path.suffix.lower() in (".yml", ".yaml"):
             raise ValueError(f"expected files of claims with names that end in .yml, got {path.name}")
     for path in sorted(folder.glob("*.yml")):
-        for claim in _claims_in_file(path):
+        for claim in _claims_of_named_file(path):
             if claim.id in ledger:
                 other = ledger[claim.id].chapter
                 raise ValueError(f"{path.name}: expected an id of its own, got {claim.id} of {other}")
@@ -252,6 +252,14 @@ def _evidence_text(evidence: Evidence, bounds: Mapping[str, Any]) -> str:
         return evidence.reason
     note = case_note(evidence, bounds)
     return evidence.text() + (f"; {note}" if note else "")
+
+
+def _claims_of_named_file(path: Path) -> list[Claim]:
+    try:
+        return _claims_in_file(path)
+    except (OverflowError, RecursionError, ValueError) as error:  # of YAML's dates, and of what is too large or deep
+        text = str(error)
+        raise ValueError(text if text.startswith(path.name) else f"{path.name}: expected claims, got {text}") from None
 
 
 def _claims_in_file(path: Path) -> list[Claim]:

@@ -301,6 +301,24 @@ def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path, sent, cod
     assert not _alive(kernel)
 
 
+def test_a_run_that_is_killed_leaves_no_kernel_behind(folders, tmp_path):
+    note = f"import os, pathlib, time\n\npathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
+    write(folders, slow=SLEEPY.replace("import time", note))
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from companion.build import execute; from companion.build.notebooks import Folders\n"
+        "execute.cifar10_folder = lambda: None; base = Path(sys.argv[1])\n"
+        "execute.main(['quick'], Folders(base / 'book', base / 'notebooks', base / 'references'))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stderr=subprocess.DEVNULL) as runner:
+        kernel = _written(tmp_path / "pid", 300)
+        runner.kill()
+    deadline = time.monotonic() + 60
+    while _alive(kernel) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(kernel)
+
+
 def _written(path, seconds):
     deadline = time.monotonic() + seconds
     while not (path.exists() and path.read_text()) and time.monotonic() < deadline:

@@ -121,6 +121,7 @@ def test_a_cluster_makes_the_runs(folders, capsys):
         (["quick", "none"], "expected a chapter with a cell that calls sweep, got none, which makes no runs"),
         (["quick", "runs", "-y", "3"], "expected parameters as a mapping, such as {seeds: 3}, got '3'"),
         (["quick", "runs", "-y", "{"], "expected parameters as YAML, such as {seeds: 3}, got '{'"),
+        (["quick", "runs", "-y", "{profile: paper}"], "the profile as the first word of the command, got it in '{p"),
     ],
 )
 def test_a_command_that_cannot_be_followed_says_why(folders, capsys, arguments, message):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-ERROR, INTERRUPTED, PIPE_CLOSED, TERMINATED = 1, 130, 141, 143  # the last three as a shell reports the signals
+FAILED, INTERRUPTED, PIPE_CLOSED, TERMINATED = 1, 130, 141, 143  # the last three as a shell reports the signals
 EXPECTED_ERRORS = (OSError, ValueError, RuntimeError)
 
 
@@ -25,7 +25,7 @@ def run_command(command: Callable[[], int], errors: tuple[type[Exception], ...] 
         errors: what is said in words, on stderr; any other exception is an error of the program, and raised.
 
     Returns:
-        The exit code of the command; `ERROR` after one of the errors, `INTERRUPTED` after Ctrl-C, `TERMINATED` after
+        The exit code of the command; `FAILED` after one of the errors, `INTERRUPTED` after Ctrl-C, `TERMINATED` after
         SIGTERM, when temporary files and other processes are gone, and `PIPE_CLOSED` if nothing reads stdout any more.
 
     >>> run_command(lambda: 0)
@@ -42,7 +42,7 @@ def run_command(command: Callable[[], int], errors: tuple[type[Exception], ...] 
             return PIPE_CLOSED
         except errors as error:
             sys.stderr.write(f"{str(error) or type(error).__name__}\n")
-            return ERROR
+            return FAILED
         except KeyboardInterrupt:
             return INTERRUPTED
         except (Terminated, asyncio.CancelledError):

@@ -20,7 +20,6 @@ from typing import Any
 
 import yaml
 
-
 from companion.build import banner, claims_page, console, finish, launch, outputs, quizzes, reference_pages, tables
 from companion.build.notebooks import ROOT, expected_notebook, read_notebook
 from companion.claims import ledger, registry

@@ -35,6 +35,7 @@ PROPERTIES = {
 COMPARED_COSTS = Costs(c1=1.0, ce=COMPARISON_CE)
 FAILED_SERVER = 0.1  # a joint server that is less accurate by this much counts as a failed training
 COST_GRID = tuple(Costs(c1=c1, ce=ce) for c1 in (0.5, 1.0) for ce in (0.02, 0.1, 0.3))
+APART_COLUMNS = ("asked", "asked on the test part", "accuracy", "area")
 ByTask = Mapping[str, Sequence[DomainResult]]  # one result per seed
 
 
@@ -271,9 +272,9 @@ def apart_table(by_task: ByTask) -> pd.DataFrame:
 
     Returns:
         One row per task, part and system: the share asked at the threshold of the validation part, there and on the
-        test part; accuracy and area where there is a right answer. Empty where no task has such a part.
+        test part; accuracy and area where there is a right answer. Where no task has such a part, one row says so.
     """
-    rows = {}
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for name, results in by_task.items():
         for part in results[0].parts:
             for system in HELPER_SYSTEMS if part not in ("test", "validation") else ():
@@ -286,7 +287,11 @@ def apart_table(by_task: ByTask) -> pd.DataFrame:
                     "accuracy": format_mean(decided, correctness) if has_answer else "no right answer",
                     "area": area if has_answer else "",
                 }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    if not rows:
+        rows["none", "no task here has such a part", ""] = dict.fromkeys(APART_COLUMNS, "")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(APART_COLUMNS)).rename_axis(
+        ["task", "part", "system"]
+    )
 
 
 def task_effects(by_task: ByTask, baseline: str, per_example: PerExample = auc_contributions) -> TaskEffects:

@@ -37,6 +37,29 @@ def test_a_measured_interval_counts_seeds_and_examples():
     assert Evidence.measured(lambda one: (math.nan, 0, 1), runs).reason == "there is no such example"
 
 
+@pytest.mark.parametrize(
+    ("verdict", "counterexample", "expected"),
+    [
+        ("proved", None, Evidence(1.0, 1.0, 1.0)),
+        ("refuted", {"p": 0.5}, Evidence(0.0, 0.0, 0.0, counterexample={"p": "0.5"})),
+        ("undecided", None, Evidence(0.5, 0.0, 1.0)),
+    ],
+)
+def test_a_certificate_is_one_where_it_proves_and_zero_where_it_refutes(verdict, counterexample, expected):
+    assert Evidence.certified(SimpleNamespace(verdict=verdict, counterexample=counterexample)) == expected
+
+
+def test_an_interval_with_another_number_of_limits_for_equivalence_is_refused():
+    runs = [SimpleNamespace(y=np.ones(7))] * 3
+    for limits, message in (((0.4,), "shorter"), ((0.4, 0.6, 0.7), "longer")):
+        with pytest.raises(ValueError, match=f"argument 2 is {message}"):
+            Evidence.measured(
+                lambda runs, level=0.95, limits=limits: (0.5, 0.3, 0.7) if level == 0.95 else (0.5, *limits),
+                runs,
+                equivalence=True,
+            )
+
+
 def test_evidence_survives_storage():
     rich = Evidence(
         np.float32(0.5), np.float64(0.25), 1, n=np.int64(7), seeds=3, data="ab", counterexample={"p": np.float64(0.5)}

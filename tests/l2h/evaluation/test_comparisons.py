@@ -12,8 +12,10 @@ from l2h.evaluation import metrics
 from l2h.evaluation.comparisons import (
     accuracy_differences,
     client_difference_kept_asked,
+    losses_at_costs,
     mean_difference,
     mean_interval,
+    reference_losses_at_costs,
     server_difference_on_asked,
     subset_interval,
     table_one_intervals,
@@ -178,3 +180,35 @@ def test_what_does_not_pair_is_refused(better, worse):
         accuracy_differences(better, [many(400, seed=seed) for seed in range(3)], GRID)
     with pytest.raises(ValueError, match="expected the predictions of at least one seed, got none"):
         table_one_intervals([])
+
+
+def two_examples(m, r, e):
+    """Predictions on two examples of the class +1."""
+    return Predictions(m=np.array(m), r=np.array(r), e=np.array(e), y=np.ones(2, int))
+
+
+def test_losses_at_costs_are_those_of_the_thresholds_tuned_for_each():
+    validation = [two_examples([1, -1], [2.0, 1.0], [1.0, 1.0]), two_examples([-1, -1], [2.0, 1.0], [1.0, 1.0])]
+    test = [two_examples([-1, 1], [3.0, 0.5], [1.0, -1.0]), two_examples([1, 1], [3.0, 0.5], [1.0, 1.0])]
+    grid = [Costs(c1=1.0, ce=0.25), Costs(c1=0.5, ce=0.25), Costs(c1=1.0, ce=2.0)]
+    # The threshold of the first seed is 1, and it asks on the second example, where the server is wrong; that of the
+    # second seed is 2, and it asks on the second example, too. Where asking costs 2, both keep everything.
+    mean, low, high = losses_at_costs(grid, validation, test)
+    first, second = np.array([2.25, 1.75, 1.0]) / 2, np.array([0.25, 0.25, 0.0]) / 2
+    np.testing.assert_allclose(mean, (first + second) / 2)
+    np.testing.assert_allclose(low, second)
+    np.testing.assert_allclose(high, first)
+
+
+def test_reference_losses_at_costs_are_means_over_seeds():
+    seeds = [two_examples([-1, 1], [1.0, 1.0], [1.0, -1.0]), two_examples([1, 1], [1.0, 1.0], [1.0, 1.0])]
+    found = reference_losses_at_costs([Costs(c1=1.0, ce=0.25), Costs(c1=0.5, ce=0.0), Costs(c1=1.0, ce=2.0)], seeds)
+    expected = {  # the first seed's client and server err on one example of two, those of the second never
+        "never ask": [1 / 4, 1 / 4, 1 / 4],
+        "always ask": [(3 / 4 + 1 / 4) / 2, (1 / 4 + 0) / 2, (5 / 2 + 2) / 2],
+        "random, best rate": [(1 / 2 + 0) / 2, (1 / 4 + 0) / 2, (1 / 2 + 0) / 2],
+        "oracle": [(1 / 8 + 0) / 2, 0, (1 / 2 + 0) / 2],
+    }
+    assert found.keys() == expected.keys()
+    for name, losses in expected.items():
+        np.testing.assert_allclose(found[name], losses)

@@ -160,6 +160,25 @@ def test_a_poisson_rate_has_the_limits_at_which_its_count_becomes_unlikely(event
     assert poisson_rate(events, 100, per=50) == pytest.approx((rate / 2, low / 2, high / 2))
 
 
+def test_a_poisson_rate_is_had_from_a_single_step():
+    assert poisson_rate(0, 1, per=2) == pytest.approx((0, 0, -2 * np.log(0.025)))  # exp(-high) = 0.025 for no event
+
+
+@pytest.mark.parametrize(
+    ("events", "steps", "level", "message"),
+    [
+        (0, 0, 0.95, "expected a finite steps >= 1, got 0"),
+        (0, -5, 0.95, "expected a finite steps >= 1, got -5"),
+        (0, np.nan, 0.95, "expected a finite steps >= 1, got nan"),
+        (-1, 1, 0.95, "expected a finite events >= 0, got -1"),
+        (0, 1, 1.0, "expected a finite 1 - level > 0, got 0.0"),
+    ],
+)
+def test_a_poisson_rate_refuses_counts_and_levels_out_of_range(events, steps, level, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        poisson_rate(events, steps, level=level)
+
+
 def test_equal_values_have_a_point_for_their_interval():
     assert intervals.t_interval([0.5] * 4) == (0.5, 0.5, 0.5)
     assert np.array_equal(pointwise_t_intervals([[0.5]] * 4), [[0.5]] * 3)

@@ -196,6 +196,11 @@ def test_one_effect_has_the_usual_intervals():
     np.testing.assert_allclose(equivalence[1:], stats.t(7, loc=0.3, scale=0.1).interval(0.9))
 
 
+def test_a_standard_error_may_have_less_than_one_degree_of_freedom():
+    (difference,) = holm_intervals([0.3], [0.1], 0.5)
+    np.testing.assert_allclose(difference[1:], stats.t(0.5, loc=0.3, scale=0.1).interval(0.95))
+
+
 def correlated_families(effects, count=3000, seeds=6):
     """Means and standard errors of effects whose errors share a part, such as that of the same test images."""
     generator = np.random.default_rng(1)
@@ -233,7 +238,11 @@ def test_an_estimate_without_error_is_its_own_interval():
         (([1.0], [1.0, 2.0], 3), r"got shapes \(1,\) and \(2,\)"),
         (([1.0], [1.0], 0), "expected degrees_of_freedom > 0"),
         (([1.0, 2.0], [1.0, 1.0], [3, 4, 5]), "one or as many as estimates"),
-        (([np.nan], [1.0], 3), "estimates"),
+        (([1.0], [1.0], np.nan), "expected degrees_of_freedom > 0"),
+        (([[1.0]], [[1.0]], 3), r"got shapes \(1, 1\) and \(1, 1\)"),
+        (([np.nan], [1.0], 3), "^expected finite estimates, got 1 entries that are not$"),
+        (([1.0, 2.0], [1.0, np.nan], 3), "^expected finite standard_errors, got 1 entries that are not$"),
+        (([1.0, 2.0], [1.0, np.inf], 3), "^expected finite standard_errors, got 1 entries that are not$"),
         (([1.0], [-1.0], 3), "standard_errors >= 0, got -1"),
     ],
 )

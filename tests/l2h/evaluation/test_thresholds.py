@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from oracles import evaluation, theory
 
 from l2h.evaluation.metrics import coverage
-from l2h.evaluation.thresholds import budget_threshold, min_loss_threshold, threshold_between, with_threshold
+from l2h.evaluation.thresholds import (
+    budget_threshold,
+    min_loss_threshold,
+    tables_tuned_on_validation,
+    threshold_between,
+    tuned_on_validation,
+    with_threshold,
+)
 from l2h.problem import Costs, Predictions, asks
 
 
@@ -89,6 +96,40 @@ def test_no_threshold_loses_less_than_the_chosen_one(p, c1, ce):
     chosen = theory.loss_above(*columns(p), threshold, c1, ce)
     for other in [*p.r, min(p.r) - 1]:
         assert chosen <= theory.loss_above(*columns(p), other, c1, ce) + 1e-9
+
+
+def answered(r, client_is_right, server_is_right=(True, True, True)):
+    """Predictions on three examples of the class +1."""
+    m, e = (np.where(right, 1, -1) for right in (client_is_right, server_is_right))
+    return Predictions(m=m, r=np.array(r), e=e.astype(float), y=np.ones(3, int))
+
+
+def test_thresholds_of_the_smallest_validation_loss_are_subtracted_seed_by_seed():
+    validation = [answered([2.0, 1.0, 0.0], [True, False, False]), answered([4.0, 3.0, 2.0], [True, True, False])]
+    test = [answered([3.0, 1.0, 0.5], [True, True, True]), answered([2.5, 2.0, 3.5], [False, False, False])]
+    first, second = tuned_on_validation(validation, test, costs=Costs(c1=1.0, ce=0.25))
+    # kept from 2 on the loss is (0 + 1/4 + 1/4)/3, kept from 3 on (0 + 0 + 1/4)/3: the thresholds are 1 and 2
+    assert first.r.tolist() == [2.0, 0.0, -0.5] and second.r.tolist() == [0.5, 0.0, 1.5]
+    assert [p.m.tolist() for p in (first, second)] == [[1, 1, 1], [-1, -1, -1]]
+    first, second = tuned_on_validation(validation, test, costs=Costs(c1=1.0, ce=2.0))  # more than any error
+    assert (first.r > 0).all() and (second.r > 0).all()
+    for fewer, others in ((validation[:1], test), (validation, test[:1])):
+        with pytest.raises(ValueError, match="zip"):
+            tuned_on_validation(fewer, others, costs=Costs())
+
+
+def test_all_tables_of_a_system_have_the_threshold_of_its_validation_table():
+    tables = {
+        "drifted": answered([1.0, 2.0, 3.0], [False, False, True]),
+        "validation": answered([2.0, 1.0, 0.0], [True, False, False]),
+    }
+    tuned = tables_tuned_on_validation(tables, costs=Costs(c1=1.0, ce=0.25))
+    assert {name: p.r.tolist() for name, p in tuned.items()} == {
+        "drifted": [0.0, 1.0, 2.0],
+        "validation": [1.0, 0.0, -1.0],
+    }
+    with pytest.raises(KeyError, match="validation"):
+        tables_tuned_on_validation({"drifted": tables["drifted"]}, costs=Costs())
 
 
 def test_of_equal_losses_the_one_that_asks_least_is_chosen():

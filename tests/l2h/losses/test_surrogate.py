@@ -110,6 +110,10 @@ def good():
     [
         ({"r": torch.ones(1)}, "one length"),
         ({"e": torch.ones(2, 1)}, r"shape \(n,\)"),
+        ({"m": torch.ones(2, 1)}, r"expected m of shape \(n,\), got shape \(2, 1\)"),
+        ({"m": torch.ones(1)}, "one length, got r: 2, e: 2, m: 1, y: 2"),
+        ({"y": torch.ones(2, 1)}, r"expected y of shape \(n,\), got shape \(2, 1\)"),
+        ({"y": torch.ones(1)}, "one length, got r: 2, e: 2, m: 2, y: 1"),
         ({"m": torch.zeros(2)}, "m in"),
         ({"y": torch.zeros(2)}, "y in"),
         ({"alpha": 0.0}, "alpha > 0"),

@@ -8,6 +8,7 @@ The master of an assignment is `course/NN_name.md`, a MyST notebook with the mar
     instructor/      the notebook with solutions, and the misconceptions in words
 """
 
+import argparse
 import re
 import shutil
 import sys
@@ -20,13 +21,15 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 from otter.assign import main as otter_assign
+from otter.assign.utils import AssignNotebookFormatException
 
-from companion.build import notebooks, render
+from companion.build import console, notebooks, render
 from companion.teaching import isolated, leaks
 from companion.teaching.misconceptions import SHOWN_CASES, GradedQuestion, question_tests, read_questions
 
 COURSE = notebooks.ROOT / "course"
 REQUIREMENTS = ("numpy>=2", "scipy", "scikit-learn>=1.5")  # of a student's notebook
+CELL_ERRORS = (Exception, SystemExit, isolated.TimeLimitError)  # all but what interrupts the command
 SOLUTION_BLOCK = re.compile(r"# BEGIN SOLUTION.*?# END SOLUTION", re.DOTALL)
 
 
@@ -41,7 +44,7 @@ def solution_variables(master: NotebookNode) -> dict[str, Any]:
     Raises:
         ValueError: if a cell fails.
     """
-    env, notes = isolated.execute_cells(master)
+    env, notes = isolated.execute_cells(master, noted=CELL_ERRORS)
     if notes:
         raise ValueError(f"expected a master without errors, got {notes[0]}")
     return env
@@ -155,16 +158,24 @@ def _misconceptions_text(name: str, questions: Sequence[GradedQuestion]) -> str:
     return "\n".join(parts)
 
 
-def main() -> None:
-    """The command: builds all assignments, or those that are named."""
-    names = sys.argv[1:] or assignment_names()
+def main(arguments: list[str] | None = None) -> int:
+    """The command: builds assignments, and prints their folders; it ends as `console.run_command` says."""
+    parser = argparse.ArgumentParser(prog="python -m companion.teaching.build", description="Build the coursework.")
+    parser.add_argument("names", nargs="*", help="assignments such as 01_loss; all, if none is given")
+    options = parser.parse_args(arguments)
+    errors = (*console.EXPECTED_ERRORS, AssignNotebookFormatException)
+    return console.run_command(lambda: _build_assignments(options.names or assignment_names()), errors)
+
+
+def _build_assignments(names: Sequence[str]) -> int:
     if unknown := [name for name in names if name not in assignment_names()]:
-        sys.exit(f"expected assignments among {', '.join(assignment_names())}, got {', '.join(unknown)}")
+        raise ValueError(f"expected assignments among {', '.join(assignment_names())}, got {', '.join(unknown)}")
     for name in names:
         target = render.BUILD_FOLDER / "course" / name
         build_assignment(name, target)
         sys.stdout.write(f"{target}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

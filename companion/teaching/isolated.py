@@ -55,12 +55,17 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def execute_cells(notebook: nbformat.NotebookNode, seconds: float = CELL_SECONDS) -> tuple[dict[str, Any], list[str]]:
+def execute_cells(
+    notebook: nbformat.NotebookNode,
+    seconds: float = CELL_SECONDS,
+    noted: type[BaseException] | tuple[type[BaseException], ...] = BaseException,
+) -> tuple[dict[str, Any], list[str]]:
     """Execute the code cells of a notebook, except those that call Otter.
 
     Args:
-        notebook: a student's.
+        notebook: a student's, or a master.
         seconds: for each cell.
+        noted: what a cell may raise without an end of the execution; of a student everything, SystemExit, too.
 
     Returns:
         The variables, and a sentence for each cell that failed or that uses the operating system.
@@ -74,7 +79,7 @@ def execute_cells(notebook: nbformat.NotebookNode, seconds: float = CELL_SECONDS
         try:
             with time_limit(seconds):
                 exec(compile(TransformerManager().transform_cell(source), f"<cell {number}>", "exec"), env)
-        except BaseException as error:  # SystemExit of a student, too
+        except noted as error:
             notes.append(f"Code cell {number}: {_sentence(error)}")
     return env, notes
 

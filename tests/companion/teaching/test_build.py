@@ -1,16 +1,22 @@
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
+from functools import partial
 
 import nbformat
 import otter
 import pytest
+from helpers.commands import ended, forked
+from otter.assign.utils import AssignNotebookFormatException
 from otter.test_files import ExceptionTestFile
 
-from companion.build import notebooks
+from companion.build import console, notebooks, render
 from companion.teaching import build, grading, isolated
 from companion.teaching.misconceptions import read_questions
 
@@ -146,10 +152,87 @@ def test_otters_own_runner_gives_the_grades_of_the_local_one(built, tmp_path):
     assert not any(case in results for case in question.cases[1:])  # a student sees this report
 
 
-def test_an_unknown_assignment_is_refused_with_the_names_of_all(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["build", "99_none"])
-    with pytest.raises(SystemExit, match=r"expected assignments among 01_loss, .*, got 99_none"):
-        build.main()
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    """A folder for what the command builds, and a file that stands there once Otter has begun, which never ends."""
+    monkeypatch.setattr(render, "BUILD_FOLDER", tmp_path / "_build")
+    monkeypatch.setattr(build, "otter_master", lambda *_: nbformat.v4.new_notebook())
+    monkeypatch.setattr(build, "otter_assign", lambda *_, **__: ((tmp_path / "begun").touch(), time.sleep(600)))
+    return tmp_path / "begun"
+
+
+def wait_for(path, process):
+    while not path.exists():
+        assert process.is_alive(), "it ended before it was interrupted"
+        time.sleep(0.02)
+
+
+SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+
+@SIGNALS
+def test_an_interrupted_command_says_so_by_its_exit_code_and_leaves_no_files(begun, tmp_path, number, code):
+    with forked(tmp_path, lambda: build.main(["01_loss"])) as process:
+        wait_for(begun, process)
+        os.kill(process.pid, number)
+        assert ended(process) == code
+    assert list((tmp_path / "_build" / "course").iterdir()) == []
+    assert (tmp_path / "stdout").read_text() == (tmp_path / "stderr").read_text() == ""
+
+
+@SIGNALS
+def test_an_interruption_in_a_cell_of_a_master_is_no_error_of_the_master(tmp_path, number, code):
+    source = f"import pathlib, time\npathlib.Path({str(tmp_path / 'begun')!r}).touch()\ntime.sleep(600)"
+    master = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    command = partial(console.run_command, lambda: len(build.solution_variables(master)))
+    with forked(tmp_path, command) as process:
+        wait_for(tmp_path / "begun", process)
+        os.kill(process.pid, number)
+        assert ended(process) == code
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["1 / 0", "raise SystemExit(3)", "from companion.teaching import isolated\nraise isolated.TimeLimitError('slow')"],
+)
+def test_a_master_with_an_error_is_refused(cell):
+    master = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    with pytest.raises(ValueError, match="expected a master without errors, got Code cell 1: "):
+        build.solution_variables(master)
+
+
+def test_the_command_prints_the_folder_of_each_assignment(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(render, "BUILD_FOLDER", tmp_path)
+    asked = []
+    monkeypatch.setattr(build, "build_assignment", lambda name, target: asked.append((name, target)))
+    assert build.main(["02_bayes", "01_loss"]) == 0
+    assert asked == [(name, tmp_path / "course" / name) for name in ("02_bayes", "01_loss")]
+    assert capsys.readouterr().out == "".join(f"{target}\n" for _, target in asked)
+    asked.clear()
+    assert build.main([]) == 0 and [name for name, _ in asked] == NAMES
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("expected a, got b"), "expected a, got b\n"),
+        (OSError(28, "no space"), "[Errno 28] no space\n"),
+        (AssignNotebookFormatException("Question has no name", None, 3), "Question has no name (cell number 4)\n"),
+    ],
+)
+def test_an_error_is_one_sentence_and_the_exit_code_one(error, said, monkeypatch, capsys):
+    def failing(*_):
+        raise error
+
+    monkeypatch.setattr(build, "build_assignment", failing)
+    assert build.main(["01_loss"]) == 1
+    assert capsys.readouterr() == ("", said)
+
+
+def test_an_unknown_assignment_is_refused_with_the_names_of_all_and_nothing_is_built(monkeypatch, capsys):
+    monkeypatch.setattr(build, "build_assignment", lambda *_: pytest.fail("was built"))
+    assert build.main(["01_loss", "99_none"]) == 1
+    assert re.fullmatch("expected assignments among 01_loss, .*, got 99_none\n", capsys.readouterr().err)
 
 
 def test_building_again_replaces_the_folder_and_leaves_nothing_beside_it(built, tmp_path):

@@ -128,6 +128,8 @@ def test_all_tables_of_a_system_have_the_threshold_of_its_validation_table():
         "drifted": [0.0, 1.0, 2.0],
         "validation": [1.0, 0.0, -1.0],
     }
+    kept = tables_tuned_on_validation(tables, costs=Costs(c1=1.0, ce=2.0))  # asking costs more than any error
+    assert all((p.r > 0).all() for p in kept.values())
     with pytest.raises(KeyError, match="validation"):
         tables_tuned_on_validation({"drifted": tables["drifted"]}, costs=Costs())
 

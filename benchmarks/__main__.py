@@ -8,6 +8,7 @@ from benchmarks import (
     evaluation,
     helped_accuracy,
     serving,
+    signals,
     simulation,
     step_efficiency,
     sweep,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "helped_accuracy": helped_accuracy.figures,
     "simulation": simulation.figures,
     "doors": doors.figures,
+    "signals": signals.figures,
 }
 
 

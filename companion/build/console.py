@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 FAILED, INTERRUPTED, PIPE_CLOSED, TERMINATED = 1, 130, 141, 143  # the last three as a shell reports the signals
@@ -47,6 +50,25 @@ def run_command(command: Callable[[], int], errors: tuple[type[Exception], ...] 
             return INTERRUPTED
         except (Terminated, asyncio.CancelledError):
             return TERMINATED
+
+
+@contextmanager
+def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """A new folder that is removed afterwards, even if a signal comes in the midst of its removal.
+
+    Args:
+        prefix: of its name.
+        parent: the folder that it lies in; by default that of temporary files.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        yield folder
+    finally:
+        try:
+            shutil.rmtree(folder)
+        except (KeyboardInterrupt, Terminated):
+            shutil.rmtree(folder, ignore_errors=True)  # a second signal may stop it
+            raise
 
 
 @contextmanager

@@ -37,8 +37,11 @@ SINGLE_THREAD_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS",
 MAX_PARALLEL_CHAPTERS = 2
 PROGRESS_INTERVAL = 30.0  # seconds between the lines about a long chapter
 PARTIAL = re.compile(r"\.(\d+)\.partial\.(ipynb|jsonl)$")  # the number is that of the process which executes it
-# Papermill, which ends as soon as this command does, even if it is killed: its standard input then ends, too.
-PAPERMILL = """import os, threading
+# Papermill, which ends as soon as this command does, even if it is killed: its standard input then ends, too. The file
+# with the kernel's ports and key lies in the kernel's folder, because papermill leaves it behind if it is terminated.
+PAPERMILL = """import os, sys, tempfile, threading
+
+tempfile.tempdir = sys.argv[sys.argv.index("--cwd") + 1]
 
 def end_with_command():
     os.read(0, 1)

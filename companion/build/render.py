@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -64,13 +63,13 @@ def render(notebooks: Path, html: Path = BUILD_FOLDER / "html") -> Path:
     """
     check_replaceable(html)
     html.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".render-", dir=html.parent) as folder:
-        staged = Path(folder) / "staged"
+    with console.temporary_folder(".render-", html.parent) as folder:
+        staged = folder / "staged"
         stage_sources(notebooks, staged)
         digest = input_digest(staged)
         digest_path = html / DIGEST_FILE
         if not digest_path.exists() or digest_path.read_text("utf8") != digest:
-            new_html = run_jupyter_book(staged, Path(folder))
+            new_html = run_jupyter_book(staged, folder)
             (new_html / DIGEST_FILE).write_text(digest, "utf8")
             replace_folder(new_html, html)
     return html / "index.html"
@@ -268,12 +267,12 @@ def run_jupyter_book(staged: Path, output: Path) -> Path:
 def replace_folder(fresh: Path, html: Path) -> None:
     """Put a new folder in the place of an old one, which comes back if that fails."""
     old = fresh.with_name("old")
-    if html.exists():
-        html.replace(old)
     try:
+        if html.exists():
+            html.replace(old)
         fresh.replace(html)
-    except BaseException:
-        if old.exists():
+    except BaseException:  # a signal may come after a replacement as well as before it
+        if old.exists() and not html.exists():
             old.replace(html)
         raise
 

@@ -11,7 +11,6 @@ committed records into the ledger.
 import argparse
 import json
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -126,8 +125,8 @@ def verify_exact_claims(folders: Folders, claims_folder: Path = registry.CLAIMS_
     ]
     trained = [name for name in chapters if summaries.summaries_path(folders.book / f"{name}.ipynb").exists()]
     executed = [name for name in chapters if name not in trained]
-    with tempfile.TemporaryDirectory(prefix="l2h-verify-") as folder:
-        scratch = Folders(folders.book, Path(folder), Path(folder))
+    with console.temporary_folder("l2h-verify-") as folder:
+        scratch = Folders(folders.book, folder, folder)
         output = execute.execute_chapters(EXACT_PROFILE, executed, scratch, reuse=False)
         entries = ledger.ledger_entries(registry.read_claims(claims_folder), read_executed_notebooks(output, executed))
     verdicts = {entry.claim.id: entry.computed_verdict for entry in entries if entry.claim.chapter in executed}

@@ -13,7 +13,8 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -134,10 +135,11 @@ def build_assignment(name: str, target: Path, course: Path = COURSE) -> None:
     """
     master, questions = notebooks.read_source(name, course), read_questions(course / f"{name}.yml")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=target.parent) as folder:
-        path, result, built = Path(folder, f"{name}.ipynb"), Path(folder, "result"), Path(folder, "built")
+    with console.temporary_folder(".build-", target.parent) as folder:
+        path, result, built = folder / f"{name}.ipynb", folder / "result", folder / "built"
         nbformat.write(otter_master(name, master, questions), path)
-        otter_assign(str(path), str(result), no_pdfs=True, no_run_tests=True)
+        with _temporary_files_in(folder):
+            otter_assign(str(path), str(result), no_pdfs=True, no_run_tests=True)
         shutil.copytree(result / "student", built / "student")
         shutil.make_archive(str(built / "student"), "zip", built / "student")
         if found := leaks.find_leaks(built, secrets_of(master, questions)):
@@ -147,6 +149,16 @@ def build_assignment(name: str, target: Path, course: Path = COURSE) -> None:
         (result / "autograder" / f"{name}.ipynb").replace(built / "instructor" / f"{name}.ipynb")
         (built / "instructor" / "misconceptions.md").write_text(_misconceptions_text(name, questions), "utf8")
         render.replace_folder(built, target)
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let a library put its temporary files into a folder: those that an interruption leaves go with it."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _misconceptions_text(name: str, questions: Sequence[GradedQuestion]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,3 +88,19 @@ def test_a_reader_that_goes_away_ends_a_command_without_a_word():
         process.stdin.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
+
+
+def test_a_temporary_folder_is_gone_though_a_signal_comes_while_it_is_removed(tmp_path, monkeypatch):
+    remove, calls = shutil.rmtree, []
+
+    def interrupted_once(folder, **how):
+        calls.append(folder)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        remove(folder, **how)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted_once)
+    with pytest.raises(KeyboardInterrupt), console.temporary_folder("x-", tmp_path) as folder:
+        (folder / "file").touch()
+        assert folder.parent == tmp_path and folder.name.startswith("x-")
+    assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -288,13 +289,17 @@ def test_a_kernel_that_does_not_exist_is_a_failure(folders, capsys):
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path, sent, code):
+def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path, monkeypatch, sent, code):
     note = f"import os, pathlib, time\n\npathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"
     write(folders, slow=SLEEPY.replace("import time", note))
+    monkeypatch.setenv("TMPDIR", str(temporary := tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    temporary.mkdir()
     with forked(tmp_path, lambda: main(["quick"], folders)) as runner:
         kernel = _written(tmp_path / "pid", 300)
         os.kill(runner.pid, sent)
         assert ended(runner) == code
+    assert not list(temporary.iterdir()), "such as the file with the kernel's ports and key"
     deadline = time.monotonic() + 15
     while _alive(kernel) and time.monotonic() < deadline:
         time.sleep(0.1)

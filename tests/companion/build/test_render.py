@@ -193,6 +193,26 @@ def test_the_old_book_comes_back_if_the_new_one_cannot_be_put_in_its_place(tmp_p
     assert (html / "index.html").read_text() == "old"
 
 
+@pytest.mark.parametrize(("replaced", "kept"), [(1, "old"), (2, "new")])
+def test_a_book_is_there_if_a_signal_comes_right_after_a_replacement(tmp_path, monkeypatch, replaced, kept):
+    html, fresh = tmp_path / "html", tmp_path / "work" / "fresh"
+    replacements = []
+
+    def replace(path, target):
+        path.rename(target)
+        replacements.append(path)
+        if len(replacements) == replaced:
+            raise KeyboardInterrupt
+
+    for folder, text in ((html, "old"), (fresh, "new")):
+        folder.mkdir(parents=True)
+        (folder / "index.html").write_text(text)
+    monkeypatch.setattr(render.Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        render.replace_folder(fresh, html)
+    assert (html / "index.html").read_text() == kept
+
+
 def test_the_command_prints_the_path(root, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(render, "render", lambda folder, html: html / "index.html")
     assert render.main([str(root), "--html", str(tmp_path)]) == 0

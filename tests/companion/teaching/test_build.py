@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from functools import partial
@@ -155,9 +156,15 @@ def test_otters_own_runner_gives_the_grades_of_the_local_one(built, tmp_path):
 @pytest.fixture
 def begun(tmp_path, monkeypatch):
     """A folder for what the command builds, and a file that stands there once Otter has begun, which never ends."""
+
+    def assign(*_, **__):
+        tempfile.mkdtemp()  # as Otter does, which an interruption may keep from removing it
+        (tmp_path / "begun").touch()
+        time.sleep(600)
+
     monkeypatch.setattr(render, "BUILD_FOLDER", tmp_path / "_build")
     monkeypatch.setattr(build, "otter_master", lambda *_: nbformat.v4.new_notebook())
-    monkeypatch.setattr(build, "otter_assign", lambda *_, **__: ((tmp_path / "begun").touch(), time.sleep(600)))
+    monkeypatch.setattr(build, "otter_assign", assign)
     return tmp_path / "begun"
 
 
@@ -171,12 +178,16 @@ SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (si
 
 
 @SIGNALS
-def test_an_interrupted_command_says_so_by_its_exit_code_and_leaves_no_files(begun, tmp_path, number, code):
+def test_an_interrupted_command_says_so_by_its_exit_code_and_leaves_no_files(
+    begun, tmp_path, monkeypatch, number, code
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary := tmp_path / "temporary"))
+    temporary.mkdir()
     with forked(tmp_path, lambda: build.main(["01_loss"])) as process:
         wait_for(begun, process)
         os.kill(process.pid, number)
         assert ended(process) == code
-    assert list((tmp_path / "_build" / "course").iterdir()) == []
+    assert [*(tmp_path / "_build" / "course").iterdir(), *temporary.iterdir()] == []
     assert (tmp_path / "stdout").read_text() == (tmp_path / "stderr").read_text() == ""
 
 

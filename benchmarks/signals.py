@@ -229,10 +229,14 @@ class Rig:
         self.temporary.mkdir()
         self.number, self.whole = 0, set[str]()
 
-    def start(self) -> BaseProcess:
-        """Write new inputs, and begin."""
+    def prepare(self) -> set[str]:
+        """Write new inputs, and return the paths that are there now."""
         self.command.prepare(self.folder, self.number)
         self.number += 1
+        return path_names(self.folder)
+
+    def start(self) -> BaseProcess:
+        """Begin."""
         process = multiprocessing.get_context("fork").Process(target=self._run)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the copy is ready for them
         try:
@@ -247,6 +251,7 @@ class Rig:
         Raises:
             RuntimeError: if it does not do all of its work.
         """
+        self.prepare()
         started = time.monotonic()
         process = self.start()
         process.join()
@@ -263,8 +268,8 @@ class Rig:
         Raises:
             RuntimeError: naming what is left behind, lost or half-written, or an exit code that says something else.
         """
+        before = self.prepare()
         process = self.start()
-        before = path_names(self.folder)
         process.join(seconds)
         if process.is_alive():
             _send(process, number)

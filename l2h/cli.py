@@ -48,10 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         _say(f"{error}: pip install '.[serve]' in the checkout brings what the command needs")
         return EXIT_ERROR
-    sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n" if options.json else f"{lines}\n")
+    text = json.dumps(result, indent=1, allow_nan=False) if options.json else str(lines)
+    sys.stdout.write(f"{printable(text)}\n")
     if result.get("interrupted"):
         return EXIT_INTERRUPTED
     return EXIT_ERROR if result.get("failed") else 0
+
+
+def printable(text: str) -> str:
+    r"""The text as stdout can show it: a character that its encoding lacks becomes an escape, such as \xfc.
+
+    >>> printable("a, b")
+    'a, b'
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _say(text: str) -> None:

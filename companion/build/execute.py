@@ -28,6 +28,7 @@ from companion.build import console, notebooks, outputs, summaries
 from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
+from l2h.cli import printable
 from l2h.data import dataset, domains, sources
 from l2h.data.published import NotAvailableError
 from l2h.experiments import run_log, store
@@ -450,7 +451,7 @@ def _minutes(seconds: float) -> str:
 
 def print_line(line: str) -> None:
     """One line on stdout, at once."""
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()
 
 

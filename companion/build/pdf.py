@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from companion.build import browser as installed
 from companion.build import render
+from l2h.cli import printable
 from l2h.experiments.store import write_atomically
 
 PDF_FOLDER, BOOK_FILE = "pdf", "learning-to-help.pdf"
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
                 playwright.chromium.launch(executable_path=executable, args=installed.OPTIONS) as browser,
             ):
                 print_book(browser, index.parent, render.page_names())
-        sys.stdout.write(f"{index.parent / PDF_FOLDER / BOOK_FILE}\n")
+        sys.stdout.write(f"{printable(str(index.parent / PDF_FOLDER / BOOK_FILE))}\n")
     except (OSError, ValueError, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

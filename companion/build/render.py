@@ -22,6 +22,7 @@ import yaml
 from companion.build import banner, claims_page, console, finish, launch, outputs, quizzes, reference_pages, tables
 from companion.build.notebooks import ROOT, expected_notebook, read_notebook
 from companion.claims import ledger, registry
+from l2h.cli import printable
 
 LEDGER_MARKER = "% l2h: the ledger in short"  # a comment in a plain page; what the landing page shows takes its place
 DIGEST_FILE = ".inputs.sha256"  # lies in the built book and says from what it was built
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def rendered() -> int:
-        sys.stdout.write(f"{render(options.folder, options.html)}\n")
+        sys.stdout.write(f"{printable(str(render(options.folder, options.html)))}\n")
         return 0
 
     return console.run_command(rendered)

@@ -27,6 +27,7 @@ from otter.assign.utils import AssignNotebookFormatException
 from companion.build import console, notebooks, render
 from companion.teaching import isolated, leaks
 from companion.teaching.misconceptions import SHOWN_CASES, GradedQuestion, question_tests, read_questions
+from l2h.cli import printable
 
 COURSE = notebooks.ROOT / "course"
 REQUIREMENTS = ("numpy>=2", "scipy", "scikit-learn>=1.5")  # of a student's notebook
@@ -185,7 +186,7 @@ def _build_assignments(names: Sequence[str]) -> int:
     for name in names:
         target = render.BUILD_FOLDER / "course" / name
         build_assignment(name, target)
-        sys.stdout.write(f"{target}\n")
+        sys.stdout.write(f"{printable(str(target))}\n")
     return 0
 
 

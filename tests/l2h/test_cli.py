@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from functools import partial
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -128,6 +129,16 @@ def test_report_is_that_of_the_estimator(l2h, fitted, task):
     expected = LearningToHelpClassifier.load(fitted).report(test["x"], test["y"])
     assert l2h("report", fitted, "--data", task / "test.npz", "--json") == (0, expected.as_dict(), "")
     assert l2h("report", fitted, "--data", task / "test.npz") == (0, f"{expected}\n", "")
+
+
+def test_a_terminal_without_umlauts_shows_escapes_of_them(tmp_path, monkeypatch):
+    small_helper(tmp_path / "helper", classes=("Fuß", "Spaß"))
+    np.savez(tmp_path / "inputs.npz", x=np.zeros((2, 3), np.float32))
+    ascii_only = TextIOWrapper(BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", ascii_only)
+    assert cli.main(["ask", str(tmp_path / "helper"), str(tmp_path / "inputs.npz")]) == 0
+    ascii_only.flush()
+    assert rb"\xdf" in ascii_only.buffer.getvalue()
 
 
 def test_report_takes_answers_from_the_data(l2h, task, tmp_path):

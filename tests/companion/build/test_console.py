@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+from io import BytesIO, TextIOWrapper
 
 import pytest
 
-from companion.build import console
+from companion.build import console, execute, render
 from companion.build.console import run_command
+from companion.teaching import build
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(console.__file__).removesuffix("/companion/build/console.py")}
 
@@ -104,3 +106,15 @@ def test_a_temporary_folder_is_gone_though_a_signal_comes_while_it_is_removed(tm
         (folder / "file").touch()
         assert folder.parent == tmp_path and folder.name.startswith("x-")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_terminal_without_umlauts_shows_escapes_of_the_coursework_and_the_pages(tmp_path, monkeypatch):
+    ascii_only = TextIOWrapper(BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", ascii_only)
+    monkeypatch.setattr(render, "BUILD_FOLDER", tmp_path / "Büro")
+    monkeypatch.setattr(render, "render", lambda folder, html: html / "index.html")
+    monkeypatch.setattr(build, "build_assignment", lambda name, target: None)
+    assert render.main(["--html", str(tmp_path / "Büro")]) == build.main(["01_loss"]) == 0
+    execute.print_line("no verdict –")
+    lines = ascii_only.buffer.getvalue().decode("ascii").splitlines()
+    assert lines == [rf"{tmp_path}/B\xfcro/index.html", rf"{tmp_path}/B\xfcro/course/01_loss", r"no verdict \u2013"]

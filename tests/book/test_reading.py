@@ -25,6 +25,12 @@ SIDEWAYS = """() => [...document.querySelectorAll('body *')].filter(part =>
   && !part.closest('pre, .highlight, .cell_output, .math, .pst-scrollable-table-container, .l2h-table, dt.sig')
 ).map(part => part.outerHTML.slice(0, 200))"""
 
+# Axe takes milliseconds per element. The entries of the reference pages come from one template, so that the first ones
+# stand for all; their list of contents is that of every other page.
+SHORTEN_REFERENCE = """() => [
+  ...[...document.querySelectorAll('dl.py')].slice(12), ...document.querySelectorAll('.bd-sidebar-primary')
+].forEach(part => part.remove())"""
+
 
 @pytest.fixture
 def plain_page(page):
@@ -74,13 +80,16 @@ def test_no_page_has_a_barrier_in_either_theme_or_scrolls_sideways_on_a_phone(pl
         plain_page.set_viewport_size({"width": 1200, "height": 900})
         plain_page.goto(f"{address}/{name}", wait_until="load")
         plain_page.add_style_tag(content="* { transition: none !important }")  # no colour between the two themes
-        found = violations(plain_page)
+        plain_page.set_viewport_size({"width": 360, "height": 740})
+        width = plain_page.evaluate("() => document.documentElement.scrollWidth")
+        found = [f"{width} pixels wide"] * (width > 360) + plain_page.evaluate(SIDEWAYS)
+        plain_page.set_viewport_size({"width": 1200, "height": 900})
+        if path.parent.name == "api":
+            plain_page.evaluate(SHORTEN_REFERENCE)
+        found += violations(plain_page)
         plain_page.emulate_media(color_scheme="dark")
         plain_page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
         found += violations(plain_page, DARK_RULES)
-        plain_page.set_viewport_size({"width": 360, "height": 740})
-        width = plain_page.evaluate("() => document.documentElement.scrollWidth")
-        found += [f"{width} pixels wide"] * (width > 360) + plain_page.evaluate(SIDEWAYS)
         if found:
             faults[name] = found
     assert faults == {}

@@ -142,7 +142,7 @@ def pins(lock: str, names: tuple[str, ...]) -> list[str]:
     Raises:
         ValueError: if the lock has no pin of a package.
 
-    >>> pins("numpy==2.4.6\\n    # via l2h\\ntorch==2.15.0\\n", ("numpy",))
+    >>> pins("numpy==2.4.6\n    # via l2h\ntorch==2.15.0\n", ("numpy",))
     ['numpy==2.4.6']
     """
     found = dict(re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;]+)", lock, flags=re.MULTILINE))

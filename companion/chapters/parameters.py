@@ -92,8 +92,8 @@ def settings_for(chapter: str, profile: str) -> Any:
 def chapters_with_settings() -> tuple[str, ...]:
     """The chapters that have a folder in this package, by name.
 
-    >>> chapters_with_settings()[0]
-    '01_problem'
+    >>> "01_problem" in chapters_with_settings()
+    True
     """
     folders = (module.name for module in pkgutil.iter_modules(chapters.__path__) if module.ispkg)
     return tuple(re.sub(r"^ch(?=\d)", "", folder) for folder in folders)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from l2h.data import domains
-from l2h.data.published import NotAvailableError
+from l2h.data.published import NotAvailableError, installation_hint
 from l2h.data.tables import GAS_DRIFT_MONTHS
 
 STAND_IN = "digits whose columns age"
@@ -41,8 +41,8 @@ def load_readings(domain: str, *, n_readings: int) -> Readings:
     """
     try:
         data = domains.load(domain)
-    except NotAvailableError as error:
-        return stand_in(str(error))
+    except NotAvailableError:  # its message names a folder of this machine
+        return stand_in(f"The published data are not at hand. {installation_hint(domain)}")
     parts = [np.concatenate(arrays) for arrays in zip(*data.parts.values(), strict=True)]
     x, y, batch = (array[_sample_of_each(parts[2], n_readings)] for array in parts)
     months = {int(number): GAS_DRIFT_MONTHS[int(number)] for number in np.unique(batch)}

@@ -140,6 +140,7 @@ def batching_servers(
     batches = _Batches(arrival, service, [-np.inf] * servers, largest_batch, batch_seconds, longest_wait, patience)
     for i, now in enumerate(batches.arrival):
         batches.begin_until(now)
+        batches.give_up_until(now)
         n = len(batches.queue)
         if waiting is None or n < waiting or n < sum(free <= now for free in batches.free):
             batches.queue.append(i)
@@ -180,6 +181,11 @@ class _Batches:
             done = now + (self.batch_seconds + sum(self.service[i] for i in batch))
             heapreplace(self.free, done)
             self.start[batch], self.finish[batch] = now, done
+
+    def give_up_until(self, time: float) -> None:
+        """Take the requests whose patience ends before a time out of the queue, where they leave room for others."""
+        while self.queue and (end := self.arrival[self.queue[0]] + self.patience) < time:
+            self.finish[self.queue.popleft()] = end
 
     def _next_begin(self) -> float:
         queue = self.queue

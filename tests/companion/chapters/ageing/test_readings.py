@@ -26,7 +26,8 @@ def test_without_the_published_set_the_stand_in_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("L2H_DATA", str(tmp_path))
     loaded = load_readings("gas_drift", n_readings=10)
     assert not loaded.are_of_sensors and loaded.facts["name"] == STAND_IN
-    assert str(tmp_path) in loaded.facts["banner"]
+    assert str(tmp_path) not in loaded.facts["banner"], "a page never tells where it was made"
+    assert loaded.facts["banner"].startswith("The published data are not at hand. Set L2H_DATA to a folder")
     assert loaded.facts["banner"].endswith("no number on this page is about gas sensors.")
 
 

@@ -169,3 +169,10 @@ def test_bad_times_are_refused(arrival, service, message):
 def test_bad_numbers_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_request_that_gives_up_leaves_room_in_a_queue_of_batches():
+    arrival, service = np.array([0.0, 0.1, 0.2, 1.3]), np.array([2.0, 1.0, 1.0, 1.0])
+    served = queues.batching_servers(arrival, service, largest_batch=2, waiting=2, patience=1.0)
+    assert served.finish.tolist() == [2.0, 1.1, 1.2, 3.0]
+    assert np.isnan(served.start).tolist() == [False, True, True, False]

@@ -148,7 +148,12 @@ def table_one_rows(
 
 
 def human_label_table(comparisons: Mapping[str, HumanComparison]) -> pd.DataFrame:
-    """Agreement of every system with the Bayes rule under human labels, and its system loss, as text."""
+    """Agreement of every system with the Bayes rule under human labels, and its system loss, as text.
+
+    Without human labels of the images one row says so.
+    """
+    if not comparisons:
+        return pd.DataFrame({"human labels": ["none of these images"]}, index=["all settings"])
     rows = {}
     for setting, comparison in comparisons.items():
         rows[setting, "same decision as the Bayes rule"] = comparison.agreement_with_bayes

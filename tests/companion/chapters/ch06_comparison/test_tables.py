@@ -85,4 +85,5 @@ def test_table_one_has_both_thresholds():
 
 
 def test_no_comparison_with_people_is_an_empty_table():
-    assert human_label_table({}).empty
+    none = human_label_table({})
+    assert none.index.tolist() == ["all settings"] and none.iloc[0].tolist() == ["none of these images"]

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from companion.build import banner, claims_page, console, finish, launch, outputs, quizzes, reference_pages, tables
-from companion.build.notebooks import ROOT, expected_notebook, read_notebook
+from companion.build.notebooks import ROOT, chapter_names, expected_notebook, read_notebook
 from companion.claims import ledger, registry
 from l2h.cli import printable
 
@@ -99,9 +99,9 @@ def page_names(root: Path = ROOT) -> list[str]:
 
 
 def listed_chapters(root: Path = ROOT) -> list[str]:
-    """The pages that are executed: those whose source names a kernel in its header."""
-    headers = {name: (root / "book" / f"{name}.md").read_text("utf8").split("---\n", 2) for name in page_names(root)}
-    return [name for name, header in headers.items() if header[0] == "" and "kernelspec:" in header[1]]
+    """The pages that are executed, in the order of the book."""
+    chapters = chapter_names(root / "book")
+    return [name for name in page_names(root) if name in chapters]
 
 
 def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:

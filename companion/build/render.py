@@ -19,7 +19,18 @@ from typing import Any
 
 import yaml
 
-from companion.build import banner, claims_page, console, finish, launch, outputs, quizzes, reference_pages, tables
+from companion.build import (
+    banner,
+    claims_page,
+    console,
+    finish,
+    launch,
+    outputs,
+    quizzes,
+    reference_pages,
+    sphinx_pages,
+    tables,
+)
 from companion.build.notebooks import ROOT, chapter_names, expected_notebook, read_notebook
 from companion.claims import ledger, registry
 from l2h.cli import printable
@@ -114,7 +125,8 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
     """
     executed = {name: read_chapter(notebooks / f"{name}.ipynb") for name in listed_chapters(root)}
     shutil.copytree(root / "book", staged, ignore=shutil.ignore_patterns("*.md", "*.ipynb", "*.yml", ".*"))
-    shutil.copy(root / "references.bib", staged)
+    for name in ("references.bib", sphinx_pages.CITATION_FILE):
+        shutil.copy(root / name, staged)
     config = (root / "_config.yml").read_text("utf8")
     (staged / "_config.yml").write_text(launch.with_buttons(config, os.environ), "utf8")
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")

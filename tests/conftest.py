@@ -1,7 +1,7 @@
 """What all tests share."""
 
 import os
-import shutil
+from contextlib import suppress
 
 # Before NumPy and torch are imported, here and in child processes: on small arrays the second thread of a pool only
 # waits, and a waiting thread is a busy one. Tests of threads ask for their number.
@@ -14,7 +14,7 @@ from helpers.engines import ENGINES
 from hypothesis import settings
 
 from companion.build import execute, notebooks, render
-from companion.build.browser import NAMES
+from companion.build.browser import NAMES, find_browser
 from l2h.data import sources as data_sources
 from l2h.plotting import style
 
@@ -24,7 +24,9 @@ matplotlib.use("Agg")
 settings.register_profile("book", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("book")
 
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+CHROMIUM = None
+with suppress(FileNotFoundError):
+    CHROMIUM = find_browser()
 BROWSER_TESTS = [f"book/{name}.py" for name in ("test_browser", "test_browser_figures", "test_reading")]
 # Without a browser its tests do not exist, and the summary says so; L2H_BROWSER=required makes that a failure.
 collect_ignore = [] if CHROMIUM or os.environ.get("L2H_BROWSER") == "required" else BROWSER_TESTS

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from companion.build import notebooks, summaries
+from companion.build import console, notebooks, summaries
 from companion.chapters.ch06_comparison import experiments
 from companion.chapters.parameters import settings_for
 from companion.chapters.systems import all_configs
@@ -33,19 +33,19 @@ FOLDER = notebooks.ROOT / "companion" / "chapters" / "intervals"
 
 
 def main(folder: Path = FOLDER) -> int:
-    """The command: write the three files; an error on stderr, with exit code 1."""
-    try:
+    """The command: write the three files; it ends as `console.run_command` says."""
+
+    def written() -> int:
         systems_by_setting = stored_systems(Store())
-    except LookupError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    for name, table in {
-        "components": component_table(systems_by_setting),
-        "covariances": covariance_table({name: systems_by_setting[name] for name in COVARIANCE_SETTINGS}),
-        "seconds": seconds_table(summaries.read_summaries(notebooks.ROOT / "book" / "06_comparison.ipynb")),
-    }.items():
-        write_atomically(folder / f"{name}.csv", table.to_csv(index=False, float_format=f"%.{SIGNIFICANT_DIGITS}g"))
-    return 0
+        for name, table in {
+            "components": component_table(systems_by_setting),
+            "covariances": covariance_table({name: systems_by_setting[name] for name in COVARIANCE_SETTINGS}),
+            "seconds": seconds_table(summaries.read_summaries(notebooks.ROOT / "book" / "06_comparison.ipynb")),
+        }.items():
+            write_atomically(folder / f"{name}.csv", table.to_csv(index=False, float_format=f"%.{SIGNIFICANT_DIGITS}g"))
+        return 0
+
+    return console.run_command(written)
 
 
 def stored_systems(store: Store) -> dict[str, dict[str, list[Predictions]]]:
@@ -58,14 +58,16 @@ def stored_systems(store: Store) -> dict[str, dict[str, list[Predictions]]]:
         Setting -> name of a system -> predictions, one per seed.
 
     Raises:
-        LookupError: if runs are missing, with their number.
+        FileNotFoundError: if runs are missing, with their number.
     """
     settings = replace(settings_for("06_comparison", "paper"), data="cifar10")
     grid = experiments.comparison_grid(settings)
     configs = all_configs(grid, settings.seeds)
     missing = sum(run.run_key(config) not in store for config in configs)
     if missing:
-        raise LookupError(f"expected all {len(configs)} runs of chapter 06 in {store.folder}, got {missing} missing")
+        raise FileNotFoundError(
+            f"expected all {len(configs)} runs of chapter 06 in {store.folder}, got {missing} missing"
+        )
     results = {config: run.run(config, store=store) for config in configs}
     return dict(experiments.predictions_by_setting(results, grid, settings.seeds))
 

@@ -17,7 +17,6 @@ MATHJAX_BUNDLE = "tex-chtml.js"  # the one that the pages load; the others tripl
 ICON_RULE = re.compile(r'(?:\.fa-[a-z0-9-]+:before,?)+\{content:"\\[0-9a-f]+ ?"\}')
 # The theme leaves the button that unfolds a part of the contents without a name.
 UNNAMED_TOGGLE = re.compile(r'>([^<>]+)</a><details([^>]*)><summary><span class="toctree-toggle"')
-HOME_LINK = re.compile(r'<a class="navbar-brand logo".*?</a>', re.DOTALL)  # lies in no landmark of the theme
 # docutils gives the works in a bibliography a deprecated role that its list does not allow.
 BIBLIOGRAPHY_ROLE = 'role="doc-biblioentry"'
 
@@ -34,7 +33,7 @@ def finish_pages(html: Path) -> None:
     images = {path.name: _to_webp(path).name for path in sorted((html / "_images").glob("*.png"))}
     for page in pages:
         text = page.read_text("utf8")
-        for change in (partial(_with_images, images=images), with_named_toggles, with_landmark, with_listed_works):
+        for change in (partial(_with_images, images=images), with_named_toggles, with_listed_works):
             text = change(text)
         page.write_text(text, "utf8")
 
@@ -125,15 +124,6 @@ def with_named_toggles(text: str) -> str:
     '<a href="api.html">API</a><details><summary aria-label="Pages of API"><span class="toctree-toggle"></span>'
     """
     return UNNAMED_TOGGLE.sub(r'>\1</a><details\2><summary aria-label="Pages of \1"><span class="toctree-toggle"', text)
-
-
-def with_landmark(text: str) -> str:
-    """A page whose link to the first page is a landmark.
-
-    >>> with_landmark('<a class="navbar-brand logo" href="#"><p>Book</p></a>')
-    '<nav aria-label="Home"><a class="navbar-brand logo" href="#"><p>Book</p></a></nav>'
-    """
-    return HOME_LINK.sub(r'<nav aria-label="Home">\g<0></nav>', text, count=1)
 
 
 def with_listed_works(text: str) -> str:

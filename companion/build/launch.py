@@ -18,7 +18,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from companion.build import notebooks
+from companion.build import console, notebooks
 from companion.build.notebooks import ROOT
 
 BRANCH = "launch"
@@ -57,19 +57,19 @@ if importlib.util.find_spec("companion") is None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: write the notebooks; an error is one line on stderr and exit code 1."""
+    """The command: write the notebooks; it ends as `console.run_command` says."""
     parser = argparse.ArgumentParser(prog="python -m companion.build.launch", description="Notebooks to run elsewhere.")
     parser.add_argument("folder", type=Path, help="where the files of the branch go")
     options = parser.parse_args(arguments)
-    try:
+
+    def written() -> int:
         address = repository_address((ROOT / "_config.yml").read_text("utf8"), os.environ)
         if not address:
             raise ValueError(f"expected a repository's address in {VARIABLE} or in _config.yml, got none")
         write_branch(options.folder, address)
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+        return 0
+
+    return console.run_command(written)
 
 
 def repository_address(config: str, environment: Mapping[str, str]) -> str:

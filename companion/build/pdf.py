@@ -7,14 +7,14 @@ to them. A page has the same number in both; bookmarks are the headings.
 import argparse
 import html as html_text
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
+from pypdf import PdfReader, PdfWriter
 
 from companion.build import browser as installed
-from companion.build import render
+from companion.build import console, render
 from l2h.cli import printable
 from l2h.experiments.store import write_atomically
 
@@ -38,11 +38,12 @@ PREPARE = """() => {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: renders, prints, and prints the path of the whole book; an error is one line and exit code 1."""
+    """The command: prints the rendered book, and writes its path to stdout; it ends as `console.run_command` says."""
     parser = argparse.ArgumentParser(prog="python -m companion.build.pdf", description="Print the book.")
     parser.add_argument("--html", type=Path, default=render.BUILD_FOLDER / "html", help=render.WHERE)
     options = parser.parse_args(arguments)
-    try:
+
+    def printed() -> int:
         executable = installed.find_browser()
         index = render.render(render.ROOT / "book", options.html)
         if not (index.parent / PDF_FOLDER).exists():
@@ -52,10 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
             ):
                 print_book(browser, index.parent, render.page_names())
         sys.stdout.write(f"{printable(str(index.parent / PDF_FOLDER / BOOK_FILE))}\n")
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+        return 0
+
+    return console.run_command(printed)
 
 
 def print_book(browser: Browser, html: Path, names: Sequence[str]) -> Path:
@@ -69,10 +69,9 @@ def print_book(browser: Browser, html: Path, names: Sequence[str]) -> Path:
     Returns:
         The path of the whole book.
     """
-    from pypdf import PdfWriter  # only where something is printed
-
-    with tempfile.TemporaryDirectory(prefix=".pdf-", dir=html) as temporary:
-        folder = Path(temporary) / PDF_FOLDER
+    index = html / "index.html"
+    with console.temporary_folder(".pdf-", html) as temporary:
+        folder = temporary / PDF_FOLDER
         folder.mkdir()
         titles = dict(_print_pages(browser, html, names, folder))
         book = PdfWriter()
@@ -80,16 +79,13 @@ def print_book(browser: Browser, html: Path, names: Sequence[str]) -> Path:
             book.append(folder / f"{name}.pdf")
         book.add_metadata({"/Title": "Learning To Help, the executable companion"})
         book.write(folder / BOOK_FILE)
-        folder.rename(html / PDF_FOLDER)
-    index = html / "index.html"
-    write_atomically(index, with_links(index.read_text("utf8"), titles))
+        write_atomically(index, with_links(index.read_text("utf8"), titles))
+        folder.rename(html / PDF_FOLDER)  # last, because it says that everything is done
     return html / PDF_FOLDER / BOOK_FILE
 
 
 def _print_pages(browser: Browser, html: Path, names: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
     """Print each page with numbers that go on from page to page; yields its name and its title."""
-    from pypdf import PdfReader
-
     before = 0
     for name in names:
         page = browser.new_page()

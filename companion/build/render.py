@@ -19,8 +19,19 @@ from typing import Any
 
 import yaml
 
-from companion.build import banner, claims_page, console, finish, launch, outputs, quizzes, reference_pages, tables
-from companion.build.notebooks import ROOT, expected_notebook, read_notebook
+from companion.build import (
+    banner,
+    claims_page,
+    console,
+    finish,
+    launch,
+    outputs,
+    quizzes,
+    reference_pages,
+    sphinx_pages,
+    tables,
+)
+from companion.build.notebooks import ROOT, chapter_names, expected_notebook, read_notebook
 from companion.claims import ledger, registry
 from l2h.cli import printable
 
@@ -99,9 +110,9 @@ def page_names(root: Path = ROOT) -> list[str]:
 
 
 def listed_chapters(root: Path = ROOT) -> list[str]:
-    """The pages that are executed: those whose source names a kernel in its header."""
-    headers = {name: (root / "book" / f"{name}.md").read_text("utf8").split("---\n", 2) for name in page_names(root)}
-    return [name for name, header in headers.items() if header[0] == "" and "kernelspec:" in header[1]]
+    """The pages that are executed, in the order of the book."""
+    chapters = chapter_names(root / "book")
+    return [name for name in page_names(root) if name in chapters]
 
 
 def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
@@ -114,7 +125,8 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
     """
     executed = {name: read_chapter(notebooks / f"{name}.ipynb") for name in listed_chapters(root)}
     shutil.copytree(root / "book", staged, ignore=shutil.ignore_patterns("*.md", "*.ipynb", "*.yml", ".*"))
-    shutil.copy(root / "references.bib", staged)
+    for name in ("references.bib", sphinx_pages.CITATION_FILE):
+        shutil.copy(root / name, staged)
     config = (root / "_config.yml").read_text("utf8")
     (staged / "_config.yml").write_text(launch.with_buttons(config, os.environ), "utf8")
     (staged / "_toc.yml").write_text((root / "_toc.yml").read_text("utf8").replace("book/", ""), "utf8")

@@ -31,9 +31,7 @@ class Interactive(SphinxDirective):
         name = self.arguments[0]
         if name not in FIGURES:
             raise self.error(f"expected a figure among {', '.join(FIGURES)}, got {name}")
-        introduction = nodes.container()
-        self.state.nested_parse(self.content, self.content_offset, introduction)
-        return [*introduction.children, nodes.raw("", FIGURES[name](), format="html")]
+        return [*self.parse_content_to_nodes(), nodes.raw("", FIGURES[name](), format="html")]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

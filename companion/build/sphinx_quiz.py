@@ -30,10 +30,8 @@ class Quiz(SphinxDirective):
             questions = quizzes.read_quiz(path)
         except (OSError, ValueError) as error:
             raise self.error(str(error)) from error
-        introduction = nodes.container()
-        self.state.nested_parse(self.content, self.content_offset, introduction)
         shown = [self._question(question, f"quiz-{name}-{i}", i) for i, question in enumerate(questions, 1)]
-        return [*introduction.children, *shown]
+        return [*self.parse_content_to_nodes(), *shown]
 
     def _question(self, question: Question, group: str, number: int) -> nodes.Node:
         """A group of radio buttons with a status line and the folded reasons."""
@@ -60,7 +58,7 @@ class Quiz(SphinxDirective):
 
     def _inline(self, text: str) -> list[nodes.Node]:
         """The nodes of a text in MyST on one line."""
-        found, messages = self.state.inline_text(" ".join(text.split()), self.lineno)
+        found, messages = self.parse_inline(" ".join(text.split()))
         return [*found, *messages]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from companion.build import notebooks
+from companion.build import console, notebooks
 from companion.chapters.ch06_comparison import experiments
 from companion.chapters.parameters import settings_for
 from l2h.evaluation.metrics import client_server_correctness
@@ -27,14 +27,14 @@ FILE = notebooks.ROOT / "companion" / "chapters" / "choosing" / "systems.csv"
 
 
 def main(path: Path = FILE) -> int:
-    """The command: write the file; an error on stderr, with exit code 1."""
-    try:
-        stored = stored_predictions(Store())
-    except LookupError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    write_atomically(path, score_table(stored).to_csv(index=False, float_format=f"%.{SCORE_DIGITS}g"))
-    return 0
+    """The command: write the file; it ends as `console.run_command` says."""
+
+    def written() -> int:
+        table = score_table(stored_predictions(Store()))
+        write_atomically(path, table.to_csv(index=False, float_format=f"%.{SCORE_DIGITS}g"))
+        return 0
+
+    return console.run_command(written)
 
 
 def stored_predictions(store: Store) -> dict[tuple[str, str], Predictions]:
@@ -47,14 +47,14 @@ def stored_predictions(store: Store) -> dict[tuple[str, str], Predictions]:
         Name of a system and key of its run -> predictions.
 
     Raises:
-        LookupError: if runs are missing, with their number.
+        FileNotFoundError: if runs are missing, with their names.
     """
     settings = replace(settings_for("06_comparison", "paper"), data="cifar10")
     grid = experiments.comparison_grid(settings)[SETTING]
     keys = {name: run.run_key(grid[name]) for name in FIGURE_SYSTEMS}
     missing = [name for name, key in keys.items() if key not in store]
     if missing:
-        raise LookupError(
+        raise FileNotFoundError(
             f"expected the runs of {len(FIGURE_SYSTEMS)} systems in {store.folder}, got none of {missing}"
         )
     return {(name, key[:KEY_DIGITS]): run.run(grid[name], store=store).predictions() for name, key in keys.items()}

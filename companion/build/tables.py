@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -93,5 +94,5 @@ def copy_committed_tables(book: Path, name: str, staged: Path) -> list[str]:
     paths = sorted(book.glob(f"{name}.*csv"))
     (staged / CSV_FOLDER).mkdir(parents=True, exist_ok=True)
     for path in paths:
-        (staged / CSV_FOLDER / path.name).write_bytes(path.read_bytes())
+        shutil.copy(path, staged / CSV_FOLDER)
     return [path.name for path in paths]

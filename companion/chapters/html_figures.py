@@ -11,6 +11,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 STYLE = (Path(__file__).parent / "html_figures.css").read_text(encoding="utf-8")
+SHARED_SCRIPT = (Path(__file__).parent / "html_figures.js").read_text(encoding="utf-8")
 
 
 class Slider(NamedTuple):
@@ -102,7 +103,7 @@ def figure(
     summary: str,
     numbers: str,
     script: str,
-    data: str = "",
+    data: str,
 ) -> str:
     """The whole figure.
 
@@ -114,19 +115,19 @@ def figure(
         controls: sliders and choices, shown only where scripts run.
         summary: says what is to be seen; the script keeps it up to date and screen readers hear it.
         numbers: a `table`.
-        script: JavaScript.
+        script: JavaScript that calls `l2hFigure`, which stands before it.
         data: JSON that the script reads.
 
     Returns:
         HTML.
     """
-    stored = f'<script type="application/json" data-part="data">{data}</script>' if data else ""
+    stored = f'<script type="application/json" data-part="data">{data}</script>'
     return (
         f'<div class="l2h-figure {kind}" role="group" aria-label="{html.escape(label)}"><style>\n{STYLE}</style>'
         f'{drawing}<p>{caption}</p><div data-part="controls" hidden>{controls}</div>'
         '<p data-part="no-script">The sliders of this figure need a script; without one the figure is static.</p>'
         f'<p data-part="summary" role="status" aria-live="polite">{summary}</p>{numbers}{stored}</div>'
-        f"<script>\n{script}</script>"
+        f"<script>\n{SHARED_SCRIPT}{script}</script>"
     )
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from otter.test_files import ExceptionTestFile
 
+from companion.build import console
 from l2h.experiments import store
 from l2h.experiments.fingerprint import PACKAGE
 
@@ -176,20 +177,22 @@ def grades_table(grades: Sequence[Grade]) -> str:
     return text.getvalue()
 
 
-def main() -> None:
-    """The command."""
+def main(arguments: list[str] | None = None) -> int:
+    """The command: write the table of grades; it ends as `console.run_command` says."""
     parser = argparse.ArgumentParser(prog="python -m companion.teaching.grading", description=__doc__)
     parser.add_argument("autograder", type=Path, help="_build/course/NN_name/autograder.zip")
     parser.add_argument("folder", type=Path, help="one notebook or archive for each submission")
     parser.add_argument("grades", type=Path, help="the CSV file to write")
     parser.add_argument("--workers", type=int, help="submissions at the same time (default: the cores)")
-    options = parser.parse_args()
-    try:
+    options = parser.parse_args(arguments)
+
+    def graded() -> int:
         grades = grade_folder(options.autograder, options.folder, workers=options.workers)
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
-    store.write_atomically(options.grades, grades_table(grades))
+        store.write_atomically(options.grades, grades_table(grades))
+        return 0
+
+    return console.run_command(graded)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

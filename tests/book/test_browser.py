@@ -4,6 +4,7 @@ import random
 import re
 
 import pytest
+from helpers.colours import contrast, rgb
 from playwright.sync_api import Error, expect
 
 from companion.build import render
@@ -183,11 +184,11 @@ def test_the_chapter_on_bayes_rules_holds_the_figure(page, address, built_book, 
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
     words = page.locator(".l2h-regions svg text").first
     assert words.evaluate("e => e.getBoundingClientRect().height") >= 11
-    assert contrast(page) >= 4.5
+    assert contrast_of_text(page) >= 4.5
     assert page.faults == []
 
 
-def contrast(page):
+def contrast_of_text(page):
     """Of the figure's text against the nearest background behind it."""
     colours = page.locator(".l2h-regions [data-part=summary]").evaluate(
         """part => {
@@ -199,12 +200,4 @@ def contrast(page):
           return [colour, 'rgb(255, 255, 255)'];
         }"""
     )
-    light, dark = sorted((luminance(colour) for colour in colours), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def luminance(colour):
-    """Relative luminance of a CSS colour such as rgb(0, 0, 0)."""
-    channels = [int(channel) / 255 for channel in re.findall(r"\d+", colour)[:3]]
-    linear = [channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in channels]
-    return sum(weight * channel for weight, channel in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return contrast(*map(rgb, colours))

@@ -5,8 +5,8 @@ import re
 from base64 import b64encode
 from importlib import resources
 
-import numpy as np
 import pytest
+from helpers.colours import contrast, luminance, rgb
 from PIL import Image
 from pypdf import PdfReader
 
@@ -44,19 +44,6 @@ def violations(page, options=None):
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE)
     return page.evaluate(VIOLATIONS, options or {})
-
-
-def luminance(colour):
-    """Relative luminance of (red, green, blue) in 0 to 255."""
-    channels = np.asarray(colour)[:3] / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
-
-
-def contrast(first, second):
-    """The ratio of WCAG 2 between two colours."""
-    low, high = sorted((luminance(first), luminance(second)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def test_faults_are_noticed(page):
@@ -144,8 +131,7 @@ def test_figures_have_no_white_card_in_the_dark_and_keep_their_hues_and_contrast
     page.goto(f"{address}/choosing.html", wait_until="load")
     background = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
     white, *shown = shown_colours(page, ["#ffffff", *COLOURS])
-    behind = tuple(map(int, re.findall(r"\d+", background)))[:3]
-    assert max(abs(a - b) for a, b in zip(white, behind, strict=True)) <= 2
+    assert max(abs(a - b) for a, b in zip(white, rgb(background), strict=True)) <= 2
     assert {colour: round(contrast(seen, white), 2) for colour, seen in zip(COLOURS, shown, strict=True)
             if contrast(seen, white) < 3} == {}  # fmt: skip
     turned = {
@@ -170,9 +156,7 @@ def test_paper_shows_title_code_links_and_tables_in_light_colours(page, address,
     page.emulate_media(color_scheme="dark", media="print")
     page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
     assert page.locator("article h1").first.is_visible()
-    assert (
-        luminance([*map(int, re.findall(r"\d+", page.evaluate("() => getComputedStyle(document.body).color")))]) < 0.1
-    )
+    assert luminance(rgb(page.evaluate("() => getComputedStyle(document.body).color"))) < 0.1
     cut = """parts => parts.filter(part => part.scrollWidth > part.clientWidth + 1
       && getComputedStyle(part).overflowX !== 'visible' && part.getClientRects().length).map(part => part.innerText)"""
     assert page.locator("article :is(pre, .cell_output)").evaluate_all(cut) == []

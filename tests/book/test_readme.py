@@ -183,7 +183,7 @@ blocked = """
 
 def test_the_public_interface_needs_no_extra():
     """In a process in which what only extras bring cannot be imported, every public name resolves."""
-    modules = {"pillow": "PIL", "z3-solver": "z3", "pyyaml": "yaml"}
+    modules = {"beautifulsoup4": "bs4", "pillow": "PIL", "z3-solver": "z3", "pyyaml": "yaml"}
     names = {one.name for one in map(Requirement, chain.from_iterable(EXTRAS.values()))} - {"l2h", "jinja2"}
     blocked = [modules.get(name, name.replace("-", "_")) for name in names]  # torch itself needs Jinja
     script = f"{WITHOUT}{blocked}\nfrom l2h import *"

@@ -28,7 +28,8 @@ def make_small_book(root):
     """The repository, in a new folder."""
     (root / "book" / "claims").mkdir(parents=True)
     (root / "book" / "claims" / "01_problem.yml").write_text(CLAIMS)
-    shutil.copy(notebooks.ROOT / "_config.yml", root)
+    for name in ("_config.yml", "CITATION.cff"):
+        shutil.copy(notebooks.ROOT / name, root)
     shutil.copytree(notebooks.ROOT / "book" / "_templates", root / "book" / "_templates")
     shutil.copytree(notebooks.ROOT / "book" / "_static", root / "book" / "_static")
     (root / "references.bib").write_text("")

@@ -62,17 +62,13 @@
       numberText(numbers.e) + ": its minimiser would " + action + ", " + agreement + ".";
   }
 
-  function start(root) {
-    function part(name) { return root.querySelector("[data-part=" + name + "]"); }
-    function value(name) { return Number(part(name).value); }
-
-    var costs = JSON.parse(part("data").textContent), frame = part("frame");
-    var x = Number(frame.getAttribute("x")), y = Number(frame.getAttribute("y"));
-    var width = Number(frame.getAttribute("width")), height = Number(frame.getAttribute("height"));
+  l2hFigure("l2h-surrogate", function (figure) {
+    var part = figure.part, value = figure.value, frame = figure.frame, root = figure.root;
+    var costs = figure.data;
     var decimals = {alpha: 2, beta: 1, p: 2, eta: 2};
 
-    function across(r) { return x + width * (r + 2) / 4; }
-    function down(risk) { return y + height * (1 - risk / 3); }
+    function across(r) { return frame.x + frame.width * (r + 2) / 4; }
+    function down(risk) { return frame.y + frame.height * (1 - risk / 3); }
 
     function drawCurve(at) {
       var points = [];
@@ -109,12 +105,6 @@
       part("summary").textContent = summary(at, numbers);
     }
 
-    root.querySelectorAll("input").forEach(function (slider) { slider.addEventListener("input", draw); });
-    part("controls").hidden = false;
-    part("no-script").hidden = true;
-    root.dataset.ready = "yes";
-    draw();
-  }
-
-  document.querySelectorAll(".l2h-surrogate:not([data-ready])").forEach(start);
+    return draw;
+  });
 })();

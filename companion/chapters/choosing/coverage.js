@@ -49,18 +49,14 @@
     ];
   }
 
-  function start(root) {
-    function part(name) { return root.querySelector("[data-part=" + name + "]"); }
-    function value(name) { return Number(part(name).value); }
-
-    var systems = JSON.parse(part("data").textContent), frame = part("frame");
-    var x = Number(frame.getAttribute("x")), y = Number(frame.getAttribute("y"));
-    var width = Number(frame.getAttribute("width")), height = Number(frame.getAttribute("height"));
+  l2hFigure("l2h-coverage", function (figure) {
+    var part = figure.part, value = figure.value, frame = figure.frame, root = figure.root;
+    var systems = figure.data;
     var sums = {};
     Object.keys(systems).forEach(function (name) { sums[name] = prefixSums(systems[name]); });
 
-    function across(coverage) { return x + width * coverage; }
-    function down(share) { return y + height * (TOP - share) / (TOP - BOTTOM); }
+    function across(coverage) { return frame.x + frame.width * coverage; }
+    function down(share) { return frame.y + frame.height * (TOP - share) / (TOP - BOTTOM); }
 
     function drawCurve(chosen) {
       var points = [];
@@ -117,12 +113,6 @@
         (100 * best / chosen.n).toFixed(1) + " %.";
     }
 
-    root.querySelectorAll("input, select").forEach(function (control) { control.addEventListener("input", draw); });
-    part("controls").hidden = false;
-    part("no-script").hidden = true;
-    root.dataset.ready = "yes";
-    draw();
-  }
-
-  document.querySelectorAll(".l2h-coverage:not([data-ready])").forEach(start);
+    return draw;
+  });
 })();

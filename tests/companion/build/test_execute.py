@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from helpers.chapters import HEADER
 from helpers.commands import ended, forked
+from helpers.sweeps import wait_until
 
 from companion.build import execute, notebooks
 from companion.build.execute import main
@@ -296,14 +297,11 @@ def test_an_interrupted_run_leaves_no_kernel_behind(folders, tmp_path, monkeypat
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     temporary.mkdir()
     with forked(tmp_path, lambda: main(["quick"], folders)) as runner:
-        kernel = _written(tmp_path / "pid", 300)
+        kernel = _process_number(tmp_path / "pid")
         os.kill(runner.pid, sent)
         assert ended(runner) == code
     assert not list(temporary.iterdir()), "such as the file with the kernel's ports and key"
-    deadline = time.monotonic() + 15
-    while _alive(kernel) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not _alive(kernel)
+    wait_until(lambda: not _alive(kernel), 15)
 
 
 def test_a_run_that_is_killed_leaves_no_kernel_behind(folders, tmp_path):
@@ -316,18 +314,14 @@ def test_a_run_that_is_killed_leaves_no_kernel_behind(folders, tmp_path):
         "execute.main(['quick'], Folders(base / 'book', base / 'notebooks', base / 'references'))"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stderr=subprocess.DEVNULL) as runner:
-        kernel = _written(tmp_path / "pid", 300)
+        kernel = _process_number(tmp_path / "pid")
         runner.kill()
-    deadline = time.monotonic() + 60
-    while _alive(kernel) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not _alive(kernel)
+    wait_until(lambda: not _alive(kernel), 60)
 
 
-def _written(path, seconds):
-    deadline = time.monotonic() + seconds
-    while not (path.exists() and path.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
+def _process_number(path):
+    """What a process writes to a file, once it is there."""
+    wait_until(lambda: path.exists() and path.read_text())
     return int(path.read_text())
 
 

@@ -1,5 +1,8 @@
 """Printing: what it says where there is no browser. That files are right stands in the tests of the book."""
 
+import pytest
+from pypdf import PdfWriter
+
 from companion.build import pdf
 
 
@@ -17,3 +20,23 @@ def test_a_book_that_is_printed_is_not_printed_again(tmp_path, monkeypatch, caps
     monkeypatch.setattr(pdf.render, "render", lambda *_: tmp_path / "index.html")
     assert pdf.main(["--html", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'pdf' / 'learning-to-help.pdf'}\n"
+
+
+def test_a_book_whose_landing_page_has_no_links_yet_counts_as_not_printed(tmp_path, monkeypatch):
+    def print_blank(browser, html, names, folder):
+        page = PdfWriter()
+        page.add_blank_page(100, 100)
+        page.write(folder / "index.pdf")
+        yield "index", "Index"
+
+    def full_disk(*_):
+        raise OSError("no space")
+
+    (tmp_path / "index.html").write_text("<h1>Index</h1>")
+    monkeypatch.setattr(pdf, "_print_pages", print_blank)
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="no space"):
+        broken.setattr(pdf, "write_atomically", full_disk)
+        pdf.print_book(None, tmp_path, ["index"])
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    assert pdf.print_book(None, tmp_path, ["index"]).exists()
+    assert 'href="pdf/index.pdf"' in (tmp_path / "index.html").read_text()

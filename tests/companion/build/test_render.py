@@ -9,6 +9,7 @@ from base64 import b64encode
 from functools import partial
 
 import pytest
+from bs4 import BeautifulSoup
 from helpers.small_book import cell, make_small_book, notebook
 
 from companion.build import notebooks, outputs, render
@@ -148,6 +149,10 @@ def test_a_book_is_built_once_kept_on_failure_and_replaced_when_good(root, tmp_p
     monkeypatch.setattr(render, "stage_sources", partial(render.stage_sources, root=root))
     index = render.render(root / "book", html)
     assert index == html / "index.html" and "<h1>Index" in index.read_text()
+    home = BeautifulSoup((html / "01_problem.html").read_text("utf8"), "html.parser").select("a.navbar-brand")
+    assert [(link["href"], link.parent.name, link.parent.get("aria-label")) for link in home] == [
+        ("index.html", "nav", "Home")
+    ]
     first = index.stat().st_ino
 
     render.render(root / "book", html)

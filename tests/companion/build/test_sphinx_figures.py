@@ -2,27 +2,15 @@
 
 import pytest
 from bs4 import BeautifulSoup
-from sphinx.testing.util import SphinxTestApp
 
 from companion.build import notebooks
 from companion.build.sphinx_figures import FIGURES
 
 
 @pytest.fixture
-def build(tmp_path):
-    """Build a page with one directive; the warnings and the page."""
-
-    def run(name):
-        (tmp_path / "conf.py").write_text("extensions = ['myst_parser', 'companion.build.sphinx_figures']\n")
-        (tmp_path / "index.md").write_text(f"# Page\n\n```{{interactive}} {name}\nMove the *sliders*.\n```\n")
-        app = SphinxTestApp("html", srcdir=tmp_path)
-        app.build()
-        page = BeautifulSoup((app.outdir / "index.html").read_text("utf8"), "html.parser")
-        warnings = app.warning.getvalue()
-        app.cleanup()
-        return page, warnings
-
-    return run
+def build(build_page):
+    """Build a page with one directive; the page and the warnings."""
+    return lambda name: build_page("sphinx_figures", f"```{{interactive}} {name}\nMove the *sliders*.\n```")
 
 
 @pytest.mark.parametrize("name", FIGURES)

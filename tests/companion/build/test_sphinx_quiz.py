@@ -2,10 +2,7 @@
 
 import pytest
 import yaml
-from bs4 import BeautifulSoup
-from sphinx.testing.util import SphinxTestApp
 
-CONF = "extensions = ['myst_parser', 'companion.build.sphinx_quiz']\nmyst_enable_extensions = ['dollarmath']\n"
 QUIZ = [
     {
         "question": "What is $c_e$?",
@@ -20,21 +17,14 @@ QUIZ = [
 
 
 @pytest.fixture
-def build(tmp_path):
-    """Build a page with a quiz; the warnings and the page."""
+def build(build_page, tmp_path):
+    """Build a page with a quiz; the page and the warnings."""
 
     def run(questions):
-        (tmp_path / "quizzes").mkdir(exist_ok=True)
-        (tmp_path / "conf.py").write_text(CONF)
-        (tmp_path / "index.md").write_text("# Page\n\n```{quiz} index\nChoose *one*.\n```\n")
+        (tmp_path / "quizzes").mkdir()
         if questions is not None:
             (tmp_path / "quizzes" / "index.yml").write_text(yaml.safe_dump(questions), "utf8")
-        app = SphinxTestApp("html", srcdir=tmp_path)
-        app.build()
-        page = BeautifulSoup((app.outdir / "index.html").read_text("utf8"), "html.parser")
-        warnings = app.warning.getvalue()
-        app.cleanup()
-        return page, warnings
+        return build_page("sphinx_quiz", "```{quiz} index\nChoose *one*.\n```")
 
     return run
 

@@ -14,6 +14,7 @@ import nbformat
 import otter
 import pytest
 from helpers.commands import ended, forked
+from helpers.sweeps import wait_until
 from otter.assign.utils import AssignNotebookFormatException
 from otter.test_files import ExceptionTestFile
 
@@ -168,12 +169,6 @@ def begun(tmp_path, monkeypatch):
     return tmp_path / "begun"
 
 
-def wait_for(path, process):
-    while not path.exists():
-        assert process.is_alive(), "it ended before it was interrupted"
-        time.sleep(0.02)
-
-
 SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 
 
@@ -184,7 +179,7 @@ def test_an_interrupted_command_says_so_by_its_exit_code_and_leaves_no_files(
     monkeypatch.setattr(tempfile, "tempdir", str(temporary := tmp_path / "temporary"))
     temporary.mkdir()
     with forked(tmp_path, lambda: build.main(["01_loss"])) as process:
-        wait_for(begun, process)
+        wait_until(lambda: begun.exists() or not process.is_alive())
         os.kill(process.pid, number)
         assert ended(process) == code
     assert [*(tmp_path / "_build" / "course").iterdir(), *temporary.iterdir()] == []
@@ -197,7 +192,7 @@ def test_an_interruption_in_a_cell_of_a_master_is_no_error_of_the_master(tmp_pat
     master = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     command = partial(console.run_command, lambda: len(build.solution_variables(master)))
     with forked(tmp_path, command) as process:
-        wait_for(tmp_path / "begun", process)
+        wait_until(lambda: (tmp_path / "begun").exists() or not process.is_alive())
         os.kill(process.pid, number)
         assert ended(process) == code
 

@@ -53,6 +53,24 @@ def client_server_correctness(predictions: Predictions) -> tuple[np.ndarray, np.
     return predictions.m == predictions.y, server_label(predictions.e) == predictions.y
 
 
+def predictions_from_correctness(client_right: Any, r: Any, server_right: Any) -> Predictions:
+    """Predictions of which it is known only who is right: +1 for a right label and -1 for a wrong one, y = 1.
+
+    All metrics but those by class are the same as for the labels themselves, whatever the number of classes.
+
+    Args:
+        client_right: (n,) whether the client's label is right.
+        r: (n,) scores of the rejector.
+        server_right: (n,) whether the server's label is right.
+
+    >>> p = predictions_from_correctness([True, False], [0.1, 0.2], [False, True])
+    >>> p.m.tolist(), p.e.tolist(), p.y.tolist()
+    ([1, -1], [-1.0, 1.0], [1, 1])
+    """
+    m, e = (np.where(np.asarray(right, dtype=bool), 1, -1) for right in (client_right, server_right))
+    return Predictions(m=m, r=np.asarray(r, dtype=float), e=e.astype(float), y=np.ones(len(m), dtype=int))
+
+
 def client_correctness(predictions: Predictions) -> np.ndarray:
     """1.0 where the client's label is right and 0.0 elsewhere, (n,), whether the device keeps or asks."""
     return (predictions.m == predictions.y).astype(float)

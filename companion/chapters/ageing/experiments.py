@@ -18,14 +18,14 @@ from l2h.drift import detectors, experts, last_layer, policies
 from l2h.drift.experts import FixedShareConfig
 from l2h.drift.last_layer import LastLayers
 from l2h.drift.policies import Action, EpisodeResult, LastLayerInputs, Observation, Policy
-from l2h.evaluation.metrics import offload_rate
+from l2h.evaluation.metrics import offload_rate, predictions_from_correctness
 from l2h.evaluation.thresholds import min_loss_threshold, threshold_grid
 from l2h.losses.deferral import ask_cost
 from l2h.problem import Costs, Predictions
 
 COSTS = Costs(c1=1.0, ce=0.1)
 GROUP, DELAY = 25, 1  # inputs that are decided together, and for how many groups their labels are late
-N_THRESHOLDS = 33  # thresholds
+N_THRESHOLDS = 33  # of the experts
 TREE_SAMPLE = 1000  # readings of one tree, so that a server with many labels trains in the time of one with few
 FOREST_FOLDS = 5  # for labels of readings to which the server was not fitted
 ALARM_LABELS = 200  # inputs that are asked and labelled after an alarm
@@ -48,7 +48,7 @@ class Deployment(NamedTuple):
     confidence: np.ndarray  # (T,) scores of the client's confidence, with their threshold subtracted
     activations: np.ndarray  # (T, d) inputs of the rejector's layer
     layer: np.ndarray  # (d + 1,) the rejector's layer, with its threshold in the bias
-    validation: Predictions  # coded, by `coded_as_errors`
+    validation: Predictions  # coded, by `metrics.predictions_from_correctness`
     server_rows: np.ndarray  # readings on which the frozen server was fitted
 
     @property
@@ -63,16 +63,6 @@ class BatchParts(NamedTuple):
     train: np.ndarray  # half: the server and the rejector are fitted here
     validation: np.ndarray  # a quarter: thresholds
     held_out: np.ndarray  # a quarter: the beginning of the stream
-
-
-def coded_as_errors(m: np.ndarray, r: np.ndarray, e: np.ndarray, y: np.ndarray) -> Predictions:
-    """Two-class predictions with the errors of K-class ones: +1 stands for "right" and -1 for "wrong".
-
-    >>> p = coded_as_errors(np.array([3, 4]), np.array([0.1, 0.2]), np.array([5, 5]), np.array([3, 5]))
-    >>> p.m.tolist(), p.e.tolist(), p.y.tolist()
-    ([1, -1], [-1.0, 1.0], [1, 1])
-    """
-    return Predictions(np.where(m == y, 1, -1), r, np.where(e == y, 1.0, -1.0), np.ones(len(y), dtype=int))
 
 
 def second_batch_parts(batch: np.ndarray, seed: int) -> BatchParts:
@@ -156,7 +146,7 @@ def _fit_rejector(activations: np.ndarray, m: np.ndarray, e: np.ndarray, y: np.n
 
 
 def _coded_rows(m: np.ndarray, r: np.ndarray, e: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Predictions:
-    return coded_as_errors(m[rows], r[rows], e[rows], y[rows])
+    return predictions_from_correctness(m[rows] == y[rows], r[rows], e[rows] == y[rows])
 
 
 def _stream_rows(batch: np.ndarray, held_out: np.ndarray, seed: int) -> np.ndarray:
@@ -177,8 +167,9 @@ def in_order_of_source(deployment: Deployment) -> Deployment:
 
 
 def coded_stream(deployment: Deployment, e: np.ndarray | None = None) -> Predictions:
-    """The stream as `coded_as_errors`, with the frozen server's labels or others."""
-    return coded_as_errors(deployment.m, deployment.r, deployment.e if e is None else e, deployment.y)
+    """The stream, coded by who is right, with the frozen server's labels or others."""
+    e, y = deployment.e if e is None else e, deployment.y
+    return predictions_from_correctness(deployment.m == y, deployment.r, e == y)
 
 
 def experts_config(deployment: Deployment) -> FixedShareConfig:
@@ -264,7 +255,7 @@ def simulate_policy(
 
     Args:
         deployment: the system and its stream.
-        policy: decides which inputs are asked; it reads errors, as `coded_as_errors` codes them.
+        policy: decides which inputs are asked; it reads errors, as `predictions_from_correctness` codes them.
         e: (T,) labels of the server that answers; by default those of the frozen one.
         pseudo_labels: whether the policy takes the server's label of each asked input for the true one.
 
@@ -273,7 +264,7 @@ def simulate_policy(
     """
     e = deployment.e if e is None else e
     observed_label = e if pseudo_labels else deployment.y
-    observed = coded_as_errors(deployment.m, deployment.r, e, observed_label)
+    observed = predictions_from_correctness(deployment.m == observed_label, deployment.r, e == observed_label)
     # The server's activations are none: no policy of this page retrains its last layer.
     activations = LastLayerInputs(deployment.activations, np.zeros((len(e), 1)))
     result = policies.simulate(

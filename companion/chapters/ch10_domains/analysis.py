@@ -165,10 +165,10 @@ def difference_table(by_task: ByTask) -> pd.DataFrame:
     for name, results in by_task.items():
         for baseline in (*BASELINES, *CONSTANT):
             loss = loss_difference(results, baseline)
-            row = {"loss": _signed(loss), "by loss": _outcome(-loss.estimate, -loss.high, -loss.low)}
+            row = {"loss": signed_text(loss), "by loss": _outcome(-loss.estimate, -loss.high, -loss.low)}
             if baseline in BASELINES:
                 area = area_advantage(results, baseline)
-                row = {"area": _signed(area), "by area": _outcome(*area)} | row
+                row = {"area": signed_text(area), "by area": _outcome(*area)} | row
             rows[name, baseline] = row
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(["task", "minus"])
 
@@ -353,8 +353,8 @@ def synthesis_table(by_task: ByTask) -> pd.DataFrame:
         effects = synthesis(task_effects(by_task, baseline))
         rows[f"minus {baseline}"] = {
             "tasks": len(effects.estimates),
-            "mean": _signed(effects.mean_interval()),
-            "a new task": "[{:+.3f}, {:+.3f}]".format(*effects.new_task_interval()[1:]),
+            "mean": signed_text(effects.mean_interval()),
+            "a new task": signed_limits(effects.new_task_interval()),
             "tau": format_interval(effects.tau_interval()),
             "I squared": round(effects.i_squared, 2),
         }
@@ -373,12 +373,12 @@ def describe_synthesis(by_task: ByTask) -> Markdown:
         mean, new = effects.mean_interval(), effects.new_task_interval()
         outcomes = [_outcome(*area_advantage(results, baseline)) for results in by_task.values()]
         better, worse = (outcomes.count(outcome) for outcome in ("better", "worse"))
-        on_average = {"better": "is better", "worse": "is worse"}.get(_outcome(*mean), "differs by nothing significant")
+        on_average = {"better": "is better", "worse": "is worse"}.get(_outcome(*mean), "does not differ significantly")
         next_task = {"better": "be better", "worse": "be worse"}.get(_outcome(*new), "be better or worse")
         lines.append(
-            f"Compared with {baseline}, learning to help {on_average} on average over {len(by_task)} tasks (by "
-            f"{_signed(mean)} in area); it is significantly better on {better} of them and worse on {worse}, and on a "
-            f"new task it may {next_task}."
+            f"Compared with {baseline}, learning to help {on_average} on average over {len(by_task)} tasks "
+            f"({signed_text(mean)} in area); it is significantly better on {better} of them and worse on {worse}, and "
+            f"on a new task it may {next_task}."
         )
     return Markdown(" ".join(lines))
 
@@ -400,7 +400,7 @@ def property_table(by_task: ByTask) -> pd.DataFrame:
         regression = synthesis(effects, property_values(by_task, name))
         left = regression.tau_squared
         rows[words] = {
-            "slope per 0.1": _signed(Interval(*(limit / 10 for limit in regression.slope_interval()))),
+            "slope per 0.1": signed_text(Interval(*(limit / 10 for limit in regression.slope_interval()))),
             "tau left": round(left**0.5, 4),
             "explained": f"{max(0.0, 1 - left / unexplained):.0%}" if unexplained else "nothing to explain",
         }
@@ -411,5 +411,11 @@ def _outcome(estimate: float, low: float, high: float) -> str:
     return comparison_outcome(Interval(estimate, low, high))
 
 
-def _signed(interval: Interval) -> str:
-    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval)
+def signed_text(interval: Interval) -> str:
+    """An estimate and its limits with their signs, as in "+0.010 [-0.002, +0.022]"."""
+    return f"{interval.estimate:+.3f} {signed_limits(interval)}"
+
+
+def signed_limits(interval: Interval) -> str:
+    """The limits alone with their signs."""
+    return f"[{interval.low:+.3f}, {interval.high:+.3f}]"

@@ -16,6 +16,7 @@ from companion.chapters.ch10_domains.tasks import IMAGES, DomainTask, TaskSplits
 from companion.chapters.systems import COMPARISON_CE
 from l2h.data import domains
 from l2h.data.published import NotAvailableError
+from l2h.evaluation.metrics import predictions_from_correctness
 from l2h.experiments import run
 from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
 from l2h.experiments.store import Store
@@ -169,9 +170,7 @@ class DomainResult:
         self.config, self.parts = config, parts
 
     def predictions(self, system: str, part: str = "test") -> Predictions:
-        """The predictions of a system, coded as right (+1) and wrong (-1): y is +1 everywhere.
-
-        All metrics of the package depend on which labels are right alone, whatever the number of classes.
+        """The predictions of a system, as `predictions_from_correctness` codes them.
 
         Args:
             system: in HELPER_SYSTEMS.
@@ -180,8 +179,7 @@ class DomainResult:
         result = self.parts[part]
         own = result[PLAIN_SERVER if system == "confidence" else system]
         r = result["confidence"] if system == "confidence" else own["r"]
-        m, e = (2 * np.array(right) - 1 for right in (result["client_right"], own["server_right"]))
-        return Predictions(m=m, r=np.array(r, dtype=float), e=e.astype(float), y=np.ones(len(m), dtype=int))
+        return predictions_from_correctness(result["client_right"], r, own["server_right"])
 
 
 def run_domain(config: DomainRun, store: Store | None = None) -> DomainResult:

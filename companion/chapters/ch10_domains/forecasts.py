@@ -13,16 +13,17 @@ from companion.chapters.ch10_domains.analysis import (
     TaskEffects,
     predictions_of,
     property_values,
+    signed_limits,
+    signed_text,
     synthesis,
     task_effects,
 )
+from companion.chapters.ch10_domains.settings import PAIRS_TABLE
 from l2h.evaluation.class_pairs import ClassPairsMean, class_pairs_mean
 from l2h.evaluation.forecast import largest_gain
 from l2h.evaluation.intervals import Interval, format_interval, t_interval
 from l2h.evaluation.random_effects import RandomEffects, random_effects
-from l2h.experiments.fingerprint import PACKAGE
 
-PAIRS_TABLE = PACKAGE.parent / "book" / "06_comparison.full.csv"
 PAIRS_CLIENT = "as_released"
 LEAST_OTHER_TASKS = 4  # from which a regression can be fitted
 
@@ -179,7 +180,7 @@ def forecast_table(by_task: ByTask, pairs: PairsOfClasses) -> pd.DataFrame:
 def _forecast_text(forecast: TaskForecast | None) -> str:
     if forecast is None:
         return "too few tasks"
-    return "[{:+.3f}, {:+.3f}]".format(*forecast.forecast[1:]) + (" contains it" if forecast.covers else " misses it")
+    return f"{signed_limits(forecast.forecast)} {'contains' if forecast.covers else 'misses'} it"
 
 
 def pairs_table(*baselines: str) -> pd.DataFrame:
@@ -192,7 +193,7 @@ def pairs_table(*baselines: str) -> pd.DataFrame:
     for baseline in baselines:
         mean = pairs_of_classes(baseline).mean()
         rows[f"minus {baseline}"] = {
-            "mean": "{:+.3f} [{:+.3f}, {:+.3f}]".format(*mean.interval()),
-            "a new pair": "[{:+.3f}, {:+.3f}]".format(*mean.new_pair_interval()[1:]),
+            "mean": signed_text(mean.interval()),
+            "a new pair": signed_limits(mean.new_pair_interval()),
         }
     return pd.DataFrame(rows).T

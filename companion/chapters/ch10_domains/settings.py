@@ -1,11 +1,19 @@
 """The settings of chapter 10 at each profile."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from companion.chapters.settings import TWO_SEEDS, ChapterSettings
 
 DOMAINS = ("cifar100", "clinc150", "fsdd", "smartwatch", "gas_drift")
 PACKAGED_TABLES = ("digits", "segments", "breast_cancer", "wine")  # that installed packages ship
+PAIRS_TABLE = Path(__file__).resolve().parents[3] / "book" / "06_comparison.full.csv"  # all pairs of CIFAR-10's classes
+
+
+def pairs_digest() -> str:
+    """The SHA-256 of the table of pairs: a record with other pairs is not fresh."""
+    return hashlib.sha256(PAIRS_TABLE.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,7 @@ class Settings(ChapterSettings):
         image_epochs: passes over them in each training of rejector and server; on all other data the number is the
             estimator's.
         data: "cifar10" for the published data sets, "digits" for the tables of installed packages alone.
+        pairs: digest of the table of pairs of classes.
     """
 
     seeds: int
@@ -32,6 +41,7 @@ class Settings(ChapterSettings):
     image_fit: int = 3000
     image_epochs: int = 10
     data: str | None = None
+    pairs: str = field(default_factory=pairs_digest)
 
 
 PROFILES = (

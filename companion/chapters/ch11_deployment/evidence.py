@@ -15,9 +15,10 @@ from companion.chapters.paired_evidence import (
     paired_evidence,
 )
 from companion.chapters.summaries import SweptRuns
-from companion.claims.evidence import Evidence
+from companion.claims.evidence import EQUIVALENCE_LEVEL, EQUIVALENCE_LIMITS, Evidence
 from companion.claims.registry import bounds_by_claim
 from l2h.evaluation.comparisons import differences_per_example
+from l2h.evaluation.intervals import z_interval
 from l2h.evaluation.metrics import loss_per_example
 from l2h.evaluation.thresholds import with_threshold
 from l2h.experiments.config import ExperimentConfig
@@ -26,7 +27,6 @@ from l2h.serving.simulation.boards import RESNET8, boards, network_on_board, rej
 
 CHAPTER = "11_deployment"
 EQUAL_SHARE = 0.2  # of the requests of two systems that are compared
-Z95, Z90 = 1.959964, 1.644854  # quantiles of the normal distribution, of two-sided intervals
 SystemConfigs = Mapping[tuple[str, str], ExperimentConfig]
 
 
@@ -140,19 +140,12 @@ def time_saved_by_asking(n: int) -> dict[str, Evidence]:
         n: simulated requests.
     """
     seconds = request_seconds(deployed_link("LTE"), n)
-    error = float(seconds.std(ddof=1)) / n**0.5
     evidence = {}
     for name in bounds_by_claim(CHAPTER)["old-boards-answer-sooner-by-asking"]:
         client, rejector = (network_on_board(boards()[name], network).seconds for network in (RESNET8, REJECTOR))
-        saved = client - rejector - float(seconds.mean())
-        evidence[name] = Evidence(
-            saved,
-            saved - Z95 * error,
-            saved + Z95 * error,
-            n=n,
-            equivalence_low=saved - Z90 * error,
-            equivalence_high=saved + Z90 * error,
-        )
+        saved = client - rejector - seconds
+        limits = dict(zip(EQUIVALENCE_LIMITS, z_interval(saved, level=EQUIVALENCE_LEVEL)[1:], strict=True))
+        evidence[name] = Evidence(*z_interval(saved), n=n, **limits)
     return evidence
 
 

@@ -10,12 +10,8 @@ from l2h.problem import Predictions, asks, server_label
 from l2h.serving.simulation.boards import RESNET8, boards, network_on_board
 from l2h.serving.simulation.links import Radio
 
-STATELESS_POLICIES = (
-    "keep",
-    "confidence",
-    "learning to help",
-    "ask",
-)  # policies whose decision is a function of the input alone
+# whose decision is a function of the input alone
+STATELESS_POLICIES = ("keep", "confidence", "learning to help", "ask")
 REQUEST_SECONDS = np.geomspace(0.01, 3.0, 121)
 CLIENT_SECONDS = np.geomspace(0.005, 3.0, 101)
 

@@ -178,6 +178,16 @@ def service_validation_table() -> pd.DataFrame:
     return pd.read_csv(LOOPBACK_TABLE).set_index(["regime", "quantile"])
 
 
+def describe_measurement(table: pd.DataFrame) -> str:
+    """When and where the running service was measured, in a sentence.
+
+    Args:
+        table: of `service_validation_table`.
+    """
+    ((day, machine),) = set(zip(table["day"], table["machine"], strict=True))
+    return f"The service was measured on {day} ({machine})."
+
+
 def _against_formula(waits: np.ndarray, formula: float) -> dict[str, float]:
     means = np.array([part.mean() for part in np.array_split(waits, BATCHES)])
     error = means.std(ddof=1) / np.sqrt(BATCHES)

@@ -70,7 +70,7 @@ class CoverageNumbers:
 
 
 def read_systems(path: Path = SYSTEMS_FILE) -> dict[str, Predictions]:
-    """The predictions of each system, with labels that say only who is right: y = 1 on every image.
+    """The predictions of each system, as `metrics.predictions_from_correctness` codes them.
 
     Args:
         path: of a file that `companion.build.system_scores` wrote.
@@ -85,12 +85,7 @@ def read_systems(path: Path = SYSTEMS_FILE) -> dict[str, Predictions]:
     table = pd.read_csv(path, header=[0, 1, 2])
     client = table["client"].iloc[:, 0].to_numpy()
     return {
-        name: Predictions(
-            m=2 * client - 1,
-            r=table[name].iloc[:, 0].to_numpy(),
-            e=2 * table[name].iloc[:, 1].to_numpy() - 1,
-            y=np.ones_like(client),
-        )
+        name: metrics.predictions_from_correctness(client, *table[name].to_numpy().T)
         for name in dict.fromkeys(table.columns.get_level_values(0))
         if name != "client"
     }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers.samples import columns, costs, many, predictions
 from hypothesis import given
+from hypothesis import strategies as st
 from oracles import theory
 
 from l2h.evaluation import metrics
@@ -45,6 +46,16 @@ def test_many_classes_keep_the_rows_of_their_scores():
     p = Predictions(m=np.array([0, 0, 0, 0]), r=np.array([1.0, -1.0, -1.0, 1.0]), e=e, y=np.array([0, 1, 1, 2]))
     assert split_by_class(p)[1].e.tolist() == [[0, 1, 0], [0, 0, 1]]
     assert metrics.client_server_correctness(p)[1].tolist() == [True, True, False, False]
+
+
+@given(rows=st.lists(st.tuples(*[st.integers(0, 2)] * 3, st.floats(-1, 1)), min_size=1, max_size=8), **costs)
+def test_who_is_right_is_all_that_the_loss_depends_on(rows, c1, ce):
+    m, e, y, r = map(np.array, zip(*rows, strict=True))
+    coded = metrics.predictions_from_correctness(m == y, r, e == y)
+    of_labels = Predictions(m=m, r=r, e=np.eye(3)[e], y=y)
+    found, expected = (metrics.loss_per_example(p, costs=Costs(c1=c1, ce=ce)) for p in (coded, of_labels))
+    assert np.array_equal(found, expected)
+    assert np.array_equal(metrics.correctness(coded), metrics.correctness(of_labels))
 
 
 @given(p=predictions(), **costs)

@@ -1,9 +1,7 @@
-"""Policies on sensors that age: the coding, the feedback rule, and retraining that knows no future."""
+"""Policies on sensors that age: the feedback rule, and retraining that knows no future."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from companion.chapters.ageing import experiments
 from companion.chapters.ageing.experiments import COSTS, PSEUDO_SUFFIX, RETRAINED_SERVER_SUFFIX
@@ -12,18 +10,6 @@ from l2h.losses.zero_one import generalized_zero_one_loss
 from l2h.problem import asks
 
 TREES = 4
-triples = st.lists(st.tuples(*[st.integers(0, 2)] * 3, st.floats(-1, 1)), min_size=1, max_size=8)
-
-
-@given(triples)
-def test_the_coding_changes_no_loss(rows):
-    m, e, y, r = map(np.array, zip(*rows, strict=True))
-    coded = experiments.coded_as_errors(m, r, e, y)
-    scores = np.eye(3)[e]
-    assert np.array_equal(
-        generalized_zero_one_loss(coded.r, coded.e, coded.m, coded.y, costs=COSTS),
-        generalized_zero_one_loss(r, scores, m, y, costs=COSTS),
-    )
 
 
 def test_the_second_batch_is_split_without_overlap(aged):

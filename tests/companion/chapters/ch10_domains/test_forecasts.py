@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers.domains import pairs_of_letters, results_of
 
-from companion.chapters.ch10_domains import analysis, forecasts
+from companion.chapters.ch10_domains import analysis, forecasts, settings
+from companion.chapters.parameters import settings_for
 from l2h.evaluation.class_pairs import class_pairs_mean
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.random_effects import random_effects
@@ -34,6 +35,15 @@ def test_pairs_are_read_from_the_committed_table():
     assert pairs.mean().estimate == pytest.approx(pairs.advantages.mean())
     table = forecasts.pairs_table("confidence", "two-stage")
     assert table.loc["minus confidence", "mean"].startswith(f"{pairs.advantages.mean():+.3f} [")
+
+
+def test_a_record_with_other_pairs_is_not_fresh(tmp_path, monkeypatch):
+    committed = settings.pairs_digest()
+    assert settings_for("10_domains", "paper").pairs == committed
+    other = tmp_path / "table.csv"
+    other.write_bytes(settings.PAIRS_TABLE.read_bytes() + b"\n")
+    monkeypatch.setattr(settings, "PAIRS_TABLE", other)
+    assert settings.pairs_digest() != committed
 
 
 def test_a_table_of_pairs_is_read_by_client_and_system(tmp_path):

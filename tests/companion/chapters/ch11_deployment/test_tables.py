@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from helpers.deployment import RADIO, predictions
 
+from benchmarks import loopback
 from companion.chapters.ch11_deployment import tables
 from companion.chapters.ch11_deployment.deployments import LINKS, REJECTOR, USER_PRICES, deployed_link, request_seconds
 from l2h.evaluation.metrics import system_loss
 from l2h.problem import Costs
 from l2h.serving.simulation.boards import RESNET8, boards, network_on_board
+from l2h.serving.simulation.simulate import draw_workload, simulate_events
 
 SEED = {"confidence": predictions(), "learning to help": predictions(seed=1)}
 
@@ -57,3 +59,20 @@ def test_simulated_queues_agree_with_the_formulas():
     assert (table["difference"].abs() < 4).all()
     assert table.loc[("constant service, 1 server", 0.5), "formula"] == 0.5
     assert table.loc[("exponential service, 1 server", 0.8), "formula"] == pytest.approx(4.0)
+
+
+def test_the_committed_seconds_of_the_simulator_are_those_that_it_has_now():
+    table = tables.service_validation_table()
+    for regime in loopback.regimes():
+        latency = simulate_events(regime.scenario, draw_workload(regime.scenario)).latency
+        found = [table.loc[(regime.name, f"p{percent}"), "simulated"] for percent in (50, 99)]
+        assert found == pytest.approx(np.percentile(latency, (50, 99)), abs=1e-4), "run benchmarks.loopback again"
+
+
+def test_a_measurement_has_one_day_and_one_machine():
+    table = tables.service_validation_table()
+    assert tables.describe_measurement(table) == "The service was measured on {} ({}).".format(
+        table["day"].iloc[0], table["machine"].iloc[0]
+    )
+    with pytest.raises(ValueError):
+        tables.describe_measurement(table.assign(day=["2026-01-01", *table["day"][1:]]))

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from helpers.engines import WAIT
+from helpers.serving import address
 from starlette.responses import Response
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from l2h.serving.http import protocol
 from l2h.serving.http.connection import KnownHeads, OneWrite, _Exchange
-from l2h.serving.http.server import serving
 
 X = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
 HEADERS, BODY = protocol.encode_request(X, id="a")
@@ -96,17 +96,6 @@ def test_the_oldest_head_makes_room():
         heads.remember(data, scope(data))
     assert len(heads) == 2
     assert [heads.whole_request(request(LENGTH, f"k: {k}")) is None for k in range(4)] == [True, True, False, False]
-
-
-@pytest.fixture(scope="module")
-def url(folder):
-    with serving(folder) as url:
-        yield url
-
-
-def address(url):
-    host, _, port = url.rpartition("//")[2].rpartition(":")
-    return host, int(port)
 
 
 def read_answer(connection, received=b""):

@@ -99,3 +99,9 @@ def small_helper(folder, *, classes=("cat", "dog"), shape=(3,), dtype="float32",
     )
     write_card(folder, card)
     return card
+
+
+def address(url):
+    """The host and the port of a URL that has no path, as a socket takes them."""
+    host, _, port = url.rpartition("//")[2].rpartition(":")
+    return host, int(port)

@@ -15,6 +15,7 @@ from l2h.serving.http.application import RETRY, Refused, Service, refusal
 logger = logging.getLogger(__name__)
 
 END = b"\r\n\r\n"  # of a head
+LARGEST_HEAD = 4096  # bytes of one that is kept; h11 accepts any that comes whole
 SPECIAL_HEADERS = {b"connection", b"expect", b"transfer-encoding", b"upgrade"}  # these change more than the request
 
 
@@ -29,7 +30,7 @@ class KnownHeads:
     """Heads of requests that h11 has accepted, by their bytes: the same bytes mean the same once more.
 
     A device sends the same head for each input of one size, and h11 takes longer to read it than the answer takes to
-    be written.
+    be written. Heads of requests that are refused are kept, too, so that their number and their lengths are limited.
     """
 
     def __init__(self, capacity: int = 256) -> None:
@@ -41,7 +42,7 @@ class KnownHeads:
         return len(self._heads)
 
     def remember(self, data: bytes, scope: Scope) -> None:
-        """Keep the head with which data begins, if it is a plain POST with the length of its body.
+        """Keep the head with which data begins, if it is a short plain POST with the length of its body.
 
         Args:
             data: the first bytes that came for this request.
@@ -52,6 +53,7 @@ class KnownHeads:
         names = [name for name, _ in headers]
         if (
             end
+            and len(head) <= LARGEST_HEAD
             and scope["method"] == "POST"
             and scope["http_version"] == "1.1"
             and names.count(b"content-length") == 1
@@ -103,6 +105,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._start = message
             return
+        await self._connection.flow.drain()  # as long as the other side reads no answers
         if self.disconnected:
             return
         headers = [*self._connection.server_state.default_headers, *self._start["headers"]]

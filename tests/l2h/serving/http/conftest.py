@@ -1,7 +1,9 @@
-"""The helper that most tests of the server use."""
+"""The helper that most tests of the server use, and a server of it."""
 
 import pytest
 from helpers.serving import small_helper
+
+from l2h.serving.http.server import serving
 
 
 @pytest.fixture(scope="session")
@@ -10,3 +12,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small") / "helper"
     small_helper(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def url(folder):
+    """Where a server of this helper answers, in a thread of this process."""
+    with serving(folder) as url:
+        yield url

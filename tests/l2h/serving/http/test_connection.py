@@ -6,14 +6,17 @@ import itertools
 import random
 import socket
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers.engines import WAIT
+from helpers.serving import address
+from starlette.responses import Response
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from l2h.serving.http import protocol
-from l2h.serving.http.connection import KnownHeads, OneWrite
-from l2h.serving.http.server import serving
+from l2h.serving.http.connection import KnownHeads, OneWrite, _Exchange
 
 X = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
 HEADERS, BODY = protocol.encode_request(X, id="a")
@@ -56,6 +59,15 @@ def test_what_is_not_exactly_one_request_with_a_known_head_is_none(data):
 PLAIN = scope(request(LENGTH))
 
 
+def test_a_long_head_is_not_kept():
+    """It came whole, so that h11 has no limit for it, and the memory of 256 of them would be large."""
+    heads = KnownHeads()
+    for length, expected in ((5000, 0), (3000, 1)):
+        data = request(LENGTH, "a: " + length * "b")
+        heads.remember(data, scope(data))
+        assert len(heads) == expected
+
+
 @pytest.mark.parametrize(
     ("data", "read"),
     [
@@ -84,17 +96,6 @@ def test_the_oldest_head_makes_room():
         heads.remember(data, scope(data))
     assert len(heads) == 2
     assert [heads.whole_request(request(LENGTH, f"k: {k}")) is None for k in range(4)] == [True, True, False, False]
-
-
-@pytest.fixture(scope="module")
-def url(folder):
-    with serving(folder) as url:
-        yield url
-
-
-def address(url):
-    host, _, port = url.rpartition("//")[2].rpartition(":")
-    return host, int(port)
 
 
 def read_answer(connection, received=b""):
@@ -160,6 +161,41 @@ def test_a_sender_that_leaves_after_a_known_head_disturbs_nobody(url):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
     with connected(url) as (_, again):
         assert again == first
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_an_answer_waits_while_the_other_side_reads_none(leaves):
+    class Transport:
+        def __init__(self):
+            self.written = []
+
+        def write(self, data):
+            self.written.append(data)
+
+        def close(self):
+            self.written.append("end")
+
+    async def scenario():
+        transport = Transport()
+        connection = SimpleNamespace(
+            transport=transport,
+            flow=FlowControl(transport),
+            server_state=SimpleNamespace(default_headers=[]),
+            on_response_complete=lambda: None,
+        )
+        exchange = _Exchange(connection, {"type": "http", "headers": []}, b"")
+        connection.flow.pause_writing()
+        task = asyncio.create_task(exchange.run(Response(b"scores")))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert transport.written == [] and not exchange.response_complete
+        exchange.disconnected = leaves
+        connection.flow.resume_writing()
+        await task
+        return transport.written
+
+    written = asyncio.run(scenario())
+    assert written == ["end"] if leaves else written[0].endswith(b"scores")
 
 
 def test_what_is_written_in_one_step_is_sent_at_once_and_before_the_end():

@@ -16,6 +16,7 @@ import urllib3
 from helpers.engines import WAIT
 from helpers.faults import ServerProcess
 from helpers.mutations import random_request
+from helpers.serving import address
 
 from l2h.serving.http import protocol, server
 from l2h.serving.http.application import ServerSettings
@@ -27,17 +28,6 @@ TLS = Path(__file__).resolve().parents[3] / "helpers/tls"
 X = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
 HEADERS, BODY = protocol.encode_request(X, id="a")
 TEXT = protocol.encode_request(X, binary=False)[1]
-
-
-@pytest.fixture(scope="module")
-def url(folder):
-    with serving(folder) as url:
-        yield url
-
-
-def address(url):
-    host, _, port = url.rpartition("//")[2].rpartition(":")
-    return host, int(port)
 
 
 def ask(url, headers=HEADERS, body=BODY, **options):

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import random
 import re
-import shutil
 import signal
 import sys
 import tempfile
@@ -25,13 +24,14 @@ from unittest import mock
 
 import nbformat
 import psutil
-import yaml
 
 from benchmarks.figures import Figure
-from companion.build import console, execute, notebooks, outputs, render, summaries, sweep, verify
+from companion.build import console, execute, outputs, render, summaries, sweep, verify
 from companion.build.notebooks import Folders
 from companion.teaching import build as course
 from l2h.experiments.store import Store
+from tests.helpers.chapters import HEADER, write_assessment
+from tests.helpers.small_book import make_small_book
 
 SEED, INTERRUPTIONS = 14, 20
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -40,21 +40,9 @@ EXPECTED_CODES = (0, console.INTERRUPTED, console.TERMINATED, *BEFORE_ITS_WORK)
 PATIENCE = 120.0  # seconds in which processes that were stopped end, on a machine of any load
 RUN_FILE = re.compile(r"[0-9a-f]{64}\.json")
 ASSIGNMENT = "01_loss"
-HEADER = """---
-kernelspec: {name: python3, display_name: Python 3, language: python}
----
-
-# A chapter
-
-```{code-cell} ipython3
-:tags: [parameters]
-
-profile = "paper"
-```
-
-```{code-cell} ipython3
-"""
-TRAINING = """from l2h.experiments.config import ExperimentConfig
+TRAINING = (
+    HEADER
+    + """from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.sweep import over_seeds, sweep
 ```
 
@@ -62,22 +50,7 @@ from l2h.experiments.sweep import over_seeds, sweep
 runs = sweep(over_seeds(ExperimentConfig(method="random", source="digits"), 2))
 ```
 """
-ASSESSMENT = """from pathlib import Path
-from types import SimpleNamespace
-
-from companion.claims.registry import Evidence, assess
-
-settings = SimpleNamespace(chapter="91_toy", profile=profile)
-assess(settings, {"gains": Evidence(0.2, 0.1, NUMBER, n=10, seeds=2)}, Path(FOLDER))
-```
-"""
-CLAIM = """- id: gains
-  statement: It gains.
-  source: this project
-  kind: theorem
-  rule: {estimand: gain, method: t, holds: {above: 0}}
-  verdict: reproduced
-"""
+)
 
 
 class Command(NamedTuple):
@@ -92,33 +65,20 @@ def _folders(folder: Path) -> Folders:
 
 
 def _write_chapter(folder: Path, number: int) -> None:
-    for name in ("book", "claims"):
-        (folder / name).mkdir(exist_ok=True)
-    source = ASSESSMENT.replace("NUMBER", str(1 + number)).replace("FOLDER", repr(str(folder / "claims")))
-    (folder / "claims" / "91_toy.yml").write_text(CLAIM)
-    (folder / "book" / "91_toy.md").write_text(HEADER + source)
+    write_assessment(folder / "book", folder / "claims", low=f"0.1 / {number + 1}", kind="theorem")
 
 
 def _write_training(folder: Path, _: int) -> None:
     (folder / "book").mkdir(exist_ok=True)
-    (folder / "book" / "91_toy.md").write_text(HEADER + TRAINING)
+    (folder / "book" / "91_toy.md").write_text(TRAINING)
     for path in (folder / "runs").glob("*.json"):
         path.unlink()
 
 
 def _write_book(folder: Path, number: int) -> None:
-    book = folder / "book"
     if number == 0:
-        shutil.copytree(notebooks.ROOT / "book" / "_templates", book / "_templates")
-        shutil.copytree(notebooks.ROOT / "book" / "_static", book / "_static")
-        (book / "claims").mkdir()
-        (book / "claims" / "91_toy.yml").write_text(CLAIM)
-        shutil.copy(notebooks.ROOT / "_config.yml", folder)
-        (folder / "references.bib").write_text("")
-        contents = {"format": "jb-book", "root": "book/index", "parts": [{"chapters": [{"file": "book/status"}]}]}
-        (folder / "_toc.yml").write_text(yaml.safe_dump(contents))
-        (book / "status.md").write_text("# Status\n")
-    (book / "index.md").write_text(f"# Index\n\nSee {{doc}}`status`, {number}.\n")
+        make_small_book(folder)
+    (folder / "book" / "index.md").write_text(f"# Index\n\nSee {{doc}}`status`, {number}.\n")
 
 
 def _execute(folder: Path) -> int:

@@ -6,6 +6,7 @@ alone. After each interruption no process and no temporary file is left, no file
 next command begins with what is there, and the last one does all of its work.
 """
 
+import argparse
 import json
 import multiprocessing
 import os
@@ -184,7 +185,7 @@ class Rig:
     """A command in a folder of its own, run in a copy of this process, which has imported everything."""
 
     def __init__(self, command: Command, base: Path) -> None:
-        self.command, self.folder, self.temporary, self.log = command, base / "work", base / "tmp", base / "said.log"
+        self.command, self.folder, self.temporary, self.log = command, base / "work", base / "tmp", base / "output.log"
         self.folder.mkdir()
         self.temporary.mkdir()
         self.number, self.whole = 0, set[str]()
@@ -218,7 +219,7 @@ class Rig:
         now = path_names(self.folder)
         faults = half_written(self.folder) + sorted(now ^ (self.whole or now))
         if process.exitcode != 0 or faults:
-            raise RuntimeError(f"whole run: exit code {process.exitcode}, {faults}\n{self._said()}")
+            raise RuntimeError(f"whole run: exit code {process.exitcode}, {faults}\n{self._output()}")
         self.whole = now
         return time.monotonic() - started
 
@@ -236,19 +237,19 @@ class Rig:
         process.join(PATIENCE)
         if process.is_alive():
             os.killpg(process.pid, signal.SIGKILL)
-            raise RuntimeError(f"it did not end within {PATIENCE} s after {number.name}\n{self._said()}")
+            raise RuntimeError(f"it did not end within {PATIENCE} s after {number.name}\n{self._output()}")
         latest = time.monotonic() + PATIENCE
         while (left := self._left()) and time.monotonic() < latest:
             time.sleep(0.2)
         faults = left + faults_after(self.folder, before, self.whole)
-        if process.exitcode not in EXPECTED_CODES or faults or "Traceback" in self._said():
-            raise RuntimeError(f"exit code {process.exitcode} after {number.name}, {faults}\n{self._said()}")
+        if process.exitcode not in EXPECTED_CODES or faults or "Traceback" in self._output():
+            raise RuntimeError(f"exit code {process.exitcode} after {number.name}, {faults}\n{self._output()}")
         return process.exitcode
 
     def _left(self) -> list[str]:
         return _processes_of(self.temporary) + [str(path) for path in self.temporary.iterdir()]
 
-    def _said(self) -> str:
+    def _output(self) -> str:
         return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
 
     def _run(self) -> None:
@@ -322,14 +323,19 @@ def figures(times: int = INTERRUPTIONS) -> Iterator[Figure]:
         yield Figure(f"signals_{name}", 1.0, "interruptions that end well", "all", float(len(codes)), float(times))
 
 
-def main(arguments: list[str]) -> None:
-    """Interrupt the named commands, or all; a number among the arguments says how often."""
-    times = next((int(text) for text in arguments if text.isdigit()), INTERRUPTIONS)
-    for name in [text for text in arguments if not text.isdigit()] or COMMANDS:
-        for line, _ in interrupt(name, COMMANDS[name], times):
+def main(arguments: list[str] | None = None) -> None:
+    """Interrupt the named commands, or all, and print a line for each time."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.signals", description=__doc__.partition("\n")[0])
+    parser.add_argument("commands", nargs="*", help=f"some of {', '.join(COMMANDS)}; all, if none is given")
+    parser.add_argument("--times", type=int, default=INTERRUPTIONS, help=f"interruptions of each ({INTERRUPTIONS})")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.commands) - set(COMMANDS):
+        parser.error(f"expected names among {', '.join(COMMANDS)}, got {', '.join(sorted(unknown))}")
+    for name in options.commands or COMMANDS:
+        for line, _ in interrupt(name, COMMANDS[name], options.times):
             print(line, flush=True)
-        print(f"{name}: all of its work after {times} interruptions", flush=True)
+        print(f"{name}: all of its work after {options.times} interruptions", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -27,6 +27,7 @@ from l2h.data import sources
 from l2h.experiments import sweep as sweeps
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.store import Store
+from tests.helpers.mutations import TEXTS, changed_bytes, changed_json
 
 SEED = 14
 CASES = {
@@ -39,12 +40,6 @@ CASES = {
     "records": 500,
 }
 REFUSALS = (OSError, RuntimeError, TypeError, ValueError)
-TEXTS = (
-    "", " ", "0", "-1", "1e-3", "no", "paper", "quick", "full", "'", '"', "'\"`$(", "{", "{}", "[0, 0.1]",
-    "{seeds: 3}", "{profile: x}", "- a", "&a [*a]", "!!python/object:os.system", "\n", "\t", "ü", "İ", "e\u0301",
-    "😀", "\u202e", "\ud800", "%s %d", "{0}", "\\", "..", "~", "~nobody/x", "--", "-", "--help", "01_problem",
-    "a" * 5000, "٣", "²", "nan", "1,0.1",
-)  # fmt: skip
 NUMBERS = (
     0, 1, 2, 3, -1, 10**6, 2**63, -(2**63), 10**30, 0.0, -0.0, 0.1, 0.18, 0.5, 1e-320, 1e308, -1e308,
     float("nan"), float("inf"), float("-inf"), True, False, 1j,
@@ -71,40 +66,6 @@ def random_value(rng: random.Random, depth: int = 3) -> Any:
     ]
     hashable = [item for item in items if not isinstance(item, list | dict | set)]
     return (items, tuple(items), {str(item): item for item in items}, {repr(item) for item in hashable})[kind - 5]
-
-
-def changed_bytes(content: bytes, rng: random.Random) -> bytes:
-    """A file's content with some of it exchanged, removed, doubled or added."""
-    content = bytearray(content)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(content) + 1)
-        match rng.randrange(6):
-            case 0:
-                content[at : at + 1] = rng.randbytes(1)
-            case 1:
-                del content[at : at + rng.randint(1, 30)]
-            case 2:
-                content[at:at] = rng.choice(TEXTS).encode("utf8", "surrogatepass")
-            case 3:
-                content[at:at] = content[max(0, at - rng.randint(1, 200)) : at]
-            case 4:
-                del content[at:]
-            case 5:
-                content = bytearray(rng.randbytes(rng.randrange(100)))
-    return bytes(content)
-
-
-def changed_json(value: Any, rng: random.Random) -> Any:
-    """A JSON document with one value exchanged or removed."""
-    if not isinstance(value, dict | list) or not value or rng.random() < 0.1:
-        return rng.choice((None, True, -1, 1e308, "", "x", [], {}, [[]], {"x": 1}, 10**400))
-    key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
-    changed = value.copy()
-    if rng.random() < 0.2:
-        del changed[key]
-    else:
-        changed[key] = changed_json(value[key], rng)
-    return changed
 
 
 def contents(folder: Path) -> dict[str, bytes | str | None]:
@@ -151,7 +112,7 @@ def parameters(rng: random.Random, folder: Path) -> None:
 
 
 def commands(rng: random.Random, folder: Path) -> None:
-    """Words of a command line, for every command of the project."""
+    """Words of a command line, for the commands execute, sweep, verify, audit and render, and for `l2h`."""
     base = Folders(folder / "book", folder / "notebooks", folder / "references")
     base.book.mkdir()
     (folder / "mine.npz").write_bytes(rng.randbytes(50))
@@ -159,14 +120,13 @@ def commands(rng: random.Random, folder: Path) -> None:
     (folder / "mine" / "thesis.tex").write_text("mine")
     claims, report = folder / "claims", folder / "claims.json"
     words = [_word(rng) for _ in range(rng.randrange(5))]
-    first = rng.choice
     calls: tuple[tuple[Callable[..., Any], list[str], tuple[Any, ...]], ...] = (
-        (execute.main, [first(("quick", "paper", "record", "x")), *words], (base,)),
-        (sweep.main, [first(("quick", "paper", "x")), *words], (base,)),
-        (verify.main, [first(("record", "paper", "update", "x")), *words], (base, claims, report)),
+        (execute.main, [rng.choice(("quick", "paper", "record", "x")), *words], (base,)),
+        (sweep.main, [rng.choice(("quick", "paper", "x")), *words], (base,)),
+        (verify.main, [rng.choice(("record", "paper", "update", "x")), *words], (base, claims, report)),
         (audit.main, words, (base,)),
-        (render.main, [str(folder / "notebooks"), "--html", first(("mine", "mine.npz", "new", *TEXTS))], ()),
-        (cli.main, [first(("fit", "report", "ask", "export-triton", "verify", "x")), *words], ()),
+        (render.main, [str(folder / "notebooks"), "--html", rng.choice(("mine", "mine.npz", "new", *TEXTS))], ()),
+        (cli.main, [rng.choice(("fit", "report", "ask", "export-triton", "verify", "x")), *words], ()),
     )
     main, arguments, others = rng.choice(calls)
     with nothing_lost(folder):
@@ -183,17 +143,17 @@ def _word(rng: random.Random) -> str:
 
 
 def _ends_as_a_command(main: Callable[..., Any], arguments: list[str], others: tuple[Any, ...]) -> None:
-    said = StringIO()  # a check that fails says so on stdout
+    stream = StringIO()  # a check that fails says so on stdout
     try:
-        with redirect_stdout(said), redirect_stderr(said):
+        with redirect_stdout(stream), redirect_stderr(stream):
             code = main(arguments, *others)
     except SystemExit as end:  # of argparse
         code = end.code
     except Exception as error:
         raise BadEnd(f"{main.__module__} {arguments}: {error!r}") from error
-    text = said.getvalue()
-    if code not in (0, 1, 2) or "Traceback" in text or (code and not text.strip()):
-        raise BadEnd(f"{main.__module__} {arguments}: exit code {code}, said {text!r}")
+    output = stream.getvalue()
+    if code not in (0, 1, 2) or "Traceback" in output or (code and not output.strip()):
+        raise BadEnd(f"{main.__module__} {arguments}: exit code {code}, output {output!r}")
 
 
 def variables(rng: random.Random, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a second of the server buys: right answers of a helper's system, where the device asks and where all is asked.
+"""Right answers per second of the server: of a helper's system, and of one that asks for every input.
 
 A tree of the digits is the frozen client, a network with a hidden layer is the server, in a process of its own.
 """
@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks.figures import Figure
+from benchmarks.serving import processor_seconds
 from l2h.serving.device import Device
 from l2h.serving.estimator.classifier import LearningToHelpClassifier
 from l2h.serving.folder import read_card, write_card
@@ -105,16 +106,11 @@ def serve(
         while spent.min() < smallest_time:
             n += len(x)
             for k, device in enumerate(devices):
-                before = _seconds(process)
+                before = processor_seconds(process)
                 answers = [device.answer(each) for each in x]
-                spent[k] += _seconds(process) - before
+                spent[k] += processor_seconds(process) - before
                 right[k] += sum(answer.label == label for answer, label in zip(answers, y, strict=True))
                 asked[k] += sum(answer.source == "server" for answer in answers)
                 if any(device.counts.fallback.values()):
                     raise RuntimeError(f"expected an answer to each request, got {dict(device.counts.fallback)}")
     return [Served(*map(float, row)) for row in np.transpose([right / n, spent / n, asked / n])]
-
-
-def _seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system

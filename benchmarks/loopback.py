@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.figures import Figure, machine
+from benchmarks.figures import machine
 from l2h.problem import Predictions
 from l2h.serving.device import Device
 from l2h.serving.simulation.links import Link, Quantiles, measured_link
@@ -47,7 +47,6 @@ BREAKER = BreakerRule(failures=3, window=3.5, pause=5.0)
 QUEUE_SECONDS = 5.0  # after which the server refuses a request that still waits
 SOURCES = {"client": KEPT, "server": SERVER, "fallback": FALLBACK}
 RESAMPLES = 2000
-ONE = np.ones(1)
 
 
 class Regime(NamedTuple):
@@ -79,7 +78,8 @@ def regimes(scale: float = 1.0) -> list[Regime]:
     measured = measured_link("LTE")
     fast = Quantiles.constant(1e9)
     lte = replace(measured, up=fast, down=fast, loss=0.0)  # the proxy holds both ways back for half a round trip
-    unknown = Predictions(m=ONE, r=-ONE, e=ONE, y=ONE)
+    one = np.ones(1)
+    unknown = Predictions(m=one, r=-one, e=one, y=one)
 
     def scenario(client: float, service: float, link: Link, devices: int, inputs: int, rate: float) -> Scenario:
         return Scenario(
@@ -97,7 +97,7 @@ def regimes(scale: float = 1.0) -> list[Regime]:
 
     kept = scenario(0.1, 0.1, lte, devices=6, inputs=150, rate=2.0)
     return [
-        Regime("kept", kept.with_policy(keep_always, predictions=replace(unknown, r=ONE))),
+        Regime("kept", kept.with_policy(keep_always, predictions=replace(unknown, r=one))),
         Regime("asked", scenario(0.05, 0.1, lte, devices=6, inputs=150, rate=1.0)),
         Regime("overloaded", scenario(0.05, 0.2, Link.constant(0.2, rate=1e9), devices=12, inputs=75, rate=0.5)),
     ]
@@ -133,38 +133,31 @@ def measure(regime: Regime, work: Workload, folder: Path) -> tuple[np.ndarray, n
 
     with ExitStack() as opened:
         server = opened.enter_context(_server(folder, scenario.server))
-        pairs = [opened.enter_context(_Pair(folder, server.port, client, scenario)) for _ in range(scenario.devices)]
+        pairs = [opened.enter_context(_device(folder, server.port, client, scenario)) for _ in range(scenario.devices)]
         threads = opened.enter_context(ThreadPoolExecutor(scenario.devices))
         start = time.monotonic() + 0.5
-        for done in [threads.submit(run, d, pair.device, pair.proxy, start) for d, pair in enumerate(pairs)]:
+        for done in [threads.submit(run, d, *pair, start) for d, pair in enumerate(pairs)]:
             done.result()
     return latency, source
 
 
-class _Pair:
-    """A device with a proxy of its own."""
-
-    def __init__(self, folder: Path, port: int, client: Any, scenario: Scenario) -> None:
-        self.folder, self.proxy, self.client, self.scenario = folder, Proxy(port), client, scenario
-
-    def __enter__(self) -> "_Pair":
-        self.proxy.__enter__()
-        rule = self.scenario.device.breaker
-        self.device = Device(
-            self.folder,
-            f"http://127.0.0.1:{self.proxy.port}",
-            client=self.client,
-            deadline=self.scenario.device.deadline,
-            queue_timeout=self.scenario.server.request_seconds,
+@contextmanager
+def _device(folder: Path, port: int, client: Any, scenario: Scenario) -> Iterator[tuple[Device, Proxy]]:
+    """A device with a proxy of its own, through which it asks the server at a port."""
+    rule = scenario.device.breaker
+    with Proxy(port) as proxy:
+        device = Device(
+            folder,
+            f"http://127.0.0.1:{proxy.port}",
+            client=client,
+            deadline=scenario.device.deadline,
+            queue_timeout=scenario.server.request_seconds,
             failures=rule.failures,
             breaker_window=rule.window,
             pause=rule.pause,
         )
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.device.close()
-        self.proxy.__exit__(*error)
+        with device:
+            yield device, proxy
 
 
 def _server(folder: Path, server: SimulatedServer) -> ServerProcess:
@@ -200,13 +193,6 @@ def comparisons(scale: float = 1.0) -> Iterator[Comparison]:
             work = draw_workload(regime.scenario)
             simulated = simulate_events(regime.scenario, work).latency.reshape(work.arrival.shape)
             yield from compare(regime, measure(regime, work, folder)[0], simulated)
-
-
-def figures(scale: float = 1.0) -> Iterator[Figure]:
-    """Each quantile, simulated over measured."""
-    for row in comparisons(scale):
-        name = f"simulated_{row.regime}_{row.quantile}"
-        yield Figure(name, row.simulated / row.measured, "ratio", "seconds measured", row.simulated, row.measured)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,6 +8,7 @@ import argparse
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def results(names: list[str]) -> dict[str, str]:
     return {name: status_by_exit_code[codes[name]] for name in names}
 
 
-def report(found: dict[str, str], diff_of) -> tuple[str, bool]:
+def report(found: dict[str, str], diff_of: Callable[[str], str]) -> tuple[str, bool]:
     """The survivors with what was changed in them, the share of the others, and whether it is large enough.
 
     Args:
@@ -70,10 +71,10 @@ def report(found: dict[str, str], diff_of) -> tuple[str, bool]:
 
 def main(words: list[str]) -> int:
     """Draw mutants, run the tests on them, and print the survivors."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__.splitlines()[0])
-    parser.add_argument("--number", type=int, default=400, help="how many mutants are drawn")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__.partition("\n")[0])
+    parser.add_argument("--number", type=_at_least_one, default=400, help="how many mutants are drawn")
     parser.add_argument("--seed", type=int, default=7, help="of the draw")
-    parser.add_argument("--only", nargs="*", help="names of mutants to run instead of a draw")
+    parser.add_argument("--only", nargs="+", help="names of mutants to run instead of a draw")
     arguments = parser.parse_args(words)
     from mutmut.mutation.diff_apply import get_diff_for_mutant
 
@@ -88,6 +89,12 @@ def main(words: list[str]) -> int:
     text, enough = report(results(names), get_diff_for_mutant)
     print(text)
     return 0 if enough else 1
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of mutants, at least 1, got {text}")
+    return int(text)
 
 
 if __name__ == "__main__":

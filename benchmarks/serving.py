@@ -80,9 +80,9 @@ def throughput(
     request, model = http_request(image), OnnxModel(folder / "server.onnx")
     walls, processors = [], []
     for _ in range(rounds):
-        before, spent, start = bare_rate(model, image, seconds / 2), _processor_seconds(process), time.perf_counter()
+        before, spent, start = bare_rate(model, image, seconds / 2), processor_seconds(process), time.perf_counter()
         rate = request_rate(address, request, connections, seconds)
-        n, spent = rate * (time.perf_counter() - start), _processor_seconds(process) - spent
+        n, spent = rate * (time.perf_counter() - start), processor_seconds(process) - spent
         after = bare_rate(model, image, seconds / 2)
         bare, bare_processor = (np.mean([getattr(each, unit) for each in (before, after)]) for unit in Rate._fields)
         walls.append((rate / bare, rate, bare))
@@ -101,7 +101,8 @@ def _medians(rounds: list[tuple[float, float, float]], ratio_to: str) -> tuple[f
     return ratio, "ratio", ratio_to, own, baseline
 
 
-def _processor_seconds(process: psutil.Process | None) -> float:
+def processor_seconds(process: psutil.Process | None) -> float:
+    """Processor time of a process until now; of none, 0."""
     if process is None:
         return 0.0
     times = process.cpu_times()

@@ -6,12 +6,12 @@ alone. After each interruption no process and no temporary file is left, no file
 next command begins with what is there, and the last one does all of its work.
 """
 
+import argparse
 import json
 import multiprocessing
 import os
 import random
 import re
-import shutil
 import signal
 import sys
 import tempfile
@@ -25,13 +25,14 @@ from unittest import mock
 
 import nbformat
 import psutil
-import yaml
 
 from benchmarks.figures import Figure
-from companion.build import console, execute, notebooks, outputs, render, summaries, sweep, verify
+from companion.build import console, execute, outputs, render, summaries, sweep, verify
 from companion.build.notebooks import Folders
 from companion.teaching import build as course
 from l2h.experiments.store import Store
+from tests.helpers.chapters import HEADER, write_assessment
+from tests.helpers.small_book import make_small_book
 
 SEED, INTERRUPTIONS = 14, 20
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -40,21 +41,9 @@ EXPECTED_CODES = (0, console.INTERRUPTED, console.TERMINATED, *BEFORE_ITS_WORK)
 PATIENCE = 120.0  # seconds in which processes that were stopped end, on a machine of any load
 RUN_FILE = re.compile(r"[0-9a-f]{64}\.json")
 ASSIGNMENT = "01_loss"
-HEADER = """---
-kernelspec: {name: python3, display_name: Python 3, language: python}
----
-
-# A chapter
-
-```{code-cell} ipython3
-:tags: [parameters]
-
-profile = "paper"
-```
-
-```{code-cell} ipython3
-"""
-TRAINING = """from l2h.experiments.config import ExperimentConfig
+TRAINING = (
+    HEADER
+    + """from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.sweep import over_seeds, sweep
 ```
 
@@ -62,22 +51,7 @@ from l2h.experiments.sweep import over_seeds, sweep
 runs = sweep(over_seeds(ExperimentConfig(method="random", source="digits"), 2))
 ```
 """
-ASSESSMENT = """from pathlib import Path
-from types import SimpleNamespace
-
-from companion.claims.registry import Evidence, assess
-
-settings = SimpleNamespace(chapter="91_toy", profile=profile)
-assess(settings, {"gains": Evidence(0.2, 0.1, NUMBER, n=10, seeds=2)}, Path(FOLDER))
-```
-"""
-CLAIM = """- id: gains
-  statement: It gains.
-  source: this project
-  kind: theorem
-  rule: {estimand: gain, method: t, holds: {above: 0}}
-  verdict: reproduced
-"""
+)
 
 
 class Command(NamedTuple):
@@ -92,33 +66,20 @@ def _folders(folder: Path) -> Folders:
 
 
 def _write_chapter(folder: Path, number: int) -> None:
-    for name in ("book", "claims"):
-        (folder / name).mkdir(exist_ok=True)
-    source = ASSESSMENT.replace("NUMBER", str(1 + number)).replace("FOLDER", repr(str(folder / "claims")))
-    (folder / "claims" / "91_toy.yml").write_text(CLAIM)
-    (folder / "book" / "91_toy.md").write_text(HEADER + source)
+    write_assessment(folder / "book", folder / "claims", low=f"0.1 / {number + 1}", kind="theorem")
 
 
 def _write_training(folder: Path, _: int) -> None:
     (folder / "book").mkdir(exist_ok=True)
-    (folder / "book" / "91_toy.md").write_text(HEADER + TRAINING)
+    (folder / "book" / "91_toy.md").write_text(TRAINING)
     for path in (folder / "runs").glob("*.json"):
         path.unlink()
 
 
 def _write_book(folder: Path, number: int) -> None:
-    book = folder / "book"
     if number == 0:
-        shutil.copytree(notebooks.ROOT / "book" / "_templates", book / "_templates")
-        shutil.copytree(notebooks.ROOT / "book" / "_static", book / "_static")
-        (book / "claims").mkdir()
-        (book / "claims" / "91_toy.yml").write_text(CLAIM)
-        shutil.copy(notebooks.ROOT / "_config.yml", folder)
-        (folder / "references.bib").write_text("")
-        contents = {"format": "jb-book", "root": "book/index", "parts": [{"chapters": [{"file": "book/status"}]}]}
-        (folder / "_toc.yml").write_text(yaml.safe_dump(contents))
-        (book / "status.md").write_text("# Status\n")
-    (book / "index.md").write_text(f"# Index\n\nSee {{doc}}`status`, {number}.\n")
+        make_small_book(folder)
+    (folder / "book" / "index.md").write_text(f"# Index\n\nSee {{doc}}`status`, {number}.\n")
 
 
 def _execute(folder: Path) -> int:
@@ -224,7 +185,7 @@ class Rig:
     """A command in a folder of its own, run in a copy of this process, which has imported everything."""
 
     def __init__(self, command: Command, base: Path) -> None:
-        self.command, self.folder, self.temporary, self.log = command, base / "work", base / "tmp", base / "said.log"
+        self.command, self.folder, self.temporary, self.log = command, base / "work", base / "tmp", base / "output.log"
         self.folder.mkdir()
         self.temporary.mkdir()
         self.number, self.whole = 0, set[str]()
@@ -258,7 +219,7 @@ class Rig:
         now = path_names(self.folder)
         faults = half_written(self.folder) + sorted(now ^ (self.whole or now))
         if process.exitcode != 0 or faults:
-            raise RuntimeError(f"whole run: exit code {process.exitcode}, {faults}\n{self._said()}")
+            raise RuntimeError(f"whole run: exit code {process.exitcode}, {faults}\n{self._output()}")
         self.whole = now
         return time.monotonic() - started
 
@@ -276,19 +237,19 @@ class Rig:
         process.join(PATIENCE)
         if process.is_alive():
             os.killpg(process.pid, signal.SIGKILL)
-            raise RuntimeError(f"it did not end within {PATIENCE} s after {number.name}\n{self._said()}")
+            raise RuntimeError(f"it did not end within {PATIENCE} s after {number.name}\n{self._output()}")
         latest = time.monotonic() + PATIENCE
         while (left := self._left()) and time.monotonic() < latest:
             time.sleep(0.2)
         faults = left + faults_after(self.folder, before, self.whole)
-        if process.exitcode not in EXPECTED_CODES or faults or "Traceback" in self._said():
-            raise RuntimeError(f"exit code {process.exitcode} after {number.name}, {faults}\n{self._said()}")
+        if process.exitcode not in EXPECTED_CODES or faults or "Traceback" in self._output():
+            raise RuntimeError(f"exit code {process.exitcode} after {number.name}, {faults}\n{self._output()}")
         return process.exitcode
 
     def _left(self) -> list[str]:
         return _processes_of(self.temporary) + [str(path) for path in self.temporary.iterdir()]
 
-    def _said(self) -> str:
+    def _output(self) -> str:
         return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
 
     def _run(self) -> None:
@@ -362,14 +323,19 @@ def figures(times: int = INTERRUPTIONS) -> Iterator[Figure]:
         yield Figure(f"signals_{name}", 1.0, "interruptions that end well", "all", float(len(codes)), float(times))
 
 
-def main(arguments: list[str]) -> None:
-    """Interrupt the named commands, or all; a number among the arguments says how often."""
-    times = next((int(text) for text in arguments if text.isdigit()), INTERRUPTIONS)
-    for name in [text for text in arguments if not text.isdigit()] or COMMANDS:
-        for line, _ in interrupt(name, COMMANDS[name], times):
+def main(arguments: list[str] | None = None) -> None:
+    """Interrupt the named commands, or all, and print a line for each time."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.signals", description=__doc__.partition("\n")[0])
+    parser.add_argument("commands", nargs="*", help=f"some of {', '.join(COMMANDS)}; all, if none is given")
+    parser.add_argument("--times", type=int, default=INTERRUPTIONS, help=f"interruptions of each ({INTERRUPTIONS})")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.commands) - set(COMMANDS):
+        parser.error(f"expected names among {', '.join(COMMANDS)}, got {', '.join(sorted(unknown))}")
+    for name in options.commands or COMMANDS:
+        for line, _ in interrupt(name, COMMANDS[name], options.times):
             print(line, flush=True)
-        print(f"{name}: all of its work after {times} interruptions", flush=True)
+        print(f"{name}: all of its work after {options.times} interruptions", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -34,15 +34,8 @@ ROOMS = {
     "(z3|mpmath)": "companion/proofs/",
     "(onnx|onnxscript|onnxruntime|skl2onnx|starlette|uvicorn|urllib3|prometheus_client|simpy)": "l2h/serving/",
 }
-SAME_EVERYWHERE = {
-    "main",
-    "setup",
-    "logger",
-    "Settings",
-    "PROFILES",
-    "REQUIREMENTS",
-    "PAGE",
-}  # of a command, an extension, ...
+# Names that each command, extension, module or chapter may define for itself.
+SAME_EVERYWHERE = {"main", "setup", "logger", "Settings", "PROFILES", "REQUIREMENTS", "PAGE"}
 DEVICE_CHOICES = {"cuda", "mps", "set_default_device"}
 # Unambiguous words of the private vocabulary that the project had; each has a term of the field.
 WORDS = re.compile(

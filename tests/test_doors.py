@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from helpers.mutations import changed_bytes, changed_json
 
 from benchmarks import doors
 
@@ -61,5 +62,5 @@ def test_an_error_must_say_what_is_wrong_and_where(error, passes):
 
 def test_changes_are_changes():
     rng = random.Random(0)
-    assert sum(doors.changed_bytes(b"abc" * 50, rng) != b"abc" * 50 for _ in range(50)) > 40
-    assert sum(doors.changed_json({"a": [1, {"b": 2}]}, rng) != {"a": [1, {"b": 2}]} for _ in range(50)) > 40
+    assert sum(changed_bytes(b"abc" * 50, rng) != b"abc" * 50 for _ in range(50)) > 40
+    assert sum(changed_json({"a": [1, {"b": 2}]}, rng) != {"a": [1, {"b": 2}]} for _ in range(50)) > 40

@@ -97,3 +97,11 @@ def test_a_failure_of_mutmut_is_no_result(mutmut, capsys):
     mutmut.code = 1
     assert mutants.main([]) == 2
     assert "were noticed" not in (printed := capsys.readouterr()).out and printed.err.startswith("mutmut failed; ")
+
+
+@pytest.mark.parametrize("words", [["--number", "0"], ["--number", "-1"], ["--number", "many"], ["--only"]])
+def test_no_mutants_are_refused_in_words_before_anything_runs(mutmut, capsys, words):
+    with pytest.raises(SystemExit) as refused:
+        mutants.main(words)
+    assert refused.value.code == 2 and mutmut.commands == []
+    assert f"error: argument {words[0]}: expected " in capsys.readouterr().err

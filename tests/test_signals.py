@@ -112,3 +112,12 @@ def test_a_whole_run_that_does_less_than_the_first_is_refused(tmp_path):
     rig.command = signals.Command(lambda work, _: (work / "made").unlink(), lambda work: 0)
     with pytest.raises(RuntimeError, match=r"whole run: exit code 0, .*made"):
         rig.run_whole()
+
+
+def test_an_unknown_command_is_refused_with_the_names_of_those_that_exist(capsys):
+    with pytest.raises(SystemExit) as refused:
+        signals.main(["execute", "bake"])
+    assert refused.value.code == 2
+    assert capsys.readouterr().err.endswith(
+        "expected names among execute, sweep, render, record, verify, course, got bake\n"
+    )

@@ -1,4 +1,4 @@
-"""How every small chapter of the tests begins, and one that trains on digits."""
+"""How every small chapter of the tests begins, one that trains on digits, and one that assesses a claim."""
 
 from contextlib import contextmanager
 
@@ -44,6 +44,43 @@ print(len(results), len(corrupted))
 ```
 """
 )
+
+ASSESSMENT = (
+    HEADER
+    + """from pathlib import Path
+from types import SimpleNamespace
+
+from companion.claims.registry import Evidence, assess
+
+settings = SimpleNamespace(chapter="91_toy", profile=profile)
+assess(settings, {"gains": Evidence(0.2, LOW, 0.3, n=10, seeds=2)}, Path("FOLDER"))
+```
+"""
+)
+CLAIM = """- id: gains
+  statement: It gains.
+  source: this project
+  kind: KIND
+  rule: {estimand: gain, method: t, holds: {above: 0}}
+  verdict: VERDICT
+"""
+
+
+def write_assessment(folder, claims, *, low, verdict="reproduced", kind="empirical", ledger=CLAIM):
+    """Write the chapter `91_toy`, which assesses the claim `gains`, and the ledger's file for it.
+
+    Args:
+        folder: of the chapter.
+        claims: of the ledger.
+        low: lower limit of the evidence, which the chapter computes; a number or an expression.
+        verdict: committed for the claim.
+        kind: of the claim.
+        ledger: the file, with the words VERDICT and KIND.
+    """
+    for each in (folder, claims):
+        each.mkdir(exist_ok=True)
+    (claims / "91_toy.yml").write_text(ledger.replace("VERDICT", verdict).replace("KIND", kind))
+    (folder / "91_toy.md").write_text(ASSESSMENT.replace("FOLDER", str(claims)).replace("LOW", str(low)))
 
 
 def toy_configs():

@@ -1,10 +1,16 @@
-"""Requests that are right, wrong in one place, or wrong altogether, by a seeded generator."""
+"""Changed files and documents, and requests that are right, wrong in one place, or wrong altogether, by a seed."""
 
 import copy
 import json
 
 from l2h.serving.http import protocol
 
+TEXTS = (
+    "", " ", "0", "-1", "1e-3", "no", "paper", "quick", "full", "'", '"', "'\"`$(", "{", "{}", "[0, 0.1]",
+    "{seeds: 3}", "{profile: x}", "- a", "&a [*a]", "!!python/object:os.system", "\n", "\t", "ü", "İ", "e\u0301",
+    "😀", "\u202e", "\ud800", "%s %d", "{0}", "\\", "..", "~", "~nobody/x", "--", "-", "--help", "01_problem",
+    "a" * 5000, "٣", "²", "nan", "1,0.1",
+)  # fmt: skip
 METHODS = ("POST", "POST", "POST", "POST", "GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "X")
 PATHS = (
     protocol.INFER_PATH, protocol.INFER_PATH, protocol.INFER_PATH, protocol.INFER_PATH,
@@ -15,7 +21,7 @@ PATHS = (
 )  # fmt: skip
 VALUES = (
     None, True, -1, 0, 1, 1e308, "", "x", "\0", "\ud800", [], {}, [[]], [[[]]], [1, 2], {"x": 1}, "9" * 300,
-    [None], [[1], [1, 2]], [-1, 3], [2**63, 3], [0, 3],
+    [None], [[1], [1, 2]], [-1, 3], [2**63, 3], [0, 3], 10**400,
 )  # fmt: skip
 HEADERS = (
     ("content-type", "text/html"), ("content-encoding", "gzip"), ("content-encoding", "identity"),
@@ -25,6 +31,40 @@ HEADERS = (
 )  # fmt: skip
 
 
+def changed_bytes(content, rng):
+    """A file's content with some of it exchanged, removed, doubled or added."""
+    content = bytearray(content)
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(content) + 1)
+        match rng.randrange(6):
+            case 0:
+                content[at : at + 1] = rng.randbytes(1)
+            case 1:
+                del content[at : at + rng.randint(1, 30)]
+            case 2:
+                content[at:at] = rng.choice(TEXTS).encode("utf8", "surrogatepass")
+            case 3:
+                content[at:at] = content[max(0, at - rng.randint(1, 200)) : at]
+            case 4:
+                del content[at:]
+            case 5:
+                content = bytearray(rng.randbytes(rng.randrange(100)))
+    return bytes(content)
+
+
+def changed_json(value, rng):
+    """A JSON document with one value exchanged or removed."""
+    if not isinstance(value, dict | list) or not value or rng.random() < 0.1:
+        return copy.deepcopy(rng.choice(VALUES))
+    key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    changed = value.copy()
+    if rng.random() < 0.2:
+        del changed[key]
+    else:
+        changed[key] = changed_json(value[key], rng)
+    return changed
+
+
 def random_request(rng, messages):
     """(method, path, headers as pairs, body), made from valid messages (headers, body)."""
     headers, body = rng.choice(messages)
@@ -32,9 +72,10 @@ def random_request(rng, messages):
     if kind == 0:
         body = rng.randbytes(rng.randrange(200))
     elif kind < 3:
-        body = _mutated_json(headers, body, rng)
+        length = int(headers.get(protocol.LENGTH_HEADER, len(body)))
+        body = json.dumps(changed_json(json.loads(body[:length]), rng)).encode() + body[length:]
     elif kind < 5:
-        body = _mutated_bytes(body, rng)
+        body = changed_bytes(body, rng)
     pairs = [(name.lower(), value) for name, value in headers.items()]
     if rng.random() < 0.2:
         pairs.append((protocol.LENGTH_HEADER.lower(), rng.choice(["", "-1", "0", "7", "x", "9" * 40, str(len(body))])))
@@ -43,37 +84,3 @@ def random_request(rng, messages):
     method = rng.choice(METHODS) if rng.random() < 0.3 else "POST"
     path = rng.choice(PATHS) if rng.random() < 0.3 else protocol.INFER_PATH
     return method, path, pairs, body
-
-
-def _mutated_json(headers, body, rng):
-    """The body with some values of its JSON part exchanged, where it has one."""
-    length = int(headers.get(protocol.LENGTH_HEADER, len(body)))
-    document = json.loads(body[:length])
-    for _ in range(rng.randint(1, 2)):
-        place = document
-        while True:
-            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
-            if not keys:
-                break
-            key = rng.choice(keys)
-            if isinstance(place[key], dict | list) and place[key] and rng.random() < 0.7:
-                place = place[key]
-                continue
-            place[key] = copy.deepcopy(rng.choice(VALUES))
-            break
-    return json.dumps(document).encode() + body[length:]
-
-
-def _mutated_bytes(body, rng):
-    """The body with bytes exchanged, removed or inserted."""
-    body = bytearray(body)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(body) + 1)
-        match rng.randrange(3):
-            case 0:
-                body[at : at + 1] = rng.randbytes(1)
-            case 1:
-                del body[at : at + rng.randint(1, 30)]
-            case _:
-                body[at:at] = rng.randbytes(rng.randint(1, 5))
-    return bytes(body)

@@ -3,6 +3,11 @@
 import itertools
 import math
 
+import numpy as np
+from scipy.linalg import null_space
+from scipy.optimize import minimize_scalar
+from scipy.stats import multivariate_normal
+
 
 def auroc(r, right):
     """P(r(wrong) < r(right)), ties by half, pair by pair; 1/2 where one kind is missing."""
@@ -59,11 +64,6 @@ def lenet_operations():
 
 def restricted_maximum_likelihood(y, variances, design):
     """The variance between tasks by a search over the density of k - p error contrasts, whose mean is zero."""
-    import numpy as np
-    from scipy.linalg import null_space
-    from scipy.optimize import minimize_scalar
-    from scipy.stats import multivariate_normal
-
     contrasts = null_space(np.asarray(design).T)  # (k, k - p)
     values = contrasts.T @ y
 

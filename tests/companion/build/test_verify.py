@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from helpers.chapters import HEADER
+from helpers.chapters import CLAIM, HEADER, write_assessment
 from helpers.commands import ended, forked
 from helpers.sweeps import wait_until
 
@@ -14,31 +14,14 @@ from companion.build.notebooks import ROOT, Folders
 from companion.build.verify import main
 from companion.claims import registry
 
-SOURCE = (
-    HEADER
-    + """from pathlib import Path
-from types import SimpleNamespace
-
-from companion.claims.registry import Evidence, assess
-
-settings = SimpleNamespace(chapter="91_toy", profile=profile)
-assess(settings, {"gains": Evidence(0.2, NUMBER, 0.3, n=10, seeds=2)}, Path("FOLDER"))
-```
-"""
-)
-LEDGER = """- id: gains
-  statement: It gains.
-  source: this project
-  kind: KIND
-  rule: {estimand: gain, method: t, holds: {above: 0}}
-  verdict: VERDICT
-- id: later
+LATER = """- id: later
   statement: It will gain.
   source: this project
   kind: empirical
   rule: {absent: needs a device}
   verdict: not testable here
 """
+LEDGER = CLAIM + LATER
 NO_AUDIT = "no run was audited: CIFAR-10 is not at hand; set L2H_DATA to its folder"
 
 
@@ -54,9 +37,8 @@ def book(tmp_path, monkeypatch):
 
 def write_book(book, *, verdict="reproduced", kind="empirical", number=0.1, ledger=LEDGER, low=0.1):
     """A chapter that computes `number`, and whose record holds `low`, as the lower limit of its evidence."""
-    folder = book.book.parent / "claims"
-    (folder / "91_toy.yml").write_text(ledger.replace("VERDICT", verdict).replace("KIND", kind))
-    (book.book / "91_toy.md").write_text(SOURCE.replace("FOLDER", str(folder)).replace("NUMBER", str(number)))
+    claims = book.book.parent / "claims"
+    write_assessment(book.book, claims, low=number, verdict=verdict, kind=kind, ledger=ledger)
     (book.book / "91_toy.ipynb").write_text(json.dumps(stored("gains", low, 0.3)))
 
 
@@ -105,7 +87,7 @@ def test_a_record_that_contradicts_the_ledger_is_found(book, capsys, verdict, lo
 
 
 def test_a_claim_without_evidence_in_the_record_is_found(book, capsys):
-    write_book(book, ledger=LEDGER + LEDGER[: LEDGER.index("- id: later")].replace("gains", "x"))
+    write_book(book, ledger=LEDGER + CLAIM.replace("gains", "x"))
     code, _, err, _ = check(book, capsys)
     assert (code, err) == (1, "x: 91_toy has no evidence for it\n")
 
@@ -208,7 +190,7 @@ def test_a_lost_file_of_claims_is_an_error_while_its_chapter_has_evidence(book, 
     write_book(book)
     folder = book.book.parent / "claims"
     (folder / "91_toy.yml").unlink()
-    (folder / "92_other.yml").write_text(LEDGER[LEDGER.index("- id: later") :])
+    (folder / "92_other.yml").write_text(LATER)
     code, out, err, report = check(book, capsys, mode)
     assert (code, out, report) == (1, "", None)
     assert err == "expected every claim with evidence in the ledger, got none for some: 91_toy has evidence of gains\n"

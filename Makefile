@@ -30,13 +30,13 @@ INSTALL = $(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode $(if
 
 book: $(VENV)/.ready
 	$(PY) -m companion.build.execute quick
-	$(PY) -m companion.build.render _build/notebooks/quick
+	$(PY) -m companion.pages.render _build/notebooks/quick
 
 html: $(VENV)/.ready
-	$(PY) -m companion.build.render book
+	$(PY) -m companion.pages.render book
 
 pdf: $(VENV)/.ready
-	$(PY) -m companion.build.pdf
+	$(PY) -m companion.pages.pdf
 
 test: $(VENV)/.ready
 	$(PY) -m pytest -q
@@ -57,7 +57,7 @@ reference: $(VENV)/.ready
 	$(PY) -m companion.build.execute reference
 
 launch: $(VENV)/.ready
-	$(PY) -m companion.build.launch _build/launch
+	$(PY) -m companion.pages.launch _build/launch
 
 course: $(VENV)/.ready
 	$(PY) -m companion.teaching.build

@@ -18,10 +18,11 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.figures import Figure
-from companion.build import audit, execute, notebooks, render, sweep, verify
+from companion.build import audit, execute, notebooks, sweep, verify
 from companion.build.notebooks import Folders
 from companion.chapters.parameters import chapters_with_settings, load_settings, parameter_names
 from companion.claims import registry
+from companion.pages import render
 from l2h import cli
 from l2h.data import sources
 from l2h.experiments import sweep as sweeps

@@ -27,8 +27,9 @@ import nbformat
 import psutil
 
 from benchmarks.figures import Figure
-from companion.build import console, execute, outputs, render, summaries, sweep, verify
+from companion.build import console, execute, outputs, summaries, sweep, verify
 from companion.build.notebooks import Folders
+from companion.pages import render
 from companion.teaching import build as course
 from l2h.experiments.store import Store
 from tests.helpers.chapters import HEADER, write_assessment

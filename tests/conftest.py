@@ -13,8 +13,9 @@ import pytest
 from helpers.engines import ENGINES
 from hypothesis import settings
 
-from companion.build import execute, notebooks, render
-from companion.build.browser import NAMES, find_browser
+from companion.build import execute, notebooks
+from companion.pages import render
+from companion.pages.browser import NAMES, find_browser
 from l2h.data import sources as data_sources
 from l2h.plotting import style
 

@@ -21,7 +21,8 @@ MODULES = [name for name in TREES if not name.endswith("__init__")]
 ORDER = (
     "l2h/checks", "l2h/problem", "l2h/losses", "l2h/data", "l2h/models", "l2h/training", "l2h/theory", "l2h/evaluation",
     "l2h/pricing", "l2h/methods", "l2h/drift", "l2h/plotting", "l2h/experiments", "l2h/serving", "l2h/cli",
-    "companion/claims", "companion/proofs", "companion/chapters", "companion/build", "companion/teaching",
+    "companion/claims", "companion/proofs", "companion/chapters", "companion/build", "companion/pages",
+    "companion/teaching",
 )  # fmt: skip
 # Heavy libraries have a room: where a library may be imported, or, after a "!", where it must not be.
 ROOMS = {
@@ -29,7 +30,8 @@ ROOMS = {
     r"|serving/(\w+|http/\w+|onnx/sessions))$)",
     "(matplotlib|seaborn)": r"l2h/plotting/|.*/figures$",
     "river": "l2h/(drift/detectors|data/tables)$",
-    "(papermill|jupytext|sphinx)": "companion/build/",
+    "(papermill|jupytext)": "companion/build/",
+    "sphinx": "companion/pages/",
     "otter": "companion/teaching/",
     "(z3|mpmath)": "companion/proofs/",
     "(onnx|onnxscript|onnxruntime|skl2onnx|starlette|uvicorn|urllib3|prometheus_client|simpy)": "l2h/serving/",

@@ -1,1 +1,1 @@
-"""From sources to pages: executing, recording, rendering and verifying the book."""
+"""From sources to records: executing, recording, verifying and auditing the book."""

@@ -24,7 +24,8 @@ from nbformat import NotebookNode
 from otter.assign import main as otter_assign
 from otter.assign.utils import AssignNotebookFormatException
 
-from companion.build import console, notebooks, render
+from companion.build import console, notebooks
+from companion.pages import render
 from companion.teaching import isolated, leaks
 from companion.teaching.misconceptions import SHOWN_CASES, GradedQuestion, question_tests, read_questions
 from l2h.cli import printable

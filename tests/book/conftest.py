@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import sync_playwright
 
-from companion.build.browser import OPTIONS
+from companion.pages.browser import OPTIONS
 
 
 class Quiet(SimpleHTTPRequestHandler):

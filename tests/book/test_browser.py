@@ -7,9 +7,9 @@ import pytest
 from helpers.colours import contrast, rgb
 from playwright.sync_api import Error, expect
 
-from companion.build import render
-from companion.build.browser import TYPESET
 from companion.chapters.ch02_bayes.interactive import interactive_regions, read_asset
+from companion.pages import render
+from companion.pages.browser import TYPESET
 from l2h.problem import Costs
 from l2h.theory.bayes import ask_threshold, pointwise_bayes_risk, region_areas, server_error
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from playwright.sync_api import expect
 
-from companion.build import notebooks, quizzes
+from companion.build import notebooks
 from companion.chapters import html_figures
 from companion.chapters.ch04_surrogate.interactive import (
     ROWS,
@@ -17,6 +17,7 @@ from companion.chapters.ch04_surrogate.interactive import (
     surrogate_numbers,
 )
 from companion.chapters.choosing.interactive import coverage_figure, coverage_numbers, read_systems, score_text
+from companion.pages import quizzes
 from l2h.problem import Costs
 
 COSTS = Costs(c1=1.0, ce=0.18)

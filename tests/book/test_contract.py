@@ -8,8 +8,9 @@ import jupytext
 import nbformat
 import pytest
 
-from companion.build import notebooks, reference_pages
+from companion.build import notebooks
 from companion.chapters.parameters import chapters_with_settings, parameter_names
+from companion.pages import reference_pages
 
 CHAPTERS = notebooks.chapter_names()
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from companion.build import render
+from companion.pages import render
 
 # It answers as the Python of an environment would: `have` is a folder with one file for each module that is installed.
 PYTHON = """#!/bin/sh

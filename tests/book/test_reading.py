@@ -10,8 +10,8 @@ from helpers.colours import contrast, luminance, rgb
 from PIL import Image
 from pypdf import PdfReader
 
-from companion.build.browser import TYPESET
-from companion.build.pdf import print_book
+from companion.pages.browser import TYPESET
+from companion.pages.pdf import print_book
 from l2h.plotting.style import COLOURS
 
 AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf8")

@@ -19,7 +19,7 @@ import yaml
 from helpers.serving import linear_onnx
 from packaging.requirements import Requirement
 
-from companion.build import render
+from companion.pages import render
 
 ROOT = render.ROOT
 README = (ROOT / "README.md").read_text("utf8")

@@ -11,8 +11,9 @@ from io import BytesIO, TextIOWrapper
 
 import pytest
 
-from companion.build import console, execute, render
+from companion.build import console, execute
 from companion.build.console import run_command
+from companion.pages import render
 from companion.teaching import build
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(console.__file__).removesuffix("/companion/build/console.py")}

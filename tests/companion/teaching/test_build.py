@@ -18,7 +18,8 @@ from helpers.sweeps import wait_until
 from otter.assign.utils import AssignNotebookFormatException
 from otter.test_files import ExceptionTestFile
 
-from companion.build import console, notebooks, render
+from companion.build import console, notebooks
+from companion.pages import render
 from companion.teaching import build, grading, isolated
 from companion.teaching.misconceptions import read_questions
 

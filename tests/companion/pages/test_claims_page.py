@@ -5,11 +5,11 @@ import base64
 import pytest
 from bs4 import BeautifulSoup
 
-from companion.build import claims_page
 from companion.claims.evidence import Evidence
 from companion.claims.ledger import LedgerEntry
 from companion.claims.registry import CLAIMS_MIME_TYPE, Claim
 from companion.claims.verdicts import ClaimRule
+from companion.pages import claims_page
 
 GAIN = Evidence(0.2, 0.1, 0.3, n=10, seeds=2)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from companion.build import browser
+from companion.pages import browser
 
 
 def test_the_first_name_on_the_path_is_taken(tmp_path, monkeypatch):

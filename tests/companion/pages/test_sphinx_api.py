@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from companion.build.sphinx_api import skip_member
+from companion.pages.sphinx_api import skip_member
 from l2h.serving.estimator.classifier import LearningToHelpClassifier
 
 

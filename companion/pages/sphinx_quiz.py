@@ -11,8 +11,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from companion.build import quizzes
-from companion.build.quizzes import Option, Question
+from companion.pages import quizzes
+from companion.pages.quizzes import Option, Question
 
 
 class Quiz(SphinxDirective):

@@ -14,7 +14,8 @@ from bs4 import BeautifulSoup
 from helpers.small_book import make_small_book
 from packaging.utils import canonicalize_name
 
-from companion.build import launch, notebooks, render
+from companion.build import notebooks
+from companion.pages import launch, render
 
 ADDRESS = "https://github.com/someone/book"
 CONFIG = (notebooks.ROOT / "_config.yml").read_text("utf8")

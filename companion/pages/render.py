@@ -1,4 +1,4 @@
-"""Render the book: `python -m companion.build.render [FOLDER]` builds the executed chapters into `_build/html`.
+"""Render the book: `python -m companion.pages.render [FOLDER]` builds the executed chapters into `_build/html`.
 
 The executed notebooks and the plain pages are staged in one folder, Jupyter Book builds it with execution off and with
 warnings as errors, and only a good build takes the place of the last one. Without FOLDER: the records in `book`.
@@ -19,20 +19,10 @@ from typing import Any
 
 import yaml
 
-from companion.build import (
-    banner,
-    claims_page,
-    console,
-    finish,
-    launch,
-    outputs,
-    quizzes,
-    reference_pages,
-    sphinx_pages,
-    tables,
-)
+from companion.build import console, outputs
 from companion.build.notebooks import ROOT, chapter_names, expected_notebook, read_notebook
 from companion.claims import ledger, registry
+from companion.pages import banner, claims_page, finish, launch, quizzes, reference_pages, sphinx_pages, tables
 from l2h.cli import printable
 
 LEDGER_MARKER = "% l2h: the ledger in short"  # a comment in a plain page; what the landing page shows takes its place
@@ -45,7 +35,7 @@ PHOTOGRAPHS = re.compile(r"(Two t|T)est images ")  # how the alternative text of
 
 def main(arguments: list[str] | None = None) -> int:
     """The command: renders, and prints the path of index.html; it ends as `console.run_command` says."""
-    parser = argparse.ArgumentParser(prog="python -m companion.build.render", description="Render the book.")
+    parser = argparse.ArgumentParser(prog="python -m companion.pages.render", description="Render the book.")
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "book", help="folder of executed .ipynb")
     parser.add_argument("--html", type=Path, default=BUILD_FOLDER / "html", help=WHERE)
     options = parser.parse_args(arguments)

@@ -3,7 +3,7 @@
 import pytest
 from pypdf import PdfWriter
 
-from companion.build import pdf
+from companion.pages import pdf
 
 
 def test_without_a_browser_the_command_says_so_and_renders_nothing(tmp_path, monkeypatch, capsys):

@@ -12,7 +12,8 @@ import pytest
 from bs4 import BeautifulSoup
 from helpers.small_book import cell, make_small_book, notebook
 
-from companion.build import notebooks, outputs, render
+from companion.build import notebooks, outputs
+from companion.pages import render
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_the_digest_depends_on_every_staged_file(root, tmp_path):
 STAGE = """
 import sys
 from pathlib import Path
-from companion.build import render
+from companion.pages import render
 render.stage_sources(render.ROOT / "book", Path(sys.argv[1]))
 print(render.input_digest(Path(sys.argv[1])))
 """

@@ -4,7 +4,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from companion.build import notebooks
-from companion.build.sphinx_figures import FIGURES
+from companion.pages.sphinx_figures import FIGURES
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Notebooks that run elsewhere, and the buttons that open them: `python -m companion.build.launch CHECKOUT`.
+"""Notebooks that run elsewhere, and the buttons that open them: `python -m companion.pages.launch CHECKOUT`.
 
 The buttons appear where a repository's address is configured: `L2H_REPOSITORY`, or `repository: url` in `_config.yml`.
 They lead to the branch `launch` of that repository, which holds what this command writes: each chapter without outputs,
@@ -58,7 +58,7 @@ if importlib.util.find_spec("companion") is None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command: write the notebooks; it ends as `console.run_command` says."""
-    parser = argparse.ArgumentParser(prog="python -m companion.build.launch", description="Notebooks to run elsewhere.")
+    parser = argparse.ArgumentParser(prog="python -m companion.pages.launch", description="Notebooks to run elsewhere.")
     parser.add_argument("folder", type=Path, help="where the files of the branch go")
     options = parser.parse_args(arguments)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from companion.build import tables
+from companion.pages import tables
 
 
 def shown(html, **more):

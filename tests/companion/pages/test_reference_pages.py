@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from companion.build import reference_pages
+from companion.pages import reference_pages
 
 FACTS = {
     "key": "0123456789abcdef0123",

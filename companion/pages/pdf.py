@@ -1,4 +1,4 @@
-"""Print the book: `python -m companion.build.pdf` renders the committed record and prints it with an installed browser.
+"""Print the book: `python -m companion.pages.pdf` renders the committed record and prints it with an installed browser.
 
 `_build/html/pdf` then holds a PDF for each page of the contents and one for the whole book, and the landing page links
 to them. A page has the same number in both; bookmarks are the headings.
@@ -13,8 +13,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 from pypdf import PdfReader, PdfWriter
 
-from companion.build import browser as installed
-from companion.build import console, render
+from companion.build import console
+from companion.pages import browser as installed
+from companion.pages import render
 from l2h.cli import printable
 from l2h.experiments.store import write_atomically
 
@@ -39,7 +40,7 @@ PREPARE = """() => {
 
 def main(arguments: list[str] | None = None) -> int:
     """The command: prints the rendered book, and writes its path to stdout; it ends as `console.run_command` says."""
-    parser = argparse.ArgumentParser(prog="python -m companion.build.pdf", description="Print the book.")
+    parser = argparse.ArgumentParser(prog="python -m companion.pages.pdf", description="Print the book.")
     parser.add_argument("--html", type=Path, default=render.BUILD_FOLDER / "html", help=render.WHERE)
     options = parser.parse_args(arguments)
 

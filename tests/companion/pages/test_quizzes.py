@@ -5,7 +5,8 @@ import re
 import pytest
 import yaml
 
-from companion.build import notebooks, quizzes, render
+from companion.build import notebooks
+from companion.pages import quizzes, render
 
 FOLDER = notebooks.ROOT / "book" / quizzes.QUIZ_FOLDER
 PAGES = sorted(path.stem for path in FOLDER.glob("*.yml"))

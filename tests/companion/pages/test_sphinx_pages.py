@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import yaml
 from helpers.small_book import make_small_book
 
-from companion.build import render, sphinx_pages
 from companion.build.notebooks import ROOT
+from companion.pages import render, sphinx_pages
 
 APP = SimpleNamespace(srcdir=ROOT)
 

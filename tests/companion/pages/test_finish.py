@@ -4,7 +4,7 @@ import random
 
 from PIL import Image
 
-from companion.build import finish
+from companion.pages import finish
 
 FONT_AWESOME = (
     '(()=>{var i={"arrow-up":[384,512,[8593],"f062","M2"],bath:[4,5,["bathtub"],"f2cd",["M1","M2"]],x:[1,2]}})()'

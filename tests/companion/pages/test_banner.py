@@ -2,7 +2,8 @@
 
 import pytest
 
-from companion.build import banner, notebooks
+from companion.build import notebooks
+from companion.pages import banner
 
 
 def executed(profile):

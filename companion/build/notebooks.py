@@ -29,7 +29,7 @@ from l2h.experiments import fingerprint, run, store
 from l2h.experiments.fingerprint import PACKAGE
 from l2h.training.device import accelerator_name
 
-EXCLUDED_FROM_KEYS = ("run_key", "shifted_key")  # how keys are made, which changes no result
+EXCLUDED_FROM_KEYS = ("run_key", "corruption_key", "domain_run_key")  # how keys are made, which changes no result
 FACTS = ("l2h", "papermill")  # the metadata that state how a notebook was executed
 HEADER_END = "---"
 LOCAL_KEYS = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use

@@ -246,3 +246,9 @@ def test_a_key_depends_on_the_tables_that_a_chapter_reads(book, monkeypatch):
     first = key(SOURCE, book)
     (book / "91_toy.full.csv").write_text("a\n2\n")
     assert len({without, first, key(SOURCE, book)}) == 3
+
+
+@pytest.mark.parametrize("name", notebooks.EXCLUDED_FROM_KEYS)
+def test_a_name_that_is_left_out_of_keys_is_that_of_one_function(name):
+    paths = [path for package in ("l2h", "companion") for path in sorted((notebooks.ROOT / package).rglob("*.py"))]
+    assert sum(f"\ndef {name}(" in path.read_text("utf8") for path in paths) == 1

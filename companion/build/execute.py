@@ -3,8 +3,8 @@
 Papermill executes, two chapters at a time with one thread each, into `_build/notebooks/<profile>`. Fresh chapters are
 not executed again. The mode `record` executes at `paper` and replaces the committed records in `book`; the mode
 `reference` executes at `quick` on CIFAR-10 and on digits and replaces `tests/book/reference`. Where digits take the
-place of CIFAR-10, chapters on other published data compute on their stand-in, too. Beside each executed notebook lies
-a summary of every run that it rests on.
+place of CIFAR-10, chapters on other published data compute on their stand-in, too. Beside each executed notebook lie
+a summary of every run that it rests on, and the numbers of its figures.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from companion.build import console, notebooks, outputs, summaries
+from companion.build import beside, console, figure_files, notebooks, outputs, summaries
 from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
@@ -36,6 +36,7 @@ from l2h.experiments import run_log, store
 DEFAULT_SECONDS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
 SINGLE_THREAD_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 MAX_PARALLEL_CHAPTERS = 2
+BESIDE = (summaries.RUNS, figure_files.FIGURE_NUMBERS)  # files beside an executed notebook
 PROGRESS_INTERVAL = 30.0  # seconds between the lines about a long chapter
 PARTIAL = re.compile(r"\.(\d+)\.partial\.(ipynb|jsonl)$")  # the number is that of the process which executes it
 # Papermill, which ends as soon as this command does, even if it is killed: its standard input then ends, too. The file
@@ -164,7 +165,7 @@ def _publish(executed: Path, path: Path, *, images: bool = True) -> None:
     notebook = nbformat.read(executed, as_version=4)
     notebooks.write_notebook(path, notebooks.without_local_details(notebook, images=images))
     if images:
-        summaries.write_summaries(path, summaries.read_summaries_text(executed))
+        _copy_files_beside(executed, path)
     print_line(f"wrote {path}")
 
 
@@ -237,12 +238,28 @@ def _reuse_execution(job: Job, folders: Folders) -> bool:
     for path in (*folders.notebooks.glob(f"*/{job.output.name}"), folders.book / job.output.name):
         executed_notebook = notebooks.read_notebook(path)
         if executed_notebook is not None and executed_notebook.metadata.get("l2h", {}).get("key") == job.key:
-            if outputs.unchanged(executed_notebook) and summaries.belong_to(executed_notebook, path):
+            fault = _fault_of_earlier(executed_notebook, path)
+            if fault is None:
                 notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, executed_notebook))
-                summaries.write_summaries(job.output, summaries.read_summaries_text(path))
+                _copy_files_beside(path, job.output)
                 return True
-            print_line(f"{path}: not reused, its code, outputs or summaries were changed after its execution")
+            print_line(f"{path}: not reused, {fault}")
     return False
+
+
+def _fault_of_earlier(executed_notebook: NotebookNode, path: Path) -> str | None:
+    """Why an earlier execution cannot stand for a new one; None if it can."""
+    if not (outputs.unchanged(executed_notebook) and all(each.belongs_to(executed_notebook, path) for each in BESIDE)):
+        return "its code, outputs, summaries or numbers of figures were changed after its execution"
+    if not figure_files.complete(executed_notebook, path):
+        return "the numbers of its figures were not kept"
+    return None
+
+
+def _copy_files_beside(source: Path, target: Path) -> None:
+    if source != target:
+        for each in BESIDE:
+            each.write(target, each.read(source))
 
 
 def _environment(chapters: int) -> dict[str, str]:
@@ -331,13 +348,20 @@ async def _execute(job: Job, semaphore: asyncio.Semaphore, clock: ProgressClock,
             raise ChapterError(f"{job.name}: {fault}; the notebook so far: {partial}")
         if job.key != notebooks.chapter_key(job.name, job.notebook, profile=job.profile, data=job.data):
             raise ChapterError(f"{job.name}: the code that it uses changed while it was executed; execute it again")
+        try:
+            numbers = figure_files.take_out(executed_notebook)
+        except ValueError as error:
+            raise ChapterError(f"{job.name}: {error}; the notebook so far: {partial}") from error
         text = await asyncio.to_thread(summaries.summaries_text, run_log.read_run_log(log))
         seconds = time.monotonic() - clock.started_at.pop(job.name)
         del clock.expected_seconds[job.name]
         executed_notebook.metadata["l2h"] = notebooks.execution_facts(
-            job.key, profile=job.profile, data=job.data, seconds=seconds, runs=summaries.summaries_digest(text)
+            job.key, profile=job.profile, data=job.data, seconds=seconds
         )
-        summaries.write_summaries(job.output, text)
+        for each, content in zip(BESIDE, (text, numbers), strict=True):
+            if content:
+                executed_notebook.metadata["l2h"][each.digest_name] = beside.text_digest(content)
+            each.write(job.output, content)
         notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, executed_notebook))
         partial.unlink()
         log.unlink(missing_ok=True)
@@ -384,6 +408,10 @@ def _without_settings(environment: Mapping[str, str], folder: Path) -> dict[str,
     """
     defaults = folder / "matplotlibrc"
     defaults.touch()  # a file without a line leaves matplotlib as it was released
+    profile = folder / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    extensions = f"c.InteractiveShellApp.extensions = [{figure_files.EXTENSION!r}]\n"
+    (profile / "ipython_kernel_config.py").write_text(extensions, "utf8")
     import_paths = [str(Path(path).absolute()) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     replaced = {
         "IPYTHONDIR": str(folder / "ipython"),

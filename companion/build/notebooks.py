@@ -32,6 +32,7 @@ from l2h.training.device import accelerator_name
 EXCLUDED_FROM_KEYS = ("run_key", "corruption_key", "domain_run_key")  # how keys are made, which changes no result
 FACTS = ("l2h", "papermill")  # the metadata that state how a notebook was executed
 HEADER_END = "---"
+WRITTEN = (".runs.csv", ".figures.csv")  # ends of the names of files that an execution writes beside its notebook
 LOCAL_KEYS = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
 ROOT = PACKAGE.parent
 
@@ -162,16 +163,14 @@ def _code(_: tuple[tuple[Path, int, int], ...]) -> fingerprint.Code:
 
 
 def _committed_tables(name: str) -> dict[str, Any]:
-    """The digests of the tables that a chapter reads, if it has any; summaries of its own runs are no such tables."""
-    paths = [path for path in sorted((ROOT / "book").glob(f"{name}.*.csv")) if not path.name.endswith(".runs.csv")]
+    """The digests of the tables that a chapter reads, if it has any; what its execution wrote is no such table."""
+    paths = [path for path in sorted((ROOT / "book").glob(f"{name}.*.csv")) if not path.name.endswith(WRITTEN)]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     return {"tables": digests} if digests else {}
 
 
-def execution_facts(
-    key: str, *, profile: str, data: dict[str, Any] | None, seconds: float, runs: str | None = None
-) -> dict[str, Any]:
-    """The facts of an execution, which stand in `metadata.l2h`; `runs` is the digest of the summaries of its runs."""
+def execution_facts(key: str, *, profile: str, data: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+    """The facts of an execution, which stand in `metadata.l2h`, beside the digests of the files that it wrote."""
     accelerator_text = f" and {accelerator_name()}" if accelerator_name() else ""
     names = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "papermill")
     return dict(
@@ -181,7 +180,6 @@ def execution_facts(
         machine=f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()})" + accelerator_text,
         versions={"python": platform.python_version(), **{name: version(name) for name in names}},
         data=data,
-        **({"runs": runs} if runs else {}),
     )
 
 

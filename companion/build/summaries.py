@@ -5,7 +5,6 @@ images. `pandas.read_csv` reads it; `companion.build.audit` trains some of the r
 """
 
 import ast
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from companion.build import beside
 from l2h.data.corruptions import CLEAN
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
 from l2h.evaluation.metrics import accuracy, client_server_correctness, offload_rate, system_loss
 from l2h.experiments import run, shifted
 from l2h.experiments.config import ExperimentConfig, dependencies
 from l2h.experiments.run_log import LoggedRun
-from l2h.experiments.store import Store, write_atomically
+from l2h.experiments.store import Store
 from l2h.methods import registry
 from l2h.problem import Predictions, server_label
 
@@ -31,11 +31,12 @@ METRICS = ("accuracy", "client_accuracy", "server_accuracy", "offload_rate", "sy
 ACCURACY_ON = "accuracy on "  # and the name of a condition: one column each, of the runs on corrupted images
 DIGITS_OF_KEY = 16  # of 64: enough to distinguish a few thousand runs
 DECIMALS = 6
+RUNS = beside.FileBeside(".runs.csv", "runs")
 
 
 def summaries_path(notebook: Path) -> Path:
     """Where the summaries of an executed notebook lie."""
-    return notebook.with_suffix(".runs.csv")
+    return RUNS.path(notebook)
 
 
 def summaries_text(runs: Iterable[LoggedRun], store: Store | None = None) -> str:
@@ -116,21 +117,17 @@ def write_summaries(notebook: Path, text: str) -> None:
         notebook: path of the executed notebook.
         text: as `summaries_text` gives it.
     """
-    if text:
-        write_atomically(summaries_path(notebook), text)
-    else:
-        summaries_path(notebook).unlink(missing_ok=True)
+    RUNS.write(notebook, text)
 
 
 def read_summaries_text(notebook: Path) -> str:
     """The text of the summaries of an executed notebook; empty if it has none."""
-    path = summaries_path(notebook)
-    return path.read_text("utf-8") if path.exists() else ""
+    return RUNS.read(notebook)
 
 
 def summaries_digest(text: str) -> str | None:
     """The SHA-256 of summaries, as the executed notebook states it; None without summaries."""
-    return hashlib.sha256(text.encode()).hexdigest() if text else None
+    return beside.text_digest(text)
 
 
 def belong_to(notebook: Mapping[str, Any], path: Path) -> bool:
@@ -140,7 +137,7 @@ def belong_to(notebook: Mapping[str, Any], path: Path) -> bool:
         notebook: executed.
         path: of the notebook.
     """
-    return notebook["metadata"].get("l2h", {}).get("runs") == summaries_digest(read_summaries_text(path))
+    return RUNS.belongs_to(notebook, path)
 
 
 def read_summaries(notebook: Path) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from companion.build import console, outputs
+from companion.build import console, figure_files, outputs
 from companion.build.notebooks import ROOT, chapter_names, expected_notebook, read_notebook
 from companion.claims import ledger, registry
 from companion.pages import banner, claims_page, finish, launch, quizzes, reference_pages, sphinx_pages, tables
@@ -127,6 +127,8 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
         committed = tables.copy_committed_tables(root / "book", name, staged)
         page = claims_page.with_anchors(with_provenance(page, committed))
         page = with_tagged_photographs(tables.with_downloads(page, name, staged))
+        numbers = figure_files.by_figure(figure_files.FIGURE_NUMBERS.read(notebooks / f"{name}.ipynb"))
+        page = tables.with_figure_downloads(page, name, staged, numbers)
         (staged / f"{name}.ipynb").write_text(json.dumps(page), "utf8")
     for name, text in plain_pages(executed, staged, root=root).items():
         (staged / name).parent.mkdir(exist_ok=True)
@@ -190,7 +192,7 @@ def read_chapter(path: Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: if there is none, naming the commands that make it.
         ValueError: if the file is no notebook, if its execution failed, if a code cell was never executed, or if the
-            notebook names our execution and shows other outputs.
+            notebook names our execution and shows other outputs, or has other numbers of figures beside it.
     """
     if not path.exists():
         raise FileNotFoundError(f"expected an executed chapter {path}, found none; `make book` makes the quick ones")
@@ -204,6 +206,7 @@ def read_chapter(path: Path) -> dict[str, Any]:
             raise ValueError(f"expected an executed chapter, got {path} with a code cell that was never executed")
     if "l2h" in notebook["metadata"]:
         outputs.check(notebook, path)
+        figure_files.check_numbers(notebook, path)
     return notebook
 
 

@@ -1,13 +1,16 @@
-"""The tables that chapters show: each can be downloaded as CSV, and has no empty header."""
+"""Tables and figures of chapters: the numbers of each can be downloaded as CSV, and no table has an empty header."""
 
 import csv
 import io
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
+
+from companion.build import figure_files
 
 CSV_FOLDER = "_static/csv"  # in the built book; of the staged folder, Sphinx copies `_static` as it is
 EMPTY_HEADER = re.compile(r"<th([^>]*)>\s*</th>")  # pandas leaves one in the corner above the index
@@ -40,8 +43,8 @@ def with_downloads(notebook: dict[str, Any], name: str, staged: Path) -> dict[st
             number += 1
             file = f"{name}-table-{number}.csv"
             (folder / file).write_text(table_to_csv(table), "utf8")
-            links.append(f'<a href="{CSV_FOLDER}/{file}" download>Table {number} as CSV</a>')
-        html = EMPTY_HEADER.sub(r"<td\1></td>", html) + f'<p class="table-download">{" ".join(links)}</p>'
+            links.append(_link(file, f"Table {number} as CSV"))
+        html = EMPTY_HEADER.sub(r"<td\1></td>", html) + _paragraph(links)
         return output | {"data": output["data"] | {"text/html": html}}
 
     cells = [
@@ -49,6 +52,47 @@ def with_downloads(notebook: dict[str, Any], name: str, staged: Path) -> dict[st
         for cell in notebook["cells"]
     ]
     return notebook | {"cells": cells}
+
+
+def with_figure_downloads(notebook: dict[str, Any], name: str, staged: Path, numbers: Sequence[str]) -> dict[str, Any]:
+    """A notebook with a link below each figure to the CSV of its numbers.
+
+    Args:
+        notebook: an executed chapter, as JSON.
+        name: of the chapter.
+        staged: folder of the staged book, where the CSV files are written.
+        numbers: the CSV of each figure of the notebook, in order; empty if they were not kept.
+
+    Returns:
+        A copy.
+    """
+    (staged / CSV_FOLDER).mkdir(parents=True, exist_ok=True)
+    left = list(enumerate(numbers, 1))
+
+    def with_link(output: dict[str, Any]) -> list[dict[str, Any]]:
+        if not left or figure_files.PICTURE not in output.get("data", ()):
+            return [output]
+        number, text = left.pop(0)
+        file = f"{name}-figure-{number}.csv"
+        (staged / CSV_FOLDER / file).write_text(text, "utf8")
+        html = _paragraph([_link(file, f"Figure {number} as CSV")])
+        return [output, {"output_type": "display_data", "metadata": {}, "data": {"text/html": html}}]
+
+    cells = [
+        cell | {"outputs": [each for output in cell["outputs"] for each in with_link(output)]}
+        if cell.get("outputs")
+        else cell
+        for cell in notebook["cells"]
+    ]
+    return notebook | {"cells": cells}
+
+
+def _link(file: str, text: str) -> str:
+    return f'<a href="{CSV_FOLDER}/{file}" download>{text}</a>'
+
+
+def _paragraph(links: Sequence[str]) -> str:
+    return f'<p class="table-download">{" ".join(links)}</p>'
 
 
 def table_to_csv(table: Tag) -> str:
@@ -89,9 +133,10 @@ def copy_committed_tables(book: Path, name: str, staged: Path) -> list[str]:
         staged: folder of the staged book.
 
     Returns:
-        The names of the files, in order.
+        The names of the files, in order; the numbers of figures are not among them, each figure offers its own.
     """
-    paths = sorted(book.glob(f"{name}.*csv"))
+    numbers = figure_files.FIGURE_NUMBERS.path(book / f"{name}.ipynb")
+    paths = [path for path in sorted(book.glob(f"{name}.*csv")) if path != numbers]
     (staged / CSV_FOLDER).mkdir(parents=True, exist_ok=True)
     for path in paths:
         shutil.copy(path, staged / CSV_FOLDER)

@@ -202,11 +202,12 @@ def test_each_page_of_the_contents_says_how_to_cite_it(pages):
     assert pages["search.html"].select_one("details.citation-of-page") is None
 
 
-def test_each_table_of_a_chapter_can_be_downloaded(pages, built_book):
+def test_each_table_and_figure_of_a_chapter_can_be_downloaded(pages, built_book):
     for name in render.listed_chapters():
         page = pages[f"{name}.html"]
         links = [link["href"] for link in page.select(".table-download a")]
-        assert len(links) == len(page.select(".cell_output .text_html:not(:has(script)) table")), name
+        shown = page.select(".cell_output .text_html:not(:has(script)) table, .cell_output img")
+        assert len(links) == len(shown), name
         tables = {link: list(csv.reader((built_book / link).read_text("utf8").splitlines())) for link in links}
         assert {link for link, rows in tables.items() if len(rows) < 2 or len({*map(len, rows)}) != 1} == set()
     beside = [path.name for path in (render.ROOT / "book").glob("*.runs.csv")]

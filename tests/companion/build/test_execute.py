@@ -217,7 +217,38 @@ def test_no_setting_of_the_user_reaches_a_kernel(folders, capsys, tmp_path, monk
     code, _, printed = run(capsys, folders, "quick")
     assert (code, printed) == (0, "")
     (picture,) = code_cells(read_notebook(folders.notebooks / "quick" / "drawn.ipynb"))[-1].outputs
-    assert "image/png" in picture.data
+    assert set(picture.data) == {"image/png", "text/plain"}
+    numbers = (folders.notebooks / "quick" / "drawn.figures.csv").read_text()
+    assert numbers == "figure,panel,kind,name,x,y,low,high,value\n1,1,point,,0,0,,,\n"
+
+
+def test_an_execution_is_reused_with_the_numbers_of_its_figures_or_not_at_all(folders, capsys):
+    write(folders, drawn=DRAWN)
+    made = folders.notebooks / "quick"
+    assert run(capsys, folders, "quick")[0] == 0
+    kept = folders.notebooks / "kept"
+    made.rename(kept)
+    assert run(capsys, folders, "quick")[:2] == (0, "drawn: fresh, not executed again\n")
+    numbers = kept / "drawn.figures.csv"
+    assert (made / numbers.name).read_text() == numbers.read_text()
+
+    (made / numbers.name).unlink()
+    numbers.write_text(numbers.read_text().replace(",0,0,", ",0,9,"))
+    code, printed, _ = run(capsys, folders, "quick")
+    assert code == 0 and "drawn: started" in printed and (made / numbers.name).exists()
+    assert printed.count("not reused, its code, outputs, summaries or numbers of figures were changed") == 2
+
+    def without_numbers(path):
+        notebook = read_notebook(path)
+        del notebook.metadata.l2h["figures"]
+        notebooks.write_notebook(path, notebook)
+        path.with_suffix(".figures.csv").unlink()
+
+    shutil.rmtree(kept)
+    without_numbers(made / "drawn.ipynb")
+    code, printed, _ = run(capsys, folders, "quick")
+    assert code == 0 and "drawn.ipynb: not reused, the numbers of its figures were not kept\ndrawn: started" in printed
+    assert (made / numbers.name).exists()
 
 
 def test_a_described_picture_that_is_not_shown_is_a_failure(folders, capsys):
@@ -363,7 +394,7 @@ def test_edited_outputs_are_not_reused(book_with_record, capsys, folder_name):
     code, printed, _ = run(capsys, folders, "record")
     assert code == 0
     assert printed.startswith(
-        f"{edited}: not reused, its code, outputs or summaries were changed after its execution\n"
+        f"{edited}: not reused, its code, outputs, summaries or numbers of figures were changed after its execution\n"
     )
     assert ("c1: started" in printed) is (folder_name == "book"), "the other copy is as good as an execution"
     assert "paper 1 " in kept.read_text() and "paper 9 " not in record.read_text()

@@ -12,7 +12,7 @@ import pytest
 from bs4 import BeautifulSoup
 from helpers.small_book import cell, make_small_book, notebook
 
-from companion.build import notebooks, outputs
+from companion.build import beside, notebooks, outputs
 from companion.pages import render
 
 
@@ -109,6 +109,15 @@ def test_a_chapter_with_edited_outputs_is_refused(root, tmp_path):
     path = root / "book" / "01_problem.ipynb"
     path.write_text(path.read_text().replace("0.2", "0.9"))
     with pytest.raises(ValueError, match=r"01_problem\.ipynb, where they were changed after its execution"):
+        staged(root, tmp_path)
+
+
+def test_a_chapter_with_edited_numbers_of_figures_is_refused(root, tmp_path):
+    executed(
+        root, notebook(cell("1"), l2h={"profile": "paper", "seconds": 2.0, "figures": beside.text_digest("x\n1\n")})
+    )
+    (root / "book" / "01_problem.figures.csv").write_text("x\n2\n")
+    with pytest.raises(ValueError, match=r"got a changed or missing 01_problem\.figures\.csv"):
         staged(root, tmp_path)
 
 

@@ -54,10 +54,25 @@ def test_each_table_of_a_chapter_can_be_downloaded_and_has_no_empty_header(tmp_p
     assert "<th></th>" in frame and "<th></th>" not in outputs[0]["data"]["text/html"]
 
 
+def test_the_numbers_of_each_figure_can_be_downloaded_below_it(tmp_path):
+    picture = {"output_type": "display_data", "data": {"image/png": "AA=="}, "metadata": {}}
+    notebook = chapter(picture, shown("<p>between</p>"), picture)
+    before = repr(notebook)
+    outputs = tables.with_figure_downloads(notebook, "05_x", tmp_path, ["x\n1\n", "x\n2\n"])["cells"][1]["outputs"]
+    assert repr(notebook) == before
+    assert [list(output["data"]) for output in outputs] == [
+        ["image/png"], ["text/html"], ["text/html"], ["image/png"], ["text/html"]
+    ]  # fmt: skip
+    links = [BeautifulSoup(outputs[index]["data"]["text/html"], "html.parser").a for index in (1, 4)]
+    assert [link.text for link in links] == ["Figure 1 as CSV", "Figure 2 as CSV"]
+    assert [(tmp_path / link["href"]).read_text() for link in links] == ["x\n1\n", "x\n2\n"]
+    assert tables.with_figure_downloads(notebook, "05_x", tmp_path, []) == notebook
+
+
 def test_the_tables_beside_a_record_are_copied(tmp_path):
     book, staged = tmp_path / "book", tmp_path / "staged"
     book.mkdir()
-    for name in ("06_x.runs.csv", "06_x.full.csv", "06_x.ipynb", "07_y.runs.csv"):
+    for name in ("06_x.runs.csv", "06_x.full.csv", "06_x.figures.csv", "06_x.ipynb", "07_y.runs.csv"):
         (book / name).write_text(name)
     assert tables.copy_committed_tables(book, "06_x", staged) == ["06_x.full.csv", "06_x.runs.csv"]
     assert (staged / tables.CSV_FOLDER / "06_x.full.csv").read_text() == "06_x.full.csv"

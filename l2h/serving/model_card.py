@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+FORECAST = (
+    " The gains over the confidence are in area under the accuracy-coverage curve. The expected one is a forecast from"
+    " other tasks and the client's scores on these data; its interval is for a new task."
+)
 TEMPLATE = """# A helper for a frozen model
 
 A device carries a model m that cannot change. This folder holds a rejector r that decides on the device which inputs
@@ -88,7 +92,8 @@ def _metrics(metrics: Mapping[str, Any]) -> str:
     if not rows:
         return "No metrics were saved."
     table = _table(("metric", "estimate", "low", "high"), rows)
-    return f"Each estimate has its interval. {_measured_on(metrics)}\n\n{table}"
+    forecast = FORECAST if "expected_gain_over_confidence" in metrics else ""
+    return f"Each estimate has its interval. {_measured_on(metrics)}{forecast}\n\n{table}"
 
 
 def _measured_on(metrics: Mapping[str, Any]) -> str:

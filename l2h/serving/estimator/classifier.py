@@ -220,7 +220,14 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
         confidence = None
         if scores is not None and self._confidence_threshold is not None:
             confidence = _confidence(scores) - np.float32(self._confidence_threshold)
-        return make_report(predictions, costs=self._costs, confidence=confidence, threshold=self.threshold_, data=data)
+        return make_report(
+            predictions,
+            costs=self._costs,
+            confidence=confidence,
+            client_scores=scores,
+            threshold=self.threshold_,
+            data=data,
+        )
 
     def predict(self, X: Any, *, client_labels: Any = None, client_scores: Any = None) -> np.ndarray:
         """Labels of the system: the client's where the device keeps, the server's where it asks.
@@ -311,6 +318,9 @@ class LearningToHelpClassifier(ClassifierMixin, BaseEstimator):
 
     def report(self, X: Any, y: Any, *, client_labels: Any = None, client_scores: Any = None) -> Report:
         """Loss, accuracy, coverage, offload rate, Table I and the curve, and a comparison with the simple policies.
+
+        Where the client has scores, also the forecast that could have been made before training: what any rejector can
+        gain over the client's confidence, and what to expect, beside what this one gained.
 
         Args:
             X: (n, ...) inputs that fit did not use.

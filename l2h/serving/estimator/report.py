@@ -26,6 +26,7 @@ from l2h.evaluation.metrics import (
 from l2h.evaluation.multiple_comparisons import OUTCOMES, comparison_outcome, simultaneous_differences
 from l2h.evaluation.thresholds import with_threshold
 from l2h.problem import Costs, Predictions, asks
+from l2h.serving.estimator.gain import GainOverConfidence, NoForecast, gain_over_confidence
 
 REPORT_LEVEL = 0.95
 COVERAGES = np.linspace(0, 1, 21)  # of the accuracy-coverage curve
@@ -59,6 +60,7 @@ class Report:
         curve: (21,) accuracies at the coverages 0, 0.05, ..., 1, with a band that holds for all of them at once.
         losses: policy -> interval of its system loss.
         differences: policy -> interval of the system's loss minus the policy's, paired by example and simultaneous.
+        gain: what a rejector could gain over the client's confidence, what was to be expected, and what this one did.
     """
 
     n: int
@@ -69,6 +71,7 @@ class Report:
     curve: Interval
     losses: Mapping[str, Interval]
     differences: Mapping[str, Interval]
+    gain: GainOverConfidence | NoForecast
 
     @property
     def outcomes(self) -> dict[str, str]:
@@ -117,6 +120,10 @@ class Report:
             "differences": {name: _entry(interval) for name, interval in self.differences.items()},
             "outcomes": self.outcomes,
             "sentence": self.sentence,
+            "gain": {
+                "sentence": self.gain.sentence,
+                **{name: _entry(interval) for name, interval in self.gain.figures.items()},
+            },
         }
 
     def card_metrics(self) -> dict[str, dict[str, Any]]:
@@ -128,19 +135,22 @@ class Report:
             named[f"loss_of_{_identifier(name)}"] = loss
         for name, difference in self.differences.items():
             named[f"loss_minus_that_of_{_identifier(name)}"] = difference
+        named |= self.gain.figures
         return {name: {**_entry(value), "n": self.n, "data": self.data} for name, value in named.items()}
 
     def __str__(self) -> str:
         lines = [
             f"Report on n = {self.n} ({self.data}), c1 = {self.costs.c1:g}, ce = {self.costs.ce:g}",
             self.sentence,
+            self.gain.sentence,
             "",
         ]
-        lines += [f"{name.replace('_', ' '):32s}{format_interval(value)}" for name, value in self.metrics.items()]
-        lines += [f"{f'loss of {name}':32s}{format_interval(value)}" for name, value in self.losses.items()]
+        lines += [f"{name.replace('_', ' '):40s}{format_interval(value)}" for name, value in self.metrics.items()]
+        lines += [f"{f'loss of {name}':40s}{format_interval(value)}" for name, value in self.losses.items()]
+        lines += [f"{name.replace('_', ' '):40s}{format_interval(value)}" for name, value in self.gain.figures.items()]
         for subset, cell in self.table._asdict().items():
             title = f"{subset}, n = {cell.n.estimate:.0f}"
-            lines.append(f"{title:32s}client {_shown(cell.m)}, server {_shown(cell.e)}")
+            lines.append(f"{title:40s}client {_shown(cell.m)}, server {_shown(cell.e)}")
         lines.append(f"Intervals have the level {REPORT_LEVEL:.0%}; those of the differences are simultaneous.")
         return "\n".join(lines)
 
@@ -167,6 +177,7 @@ def make_report(
     *,
     costs: Costs,
     confidence: np.ndarray | None = None,
+    client_scores: np.ndarray | None = None,
     threshold: float = 0.0,
     data: str = UNUSED,
 ) -> Report:
@@ -176,6 +187,7 @@ def make_report(
         predictions: of n >= 2 examples.
         costs: c1 and ce.
         confidence: (n,) scores r of a rule on the client's confidence, or None where the client has no scores.
+        client_scores: (n,) or (n, K) scores, from whose probabilities a gain is forecast; None where there are none.
         threshold: of the helper. The curve is that of the scores before it is subtracted: of one as large as that which
             never asks, their differences are lost in rounding.
         data: which examples these are.
@@ -207,6 +219,7 @@ def make_report(
         curve=_curve(predictions),
         losses={name: _mean_loss(policy, costs) for name, policy in policies.items()},
         differences=_differences(tuned, policies, costs),
+        gain=gain_over_confidence(predictions, client_scores, costs=costs, level=REPORT_LEVEL),
     )
 
 

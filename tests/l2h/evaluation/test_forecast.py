@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
-from l2h.evaluation.forecast import client_properties, forecast_gain, largest_gain, largest_loss_reduction
+from l2h.evaluation.forecast import (
+    class_pair_regression,
+    client_properties,
+    forecast_gain,
+    largest_gain,
+    largest_loss_reduction,
+    observed_gain,
+)
 from l2h.evaluation.metrics import system_loss
 from l2h.evaluation.random_effects import random_effects
 from l2h.problem import Costs, Predictions
@@ -39,6 +46,22 @@ def test_no_decision_has_a_smaller_loss_than_the_oracle(seed):
     thresholds = [-1.0, *predictions.r]
     chow = min(system_loss(replace(predictions, r=predictions.r - each), costs=COSTS) for each in thresholds)
     assert largest_loss_reduction(predictions, costs=COSTS).estimate == pytest.approx(chow - least)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_observed_gain_is_the_difference_of_the_areas_and_never_the_largest(seed):
+    by_confidence, rejector = sample(50, seed), np.random.default_rng(seed + 99).normal(size=50)
+    predictions = replace(by_confidence, r=rejector)
+    areas = [area_under_curve(accuracy_coverage_curve(each)) for each in (predictions, by_confidence)]
+    gain = observed_gain(predictions, by_confidence.r)
+    assert gain.estimate == pytest.approx(areas[0] - areas[1])
+    assert gain.low < gain.estimate < gain.high and gain.estimate < largest_gain(by_confidence).estimate
+
+
+def test_the_cited_tasks_are_all_pairs_of_ten_classes():
+    regression = class_pair_regression()
+    assert len(regression.estimates) == 45
+    assert regression.slope_interval().high < 0  # the better the confidence, the less is left to gain
 
 
 def test_properties_of_a_client():

@@ -42,6 +42,14 @@ def test_labels_and_names_cannot_write_markdown(tmp_path):
     assert model_card(content) == text
 
 
+def test_a_forecast_on_the_card_is_named_as_one(tmp_path):
+    entry = {"estimate": 0.02, "low": 0.0, "high": 0.04}
+    small_helper(tmp_path / "with", metrics={"expected_gain_over_confidence": entry})
+    small_helper(tmp_path / "without", metrics={"loss": entry})
+    texts = [(tmp_path / name / "README.md").read_text() for name in ("with", "without")]
+    assert ["The expected one is a forecast" in text for text in texts] == [True, False]
+
+
 def test_a_card_without_metrics_says_so(tmp_path):
     small_helper(tmp_path / "helper", metrics={}, versions={})
     text = (tmp_path / "helper" / "README.md").read_text()

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from helpers.domains import pairs_of_letters, results_of
 
+from companion.build import notebooks
 from companion.chapters.ch10_domains import analysis, forecasts, settings
 from companion.chapters.parameters import settings_for
+from companion.claims.registry import CLAIMS_MIME_TYPE
 from l2h.evaluation.class_pairs import class_pairs_mean
+from l2h.evaluation.forecast import class_pair_regression
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.random_effects import random_effects
+from l2h.serving.estimator.gain import CHECKED_TASKS, COVERED_TASKS
 
 
 def test_the_jackknife_of_additive_effects_is_the_interval_over_classes():
@@ -35,6 +39,23 @@ def test_pairs_are_read_from_the_committed_table():
     assert pairs.mean().estimate == pytest.approx(pairs.advantages.mean())
     table = forecasts.pairs_table("confidence", "two-stage")
     assert table.loc["minus confidence", "mean"].startswith(f"{pairs.advantages.mean():+.3f} [")
+
+
+def test_the_regression_that_the_package_ships_is_that_of_the_committed_table():
+    shipped, fitted = class_pair_regression(), forecasts.pairs_of_classes("confidence").regression()
+    for name in ("estimates", "variances", "design", "coefficients", "covariance", "tau_squared"):
+        assert getattr(shipped, name) == pytest.approx(getattr(fitted, name), rel=1e-4, abs=1e-8)
+    assert shipped.new_task_interval(0.65) == pytest.approx(fitted.new_task_interval(0.65), abs=1e-6)
+
+
+def test_how_often_the_package_says_that_the_forecast_held_is_in_the_record():
+    record = notebooks.read_notebook(notebooks.Folders().book / "10_domains.ipynb")
+    outputs = [output for cell in notebooks.code_cells(record) for output in cell.outputs]
+    data = [output.get("data", {}) for output in outputs]
+    claims = [each[CLAIMS_MIME_TYPE]["claims"] for each in data if CLAIMS_MIME_TYPE in each]
+    (cases,) = (each["forecast-covers-tasks-left-out"] for each in claims if "forecast-covers-tasks-left-out" in each)
+    found = cases["fitted on pairs of CIFAR-10"]
+    assert (found["n"], found["estimate"]) == (CHECKED_TASKS, pytest.approx(COVERED_TASKS / CHECKED_TASKS, abs=1e-3))
 
 
 def test_a_record_with_other_pairs_is_not_fresh(tmp_path, monkeypatch):

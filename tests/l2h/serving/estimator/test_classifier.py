@@ -298,6 +298,7 @@ def test_the_report_holds_the_figures_with_intervals_and_a_verdict(fitted):
     assert report.metrics["offload_rate"].estimate == helper.asks(X).mean()
     assert set(report.outcomes) == {"client only", "server only", "the client's confidence"}
     assert report.data == UNUSED and helper.report_ is report
+    assert report.gain.observed.estimate <= report.gain.forecast.largest_gain.estimate
 
 
 def test_a_report_on_rows_of_the_fit_is_refused_or_warns(fitted):

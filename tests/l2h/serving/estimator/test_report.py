@@ -68,6 +68,24 @@ def test_an_empty_subset_has_no_figures_and_the_dictionary_is_strict_json():
     assert "asked, n = 0" in str(made) and "client none" in str(made)
 
 
+def test_the_gain_over_the_confidence_is_in_the_text_the_dictionary_and_the_card():
+    p = many(200)
+    made = report.make_report(p, costs=COSTS, client_scores=p.m * np.random.default_rng(0).uniform(size=200))
+    content = json.loads(json.dumps(made.as_dict(), allow_nan=False))
+    assert content["gain"]["sentence"] == made.gain.sentence and made.gain.sentence in str(made)
+    for name, value in made.gain.figures.items():
+        assert content["gain"][name]["estimate"] == value.estimate == made.card_metrics()[name]["estimate"]
+        assert name.replace("_", " ") in str(made)
+    without = report.make_report(p, costs=COSTS)
+    assert set(without.as_dict()["gain"]) == {"sentence"} and "the client gives labels only" in str(without)
+
+
+def test_the_gain_does_not_depend_on_the_threshold():
+    p = many(200)
+    gains = [report.make_report(p, costs=COSTS, client_scores=p.e, threshold=t).gain for t in (0.0, 0.5)]
+    assert gains[0] == gains[1]
+
+
 def test_one_example_is_too_few():
     with pytest.raises(ValueError, match="expected a finite examples >= 2, got 1"):
         report.make_report(system(1, 1.0, 1.0, lambda i: i < 0), costs=COSTS)

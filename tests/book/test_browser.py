@@ -29,6 +29,7 @@ def test_each_page_loads_without_fault_typesets_fits_and_scrolls_no_code(page, a
     page.goto(f"{address}/{name}.html", wait_until="load")
     page.wait_for_function(TYPESET)
     assert 500_000 < sum(page.sizes) <= 3_000_000 and 10 < len(page.sizes) <= 60
+    assert page.evaluate("() => document.querySelectorAll('*').length") <= 20_000, "with its formulas typeset"
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     page.set_viewport_size({"width": 1280 - 15, "height": 900})  # a scroll bar takes the 15
     assert page.locator(".cell_input pre").evaluate_all(SCROLLING) == []

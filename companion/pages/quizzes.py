@@ -57,10 +57,13 @@ def read_quiz(path: Path) -> list[Question]:
         The questions in their order.
 
     Raises:
-        ValueError: if the file is not a list of questions with exactly one right answer among three or more options,
-            each with a reason.
+        ValueError: if the file is no YAML, or not a list of questions with exactly one right answer among three or more
+            options, each with a reason.
     """
-    entries = yaml.safe_load(path.read_text("utf8"))
+    try:
+        entries = yaml.safe_load(path.read_text("utf8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"expected YAML in {path}, got: {' '.join(str(error).split())}") from error
     if not isinstance(entries, list):
         raise ValueError(f"expected a list of questions in {path.name}, got {type(entries).__name__}")
     return [_read_question(entry, f"question {number} of {path.name}") for number, entry in enumerate(entries, 1)]

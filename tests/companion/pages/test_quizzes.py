@@ -20,8 +20,7 @@ def page_text(name):
 
 
 def test_the_landing_page_and_every_chapter_have_two_or_three_questions():
-    chapters = set(notebooks.chapter_names()) - {"errata"}
-    assert set(PAGES) == {"index", *chapters}
+    assert set(PAGES) == {"index", *notebooks.chapter_names()}
     counts = {name: len(quizzes.read_quiz(FOLDER / f"{name}.yml")) for name in PAGES}
     assert counts["index"] == 3 and set(counts.values()) <= {2, 3}
 
@@ -79,6 +78,15 @@ def test_questions_are_read_in_order(tmp_path):
 def test_what_is_no_quiz_is_refused_by_place(tmp_path, entries, message):
     with pytest.raises(ValueError, match=message):
         read(tmp_path, entries)
+
+
+@pytest.mark.parametrize("content", [b"- question: [a", b"\xff\xfe\x00"])
+def test_what_is_no_yaml_is_named(tmp_path, content):
+    path = tmp_path / "one.yml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"expected YAML in .*one\.yml, got: ") as raised:
+        quizzes.read_quiz(path)
+    assert "\n" not in str(raised.value)
 
 
 def chapter(*sources):

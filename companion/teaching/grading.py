@@ -62,13 +62,17 @@ def unpack_tests(autograder: Path, folder: Path) -> dict[str, float]:
     """
     if not zipfile.is_zipfile(autograder):
         raise ValueError(f"expected an autograder bundle, a zip file, got {autograder}")
-    with zipfile.ZipFile(autograder) as archive:
-        members = [name for name in archive.namelist() if name.startswith("tests/") and name.endswith(".py")]
-        for name in members:
-            (folder / Path(name).name).write_bytes(archive.read(name))
+    try:
+        with zipfile.ZipFile(autograder) as archive:
+            members = [name for name in archive.namelist() if name.startswith("tests/") and name.endswith(".py")]
+            for name in members:
+                (folder / Path(name).name).write_bytes(archive.read(name))
+        tests = [ExceptionTestFile.from_file(str(path)) for path in sorted(folder.glob("*.py"))]
+    except Exception as error:  # what Otter raises for a test in another form depends on the form
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"expected an autograder bundle of Otter, got {autograder}, where {reason}") from error
     if not members:
         raise ValueError(f"expected tests in {autograder}, got none")
-    tests = [ExceptionTestFile.from_file(str(path)) for path in sorted(folder.glob("*.py"))]
     return {test.name: test.possible for test in tests}
 
 
@@ -92,15 +96,31 @@ def notebook_bytes(submission: Path) -> bytes:
 
 
 def grade_submission_file(
-    submission: Path, *, tests: Path, possible: dict[str, float], seconds: float = SUBMISSION_SECONDS
+    submission: Path,
+    *,
+    tests: Path,
+    possible: dict[str, float],
+    seconds: float = SUBMISSION_SECONDS,
+    running: set[int] | None = None,
 ) -> Grade:
-    """Grade one file in a process of its own, which ends after `seconds` at the latest."""
+    """Grade one file in a process of its own, which ends after `seconds` at the latest.
+
+    Args:
+        submission: the file.
+        tests: folder of the test files.
+        possible: the points that each question gives.
+        seconds: for the submission, its start included.
+        running: has the process's number while it runs.
+
+    Returns:
+        The grade.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         problem = ""
         try:
             (folder / "submission.ipynb").write_bytes(notebook_bytes(submission))
-            problem = _run_isolated(folder, tests, seconds)
+            problem = _run_isolated(folder, tests, seconds, set() if running is None else running)
             scores, message = _read_result(folder / "result.json", possible)
         except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
             # The file holds no notebook, or the process wrote no result.
@@ -117,7 +137,7 @@ def _read_result(path: Path, possible: dict[str, float]) -> tuple[dict[str, floa
     return scores, "\n".join([*messages, *result["notes"]])
 
 
-def _run_isolated(folder: Path, tests: Path, seconds: float) -> str:
+def _run_isolated(folder: Path, tests: Path, seconds: float, running: set[int]) -> str:
     """Start `isolated` with few variables and without input; what went wrong, for the case that there is no result."""
     arguments = [str(folder / "submission.ipynb"), str(tests), str(folder / "result.json")]
     variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
@@ -127,17 +147,24 @@ def _run_isolated(folder: Path, tests: Path, seconds: float) -> str:
             env={**variables, "PYTHONPATH": str(PACKAGE.parent), "HOME": str(folder), "OMP_NUM_THREADS": "1"},
             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
         )  # fmt: skip
+        running.add(process.pid)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             return f"the notebook was stopped after {seconds:g} s"
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # what the notebook started, too
+            _end(process.pid)
             process.wait()
+            running.discard(process.pid)
         errors.seek(0)
         last = errors.read().strip().splitlines()[-1:]
         return f"the notebook ended its own process, or is no notebook ({' '.join(last) or process.returncode})"
+
+
+def _end(process: int) -> None:
+    """End a submission's process, and what the notebook started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process, signal.SIGKILL)
 
 
 def grade_folder(autograder: Path, folder: Path, *, workers: int | None = None) -> list[Grade]:
@@ -159,9 +186,16 @@ def grade_folder(autograder: Path, folder: Path, *, workers: int | None = None) 
         raise ValueError(f"expected notebooks (.ipynb) or archives (.zip) in {folder}, got none")
     with tempfile.TemporaryDirectory() as name:
         possible = unpack_tests(autograder, Path(name))
-        grade = partial(grade_submission_file, tests=Path(name), possible=possible)
+        running: set[int] = set()
+        grade = partial(grade_submission_file, tests=Path(name), possible=possible, running=running)
         with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-            return list(pool.map(grade, submissions))
+            try:
+                return list(pool.map(grade, submissions))
+            except BaseException:  # an interruption ends what is under way, which the pool would wait for
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in list(running):
+                    _end(process)
+                raise
 
 
 def grades_table(grades: Sequence[Grade]) -> str:

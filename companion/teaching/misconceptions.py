@@ -14,6 +14,11 @@ from companion.teaching import case_check
 from companion.teaching.case_check import agree, values_of
 
 MIN_MISCONCEPTIONS = 5  # per question
+FORM: dict[str, tuple[type, str]] = {  # of a question: type of each field, and what it holds in words
+    "function": (str, "a name"),
+    "cases": (list, "a list of calls"),
+    "misconceptions": (dict, "sentences with code"),
+}
 SHOWN_CASES = 1  # the first cases of a question stand in the student's notebook, with their values
 
 
@@ -51,18 +56,40 @@ def read_questions(path: Path) -> list[GradedQuestion]:
     """The graded questions of an assignment, in their order.
 
     Raises:
-        ValueError: if a question has fewer than five misconceptions, or no case beside the shown one.
+        ValueError: if the file is no YAML, or has another form; if a question has fewer than five misconceptions, or no
+            case beside the shown one.
     """
-    questions = []
-    for name, entry in yaml.safe_load(path.read_text("utf8")).items():
-        misconceptions = tuple(Misconception(sentence, code) for sentence, code in entry["misconceptions"].items())
-        if len(misconceptions) < MIN_MISCONCEPTIONS or len(entry["cases"]) <= SHOWN_CASES:
-            raise ValueError(
-                f"expected {MIN_MISCONCEPTIONS} misconceptions and {SHOWN_CASES + 1} cases or more for {name} "
-                f"of {path.name}, got {len(misconceptions)} and {len(entry['cases'])}"
-            )
-        questions.append(GradedQuestion(name, entry["function"], tuple(map(str, entry["cases"])), misconceptions))
-    return questions
+    try:
+        entries = yaml.safe_load(path.read_text("utf8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"expected YAML in {path}, got: {' '.join(str(error).split())}") from error
+    if not isinstance(entries, dict) or not entries:
+        raise ValueError(f"expected questions by name in {path}, got {_shortened(entries)}")
+    return [_read_question(name, entry, path) for name, entry in entries.items()]
+
+
+def _read_question(name: Any, entry: Any, path: Path) -> GradedQuestion:
+    place = f"{name} of {path.name}"
+    if not isinstance(entry, dict) or set(entry) != set(FORM):
+        raise ValueError(f"expected the fields {', '.join(FORM)} for {place}, got {_shortened(entry)}")
+    for field, (kind, words) in FORM.items():
+        if not isinstance(entry[field], kind):
+            raise ValueError(f"expected {words} as {field} for {place}, got {_shortened(entry[field])}")
+    misconceptions = tuple(Misconception(str(sentence), code) for sentence, code in entry["misconceptions"].items())
+    for misconception in misconceptions:
+        if not isinstance(misconception.code, str):
+            got = _shortened(misconception.code)
+            raise ValueError(f"expected code for the misconception {misconception.sentence!r} of {place}, got {got}")
+    if len(misconceptions) < MIN_MISCONCEPTIONS or len(entry["cases"]) <= SHOWN_CASES:
+        raise ValueError(
+            f"expected {MIN_MISCONCEPTIONS} misconceptions and {SHOWN_CASES + 1} cases or more for {place}, "
+            f"got {len(misconceptions)} and {len(entry['cases'])}"
+        )
+    return GradedQuestion(str(name), entry["function"], tuple(map(str, entry["cases"])), misconceptions)
+
+
+def _shortened(entry: Any) -> str:
+    return textwrap.shorten(repr(entry), 80, placeholder=" ...")
 
 
 def question_tests(question: GradedQuestion, solution: dict[str, Any]) -> tuple[str, str]:

@@ -2,13 +2,17 @@ import csv
 import io
 import os
 import shutil
+import signal
 import zipfile
 
 import nbformat
 import psutil
 import pytest
+from helpers.commands import ended, forked
+from helpers.sweeps import wait_until
 
 from companion.teaching import grading
+from companion.teaching.grading import SUBMISSION_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +148,44 @@ def test_the_command_writes_the_table(built, submissions, tmp_path):
     header, row = (tmp_path / "grades.csv").read_text("utf8").splitlines()
     assert header == "submission,points,possible,q1,q2,q3,q4,q5,q6,message"
     assert row == "exported.zip,12,12,2,2,2,2,2,2,"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_ends_with_its_submissions_and_writes_no_table(built, tmp_path, number, code):
+    begun = tmp_path / "begun"
+    endless = f"""import pathlib, signal, time
+signal.setitimer(signal.ITIMER_REAL, 0)  # the limit of a cell
+pathlib.Path({str(begun)!r}).touch()
+time.sleep({SUBMISSION_SECONDS:g} + 600)"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(endless)])
+    (tmp_path / "folder").mkdir()
+    for name in ("a", "b", "c"):
+        nbformat.write(notebook, tmp_path / "folder" / f"{name}.ipynb")
+    arguments = [built / "01_loss" / "autograder.zip", tmp_path / "folder", tmp_path / "grades.csv", "--workers", "1"]
+    with forked(tmp_path, lambda: grading.main(list(map(str, arguments)))) as process:
+        wait_until(lambda: begun.exists() or not process.is_alive())
+        os.kill(process.pid, number)
+        assert ended(process, SUBMISSION_SECONDS / 2) == code
+    assert (tmp_path / "stdout").read_text() == (tmp_path / "stderr").read_text() == ""
+    assert not (tmp_path / "grades.csv").exists()
+
+
+@pytest.mark.parametrize("content", [b"def test_q1(:\n", b"x = 1\n", b"\xff\x00"])
+def test_a_bundle_with_a_test_in_another_form_is_one_sentence(tmp_path, content):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("tests/q1.py", content)
+    with pytest.raises(ValueError, match=r"expected an autograder bundle of Otter, got .*a\.zip, where ") as raised:
+        grading.unpack_tests(tmp_path / "a.zip", tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_bundle_is_one_sentence(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tests/q1.py", "x = 12345\n")
+    path.write_bytes(path.read_bytes().replace(b"x = 12345", b"x = 99999"))
+    with pytest.raises(ValueError, match=r"a\.zip, where BadZipFile: Bad CRC-32 for file 'tests/q1\.py'"):
+        grading.unpack_tests(path, tmp_path)
 
 
 def test_the_command_names_what_it_cannot_read(tmp_path, capsys):

@@ -27,6 +27,50 @@ def test_too_few_misconceptions_or_cases_are_refused(tmp_path, changes):
         read_questions(write(tmp_path, **changes))
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("q1: [a", r"expected YAML in .*01_a\.yml, got: while parsing a flow sequence in .* line 1"),
+        ("", r"expected questions by name in .*01_a\.yml, got None"),
+        ("- q1", r"expected questions by name in .*01_a\.yml, got \['q1'\]"),
+        ("q1: double", r"expected the fields function, cases, misconceptions for q1 of 01_a\.yml, got 'double'"),
+        ("q1: {function: f, cases: []}", r"the fields function, cases, misconceptions for q1 of 01_a\.yml, got \{'f"),
+    ],
+)
+def test_a_malformed_file_is_one_sentence(tmp_path, text, message):
+    (tmp_path / "01_a.yml").write_text(text)
+    with pytest.raises(ValueError, match=message) as raised:
+        read_questions(tmp_path / "01_a.yml")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "01_a.yml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"expected YAML in .*01_a\.yml, got: 'utf-8' codec"):
+        read_questions(tmp_path / "01_a.yml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"function": 3}, r"expected a name as function for q1 of 01_a\.yml, got 3"),
+        ({"cases": "np.zeros(3)"}, r"expected a list of calls as cases for q1 of 01_a\.yml, got 'np\.zeros\(3\)'"),
+        (
+            {"misconceptions": ["It halves."]},
+            r"expected sentences with code as misconceptions for q1 of 01_a\.yml, got",
+        ),
+        (
+            {"misconceptions": {"It halves.": None}},
+            r"code for the misconception 'It halves\.' of q1 of 01_a\.yml, got N",
+        ),
+        ({"hints": "none"}, r"expected the fields function, cases, misconceptions for q1 of 01_a\.yml, got \{"),
+    ],
+)
+def test_a_field_of_another_kind_is_one_sentence(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        read_questions(write(tmp_path, **changes))
+
+
 def test_the_shown_test_has_one_case_and_no_misconception():
     shown, hidden = question_tests(QUESTION, SOLUTION)
     assert "3.0" not in shown and "It halves." not in shown and "hidden: false" in shown

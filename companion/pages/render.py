@@ -5,6 +5,7 @@ warnings as errors, and only a good build takes the place of the last one. Witho
 """
 
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ DIGEST_FILE = ".inputs.sha256"  # lies in the built book and says from what it w
 WHERE = "where the pages go: a new or an empty folder, or a book built before, which is replaced as a whole"
 BUILD_FOLDER = ROOT / "_build"
 SOURCE_SUFFIXES = (".py", ".jinja", ".js", ".css", ".svg", ".csv")  # of the packages' files that change a page
+# What the system says if another process has moved the old folder away, or has put its own in the place.
+ANOTHER_WAS_FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+MAX_ATTEMPTS = 20
 PHOTOGRAPHS = re.compile(r"(Two t|T)est images ")  # how the alternative text of a figure of photographs begins
 
 
@@ -69,12 +74,19 @@ def render(notebooks: Path, html: Path = BUILD_FOLDER / "html") -> Path:
         staged = folder / "staged"
         stage_sources(notebooks, staged)
         digest = input_digest(staged)
-        digest_path = html / DIGEST_FILE
-        if not digest_path.exists() or digest_path.read_text("utf8") != digest:
+        if _built_from(html) != digest:
             new_html = run_jupyter_book(staged, folder)
             (new_html / DIGEST_FILE).write_text(digest, "utf8")
             replace_folder(new_html, html)
     return html / "index.html"
+
+
+def _built_from(html: Path) -> str | None:
+    """The digest of what a book was built from; None where there is none, or where another process replaces it."""
+    try:
+        return (html / DIGEST_FILE).read_text("utf8")
+    except FileNotFoundError:
+        return None
 
 
 def check_replaceable(html: Path) -> None:
@@ -271,8 +283,28 @@ def run_jupyter_book(staged: Path, output: Path) -> Path:
 
 
 def replace_folder(fresh: Path, html: Path) -> None:
-    """Put a new folder in the place of an old one, which comes back if that fails."""
-    old = fresh.with_name("old")
+    """Put a new folder in the place of an old one, which comes back if that fails.
+
+    Another process may do the same at the same time; the folder of the last one stays, and is whole.
+
+    Args:
+        fresh: the new folder; old ones are left beside it.
+        html: the place.
+
+    Raises:
+        OSError: if the new folder cannot be moved.
+    """
+    for attempt in count():
+        try:
+            _replace_once(fresh, html, fresh.with_name(f"old-{attempt}"))
+        except OSError as error:
+            if attempt == MAX_ATTEMPTS or error.errno not in ANOTHER_WAS_FASTER or not fresh.exists():
+                raise
+        else:
+            return
+
+
+def _replace_once(fresh: Path, html: Path, old: Path) -> None:
     try:
         if html.exists():
             html.replace(old)

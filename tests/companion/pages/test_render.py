@@ -1,5 +1,6 @@
 """Rendering: what is staged, what is refused, and that the last good book survives a bad build."""
 
+import errno
 import json
 import os
 import shutil
@@ -226,6 +227,42 @@ def test_a_book_is_there_if_a_signal_comes_right_after_a_replacement(tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         render.replace_folder(fresh, html)
     assert (html / "index.html").read_text() == kept
+
+
+@pytest.mark.parametrize("moment", ["moved away", "replaced"])
+def test_two_commands_that_replace_a_book_at_once_both_succeed(tmp_path, monkeypatch, moment):
+    html, fresh, other = tmp_path / "html", tmp_path / "work" / "fresh", tmp_path / "other"
+    for folder, text in ((html, "old"), (fresh, "new"), (other, "the other's")):
+        folder.mkdir(parents=True)
+        (folder / "index.html").write_text(text)
+    moves = []
+
+    def replace(path, target):
+        moves.append(path)
+        if moment == "moved away" and moves == [html]:
+            html.rename(tmp_path / "moved")  # by the other command, which then puts its own there
+        path.rename(target)
+        if moment == "replaced" and moves == [html]:
+            other.rename(html)
+
+    monkeypatch.setattr(render.Path, "replace", replace)
+    render.replace_folder(fresh, html)
+    assert (html / "index.html").read_text() == "new" and not fresh.exists()
+
+
+def test_a_place_that_stays_taken_is_an_error_in_the_end(tmp_path, monkeypatch):
+    fresh = tmp_path / "work" / "fresh"
+    fresh.mkdir(parents=True)
+    moves = []
+
+    def replace(path, target):
+        moves.append(path)
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(target))
+
+    monkeypatch.setattr(render.Path, "replace", replace)
+    with pytest.raises(OSError, match="not empty"):
+        render.replace_folder(fresh, tmp_path / "html")
+    assert len(moves) == render.MAX_ATTEMPTS + 1
 
 
 def test_the_command_prints_the_path(root, tmp_path, monkeypatch, capsys):

@@ -172,7 +172,7 @@ def _committed_tables(name: str) -> dict[str, Any]:
 def execution_facts(key: str, *, profile: str, data: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
     """The facts of an execution, which stand in `metadata.l2h`, beside the digests of the files that it wrote."""
     accelerator_text = f" and {accelerator_name()}" if accelerator_name() else ""
-    names = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "papermill")
+    names = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "papermill", "z3-solver")
     return dict(
         key=key,
         profile=profile,

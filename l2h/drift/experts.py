@@ -89,7 +89,10 @@ def fixed_share_policy(thresholds: np.ndarray, *, costs: Costs, fixed_share: Fix
         estimated = _estimated_losses(observation, thresholds, costs, fixed_share, n_learned, batches)
         weights = _expert_weights(estimated, fixed_share, weights)[-1]
         n_learned = batches
-        return Action(fixed_share.gamma + (1 - fixed_share.gamma) * (asks(r[:, None] - thresholds) @ weights))
+        asking = asks(r[:, None] - thresholds)
+        asked, kept = asking @ weights, ~asking @ weights
+        share = asked / (asked + kept)  # never above 1, as the sum of rounded weights may be
+        return Action(fixed_share.gamma + (1 - fixed_share.gamma) * share)
 
     return choose
 

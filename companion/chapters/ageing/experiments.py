@@ -201,14 +201,7 @@ def retrained_server_policies(deployment: Deployment) -> dict[str, Policy]:
 def experts_policy(deployment: Deployment) -> Policy:
     """Prediction with expert advice over thresholds, as `experts.fixed_share_policy`."""
     thresholds = threshold_grid(deployment.validation.r, N_THRESHOLDS)
-    policy = experts.fixed_share_policy(thresholds, costs=COSTS, fixed_share=experts_config(deployment))
-
-    def choose(observation: Observation, r: np.ndarray) -> Action:
-        action = policy(observation, r)
-        # The experts' weights sum to one only up to rounding, and a probability above one is refused.
-        return action._replace(propensity=np.minimum(action.propensity, 1.0))
-
-    return choose
+    return experts.fixed_share_policy(thresholds, costs=COSTS, fixed_share=experts_config(deployment))
 
 
 def frozen_server_policies(deployment: Deployment, alarms: np.ndarray) -> dict[str, Policy]:

@@ -89,6 +89,18 @@ def test_the_best_sequence_is_the_best_of_all(game, switches):
     assert ours.sum() == pytest.approx(drift.best_sequence(*given_, advice.batch, switches))
 
 
+@given(games(), st.integers(2, 60), st.floats(1e-12, 1))
+@settings(max_examples=60)
+def test_the_chance_of_asking_is_a_probability_however_the_weights_are_rounded(game, n_experts, gamma):
+    """A score that all experts ask has the chance 1, and one that none asks the chance gamma, exactly."""
+    stream, _, costs, advice = game
+    thresholds, advice = np.linspace(-0.4, 0.4, n_experts), advice._replace(gamma=gamma)
+    policy = experts.fixed_share_policy(thresholds, costs=costs, fixed_share=advice)
+    chance = simulate(stream, policy, costs=costs, batch=advice.batch, delay=advice.delay, seed=1).propensity
+    assert (chance >= gamma).all() and (chance <= 1).all()
+    assert (chance[stream.r < -0.4] == 1).all() and (chance[stream.r > 0.4] == gamma).all()
+
+
 def test_experts_play_one_game_after_another_as_if_each_were_the_first():
     generator = np.random.default_rng(0)
     advice, costs, thresholds = FixedShareConfig(0.3, 0.1, 0.01, 10, 1), Costs(1.0, 0.25), np.array([-9.0, 0.0, 9.0])

@@ -25,7 +25,7 @@ from benchmarks.figures import machine
 from l2h.problem import Predictions
 from l2h.serving.device import Device
 from l2h.serving.simulation.links import Link, Quantiles, measured_link
-from l2h.serving.simulation.simulate import (
+from l2h.serving.simulation.scenario import (
     FALLBACK,
     KEPT,
     SERVER,
@@ -37,8 +37,8 @@ from l2h.serving.simulation.simulate import (
     ask_always,
     draw_workload,
     keep_always,
-    simulate_events,
 )
+from l2h.serving.simulation.simulate import simulate_events
 from tests.helpers.faults import Fault, Proxy, ServerProcess
 from tests.helpers.serving import right_answers, small_helper
 

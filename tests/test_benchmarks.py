@@ -29,7 +29,8 @@ from l2h.problem import Costs
 from l2h.serving.http import server
 from l2h.serving.onnx.sessions import load_parts
 from l2h.serving.simulation.outcomes import summary_of
-from l2h.serving.simulation.simulate import KEPT, SERVER, BreakerRule, draw_workload, simulate_at_scale
+from l2h.serving.simulation.scenario import KEPT, SERVER, BreakerRule, draw_workload
+from l2h.serving.simulation.simulate import simulate_at_scale
 from l2h.training import clients, loop
 
 PER_IMAGE = {  # multiplications of one pass forward

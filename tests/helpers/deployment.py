@@ -3,7 +3,7 @@
 import numpy as np
 
 from l2h.problem import Predictions
-from l2h.serving.simulation import simulate as simulation
+from l2h.serving.simulation import scenario as scenarios
 from l2h.serving.simulation.links import Link, Quantiles, Radio
 
 RADIO = Radio(joules_per_byte_sent=3.5e-6, watts=1.0, tail_watts=1.0, tail_seconds=10.0)
@@ -21,14 +21,14 @@ def scenario(**changes):
     """Forty devices, one server, a link of 50 ms."""
     options = {
         "predictions": predictions(),
-        "policy": simulation.follow_rejector,
-        "device": simulation.SimulatedDevice(0.004, 0.1, client_first=False, deadline=0.5),
+        "policy": scenarios.follow_rejector,
+        "device": scenarios.SimulatedDevice(0.004, 0.1, client_first=False, deadline=0.5),
         "link": Link.constant(0.05),
-        "server": simulation.SimulatedServer(Quantiles.constant(0.01)),
+        "server": scenarios.SimulatedServer(Quantiles.constant(0.01)),
         "sent": 3242,
         "received": 300,
         "devices": 40,
         "inputs": 15,
         "rate": 2.0,
     }
-    return simulation.Scenario(**{**options, **changes})
+    return scenarios.Scenario(**{**options, **changes})

@@ -24,7 +24,8 @@ from l2h.evaluation.intervals import Interval, format_interval, pointwise_t_inte
 from l2h.problem import Predictions
 from l2h.serving.simulation.links import Quantiles, Radio
 from l2h.serving.simulation.outcomes import CapacityPoint, Summary, bands, capacity, most_devices, summary_of
-from l2h.serving.simulation.simulate import Scenario, SimulatedServer, simulate_at_scale
+from l2h.serving.simulation.scenario import Scenario, SimulatedServer
+from l2h.serving.simulation.simulate import simulate_at_scale
 
 SERVED = ("ask", "confidence", "learning to help", "budgeted")  # the policies that need a server
 CAPACITY_INPUTS = 50  # images of each device where a server may be overloaded

@@ -9,10 +9,18 @@ import numpy as np
 from l2h.evaluation.metrics import offload_rate
 from l2h.pricing import UnitPrices
 from l2h.problem import Predictions
-from l2h.serving.simulation.boards import RESNET8, boards, dense_network, network_on_board
+from l2h.serving.simulation.boards import (
+    KEYWORD_FEATURES,
+    KEYWORD_NETWORK,
+    RESNET8,
+    NetworkNeeds,
+    boards,
+    dense_network,
+    network_on_board,
+)
 from l2h.serving.simulation.links import Link, Quantiles, measured_link
 from l2h.serving.simulation.outcomes import RunningPrices
-from l2h.serving.simulation.simulate import (
+from l2h.serving.simulation.scenario import (
     SERVER,
     OffloadPolicy,
     Scenario,
@@ -21,9 +29,9 @@ from l2h.serving.simulation.simulate import (
     ask_always,
     follow_rejector,
     keep_always,
-    simulate_at_scale,
     within_budget,
 )
+from l2h.serving.simulation.simulate import simulate_at_scale
 
 LINKS = {  # name -> radio mode of the round trips, and the trace of the outages
     **{name: (name, None) for name in ("5G", "LTE", "HSPA+", "4G", "3G")},
@@ -33,7 +41,8 @@ LINKS = {  # name -> radio mode of the round trips, and the trace of the outages
 }
 BOARD = "NUCLEO-H7A3ZI-Q"
 REJECTOR = dense_network(3072, 120, 1)  # the network of the rejector in the released code
-SENT_BYTES, RECEIVED_BYTES = 3072 + 170, 300  # an image of one byte per number, with its head; a label with its head
+HEAD_BYTES = 170  # of a request
+SENT_BYTES, RECEIVED_BYTES = 3072 + HEAD_BYTES, 300  # an image of one byte per number; a label with its head
 SERVICE_SECONDS = 0.01  # of one image on one server
 RATE = 0.2  # images per second and device
 INPUTS = 10  # images of each device
@@ -42,6 +51,20 @@ TARGET_LOAD = 0.7  # of the servers where their number is not varied
 BUDGET, IN_ADVANCE = 0.1, 10  # share of inputs, and for how many a device has the budget at the beginning
 RUNNING_PRICES = RunningPrices(byte=1e-9, joule=1e-5, server_second=0.5 / 3600)
 USER_PRICES = UnitPrices(client_mistake=0.1, server_mistake=0.1, millisecond=1e-5, byte=1e-9, joule=1e-3)
+
+
+class BoardTask(NamedTuple):
+    """A task that was measured on the boards, with the networks of a device for it."""
+
+    client: NetworkNeeds
+    rejector: NetworkNeeds
+    inputs: int  # numbers of one input, one byte each in a request
+
+
+BOARD_TASKS = {
+    "images": BoardTask(RESNET8, REJECTOR, 3072),
+    "keywords": BoardTask(KEYWORD_NETWORK, dense_network(KEYWORD_FEATURES, 120, 1), KEYWORD_FEATURES),
+}
 
 
 class PolicyRule(NamedTuple):
@@ -138,7 +161,7 @@ def missed_share(link: Link, *, devices: int) -> float:
     return float((answers.source != SERVER).mean())
 
 
-def request_seconds(link: Link, n: int, seed: int = 0) -> np.ndarray:
+def request_seconds(link: Link, n: int, seed: int = 0, *, sent: float = SENT_BYTES) -> np.ndarray:
     """Seconds of n requests on a link without outages and with an idle server, (n,)."""
-    delays = link.delays((n,), sent=SENT_BYTES, received=RECEIVED_BYTES, seed=seed)
+    delays = link.delays((n,), sent=sent, received=RECEIVED_BYTES, seed=seed)
     return delays.up + SERVICE_SECONDS + delays.down

@@ -9,9 +9,10 @@ import pandas as pd
 
 from companion.chapters.ch11_deployment.analysis import simulated
 from companion.chapters.ch11_deployment.deployments import (
+    BOARD_TASKS,
+    HEAD_BYTES,
     LINKS,
     POLICIES,
-    REJECTOR,
     USER_PRICES,
     deployed_link,
     deployment,
@@ -20,7 +21,6 @@ from companion.chapters.ch11_deployment.deployments import (
 from l2h.problem import Costs, Predictions
 from l2h.serving.simulation import queues
 from l2h.serving.simulation.boards import (
-    RESNET8,
     Board,
     boards,
     dense_network,
@@ -46,30 +46,42 @@ BATCHES = 20  # of consecutive requests, whose means give the standard error of 
 def boards_table(share: float) -> pd.DataFrame:
     """What client and rejector need of each board, whether they fit, and the longest request that saves time.
 
-    The client is ResNet-8 in 8-bit integers.
+    The clients are the networks of the benchmark, in 8-bit integers.
 
     Args:
         share: of inputs that are sent, in (0, 1].
+
+    Returns:
+        One row per task and board; no millijoules where they were not measured.
     """
-    rejectors = [dense_network(3072, units, 1) for units in HIDDEN_UNITS]
-    hidden_units = dict(zip(rejectors, HIDDEN_UNITS, strict=True))
     rows = {}
-    for name, board in boards().items():
-        bits8, bits32 = (rejector_on_board(board, REJECTOR, bytes_per_number=size) for size in (1, 4))
-        largest = largest_that_fits(board, rejectors, bytes_per_number=4)
-        rows[name] = {
-            "client, ms": 1000 * bits8.client.seconds,
-            "rejector, ms": 1000 * bits8.rejector.seconds,
-            "longest request, ms": 1000 * longest_request(board, share),
-            "flash memory, kB": board.flash_bytes / 1000,
-            "fits, 8 bits": bits8.fits,
-            "fits, 32 bits": bits32.fits,
-            "hidden units that fit, 32 bits": hidden_units[largest] if largest else 0,
-        }
-    return pd.DataFrame(rows).T.rename_axis("board")
+    for task_name, task in BOARD_TASKS.items():
+        rejectors = [dense_network(task.inputs, units, 1) for units in HIDDEN_UNITS]
+        hidden_units = dict(zip(rejectors, HIDDEN_UNITS, strict=True))
+        for name, board in boards().items():
+            bits8, bits32 = (
+                rejector_on_board(board, task.rejector, client=task.client, bytes_per_number=size) for size in (1, 4)
+            )
+            largest = largest_that_fits(board, rejectors, client=task.client, bytes_per_number=4)
+            rows[task_name, name] = {
+                "client, ms": 1000 * bits8.client.seconds,
+                "rejector, ms": 1000 * bits8.rejector.seconds,
+                "client, mJ": _millijoules(bits8.client.joules),
+                "rejector, mJ": _millijoules(bits8.rejector.joules),
+                "longest request, ms": 1000 * longest_request(board, share, task_name),
+                "flash memory, kB": board.flash_bytes / 1000,
+                "fits, 8 bits": bits8.fits,
+                "fits, 32 bits": bits32.fits,
+                "hidden units that fit, 32 bits": hidden_units[largest] if largest else 0,
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["task", "board"])
 
 
-def longest_request(board: Board, share: float) -> float:
+def _millijoules(joules: float | None) -> float:
+    return float("nan") if joules is None else 1000 * joules
+
+
+def longest_request(board: Board, share: float, task: str = "images") -> float:
     r"""Seconds of a request below which asking makes the mean answer come sooner; not positive where it never does.
 
     .. math:: t_m - t_r / q
@@ -77,14 +89,17 @@ def longest_request(board: Board, share: float) -> float:
     Args:
         board: of `boards()`.
         share: q of inputs that are sent, in (0, 1].
+        task: a name in `deployments.BOARD_TASKS`.
     """
-    client, rejector = (network_on_board(board, network) for network in (RESNET8, REJECTOR))
+    networks = (BOARD_TASKS[task].client, BOARD_TASKS[task].rejector)
+    client, rejector = (network_on_board(board, network) for network in networks)
     return client.seconds - rejector.seconds / share
 
 
-def median_requests(n: int) -> dict[str, float]:
+def median_requests(n: int, task: str = "images") -> dict[str, float]:
     """The median of the seconds of a request, for three links with measured losses, from n simulated ones."""
-    return {name: float(np.median(request_seconds(deployed_link(name), n))) for name in ("5G", "LTE", "HSPA+")}
+    sent, names = BOARD_TASKS[task].inputs + HEAD_BYTES, ("5G", "LTE", "HSPA+")
+    return {name: float(np.median(request_seconds(deployed_link(name), n, sent=sent))) for name in names}
 
 
 def implied_costs_table(seed: Mapping[str, Predictions], *, devices: int, radio: Radio) -> pd.DataFrame:

@@ -2,14 +2,15 @@
 
 `boards.csv` holds facts from MLPerf Tiny v1.2 and v1.3 (MLCommons, Apache-2.0; repositories mlcommons/tiny_results_v1.2
 and tiny_results_v1.3, `results.txt` and `systems/*.json` of each submission): latency and energy of one inference of
-two networks of 8-bit integers on the same board with the same software, and the memory that the submission states; its
-kB and MB count here as 1,000 and 1,000,000 bytes, on the safe side. MLPerf is a trade mark of MLCommons.
+three networks of 8-bit integers on the same board with the same software, and the memory that the submission states;
+its kB and MB count here as 1,000 and 1,000,000 bytes, on the safe side. MLPerf is a trade mark of MLCommons.
 
-The two networks:
+The three networks:
 
-- image classification, ResNet-8 on CIFAR-10: nearly all its operations are convolutions; and
+- image classification, ResNet-8 on CIFAR-10: nearly all its operations are convolutions;
+- keyword spotting, a network of depthwise separable convolutions on the 49 x 10 features of a second of speech; and
 - anomaly detection, a dense autoencoder. On most boards a multiplication in a dense layer takes longer than in a
-  convolution, since each weight is read for one multiplication alone, so that the second network, not the first,
+  convolution, since each weight is read for one multiplication alone, so that the third network, not the first,
   gives the latency of a multilayer perceptron.
 """
 
@@ -33,14 +34,20 @@ class NetworkNeeds(NamedTuple):
     convolution_macs: int  # multiplications with an addition in convolutions
     dense_macs: int  # those in dense layers
     activations: int  # the most numbers that are kept at a time
+    separable_macs: int = 0  # those in a network of depthwise separable convolutions
 
     @property
     def operations(self) -> int:
         """Multiplications and additions, each counted as one operation."""
-        return 2 * (self.convolution_macs + self.dense_macs)
+        return 2 * (self.convolution_macs + self.separable_macs + self.dense_macs)
 
 
 RESNET8 = NetworkNeeds(weights=77_706, convolution_macs=12_500_992, dense_macs=640, activations=3 * 16 * 32 * 32)
+# The first layer, a plain convolution, counts with the separable ones: only the whole network was measured.
+KEYWORD_NETWORK = NetworkNeeds(
+    weights=22_604, convolution_macs=0, dense_macs=768, activations=2 * 64 * 25 * 5, separable_macs=2_656_000
+)
+KEYWORD_FEATURES = 49 * 10
 DENSE_AUTOENCODER = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640)  # widths of its layers
 
 
@@ -54,7 +61,7 @@ def dense_network(*widths: int) -> NetworkNeeds:
         ValueError: if there are fewer, or a width is not a whole number >= 1.
 
     >>> dense_network(3072, 120, 1)
-    NetworkNeeds(weights=368881, convolution_macs=0, dense_macs=368760, activations=3192)
+    NetworkNeeds(weights=368881, convolution_macs=0, dense_macs=368760, activations=3192, separable_macs=0)
     """
     checks.integer(2, layers=len(widths))
     checks.integer(1, **{f"width {i}": width for i, width in enumerate(widths)})
@@ -77,6 +84,8 @@ class Board(NamedTuple):
     flash_bytes: float
     resnet_seconds: float  # per inference of ResNet-8
     resnet_joules: float | None  # None: not measured
+    keyword_seconds: float  # per inference of the keyword network
+    keyword_joules: float | None
     dense_seconds: float  # per inference of the dense autoencoder
     dense_joules: float | None
     result: str  # round, division, submitter and software of the result
@@ -106,6 +115,7 @@ def network_on_board(board: Board, network: NetworkNeeds, *, bytes_per_number: i
     r"""Latency, energy and memory of a network on a board.
 
     .. math:: t = n_{\mathrm{conv}} \frac{t_{\mathrm{ResNet}}}{n_{\mathrm{ResNet}}}
+              + n_{\mathrm{sep}} \frac{t_{\mathrm{keyword}}}{n_{\mathrm{keyword}}}
               + n_{\mathrm{dense}} \frac{t_{\mathrm{autoencoder}}}{n_{\mathrm{autoencoder}}}
 
     for n multiplications, and the same for joules. This scales a measurement and is not one.
@@ -128,15 +138,17 @@ def network_on_board(board: Board, network: NetworkNeeds, *, bytes_per_number: i
     """
     checks.one_of((1, 4), bytes_per_number=bytes_per_number)
     factor = 1.0 if bytes_per_number == 1 else FLOAT32_SLOWDOWN
-    convolution = network.convolution_macs / (RESNET8.convolution_macs + RESNET8.dense_macs)
+    convolution = 2 * network.convolution_macs / RESNET8.operations
+    separable = 2 * network.separable_macs / KEYWORD_NETWORK.operations
     dense = network.dense_macs / dense_network(*DENSE_AUTOENCODER).dense_macs
-    joules = None
-    if board.resnet_joules is not None and board.dense_joules is not None:
-        joules = factor * (convolution * board.resnet_joules + dense * board.dense_joules)
+    shares = (convolution, separable, dense)
+    seconds = (board.resnet_seconds, board.keyword_seconds, board.dense_seconds)
+    joules = [each for each in (board.resnet_joules, board.keyword_joules, board.dense_joules) if each is not None]
+    measured = len(joules) == len(shares)
     return BoardUse(
         operations=network.operations,
-        seconds=factor * (convolution * board.resnet_seconds + dense * board.dense_seconds),
-        joules=joules,
+        seconds=factor * sum(share * each for share, each in zip(shares, seconds, strict=True)),
+        joules=factor * sum(share * each for share, each in zip(shares, joules, strict=True)) if measured else None,
         flash_bytes=network.weights * bytes_per_number,
         ram_bytes=network.activations * bytes_per_number,
     )
@@ -192,15 +204,22 @@ def rejector_on_board(
     return Fit(fits=flash >= 0 and ram >= 0, rejector=own, client=clients, free_flash_bytes=flash, free_ram_bytes=ram)
 
 
-def largest_that_fits(board: Board, rejectors: Sequence[NetworkNeeds], **options: float) -> NetworkNeeds | None:
+def largest_that_fits(
+    board: Board, rejectors: Sequence[NetworkNeeds], *, client: NetworkNeeds = RESNET8, **options: float
+) -> NetworkNeeds | None:
     """Of several rejectors the one with the most weights that fits beside the client; None if none does.
 
     Args:
         board: of `boards()`.
         rejectors: their needs.
+        client: needs of the client.
         options: those of `rejector_on_board`.
     """
-    fitting = [needs for needs in rejectors if rejector_on_board(board, needs, **options).fits]  # type: ignore[arg-type]
+    fitting = [
+        needs
+        for needs in rejectors
+        if rejector_on_board(board, needs, client=client, **options).fits  # type: ignore[arg-type]
+    ]
     return max(fitting, key=lambda needs: needs.weights, default=None)
 
 

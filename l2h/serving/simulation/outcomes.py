@@ -12,15 +12,8 @@ from l2h.evaluation.metrics import system_loss
 from l2h.evaluation.thresholds import tuned_on_validation
 from l2h.pricing import OffloadCost, UnitPrices, costs_from_prices
 from l2h.problem import Costs, Predictions
-from l2h.serving.simulation.simulate import (
-    FALLBACK,
-    SERVER,
-    Engine,
-    Scenario,
-    SimulatedAnswers,
-    keep_always,
-    simulate_at_scale,
-)
+from l2h.serving.simulation.scenario import FALLBACK, SERVER, Engine, Scenario, SimulatedAnswers, keep_always
+from l2h.serving.simulation.simulate import simulate_at_scale
 
 
 @dataclass(frozen=True)

@@ -6,35 +6,57 @@ from helpers.deployment import RADIO, predictions
 
 from benchmarks import loopback
 from companion.chapters.ch11_deployment import tables
-from companion.chapters.ch11_deployment.deployments import LINKS, REJECTOR, USER_PRICES, deployed_link, request_seconds
+from companion.chapters.ch11_deployment.deployments import (
+    BOARD_TASKS,
+    LINKS,
+    USER_PRICES,
+    deployed_link,
+    request_seconds,
+)
 from l2h.evaluation.metrics import system_loss
 from l2h.problem import Costs
-from l2h.serving.simulation.boards import RESNET8, boards, network_on_board
-from l2h.serving.simulation.simulate import draw_workload, simulate_events
+from l2h.serving.simulation.boards import boards, network_on_board
+from l2h.serving.simulation.scenario import draw_workload
+from l2h.serving.simulation.simulate import simulate_events
 
 SEED = {"confidence": predictions(), "learning to help": predictions(seed=1)}
 
 
-def test_a_rejector_fits_where_both_networks_are_smaller_than_the_flash_memory():
-    table = tables.boards_table(0.1)
+@pytest.mark.parametrize(("name", "task"), BOARD_TASKS.items(), ids=BOARD_TASKS)
+def test_a_rejector_fits_where_both_networks_are_smaller_than_the_flash_memory(name, task):
+    table = tables.boards_table(0.1).loc[name]
     assert list(table.index) == list(boards())
+    for board_name, board in boards().items():
+        row, free = table.loc[board_name], board.flash_bytes - task.client.weights
+        assert row["fits, 32 bits"] == (4 * task.rejector.weights <= free)
+        units = row["hidden units that fit, 32 bits"]
+        assert 4 * ((task.inputs + 1) * units + units + 1) <= free
+
+
+def test_the_table_of_boards_shows_what_was_measured():
+    table = tables.boards_table(0.1)
     for name, board in boards().items():
-        assert table["fits, 32 bits"][name] == (4 * REJECTOR.weights + RESNET8.weights <= board.flash_bytes)
-        units = table["hidden units that fit, 32 bits"][name]
-        assert 4 * (3073 * units + units + 1) + RESNET8.weights <= board.flash_bytes
+        images, keywords = (table.loc[task, name] for task in ("images", "keywords"))
+        measured = [1000 * board.resnet_seconds, 1000 * board.keyword_seconds]
+        assert [images["client, ms"], keywords["client, ms"]] == pytest.approx(measured, rel=5e-4)
+        assert np.isnan(keywords["client, mJ"]) == (board.keyword_joules is None)
+        if board.keyword_joules is not None:
+            assert keywords["client, mJ"] == pytest.approx(1000 * board.keyword_joules, rel=5e-4)
 
 
-def test_at_the_break_even_asking_takes_as_long_as_the_client_alone():
+@pytest.mark.parametrize(("name", "task"), BOARD_TASKS.items(), ids=BOARD_TASKS)
+def test_at_the_break_even_asking_takes_as_long_as_the_client_alone(name, task):
     share = 0.25
     for board in boards().values():
-        request = tables.longest_request(board, share)
-        client, rejector = (network_on_board(board, network).seconds for network in (RESNET8, REJECTOR))
+        request = tables.longest_request(board, share, name)
+        client, rejector = (network_on_board(board, network).seconds for network in (task.client, task.rejector))
         assert rejector + share * request + (1 - share) * client == pytest.approx(client)
 
 
 def test_median_requests_are_those_of_simulated_requests():
     found = tables.median_requests(2001)
     assert found["LTE"] == np.sort(request_seconds(deployed_link("LTE"), 2001))[1000]
+    assert all(tables.median_requests(2001, "keywords")[name] < found[name] for name in found)
 
 
 def test_the_implied_ce_is_the_price_of_seconds_bytes_and_joules():

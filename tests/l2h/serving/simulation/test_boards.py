@@ -5,7 +5,15 @@ import pytest
 from l2h.evaluation.resources import network_size
 from l2h.models.networks import mlp
 from l2h.serving.simulation import boards
-from l2h.serving.simulation.boards import DENSE_AUTOENCODER, RESNET8, dense_network, network_on_board, rejector_on_board
+from l2h.serving.simulation.boards import (
+    DENSE_AUTOENCODER,
+    KEYWORD_FEATURES,
+    KEYWORD_NETWORK,
+    RESNET8,
+    dense_network,
+    network_on_board,
+    rejector_on_board,
+)
 
 MLP = dense_network(3072, 120, 1)
 BOARDS = boards.boards()
@@ -22,6 +30,17 @@ def test_the_reference_network_is_counted_layer_by_layer():
     assert dense_network(*DENSE_AUTOENCODER).dense_macs == 264_192
 
 
+def test_the_keyword_network_is_counted_layer_by_layer():
+    positions, width = 25 * 5, 64  # 49 x 10 features with a stride of 2
+    first, depthwise, pointwise = 10 * 4, 3 * 3, width
+    assert KEYWORD_FEATURES == 490
+    assert KEYWORD_NETWORK.separable_macs == positions * width * (first + 4 * (depthwise + pointwise))
+    assert KEYWORD_NETWORK.weights == width * ((first + 1) + 4 * (depthwise + 1 + pointwise + 1)) + 65 * 12
+    # as published, with four numbers of a normalisation for each channel of nine layers
+    assert KEYWORD_NETWORK.weights + 4 * 9 * width == 24_908
+    assert KEYWORD_NETWORK.dense_macs == 64 * 12 and KEYWORD_NETWORK.activations == 2 * positions * width
+
+
 def test_an_mlp_is_counted_as_its_network_is():
     size = network_size(mlp(120))
     assert (MLP.weights, MLP.operations) == (size.parameters, size.flops)
@@ -29,14 +48,17 @@ def test_an_mlp_is_counted_as_its_network_is():
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 def test_the_measured_networks_take_what_was_measured(board):
-    client, dense = network_on_board(board, RESNET8), network_on_board(board, dense_network(*DENSE_AUTOENCODER))
-    assert client.seconds == pytest.approx(board.resnet_seconds, rel=2e-4)
-    assert dense.seconds == pytest.approx(board.dense_seconds)
-    if board.resnet_joules is None:
-        assert client.joules is None and board.dense_joules is None
-    else:
-        assert client.joules == pytest.approx(board.resnet_joules, rel=2e-4)
-        assert dense.joules == pytest.approx(board.dense_joules)
+    measured = [
+        (RESNET8, board.resnet_seconds, board.resnet_joules),
+        (KEYWORD_NETWORK, board.keyword_seconds, board.keyword_joules),
+        (dense_network(*DENSE_AUTOENCODER), board.dense_seconds, board.dense_joules),
+    ]
+    assert len({joules is None for _, _, joules in measured}) == 1
+    for network, seconds, joules in measured:
+        use = network_on_board(board, network)
+        assert use.seconds == pytest.approx(seconds, rel=5e-4)
+        assert use.joules == (None if joules is None else pytest.approx(joules, rel=5e-4))
+    assert board.dense_seconds < board.keyword_seconds < board.resnet_seconds
     assert 0.005 < board.resnet_seconds < 2 and board.flash_bytes > board.ram_bytes
 
 

@@ -11,10 +11,11 @@ from l2h.evaluation.thresholds import with_threshold
 from l2h.pricing import UnitPrices
 from l2h.problem import Costs
 from l2h.serving.simulation import outcomes
+from l2h.serving.simulation import scenario as scenarios
 from l2h.serving.simulation import simulate as simulation
 from l2h.serving.simulation.links import Link, Quantiles, Radio
 from l2h.serving.simulation.outcomes import RunningPrices, summary_of
-from l2h.serving.simulation.simulate import FALLBACK, KEPT, SERVER, SimulatedAnswers, SimulatedDevice, SimulatedServer
+from l2h.serving.simulation.scenario import FALLBACK, KEPT, SERVER, SimulatedAnswers, SimulatedDevice, SimulatedServer
 
 DEVICE = SimulatedDevice(0.01, 0.1, rejector_joules=1.0, client_joules=10.0, client_first=False, deadline=1.0)
 RADIO = Radio(0.25, 0.5, watts=2.0, tail_watts=4.0, tail_seconds=3.0)
@@ -74,7 +75,7 @@ def test_accuracy_and_loss_are_those_of_the_predictions():
 
 
 def test_without_requests_there_is_no_latency_of_them():
-    case = scenario(policy=simulation.keep_always)
+    case = scenario(policy=scenarios.keep_always)
     summary = summary_of(case, simulation.simulate_at_scale(case))
     assert np.isnan(summary.sent_p99) and summary.bytes == summary.sent_share == summary.load == 0
 
@@ -95,7 +96,7 @@ def test_asking_less_needs_fewer_servers():
     case = scenario(server=SimulatedServer(Quantiles.constant(0.01), servers=2), inputs=20)
     ask, helped = (
         outcomes.capacity(case.with_policy(policy), [40, 80, 160])
-        for policy in (simulation.ask_always, simulation.follow_rejector)
+        for policy in (scenarios.ask_always, scenarios.follow_rejector)
     )
     assert [point.devices_per_server for point in ask] == [20, 40, 80]
     latencies = [point.summary.latency_p99 for point in ask]
@@ -106,7 +107,7 @@ def test_asking_less_needs_fewer_servers():
 
 
 def test_the_most_devices_keep_the_limit_and_one_step_more_does_not():
-    case = scenario(policy=simulation.ask_always, device=SimulatedDevice(0.0, 0.0), inputs=20, rate=2.0)
+    case = scenario(policy=scenarios.ask_always, device=SimulatedDevice(0.0, 0.0), inputs=20, rate=2.0)
     most = outcomes.most_devices(case, sent_p99=0.12, upper=1000)
     assert 20 < most < 60  # one server of 10 ms is full at 50 devices
     assert outcomes.most_devices(case, sent_p99=0.12, upper=1000, total=200_000) == pytest.approx(most, rel=0.2)
@@ -115,7 +116,7 @@ def test_the_most_devices_keep_the_limit_and_one_step_more_does_not():
     )
     assert within <= 0.12 < beyond
     assert outcomes.most_devices(case, sent_p99=0.01, upper=1000) == 0
-    assert outcomes.most_devices(case.with_policy(simulation.keep_always), sent_p99=0.12, upper=100) == 100
+    assert outcomes.most_devices(case.with_policy(scenarios.keep_always), sent_p99=0.12, upper=100) == 100
 
 
 def test_costs_follow_from_what_a_request_adds():

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from l2h.problem import asks, system_output
 from l2h.serving.simulation import queues
+from l2h.serving.simulation import scenario as scenarios
 from l2h.serving.simulation import simulate as simulation
 from l2h.serving.simulation.links import Link, Outages, Quantiles, measured_link
-from l2h.serving.simulation.simulate import FALLBACK, KEPT, SERVER, SimulatedDevice, SimulatedServer
+from l2h.serving.simulation.scenario import FALLBACK, KEPT, SERVER, SimulatedDevice, SimulatedServer
 
 SERVICE = Quantiles((0, 50, 100), (0.005, 0.02, 0.05))
 SERVERS = {
@@ -39,7 +40,7 @@ def agree(first, second):
 
 @given(
     server=st.sampled_from(sorted(SERVERS)),
-    policy=st.sampled_from([simulation.follow_rejector, simulation.ask_always, simulation.within_budget(0.3)]),
+    policy=st.sampled_from([scenarios.follow_rejector, scenarios.ask_always, scenarios.within_budget(0.3)]),
     link=st.sampled_from(["5G", "HSPA+"]),
     outages=st.sampled_from([None, "Verizon-EVDO-driving.up"]),
     client_first=st.booleans(),
@@ -74,41 +75,9 @@ def test_every_input_gets_one_answer_in_time(engine, server):
     assert (answers.latency > 0).all() and (answers.arrival <= case.duration).all()
 
 
-def test_what_is_drawn_depends_on_nothing_that_is_compared():
-    case = scenario(link=measured_link("LTE", outages="ATT-LTE-driving.up"))
-    first = simulation.draw_workload(case)
-    other = case.with_policy(
-        simulation.ask_always, device=SimulatedDevice(0, 0), server=replace(case.server, servers=9)
-    )
-    assert all(np.array_equal(a, b) for a, b in zip(first, simulation.draw_workload(other), strict=True))
-    again = simulation.draw_workload(replace(case, seed=1))
-    assert not np.array_equal(first.arrival, again.arrival) and not np.array_equal(first.up, again.up)
-
-
-def test_what_is_drawn_for_an_input_is_independent_from_its_first_on():
-    """Streams of random numbers that are the same are so for the first inputs only, where none has been refused."""
-    wide = Quantiles((0, 100), (1.0, 2.0))
-    link = Link(Quantiles.constant(0.0), up=wide, down=wide)
-    case = scenario(link=link, server=SimulatedServer(wide), devices=1, inputs=20)
-    works = [simulation.draw_workload(replace(case, seed=seed)) for seed in range(200)]
-    drawn = [
-        np.concatenate([np.diff(work.arrival, axis=0, prepend=0.0) for work in works]),
-        *(np.concatenate([getattr(work, name) for work in works]) for name in ("example", "up", "down", "service")),
-    ]
-    correlations = np.corrcoef(np.array(drawn)[:, :, 0])
-    assert np.abs(correlations - np.eye(5)).max() < 0.08  # five standard errors of independent draws
-
-
-def test_arrivals_rise_and_have_one_rate():
-    work = simulation.draw_workload(scenario(devices=5000, inputs=10, rate=2.0))
-    assert (np.diff(work.arrival, axis=0) > 0).all()
-    counts, _ = np.histogram(work.arrival, bins=5, range=(0, 5))
-    assert counts == pytest.approx(10_000, rel=0.05) and counts.sum() == 50_000
-
-
 def test_the_waiting_time_of_a_deployment_is_pollaczek_and_khinchines():
     case = scenario(
-        policy=simulation.ask_always,
+        policy=scenarios.ask_always,
         device=SimulatedDevice(0.0, 0.0),
         server=SimulatedServer(Quantiles.constant(0.001)),
         devices=2000,
@@ -121,7 +90,7 @@ def test_the_waiting_time_of_a_deployment_is_pollaczek_and_khinchines():
 
 
 def test_above_capacity_a_bounded_queue_answers_the_fluid_share_and_a_boundless_one_almost_none_in_time():
-    options = {"policy": simulation.ask_always, "devices": 200, "inputs": 100, "rate": 1.0}
+    options = {"policy": scenarios.ask_always, "devices": 200, "inputs": 100, "rate": 1.0}
     bounded = scenario(server=SimulatedServer(Quantiles.constant(0.01), queue_limit=20), **options)
     share = queues.fluid_answered_share(200, 0.01, 1)
     assert (simulation.simulate_at_scale(bounded).source == SERVER).mean() == pytest.approx(share, rel=0.03)
@@ -154,9 +123,9 @@ def test_latency_is_what_the_module_says():
     kept, asked, late = (
         simulation.simulate_events(case.with_policy(policy, **changes)).latency.item()
         for policy, changes in (
-            (simulation.keep_always, {}),
-            (simulation.ask_always, {}),
-            (simulation.ask_always, {"link": Link.constant(9.0)}),
+            (scenarios.keep_always, {}),
+            (scenarios.ask_always, {}),
+            (scenarios.ask_always, {"link": Link.constant(9.0)}),
         )
     )
     assert kept == pytest.approx(0.004 + 0.1)
@@ -164,17 +133,17 @@ def test_latency_is_what_the_module_says():
     assert late == pytest.approx(0.5 + 0.1)
     first = replace(case.device, client_first=True)
     assert simulation.simulate_events(
-        case.with_policy(simulation.ask_always, device=first, link=Link.constant(9.0))
+        case.with_policy(scenarios.ask_always, device=first, link=Link.constant(9.0))
     ).latency.item() == pytest.approx(0.5)
 
 
 def test_a_request_waits_for_the_end_of_an_outage():
     outages = Outages(start=np.array([0.0]), end=np.array([9.0]), period=10.0)
     case = scenario(
-        link=replace(Link.constant(0.0), outages=outages), device=SimulatedDevice(0, 0), policy=simulation.ask_always
+        link=replace(Link.constant(0.0), outages=outages), device=SimulatedDevice(0, 0), policy=scenarios.ask_always
     )
     answers = simulation.simulate_at_scale(case)
-    phase = np.tile(simulation.draw_workload(case).phase, case.inputs)
+    phase = np.tile(scenarios.draw_workload(case).phase, case.inputs)
     assert ((answers.arrival + answers.latency - 1e-4 + phase) % 10 >= 9 - 1e-3).all()
 
 
@@ -196,7 +165,7 @@ def test_without_time_for_a_request_the_next_input_waits_for_the_label_of_this_o
 
 def test_a_request_is_refused_after_its_seconds_and_its_batch_goes_on():
     server = SimulatedServer(Quantiles.constant(0.3), request_seconds=0.2)
-    case = scenario(policy=simulation.ask_always, server=server, device=SimulatedDevice(0, 0), devices=1, inputs=2)
+    case = scenario(policy=scenarios.ask_always, server=server, device=SimulatedDevice(0, 0), devices=1, inputs=2)
     answers = simulation.simulate_at_scale(case)
     assert (answers.source == FALLBACK).all() and answers.busy_seconds >= 0.3
     assert answers.exchange == pytest.approx(0.25, abs=1e-3)
@@ -204,7 +173,7 @@ def test_a_request_is_refused_after_its_seconds_and_its_batch_goes_on():
 
 @pytest.mark.parametrize("engine", [simulation.simulate_at_scale, simulation.simulate_events])
 def test_a_budget_holds_on_every_device_at_every_time(engine):
-    answers = engine(scenario(policy=simulation.within_budget(0.25), inputs=30))
+    answers = engine(scenario(policy=scenarios.within_budget(0.25), inputs=30))
     asked = (answers.source != KEPT).reshape(30, 40)
     assert (np.cumsum(asked, axis=0) <= 0.25 * np.arange(1, 31)[:, None]).all()
     assert asked.mean() > 0.15
@@ -212,7 +181,7 @@ def test_a_budget_holds_on_every_device_at_every_time(engine):
 
 def test_confidence_asks_below_its_threshold():
     confidence = np.random.default_rng(0).random(500)
-    answers = simulation.simulate_at_scale(scenario(policy=simulation.ask_below(confidence, 0.3)))
+    answers = simulation.simulate_at_scale(scenario(policy=scenarios.ask_below(confidence, 0.3)))
     assert np.array_equal(answers.source != KEPT, confidence[answers.example] <= 0.3)
 
 
@@ -228,9 +197,9 @@ def test_a_policy_of_the_readers_own_has_three_lines():
 
 
 def test_an_open_breaker_asks_no_more_until_its_probe():
-    rule = simulation.BreakerRule(failures=3, window=60.0, pause=20.0)
+    rule = scenarios.BreakerRule(failures=3, window=60.0, pause=20.0)
     device = SimulatedDevice(0.004, 0.1, deadline=0.2, breaker=rule)
-    case = scenario(policy=simulation.ask_always, device=device, link=Link.constant(1.0), devices=5, inputs=200)
+    case = scenario(policy=scenarios.ask_always, device=device, link=Link.constant(1.0), devices=5, inputs=200)
     answers = simulation.simulate_events(case)
     assert (answers.source == FALLBACK).all()
     for d in range(5):
@@ -243,7 +212,7 @@ def test_an_open_breaker_asks_no_more_until_its_probe():
 
 def test_a_healthy_server_never_opens_the_breaker():
     case = scenario()
-    with_breaker = replace(case, device=replace(case.device, breaker=simulation.BreakerRule()))
+    with_breaker = replace(case, device=replace(case.device, breaker=scenarios.BreakerRule()))
     agree(simulation.simulate_at_scale(case), simulation.simulate_events(with_breaker))
 
 
@@ -251,7 +220,7 @@ def test_many_devices_load_a_server_alike_whether_or_not_they_wait_for_it():
     """Where each device asks rarely, waiting rarely delays its next input; where few devices ask always, it does."""
 
     def latencies(**options):
-        case = scenario(policy=simulation.ask_always, **options)
+        case = scenario(policy=scenarios.ask_always, **options)
         waiting = replace(case, device=replace(case.device, one_at_a_time=True))
         return [
             np.percentile(answers.latency, 99)
@@ -265,42 +234,9 @@ def test_many_devices_load_a_server_alike_whether_or_not_they_wait_for_it():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"devices": 0}, "whole devices >= 1, got 0"),
-        ({"rate": -1.0}, "rate > 0, got -1"),
-        ({"inputs": 2.5}, "whole inputs >= 1, got 2.5"),
-        ({"sent": float("nan")}, "finite sent >= 0, got nan"),
-        ({"policy": "ask"}, "a policy that can be called with a Situation, got 'ask'"),
-        ({"seed": -1}, "whole seed >= 0"),
-    ],
-)
-def test_bad_scenarios_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        scenario(**changes)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: SimulatedDevice(-1.0, 0.0), "rejector_seconds >= 0, got -1"),
-        (lambda: SimulatedDevice(0.0, 0.0, deadline=0.0), "deadline > 0, got 0"),
-        (lambda: SimulatedServer(SERVICE, servers=0), "servers >= 1"),
-        (lambda: SimulatedServer(SERVICE, queue_limit=-1), "queue_limit >= 0"),
-        (lambda: SimulatedServer(SERVICE, longest_wait=-1.0), "longest_wait >= 0"),
-        (lambda: SimulatedServer(SERVICE, longest_wait=2.0, request_seconds=1.0), "request_seconds - longest_wait > 0"),
-        (lambda: simulation.within_budget(1.5), r"share in \[0, 1\], got 1.5"),
-    ],
-)
-def test_bad_parts_are_refused(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-@pytest.mark.parametrize(
     ("device", "message"),
     [
-        ({"breaker": simulation.BreakerRule()}, "expected breaker=None at scale"),
+        ({"breaker": scenarios.BreakerRule()}, "expected breaker=None at scale"),
         ({"one_at_a_time": True}, "expected one_at_a_time=False at scale"),
     ],
 )

@@ -159,6 +159,13 @@ def test_the_configuration_says_what_the_card_and_the_settings_say(images, tmp_p
         assert part in text
 
 
+@pytest.mark.parametrize(("workers", "instances"), [(1, 2), (2, 2), (3, 3)])
+def test_triton_has_two_instances_at_least(images, tmp_path, workers, instances):
+    """With one, single requests to Triton 2.51 waited for 500 ms."""
+    repository = write_triton_repository(images, tmp_path / "t", settings=ServerSettings(workers=workers))
+    assert f"count: {instances} kind" in (repository / "models/server/config.pbtxt").read_text()
+
+
 @pytest.mark.parametrize(
     ("file", "kinds"), [("kubernetes.yaml", ["Deployment", "Service"]), ("kserve.yaml", ["InferenceService"])]
 )

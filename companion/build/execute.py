@@ -352,7 +352,7 @@ async def _execute(job: Job, semaphore: asyncio.Semaphore, clock: ProgressClock,
             numbers = figure_files.take_out(executed_notebook)
         except ValueError as error:
             raise ChapterError(f"{job.name}: {error}; the notebook so far: {partial}") from error
-        text = await asyncio.to_thread(summaries.summaries_text, run_log.read_run_log(log))
+        text = await asyncio.to_thread(summaries.text_of_log, log)
         seconds = time.monotonic() - clock.started_at.pop(job.name)
         del clock.expected_seconds[job.name]
         executed_notebook.metadata["l2h"] = notebooks.execution_facts(

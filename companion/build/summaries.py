@@ -1,7 +1,8 @@
 """A summary of every run that a chapter rests on, in a file beside its executed notebook: `NN_name.runs.csv`.
 
 One row per run: what differs from the defaults of `ExperimentConfig`, and what the trained system does on the test
-images. `pandas.read_csv` reads it; `companion.build.audit` trains some of the runs again and compares.
+images. `pandas.read_csv` reads it; `companion.build.audit` trains some of the runs again and compares. The rows of
+chapter 10, whose runs are of another kind, are those of `domain_summaries`.
 """
 
 import ast
@@ -13,13 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from companion.build import beside
+from companion.build import beside, domain_summaries
 from l2h.data.corruptions import CLEAN
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
 from l2h.evaluation.metrics import accuracy, client_server_correctness, offload_rate, system_loss
 from l2h.experiments import run, shifted
 from l2h.experiments.config import ExperimentConfig, dependencies
-from l2h.experiments.run_log import LoggedRun
+from l2h.experiments.run_log import LoggedRun, read_run_log
 from l2h.experiments.store import Store
 from l2h.methods import registry
 from l2h.problem import Predictions, server_label
@@ -37,6 +38,21 @@ RUNS = beside.FileBeside(".runs.csv", "runs")
 def summaries_path(notebook: Path) -> Path:
     """Where the summaries of an executed notebook lie."""
     return RUNS.path(notebook)
+
+
+def text_of_log(log: Path) -> str:
+    """The file of summaries of the runs that a notebook's log names.
+
+    Args:
+        log: that the execution of the notebook wrote; there is none where it has no runs.
+
+    Raises:
+        ValueError: if there are runs of both kinds, whose rows have different columns.
+    """
+    own, of_domains = summaries_text(read_run_log(log)), domain_summaries.read_domain_log(log)
+    if own and of_domains:
+        raise ValueError(f"expected runs of one kind in a chapter, got {of_domains[0]} beside those of experiments")
+    return own or domain_summaries.domain_summaries_text(of_domains)
 
 
 def summaries_text(runs: Iterable[LoggedRun], store: Store | None = None) -> str:
@@ -150,10 +166,16 @@ def read_summaries(notebook: Path) -> pd.DataFrame:
         One row per run; configurations as text, all else as numbers, NaN where a run has none.
     """
     table = pd.read_csv(summaries_path(notebook), dtype=str, keep_default_na=False)
+    text_columns = domain_summaries.TEXT_COLUMNS if is_of_domains(table.columns) else (*CONFIG_FIELDS, "key")
     for name in table.columns:
-        if name not in (*CONFIG_FIELDS, "key"):
+        if name not in text_columns:
             table[name] = pd.to_numeric(table[name])
     return table
+
+
+def is_of_domains(names: Iterable[str]) -> bool:
+    """Whether summaries with these columns are of the runs of chapter 10."""
+    return "task" in names
 
 
 def logged_run(row: Mapping[str, Any]) -> LoggedRun:

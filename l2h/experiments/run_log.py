@@ -36,6 +36,28 @@ def log_run(config: ExperimentConfig, conditions: Any = None) -> None:
             file.write(f"{line}\n")
 
 
+def log_facts(**facts: Any) -> None:
+    """Append a line on a run of another kind to the log, if the environment names one.
+
+    Args:
+        facts: one name, that of the kind, with values that JSON can hold.
+    """
+    path = os.environ.get(RUN_LOG)
+    if path:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(facts)}\n")
+
+
+def read_facts(path: Path, kind: str) -> list[Any]:
+    """What `log_facts` wrote on runs of one kind, each once, in the order of their first use; nothing without a log.
+
+    Args:
+        path: of the log.
+        kind: of the runs.
+    """
+    return [line[kind] for line in _read_lines(path) if kind in line]
+
+
 def read_run_log(path: Path) -> list[LoggedRun]:
     """The runs of a log, each once, in the order of their first use; none if there is no log.
 
@@ -43,10 +65,14 @@ def read_run_log(path: Path) -> list[LoggedRun]:
         path: of the log.
 
     Returns:
-        The runs.
+        The runs, without those of other kinds.
     """
+    return [_logged_run(line) for line in _read_lines(path) if "config" in line]
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    return [_logged_run(json.loads(line)) for line in dict.fromkeys(lines)]
+    return [json.loads(line) for line in dict.fromkeys(lines)]
 
 
 def _logged_run(line: dict[str, Any]) -> LoggedRun:

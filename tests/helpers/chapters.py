@@ -45,6 +45,18 @@ print(len(results), len(corrupted))
 """
 )
 
+DOMAIN_RUNS = (
+    HEADER
+    + """from companion.chapters.ch10_domains.experiments import DomainRun, method_runs, sweep_domains
+from companion.chapters.parameters import settings_for
+
+run = DomainRun("wine", 1, n_client=54, n_fit=54, n_test=20, epochs=2)
+results = sweep_domains([run, *method_runs(settings_for("10_domains", "paper"), [run])])
+print(len(results))
+```
+"""
+)
+
 ASSESSMENT = (
     HEADER
     + """from pathlib import Path
@@ -98,11 +110,11 @@ def toy_environment(folder):
         yield
 
 
-def record_toy_runs(folder):
-    """Record a book with the one chapter RUNS, and return its folders."""
+def record_toy_runs(folder, name="91_runs", source=RUNS):
+    """Record a book with one chapter, and return its folders."""
     folders = Folders(folder / "book", folder / "notebooks", folder / "references")
     folders.book.mkdir()
-    (folders.book / "91_runs.md").write_text(RUNS)
-    execute.execute_chapters("paper", ["91_runs"], folders)
-    execute._publish(folders.notebooks / "paper" / "91_runs.ipynb", folders.book / "91_runs.ipynb")
+    (folders.book / f"{name}.md").write_text(source)
+    execute.execute_chapters("paper", [name], folders)
+    execute._publish(folders.notebooks / "paper" / f"{name}.ipynb", folders.book / f"{name}.ipynb")
     return folders

@@ -1,10 +1,12 @@
 """The runs of chapter 10: for each task and seed a client, and helpers that the public estimator fits for it."""
 
+import math
 import os
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
@@ -19,17 +21,32 @@ from l2h.data.published import NotAvailableError
 from l2h.evaluation.metrics import predictions_from_correctness
 from l2h.experiments import run
 from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
+from l2h.experiments.run_log import log_facts
 from l2h.experiments.store import Store
 from l2h.problem import Costs, Predictions
 from l2h.serving.estimator.clients import given_answers
 from l2h.serving.estimator.examples import LabelledInputs, split_rows
-from l2h.serving.estimator.settings import FitSettings
+from l2h.serving.estimator.settings import CLIENT_SCORES, FitSettings
 from l2h.serving.estimator.training import FittedParts, fit_parts
 from l2h.serving.scores import score_labels
 
 HELPER_METHODS = {"learning to help": "learning_to_help", "two-stage": "two_stage", "separate": "separate"}
 PLAIN_SERVER = "two-stage"  # its server was trained alone, and is that of the client's confidence, too
 HELPER_SYSTEMS = (*HELPER_METHODS, "confidence")
+# All other methods that `LearningToHelpClassifier` fits, by the names that they have in other chapters. No claim is
+# about them; each is a run of its own.
+FURTHER_METHODS = {
+    "stage switching": "stage_switching",
+    "stage rejector": "stage_rejector",
+    "weighted server": "weighted_server",
+    "two sigmoids": "two_sigmoid",
+    "Mozannar-Sontag, distilled": "distilled",
+    "triage": "differentiable_triage",
+    "budgeted": "budgeted",
+    "confidence, specialist": "confidence_specialist",
+}
+RUN_KIND = "domain run"  # of these runs in the log of all runs
+CPU_SECONDS = "cpu_seconds"  # beside the parts in a stored result
 R_DIGITS = 6  # significant digits of a stored score
 FIRST_SEED = 1  # seed 0 was looked at before the rules of the claims were written
 
@@ -53,6 +70,17 @@ class DomainRun:
     n_fit: int
     n_test: int
     epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodRun(DomainRun):
+    """One run of a further method: the client of the `DomainRun` with the same fields, and a helper.
+
+    Args:
+        method: one of the values of FURTHER_METHODS.
+    """
+
+    method: str
 
 
 class AvailableTasks(NamedTuple):
@@ -103,6 +131,21 @@ def domain_runs(settings: Settings, tasks: Iterable[str]) -> list[DomainRun]:
     ]
 
 
+def method_runs(settings: Settings, runs: Iterable[DomainRun]) -> list[MethodRun]:
+    """The runs of the further methods.
+
+    Args:
+        settings: of the chapter.
+        runs: all runs of the chapter, whose clients the methods help.
+    """
+    return [
+        MethodRun(**asdict(each), method=method)
+        for each in runs
+        if each.task in settings.method_tasks and each.seed < FIRST_SEED + settings.method_seeds
+        for method in FURTHER_METHODS.values()
+    ]
+
+
 def compute(config: DomainRun) -> dict[str, Any]:
     """Train the client and the helpers of a run, and evaluate them on every part.
 
@@ -120,6 +163,21 @@ def compute(config: DomainRun) -> dict[str, Any]:
         for name, method in HELPER_METHODS.items()
     }
     return {part: _part_result(splits, helpers, part) for part in splits.parts}
+
+
+def compute_method(config: MethodRun) -> dict[str, Any]:
+    """Train the client of a run and a helper of its method, and evaluate it on every part.
+
+    Args:
+        config: of the run.
+
+    Returns:
+        Part -> what JSON can hold: whether the client is right, the scores r, and whether the server is right.
+    """
+    limits = {"n_client": config.n_client, "n_fit": config.n_fit, "n_test": config.n_test}
+    splits = task_splits(config.task, seed=config.seed, **limits)
+    helper = fit_helper(splits, config.method, seed=config.seed, epochs=config.epochs)
+    return {part: _method_result(splits, helper, part) for part in splits.parts}
 
 
 def fit_helper(splits: TaskSplits, method: str, *, seed: int, epochs: int | None) -> FittedParts:
@@ -154,6 +212,19 @@ def _part_result(splits: TaskSplits, helpers: dict[str, FittedParts], part: str)
     return result
 
 
+def _method_result(splits: TaskSplits, helper: FittedParts, part: str) -> dict[str, Any]:
+    (x, y, _), probabilities = splits.parts[part], splits.probabilities[part]
+    classes = np.unique(splits.fit.y)
+    client_scores = given_answers(None, probabilities, classes, len(y), probabilities=True).scores
+    read = np.asarray(client_scores) if helper.rejector.reads == CLIENT_SCORES else x
+    server_right = classes[score_labels(helper.server(x))] == y
+    return {
+        "client_right": (probabilities.argmax(1) == y).astype(int).tolist(),
+        "r": _rounded(helper.rejector(read)),
+        "server_right": server_right.astype(int).tolist(),
+    }
+
+
 def _rounded(values: np.ndarray) -> list[float]:
     return [float(f"{value:.{R_DIGITS}g}") for value in values.tolist()]
 
@@ -163,17 +234,18 @@ class DomainResult:
 
     Args:
         config: of the run.
-        parts: as `compute` gives them.
+        parts: as `compute` or `compute_method` gives them.
+        cpu_seconds: of the computation; NaN where the store does not know it.
     """
 
-    def __init__(self, config: DomainRun, parts: dict[str, Any]) -> None:
-        self.config, self.parts = config, parts
+    def __init__(self, config: DomainRun, parts: dict[str, Any], cpu_seconds: float = math.nan) -> None:
+        self.config, self.parts, self.cpu_seconds = config, parts, cpu_seconds
 
     def predictions(self, system: str, part: str = "test") -> Predictions:
         """The predictions of a system, as `predictions_from_correctness` codes them.
 
         Args:
-            system: in HELPER_SYSTEMS.
+            system: in HELPER_SYSTEMS, or, where `with_methods` has put it there, in FURTHER_METHODS.
             part: of the task's data.
         """
         result = self.parts[part]
@@ -182,19 +254,53 @@ class DomainResult:
         return predictions_from_correctness(result["client_right"], r, own["server_right"])
 
 
+def with_methods(results: Iterable[DomainResult]) -> list[DomainResult]:
+    """The results of all runs of several helpers, each with the systems of the further methods for the same client.
+
+    Args:
+        results: of runs of both kinds, in any order.
+
+    Raises:
+        ValueError: if a method's run had another client.
+    """
+    results, names = list(results), {method: name for name, method in FURTHER_METHODS.items()}
+    found = {
+        each.config: DomainResult(each.config, dict(each.parts), each.cpu_seconds)
+        for each in results
+        if not isinstance(each.config, MethodRun)
+    }
+    for result in results:
+        if isinstance(result.config, MethodRun):
+            together = found[_without_method(result.config)]
+            for part, own in result.parts.items():
+                if own["client_right"] != together.parts[part]["client_right"]:
+                    raise ValueError(f"expected the client of {together.config} in {result.config}, got another one")
+                system = {names[result.config.method]: {"r": own["r"], "server_right": own["server_right"]}}
+                together.parts[part] = together.parts[part] | system
+    return list(found.values())
+
+
+def _without_method(config: MethodRun) -> DomainRun:
+    return DomainRun(**{field.name: getattr(config, field.name) for field in fields(DomainRun)})
+
+
 def run_domain(config: DomainRun, store: Store | None = None) -> DomainResult:
     """The result of a run, from the store or computed now.
 
     Args:
-        config: of the run.
+        config: of the run, of either kind.
         store: that keeps results; by default the one of all runs.
     """
     store = store or Store()
+    log_facts(**{RUN_KIND: asdict(config)})
     known = store.get(domain_run_key(config))
     if known is None:
-        known = compute(config)
+        start = time.process_time()
+        known = compute_method(config) if isinstance(config, MethodRun) else compute(config)
+        known[CPU_SECONDS] = round(time.process_time() - start, 2)
         store.put(domain_run_key(config), known)
-    return DomainResult(config, known)
+    parts = {name: part for name, part in known.items() if name != CPU_SECONDS}
+    return DomainResult(config, parts, known.get(CPU_SECONDS, math.nan))
 
 
 def domain_run_key(config: DomainRun) -> str:
@@ -203,29 +309,32 @@ def domain_run_key(config: DomainRun) -> str:
     Args:
         config: of the run.
     """
+    root = "compute_method" if isinstance(config, MethodRun) else "compute"
     facts = asdict(config)
-    return key(run=facts, data=data_digest(config.task), code=_code_digest(), versions=run.library_versions())
+    return key(run=facts, data=data_digest(config.task), code=_code_digest(root), versions=run.library_versions())
 
 
-@lru_cache(maxsize=1)
-def _code_digest() -> str:
-    return Code(PACKAGE, PACKAGE.parent / "companion").fingerprint([Definition(__name__, "compute")])
+@lru_cache(maxsize=2)
+def _code_digest(function: str) -> str:
+    return Code(PACKAGE, PACKAGE.parent / "companion").fingerprint([Definition(__name__, function)])
 
 
-def sweep_domains(configs: Sequence[DomainRun]) -> list[DomainResult]:
+def sweep_domains(configs: Sequence[DomainRun], store: Store | None = None) -> list[DomainResult]:
     """The results of many runs, computed in L2H_WORKERS processes where the store lacks them.
 
     A run that is done stays in the store, so that an interrupted sweep continues where it was.
 
     Args:
-        configs: of the runs.
+        configs: of the runs, of either kind.
+        store: that keeps results; by default the one of all runs.
 
     Returns:
         Results in the order of the configurations.
     """
-    missing = [config for config in configs if domain_run_key(config) not in Store()]
+    store = store or Store()
+    missing = [config for config in configs if domain_run_key(config) not in store]
     workers = min(int(os.environ.get("L2H_WORKERS", os.cpu_count() or 1)), len(missing))
     if workers > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            list(pool.map(run_domain, missing))
-    return [run_domain(config) for config in configs]
+            list(pool.map(partial(run_domain, store=store), missing))
+    return [run_domain(config, store) for config in configs]

@@ -23,6 +23,8 @@ class Settings(ChapterSettings):
     Args:
         seeds: how many seeds, from 0 on.
         tasks: names in `tasks.TASKS`; on digits, where no data folder is read, those of PACKAGED_TABLES alone.
+        method_tasks: those of the tasks that have the further methods, too; the others do not, to save processor time.
+        method_seeds: how many of the seeds have them.
         n_client: most examples on which a client is trained.
         n_fit: most examples on which a helper is fitted.
         n_test: most examples of a part on which a system is evaluated.
@@ -35,6 +37,8 @@ class Settings(ChapterSettings):
 
     seeds: int
     tasks: tuple[str, ...] = (*DOMAINS, *PACKAGED_TABLES)
+    method_tasks: tuple[str, ...] = (*DOMAINS[1:], *PACKAGED_TABLES)
+    method_seeds: int = 3
     n_client: int = 2000
     n_fit: int = 3000
     n_test: int = 2000
@@ -49,6 +53,7 @@ PROFILES = (
         "quick",
         seeds=3,
         tasks=("smartwatch", "gas_drift", *PACKAGED_TABLES),
+        method_tasks=("gas_drift", "segments", "breast_cancer", "wine"),
         n_client=200,
         n_fit=150,
         n_test=400,

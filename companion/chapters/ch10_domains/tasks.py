@@ -125,6 +125,7 @@ def _views(name: str) -> tuple[LabelledData, LabelledData]:
     return domains.view(data, *TASKS[name].client_views), domains.view(data, *TASKS[name].server_views)
 
 
+@lru_cache(maxsize=len(TASKS))
 def data_digest(name: str) -> str:
     """The SHA-256 of the data of a task.
 
@@ -162,6 +163,47 @@ def task_splits(name: str, *, seed: int, n_client: int, n_fit: int, n_test: int)
             parts[part] = _as_sent(name, select(examples, rows))
             probabilities[part] = client(sensed.parts[part].x[rows])
     return TaskSplits(sent.classes, _as_sent(name, select(sent.train, fit_rows)), parts, probabilities)
+
+
+def part_groups(name: str, part: str, n_test: int) -> np.ndarray:
+    """The groups, such as subjects, of the examples of a part on which `task_splits` evaluates systems.
+
+    Args:
+        name: in TASKS.
+        part: of the task's data, other than "train" and "validation".
+        n_test: as for `task_splits`.
+
+    Returns:
+        (n,) groups.
+    """
+    groups = _views(name)[1].parts[part].group
+    return np.asarray(groups[np.sort(np.random.default_rng(0).permutation(len(groups))[:n_test])])
+
+
+class ExampleSizes(NamedTuple):
+    """What one example of a task is, for the sizes of networks and of messages."""
+
+    sent: np.ndarray  # (1, ...) as the device sends it
+    client_inputs: int  # numbers that the client reads
+    client_classes: int  # that the client knows
+    classes: int
+
+
+@lru_cache(maxsize=len(TASKS))
+def example_sizes(name: str) -> ExampleSizes:
+    """The sizes of one example of a task.
+
+    Args:
+        name: in TASKS.
+    """
+    sensed, sent = _views(name)
+    known = TASKS[name].client_rows(sent, np.ones(len(sent.train.y), dtype=bool))
+    return ExampleSizes(
+        _as_sent(name, select(sent.train, np.arange(1))).x,
+        int(sensed.train.x[0].size),
+        len(np.unique(sent.train.y[known])),
+        len(sent.classes),
+    )
 
 
 def drawn_rows(y: np.ndarray, mask: np.ndarray, n: int, random: np.random.Generator) -> np.ndarray:

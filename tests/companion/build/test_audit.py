@@ -13,6 +13,8 @@ from helpers.sweeps import wait_until
 from companion.build import audit, notebooks, summaries
 from companion.build.notebooks import Folders
 from companion.build.sweep import SWEEP
+from l2h.experiments.fingerprint import Definition
+from l2h.experiments.run_log import LoggedRun
 from l2h.experiments.store import Store
 
 N_RECORDED = 6  # runs of the toy chapter: two clients, a server, confidence, learning to help, also under corruption
@@ -147,6 +149,11 @@ def test_a_mean_has_a_smaller_tolerance():
     assert mean.tolerance == pytest.approx(0.0075) and mean.is_contradiction
 
 
+def test_runs_of_two_tolerances_have_the_mean_of_their_squares():
+    differences = [audit.Difference(str(i), "area", 0.9, 0.9, tolerance) for i, tolerance in enumerate([0.03, 0.04])]
+    assert audit.mean_differences(differences)[0].tolerance == pytest.approx(0.025)
+
+
 def test_a_figure_that_is_no_number_any_more_is_a_contradiction():
     assert audit.Difference("a", "accuracy", 0.9, float("nan"), 0.03).is_contradiction
 
@@ -181,6 +188,93 @@ def test_an_interrupted_audit_says_so_by_its_exit_code(toy, tmp_path, monkeypatc
     assert "Traceback" not in (tmp_path / "stderr").read_text()
 
 
+@pytest.fixture
+def copied_domains(toy_domains, tmp_path):
+    """The folders of a copy of the book with runs as those of chapter 10, that a test may change."""
+    folders = Folders(tmp_path / "book", tmp_path / "notebooks", tmp_path / "references")
+    shutil.copytree(toy_domains.book, folders.book)
+    return folders
+
+
+def change_domains(folders, rows, column, value):
+    """Change one column of some rows of the summaries, as an author would who also states their digest."""
+    path = folders.book / "92_domains.ipynb"
+    table = summaries.read_summaries(path)
+    table.loc[rows(table), column] = value
+    text = table.to_csv(index=False)
+    summaries.write_summaries(path, text)
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["l2h"]["runs"] = summaries.summaries_digest(text)
+    path.write_text(json.dumps(notebook))
+
+
+@pytest.fixture
+def domains_trained_once(toy_domains, monkeypatch):
+    """Audits that compare with the runs of the record, so that none is trained again."""
+
+    def copy_runs(_, store):
+        shutil.copytree(toy_domains.book.parent / "runs", store.folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(audit, "train", copy_runs)
+
+
+def test_runs_of_domains_are_trained_again_and_agree(toy_domains, capsys):
+    code, out, err = run(capsys, toy_domains, "--runs", "12")
+    assert (code, err) == (0, "")
+    assert "12 of 12 runs" in out and out.count("(92_domains): largest difference +0.0000") == 12
+    assert "budgeted of MethodRun(" in out and "separate of DomainRun(" in out
+
+
+@pytest.mark.usefixtures("domains_trained_once")
+@pytest.mark.parametrize("system", ["separate", "triage"])
+@pytest.mark.parametrize("column", ["client_accuracy", "server_accuracy", "area"])
+def test_a_falsified_summary_of_a_domain_is_found(copied_domains, capsys, system, column):
+    change_domains(copied_domains, lambda table: table["system"] == system, column, 0.2)
+    code, _, err = run(capsys, copied_domains, "--runs", "12")
+    assert code == 1
+    assert f"{system} of " in err and f": {column} 0.2000 in the record" in err
+
+
+@pytest.mark.usefixtures("domains_trained_once")
+def test_runs_on_other_data_are_left_out_and_said(copied_domains, capsys):
+    change_domains(copied_domains, lambda table: table["system"] == "triage", "data", "0" * 16)
+    change_domains(copied_domains, lambda table: table["system"] == "triage", "area", 0.2)
+    code, out, err = run(capsys, copied_domains, "--runs", "12")
+    assert (code, err) == (0, "")
+    assert "not trained, since its data are not at hand, or are others: triage of MethodRun(" in out
+    assert "audit: 11 of 12 runs" in out
+    change_domains(copied_domains, lambda table: table["system"] != "", "data", "0" * 16)
+    code, _, err = run(capsys, copied_domains, "--runs", "12")
+    assert code == 1 and err.startswith("expected the data on which ") and "set L2H_DATA" in err
+
+
+def test_the_systems_of_a_run_are_trained_together_and_counted_once(toy_domains):
+    recorded = [
+        one._replace(summary=one.summary | {"cpu_seconds": 10.0}) for one in audit.read_recorded_runs(toy_domains)
+    ]
+    together = [one for one in recorded if not one.summary["method"]]
+    assert len(audit.draw(together, 4, seed=0, max_cpu_seconds=15)) == 4
+    apart = [one for one in recorded if one.summary["method"]]
+    assert len(audit.draw(apart, 4, seed=0, max_cpu_seconds=15)) == 1
+
+
+@pytest.mark.parametrize(("server", "tolerances"), [(0.9, "DOMAIN_TOLERANCES"), (0.4, "FAILED_TOLERANCES")])
+def test_a_server_that_is_worse_than_its_client_has_a_wider_tolerance(toy_domains, server, tolerances):
+    one = audit.read_recorded_runs(toy_domains)[0]
+    summary = one.summary | {"client_accuracy": 0.7, "server_accuracy": server}
+    found = audit.compare(one._replace(summary=summary), summary)
+    assert {each.name: each.tolerance for each in found} == getattr(audit, tolerances)
+
+
+def test_a_run_that_was_not_timed_counts_as_the_slowest(toy_domains):
+    recorded = [
+        one._replace(summary=one.summary | {"cpu_seconds": float("nan")})
+        for one in audit.read_recorded_runs(toy_domains)
+        if one.summary["method"]
+    ]
+    assert len(audit.draw(recorded, 8, seed=0, max_cpu_seconds=4 * audit.UNTIMED_SECONDS)) == 4
+
+
 def cells_of(name, code):
     """The code cells of a chapter, as one definition."""
     return code.add(name, "\n\n".join(cell.source for cell in notebooks.code_cells(notebooks.read_source(name))))
@@ -193,8 +287,12 @@ def test_the_records_have_summaries_of_all_their_runs():
     assert sum(path.stat().st_size for path in paths) < 2**20
     with_runs = {path.name.removesuffix(".runs.csv") for path in paths}
     code = notebooks.source_code()
-    training = {name for name in notebooks.chapter_names() if SWEEP in code.reached([cells_of(name, code)])}
+    sweeps = {SWEEP, Definition("companion.chapters.ch10_domains.experiments", "sweep_domains")}
+    training = {name for name in notebooks.chapter_names() if sweeps & code.reached([cells_of(name, code)])}
     assert len(training) > 5
     assert with_runs == training | {"06_comparison.full"}, "run `make record`"  # the last of all pairs of classes
-    for one in audit.read_recorded_runs(folders):
-        assert one.run.config.source == "cifar10" and one.summary["cpu_seconds"] >= 0
+    recorded = audit.read_recorded_runs(folders)
+    plain = [one for one in recorded if isinstance(one.run, LoggedRun)]
+    assert {one.run.config.source for one in plain} == {"cifar10"}
+    assert {one.chapters for one in recorded if one not in plain} == {("10_domains",)}
+    assert all(one.summary["cpu_seconds"] >= 0 for one in plain)

@@ -4,7 +4,7 @@ import pytest
 
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.run import run
-from l2h.experiments.run_log import RUN_LOG, LoggedRun, log_run, read_run_log
+from l2h.experiments.run_log import RUN_LOG, LoggedRun, log_facts, log_run, read_facts, read_run_log
 from l2h.experiments.shifted import Conditions, run_under_corruption
 from l2h.experiments.store import Store
 
@@ -21,6 +21,7 @@ def test_without_the_variable_nothing_is_logged(monkeypatch, tmp_path):
     monkeypatch.delenv(RUN_LOG, raising=False)
     monkeypatch.chdir(tmp_path)
     log_run(CONFIG)
+    log_facts(other={"seed": 1})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -32,6 +33,15 @@ def test_each_run_is_read_once_with_its_tuples(log):
     fields = {"names": ("clean", "noise 4"), "n_images": 10, "with_activations": ()}
     assert read_run_log(log) == [LoggedRun(CONFIG, None), LoggedRun(CONFIG, fields)]
     assert read_run_log(log.with_name("none")) == []
+
+
+def test_runs_of_another_kind_are_read_by_their_kind_alone(log):
+    log_run(CONFIG)
+    for seed in (1, 2, 1):
+        log_facts(other={"seed": seed})
+    assert read_facts(log, "other") == [{"seed": 1}, {"seed": 2}]
+    assert read_facts(log, "none") == read_facts(log.with_name("none"), "other") == []
+    assert read_run_log(log) == [LoggedRun(CONFIG, None)]
 
 
 @pytest.mark.parametrize("stored", [False, True])

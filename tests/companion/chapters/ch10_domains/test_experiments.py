@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from companion.chapters.ch10_domains import experiments
-from companion.chapters.ch10_domains.experiments import DomainResult, DomainRun
+from companion.chapters.ch10_domains.experiments import DomainResult, DomainRun, MethodRun
 from companion.chapters.ch10_domains.tasks import TASKS, task_splits
 from companion.chapters.parameters import settings_for
 from l2h.data import domains
 from l2h.data.published import NotAvailableError
 from l2h.evaluation.metrics import client_server_correctness
+from l2h.experiments.run_log import read_facts
 from l2h.experiments.store import Store
 from l2h.serving.estimator.classifier import LearningToHelpClassifier
 
@@ -63,6 +64,58 @@ def test_a_helper_is_the_one_that_the_public_estimator_fits(task, method):
     assert np.array_equal(parts.rejector(x), estimator.rejector_(x))
     assert np.array_equal(parts.server(x), estimator.server_(x))
     assert parts.threshold == estimator.threshold_
+
+
+@pytest.mark.parametrize("method", experiments.FURTHER_METHODS.values())
+@pytest.mark.parametrize("task", ["wine", "breast_cancer", "digits"])
+def test_a_further_method_is_the_one_that_the_public_estimator_fits(task, method):
+    config = MethodRun(task, 3, n_client=60, n_fit=60, n_test=20, epochs=2, method=method)
+    splits = task_splits(task, seed=3, n_client=60, n_fit=60, n_test=20)
+    estimator = LearningToHelpClassifier(method=method, c1=1.0, ce=0.1, random_state=3, epochs=2)
+    estimator.fit(splits.fit.x, splits.fit.y, client_scores=splits.probabilities["fit"])
+    x, probabilities = splits.parts["test"].x, splits.probabilities["test"]
+    found = experiments.compute_method(config)["test"]
+    r = estimator.decision_function(x, client_scores=probabilities) + estimator.threshold_
+    assert found["r"] == pytest.approx(r.tolist(), rel=1e-5, abs=1e-6)
+    asked = estimator.server_(x)
+    labels = asked.argmax(1) if asked.ndim == 2 else (asked > 0).astype(int)
+    assert found["server_right"] == (labels == splits.parts["test"].y).astype(int).tolist()
+
+
+def test_a_further_method_has_a_key_and_a_run_of_its_own():
+    triage, budgeted = (
+        replace(MethodRun(**vars(SMALL), method="budgeted"), method=method)
+        for method in ("differentiable_triage", "budgeted")
+    )
+    keys = {experiments.domain_run_key(config) for config in (SMALL, triage, budgeted)}
+    assert len(keys) == 3
+
+
+def test_the_settings_say_which_runs_have_the_further_methods():
+    settings = replace(settings_for("10_domains", "quick"), method_tasks=("wine",), method_seeds=1)
+    runs = experiments.method_runs(settings, [SMALL, replace(SMALL, seed=2), replace(SMALL, task="digits")])
+    assert {(run.task, run.seed) for run in runs} == {("wine", 1)}
+    assert [run.method for run in runs] == list(experiments.FURTHER_METHODS.values())
+
+
+def test_the_systems_of_a_further_method_join_the_run_of_the_same_client():
+    parts = {"test": {"client_right": [1, 0, 1], "r": [1.0, -1.0, 2.0], "server_right": [0, 1, 1]}}
+    budgeted = DomainResult(MethodRun(**vars(SMALL), method="budgeted"), parts)
+    alone = DomainResult(SMALL, PARTS)
+    (joined,) = experiments.with_methods([budgeted, alone])
+    assert joined.predictions("budgeted").r.tolist() == [1.0, -1.0, 2.0]
+    assert joined.predictions("two-stage").r.tolist() == [0.2, -0.1, -0.3]
+    assert "budgeted" not in alone.parts["test"]
+    parts["test"]["client_right"] = [1, 1, 1]
+    with pytest.raises(ValueError, match="expected the client of DomainRun"):
+        experiments.with_methods([budgeted, alone])
+
+
+def test_runs_are_logged_and_their_processor_time_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("L2H_RUN_LOG", str(tmp_path / "log"))
+    first, again = (experiments.run_domain(SMALL, Store(tmp_path / "runs")) for _ in range(2))
+    assert first.cpu_seconds == again.cpu_seconds > 0
+    assert read_facts(tmp_path / "log", experiments.RUN_KIND) == [vars(SMALL)]
 
 
 def test_a_key_depends_on_the_configuration_and_on_the_data(monkeypatch):

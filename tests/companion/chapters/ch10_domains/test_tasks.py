@@ -54,6 +54,19 @@ def test_digits_are_sent_as_they_were_scanned():
     assert split.fit.x.shape == (40, 8, 8) and split.fit.x.dtype == np.uint8
 
 
+@pytest.mark.parametrize("n_test", [20, 1000])
+def test_the_groups_are_those_of_the_examples_that_are_evaluated(n_test):
+    split = tasks.task_splits("wine", seed=1, n_client=60, n_fit=40, n_test=n_test)
+    assert tasks.part_groups("wine", "test", n_test).tolist() == split.parts["test"].group.tolist()
+
+
+def test_the_sizes_of_an_example_are_those_that_are_sent_and_read():
+    digits = tasks.example_sizes("digits")
+    assert (digits.sent.shape, digits.sent.dtype) == ((1, 8, 8), np.uint8)
+    assert (digits.client_inputs, digits.client_classes, digits.classes) == (3 * 32 * 32 // 4, 10, 10)
+    assert tasks.example_sizes("wine")[1:] == (4, 3, 3)
+
+
 def test_two_rows_of_each_class_are_drawn_first():
     y = np.array([0] * 50 + [1, 1, 1] + [2])
     rows = tasks.drawn_rows(y, np.arange(54) != 0, 6, np.random.default_rng(0))

@@ -32,7 +32,7 @@ from l2h.experiments.store import Store
 TEXT_COLUMNS = ("task", "method", "system", "data", "key")
 NUMBER_COLUMNS = ("seed", "n_client", "n_fit", "n_test", "epochs")
 DIGEST_DIGITS = 16  # of 64, of a key and of data
-ROUNDING = 6  # decimals
+AREA_DECIMALS = 6  # of an area and of accuracies
 
 
 class DomainSystem(NamedTuple):
@@ -102,9 +102,9 @@ def summarize_system(one: DomainSystem, store: Store | None = None) -> dict[str,
         "method": getattr(one.run, "method", ""),
         "system": one.system,
         "n": len(client),
-        "client_accuracy": round(float(client.mean()), ROUNDING),
-        "server_accuracy": round(float(server.mean()), ROUNDING),
-        "area": round(area_under_curve(accuracy_coverage_curve(predictions)), ROUNDING),
+        "client_accuracy": round(float(client.mean()), AREA_DECIMALS),
+        "server_accuracy": round(float(server.mean()), AREA_DECIMALS),
+        "area": round(area_under_curve(accuracy_coverage_curve(predictions)), AREA_DECIMALS),
         "cpu_seconds": result.cpu_seconds,
         "data": data_digest(one.run.task)[:DIGEST_DIGITS],
         "key": domain_run_key(one.run)[:DIGEST_DIGITS],

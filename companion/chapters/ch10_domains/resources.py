@@ -123,7 +123,7 @@ def decision_seconds(system: str, needs: TaskNeeds) -> tuple[float, float]:
     return (0.0 if system in CONSTANT else rejector), client
 
 
-def resource_table(by_task: ByTask) -> pd.DataFrame:
+def per_answer_table(by_task: ByTask) -> pd.DataFrame:
     r"""Accuracy, coverage and loss of each system beside the bytes and the seconds of an answer.
 
     .. math:: \text{bytes} = q \, (B_\text{request} + B_\text{answer}), \qquad

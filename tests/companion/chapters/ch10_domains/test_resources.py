@@ -53,7 +53,7 @@ def test_seconds_are_scaled_from_the_board_and_drawn_from_the_link():
 
 
 def test_an_answer_costs_its_share_of_requests():
-    table, needs = resources.resource_table(BY_TASK), resources.task_needs("wine")
+    table, needs = resources.per_answer_table(BY_TASK), resources.task_needs("wine")
     request = resources.request_seconds_of(needs).mean()
     on_board = {
         name: network_on_board(boards()[resources.MEASURED_BOARD], network).seconds

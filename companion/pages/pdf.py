@@ -9,9 +9,11 @@ import html as html_text
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import DictionaryObject, NameObject, TextStringObject
 
 from companion.build import console
 from companion.pages import browser as installed
@@ -21,6 +23,7 @@ from l2h.experiments.store import write_atomically
 
 PDF_FOLDER, BOOK_FILE = "pdf", "learning-to-help.pdf"
 LINK_CLASS = "book-pdf"
+HEADINGS = "article :is(h1, h2, h3, h4, h5, h6)"
 PAGE_STYLE = """
 @page {{
   size: A4; margin: 20mm 18mm;
@@ -97,10 +100,48 @@ def _print_pages(browser: Browser, html: Path, names: Sequence[str], folder: Pat
         style = PAGE_STYLE.format(title=title.replace("\\", "").replace('"', "'"), before=before)
         page.add_style_tag(content=style)
         path = folder / f"{name}.pdf"
+        headings = page.locator(HEADINGS).evaluate_all("headings => headings.map(heading => heading.innerText)")
         page.pdf(path=path, outline=True, tagged=True, prefer_css_page_size=True)
         page.close()
+        restore_titles(path, headings)
         before += len(PdfReader(path).pages)
         yield name, title
+
+
+def restore_titles(path: Path, headings: Sequence[str]) -> None:
+    """Restore the titles of bookmarks: the browser leaves a blank out where the line of a heading is broken.
+
+    Of a heading at the end of a page it may also write the text twice.
+
+    Args:
+        path: of a printed page, whose bookmarks are its headings.
+        headings: their texts on the page.
+    """
+    texts = {
+        _without_blanks(heading) * times: " ".join(heading.removesuffix("#").split())
+        for heading in headings
+        for times in (1, 2)
+    }
+    writer = PdfWriter(clone_from=path)
+    for mark in _bookmarks(writer.root_object.get("/Outlines")):
+        title = texts.get(_without_blanks(str(mark["/Title"])))
+        if title:
+            mark[NameObject("/Title")] = TextStringObject(title)
+    writer.write(path)
+
+
+def _bookmarks(mark: Any) -> Iterator[DictionaryObject]:
+    """The bookmarks below one, at any depth, in order."""
+    below = mark.get_object().get("/First") if mark else None
+    while below is not None:
+        bookmark = below.get_object()
+        yield bookmark
+        yield from _bookmarks(bookmark)
+        below = bookmark.get("/Next")
+
+
+def _without_blanks(text: str) -> str:
+    return "".join(text.removesuffix("#").split())
 
 
 def with_links(index: str, titles: dict[str, str]) -> str:

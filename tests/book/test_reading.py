@@ -201,7 +201,7 @@ def printable(built_book, tmp_path):
 
 
 def test_the_printed_book_has_page_numbers_bookmarks_and_links(browser, printable):
-    names = ["index", "bibliography", "choosing"]
+    names = ["index", "bibliography", "choosing", "04_proofs"]
     path = print_book(browser, printable, names)
     book, parts = PdfReader(path), [PdfReader(printable / "pdf" / f"{name}.pdf") for name in names]
     numbers = [page.extract_text() for page in book.pages]
@@ -211,6 +211,7 @@ def test_the_printed_book_has_page_numbers_bookmarks_and_links(browser, printabl
     assert [mark.title for mark in book.outline if not isinstance(mark, list)][1:] == [
         "Bibliography",
         "Choosing c1 and ce",
+        "Proofs for the chapter on the surrogate",
     ]
     targets = [
         note.get_object()["/A"]["/URI"]

@@ -1,7 +1,7 @@
 """Printing: what it says where there is no browser. That files are right stands in the tests of the book."""
 
 import pytest
-from pypdf import PdfWriter
+from pypdf import PdfReader, PdfWriter
 
 from companion.pages import pdf
 
@@ -12,6 +12,29 @@ def test_without_a_browser_the_command_says_so_and_renders_nothing(tmp_path, mon
     assert pdf.main(["--html", str(tmp_path / "html")]) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("expected a browser, found none of") and err.count("\n") == 1
+
+
+def test_the_titles_of_bookmarks_are_those_of_the_headings(tmp_path):
+    path, printed = tmp_path / "a.pdf", PdfWriter()
+    printed.add_blank_page(100, 100)
+    first = printed.add_outline_item(title="Proofs for thechapter", page_number=0)
+    inner = printed.add_outline_item(title="Accuracy–coveragecurves", page_number=0, parent=first)
+    printed.add_outline_item(title="Not on the page", page_number=0, parent=inner)
+    printed.add_outline_item(title="The endThe end", page_number=0)
+    printed.write(path)
+    pdf.restore_titles(path, ["Proofs for the chapter#", "Accuracy–coverage\ncurves #", "The end"])
+    title, below, last = PdfReader(path).outline
+    assert [title.title, below[0].title, below[1][0].title, last.title] == [
+        "Proofs for the chapter", "Accuracy–coverage curves", "Not on the page", "The end"
+    ]  # fmt: skip
+
+
+def test_a_page_without_bookmarks_stays_as_it_is(tmp_path):
+    printed = PdfWriter()
+    printed.add_blank_page(100, 100)
+    printed.write(tmp_path / "a.pdf")
+    pdf.restore_titles(tmp_path / "a.pdf", ["Title"])
+    assert len(PdfReader(tmp_path / "a.pdf").pages) == 1 and PdfReader(tmp_path / "a.pdf").outline == []
 
 
 def test_a_book_that_is_printed_is_not_printed_again(tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ import jupytext
 import nbformat
 import pytest
 
-from companion.build import notebooks
+from companion.build import figure_files, notebooks
 from companion.chapters.parameters import chapters_with_settings, parameter_names
 from companion.pages import reference_pages
 
@@ -104,6 +104,14 @@ def test_the_source_is_paired_with_its_record_and_survives_conversion(name):
     source = notebooks.read_source(name)
     assert source.metadata.jupytext.formats == "ipynb,md:myst"
     assert notebooks.same_source(source, source)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_numbers_of_each_figure_of_a_record_lie_beside_it(name):
+    path = notebooks.ROOT / "book" / f"{name}.ipynb"
+    record = notebooks.read_notebook(path)
+    assert figure_files.complete(record, path), f"the record of {name} has no numbers of its figures; run `make record`"
+    figure_files.check_numbers(record, path)
 
 
 def test_every_test_that_a_proof_cites_exists_once():

@@ -53,7 +53,7 @@ PROFILES = (
         "quick",
         seeds=3,
         tasks=("smartwatch", "gas_drift", *PACKAGED_TABLES),
-        method_tasks=("gas_drift", "segments", "breast_cancer", "wine"),
+        method_tasks=("breast_cancer", "wine"),
         n_client=200,
         n_fit=150,
         n_test=400,

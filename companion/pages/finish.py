@@ -19,6 +19,8 @@ ICON_RULE = re.compile(r'(?:\.fa-[a-z0-9-]+:before,?)+\{content:"\\[0-9a-f]+ ?"\
 UNNAMED_TOGGLE = re.compile(r'>([^<>]+)</a><details([^>]*)><summary><span class="toctree-toggle"')
 # docutils gives the works in a bibliography a deprecated role that its list does not allow.
 BIBLIOGRAPHY_ROLE = 'role="doc-biblioentry"'
+# Blanks in signatures and code are elements of their own; the longest reference page has hundreds.
+BLANK = re.compile(r'<span class="w">(\s*)</span>')
 
 
 def finish_pages(html: Path) -> None:
@@ -33,7 +35,7 @@ def finish_pages(html: Path) -> None:
     images = {path.name: _to_webp(path).name for path in sorted((html / "_images").glob("*.png"))}
     for page in pages:
         text = page.read_text("utf8")
-        for change in (partial(_with_images, images=images), with_named_toggles, with_listed_works):
+        for change in (partial(_with_images, images=images), with_named_toggles, with_listed_works, with_plain_blanks):
             text = change(text)
         page.write_text(text, "utf8")
 
@@ -133,3 +135,12 @@ def with_listed_works(text: str) -> str:
     '<div role="list"><div class="citation" role="listitem"></div></div>'
     """
     return text.replace(BIBLIOGRAPHY_ROLE, 'role="listitem"')
+
+
+def with_plain_blanks(text: str) -> str:
+    """A page in which blanks of highlighted code are no elements, so that a browser has fewer to lay out.
+
+    >>> with_plain_blanks('<span class="n">x</span><span class="w"> </span><span class="o">=</span>')
+    '<span class="n">x</span> <span class="o">=</span>'
+    """
+    return BLANK.sub(r"\1", text)

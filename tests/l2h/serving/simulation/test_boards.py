@@ -49,15 +49,15 @@ def test_an_mlp_is_counted_as_its_network_is():
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 def test_the_measured_networks_take_what_was_measured(board):
     measured = [
-        (RESNET8, board.resnet_seconds, board.resnet_joules),
-        (KEYWORD_NETWORK, board.keyword_seconds, board.keyword_joules),
-        (dense_network(*DENSE_AUTOENCODER), board.dense_seconds, board.dense_joules),
-    ]
-    assert len({joules is None for _, _, joules in measured}) == 1
-    for network, seconds, joules in measured:
+        (RESNET8, board.resnet_seconds, board.resnet_joules, 2e-4),
+        (KEYWORD_NETWORK, board.keyword_seconds, board.keyword_joules, 5e-4),
+        (dense_network(*DENSE_AUTOENCODER), board.dense_seconds, board.dense_joules, 1e-6),
+    ]  # the last: of the first two networks, the share of dense layers, whose time comes from the third
+    assert len({joules is None for _, _, joules, _ in measured}) == 1
+    for network, seconds, joules, rounding in measured:
         use = network_on_board(board, network)
-        assert use.seconds == pytest.approx(seconds, rel=5e-4)
-        assert use.joules == (None if joules is None else pytest.approx(joules, rel=5e-4))
+        assert use.seconds == pytest.approx(seconds, rel=rounding)
+        assert use.joules == (None if joules is None else pytest.approx(joules, rel=rounding))
     assert board.dense_seconds < board.keyword_seconds < board.resnet_seconds
     assert 0.005 < board.resnet_seconds < 2 and board.flash_bytes > board.ram_bytes
 

@@ -27,7 +27,8 @@ import nbformat
 import psutil
 
 from benchmarks.figures import Figure
-from companion.build import console, execute, outputs, summaries, sweep, verify
+from companion.build import console, execute, outputs, sweep, verify
+from companion.build.beside import RUN_SUMMARIES
 from companion.build.notebooks import Folders
 from companion.pages import render
 from companion.teaching import build as course
@@ -137,7 +138,7 @@ def _is_whole(path: Path) -> bool:
             case ".ipynb":
                 notebook = nbformat.read(path, as_version=4)
                 if "l2h" in notebook.metadata:  # an execution
-                    return outputs.unchanged(notebook) and summaries.belong_to(notebook, path)
+                    return outputs.unchanged(notebook) and RUN_SUMMARIES.belongs_to(notebook, path)
             case ".html" if not {"_static", "_templates"} & {*path.parts}:  # parts of pages
                 return path.read_text("utf8").rstrip().endswith("</html>")
             case ".zip":

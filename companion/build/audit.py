@@ -29,6 +29,7 @@ import numpy as np
 from nbformat import NotebookNode
 
 from companion.build import console, domain_summaries, execute, notebooks, summaries
+from companion.build.beside import RUN_SUMMARIES
 from companion.build.domain_summaries import DomainSystem
 from companion.build.execute import print_line
 from companion.build.notebooks import Folders
@@ -174,11 +175,11 @@ def read_recorded_runs(folders: Folders) -> list[RecordedRun]:
     for name in notebooks.chapter_names(folders.book):
         path = folders.book / f"{name}.ipynb"
         notebook = notebooks.read_notebook(path)
-        files = [path] if notebook is not None and summaries.summaries_path(path).exists() else []
-        if files and not summaries.belong_to(cast(NotebookNode, notebook), path):
+        files = [path] if notebook is not None and RUN_SUMMARIES.path(path).exists() else []
+        if files and not RUN_SUMMARIES.belongs_to(cast(NotebookNode, notebook), path):
             raise ValueError(f"expected the summaries of {path} as its execution wrote them, got others")
         full_table = folders.book / f"{name}.full.csv"
-        files += [full_table] if summaries.summaries_path(full_table).exists() else []
+        files += [full_table] if RUN_SUMMARIES.path(full_table).exists() else []
         for row in (row for file in files for row in summaries.read_summaries(file).to_dict("records")):
             run = domain_summaries.domain_system(row) if summaries.is_of_domains(row) else summaries.logged_run(row)
             chapters = recorded[key].chapters if (key := _identity(run)) in recorded else ()

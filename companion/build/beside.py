@@ -1,4 +1,4 @@
-"""Files beside executed notebooks, whose digests stand in the notebooks."""
+"""The files that an execution writes beside its notebook, whose digests stand in the notebook."""
 
 import hashlib
 from collections.abc import Mapping
@@ -38,3 +38,8 @@ class FileBeside(NamedTuple):
 def text_digest(text: str) -> str | None:
     """The SHA-256 of a file's text, as the executed notebook states it; None without text."""
     return hashlib.sha256(text.encode()).hexdigest() if text else None
+
+
+RUN_SUMMARIES = FileBeside(".runs.csv", "runs")  # of `summaries`
+FIGURE_NUMBERS = FileBeside(".figures.csv", "figures")  # of `figure_files`
+FILES_BESIDE = (RUN_SUMMARIES, FIGURE_NUMBERS)

@@ -24,7 +24,8 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from companion.build import beside, console, figure_files, notebooks, outputs, summaries
+from companion.build import console, figure_files, notebooks, outputs, summaries
+from companion.build.beside import FILES_BESIDE, text_digest
 from companion.build.notebooks import Folders
 from companion.chapters.settings import PROFILE_NAMES
 from l2h import checks
@@ -36,7 +37,6 @@ from l2h.experiments import run_log, store
 DEFAULT_SECONDS = 60.0  # seconds for a chapter that was never timed; only the order and the estimate depend on it
 SINGLE_THREAD_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 MAX_PARALLEL_CHAPTERS = 2
-BESIDE = (summaries.RUNS, figure_files.FIGURE_NUMBERS)  # files beside an executed notebook
 PROGRESS_INTERVAL = 30.0  # seconds between the lines about a long chapter
 PARTIAL = re.compile(r"\.(\d+)\.partial\.(ipynb|jsonl)$")  # the number is that of the process which executes it
 # Papermill, which ends as soon as this command does, even if it is killed: its standard input then ends, too. The file
@@ -249,7 +249,9 @@ def _reuse_execution(job: Job, folders: Folders) -> bool:
 
 def _fault_of_earlier(executed_notebook: NotebookNode, path: Path) -> str | None:
     """Why an earlier execution cannot stand for a new one; None if it can."""
-    if not (outputs.unchanged(executed_notebook) and all(each.belongs_to(executed_notebook, path) for each in BESIDE)):
+    if not (
+        outputs.unchanged(executed_notebook) and all(each.belongs_to(executed_notebook, path) for each in FILES_BESIDE)
+    ):
         return "its code, outputs, summaries or numbers of figures were changed after its execution"
     if not figure_files.complete(executed_notebook, path):
         return "the numbers of its figures were not kept"
@@ -258,7 +260,7 @@ def _fault_of_earlier(executed_notebook: NotebookNode, path: Path) -> str | None
 
 def _copy_files_beside(source: Path, target: Path) -> None:
     if source != target:
-        for each in BESIDE:
+        for each in FILES_BESIDE:
             each.write(target, each.read(source))
 
 
@@ -358,9 +360,9 @@ async def _execute(job: Job, semaphore: asyncio.Semaphore, clock: ProgressClock,
         executed_notebook.metadata["l2h"] = notebooks.execution_facts(
             job.key, profile=job.profile, data=job.data, seconds=seconds
         )
-        for each, content in zip(BESIDE, (text, numbers), strict=True):
+        for each, content in zip(FILES_BESIDE, (text, numbers), strict=True):
             if content:
-                executed_notebook.metadata["l2h"][each.digest_name] = beside.text_digest(content)
+                executed_notebook.metadata["l2h"][each.digest_name] = text_digest(content)
             each.write(job.output, content)
         notebooks.write_notebook(job.output, notebooks.with_outputs(job.notebook, executed_notebook))
         partial.unlink()

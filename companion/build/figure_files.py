@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from companion.build.beside import FileBeside
+from companion.build.beside import FIGURE_NUMBERS
 
 EXTENSION = __name__
 CSV = "text/csv"
 PICTURE = "image/png"
 FIGURE = "figure"  # the first column of the file: the number of the figure in its chapter
-FIGURE_NUMBERS = FileBeside(".figures.csv", "figures")
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from companion.build import console, execute, summaries
+from companion.build.beside import RUN_SUMMARIES
 from companion.build.execute import print_line
 from companion.build.notebooks import Folders
 from companion.chapters.ch06_comparison import class_pairs, human_uncertainty
@@ -57,7 +58,7 @@ def make_full_record(book: Path) -> None:
         print_line(f"seed {seed}: {len(configs)} runs")
     path = class_pairs.pairs_table_path(book)
     write_atomically(path, pd.DataFrame(rows).to_csv(index=False))
-    summaries.write_summaries(path, summaries.summaries_text(logged))
+    RUN_SUMMARIES.write(path, summaries.summaries_text(logged))
     print_line(f"wrote {path}")
 
 

@@ -23,6 +23,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from companion.build import outputs
+from companion.build.beside import FILES_BESIDE
 from companion.chapters.parameters import chapters_with_settings, settings_for
 from companion.claims import registry
 from l2h.experiments import fingerprint, run, store
@@ -32,7 +33,6 @@ from l2h.training.device import accelerator_name
 EXCLUDED_FROM_KEYS = ("run_key", "corruption_key", "domain_run_key")  # how keys are made, which changes no result
 FACTS = ("l2h", "papermill")  # the metadata that state how a notebook was executed
 HEADER_END = "---"
-WRITTEN = (".runs.csv", ".figures.csv")  # ends of the names of files that an execution writes beside its notebook
 LOCAL_KEYS = ("input_path", "output_path", "environment_variables")  # what papermill notes and no reader can use
 ROOT = PACKAGE.parent
 
@@ -164,7 +164,8 @@ def _code(_: tuple[tuple[Path, int, int], ...]) -> fingerprint.Code:
 
 def _committed_tables(name: str) -> dict[str, Any]:
     """The digests of the tables that a chapter reads, if it has any; what its execution wrote is no such table."""
-    paths = [path for path in sorted((ROOT / "book").glob(f"{name}.*.csv")) if not path.name.endswith(WRITTEN)]
+    written = tuple(each.suffix for each in FILES_BESIDE)
+    paths = [path for path in sorted((ROOT / "book").glob(f"{name}.*.csv")) if not path.name.endswith(written)]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     return {"tables": digests} if digests else {}
 

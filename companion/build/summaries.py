@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from companion.build import beside, domain_summaries
+from companion.build import domain_summaries
+from companion.build.beside import RUN_SUMMARIES
 from l2h.data.corruptions import CLEAN
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
 from l2h.evaluation.metrics import accuracy, client_server_correctness, offload_rate, system_loss
@@ -32,12 +33,6 @@ METRICS = ("accuracy", "client_accuracy", "server_accuracy", "offload_rate", "sy
 ACCURACY_ON = "accuracy on "  # and the name of a condition: one column each, of the runs on corrupted images
 DIGITS_OF_KEY = 16  # of 64: enough to distinguish a few thousand runs
 DECIMALS = 6
-RUNS = beside.FileBeside(".runs.csv", "runs")
-
-
-def summaries_path(notebook: Path) -> Path:
-    """Where the summaries of an executed notebook lie."""
-    return RUNS.path(notebook)
 
 
 def text_of_log(log: Path) -> str:
@@ -126,36 +121,6 @@ def _metrics(config: ExperimentConfig, scores: Mapping[str, np.ndarray]) -> dict
     return {"n": len(predictions.y), **_rounded(values)}
 
 
-def write_summaries(notebook: Path, text: str) -> None:
-    """Write the summaries of an executed notebook beside it; without runs there is no file.
-
-    Args:
-        notebook: path of the executed notebook.
-        text: as `summaries_text` gives it.
-    """
-    RUNS.write(notebook, text)
-
-
-def read_summaries_text(notebook: Path) -> str:
-    """The text of the summaries of an executed notebook; empty if it has none."""
-    return RUNS.read(notebook)
-
-
-def summaries_digest(text: str) -> str | None:
-    """The SHA-256 of summaries, as the executed notebook states it; None without summaries."""
-    return beside.text_digest(text)
-
-
-def belong_to(notebook: Mapping[str, Any], path: Path) -> bool:
-    """Whether the file beside an executed notebook is the one that its execution wrote.
-
-    Args:
-        notebook: executed.
-        path: of the notebook.
-    """
-    return RUNS.belongs_to(notebook, path)
-
-
 def read_summaries(notebook: Path) -> pd.DataFrame:
     """The summaries beside an executed notebook.
 
@@ -165,7 +130,7 @@ def read_summaries(notebook: Path) -> pd.DataFrame:
     Returns:
         One row per run; configurations as text, all else as numbers, NaN where a run has none.
     """
-    table = pd.read_csv(summaries_path(notebook), dtype=str, keep_default_na=False)
+    table = pd.read_csv(RUN_SUMMARIES.path(notebook), dtype=str, keep_default_na=False)
     text_columns = domain_summaries.TEXT_COLUMNS if is_of_domains(table.columns) else (*CONFIG_FIELDS, "key")
     for name in table.columns:
         if name not in text_columns:

@@ -18,7 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from companion.build import audit, console, execute, notebooks, outputs, summaries
+from companion.build import audit, console, execute, notebooks, outputs
+from companion.build.beside import RUN_SUMMARIES
 from companion.build.execute import print_line
 from companion.build.notebooks import ROOT, Folders
 from companion.chapters.parameters import settings_for
@@ -123,7 +124,7 @@ def verify_exact_claims(folders: Folders, claims_folder: Path = registry.CLAIMS_
     chapters = [
         name for name in notebooks.chapter_names(folders.book) if any(name == one.chapter for one in exact.values())
     ]
-    trained = [name for name in chapters if summaries.summaries_path(folders.book / f"{name}.ipynb").exists()]
+    trained = [name for name in chapters if RUN_SUMMARIES.path(folders.book / f"{name}.ipynb").exists()]
     executed = [name for name in chapters if name not in trained]
     with console.temporary_folder("l2h-verify-") as folder:
         scratch = Folders(folders.book, folder, folder)

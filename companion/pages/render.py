@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from companion.build import console, figure_files, outputs
+from companion.build.beside import FIGURE_NUMBERS
 from companion.build.notebooks import ROOT, chapter_names, expected_notebook, read_notebook
 from companion.claims import ledger, registry
 from companion.pages import banner, claims_page, finish, launch, quizzes, reference_pages, sphinx_pages, tables
@@ -139,7 +140,7 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
         committed = tables.copy_committed_tables(root / "book", name, staged)
         page = claims_page.with_anchors(with_provenance(page, committed))
         page = with_tagged_photographs(tables.with_downloads(page, name, staged))
-        numbers = figure_files.by_figure(figure_files.FIGURE_NUMBERS.read(notebooks / f"{name}.ipynb"))
+        numbers = figure_files.by_figure(FIGURE_NUMBERS.read(notebooks / f"{name}.ipynb"))
         page = tables.with_figure_downloads(page, name, staged, numbers)
         (staged / f"{name}.ipynb").write_text(json.dumps(page), "utf8")
     for name, text in plain_pages(executed, staged, root=root).items():

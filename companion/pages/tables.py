@@ -11,6 +11,7 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 
 from companion.build import figure_files
+from companion.build.beside import FIGURE_NUMBERS
 
 CSV_FOLDER = "_static/csv"  # in the built book; of the staged folder, Sphinx copies `_static` as it is
 EMPTY_HEADER = re.compile(r"<th([^>]*)>\s*</th>")  # pandas leaves one in the corner above the index
@@ -135,7 +136,7 @@ def copy_committed_tables(book: Path, name: str, staged: Path) -> list[str]:
     Returns:
         The names of the files, in order; the numbers of figures are not among them, each figure offers its own.
     """
-    numbers = figure_files.FIGURE_NUMBERS.path(book / f"{name}.ipynb")
+    numbers = FIGURE_NUMBERS.path(book / f"{name}.ipynb")
     paths = [path for path in sorted(book.glob(f"{name}.*csv")) if path != numbers]
     (staged / CSV_FOLDER).mkdir(parents=True, exist_ok=True)
     for path in paths:

@@ -11,6 +11,7 @@ from helpers.commands import ended, forked
 from helpers.sweeps import wait_until
 
 from companion.build import audit, notebooks, summaries
+from companion.build.beside import RUN_SUMMARIES, text_digest
 from companion.build.notebooks import Folders
 from companion.build.sweep import SWEEP
 from l2h.experiments.fingerprint import Definition
@@ -51,13 +52,13 @@ def trained_once(retrained, monkeypatch):
 def falsify(folders, row, column, change):
     """Change one figure of the summaries, as an author would who also states their digest."""
     path = folders.book / "91_runs.ipynb"
-    lines = [line.split(",") for line in summaries.read_summaries_text(path).splitlines()]
+    lines = [line.split(",") for line in RUN_SUMMARIES.read(path).splitlines()]
     column_number = lines[0].index(column)
     lines[row + 1][column_number] = str(float(lines[row + 1][column_number]) + change)
     text = "\n".join(map(",".join, lines)) + "\n"
-    summaries.write_summaries(path, text)
+    RUN_SUMMARIES.write(path, text)
     notebook = json.loads(path.read_text())
-    notebook["metadata"]["l2h"]["runs"] = summaries.summaries_digest(text)
+    notebook["metadata"]["l2h"]["runs"] = text_digest(text)
     path.write_text(json.dumps(notebook))
 
 
@@ -168,10 +169,10 @@ def test_two_chapters_that_share_a_run_are_both_named(copied):
 
 def test_without_the_images_nothing_is_compared(copied, capsys):
     path = copied.book / "91_runs.ipynb"
-    falsified = summaries.read_summaries_text(path).replace(",digits,", ",cifar10,")
-    summaries.write_summaries(path, falsified)
+    falsified = RUN_SUMMARIES.read(path).replace(",digits,", ",cifar10,")
+    RUN_SUMMARIES.write(path, falsified)
     notebook = json.loads(path.read_text())
-    notebook["metadata"]["l2h"]["runs"] = summaries.summaries_digest(falsified)
+    notebook["metadata"]["l2h"]["runs"] = text_digest(falsified)
     path.write_text(json.dumps(notebook))
     code, out, err = run(capsys, copied)
     assert (code, out) == (1, "") and err.startswith("expected CIFAR-10")
@@ -202,9 +203,9 @@ def change_domains(folders, rows, column, value):
     table = summaries.read_summaries(path)
     table.loc[rows(table), column] = value
     text = table.to_csv(index=False)
-    summaries.write_summaries(path, text)
+    RUN_SUMMARIES.write(path, text)
     notebook = json.loads(path.read_text())
-    notebook["metadata"]["l2h"]["runs"] = summaries.summaries_digest(text)
+    notebook["metadata"]["l2h"]["runs"] = text_digest(text)
     path.write_text(json.dumps(notebook))
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from companion.build import beside, figure_files
+from companion.build.beside import FIGURE_NUMBERS
 from companion.build.figure_files import CSV, PICTURE
 
 
@@ -39,15 +40,15 @@ def test_a_figure_without_numbers_is_an_error():
 def test_the_file_beside_a_notebook_is_the_one_of_its_execution(tmp_path):
     path, text = tmp_path / "c1.ipynb", "figure,kind,x\n1,line,0.5\n"
     notebook = chapter(shown(**{PICTURE: "AA=="}), figures=beside.text_digest(text))
-    figure_files.FIGURE_NUMBERS.write(path, text)
+    FIGURE_NUMBERS.write(path, text)
     assert (tmp_path / "c1.figures.csv").read_text() == text
     figure_files.check_numbers(notebook, path)
     assert figure_files.complete(notebook, path)
 
-    figure_files.FIGURE_NUMBERS.write(path, text.replace("0.5", "0.9"))
+    FIGURE_NUMBERS.write(path, text.replace("0.5", "0.9"))
     with pytest.raises(ValueError, match=r"c1\.ipynb as they were executed, got a changed or missing c1\.figures\.csv"):
         figure_files.check_numbers(notebook, path)
-    figure_files.FIGURE_NUMBERS.write(path, "")
+    FIGURE_NUMBERS.write(path, "")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="changed or missing"):
         figure_files.check_numbers(notebook, path)

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from helpers.chapters import HEADER
 
-from companion.build import audit, execute, full_record, summaries
+from companion.build import audit, execute, full_record
+from companion.build.beside import RUN_SUMMARIES
 from companion.build.notebooks import Folders
 from companion.chapters.ch06_comparison import class_pairs
 from l2h.data.cifar10h import HumanLabels
@@ -55,8 +56,8 @@ def test_a_table_and_a_summary_of_every_run_are_written(made):
     assert len(table) == 3 * 2 * 7  # the small rejector and the stacked one among the systems
     assert set(table.classes) == {"1/3", "1/8", "3/8"} and set(table.seed) == {0}
     assert table.groupby(["classes", "client"]).key.nunique().eq(1).all()
-    text = summaries.summaries_path(class_pairs.pairs_table_path(book)).read_text()
-    runs = pd.read_csv(summaries.summaries_path(class_pairs.pairs_table_path(book)))
+    text = RUN_SUMMARIES.path(class_pairs.pairs_table_path(book)).read_text()
+    runs = pd.read_csv(RUN_SUMMARIES.path(class_pairs.pairs_table_path(book)))
     assert len(runs) == 3 * (2 + 1 + 2 * 6) and "learning_to_help" in text
     assert "seed 0: 45 runs" in lines
 

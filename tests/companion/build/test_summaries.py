@@ -6,6 +6,7 @@ import pytest
 from helpers.chapters import toy_configs
 
 from companion.build import execute, notebooks, summaries
+from companion.build.beside import RUN_SUMMARIES
 from companion.build.notebooks import Folders
 from l2h.evaluation import curves, metrics
 from l2h.experiments.config import ExperimentConfig
@@ -78,7 +79,7 @@ def test_a_record_without_its_own_summaries_is_not_reused(toy, tmp_path, capsys)
     execute.execute_chapters("paper", ["91_runs"], folders)
     out = capsys.readouterr().out
     assert "91_runs.ipynb: not reused" in out and "91_runs: started at paper" in out
-    assert summaries.belong_to(notebooks.read_notebook(made / "91_runs.ipynb"), made / "91_runs.ipynb")
+    assert RUN_SUMMARIES.belongs_to(notebooks.read_notebook(made / "91_runs.ipynb"), made / "91_runs.ipynb")
     assert (made / "91_runs.runs.csv").read_text() == before
     assert not list(folders.notebooks.glob("*/*.partial.*"))
 
@@ -86,11 +87,11 @@ def test_a_record_without_its_own_summaries_is_not_reused(toy, tmp_path, capsys)
 def test_a_notebook_without_runs_has_no_file(tmp_path):
     assert summaries.summaries_text([]) == ""
     path = tmp_path / "01_problem.ipynb"
-    summaries.write_summaries(path, "method\nclient\n")
-    assert summaries.summaries_path(path).exists()
-    summaries.write_summaries(path, "")
+    RUN_SUMMARIES.write(path, "method\nclient\n")
+    assert RUN_SUMMARIES.path(path).exists()
+    RUN_SUMMARIES.write(path, "")
     assert list(tmp_path.iterdir()) == []
-    assert summaries.belong_to({"metadata": {"l2h": {}}}, path)
+    assert RUN_SUMMARIES.belongs_to({"metadata": {"l2h": {}}}, path)
 
 
 def test_every_field_of_a_configuration_survives_the_file(tmp_path, monkeypatch):
@@ -102,6 +103,6 @@ def test_every_field_of_a_configuration_survives_the_file(tmp_path, monkeypatch)
 
     monkeypatch.setattr(summaries, "summarize", summarize)
     path = tmp_path / "a.ipynb"
-    summaries.write_summaries(path, summaries.summaries_text([LoggedRun(config, None)]))
+    RUN_SUMMARIES.write(path, summaries.summaries_text([LoggedRun(config, None)]))
     read = [summaries.logged_run(row).config for row in summaries.read_summaries(path).to_dict("records")]
     assert config in read and len(read) == 2

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from l2h import checks
 from l2h.problem import server_label
@@ -55,6 +56,15 @@ def as_scores(values: np.ndarray, n_classes: int, n: int, *, probabilities: bool
         values = values[:, 1] - values[:, 0] if values.shape == (n, 2) else values
     checks.finite(**{"scores of the client as float32": values})
     return values
+
+
+def probabilities_from_scores(scores: np.ndarray) -> np.ndarray:
+    """The logistic function of scores (n,) of two classes, or the softmax of scores (n, K) of more.
+
+    >>> probabilities_from_scores(np.array([0.0, np.log(3)])), probabilities_from_scores(np.zeros((1, 4)))
+    (array([0.5 , 0.75]), array([[0.25, 0.25, 0.25, 0.25]]))
+    """
+    return expit(scores) if scores.ndim == 1 else softmax(scores, axis=1)
 
 
 def scores_from_probabilities(probabilities: np.ndarray) -> np.ndarray:

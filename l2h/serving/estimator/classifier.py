@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state
@@ -36,7 +35,7 @@ from l2h.serving.estimator.settings import FitSettings
 from l2h.serving.estimator.training import choose_threshold, fit_parts
 from l2h.serving.folder import Card
 from l2h.serving.onnx.sessions import load_parts
-from l2h.serving.scores import are_probabilities, score_labels
+from l2h.serving.scores import are_probabilities, probabilities_from_scores, score_labels
 
 ONE_PROBABILITY = (
     "expected scores of the client that are positive for the second class alone, got numbers in [0, 1], which all "
@@ -499,8 +498,8 @@ def _confidence(scores: np.ndarray) -> np.ndarray:
     """The client's confidence: its largest probability, or for two classes the absolute value of its score."""
     if scores.ndim == 1:
         return np.abs(scores)
-    probabilities: np.ndarray = softmax(scores, axis=1)
-    return probabilities.max(axis=1)
+    largest: np.ndarray = probabilities_from_scores(scores).max(axis=1)
+    return largest
 
 
 def _options(settings: FitSettings, helper: "LearningToHelpClassifier") -> dict[str, Any]:

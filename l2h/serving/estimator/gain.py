@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from l2h.evaluation.forecast import GainForecast, class_pair_regression, forecast_gain, observed_gain
 from l2h.evaluation.intervals import Interval, format_interval
 from l2h.evaluation.metrics import client_server_correctness
 from l2h.problem import Costs, Predictions
+from l2h.serving.scores import probabilities_from_scores
 
 # On how many tasks of other data the interval from the class pairs was checked, and how often it contained the gain.
 CHECKED_TASKS, COVERED_TASKS = 9, 6
@@ -114,5 +114,5 @@ def label_probability(scores: np.ndarray) -> np.ndarray:
     (array([0.5 , 0.75]), array([0.25]))
     """
     scores = np.asarray(scores, dtype=float)  # in float32 more of the confident ones would be 1
-    largest: np.ndarray = expit(np.abs(scores)) if scores.ndim == 1 else softmax(scores, axis=1).max(axis=1)
-    return largest
+    probabilities = probabilities_from_scores(np.abs(scores) if scores.ndim == 1 else scores)
+    return probabilities if scores.ndim == 1 else probabilities.max(axis=1)

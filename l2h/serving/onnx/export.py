@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-from scipy.special import expit, softmax
 from torch import nn
 
 from l2h import checks
@@ -33,7 +32,7 @@ from l2h.serving.onnx.graphs import (
     write_graph,
 )
 from l2h.serving.onnx.sessions import OnnxModel, first_line
-from l2h.serving.scores import are_probabilities, as_scores, score_labels
+from l2h.serving.scores import are_probabilities, as_scores, probabilities_from_scores, score_labels
 
 TOLERANCE = 1e-5  # of scores, relative to the largest one where that exceeds 1: float32 has 24 binary digits
 SMALLEST_OPSET = 13  # of a given file; the nodes that are added mean the same from here on
@@ -214,7 +213,8 @@ def agreement(
                 got = answers[name].shape if name in answers else "none"
                 raise ValueError(f"expected an output {name} of shape {values[rows].shape}, got {got}")
             if name != "m":
-                pair = (_probabilities(each) if probabilities else each for each in (answers[name], values[rows]))
+                pair = [answers[name], values[rows]]
+                pair = [probabilities_from_scores(each) for each in pair] if probabilities else pair
                 difference = max(difference, _largest(np.subtract(*pair)))
         if rows in batches:
             different, near = _different(answers, {k: v[rows] for k, v in reference.items()}, threshold, tolerance)
@@ -295,10 +295,6 @@ def _checked(x: Any, *, fewest_axes: int = 2) -> np.ndarray:
     if x.dtype.kind == "f":
         checks.finite(x=x)
     return x
-
-
-def _probabilities(scores: np.ndarray) -> np.ndarray:
-    return expit(scores) if scores.ndim == 1 else softmax(scores, axis=1)
 
 
 def _named(names: list[str], values: list[np.ndarray]) -> dict[str, np.ndarray]:

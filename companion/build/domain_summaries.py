@@ -16,7 +16,6 @@ from companion.chapters.ch10_domains.experiments import (
     FURTHER_METHODS,
     HELPER_SYSTEMS,
     RUN_KIND,
-    DomainResult,
     DomainRun,
     MethodRun,
     domain_run_key,
@@ -93,8 +92,6 @@ def summarize_system(one: DomainSystem, store: Store | None = None) -> dict[str,
         them; and the first digits of the SHA-256 of the data and of the run's key.
     """
     result = run_domain(one.run, store)
-    if isinstance(one.run, MethodRun):
-        result = _as_helped(result, one.system)
     predictions = result.predictions(one.system)
     client, server = client_server_correctness(predictions)
     return {
@@ -109,14 +106,6 @@ def summarize_system(one: DomainSystem, store: Store | None = None) -> dict[str,
         "data": data_digest(one.run.task)[:DIGEST_DIGITS],
         "key": domain_run_key(one.run)[:DIGEST_DIGITS],
     }
-
-
-def _as_helped(result: DomainResult, system: str) -> DomainResult:
-    parts = {
-        part: {"client_right": own["client_right"], system: {"r": own["r"], "server_right": own["server_right"]}}
-        for part, own in result.parts.items()
-    }
-    return DomainResult(result.config, parts, result.cpu_seconds)
 
 
 def domain_system(row: Mapping[str, Any]) -> DomainSystem:

@@ -36,16 +36,17 @@ def log_run(config: ExperimentConfig, conditions: Any = None) -> None:
             file.write(f"{line}\n")
 
 
-def log_facts(**facts: Any) -> None:
+def log_facts(kind: str, facts: Any) -> None:
     """Append a line on a run of another kind to the log, if the environment names one.
 
     Args:
-        facts: one name, that of the kind, with values that JSON can hold.
+        kind: of the run.
+        facts: what JSON can hold.
     """
     path = os.environ.get(RUN_LOG)
     if path:
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(f"{json.dumps(facts)}\n")
+            file.write(f"{json.dumps({kind: facts})}\n")
 
 
 def read_facts(path: Path, kind: str) -> list[Any]:

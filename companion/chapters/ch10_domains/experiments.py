@@ -245,11 +245,15 @@ class DomainResult:
         """The predictions of a system, as `predictions_from_correctness` codes them.
 
         Args:
-            system: in HELPER_SYSTEMS, or, where `with_methods` has put it there, in FURTHER_METHODS.
+            system: in HELPER_SYSTEMS, or, where `with_methods` has put it there, in FURTHER_METHODS; the result of a
+                method's run has that of its method.
             part: of the task's data.
         """
         result = self.parts[part]
-        own = result[PLAIN_SERVER if system == "confidence" else system]
+        if isinstance(self.config, MethodRun):
+            own = result
+        else:
+            own = result[PLAIN_SERVER if system == "confidence" else system]
         r = result["confidence"] if system == "confidence" else own["r"]
         return predictions_from_correctness(result["client_right"], r, own["server_right"])
 
@@ -292,7 +296,7 @@ def run_domain(config: DomainRun, store: Store | None = None) -> DomainResult:
         store: that keeps results; by default the one of all runs.
     """
     store = store or Store()
-    log_facts(**{RUN_KIND: asdict(config)})
+    log_facts(RUN_KIND, asdict(config))
     known = store.get(domain_run_key(config))
     if known is None:
         start = time.process_time()

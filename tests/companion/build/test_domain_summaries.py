@@ -66,7 +66,7 @@ def test_runs_of_two_kinds_in_one_chapter_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("L2H_RUN_LOG", str(tmp_path / "log"))
     monkeypatch.setattr(summaries, "summaries_text", lambda runs: "a file" if list(runs) else "")
     monkeypatch.setattr(domain_summaries, "domain_summaries_text", lambda runs: f"a file of {len(runs)} domains")
-    log_facts(**{"domain run": vars(RUN)})
+    log_facts("domain run", vars(RUN))
     assert summaries.text_of_log(tmp_path / "log") == "a file of 1 domains"
     log_run(ExperimentConfig("confidence", source="digits"))
     with pytest.raises(ValueError, match=r"expected runs of one kind in a chapter, got DomainRun\(task='wine'"):

@@ -21,7 +21,7 @@ def test_without_the_variable_nothing_is_logged(monkeypatch, tmp_path):
     monkeypatch.delenv(RUN_LOG, raising=False)
     monkeypatch.chdir(tmp_path)
     log_run(CONFIG)
-    log_facts(other={"seed": 1})
+    log_facts("other", {"seed": 1})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -38,7 +38,7 @@ def test_each_run_is_read_once_with_its_tuples(log):
 def test_runs_of_another_kind_are_read_by_their_kind_alone(log):
     log_run(CONFIG)
     for seed in (1, 2, 1):
-        log_facts(other={"seed": seed})
+        log_facts("other", {"seed": seed})
     assert read_facts(log, "other") == [{"seed": 1}, {"seed": 2}]
     assert read_facts(log, "none") == read_facts(log.with_name("none"), "other") == []
     assert read_run_log(log) == [LoggedRun(CONFIG, None)]

@@ -4,13 +4,21 @@ The settings of a chapter stand in the `settings` module of its folder: the clas
 in `PROFILES`, and, where it cannot compute with every valid value of a parameter, its `REQUIREMENTS`.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 PROFILE_NAMES = ("quick", "paper", "full")
 QUICK_SPLIT_SIZES = (1000, 1000, 1000, 1000)  # images of the client, train, calibration and validation splits at quick
 RELEASED_CE_GRID = (0.0, 0.01, 0.05, 0.10, 0.15, 0.16, 0.18)  # the released formula ends at its constant 0.18
+PAIRS_TABLE = Path(__file__).resolve().parents[2] / "book" / "06_comparison.full.csv"  # all pairs of CIFAR-10's classes
+
+
+def pairs_digest() -> str:
+    """The SHA-256 of the table of pairs: a record of a chapter that read another one is not fresh."""
+    return hashlib.sha256(PAIRS_TABLE.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)

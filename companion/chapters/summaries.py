@@ -1,7 +1,7 @@
 """Summaries of runs that several chapters show: predictions by seed, formatted means, and bands over seeds."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,17 @@ class SweptRuns:
     def tuned(self, config: ExperimentConfig, *, costs: Costs) -> list[Predictions]:
         """The test predictions at the threshold of least loss on the validation split, one per seed."""
         return tuned_on_validation(self.predictions(config, "validation"), self.predictions(config), costs=costs)
+
+
+def further_runs(runs: SweptRuns, count: int, *, skip: int = 0) -> SweptRuns:
+    """The runs of further seeds, which decide a claim whose rule was changed after a look at the first ones.
+
+    Args:
+        runs: of the first seeds.
+        count: how many further ones; where there are none, as at quick, the first ones stand in.
+        skip: how many seeds after the first ones are left out.
+    """
+    return replace(runs, seeds=count, first_seed=runs.first_seed + runs.seeds + skip) if count else runs
 
 
 def format_mean(predictions: Sequence[Predictions], per_example: Callable[[Predictions], Any]) -> str:

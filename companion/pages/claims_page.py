@@ -41,6 +41,7 @@ class ChapterFigure(NamedTuple):
     profile: str
     png: bytes
     alt: str
+    number: int  # of the figure among those of its chapter, from 1 on
 
 
 def verdict_counts_table(entries: Iterable[LedgerEntry]) -> str:
@@ -157,16 +158,17 @@ def landing_figure(notebooks: Mapping[str, Mapping[str, Any]]) -> ChapterFigure 
         The figure with its alternative text.
     """
     for chapter, notebook in notebooks.items():
+        before = 0
         for cell in notebook["cells"]:
+            outputs = cell.get("outputs", ())
+            pictures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", ())]
             if LANDING_TAG in cell["metadata"].get("tags", ()):
-                pictures = [
-                    output["data"]["image/png"] for output in cell["outputs"] if "image/png" in output.get("data", ())
-                ]
                 alt = cell["metadata"]["mystnb"]["image"]["alt"]
                 profile = notebook["metadata"].get("l2h", {}).get("profile", "unknown")
-                return (
-                    ChapterFigure(chapter, profile, base64.b64decode("".join(pictures[0])), alt) if pictures else None
-                )
+                if not pictures:
+                    return None
+                return ChapterFigure(chapter, profile, base64.b64decode("".join(pictures[0])), alt, before + 1)
+            before += len(pictures)
     return None
 
 
@@ -192,13 +194,16 @@ def landing_sentences(notebooks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return sentences
 
 
-def landing_section(entries: Iterable[LedgerEntry], figure: ChapterFigure | None, sentences: Iterable[str] = ()) -> str:
+def landing_section(
+    entries: Iterable[LedgerEntry], figure: ChapterFigure | None, sentences: Iterable[str] = (), numbers: str = ""
+) -> str:
     """The landing page's part of the ledger: the same counts, sentences of chapters, and one figure, LANDING_IMAGE.
 
     Args:
         entries: entries of the whole ledger.
         figure: of a chapter.
         sentences: of `landing_sentences`.
+        numbers: a link to those of the figure; empty if they were not kept.
 
     Returns:
         Markdown and HTML.
@@ -208,5 +213,5 @@ def landing_section(entries: Iterable[LedgerEntry], figure: ChapterFigure | None
     if figure is None:
         return text
     warning = QUICK_FIGURE if figure.profile == "quick" else ""
-    caption = f"From {{doc}}`{figure.chapter}`, executed at the `{figure.profile}` profile."
+    caption = f"From {{doc}}`{figure.chapter}`, executed at the `{figure.profile}` profile. {numbers}".strip()
     return f"{text}\n{warning}```{{figure}} {LANDING_IMAGE}\n:alt: {figure.alt}\n\n{caption}\n```\n"

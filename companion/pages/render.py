@@ -143,16 +143,17 @@ def stage_sources(notebooks: Path, staged: Path, *, root: Path = ROOT) -> None:
         numbers = figure_files.by_figure(FIGURE_NUMBERS.read(notebooks / f"{name}.ipynb"))
         page = tables.with_figure_downloads(page, name, staged, numbers)
         (staged / f"{name}.ipynb").write_text(json.dumps(page), "utf8")
-    for name, text in plain_pages(executed, staged, root=root).items():
+    for name, text in plain_pages(executed, notebooks, staged, root=root).items():
         (staged / name).parent.mkdir(exist_ok=True)
         (staged / f"{name}.md").write_text(text, "utf8")
 
 
-def plain_pages(executed: dict[str, dict[str, Any]], staged: Path, *, root: Path) -> dict[str, str]:
+def plain_pages(executed: dict[str, dict[str, Any]], notebooks: Path, staged: Path, *, root: Path) -> dict[str, str]:
     """The text of every page that is not executed, by its path without suffix, with what is generated for it.
 
     Args:
         executed: the chapters by name.
+        notebooks: the folder that they were read from.
         staged: where the figure of the landing page is written.
         root: of the repository.
     """
@@ -173,24 +174,37 @@ def plain_pages(executed: dict[str, dict[str, Any]], staged: Path, *, root: Path
         generated = generators[name]()
         pages |= generated | {name: f"{pages[name]}\n{generated[name]}"}
     for name in [name for name, text in pages.items() if LEDGER_MARKER in text]:
-        figure = write_landing_figure(executed, staged, root)
-        summary = claims_page.landing_section(entries, figure, claims_page.landing_sentences(executed))
+        figure, numbers = write_landing_figure(executed, notebooks, staged, root)
+        sentences = claims_page.landing_sentences(executed)
+        summary = claims_page.landing_section(entries, figure, sentences, numbers)
         pages[name] = pages[name].replace(LEDGER_MARKER, summary)
     return {name: quizzes.with_marker_replaced(name, text) for name, text in pages.items()}
 
 
 def write_landing_figure(
-    executed: dict[str, dict[str, Any]], staged: Path, root: Path
-) -> claims_page.ChapterFigure | None:
-    """The landing page's figure, written into the staged folder: that of the record, else of the executed chapters."""
+    executed: dict[str, dict[str, Any]], notebooks: Path, staged: Path, root: Path
+) -> tuple[claims_page.ChapterFigure | None, str]:
+    """The landing page's figure, written into the staged folder: that of the record, else of the executed chapters.
+
+    Args:
+        executed: the chapters by name.
+        notebooks: the folder that they were read from.
+        staged: where the figure and its numbers are written.
+        root: of the repository.
+
+    Returns:
+        The figure, or None, and a link to its numbers, empty if they were not kept.
+    """
     records: dict[str, dict[str, Any]] = {}
     for name in executed:
         with suppress(FileNotFoundError, ValueError):  # none, or one that is rendered nowhere, such as an edited one
             records[name] = read_chapter(root / "book" / f"{name}.ipynb")
-    figure = claims_page.landing_figure(records) or claims_page.landing_figure(executed)
-    if figure:
-        (staged / claims_page.LANDING_IMAGE).write_bytes(figure.png)
-    return figure
+    for found, folder in ((records, root / "book"), (executed, notebooks)):
+        if figure := claims_page.landing_figure(found):
+            (staged / claims_page.LANDING_IMAGE).write_bytes(figure.png)
+            numbers = figure_files.by_figure(FIGURE_NUMBERS.read(folder / f"{figure.chapter}.ipynb"))
+            return figure, tables.link_to_numbers("Its numbers as CSV", figure.number, numbers, "index", staged)
+    return None, ""
 
 
 def chapter_title(notebook: dict[str, Any]) -> str:

@@ -67,16 +67,13 @@ def with_figure_downloads(notebook: dict[str, Any], name: str, staged: Path, num
     Returns:
         A copy.
     """
-    (staged / CSV_FOLDER).mkdir(parents=True, exist_ok=True)
-    left = list(enumerate(numbers, 1))
+    left = list(range(1, len(numbers) + 1))
 
     def with_link(output: dict[str, Any]) -> list[dict[str, Any]]:
         if not left or figure_files.PICTURE not in output.get("data", ()):
             return [output]
-        number, text = left.pop(0)
-        file = f"{name}-figure-{number}.csv"
-        (staged / CSV_FOLDER / file).write_text(text, "utf8")
-        html = _paragraph([_link(file, f"Figure {number} as CSV")])
+        number = left.pop(0)
+        html = _paragraph([link_to_numbers(f"Figure {number} as CSV", number, numbers, name, staged)])
         return [output, {"output_type": "display_data", "metadata": {}, "data": {"text/html": html}}]
 
     cells = [
@@ -86,6 +83,27 @@ def with_figure_downloads(notebook: dict[str, Any], name: str, staged: Path, num
         for cell in notebook["cells"]
     ]
     return notebook | {"cells": cells}
+
+
+def link_to_numbers(text: str, number: int, numbers: Sequence[str], name: str, staged: Path) -> str:
+    """A link to the CSV of one figure, which is written into the staged book.
+
+    Args:
+        text: of the link.
+        number: of the figure in its chapter, from 1 on.
+        numbers: the CSV of each figure of the chapter, in order; empty if they were not kept.
+        name: of the page that shows the figure.
+        staged: folder of the staged book.
+
+    Returns:
+        HTML; empty if the numbers were not kept.
+    """
+    if not numbers:
+        return ""
+    file = f"{name}-figure-{number}.csv"
+    (staged / CSV_FOLDER).mkdir(parents=True, exist_ok=True)
+    (staged / CSV_FOLDER / file).write_text(numbers[number - 1], "utf8")
+    return _link(file, text)
 
 
 def _link(file: str, text: str) -> str:

@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlparse
 import pytest
 from bs4 import BeautifulSoup
 
+from companion.build import figure_files
+from companion.build.beside import FIGURE_NUMBERS
 from companion.claims import registry
 from companion.pages import reference_pages, render
 
@@ -154,13 +156,19 @@ def test_the_ledger_lists_every_claim_and_links_to_its_cell(pages):
     assert {head.get("scope") for head in page.select("table.ledger th, table.ledger-counts th")} == {"row", "col"}
 
 
-def test_the_landing_page_counts_as_the_ledger_does_and_shows_one_figure(pages):
+def test_the_landing_page_counts_as_the_ledger_does_and_shows_one_figure(pages, built_book):
     first, second = (pages[name].select_one("table.ledger-counts") for name in ("index.html", "claims.html"))
     assert first.text == second.text
     total = [int(cell.text) for cell in first.select("tr")[-1].find_all("td")]
     assert sum(total) == len(registry.read_claims())
     image = pages["index.html"].find("img", src=re.compile("landing"))
-    assert len(image["alt"]) > 40 and image.find_parent("figure").find("a", href=re.compile(r"^\d\d_.*\.html"))
+    figure = image.find_parent("figure")
+    chapter = figure.find("a", href=re.compile(r"^\d\d_.*\.html"))["href"].removesuffix(".html")
+    assert len(image["alt"]) > 40
+    (numbers,) = figure.find_all("a", href=re.compile(r"\.csv$"))
+    number = re.fullmatch(r"_static/csv/index-figure-(\d+)\.csv", numbers["href"])[1]
+    kept = figure_files.by_figure(FIGURE_NUMBERS.read(render.ROOT / "book" / f"{chapter}.ipynb"))
+    assert (built_book / numbers["href"]).read_text("utf8") == kept[int(number) - 1]
 
 
 def test_no_page_tells_where_it_was_built(built_book):

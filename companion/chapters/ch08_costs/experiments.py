@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from companion.chapters.summaries import SweptRuns
+from companion.chapters.summaries import SweptRuns, further_runs
 from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, SYSTEMS, all_configs, data_options
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.run import RunResult
@@ -109,7 +109,7 @@ def deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) 
         results: of all runs of the chapter.
         settings: of the chapter.
     """
-    return _runs_after(settings.seeds, settings.decision_seeds, results, settings)
+    return further_runs(SweptRuns(results, settings.seeds), settings.decision_seeds)
 
 
 def size_deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) -> SweptRuns:
@@ -119,9 +119,5 @@ def size_deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: 
         results: of all runs of the chapter.
         settings: of the chapter.
     """
-    return _runs_after(settings.seeds + settings.decision_seeds, settings.size_decision_seeds, results, settings)
-
-
-def _runs_after(first_seed: int, count: int, results: Mapping[ExperimentConfig, RunResult], settings: Any) -> SweptRuns:
-    """The runs of `count` seeds from `first_seed` on; where a profile has none, the first ones stand in."""
-    return SweptRuns(results, count, first_seed=first_seed) if count else SweptRuns(results, settings.seeds)
+    runs = SweptRuns(results, settings.seeds)
+    return further_runs(runs, settings.size_decision_seeds, skip=settings.decision_seeds)

@@ -18,7 +18,7 @@ from companion.chapters.ch10_domains.analysis import (
     synthesis,
     task_effects,
 )
-from companion.chapters.ch10_domains.settings import PAIRS_TABLE
+from companion.chapters.settings import PAIRS_TABLE
 from l2h.evaluation.class_pairs import ClassPairsMean, class_pairs_mean
 from l2h.evaluation.forecast import largest_gain
 from l2h.evaluation.intervals import Interval, format_interval, t_interval

@@ -1,6 +1,6 @@
 """The further methods of chapter 10: which methods of the registry the estimator fits, and how the others do here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from companion.chapters.ch10_domains.analysis import (
     signed_text,
     tuned,
 )
-from companion.chapters.ch10_domains.experiments import FURTHER_METHODS, HELPER_METHODS, DomainResult
+from companion.chapters.ch10_domains.experiments import FURTHER_METHODS, HELPER_METHODS
 from l2h.evaluation.curves import accuracy_coverage_curve, area_under_curve
 from l2h.evaluation.metrics import accuracy, offload_rate, system_loss
 from l2h.evaluation.multiple_comparisons import comparison_outcome
@@ -59,23 +59,13 @@ def describe_refused() -> Markdown:
     )
 
 
-def results_with(results: Sequence[DomainResult], system: str) -> list[DomainResult]:
-    """The results of those seeds that have a system; none for a task that has no further methods.
-
-    Args:
-        results: of one task.
-        system: in FURTHER_METHODS.
-    """
-    return [result for result in results if system in result.parts["test"]]
-
-
 def _helped_further(by_task: ByTask) -> list[str]:
     """The tasks that have the further methods."""
-    return [name for name, results in by_task.items() if results_with(results, next(iter(FURTHER_METHODS)))]
+    return [name for name, results in by_task.items() if results[0].parts["test"].keys() >= FURTHER_METHODS.keys()]
 
 
 def further_table(by_task: ByTask) -> pd.DataFrame:
-    """The further methods on each task; learning to help has the same seeds.
+    """The further methods on each task.
 
     Args:
         by_task: the results.
@@ -88,7 +78,7 @@ def further_table(by_task: ByTask) -> pd.DataFrame:
     for name in _helped_further(by_task):
         rows: dict[tuple[str, str], object] = {}
         for system in FURTHER_METHODS:
-            results = results_with(by_task[name], system)
+            results = by_task[name]
             decided = tuned(results, system)
             curves = map(accuracy_coverage_curve, predictions_of(results, system))
             rows["area", system] = _mean(map(area_under_curve, curves))
@@ -114,7 +104,7 @@ def describe_further(by_task: ByTask) -> Markdown:
     helped = _helped_further(by_task)
     phrases = []
     for system in FURTHER_METHODS:
-        outcomes = [comparison_outcome(area_advantage(results_with(by_task[name], system), system)) for name in helped]
+        outcomes = [comparison_outcome(area_advantage(by_task[name], system)) for name in helped]
         phrases.append(f"{system} ({outcomes.count('better')} and {outcomes.count('worse')})")
     others = [name for name in by_task if name not in helped]
     left_out = f" To save processor time they were not trained on {', '.join(others)}." if others else ""

@@ -1,19 +1,11 @@
 """The settings of chapter 10 at each profile."""
 
-import hashlib
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from companion.chapters.settings import TWO_SEEDS, ChapterSettings
+from companion.chapters.settings import TWO_SEEDS, ChapterSettings, pairs_digest
 
 DOMAINS = ("cifar100", "clinc150", "fsdd", "smartwatch", "gas_drift")
 PACKAGED_TABLES = ("digits", "segments", "breast_cancer", "wine")  # that installed packages ship
-PAIRS_TABLE = Path(__file__).resolve().parents[3] / "book" / "06_comparison.full.csv"  # all pairs of CIFAR-10's classes
-
-
-def pairs_digest() -> str:
-    """The SHA-256 of the table of pairs: a record with other pairs is not fresh."""
-    return hashlib.sha256(PAIRS_TABLE.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from companion.chapters.ch06_comparison.analysis import LEARNING_TO_HELP
+from companion.chapters.ch06_comparison.primary import secondary_evidence
 from companion.chapters.ch11_deployment.deployments import LINKS, REJECTOR, deployed_link, missed_share, request_seconds
 from companion.chapters.paired_evidence import (
-    NOT_RUN,
     evidence_on_differences,
     least_difference_evidence,
     paired_evidence,
@@ -20,14 +21,12 @@ from companion.claims.registry import bounds_by_claim
 from l2h.evaluation.comparisons import differences_per_example
 from l2h.evaluation.intervals import z_interval
 from l2h.evaluation.metrics import loss_per_example
-from l2h.evaluation.thresholds import with_threshold
 from l2h.experiments.config import ExperimentConfig
 from l2h.problem import Costs, Predictions, asks, server_label
 from l2h.serving.simulation.boards import RESNET8, boards, network_on_board, rejector_on_board
 
 CHAPTER = "11_deployment"
-EQUAL_SHARE = 0.2  # of the requests of two systems that are compared
-SystemConfigs = Mapping[tuple[str, str], ExperimentConfig]
+EQUAL_COVERAGE = "accuracy_at_80"  # where two systems send a fifth of the inputs each
 
 
 def deployed_loss(predictions: Predictions, *, missed: float, costs: Costs) -> np.ndarray:
@@ -61,19 +60,18 @@ def missed_shares(devices: int) -> dict[str, float]:
 
 
 def gains_of_deployments(
-    runs: SweptRuns, systems: SystemConfigs, client: str, missed: Mapping[str, float], *, data: str
+    runs: SweptRuns, systems: Mapping[str, ExperimentConfig], missed: Mapping[str, float], *, data: str
 ) -> dict[str, Evidence]:
     """Evidence on how much less learning to help loses than never and always asking, by link, and on boards' memory.
 
     Args:
         runs: of both systems.
-        systems: (client, system) -> configuration.
-        client: one of the chapter's.
+        systems: name -> configuration.
         missed: share of requests without an answer in time, by link.
         data: SHA-256 of the data set.
     """
-    config = systems[client, "learning to help"]
-    plain, helped = runs.predictions(systems[client, "confidence"]), runs.tuned(config, costs=config.costs)
+    config = systems["learning to help"]
+    plain, helped = runs.predictions(systems["confidence"]), runs.tuned(config, costs=config.costs)
     constant = [[replace(p, r=np.full(len(p.y), sign)) for p in plain] for sign in (1.0, -1.0)]
     evidence = {}
     for link, share in missed.items():
@@ -99,38 +97,21 @@ def simulated_over_measured(table: pd.DataFrame) -> dict[str, Evidence]:
     }
 
 
-def accuracy_gains_over_confidence(
-    runs: SweptRuns, systems: SystemConfigs, missed: float, *, data: str
-) -> dict[str, Evidence]:
-    """Evidence on the accuracy of learning to help minus that of confidence with as many requests, by client.
+def accuracy_gains_over_confidence(pairs: pd.DataFrame, missed: float) -> dict[str, Evidence]:
+    r"""Evidence on the accuracy of learning to help minus that of confidence with as many requests, by client.
+
+    .. math:: (1 - \varphi) (A_{\text{learning to help}} - A_{\text{confidence}})
+
+    with the accuracies A at coverage 0.8, since the client answers a share :math:`\varphi` of the requests of both.
 
     Args:
-        runs: of both systems.
-        systems: (client, system) -> configuration.
-        missed: share of requests without an answer in time.
-        data: SHA-256 of the data set.
+        pairs: of `class_pairs.read_pairs_table`: all pairs of classes.
+        missed: share of requests without an answer in time, phi.
     """
-    evidence = {}
-    for client, bounds in bounds_by_claim(CHAPTER)["more-accuracy-from-the-same-servers"].items():
-        if (client, "confidence") not in systems:
-            evidence[client] = NOT_RUN
-            continue
-        first, second = (
-            [at_share(*splits, EQUAL_SHARE) for splits in _both_splits(runs, systems[client, name])]
-            for name in ("learning to help", "confidence")
-        )
-        correctness = partial(deployed_correctness, missed=missed)
-        evidence[client] = paired_evidence(first, second, correctness, bounds=bounds, data=data)
-    return evidence
-
-
-def at_share(validation: Predictions, test: Predictions, share: float) -> Predictions:
-    """Test predictions with the threshold that sends a share of the validation inputs."""
-    return with_threshold(test, float(np.quantile(validation.r, share, method="lower")))
-
-
-def _both_splits(runs: SweptRuns, config: ExperimentConfig) -> list[tuple[Predictions, Predictions]]:
-    return list(zip(runs.predictions(config, "validation"), runs.predictions(config), strict=True))
+    accuracies = pairs.pivot(index=["classes", "client", "seed"], columns="system", values=EQUAL_COVERAGE)
+    gains = (1 - missed) * (accuracies[LEARNING_TO_HELP] - accuracies["confidence"])
+    by_client = secondary_evidence(gains)
+    return {client: by_client[client] for client in bounds_by_claim(CHAPTER)["more-accuracy-from-the-same-servers"]}
 
 
 def time_saved_by_asking(n: int) -> dict[str, Evidence]:
@@ -172,12 +153,13 @@ def accuracy_lost_to_outages(
 
 
 def losses_of_wrong_training(
-    runs: SweptRuns, grid: Mapping[float, ExperimentConfig], *, data: str
+    runs: SweptRuns, deciding: SweptRuns, grid: Mapping[float, ExperimentConfig], *, data: str
 ) -> dict[str, dict[str, Evidence]]:
     """Evidence on the loss of systems trained for the wrong ce minus that of those trained for the true one.
 
     Args:
         runs: of the systems.
+        deciding: of further seeds, which decide the claim on new thresholds.
         grid: ce of the training -> configuration.
         data: SHA-256 of the data set.
 
@@ -188,10 +170,9 @@ def losses_of_wrong_training(
     low, high = min(grid), max(grid)
     for trained, true in ((low, high), (high, low)):
         case, costs = f"trained for {trained:g} instead of {true:g}", Costs(c1=1.0, ce=true)
-        for (claim, found), tuned in zip(evidence.items(), (False, True), strict=True):
-            first, second = (
-                runs.tuned(grid[ce], costs=costs) if tuned else runs.predictions(grid[ce]) for ce in (trained, true)
-            )
+        untuned = [runs.predictions(grid[ce]) for ce in (trained, true)]
+        tuned = [deciding.tuned(grid[ce], costs=costs) for ce in (trained, true)]
+        for (claim, found), (first, second) in zip(evidence.items(), (untuned, tuned), strict=True):
             bounds = bounds_by_claim(CHAPTER)[claim][case]
             loss = partial(loss_per_example, costs=costs)
             found[case] = paired_evidence(first, second, loss, bounds=bounds, data=data)

@@ -1,8 +1,8 @@
 """The settings of chapter 11 at each profile."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from companion.chapters.settings import QUICK_SPLIT_SIZES, TWO_SEEDS, ChapterSettings
+from companion.chapters.settings import QUICK_SPLIT_SIZES, TWO_SEEDS, ChapterSettings, pairs_digest
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,9 @@ class Settings(ChapterSettings):
 
     Args:
         seeds: how many seeds, from 0 on.
-        clients: forms of the client; all but two comparisons use the first one alone.
+        decision_seeds: how many further seeds decide the claim on a new threshold; where there are none, as at quick,
+            the first ones stand in.
+        client: form of the client.
         trained_ce: costs of asking for which systems are trained, the smallest first.
         devices: simulated devices where their number is not varied.
         many_devices: those of the largest simulation.
@@ -21,10 +23,12 @@ class Settings(ChapterSettings):
         sizes: images in the four training splits of CIFAR-10; empty for all.
         data: "cifar10" or "digits".
         precision: of the trainings; "float64" at quick, so that tests can compare numbers on any processor.
+        pairs: digest of the table of pairs of classes.
     """
 
     seeds: int
-    clients: tuple[str, ...] = ("as_released", "well_trained")
+    decision_seeds: int = 0
+    client: str = "as_released"
     trained_ce: tuple[float, ...] = (0.02, 0.1, 0.3)
     devices: int = 2000
     many_devices: int = 1_000_000
@@ -34,13 +38,13 @@ class Settings(ChapterSettings):
     sizes: tuple[int, ...] = ()
     data: str | None = None
     precision: str = "float32"
+    pairs: str = field(default_factory=pairs_digest)
 
 
 PROFILES = (
     Settings(
         "quick",
         seeds=2,
-        clients=("as_released",),
         many_devices=20_000,
         device_counts=(200, 500, 1000, 2000),
         bisections=5,
@@ -48,7 +52,7 @@ PROFILES = (
         sizes=QUICK_SPLIT_SIZES,
         precision="float64",
     ),
-    Settings("paper", seeds=5),
-    Settings("full", seeds=20, devices=5000),
+    Settings("paper", seeds=5, decision_seeds=12),
+    Settings("full", seeds=20, decision_seeds=12, devices=5000),
 )
 REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from companion.chapters.several_servers.experts import EXPERT_COUNT, ModelErrors
+from companion.chapters.several_servers import experts
+from companion.chapters.several_servers.experts import EXPERT_COUNT, ExpertTask, ModelErrors
 from l2h.evaluation.crossed import crossed_intervals
 from l2h.evaluation.intervals import format_interval
 from l2h.losses.routing import routing_loss
@@ -134,6 +135,24 @@ def routed_systems(
         for decision, actions in decisions.items():
             found[name, decision] = outcome(answers, servers, costs, actions)
     return found
+
+
+def routed_systems_of_seed(
+    task: ExpertTask, *, seed: int, expert_ce: float, big_ce: float
+) -> dict[tuple[str, str], Routed]:
+    """`routed_systems` of one seed, from the data on.
+
+    Args:
+        task: the data.
+        seed: of the halves of the training examples.
+        expert_ce: cost of asking an expert.
+        big_ce: cost of asking the big server.
+
+    Returns:
+        (servers, decision) -> outcome.
+    """
+    found = experts.answers(task, seed=seed)
+    return routed_systems(found, error_probabilities(found), expert_ce=expert_ce, big_ce=big_ce)
 
 
 def routing_table(by_seed: Sequence[Mapping[tuple[str, str], Routed]]) -> pd.DataFrame:

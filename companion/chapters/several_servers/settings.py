@@ -11,6 +11,8 @@ class Settings(ChapterSettings):
 
     Args:
         seeds: how many seeds, from 0 on.
+        decision_seeds: how many further seeds decide the claim on the trained rejector; where there are none, as at
+            quick, the first ones stand in.
         client: form of the client whose requests reveal something.
         expert_ce: cost of asking an expert.
         big_ce: cost of asking the server that knows everything.
@@ -23,6 +25,7 @@ class Settings(ChapterSettings):
     """
 
     seeds: int
+    decision_seeds: int = 0
     client: str = "as_released"
     expert_ce: float = 0.05
     big_ce: float = 0.15
@@ -36,7 +39,7 @@ class Settings(ChapterSettings):
 
 PROFILES = (
     Settings("quick", seeds=2, sizes=QUICK_SPLIT_SIZES, precision="float64"),
-    Settings("paper", seeds=5),
-    Settings("full", seeds=10, image_seeds=10),
+    Settings("paper", seeds=5, decision_seeds=30),
+    Settings("full", seeds=10, decision_seeds=30, image_seeds=10),
 )
 REQUIREMENTS = {"seeds": (TWO_SEEDS,)}

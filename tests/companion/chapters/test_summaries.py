@@ -11,6 +11,7 @@ from companion.chapters.summaries import (
     SweptRuns,
     accuracy_bands,
     format_mean,
+    further_runs,
     metric_band,
     predictions_by_seed,
 )
@@ -46,6 +47,13 @@ def test_swept_runs_tune_thresholds_on_the_validation_split():
     for first, second in zip(tuned, expected, strict=True):
         np.testing.assert_array_equal(first.r, second.r)
     assert runs.predictions(CONFIG) == SPLITS["test"]
+
+
+def test_further_runs_come_after_the_first_ones_and_those_that_are_left_out():
+    runs = SweptRuns({}, 3, first_seed=1)
+    assert further_runs(runs, 2) == SweptRuns({}, 2, first_seed=4)
+    assert further_runs(runs, 2, skip=5) == SweptRuns({}, 2, first_seed=9)
+    assert further_runs(runs, 0, skip=5) == runs, "without further seeds the first ones stand in"
 
 
 def test_a_formatted_mean_has_its_interval():

@@ -111,12 +111,14 @@ def test_a_target_stands_before_the_cell_that_holds_the_evidence():
 def test_the_landing_page_takes_its_figure_from_a_tagged_cell():
     output = {"output_type": "display_data", "data": {"image/png": base64.b64encode(b"png").decode()}}
     metadata = {"tags": ["landing-figure"], "mystnb": {"image": {"alt": "Curves."}}}
-    cells = [{"metadata": {}}, {"metadata": metadata, "outputs": [output]}]
+    cells = [{"metadata": {}}, {"metadata": {}, "outputs": [output]}, {"metadata": metadata, "outputs": [output]}]
     notebook = {"cells": cells, "metadata": {"l2h": {"profile": "paper"}}}
     figure = claims_page.landing_figure({"01_none": {"cells": [{"metadata": {}}]}, "91_toy": notebook})
-    assert figure == ("91_toy", "paper", b"png", "Curves.")
+    assert figure == ("91_toy", "paper", b"png", "Curves.", 2)
     text = claims_page.landing_section([entry()], figure)
-    assert "```{figure} landing.png\n:alt: Curves.\n\nFrom {doc}`91_toy`, executed at the `paper` profile." in text
+    assert "```{figure} landing.png\n:alt: Curves.\n\nFrom {doc}`91_toy`, executed at the `paper` profile.\n```" in text
+    with_numbers = claims_page.landing_section([entry()], figure, numbers="<a>CSV</a>")
+    assert "executed at the `paper` profile. <a>CSV</a>\n```" in with_numbers
     assert "A small run" not in text
     assert "A small run" in claims_page.landing_section([entry()], figure._replace(profile="quick"))
     assert claims_page.landing_figure({}) is None

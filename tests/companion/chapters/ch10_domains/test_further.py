@@ -52,17 +52,6 @@ def test_the_table_holds_means_and_differences_over_the_same_seeds():
     assert column[DIFFERENCE, "triage"] == "{:+.3f} [{:+.3f}, {:+.3f}]".format(*advantage)
 
 
-def test_fewer_seeds_of_a_further_method_are_compared_with_the_same_seeds():
-    results = with_further_methods(results_of("wine", seeds=3)["wine"])
-    for part in results[2].parts.values():
-        del part["budgeted"]
-    kept = further.results_with(results, "budgeted")
-    assert kept == results[:2]
-    expected = analysis.area_advantage(results[:2], "budgeted")
-    found = further.further_table({"wine": results})["wine"][DIFFERENCE, "budgeted"]
-    assert found == "{:+.3f} [{:+.3f}, {:+.3f}]".format(*expected)
-
-
 def test_the_sentence_counts_tasks_and_names_those_that_were_left_out():
     text = further.describe_further(BY_TASK).data
     outcomes = [comparison_outcome(analysis.area_advantage(each, "two sigmoids")) for each in BY_TASK.values()]

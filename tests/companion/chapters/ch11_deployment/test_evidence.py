@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.deployment import predictions
 
+from companion.chapters.ch06_comparison.class_pairs import read_pairs_table
 from companion.chapters.ch11_deployment import evidence, tables
 from companion.chapters.ch11_deployment.deployments import LINKS
 from companion.claims.registry import bounds_by_claim
@@ -17,7 +18,6 @@ from l2h.serving.simulation.boards import boards
 COSTS = Costs(c1=1.0, ce=0.1)
 CONFIGS = {name: ExperimentConfig(method, ce=0.1) for name, method in
            (("confidence", "confidence"), ("learning to help", "learning_to_help"))}  # fmt: skip
-SYSTEMS = {("as_released", name): config for name, config in CONFIGS.items()}
 COST_GRID = {ce: ExperimentConfig("learning_to_help", ce=ce) for ce in (0.02, 0.1, 0.3)}
 MISSED = dict.fromkeys(LINKS, 0.0)
 
@@ -37,7 +37,14 @@ class Runs:
         return self.predictions(config)
 
 
-RUNS = Runs()
+class DecidingRuns(Runs):
+    """Runs of other seeds, whose rejectors ask less."""
+
+    def tuned(self, config, *, costs):
+        return [replace(p, r=p.r + 0.05 * config.ce) for p in self.predictions(config)]
+
+
+RUNS, DECIDING = Runs(), DecidingRuns()
 
 
 def test_without_missed_requests_loss_and_correctness_are_those_of_the_system():
@@ -54,7 +61,7 @@ def test_if_all_requests_are_missed_the_client_answers_and_they_cost_all_the_sam
 
 
 def test_the_gain_of_a_deployment_is_over_the_better_constant_policy():
-    found = evidence.gains_of_deployments(RUNS, SYSTEMS, "as_released", MISSED, data="abc")
+    found = evidence.gains_of_deployments(RUNS, CONFIGS, MISSED, data="abc")
     assert list(found) == list(bounds_by_claim("11_deployment")["real-deployments"])
     assert found["fits on every board, 8 bits"].estimate == 1 and found["fits on every board, 32 bits"].estimate == 0
     helped = np.mean([system_loss(p, costs=COSTS) for p in RUNS.predictions(CONFIGS["learning to help"])])
@@ -64,15 +71,14 @@ def test_the_gain_of_a_deployment_is_over_the_better_constant_policy():
 
 
 def test_systems_are_compared_with_as_many_requests():
-    found = evidence.accuracy_gains_over_confidence(RUNS, SYSTEMS, 0.0, data="abc")
-    assert found["well_trained"].reason == "not run at this profile"
-    thresholded = [
-        [evidence.at_share(p, p, 0.2) for p in RUNS.predictions(CONFIGS[name])]
-        for name in ("learning to help", "confidence")
-    ]
-    assert [offload_rate(p) for p in thresholded[0]] == pytest.approx([0.2, 0.2], abs=0.005)
-    first, second = (np.mean([accuracy(p) for p in systems]) for systems in thresholded)
-    assert found["as_released"].estimate == pytest.approx(first - second)
+    pairs = read_pairs_table()
+    gains, missed = (evidence.accuracy_gains_over_confidence(pairs, share) for share in (0.0, 0.25))
+    assert list(gains) == list(bounds_by_claim("11_deployment")["more-accuracy-from-the-same-servers"])
+    for client, found in gains.items():
+        accuracies = pairs[pairs.client == client].groupby("system").accuracy_at_80.mean()
+        assert found.estimate == pytest.approx(accuracies["learning to help"] - accuracies["confidence"])
+        assert missed[client].estimate == pytest.approx(0.75 * found.estimate)
+        assert missed[client].high - missed[client].low == pytest.approx(0.75 * (found.high - found.low))
 
 
 def test_the_time_saved_falls_from_the_slowest_board_to_the_fastest():
@@ -93,7 +99,7 @@ def test_outages_cost_the_difference_of_server_and_client_on_what_is_missed():
 
 
 def test_a_wrong_training_is_compared_with_the_right_one_at_the_true_costs():
-    found = evidence.losses_of_wrong_training(RUNS, COST_GRID, data="abc")
+    found = evidence.losses_of_wrong_training(RUNS, DECIDING, COST_GRID, data="abc")
     assert {claim: list(cases) for claim, cases in found.items()} == {
         claim: list(bounds_by_claim("11_deployment")[claim]) for claim in found
     }
@@ -101,6 +107,10 @@ def test_a_wrong_training_is_compared_with_the_right_one_at_the_true_costs():
     losses = [np.mean([system_loss(p, costs=costs) for p in RUNS.predictions(COST_GRID[ce])]) for ce in (0.02, 0.3)]
     case = found["wrong-ce-raises-the-loss"]["trained for 0.02 instead of 0.3"]
     assert case.estimate == pytest.approx(losses[0] - losses[1])
+    losses = [np.mean([system_loss(p, costs=costs) for p in DECIDING.tuned(COST_GRID[ce], costs=costs)])
+              for ce in (0.02, 0.3)]  # fmt: skip
+    decided = found["a-new-threshold-mends-a-wrong-ce"]["trained for 0.02 instead of 0.3"]
+    assert decided.estimate == pytest.approx(losses[0] - losses[1]) != case.estimate
 
 
 def test_the_service_is_compared_case_by_case():

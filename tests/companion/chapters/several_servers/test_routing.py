@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from companion.chapters.several_servers import routing
+from companion.chapters.several_servers import experts, routing
 from companion.chapters.several_servers.experts import ModelErrors
 from l2h.losses.routing import routing_loss
 from l2h.problem import Costs
@@ -44,6 +44,16 @@ def test_both_rejectors_find_the_right_expert(answers):
         assert systems["three experts", decision].losses.mean() == pytest.approx(0.05)
         assert systems["one big server", decision].losses.mean() == pytest.approx(0.15)
     assert systems["none", "keeps"].losses.mean() == 1.0
+
+
+def test_the_systems_of_a_seed_are_those_of_its_answers():
+    task = experts.load_task("digits")
+    found = routing.routed_systems_of_seed(task, seed=3, expert_ce=0.05, big_ce=0.15)
+    of_seed = experts.answers(task, seed=3)
+    expected = routing.routed_systems(of_seed, routing.error_probabilities(of_seed), expert_ce=0.05, big_ce=0.15)
+    assert found.keys() == expected.keys()
+    for system, outcome in expected.items():
+        np.testing.assert_array_equal(found[system].losses, outcome.losses)
 
 
 def test_no_rejector_loses_less_than_one_that_knows_all_errors(answers):

@@ -12,26 +12,37 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer, StandardScaler
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from companion.chapters.ch06_comparison import class_pairs
 from companion.chapters.ch06_comparison.class_pairs import BOOK, COVERAGE_PERCENT
 from companion.chapters.ch06_comparison.primary import CHOICE_CLASS, DEVICE_BASELINES
 from companion.chapters.systems import client_result
+from l2h.data.dataset import SPLITS
 from l2h.evaluation.curves import accuracy_at_coverage
 from l2h.evaluation.metrics import client_server_correctness
+from l2h.experiments import run
+from l2h.experiments.config import ExperimentConfig, dependencies
+from l2h.experiments.run import RunResult
 from l2h.experiments.store import write_atomically
 from l2h.experiments.sweep import sweep, with_dependencies
+from l2h.methods.base import require_server_scores
+from l2h.models import networks
 from l2h.problem import Predictions
+from l2h.training import loop
 
 CHOICE_SEEDS = (0,)  # of the runs that were there when the choice was made
 CHOSEN = "client's error alone: score, separate"  # the best of the committed table; `systems.stacked_predictions`
 FOLDS = 5
+HELD_OUT = ("calibration", "validation")  # splits that no network was trained on
 SCORE, LOGARITHM = "score", "logarithm of the score"
 SEPARATE, TWO_STAGE_SIGNAL, ON_SCORES, JOINT_SIGNAL = (
     "separate",
@@ -39,7 +50,8 @@ SEPARATE, TWO_STAGE_SIGNAL, ON_SCORES, JOINT_SIGNAL = (
     "two-stage, on scores",
     "learning to help",
 )
-IMAGE_REJECTORS = (SEPARATE, TWO_STAGE_SIGNAL, JOINT_SIGNAL)  # each is a network of its own on the device
+SHARED_TRUNK = "shared trunk"
+IMAGE_REJECTORS = (SEPARATE, TWO_STAGE_SIGNAL, JOINT_SIGNAL, SHARED_TRUNK)  # each is a network of its own on the device
 
 
 class Part(NamedTuple):
@@ -131,6 +143,8 @@ def candidates() -> dict[str, Candidate]:
         "regression of the gain": Candidate(both, _gain),
         "four outcomes": Candidate(both, _outcomes),
         "mean of z-scores: separate and two-stage, on scores": Candidate((SEPARATE, ON_SCORES), _mean_of_z_scores),
+        "logistic: score, shared trunk": Candidate((SCORE, SHARED_TRUNK), logistic),
+        "client's error alone: score, shared trunk": Candidate((SCORE, SHARED_TRUNK), client_only),
         "client's error alone: score, separate": Candidate(one, client_only),
         "client's error alone: score, separate, two-stage": Candidate(both, client_only),
         "cross-fitted logistic: score, two-stage": Candidate(before, logistic, cross_fitted=True),
@@ -250,16 +264,50 @@ def stored_groups(seeds: Iterable[int] = CHOICE_SEEDS) -> Iterator[Group]:
             yield _group(dict(zip(needed, sweep(needed), strict=True)), compared)
 
 
+def shared_trunk_signals(config: ExperimentConfig, results: Mapping[ExperimentConfig, RunResult]) -> dict[str, Any]:
+    r"""Two outputs of one network on the device: of the client's error, and of what the server would say.
+
+    .. math:: \log(1 + e^{-s\, a(x)}) + \log(1 + e^{d(x)}) - \sigma(e(x))\, d(x), \qquad
+              s = \begin{cases} 1 & m \neq y \\ -1 & m = y \end{cases}
+
+    The network is the rejector's, with a second output d that imitates the server's probability. Its server is the one
+    that was trained alone, with scores e of images that it was not trained on.
+
+    Args:
+        config: of the two-stage system, which has the same client, server, network and training.
+        results: of the client and of the server.
+
+    Returns:
+        Split -> (n, 2): a, and the agreement m d of the imitated server with the client.
+    """
+    dataset, needed = run.dataset_for_config(config), [results[each].scores for each in dependencies(config)]
+    examples = run.make_examples(config, {name: getattr(dataset, name) for name in SPLITS}, needed)
+    train = examples["train"]
+    signs, says_positive = 2 * (train.m != train.y).long() - 1, torch.sigmoid(require_server_scores(train))
+
+    def loss(outputs: Tensor, signs: Tensor, says_positive: Tensor) -> Tensor:
+        imitation = binary_cross_entropy_with_logits(outputs[:, 1], says_positive.to(outputs.dtype), reduction="none")
+        return loop.classification_loss(outputs[:, 0], signs) + imitation
+
+    with run.run_environment(config):
+        with loop.seeded(config.seed):
+            network = networks.mlp(config.options.hidden_units, n_outputs=2, bounded=False)
+        loop.fit(network, train.x, (signs, says_positive), loss, config=config.options.training, seed=config.seed)
+        outputs = {name: loop.predict_scores(network, examples[name].x).double().numpy() for name in HELD_OUT}
+    return {name: np.stack([o[:, 0], examples[name].m.numpy() * o[:, 1]], axis=1) for name, o in outputs.items()}
+
+
 def _group(results: Mapping[Any, Any], systems: Mapping[str, Any]) -> Group:
     client = client_result(results, systems[TWO_STAGE_SIGNAL])
-    parts = []
-    for split in ("calibration", "validation"):
+    trunk, parts = shared_trunk_signals(systems[TWO_STAGE_SIGNAL], results), []
+    for split in HELD_OUT:
         score = client.scores[split]["client_scores"]
         size = np.log1p(np.abs(score))
         signals = {name: results[config].scores[split]["r"][:, None] for name, config in systems.items()}
         signals |= {
             SCORE: np.stack([score, np.abs(score)], axis=1),
             LOGARITHM: np.stack([np.sign(score) * size, size], axis=1),
+            SHARED_TRUNK: trunk[split],
         }
         client_right, server_right = client_server_correctness(results[systems[TWO_STAGE_SIGNAL]].predictions(split))
         parts.append(Part(~client_right, ~server_right, signals))

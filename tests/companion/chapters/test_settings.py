@@ -5,6 +5,7 @@ from math import inf
 
 import pytest
 
+from companion.chapters import settings
 from companion.chapters.parameters import chapters_with_settings, settings_for
 from companion.chapters.settings import PROFILE_NAMES, RELEASED_COSTS, TWO_SEEDS, required_count
 
@@ -30,10 +31,20 @@ def test_a_larger_profile_computes_at_least_as_much(chapter):
 
 @pytest.mark.parametrize("chapter", chapters_with_settings())
 def test_only_at_quick_numbers_agree_on_every_processor_and_splits_are_small(chapter):
-    settings = [settings_for(chapter, profile) for profile in PROFILE_NAMES]
-    assert {getattr(one, "precision", "float64") for one in settings[:1]} == {"float64"}
-    assert {getattr(one, "precision", "float32") for one in settings[1:]} == {"float32"}
-    assert not any(getattr(one, "sizes", ()) for one in settings[1:])
+    found = [settings_for(chapter, profile) for profile in PROFILE_NAMES]
+    assert {getattr(one, "precision", "float64") for one in found[:1]} == {"float64"}
+    assert {getattr(one, "precision", "float32") for one in found[1:]} == {"float32"}
+    assert not any(getattr(one, "sizes", ()) for one in found[1:])
+
+
+@pytest.mark.parametrize("chapter", ["10_domains", "11_deployment"])
+def test_a_record_with_other_pairs_is_not_fresh(chapter, tmp_path, monkeypatch):
+    committed = settings.pairs_digest()
+    assert settings_for(chapter, "paper").pairs == committed
+    other = tmp_path / "table.csv"
+    other.write_bytes(settings.PAIRS_TABLE.read_bytes() + b"\n")
+    monkeypatch.setattr(settings, "PAIRS_TABLE", other)
+    assert settings.pairs_digest() != committed
 
 
 def test_requirements_say_which_values_they_accept():

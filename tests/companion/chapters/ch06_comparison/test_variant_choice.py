@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.samples import many
+from sklearn.metrics import roc_auc_score
 
 from companion.chapters.ch06_comparison import class_pairs, variant_choice
 from companion.chapters.ch06_comparison.primary import DEVICE_BASELINES
@@ -13,8 +14,10 @@ from companion.chapters.ch06_comparison.variant_choice import Candidate, Group, 
 from companion.chapters.systems import STACKED_ON, stacked_predictions
 from l2h.evaluation.curves import accuracy_at_coverage
 from l2h.evaluation.metrics import client_server_correctness
-from l2h.experiments.config import ExperimentConfig
+from l2h.experiments import run
+from l2h.experiments.config import ExperimentConfig, dependencies
 from l2h.experiments.run import RunResult
+from l2h.experiments.store import Store
 
 
 def part(predictions, *, seed):
@@ -28,6 +31,7 @@ def part(predictions, *, seed):
         variant_choice.SCORE: np.stack([score, np.abs(score)], axis=1),
         variant_choice.LOGARITHM: np.stack([score, np.abs(score)], axis=1),
         variant_choice.SEPARATE: predictions.r[:, None],
+        variant_choice.SHARED_TRUNK: generator.normal(size=(len(score), 2)),
     }
     return Part(*(~right for right in client_server_correctness(predictions)), signals)
 
@@ -152,7 +156,11 @@ def test_only_held_out_images_of_pairs_with_a_truck_are_read(monkeypatch):
             for config in configs
         ]
 
+    def trunk(config, results):
+        return {name: np.zeros((len(results[config].scores[name]["m"]), 2)) for name in variant_choice.HELD_OUT}
+
     monkeypatch.setattr(variant_choice, "sweep", stored)
+    monkeypatch.setattr(variant_choice, "shared_trunk_signals", trunk)
     found = list(variant_choice.stored_groups((3,)))
     assert len({(group.pair, group.client) for group in found}) == len(found) == 9 * 3
     assert all("truck" in group.pair.split("/") and group.seed == 3 for group in found)
@@ -163,6 +171,23 @@ def test_only_held_out_images_of_pairs_with_a_truck_are_read(monkeypatch):
         np.testing.assert_array_equal(group.validation.server_wrong, np.sign(p.e) != p.y)
         np.testing.assert_array_equal(group.validation.signals["score"], np.stack([2 * p.m, np.full(30, 2)], axis=1))
         np.testing.assert_array_equal(group.validation.signals["two-stage"][:, 0], p.r)
+
+
+def test_the_shared_trunk_finds_the_clients_errors_and_imitates_the_server(tmp_path):
+    config = ExperimentConfig("two_stage", source="digits", client="as_released", ce=0.1)
+    needed = dependencies(config)
+    store = Store(tmp_path)
+    results = {each: run.run(each, store=store) for each in needed}
+    found = variant_choice.shared_trunk_signals(config, results)
+    assert list(found) == ["calibration", "validation"]
+    client, server = (results[each].scores for each in needed)
+    y = run.dataset_for_config(config).validation.y.numpy()
+    m = np.where(client["validation"]["client_scores"] > 0, 1, -1)
+    error, agreement = found["validation"].T
+    assert roc_auc_score(m != y, error) > 0.7
+    assert (np.sign(m * agreement) == np.sign(server["validation"]["e"])).mean() > 0.8
+    again = variant_choice.shared_trunk_signals(config, results)
+    np.testing.assert_array_equal(again["validation"], found["validation"])
 
 
 def test_the_command_writes_the_table(monkeypatch, tmp_path, groups):

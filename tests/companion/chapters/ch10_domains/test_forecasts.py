@@ -7,8 +7,7 @@ import pytest
 from helpers.domains import pairs_of_letters, results_of
 
 from companion.build import notebooks
-from companion.chapters.ch10_domains import analysis, forecasts, settings
-from companion.chapters.parameters import settings_for
+from companion.chapters.ch10_domains import analysis, forecasts
 from companion.claims.registry import CLAIMS_MIME_TYPE
 from l2h.evaluation.class_pairs import class_pairs_mean
 from l2h.evaluation.forecast import class_pair_regression
@@ -56,15 +55,6 @@ def test_how_often_the_package_says_that_the_forecast_held_is_in_the_record():
     (cases,) = (each["forecast-covers-tasks-left-out"] for each in claims if "forecast-covers-tasks-left-out" in each)
     found = cases["fitted on pairs of CIFAR-10"]
     assert (found["n"], found["estimate"]) == (CHECKED_TASKS, pytest.approx(COVERED_TASKS / CHECKED_TASKS, abs=1e-3))
-
-
-def test_a_record_with_other_pairs_is_not_fresh(tmp_path, monkeypatch):
-    committed = settings.pairs_digest()
-    assert settings_for("10_domains", "paper").pairs == committed
-    other = tmp_path / "table.csv"
-    other.write_bytes(settings.PAIRS_TABLE.read_bytes() + b"\n")
-    monkeypatch.setattr(settings, "PAIRS_TABLE", other)
-    assert settings.pairs_digest() != committed
 
 
 def test_a_table_of_pairs_is_read_by_client_and_system(tmp_path):

@@ -40,7 +40,8 @@ from l2h.problem import Predictions
 from l2h.training import loop
 
 CHOICE_SEEDS = (0,)  # of the runs that were there when the choice was made
-CHOSEN = "client's error alone: score, separate"  # the best of the committed table; `systems.stacked_predictions`
+CHOSEN = "client's error alone: score, separate"  # the best when the choice was made; `systems.stacked_predictions`
+TRIED_LATER = ("client's error alone: score, shared trunk", "logistic: score, shared trunk")  # the best first
 FOLDS = 5
 HELD_OUT = ("calibration", "validation")  # splits that no network was trained on
 SCORE, LOGARITHM = "score", "logarithm of the score"

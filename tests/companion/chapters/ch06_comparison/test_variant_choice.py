@@ -196,8 +196,8 @@ def test_the_command_writes_the_table(monkeypatch, tmp_path, groups):
     assert sorted(pd.read_csv(variant_choice.variants_table_path(tmp_path)).candidate) == sorted(candidates())
 
 
-def test_the_committed_table_holds_every_candidate_and_its_best_is_chosen():
+def test_the_committed_table_holds_every_candidate_and_the_best_of_its_time_is_chosen():
     table = pd.read_csv(variant_choice.variants_table_path())
     assert sorted(table.candidate) == sorted(candidates())
     assert table["mean of the least"].is_monotonic_decreasing
-    assert table.candidate[0] == variant_choice.CHOSEN
+    assert next(name for name in table.candidate if name not in variant_choice.TRIED_LATER) == variant_choice.CHOSEN

@@ -73,7 +73,7 @@ def regimes(scale: float = 1.0) -> list[Regime]:
     """Kept, asked over the round trips of a measured LTE link, and more requests than the server can answer.
 
     Args:
-        scale: of the number of inputs; 1 takes some minutes.
+        scale: of the number of inputs; 1 takes a quarter of an hour.
     """
     measured = measured_link("LTE")
     fast = Quantiles.constant(1e9)
@@ -95,11 +95,11 @@ def regimes(scale: float = 1.0) -> list[Regime]:
             rate=rate,
         )
 
-    kept = scenario(0.1, 0.1, lte, devices=6, inputs=150, rate=2.0)
+    kept = scenario(0.1, 0.1, lte, devices=6, inputs=300, rate=2.0)
     return [
         Regime("kept", kept.with_policy(keep_always, predictions=replace(unknown, r=one))),
-        Regime("asked", scenario(0.05, 0.1, lte, devices=6, inputs=150, rate=1.0)),
-        Regime("overloaded", scenario(0.05, 0.2, Link.constant(0.2, rate=1e9), devices=12, inputs=75, rate=0.5)),
+        Regime("asked", scenario(0.05, 0.1, lte, devices=6, inputs=300, rate=1.0)),
+        Regime("overloaded", scenario(0.05, 0.2, Link.constant(0.2, rate=1e9), devices=12, inputs=150, rate=0.5)),
     ]
 
 

@@ -206,7 +206,7 @@ def test_the_service_is_measured_with_the_delays_that_the_simulator_draws(tmp_pa
     small_helper(folder)
     names = ["kept", "asked", "overloaded"]
     assert [regime.name for regime in loopback.regimes()] == names
-    for regime in loopback.regimes(0.02)[:2]:
+    for regime in loopback.regimes(0.01)[:2]:
         device = replace(regime.scenario.device, deadline=60.0, breaker=BreakerRule(3, 200.0, 5.0))
         server = replace(regime.scenario.server, request_seconds=300.0)
         regime = regime._replace(scenario=replace(regime.scenario, devices=2, device=device, server=server))

@@ -1,13 +1,10 @@
 """The runs of chapter 10: for each task and seed a client, and helpers that the public estimator fits for it."""
 
 import math
-import os
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from companion.chapters.ch10_domains.settings import Settings
 from companion.chapters.ch10_domains.tasks import IMAGES, DomainTask, TaskSplits, data_digest, task_splits, tasks_of
+from companion.chapters.processes import map_in_processes
 from companion.chapters.systems import COMPARISON_CE
 from l2h.data import domains
 from l2h.data.published import NotAvailableError
@@ -337,8 +335,5 @@ def sweep_domains(configs: Sequence[DomainRun], store: Store | None = None) -> l
     """
     store = store or Store()
     missing = [config for config in configs if domain_run_key(config) not in store]
-    workers = min(int(os.environ.get("L2H_WORKERS", os.cpu_count() or 1)), len(missing))
-    if workers > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            list(pool.map(partial(run_domain, store=store), missing))
+    map_in_processes(partial(run_domain, store=store), missing)
     return [run_domain(config, store) for config in configs]

@@ -1,6 +1,7 @@
 """Routing between several servers: estimated Bayes rule, trained rejector, and the limit of any rejector."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +9,9 @@ import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from companion.chapters.processes import map_in_processes
 from companion.chapters.several_servers import experts
-from companion.chapters.several_servers.experts import EXPERT_COUNT, ExpertTask, ModelErrors
+from companion.chapters.several_servers.experts import EXPERT_COUNT, ModelErrors
 from l2h.evaluation.crossed import crossed_intervals
 from l2h.evaluation.intervals import format_interval
 from l2h.losses.routing import routing_loss
@@ -137,21 +139,25 @@ def routed_systems(
     return found
 
 
-def routed_systems_of_seed(
-    task: ExpertTask, *, seed: int, expert_ce: float, big_ce: float
-) -> dict[tuple[str, str], Routed]:
-    """`routed_systems` of one seed, from the data on.
+def routed_systems_of_seeds(
+    source: str, seeds: Sequence[int], *, expert_ce: float, big_ce: float
+) -> list[dict[tuple[str, str], Routed]]:
+    """`routed_systems` of several seeds, from the data on, in L2H_WORKERS processes.
 
     Args:
-        task: the data.
-        seed: of the halves of the training examples.
+        source: of the data, as for `experts.load_task`.
+        seeds: of the halves of the training examples.
         expert_ce: cost of asking an expert.
         big_ce: cost of asking the big server.
 
     Returns:
-        (servers, decision) -> outcome.
+        (servers, decision) -> outcome, for each seed.
     """
-    found = experts.answers(task, seed=seed)
+    return map_in_processes(partial(_routed_systems_of_seed, source, expert_ce, big_ce), seeds)
+
+
+def _routed_systems_of_seed(source: str, expert_ce: float, big_ce: float, seed: int) -> dict[tuple[str, str], Routed]:
+    found = experts.answers(experts.load_task(source), seed=seed)
     return routed_systems(found, error_probabilities(found), expert_ce=expert_ce, big_ce=big_ce)
 
 

@@ -47,9 +47,8 @@ def test_both_rejectors_find_the_right_expert(answers):
 
 
 def test_the_systems_of_a_seed_are_those_of_its_answers():
-    task = experts.load_task("digits")
-    found = routing.routed_systems_of_seed(task, seed=3, expert_ce=0.05, big_ce=0.15)
-    of_seed = experts.answers(task, seed=3)
+    (found,) = routing.routed_systems_of_seeds("digits", [3], expert_ce=0.05, big_ce=0.15)
+    of_seed = experts.answers(experts.load_task("digits"), seed=3)
     expected = routing.routed_systems(of_seed, routing.error_probabilities(of_seed), expert_ce=0.05, big_ce=0.15)
     assert found.keys() == expected.keys()
     for system, outcome in expected.items():

@@ -67,6 +67,10 @@ def test_evidence_survives_storage():
     for one in (rich, YES, NONE, BROKEN):
         assert Evidence(**one.as_json()) == one
     assert {type(value) for value in rich.as_json().values()} == {float, int, str, dict}
+    assert rich.counterexample == {"p": "0.5"}
+    limits = {"equivalence_low": np.float32(0.375), "equivalence_high": np.float32(0.625)}
+    narrower = Evidence(0.5, 0.25, 0.75, **limits)
+    assert [type(getattr(narrower, name)) for name in limits] == [float, float]
 
 
 def test_evidence_in_words():

@@ -77,6 +77,12 @@ def test_order_and_scale():
     assert scaled.degrees_of_freedom == pytest.approx(first.degrees_of_freedom)
 
 
+def test_values_are_computed_in_double_precision():
+    pairs, y = _simulated(5, 1.0, 0.5, seed=3)
+    single = y.astype(np.float32)
+    assert class_pairs_mean(pairs, single) == class_pairs_mean(pairs, single.astype(float))
+
+
 def test_equal_values_are_a_point():
     mean = class_pairs_mean(list(combinations("abcd", 2)), np.full(6, 0.5))
     assert mean.interval() == (0.5, 0.5, 0.5)

@@ -1,5 +1,6 @@
 """Several seeds of one or two systems together: what pairs, what does not, and what an interval then says."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +20,7 @@ from l2h.evaluation.comparisons import (
     server_difference_on_asked,
     subset_interval,
     table_one_intervals,
+    with_other_server,
 )
 from l2h.evaluation.curves import accuracy_at_coverage, accuracy_coverage_curve, area_under_curve, auc_contributions
 from l2h.problem import Costs, Predictions
@@ -159,8 +161,19 @@ def test_servers_are_compared_on_what_the_first_system_asks(better, worse):
     first, second = (np.mean(np.concatenate(one)) for one in rights)
     assert found.estimate == pytest.approx(first - second)
     assert found.low > 0
+    turned = server_difference_on_asked([replace(p, e=q.e) for p, q in zip(better, worse, strict=True)], better)
+    assert turned == pytest.approx((-found.estimate, -found.high, -found.low))
     never = [Predictions(p.m, np.ones(len(p.y)), p.e, p.y) for p in better]
     assert np.isnan(server_difference_on_asked(never, worse)).all()
+
+
+def test_a_rejector_with_another_server_decides_as_before(better, worse):
+    mixed = with_other_server(better, worse)
+    for p, first, second in zip(mixed, better, worse, strict=True):
+        np.testing.assert_array_equal(p.r, first.r)
+        np.testing.assert_array_equal(p.e, second.e)
+    with pytest.raises(ValueError, match="zip"):
+        with_other_server(better, worse[:2])
 
 
 def test_many_classes_compare_in_the_same_way():

@@ -80,6 +80,10 @@ def test_a_forecast_states_the_limits_and_the_expected_gain():
     forecast = forecast_gain(predictions, regression, costs=COSTS)
     assert forecast.expected_gain == regression.new_task_interval(forecast.properties.auroc)
     assert forecast.largest_gain == largest_gain(predictions)
+    narrower = forecast_gain(predictions, regression, costs=COSTS, level=0.5)
+    assert narrower.largest_gain == largest_gain(predictions, level=0.5)
+    assert narrower.largest_loss_reduction == largest_loss_reduction(predictions, costs=COSTS, level=0.5)
+    assert narrower.expected_gain == regression.new_task_interval(forecast.properties.auroc, level=0.5)
     assert "On 200 examples" in forecast.sentence and f"{forecast.properties.auroc:.3f}" in forecast.sentence
 
 

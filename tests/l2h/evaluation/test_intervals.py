@@ -144,7 +144,13 @@ def test_a_proportion_has_the_limits_at_which_its_count_becomes_unlikely(success
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((1, 0), "n >= 1"), ((-1, 3), "successes >= 0"), ((4, 3), "n >= 4, got 3"), ((1, 3, 1.0), "1 - level > 0")],
+    [
+        ((1, 0), "n >= 1"),
+        ((0, 0), "n >= 1, got 0"),
+        ((-1, 3), "successes >= 0"),
+        ((4, 3), "n >= 4, got 3"),
+        ((1, 3, 1.0), "1 - level > 0"),
+    ],
 )
 def test_impossible_proportions_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):

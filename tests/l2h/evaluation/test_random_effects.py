@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracles.evaluation import restricted_maximum_likelihood
 from scipy.stats import chi2, t
 
-from l2h.evaluation.random_effects import random_effects
+from l2h.evaluation.random_effects import _restricted_likelihood, random_effects
 
 # Thirteen trials of the BCG vaccine: ill and well of the vaccinated and of the others, and the latitude (Colditz et
 # al., JAMA 271, 1994). The documentation of the R package metafor prints the results of their log risk ratios.
@@ -77,6 +77,18 @@ def test_reml_is_the_largest_density_of_error_contrasts(seed, k, has_property, t
     effects = random_effects(y, errors, values if has_property else None)
     expected = restricted_maximum_likelihood(y, errors**2, effects.design)
     assert effects.tau_squared == pytest.approx(expected, rel=1e-3, abs=1e-7)
+
+
+def test_the_restricted_likelihood_is_largest_at_the_estimate():
+    random = np.random.default_rng(5)
+    errors = random.uniform(0.01, 0.1, 9)
+    y = 0.1 + random.normal(size=9) * np.sqrt(0.1**2 + errors**2)
+    effects = random_effects(y, errors)
+    at = [
+        _restricted_likelihood(y, errors**2, effects.design, factor * effects.tau_squared)
+        for factor in (0.98, 1.0, 1.02)
+    ]
+    assert at[0] < at[1] > at[2]
 
 
 def test_equal_standard_errors_give_students_interval():

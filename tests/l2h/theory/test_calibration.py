@@ -72,6 +72,13 @@ def test_the_printed_values():
     assert from_mu.round(3).tolist() == [2.929, 2.370]
 
 
+@pytest.mark.parametrize("alpha_of", [alpha_from_p, alpha_released])
+def test_probabilities_of_single_precision_are_computed_in_double_precision(alpha_of):
+    single = np.array([0.1, 0.17, 0.3], dtype=np.float32)
+    found = alpha_of(single, costs=Costs(1.0, 0.01), beta=2.0)
+    np.testing.assert_array_equal(found, alpha_of(single.astype(float), costs=Costs(1.0, 0.01), beta=2.0))
+
+
 def test_edges_return_what_the_docstrings_say():
     assert alpha_from_mu(0.0, costs=Costs(1.0, 0.0), beta=2.0) == 1
     assert alpha_from_p(0.0, costs=Costs(1.0, 0.0), beta=2.0) == 1

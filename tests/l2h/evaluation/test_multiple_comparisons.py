@@ -101,7 +101,7 @@ def test_groups_are_the_largest_sets_within_the_difference(ranks, difference):
 
 
 def test_what_cannot_be_compared_is_refused(systems):
-    with pytest.raises(ValueError, match="^expected at least one baseline, got none$"):
+    with pytest.raises(ValueError, match=r"^expected at least one baseline, got none$"):
         simultaneous_differences(systems[0.5], {}, correctness)
     with pytest.raises(ValueError, match="families >= 1, got 0"):
         simultaneous_differences(systems[0.5], {"weak": systems[0.5]}, correctness, families=0)

@@ -77,6 +77,8 @@ def test_evidence_in_words():
     assert Evidence(0.5, 0.4, 0.6, n=7, seeds=1).text() == "0.5 [0.4, 0.6], n = 7, 1 seed"
     assert Evidence(0.5, 0.4, 0.6, seeds=2).text() == "0.5 [0.4, 0.6], 2 seeds"
     assert Evidence.exact(0.25, counterexample={"p": 1}).text() == "0.25 at p = 1"
+    assert Evidence(0.5, 0.4, 0.6, comparisons=2).text() == "0.5 [0.4, 0.6], adjusted for 2 comparisons"
+    assert Evidence(0.5, 0.4, 0.6, comparisons=1).text() == "0.5 [0.4, 0.6]"
 
 
 def test_the_least_of_several_has_the_least_limits():
@@ -92,6 +94,7 @@ def test_limits_for_equivalence_are_two_numbers_within_the_others():
             Evidence(0.0, -1, 1, **limits)
     with pytest.raises(ValueError, match=r"expected limits for equivalence within \[0.0, 1.0\], got \[-0.5, 0.5\]"):
         Evidence(0.1, 0, 1, equivalence_low=-0.5, equivalence_high=0.5)
+    assert Evidence(0.5, 0, 1, equivalence_low=0, equivalence_high=1).equivalence_high == 1
     with pytest.raises(ValueError, match=r"equivalence_high >= 0[.]5, got 0"):
         Evidence(0.1, 0, 1, equivalence_low=0.5, equivalence_high=0.2)
     adjusted = Evidence(0.1, 0, 1, equivalence_low=-0.5, equivalence_high=0.5, comparisons=2)

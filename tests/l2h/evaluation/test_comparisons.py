@@ -167,6 +167,13 @@ def test_servers_are_compared_on_what_the_first_system_asks(better, worse):
     assert np.isnan(server_difference_on_asked(never, worse)).all()
 
 
+def test_the_difference_of_two_servers_may_be_negative_though_the_first_was_never_worse():
+    y = np.ones(6)
+    first = [Predictions(m=y, r=-y, e=y, y=y)] * 2
+    second = [replace(first[0], e=np.array([-1.0, 1, 1, 1, 1, 1])), first[0]]
+    assert server_difference_on_asked(first, second).low < 0
+
+
 def test_a_rejector_with_another_server_decides_as_before(better, worse):
     mixed = with_other_server(better, worse)
     for p, first, second in zip(mixed, better, worse, strict=True):

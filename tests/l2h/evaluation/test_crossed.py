@@ -313,3 +313,10 @@ def test_a_difference_may_be_below_zero_though_no_value_is():
     assert share.low == 0 > difference.low
     assert crossed_interval(wins) == pytest.approx(difference)
     assert crossed_interval(2 * wins).low == pytest.approx(2 * difference.low)
+
+
+def test_a_share_stays_a_share_beside_a_difference():
+    share, difference = np.zeros((2, 3)), np.zeros((2, 3))
+    share[0, 0], difference[0, 0] = 1, -1
+    of_share, of_difference = crossed_intervals(np.stack([share, difference]))
+    assert of_share.low == 0 and of_difference.low < of_difference.estimate < 0

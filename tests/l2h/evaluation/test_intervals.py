@@ -146,7 +146,6 @@ def test_a_proportion_has_the_limits_at_which_its_count_becomes_unlikely(success
     ("arguments", "message"),
     [
         ((1, 0), "n >= 1"),
-        ((0, 0), "n >= 1, got 0"),
         ((-1, 3), "successes >= 0"),
         ((4, 3), "n >= 4, got 3"),
         ((1, 3, 1.0), "1 - level > 0"),

@@ -77,3 +77,14 @@ def test_windows_of_one_step_are_the_values_and_a_rest_is_left_out():
     assert metrics.window_means([0.0, 1.0, 3.0], 1).tolist() == [0.0, 1.0, 3.0]
     assert metrics.window_means([0.0, 1.0, 3.0], 2).tolist() == [0.5]
     assert metrics.window_means([0.0, 1.0, 5.0], 3).tolist() == [2.0]
+
+
+def test_the_correctness_of_each_part_is_one_or_zero_for_each_example():
+    p = many(50, seed=3)
+    client_right, server_right = metrics.client_server_correctness(p)
+    for found, right in (
+        (metrics.client_correctness(p), client_right),
+        (metrics.server_correctness(p), server_right),
+        (metrics.client_error_indicator(p), ~client_right),
+    ):
+        assert found.dtype == np.float64 and found.tolist() == [float(one) for one in right]

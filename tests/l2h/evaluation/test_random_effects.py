@@ -79,6 +79,14 @@ def test_reml_is_the_largest_density_of_error_contrasts(seed, k, has_property, t
     assert effects.tau_squared == pytest.approx(expected, rel=1e-3, abs=1e-7)
 
 
+def test_the_intervals_of_the_slope_and_of_tau_hold_their_estimates():
+    latitude, noise = np.arange(6.0), np.array([0.02, -0.03, 0.04, -0.05, 0.03, -0.01])
+    effects = random_effects(0.1 + 0.05 * latitude + noise, [0.01] * 6, latitude)
+    slope, tau = effects.slope_interval(), effects.tau_interval()
+    assert slope.estimate == pytest.approx(effects.coefficients[1]) and slope.low < slope.estimate < slope.high
+    assert tau.estimate == pytest.approx(effects.tau_squared**0.5) and 0 < tau.low < tau.estimate < tau.high
+
+
 def test_the_restricted_likelihood_is_largest_at_the_estimate():
     random = np.random.default_rng(5)
     errors = random.uniform(0.01, 0.1, 9)

@@ -28,6 +28,7 @@ from l2h.problem import Costs, Predictions, asks
 )
 def test_the_threshold_is_the_largest_that_the_binomial_law_lets_pass(r, budget, confidence):
     controlled = budget_threshold(np.array(r), budget=budget, confidence=confidence)
+    assert (controlled.budget, controlled.confidence) == (budget, confidence)
     expected = evaluation.budget_threshold(r, budget, 1 - confidence)
     if expected is None:
         assert controlled.threshold < min(r) and controlled.offload_rate == 0

@@ -8,15 +8,13 @@ import pandas as pd
 
 from companion.chapters.ch06_comparison.analysis import LEARNING_TO_HELP
 from companion.chapters.ch06_comparison.class_pairs import COVERAGE_PERCENT, PAIR_CLIENTS, SMALL_REJECTOR
+from companion.chapters.pairs_evidence import SMALLEST_EFFECT, by_pair, evidence_on_pairs
 from companion.chapters.systems import STACKED_NAME
-from companion.claims.evidence import EQUIVALENCE_LEVEL, Evidence
-from companion.claims.power import LARGEST_FACTOR, LEVEL
-from companion.claims.verdicts import INCONCLUSIVE, case_verdict
+from companion.claims.evidence import Evidence
 from l2h.evaluation.class_pairs import ClassPairsMean, class_pairs_mean
 from l2h.evaluation.intervals import Interval
 from l2h.evaluation.multiple_comparisons import equivalence_intervals, holm_intervals
 
-SMALLEST_EFFECT = 0.01  # the smallest effect of interest, in area and in accuracy
 CHOICE_CLASS = "truck"  # its pairs served the choice of the variant, and are not judged
 DEVICE_BASELINES = (LEARNING_TO_HELP, "confidence", "separate", "two-stage", "two-stage, on scores")
 
@@ -77,20 +75,6 @@ CLAIM_OF_QUESTION = dict(
 )
 
 
-def by_pair(differences: pd.Series, client: str) -> tuple[list[tuple[str, str]], np.ndarray]:
-    """A difference for every pair of classes and every seed.
-
-    Args:
-        differences: one per pair, client and seed.
-        client: kind of client.
-
-    Returns:
-        The pairs, and (pairs, seeds) numbers.
-    """
-    table = differences.xs(client, level="client").dropna().unstack("seed")
-    return [(first, second) for first, second in table.index.str.split("/")], table.to_numpy()
-
-
 def primary_answers(table: pd.DataFrame) -> dict[str, dict[str, Answer]]:
     """The answers to the primary questions, with Holm's procedure over the whole family.
 
@@ -133,87 +117,13 @@ def primary_evidence(answers: Mapping[str, Mapping[str, Answer]], *, seeds: int)
     comparisons = sum(map(len, answers.values()))
     return {
         CLAIM_OF_QUESTION[name]: {
-            client: _evidence(answer.mean, answer.interval, answer.equivalence, answer.pairs, seeds, comparisons)
+            client: evidence_on_pairs(
+                answer.mean, answer.interval, answer.equivalence, answer.pairs, seeds, comparisons
+            )
             for client, answer in by_client.items()
         }
         for name, by_client in answers.items()
     }
-
-
-def secondary_evidence(differences: pd.Series, *, margin: float = SMALLEST_EFFECT) -> dict[str, Evidence]:
-    """Evidence on a secondary question over pairs, by client, without adjustment for other questions.
-
-    Args:
-        differences: one per pair, client and seed.
-        margin: the smallest difference of interest.
-    """
-    seeds = differences.dropna().index.get_level_values("seed").nunique()
-    evidence = {}
-    for client in PAIR_CLIENTS:
-        pairs, values = by_pair(differences, client)
-        mean = class_pairs_mean(pairs, values)
-        narrower = mean.interval(level=EQUIVALENCE_LEVEL)
-        evidence[client] = _evidence(mean, mean.interval(), narrower, len(pairs), seeds, 1, margin)
-    return evidence
-
-
-def _evidence(
-    mean: ClassPairsMean,
-    interval: Interval,
-    equivalence: Interval,
-    pairs: int,
-    seeds: int,
-    comparisons: int,
-    margin: float = SMALLEST_EFFECT,
-) -> Evidence:
-    return Evidence(
-        *interval,
-        seeds=seeds,
-        equivalence_low=equivalence.low,
-        equivalence_high=equivalence.high,
-        comparisons=comparisons if comparisons > 1 else None,
-        units="pairs of classes",
-        settled_by=pairs_to_settle(mean, pairs, margin=margin, comparisons=comparisons),
-    )
-
-
-def pairs_to_settle(mean: ClassPairsMean, pairs: int, *, margin: float, comparisons: int = 1) -> int | None:
-    r"""The least number of pairs, all pairs of K classes, with which a question would be decided.
-
-    .. math:: \mathrm{Var}(\bar y) = \frac{4 \sigma_u^2}{K} + \frac{2 \sigma_v^2}{K(K - 1)} + \frac{\sigma_s^2}{S}
-
-    with the estimate and the components as they are, and degrees of freedom in proportion to K - 1. The last part, that
-    of the seeds, stays as it is.
-
-    Args:
-        mean: of the pairs at hand.
-        pairs: how many these are.
-        margin: the smallest difference of interest.
-        comparisons: how many questions share the error probability; the levels are adjusted as for the first of them.
-
-    Returns:
-        A number of pairs, or None if ten times as many do not decide.
-    """
-    bounds = {"above": 0, "margin": margin}
-    k = present = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
-    of_seeds = max(0.0, mean.standard_error**2 - _variance_of_classes_and_pairs(mean, present))
-    while k * (k - 1) // 2 <= LARGEST_FACTOR * pairs:
-        variance = _variance_of_classes_and_pairs(mean, k) + of_seeds
-        larger = mean._replace(
-            standard_error=variance**0.5, degrees_of_freedom=mean.degrees_of_freedom * (k - 1) / (present - 1)
-        )
-        interval, narrower = (
-            larger.interval(level=1 - (1 - level) / comparisons) for level in (LEVEL, EQUIVALENCE_LEVEL)
-        )
-        evidence = Evidence(*interval, equivalence_low=narrower.low, equivalence_high=narrower.high)
-        if case_verdict(evidence, bounds) != INCONCLUSIVE:
-            return k * (k - 1) // 2
-        k += 1
-    return None
-
-
-def _variance_of_classes_and_pairs(mean: ClassPairsMean, k: int) -> float:
-    return 4 * mean.class_variance / k + 2 * mean.pair_variance / (k * (k - 1))
 
 
 def small_rejector_difference(table: pd.DataFrame) -> pd.Series:

@@ -391,6 +391,22 @@ def read_variants_table(book: Path = BOOK) -> pd.DataFrame:
     return pd.read_csv(variants_table_path(book))
 
 
+def shown_variants(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of all candidates with one column per client, for readers.
+
+    Args:
+        table: of `read_variants_table`, with the candidates as its index.
+
+    Returns:
+        Per client the least difference, its standard error, and where it is reached.
+    """
+    shown = table[["networks", "mean of the least"]].copy()
+    for client in class_pairs.PAIR_CLIENTS:
+        columns = zip(table[client], table[f"{client}, standard error"], table[f"{client}, where"], strict=True)
+        shown[client] = [f"{least:+.4f} ± {error:.4f}, {where}" for least, error, where in columns]
+    return shown
+
+
 def main(book: Path = BOOK) -> int:
     """The command: it writes the table of all candidates."""
     compared = candidates()

@@ -45,7 +45,10 @@ def methods_table() -> pd.DataFrame:
     rows |= {method: (name, CONSTANT_ROLE if method in FIXED_DECISIONS else PRIMARY) for method, name in SCORED.items()}
     rows |= {method: (name, SECONDARY) for name, method in FURTHER_METHODS.items()}
     if missing := sorted(set(registry.METHODS) ^ {*rows, *REFUSED}):
-        raise ValueError(f"expected every method of the registry once, got another list for {', '.join(missing)}")
+        raise ValueError(
+            f"expected every method of the registry once, got another list for {', '.join(missing)}: add it to "
+            "FURTHER_METHODS, or with a reason to REFUSED of l2h/serving/estimator/settings.py"
+        )
     return pd.DataFrame.from_dict(rows, orient="index", columns=["here", "part on this page"]).rename_axis("method")
 
 

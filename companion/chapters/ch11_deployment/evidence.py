@@ -3,18 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from companion.chapters.ch06_comparison.analysis import LEARNING_TO_HELP
-from companion.chapters.ch06_comparison.primary import secondary_evidence
 from companion.chapters.ch11_deployment.deployments import LINKS, REJECTOR, deployed_link, missed_share, request_seconds
 from companion.chapters.paired_evidence import (
     evidence_on_differences,
     least_difference_evidence,
     paired_evidence,
 )
+from companion.chapters.pairs_evidence import secondary_evidence
+from companion.chapters.settings import PAIRS_TABLE
 from companion.chapters.summaries import SweptRuns
 from companion.claims.evidence import EQUIVALENCE_LEVEL, EQUIVALENCE_LIMITS, Evidence
 from companion.claims.registry import bounds_by_claim
@@ -97,7 +98,7 @@ def simulated_over_measured(table: pd.DataFrame) -> dict[str, Evidence]:
     }
 
 
-def accuracy_gains_over_confidence(pairs: pd.DataFrame, missed: float) -> dict[str, Evidence]:
+def accuracy_gains_over_confidence(missed: float, table: Path = PAIRS_TABLE) -> dict[str, Evidence]:
     r"""Evidence on the accuracy of learning to help minus that of confidence with as many requests, by client.
 
     .. math:: (1 - \varphi) (A_{\text{learning to help}} - A_{\text{confidence}})
@@ -105,13 +106,12 @@ def accuracy_gains_over_confidence(pairs: pd.DataFrame, missed: float) -> dict[s
     with the accuracies A at coverage 0.8, since the client answers a share :math:`\varphi` of the requests of both.
 
     Args:
-        pairs: of `class_pairs.read_pairs_table`: all pairs of classes.
         missed: share of requests without an answer in time, phi.
+        table: of all pairs of classes, with the accuracies of both systems.
     """
-    accuracies = pairs.pivot(index=["classes", "client", "seed"], columns="system", values=EQUAL_COVERAGE)
-    gains = (1 - missed) * (accuracies[LEARNING_TO_HELP] - accuracies["confidence"])
-    by_client = secondary_evidence(gains)
-    return {client: by_client[client] for client in bounds_by_claim(CHAPTER)["more-accuracy-from-the-same-servers"]}
+    accuracies = pd.read_csv(table).pivot(index=["classes", "client", "seed"], columns="system", values=EQUAL_COVERAGE)
+    gains = (1 - missed) * (accuracies["learning to help"] - accuracies["confidence"])
+    return secondary_evidence(gains, clients=bounds_by_claim(CHAPTER)["more-accuracy-from-the-same-servers"])
 
 
 def time_saved_by_asking(n: int) -> dict[str, Evidence]:

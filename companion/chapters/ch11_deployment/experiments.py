@@ -51,7 +51,7 @@ def all_deployment_configs(settings: Any, grid: Mapping[str, Mapping[Any, Experi
     return with_dependencies([*all_configs(grid, settings.seeds), *further])
 
 
-def deciding_runs(runs: SweptRuns, settings: Any) -> SweptRuns:
+def new_threshold_runs(runs: SweptRuns, settings: Any) -> SweptRuns:
     """The runs of the seeds that decide on a new threshold, after a look at others that did not.
 
     Args:

@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
+from companion.chapters import pairs_evidence
 from companion.chapters.ch06_comparison import primary
 from companion.chapters.ch06_comparison.class_pairs import COVERAGE_PERCENT, PAIR_CLIENTS
 from companion.claims import registry
@@ -56,7 +56,7 @@ def test_differences_are_paired_by_pair_client_and_seed(table):
     by_hand = table[table.system == "learning to help"].set_index(["classes", "client", "seed"]).area
     by_hand = (by_hand - table[table.system == "separate"].set_index(["classes", "client", "seed"]).area).sort_index()
     assert difference.equals(by_hand.loc[difference.index])
-    pairs, values = primary.by_pair(difference, "lenet")
+    pairs, values = pairs_evidence.by_pair(difference, "lenet")
     assert values[pairs.index(("b", "d"))].tolist() == by_hand["b/d", "lenet"].tolist()
 
 
@@ -71,7 +71,7 @@ def test_an_answer_is_better_worse_or_no_difference(answers):
 def test_intervals_of_the_family_are_wider_than_one_alone(answers, table):
     for name, by_client in answers.items():
         for client, answer in by_client.items():
-            alone = class_pairs_mean(*primary.by_pair(primary.QUESTIONS[name](table), client)).interval()
+            alone = class_pairs_mean(*pairs_evidence.by_pair(primary.QUESTIONS[name](table), client)).interval()
             assert answer.interval.low <= alone.low and alone.high <= answer.interval.high
 
 
@@ -87,16 +87,16 @@ def test_evidence_is_that_of_the_claims(answers):
 
 
 def test_secondary_evidence_is_not_adjusted(table):
-    found = primary.secondary_evidence(primary.hard_minus_easy(table))
+    found = pairs_evidence.secondary_evidence(primary.hard_minus_easy(table), clients=PAIR_CLIENTS)
     one = found["as_released"]
-    expected = class_pairs_mean(*primary.by_pair(primary.hard_minus_easy(table), "as_released"))
+    expected = class_pairs_mean(*pairs_evidence.by_pair(primary.hard_minus_easy(table), "as_released"))
     assert (one.estimate, one.low, one.high) == expected.interval()
     assert (one.equivalence_low, one.equivalence_high) == expected.interval(level=0.9)[1:]
     assert one.seeds == 3 and one.comparisons is None
 
 
 def test_a_system_that_few_seeds_have_counts_these(table):
-    found = primary.secondary_evidence(primary.small_rejector_difference(table))
+    found = pairs_evidence.secondary_evidence(primary.small_rejector_difference(table), clients=PAIR_CLIENTS)
     assert found["lenet"].seeds == 1
     assert found["lenet"].estimate == pytest.approx(-0.05, abs=0.002)
 
@@ -127,7 +127,8 @@ def test_the_sentence_names_the_largest_advantage_of_joint_training(answers):
 def test_the_sentence_on_the_variant_has_the_corrected_limits_of_each_client(table):
     differences = [one for name in primary.DEVICE_BASELINES for one in _differences_without_truck(table, name)]
     lowest = min(
-        class_pairs_mean(*primary.by_pair(one, "lenet")).interval(level=1 - 0.05 / 135).low for one in differences
+        class_pairs_mean(*pairs_evidence.by_pair(one, "lenet")).interval(level=1 - 0.05 / 135).low
+        for one in differences
     )
     text = primary.describe_variant(table)
     assert f"{lowest:+.4f} (lenet)" in text and "(as_released), " in text
@@ -166,30 +167,5 @@ def test_figures_get_one_difference_per_pair(table):
     found = primary.pair_differences(table)
     assert len(found) == 4 * 3 * 21
     one = found[(found.question == "minus two-stage, area") & (found.client == "lenet")].set_index("classes")
-    pairs, values = primary.by_pair(primary.QUESTIONS["minus two-stage, area"](table), "lenet")
+    pairs, values = pairs_evidence.by_pair(primary.QUESTIONS["minus two-stage, area"](table), "lenet")
     assert one.difference["a/truck"] == pytest.approx(values[pairs.index(("a", "truck"))].mean())
-
-
-def test_more_pairs_help_little_where_classes_differ():
-    noisy = ClassPairsMean(0.002, 0.0, 30.0, 0.0, 0.06**2)
-    noisy = noisy._replace(standard_error=(noisy.pair_variance / 45) ** 0.5)
-    number = primary.pairs_to_settle(noisy, 45, margin=0.01)
-    k = round((1 + (1 + 8 * number) ** 0.5) / 2)
-    assert number == k * (k - 1) // 2 > 45
-
-    def equivalent(classes):
-        error = (2 * noisy.pair_variance / (classes * (classes - 1))) ** 0.5
-        half = stats.t.ppf(0.95, 30 * (classes - 1) / 9) * error
-        return 0.002 + half < 0.01
-
-    assert equivalent(k) and not equivalent(k - 1)
-    differing = noisy._replace(class_variance=0.03**2, degrees_of_freedom=9.0)
-    assert primary.pairs_to_settle(differing, 45, margin=0.01) is None
-    assert primary.pairs_to_settle(noisy, 45, margin=0.02) == 45
-
-
-def test_more_pairs_do_not_remove_what_the_seeds_bring():
-    of_pairs = ClassPairsMean(0.006, 0.001, 30.0, 0.0, 45 * 0.001**2)
-    assert primary.pairs_to_settle(of_pairs, 45, margin=0.01) == 45
-    with_seeds = of_pairs._replace(standard_error=0.004, degrees_of_freedom=5.0)
-    assert primary.pairs_to_settle(with_seeds, 45, margin=0.01) is None

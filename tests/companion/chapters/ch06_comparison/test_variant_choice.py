@@ -201,3 +201,13 @@ def test_the_committed_table_holds_every_candidate_and_the_best_of_its_time_is_c
     assert sorted(table.candidate) == sorted(candidates())
     assert table["mean of the least"].is_monotonic_decreasing
     assert next(name for name in table.candidate if name not in variant_choice.TRIED_LATER) == variant_choice.CHOSEN
+
+
+def test_readers_see_the_difference_with_its_error_and_place():
+    table = variant_choice.read_variants_table().set_index("candidate")
+    shown = variant_choice.shown_variants(table)
+    assert list(shown.index) == list(table.index)
+    assert list(shown.columns) == ["networks", "mean of the least", *class_pairs.PAIR_CLIENTS]
+    row = table.loc[variant_choice.CHOSEN]
+    expected = f"{row['lenet']:+.4f} ± {row['lenet, standard error']:.4f}, {row['lenet, where']}"
+    assert shown["lenet"][variant_choice.CHOSEN] == expected

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.deployment import predictions
 
-from companion.chapters.ch06_comparison.class_pairs import read_pairs_table
 from companion.chapters.ch11_deployment import evidence, tables
 from companion.chapters.ch11_deployment.deployments import LINKS
+from companion.chapters.settings import PAIRS_TABLE
 from companion.claims.registry import bounds_by_claim
 from l2h.evaluation.metrics import accuracy, correctness, loss_per_example, offload_rate, system_loss
 from l2h.experiments.config import ExperimentConfig
@@ -71,8 +72,8 @@ def test_the_gain_of_a_deployment_is_over_the_better_constant_policy():
 
 
 def test_systems_are_compared_with_as_many_requests():
-    pairs = read_pairs_table()
-    gains, missed = (evidence.accuracy_gains_over_confidence(pairs, share) for share in (0.0, 0.25))
+    pairs = pd.read_csv(PAIRS_TABLE)
+    gains, missed = (evidence.accuracy_gains_over_confidence(share) for share in (0.0, 0.25))
     assert list(gains) == list(bounds_by_claim("11_deployment")["more-accuracy-from-the-same-servers"])
     for client, found in gains.items():
         accuracies = pairs[pairs.client == client].groupby("system").accuracy_at_80.mean()

@@ -8,8 +8,8 @@ from companion.chapters.ch08_costs.experiments import all_cost_configs, cost_gri
 from companion.chapters.ch11_deployment.experiments import (
     COMPARED,
     all_deployment_configs,
-    deciding_runs,
     deployment_grid,
+    new_threshold_runs,
     systems_by_seed,
 )
 from companion.chapters.parameters import settings_for
@@ -47,8 +47,8 @@ def test_the_seeds_that_decide_come_after_those_that_were_seen():
     for seeds, first in ((5, 9), (20, 20)):
         settings = replace(PAPER, seeds=seeds, decision_seeds=3)
         runs = SweptRuns(results, seeds)
-        assert deciding_runs(runs, settings).predictions(config) == [first, first + 1, first + 2]
-        assert deciding_runs(runs, replace(settings, decision_seeds=0)) == runs
+        assert new_threshold_runs(runs, settings).predictions(config) == [first, first + 1, first + 2]
+        assert new_threshold_runs(runs, replace(settings, decision_seeds=0)) == runs
 
 
 def test_systems_are_read_seed_by_seed():

@@ -128,3 +128,8 @@ def test_the_least_of_several_has_limits_for_equivalence_if_all_have():
     least = min_evidence([SMALL, other])
     assert (least.low, least.equivalence_low, least.equivalence_high) == (-0.004, -0.003, 0.002)
     assert min_evidence([YES, SMALL]).equivalence_low is None
+
+
+def test_the_least_of_no_evidence_is_refused():
+    with pytest.raises(ValueError, match=r"^expected evidence on at least one quantity, got none$"):
+        min_evidence([])

@@ -167,6 +167,12 @@ def test_servers_are_compared_on_what_the_first_system_asks(better, worse):
     assert np.isnan(server_difference_on_asked(never, worse)).all()
 
 
+def test_a_lower_level_of_a_difference_is_narrower(better, worse):
+    estimate, low, high = mean_difference(better, worse, metrics.correctness)
+    narrower = mean_difference(better, worse, metrics.correctness, level=0.5)
+    assert narrower.estimate == estimate and low < narrower.low < narrower.high < high
+
+
 def test_the_difference_of_two_servers_may_be_negative_though_the_first_was_never_worse():
     y = np.ones(6)
     first = [Predictions(m=y, r=-y, e=y, y=y)] * 2

@@ -1,5 +1,7 @@
 """Simultaneous paired differences, Holm's procedure, mean ranks, and cliques."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.samples import sample_runs
@@ -260,3 +262,11 @@ def test_bad_margins_and_levels_are_refused():
         equivalence_intervals([0.1], [0.1], 3, margin=1, level=0.3)
     with pytest.raises(ValueError, match="1 - level"):
         holm_intervals([0.1], [0.1], 3, level=95)
+
+
+def test_a_simultaneous_difference_may_be_negative_though_the_first_was_never_worse():
+    y = np.ones(6)
+    first = [Predictions(m=y, r=y, e=y, y=y)] * 2
+    once_wrong = replace(first[0], m=np.array([-1.0, 1, 1, 1, 1, 1]))
+    found = simultaneous_differences(first, {"once": [once_wrong, first[0]], "never": first}, correctness)
+    assert found["once"].low < 0 < found["once"].estimate and found["never"] == (0, 0, 0)

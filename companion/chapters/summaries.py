@@ -66,15 +66,14 @@ class SweptRuns:
         return tuned_on_validation(self.predictions(config, "validation"), self.predictions(config), costs=costs)
 
 
-def further_runs(runs: SweptRuns, count: int, *, skip: int = 0) -> SweptRuns:
+def further_runs(runs: SweptRuns, seeds: range) -> SweptRuns:
     """The runs of further seeds, which decide a claim whose rule was changed after a look at the first ones.
 
     Args:
         runs: of the first seeds.
-        count: how many further ones; where there are none, as at quick, the first ones stand in.
-        skip: how many seeds after the first ones are left out.
+        seeds: the further ones; where there are none, as at quick, the first ones stand in.
     """
-    return replace(runs, seeds=count, first_seed=runs.first_seed + runs.seeds + skip) if count else runs
+    return replace(runs, seeds=len(seeds), first_seed=seeds.start) if seeds else runs
 
 
 def format_mean(predictions: Sequence[Predictions], per_example: Callable[[Predictions], Any]) -> str:

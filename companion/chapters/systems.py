@@ -4,7 +4,7 @@ A setting is a client with a pair of classes. In each setting all systems have t
 the same plain server, one of each per seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -95,6 +95,16 @@ def all_configs(grid: Mapping[Any, Mapping[Any, ExperimentConfig]], seeds: int) 
     """
     configs = [config for group in grid.values() for config in group.values()]
     return with_dependencies(run for config in configs for run in over_seeds(config, seeds))
+
+
+def with_seeds(configs: Iterable[ExperimentConfig], seeds: Iterable[int]) -> list[ExperimentConfig]:
+    """Every configuration with every seed.
+
+    Args:
+        configs: with any seed.
+        seeds: which.
+    """
+    return [replace(config, seed=seed) for config in configs for seed in seeds]
 
 
 def system_predictions(

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -32,7 +32,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -44,6 +44,8 @@ from l2h.methods import registry
 from l2h.training import device
 
 logger = logging.getLogger("l2h.sweep")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 RESTARTS = 3  # of the workers after one died: it may have been killed, or its run may need too much memory
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors after which no other result can be written either
 SHARED_WITHIN = 60.0  # seconds until a network's file system shows the files that another machine wrote
@@ -135,6 +137,30 @@ def sweep(
         _raise_failures(failures, missing, store)
         _wait_for_files(missing.values(), store)
     return [task.run(config, store=store) for config in configs]
+
+
+def map_in_processes(function: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
+    """The results of a function for several items, for computations that are no runs of a configuration.
+
+    Args:
+        function: that can be pickled; its results must not depend on the process.
+        items: its arguments.
+
+    Returns:
+        One result per item, in their order, from L2H_WORKERS processes (one per core), which end with this one; where
+        one process would do, this one computes them.
+
+    Raises:
+        ValueError: if L2H_WORKERS is not a whole number >= 1.
+
+    >>> map_in_processes(abs, [-2])
+    [2]
+    """
+    count = min(_worker_count(), len(items))
+    if count <= 1:
+        return [function(item) for item in items]
+    with _processes(count) as pool:
+        return list(pool.map(function, items))
 
 
 def _make(

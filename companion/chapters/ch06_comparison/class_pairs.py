@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from companion.chapters.ch06_comparison.human_uncertainty import easy_and_hard
+from companion.chapters.settings import PAIRS_TABLE
 from companion.chapters.systems import (
     COMPARISON_CE,
     STACKED_NAME,
@@ -131,7 +132,7 @@ def pairs_table_path(book: Path = BOOK) -> Path:
     Args:
         book: folder of the records.
     """
-    return book / "06_comparison.full.csv"
+    return book / PAIRS_TABLE.name
 
 
 def read_pairs_table(book: Path = BOOK) -> pd.DataFrame:

@@ -34,8 +34,8 @@ from l2h.experiments.config import ExperimentConfig, dependencies
 from l2h.experiments.run import RunResult
 from l2h.experiments.store import write_atomically
 from l2h.experiments.sweep import sweep, with_dependencies
-from l2h.methods.base import require_server_scores
-from l2h.models import networks
+from l2h.methods import fitting
+from l2h.methods.base import Splits, require_server_scores
 from l2h.problem import Predictions
 from l2h.training import loop
 
@@ -283,7 +283,7 @@ def shared_trunk_signals(config: ExperimentConfig, results: Mapping[ExperimentCo
     """
     dataset, needed = run.dataset_for_config(config), [results[each].scores for each in dependencies(config)]
     examples = run.make_examples(config, {name: getattr(dataset, name) for name in SPLITS}, needed)
-    train = examples["train"]
+    train, splits = examples["train"], Splits(examples["train"], examples["calibration"], examples["validation"])
     signs, says_positive = 2 * (train.m != train.y).long() - 1, torch.sigmoid(require_server_scores(train))
 
     def loss(outputs: Tensor, signs: Tensor, says_positive: Tensor) -> Tensor:
@@ -292,9 +292,9 @@ def shared_trunk_signals(config: ExperimentConfig, results: Mapping[ExperimentCo
 
     with run.run_environment(config):
         with loop.seeded(config.seed):
-            network = networks.mlp(config.options.hidden_units, n_outputs=2, bounded=False)
-        loop.fit(network, train.x, (signs, says_positive), loss, config=config.options.training, seed=config.seed)
-        outputs = {name: loop.predict_scores(network, examples[name].x).double().numpy() for name in HELD_OUT}
+            rejector = fitting.build_rejector(splits, config.options, n_outputs=2)
+        fitting.fit_rejector(rejector, train, (signs, says_positive), loss, options=config.options, seed=config.seed)
+        outputs = {name: rejector.scores(examples[name]).double().numpy() for name in HELD_OUT}
     return {name: np.stack([o[:, 0], examples[name].m.numpy() * o[:, 1]], axis=1) for name, o in outputs.items()}
 
 

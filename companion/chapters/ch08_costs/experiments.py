@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from companion.chapters.summaries import SweptRuns, further_runs
-from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, SYSTEMS, all_configs, data_options
+from companion.chapters.systems import CLASS_PAIRS, COMPARISON_CE, SYSTEMS, all_configs, data_options, with_seeds
 from l2h.experiments.config import ExperimentConfig
 from l2h.experiments.run import RunResult
-from l2h.experiments.sweep import over_seeds, with_dependencies
+from l2h.experiments.sweep import with_dependencies
 
 CLAIMED_CLIENTS = ("as_released", "well_trained")
 
@@ -91,15 +91,15 @@ def all_cost_configs(settings: Any, grid: Mapping[str, Mapping[Any, ExperimentCo
         ),
     ]
     sizes = [grid["hidden_units"][units] for units in (min(settings.hidden_units), max(settings.hidden_units))]
-    first, middle = settings.seeds, settings.seeds + settings.decision_seeds
-    last = middle + settings.size_decision_seeds
-    further = [
-        run
-        for configs, start, end in ((decided, first, middle), (sizes, middle, last))
-        for config in configs
-        for run in over_seeds(config, end)[start:]
-    ]
+    deciding, size_deciding = _further_seeds(settings)
+    further = [*with_seeds(decided, deciding), *with_seeds(sizes, size_deciding)]
     return with_dependencies([*all_configs(grid, settings.seeds), *further])
+
+
+def _further_seeds(settings: Any) -> tuple[range, range]:
+    """The seeds that decide most changed claims, and after these the ones that decide on the size of the rejector."""
+    middle = settings.seeds + settings.decision_seeds
+    return range(settings.seeds, middle), range(middle, middle + settings.size_decision_seeds)
 
 
 def deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) -> SweptRuns:
@@ -109,7 +109,7 @@ def deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) 
         results: of all runs of the chapter.
         settings: of the chapter.
     """
-    return further_runs(SweptRuns(results, settings.seeds), settings.decision_seeds)
+    return further_runs(SweptRuns(results, settings.seeds), _further_seeds(settings)[0])
 
 
 def size_deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: Any) -> SweptRuns:
@@ -119,5 +119,4 @@ def size_deciding_runs(results: Mapping[ExperimentConfig, RunResult], settings: 
         results: of all runs of the chapter.
         settings: of the chapter.
     """
-    runs = SweptRuns(results, settings.seeds)
-    return further_runs(runs, settings.size_decision_seeds, skip=settings.decision_seeds)
+    return further_runs(SweptRuns(results, settings.seeds), _further_seeds(settings)[1])

@@ -12,7 +12,6 @@ from sklearn.utils import check_random_state
 
 from companion.chapters.ch10_domains.settings import Settings
 from companion.chapters.ch10_domains.tasks import IMAGES, DomainTask, TaskSplits, data_digest, task_splits, tasks_of
-from companion.chapters.processes import map_in_processes
 from companion.chapters.systems import COMPARISON_CE
 from l2h.data import domains
 from l2h.data.published import NotAvailableError
@@ -21,6 +20,7 @@ from l2h.experiments import run
 from l2h.experiments.fingerprint import PACKAGE, Code, Definition, key
 from l2h.experiments.run_log import log_facts
 from l2h.experiments.store import Store
+from l2h.experiments.sweep import map_in_processes
 from l2h.problem import Costs, Predictions
 from l2h.serving.estimator.clients import given_answers
 from l2h.serving.estimator.examples import LabelledInputs, split_rows

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from companion.chapters.summaries import SweptRuns, further_runs
-from companion.chapters.systems import COMPARISON_CE, SYSTEMS, all_configs, data_options
+from companion.chapters.systems import COMPARISON_CE, SYSTEMS, all_configs, data_options, with_seeds
 from l2h.experiments.config import ExperimentConfig
-from l2h.experiments.sweep import over_seeds, with_dependencies
+from l2h.experiments.sweep import with_dependencies
 from l2h.problem import Predictions
 
 COMPARED = ("confidence", "learning to help")
@@ -46,9 +46,7 @@ def all_deployment_configs(settings: Any, grid: Mapping[str, Mapping[Any, Experi
         Configurations for `sweep.sweep`.
     """
     extremes = [grid["costs"][ce] for ce in (min(settings.trained_ce), max(settings.trained_ce))]
-    first = settings.seeds + _seeds_between(settings)
-    further = [run for config in extremes for run in over_seeds(config, first + settings.decision_seeds)[first:]]
-    return with_dependencies([*all_configs(grid, settings.seeds), *further])
+    return with_dependencies([*all_configs(grid, settings.seeds), *with_seeds(extremes, _further_seeds(settings))])
 
 
 def new_threshold_runs(runs: SweptRuns, settings: Any) -> SweptRuns:
@@ -58,11 +56,12 @@ def new_threshold_runs(runs: SweptRuns, settings: Any) -> SweptRuns:
         runs: of the first seeds.
         settings: of the chapter.
     """
-    return further_runs(runs, settings.decision_seeds, skip=_seeds_between(settings))
+    return further_runs(runs, _further_seeds(settings))
 
 
-def _seeds_between(settings: Any) -> int:
-    return max(0, SEEN_SEEDS - settings.seeds)
+def _further_seeds(settings: Any) -> range:
+    first = max(settings.seeds, SEEN_SEEDS)
+    return range(first, first + settings.decision_seeds)
 
 
 def systems_by_seed(runs: SweptRuns, systems: Mapping[str, ExperimentConfig]) -> list[dict[str, Predictions]]:

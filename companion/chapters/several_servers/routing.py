@@ -9,11 +9,11 @@ import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from companion.chapters.processes import map_in_processes
 from companion.chapters.several_servers import experts
 from companion.chapters.several_servers.experts import EXPERT_COUNT, ModelErrors
 from l2h.evaluation.crossed import crossed_intervals
 from l2h.evaluation.intervals import format_interval
+from l2h.experiments.sweep import map_in_processes
 from l2h.losses.routing import routing_loss
 from l2h.problem import Costs
 from l2h.theory.several_servers import action_of_scores, bayes_action, costs_by_action

@@ -49,11 +49,10 @@ def test_swept_runs_tune_thresholds_on_the_validation_split():
     assert runs.predictions(CONFIG) == SPLITS["test"]
 
 
-def test_further_runs_come_after_the_first_ones_and_those_that_are_left_out():
+def test_further_runs_are_those_of_their_seeds():
     runs = SweptRuns({}, 3, first_seed=1)
-    assert further_runs(runs, 2) == SweptRuns({}, 2, first_seed=4)
-    assert further_runs(runs, 2, skip=5) == SweptRuns({}, 2, first_seed=9)
-    assert further_runs(runs, 0, skip=5) == runs, "without further seeds the first ones stand in"
+    assert further_runs(runs, range(9, 11)) == SweptRuns({}, 2, first_seed=9)
+    assert further_runs(runs, range(9, 9)) == runs, "without further seeds the first ones stand in"
 
 
 def test_a_formatted_mean_has_its_interval():

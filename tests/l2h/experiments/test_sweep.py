@@ -16,6 +16,7 @@ from multiprocessing import active_children
 
 import dask
 import numpy as np
+import psutil
 import pytest
 from distributed import LocalCluster
 from helpers.commands import forked
@@ -26,7 +27,7 @@ from l2h.experiments import run
 from l2h.experiments import sweep as experiments_sweep
 from l2h.experiments.run import run_key
 from l2h.experiments.store import Store
-from l2h.experiments.sweep import Task, over_seeds, sweep, with_dependencies
+from l2h.experiments.sweep import Task, map_in_processes, over_seeds, sweep, with_dependencies
 from l2h.methods import registry
 from l2h.methods.base import System, require_server_scores
 
@@ -451,3 +452,34 @@ def test_every_run_comes_after_what_it_needs():
     for i, config in enumerate(ordered):
         assert set(experiments_config.dependencies(config)) <= set(ordered[:i])
     assert with_dependencies(ordered) == ordered
+
+
+def process_of(item):
+    return item, os.getpid()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_results_of_a_function_come_in_order_from_as_many_processes_as_asked_for(workers, monkeypatch):
+    monkeypatch.setenv("L2H_WORKERS", workers)
+    found = map_in_processes(process_of, [3, 1, 2])
+    assert [item for item, _ in found] == [3, 1, 2]
+    assert {process == os.getpid() for _, process in found} == {workers == "1"}
+    assert map_in_processes(process_of, [7]) == [(7, os.getpid())] and map_in_processes(process_of, []) == []
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5"])
+def test_a_wrong_number_of_processes_is_refused(workers, monkeypatch):
+    monkeypatch.setenv("L2H_WORKERS", workers)
+    with pytest.raises(ValueError, match="whole number >= 1, got"):
+        map_in_processes(process_of, [1, 2])
+
+
+def test_the_processes_of_a_function_end_with_the_one_that_is_killed():
+    code = "import time; from l2h.experiments.sweep import map_in_processes; map_in_processes(time.sleep, [600, 600])"
+    environment = os.environ | {"L2H_WORKERS": "2"}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True) as child:
+        process = psutil.Process(child.pid)
+        wait_until(lambda: sum("spawn_main" in " ".join(one.cmdline()) for one in process.children()) == 2)
+        workers = [one for one in process.children() if "spawn_main" in " ".join(one.cmdline())]
+        child.kill()
+    wait_until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in workers))

@@ -219,15 +219,6 @@ def test_shapes_must_agree():
             loss(torch.zeros(2), torch.zeros(3), torch.zeros(2))
 
 
-def test_columns_in_place_of_numbers_are_refused():
-    one, column = torch.zeros(2), torch.zeros(2, 1)
-    with pytest.raises(ValueError, match="expected ask_costs of shape"):
-        deferral_loss(one, one, column)
-    label = torch.zeros(2, dtype=torch.long)
-    with pytest.raises(ValueError, match="expected y of shape"):
-        mozannar_sontag_loss(torch.zeros(2, 3), label, label[:, None], costs=Costs())
-
-
 def test_scores_whose_differences_wrap_are_refused():
     whole, label = torch.zeros(2, dtype=torch.int8), torch.zeros(2, dtype=torch.long)
     for loss in (deferral_loss, losses_deferral.triage_loss, losses_deferral.soft_deferral_loss):

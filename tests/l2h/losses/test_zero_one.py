@@ -32,13 +32,6 @@ def test_arrays_of_unequal_length_are_refused(longer):
         generalized_zero_one_loss(**arrays, costs=Costs())
 
 
-@pytest.mark.parametrize("column", ["r", "m", "y"])
-def test_a_column_in_place_of_numbers_is_refused(column):
-    arrays = {name: torch.ones((2, 1) if name == column else 2) for name in "remy"}
-    with pytest.raises(ValueError, match=f"expected {column} of shape"):
-        generalized_zero_one_loss(**arrays, costs=Costs())
-
-
 def test_scores_of_one_input_do_not_spread_over_all_labels():
     two = np.ones(2)
     with pytest.raises(ValueError, match="one length"):

@@ -13,9 +13,10 @@ SLOW = [replace(HELP, preset="released", seed=seed) for seed in range(4)]  # abo
 
 def wait_until(condition, seconds=300):
     latest = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < latest, "it did not happen"
         time.sleep(0.01)
+    return found
 
 
 def is_alive(group):

@@ -297,8 +297,8 @@ def test_a_dask_cluster_loses_a_worker_and_nothing_else(alone, tmp_path, monkeyp
         before, at_work = {}, cluster.scheduler.workers.values()
 
         def kill():
-            wait_until(lambda: len(files(store)) > len(SLOW) and any(worker.processing for worker in at_work))
-            victim = next(worker.name for worker in at_work if worker.processing)
+            wait_until(lambda: len(files(store)) > len(SLOW))
+            victim = wait_until(lambda: [worker.name for worker in at_work if worker.processing])[0]
             os.kill(cluster.workers[victim].pid, signal.SIGSTOP)
             before.update(files(store))
             os.kill(cluster.workers[victim].pid, signal.SIGKILL)
@@ -474,12 +474,17 @@ def test_a_wrong_number_of_processes_is_refused(workers, monkeypatch):
         map_in_processes(process_of, [1, 2])
 
 
+def two(processes):
+    """A list of two, or nothing yet."""
+    found = list(processes)
+    return found if len(found) == 2 else []
+
+
 def test_the_processes_of_a_function_end_with_the_one_that_is_killed():
     code = "import time; from l2h.experiments.sweep import map_in_processes; map_in_processes(time.sleep, [600, 600])"
     environment = os.environ | {"L2H_WORKERS": "2"}
     with subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True) as child:
         process = psutil.Process(child.pid)
-        wait_until(lambda: sum("spawn_main" in " ".join(one.cmdline()) for one in process.children()) == 2)
-        workers = [one for one in process.children() if "spawn_main" in " ".join(one.cmdline())]
+        workers = wait_until(lambda: two(one for one in process.children() if "spawn_main" in " ".join(one.cmdline())))
         child.kill()
     wait_until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in workers))
